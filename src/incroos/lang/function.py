@@ -1,0 +1,15 @@
+"""The mark of a kernel function."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar('F', bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Mark a kernel function: written in kernel Python, so that the front end compiles it.
+
+    It stays the plain function that it is: CPython calls it with nothing between.
+    """
+    function.__kernel__ = True  # type: ignore[attr-defined]
+    return function

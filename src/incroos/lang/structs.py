@@ -1,0 +1,218 @@
+"""Struct views: a class with annotated fields is a typed window on memory.
+
+    class Block(Struct):
+        size: u64                               # a number of 8 to 64 bits
+        owner: PhysAddr                         # any NewType of int: 64 bits
+        order: Annotated[Order, U8]             # the same, narrower
+        zone: Zone                              # a struct inside the struct
+        links: Annotated[Array[u64], 4]         # four numbers in a row
+
+`Block(m, addr)` looks at the bytes from addr on through the machine m. The layout is that of C: fields in order, each
+aligned on its own size, the whole padded to its alignment. One declaration serves CPython, the compiler, the C header
+and the inspector. A view owns nothing and remembers nothing but m and addr.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+from .machine import Machine
+from .words import U64, VirtAddr, Width
+
+T = TypeVar('T')
+
+
+class Config:
+    """Base of frozen dataclasses of words: what a build chooses.
+
+    A struct field of such a type takes no bytes: `k.config.nr_frames` is a constant of the build where the kernel is
+    compiled, and an attribute of the machine's `config` where it is interpreted.
+    """
+
+
+class NumberField:
+    """A field that is a number: its offset and width; `kind` is the NewType or int that it is to the type checks."""
+
+    def __init__(self, offset: int, width: Width, kind: Any) -> None:
+        self.offset, self.width, self.kind = offset, width, kind
+        self.load = f'load{width.bits}'
+        self.store = f'store{width.bits}'
+
+    def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
+        if view is None:
+            return self
+        return getattr(view.m, self.load)(view.addr + self.offset)
+
+    def __set__(self, view: 'Struct', value: int) -> None:
+        getattr(view.m, self.store)(view.addr + self.offset, value)
+
+
+class StructField:
+    """A field that is a struct: reading it gives the view of it."""
+
+    def __init__(self, offset: int, kind: 'type[Struct]') -> None:
+        self.offset, self.kind = offset, kind
+
+    def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
+        if view is None:
+            return self
+        return self.kind(view.m, VirtAddr(view.addr + self.offset))
+
+    def __set__(self, view: 'Struct', value: object) -> None:
+        raise TypeError('a struct inside a struct cannot be assigned: assign its fields')
+
+
+class ArrayField:
+    """A field that is an array: reading it gives the view of it; `length` 0 is a flexible array, the last field."""
+
+    def __init__(self, offset: int, element: 'Width | type[Struct]', kind: Any, length: int) -> None:
+        self.offset, self.element, self.kind, self.length = offset, element, kind, length
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one element to the next."""
+        return self.element.nbytes if isinstance(self.element, Width) else self.element.SIZE
+
+    def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
+        if view is None:
+            return self
+        return Array(view.m, VirtAddr(view.addr + self.offset), self)
+
+    def __set__(self, view: 'Struct', value: object) -> None:
+        raise TypeError('an array cannot be assigned: assign its elements')
+
+
+class ConfigField:
+    """A field of a Config type: no bytes, the constants of the build."""
+
+    def __init__(self, kind: type[Config]) -> None:
+        self.kind = kind
+
+    def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
+        return self if view is None else view.m.config
+
+
+Field = NumberField | StructField | ArrayField | ConfigField
+
+
+class Array(Generic[T]):
+    """View of elements in a row. An index is never negative, and below the length where the array has one."""
+
+    __slots__ = ('addr', 'field', 'm')
+
+    def __init__(self, m: Machine, addr: VirtAddr, field: ArrayField) -> None:
+        self.m, self.addr, self.field = m, addr, field
+
+    def _at(self, index: int) -> VirtAddr:
+        length = self.field.length
+        if index < 0 or (length and index >= length):
+            raise IndexError(f'index {index} of an array of {length or "any number of"} elements')
+        return VirtAddr(self.addr + index * self.field.stride)
+
+    def __getitem__(self, index: int) -> T:
+        at, element = self._at(index), self.field.element
+        if isinstance(element, Width):
+            value: T = getattr(self.m, f'load{element.bits}')(at)
+            return value
+        return element(self.m, at)  # type: ignore[return-value]
+
+    def __setitem__(self, index: int, value: T) -> None:
+        element = self.field.element
+        if not isinstance(element, Width):
+            raise TypeError('a struct in an array cannot be assigned: assign its fields')
+        getattr(self.m, f'store{element.bits}')(self._at(index), value)
+
+    def __iter__(self) -> Iterator[T]:
+        """For the host: kernel Python counts with range."""
+        return (self[index] for index in range(self.field.length))
+
+
+class Struct:
+    """Base of all struct views; see the head of this file."""
+
+    __slots__ = ('addr', 'm')
+    SIZE: ClassVar[int] = 0
+    ALIGN: ClassVar[int] = 1
+    FIELDS: ClassVar[dict[str, Field]] = {}
+
+    m: Machine
+    addr: VirtAddr
+
+    def __init__(self, m: Machine, addr: VirtAddr) -> None:
+        self.m, self.addr = m, addr
+
+    def __init_subclass__(cls) -> None:
+        end, align, fields = 0, 1, dict[str, Field]()
+        for name, hint in _own_hints(cls).items():
+            field, size, alignment = _make_field(cls, name, hint)
+            if not isinstance(field, ConfigField):
+                end = -(-end // alignment) * alignment
+                field.offset = end
+                end, align = end + size, max(align, alignment)
+            fields[name] = field
+            setattr(cls, name, field)
+        cls.SIZE, cls.ALIGN, cls.FIELDS = -(-end // align) * align, align, fields
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.addr:#x})'
+
+
+@overload
+def number_kind(hint: Any) -> tuple[Width, Any] | None: ...
+@overload
+def number_kind(hint: Any, where: str) -> tuple[Width, Any]: ...
+def number_kind(hint: Any, where: str = '') -> tuple[Width, Any] | None:
+    """Width and meaning (int or a NewType) of a number's annotation; None, or an error that says where, for another."""
+    width, kind = U64, hint
+    if get_origin(hint) is Annotated:
+        kind, *notes = get_args(hint)
+        widths = [note for note in notes if isinstance(note, Width)]
+        width = widths[-1] if widths else U64
+    if kind is int or hasattr(kind, '__supertype__'):
+        return width, kind
+    if where:
+        raise TypeError(f'{where}: {hint!r} is not a field: write u8, u16, u32, u64, i64, a NewType of int, a Struct or an Array')
+    return None
+
+
+def offset_of(struct: type[Struct], name: str) -> int:
+    """Bytes from the start of the struct to the field; a constant to the front end."""
+    field = struct.FIELDS[name]
+    if isinstance(field, ConfigField):
+        raise TypeError(f'{struct.__name__}.{name} takes no bytes')
+    return field.offset
+
+
+def _own_hints(cls: type[Struct]) -> dict[str, Any]:
+    own = cls.__dict__.get('__annotations__', {})
+    module = sys.modules[cls.__module__]
+    hints = get_type_hints(cls, globalns=vars(module), include_extras=True)
+    return {name: hints[name] for name in own}
+
+
+def _make_field(cls: type[Struct], name: str, hint: Any) -> tuple[Any, int, int]:
+    """The field (its offset still 0), its bytes and its alignment."""
+    where = f'{cls.__name__}.{name}'
+    if isinstance(hint, type) and issubclass(hint, Config):
+        return ConfigField(hint), 0, 1
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return StructField(0, hint), hint.SIZE, hint.ALIGN
+    arguments = get_args(hint)
+    if get_origin(hint) is Annotated and get_origin(arguments[0]) is Array:
+        (of,), length = get_args(arguments[0]), arguments[1]
+        if isinstance(of, type) and issubclass(of, Struct):
+            return ArrayField(0, of, of, length), of.SIZE * length, of.ALIGN
+        width, kind = number_kind(of, where)
+        return ArrayField(0, width, kind, length), width.nbytes * length, width.nbytes
+    width, kind = number_kind(hint, where)
+    return NumberField(0, width, kind), width.nbytes, width.nbytes
