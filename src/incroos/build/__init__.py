@@ -1,0 +1,1 @@
+"""From LLVM IR to an object, an ELF image and code in memory. Takes kernel functions as data."""
