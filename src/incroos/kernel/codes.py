@@ -1,0 +1,36 @@
+"""Codes: what a call answers when it cannot do what was asked, and how the machine ends.
+
+Frames, physical addresses, sizes and counts are never negative, so a negative result is one of these. A call that
+answers with a code has changed nothing.
+"""
+
+from typing import Final
+
+OK: Final = 0
+
+# Frames
+NO_FRAME: Final = -1  # no frame is free
+MISALIGNED: Final = -2  # not a multiple of the page size that the call works in
+FOREIGN: Final = -3  # not a frame that is managed: no RAM, or outside pool and zone
+RESERVED: Final = -4  # a managed frame that this call must not free: it has another use
+DOUBLE_FREE: Final = -5  # free already
+
+# Pages
+NOT_CANONICAL: Final = -6  # bits 48 to 63 of the virtual address differ from bit 47
+OUT_OF_RANGE: Final = -7  # the physical address does not fit the 52 bits of the architecture
+BAD_FLAGS: Final = -8  # not present, or bits that are no flags of an entry of this level
+ALREADY_MAPPED: Final = -9  # the page, or a part of it, is mapped
+NOT_MAPPED: Final = -10  # no present entry
+ENTRY_IN_USE: Final = -11  # the entry is not present and not zero: it is somebody's note, not to be overwritten
+LARGE_PAGE: Final = -12  # the address lies in a page larger than the one that the call names
+SMALL_PAGE: Final = -13  # the address lies in a page smaller than the one that the call names
+
+# Heap
+BAD_FREE: Final = -14  # the pointer is not a block of the heap
+NO_ADDRESSES: Final = -15  # the heap has grown to its limit
+
+# The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
+EXIT_PORT: Final = 0xF4
+EXIT_PASSED: Final = 0x10
+EXIT_FAILED: Final = 0x11
+EXIT_PANIC: Final = 0x12

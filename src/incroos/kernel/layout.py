@@ -1,0 +1,51 @@
+"""The memory map of config `classic`, the same in every place where the kernel runs.
+
+    0x0000_0000  real-mode vectors, BIOS data      never touched
+    0x0000_1000  PML4, PDPT, PD, PT                built by the boot code: the first 2 MiB, identity, 4 KiB pages
+    0x0000_5000  reserved
+    0x0001_0000  boot pool                         the part of it that is RAM; page tables first of all
+    0x000B_8000  VGA text memory                   80 columns, 25 rows
+    0x0010_0000  kernel image                      text R-X, rodata R--, data RW-
+    0x001D_0000  mailbox                           operations from the host, RW-
+    0x001E_0000  guard page                        not present: a stack that grows too far faults
+    0x001E_1000  stack                             grows down from 0x1F_0000
+    0x001F_0000  Kernel struct                     all state (state.py)
+    0x0020_0000  zone                              8,192 managed frames, the part of them that is RAM
+    0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
+
+Unit: the byte. Ranges are half-open: the name that ends in END is the first address behind.
+"""
+
+from typing import Final
+
+PAGE_SHIFT: Final = 12
+PAGE_BYTES: Final = 1 << PAGE_SHIFT
+
+BOOT_TABLES: Final = 0x1000
+BOOT_TABLES_END: Final = 0x5000
+BOOT_MAP_END: Final = 0x20_0000  # the boot code maps what lies below
+
+POOL_START: Final = 0x1_0000
+POOL_END: Final = 0x10_0000
+POOL_FRAMES: Final = (POOL_END - POOL_START) // PAGE_BYTES
+
+VGA_TEXT: Final = 0xB_8000
+
+IMAGE_START: Final = 0x10_0000
+IMAGE_END: Final = 0x1D_0000
+MAILBOX: Final = 0x1D_0000
+MAILBOX_END: Final = 0x1E_0000
+STACK_GUARD: Final = 0x1E_0000
+STACK_START: Final = 0x1E_1000
+STACK_END: Final = 0x1F_0000
+KERNEL_STATE: Final = 0x1F_0000
+KERNEL_STATE_END: Final = 0x20_0000
+
+ZONE_START: Final = 0x20_0000
+ZONE_FRAMES: Final = 8192
+ZONE_END: Final = ZONE_START + ZONE_FRAMES * PAGE_BYTES
+NR_TRACKED_FRAMES: Final = ZONE_END // PAGE_BYTES  # frames from address 0 that have a record
+
+HEAP: Final = 0x1000_0000
+HEAP_INITIAL_BYTES: Final = 1 << 20
+HEAP_MAX_BYTES: Final = 16 << 20

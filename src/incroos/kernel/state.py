@@ -1,0 +1,93 @@
+"""The Kernel struct: all state of the kernel in one place. Its memory is given by whoever starts the kernel.
+
+Nothing here may be taken for zero: the `init` of each part writes every field of its struct. Nothing that differs
+between places (times, the address of the start information) is kept, so that the same operations leave the same bytes
+everywhere. The invariants of each struct are numbered in the file that owns it.
+"""
+
+from typing import Annotated, Final
+
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.layout import NR_TRACKED_FRAMES, ZONE_FRAMES
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u8, u16, u32, u64
+
+MAX_REGIONS: Final = 32
+BITMAP_WORDS: Final = ZONE_FRAMES // 64
+SUMMARY_WORDS: Final = BITMAP_WORDS // 64
+
+
+class ConsoleState(Struct):
+    """Owner: console."""
+
+    row: u32  # of the cursor on the VGA screen
+    column: u32
+    nr_panics: u64  # panics so far; the second one ends the machine without a word
+
+
+class Region(Struct):
+    """A piece of RAM, [start, end), whole frames."""
+
+    start: PhysAddr
+    end: PhysAddr
+
+
+class MemoryMap(Struct):
+    """The RAM of the machine: regions in rising order that do not touch. Owner: pmm.memory_map."""
+
+    nr_regions: u64
+    regions: Annotated[Array[Region], MAX_REGIONS]
+
+
+class FrameBitmap(Struct):
+    """Up to 8,192 frames in a row, one bit each. Owner: pmm.bitmap."""
+
+    start: PhysAddr  # of the frame of bit 0
+    hint: u64  # the word where the search begins
+    nr_total_frames: u64
+    nr_free_frames: u64
+    summary: Annotated[Array[u64], SUMMARY_WORDS]  # a bit for each word of `free`: is it not 0?
+    managed: Annotated[Array[u64], BITMAP_WORDS]  # the frame is RAM and may be handed out
+    free: Annotated[Array[u64], BITMAP_WORDS]  # the frame is nobody's
+
+
+class FrameRecord(Struct):
+    """What is known of one frame. Owner: pmm for the level, vmm for the rest."""
+
+    nr_entries: u16  # of a table: entries that are not 0, and 1 more if the boot code made it
+    level: u8  # 1 to 4: the frame is a page table of this level; 0: it is not a table
+    nr_references: u8  # used inside vmm.check, 0 at all other times
+
+
+class FrameState(Struct):
+    """Owner: pmm."""
+
+    pool: FrameBitmap
+    zone: FrameBitmap
+    is_zone_mapped: u64  # 1 when the identity map covers the zone
+    requests: u64  # frames asked for so far; counted where config.fault_injection is set
+    refuse_at: u64  # the request to be refused, counting from 1; 0 refuses none
+    records: Annotated[Array[FrameRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on
+
+
+class PageState(Struct):
+    """Owner: vmm."""
+
+    root: PhysAddr  # the level-4 table, CR3 without its flags
+    nr_tables: u64  # tables taken from pmm and not given back
+
+
+class HeapState(Struct):
+    """Owner: heap."""
+
+    start: VirtAddr
+
+
+class Kernel(Struct):
+    """Everything."""
+
+    config: KernelConfig
+    console: ConsoleState
+    memory_map: MemoryMap
+    frames: FrameState
+    pages: PageState
+    heap: HeapState
