@@ -48,7 +48,7 @@ lock: ## resolve the ranges of pyproject.toml anew into requirements.lock
 	@$(PYTHON) -m venv --clear build/lock
 	@build/lock/bin/pip install --quiet '$(UV)'
 	@{ echo '# Made by `make lock` from pyproject.toml: do not edit.'; \
-	   build/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
+	   build/lock/bin/uv pip compile --quiet --system-certs --upgrade --universal --generate-hashes --no-annotate --no-header \
 	       --extra dev pyproject.toml; } > build/requirements.lock
 	@mv build/requirements.lock requirements.lock
 
