@@ -76,10 +76,22 @@ class PageState(Struct):
     nr_tables: u64  # tables taken from pmm and not given back
 
 
+class Chunk(Struct):
+    """What the heap keeps in front of a payload, and in the payload while it is nobody's. Owner: heap."""
+
+    header: u64  # a tag, the chunk's bytes, flags
+    next: VirtAddr  # the neighbours on the list of free chunks
+    previous: VirtAddr
+
+
 class HeapState(Struct):
     """Owner: heap."""
 
-    start: VirtAddr
+    top: VirtAddr  # the end of the last chunk
+    committed_end: VirtAddr  # the addresses below it have frames
+    end: VirtAddr  # the addresses below it are the heap's
+    used_bytes: u64  # of the chunks that are handed out
+    queue: Chunk  # the head of the list of free chunks
 
 
 class Kernel(Struct):

@@ -1,0 +1,385 @@
+"""First-fit heap: hands out chunks of one range of addresses, takes them back, joins free neighbours at once.
+
+Unit: the byte. Frames come from growth.py and are not given back. Serves one user at a time: there is no lock.
+
+The range, from layout.HEAP to at most layout.HEAP_MAX_BYTES behind it:
+```
+start    first chunk                      top               committed_end        end                limit
+  | 8 unused | chunk | chunk | ... | chunk | frames, no chunk | addresses only | not yet in use |
+```
+A used chunk and a free one. A chunk's address is 8 modulo 16, so that its payload's is 0 modulo 16:
+```
+ chunk          +---------------------------------+---------------------------------+
+   header       | tag, 32 bits | chunk's bytes, flags in the low four bits          |
+ payload        +---------------------------------+---------------------------------+
+   used: the caller's bytes                       | free: next chunk on the list    |
+   (to the end of the chunk)                      |       previous chunk            |
+                                                  |       what was there before     |
+                                                  |       bytes, the boundary tag   |
+ next chunk     +---------------------------------+---------------------------------+
+```
+A request costs eight bytes of header and what rounds it up to a multiple of 16; the smallest chunk has 32 bytes.
+
+First fit, splitting from the high end, boundary tags and the free list with two links: D. E. Knuth, The Art of Computer
+Programming, volume 1, section 2.5, algorithms A and C. The flag of the chunk before, which lets the boundary tag of a
+used chunk be payload, and the top: D. Lea, "A Memory Allocator". The list is a queue: docs/adr/0101-first-fit-queue.md.
+
+The tag is a hash of the chunk's address, bytes and flags, and the header of a chunk that ends is erased. So a header
+that was moved, partly overwritten or left over is not taken for one: kfree refuses every pointer that is not the
+payload of a used chunk. What it cannot see is a payload in which somebody put the very header that belongs there:
+computed, or written back from a copy.
+"""
+
+from typing import Final
+
+from incroos.kernel import vmm
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.heap.growth import commit
+from incroos.kernel.layout import HEAP, HEAP_INITIAL_BYTES, HEAP_MAX_BYTES, PAGE_BYTES
+from incroos.kernel.panic import panic
+from incroos.kernel.state import Chunk, Kernel
+from incroos.lang import (
+    VirtAddr,
+    fill,
+    kernel,
+    load64,
+    mul_wrap,
+    shl_wrap,
+    store64,
+    sub_wrap,
+    word,
+)
+
+# HEAP-1  start + 8 <= top <= committed_end <= end <= start + limit; top is 8 modulo 16, both ends are page-aligned
+# HEAP-2  from the first chunk to top chunk follows chunk; each header is sealed, each has at least 32 bytes
+# HEAP-3  PREVIOUS_USED tells the chunk before; the first chunk has it, and the chunk before top is used
+# HEAP-4  of two neighbours at least one is used
+# HEAP-5  the last word of a free chunk is its bytes
+# HEAP-6  the list holds the free chunks, each once, and its links agree in both directions
+# HEAP-7  used_bytes == sum of the bytes of used chunks
+# HEAP-8  each page of [start, committed_end) is mapped, the page at committed_end is not
+
+ALIGNMENT: Final = 16
+HEADER_BYTES: Final = 8
+MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
+EDGE_BYTES: Final = 16  # of the range, in no chunk: 8 before the first, 8 behind the last
+FIRST_CHUNK: Final = HEAP + 8
+
+USED: Final = 1  # flags in a header
+PREVIOUS_USED: Final = 2
+BYTES_MASK: Final = 0xFFFF_FFF0  # the rest of its low half
+HEAD_MASK: Final = 0xFFFF_FFFF  # bytes and flags
+TAG_MASK: Final = -1 << 32
+TAG_FACTOR: Final = -0x61C8_8646_80B5_83EB  # 2**64 divided by the golden ratio: Knuth, volume 3, section 6.4
+
+POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison: of chunks that ended
+POISON_FRESH: Final = 0xCD  # of chunks that begin
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin with an empty heap that owns addresses and no frame."""
+    heap = k.heap
+    heap.top = VirtAddr(FIRST_CHUNK)
+    heap.committed_end = VirtAddr(HEAP)
+    heap.end = VirtAddr(HEAP + HEAP_INITIAL_BYTES)
+    heap.used_bytes = 0
+    queue = heap.queue
+    queue.header = BYTES_MASK
+    queue.next = queue.addr
+    queue.previous = queue.addr
+
+
+@kernel
+def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
+    """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
+
+    0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
+    nothing has changed.
+    """
+    if nbytes <= 0 or nbytes > HEAP_MAX_BYTES:
+        return VirtAddr(0)
+    chunk_bytes = max(MIN_CHUNK_BYTES, (nbytes + HEADER_BYTES + ALIGNMENT - 1) & -ALIGNMENT)
+    free = find_free(k, chunk_bytes)
+    if free != k.heap.queue.addr:
+        chunk = take(k, Chunk(k.m, free), chunk_bytes)
+    else:
+        chunk = carve(k, chunk_bytes)
+        if chunk == 0:
+            return chunk
+    poison(k, Chunk(k.m, chunk), chunk_bytes, POISON_FRESH)
+    return VirtAddr(chunk + HEADER_BYTES)
+
+
+@kernel
+def kfree(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what kmalloc gave and join it with its free neighbours; 0 is nobody's and does nothing.
+
+    BAD_FREE, and nothing changed, for every other address that is not the payload of a used chunk (how sure that is:
+    the head of this file). Reads no address without a frame. The time does not depend on how many chunks there are.
+    """
+    if ptr == 0:
+        return OK
+    heap = k.heap
+    if ptr & ALIGNMENT - 1 != 0 or ptr <= FIRST_CHUNK or ptr > heap.top:
+        return BAD_FREE
+    chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
+    head = chunk.header & HEAD_MASK
+    if head & USED == 0 or chunk.header != sealed(chunk.addr, head):
+        return BAD_FREE
+    heap.used_bytes -= head & BYTES_MASK
+    poison(k, chunk, head & BYTES_MASK, POISON_FREED)
+    end = VirtAddr(chunk.addr + (head & BYTES_MASK))
+    if end == heap.top:
+        join_top(k, chunk, head)
+    else:
+        join_neighbours(k, chunk, head, absorb_next(k, end))
+    return OK
+
+
+@kernel
+def used_bytes(k: Kernel) -> word:
+    """Bytes of the chunks that are handed out, headers and rounding included."""
+    return k.heap.used_bytes
+
+
+@kernel
+def free_bytes(k: Kernel) -> word:
+    """Bytes that chunks can take before the range must grow, with frames or without; used_bytes is not among them."""
+    return k.heap.end - HEAP - EDGE_BYTES - k.heap.used_bytes
+
+
+# ------------------------------------------------------------------ headers
+@kernel
+def sealed(chunk: VirtAddr, head: word) -> word:
+    """The header that belongs at this address for these bytes and flags."""
+    return mul_wrap(shl_wrap(chunk, 32) | head, TAG_FACTOR) & TAG_MASK | head
+
+
+@kernel
+def checked_head(k: Kernel, chunk: Chunk) -> word:
+    """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
+    head = chunk.header & HEAD_MASK
+    if chunk.header != sealed(chunk.addr, head):
+        panic(
+            k,
+            b'heap: chunk overwritten: address, header found, header wanted',
+            chunk.addr,
+            chunk.header,
+            sealed(chunk.addr, head),
+        )
+    return head
+
+
+@kernel
+def write_free(chunk: Chunk, nbytes: word) -> None:
+    """Make the chunk a free one of so many bytes behind a used one; its links stay."""
+    chunk.header = sealed(chunk.addr, nbytes | PREVIOUS_USED)
+    store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
+
+
+# ------------------------------------------------------------------ taking
+@kernel
+def find_free(k: Kernel, nbytes: word) -> VirtAddr:
+    """The first chunk on the list with so many bytes; the list's head, which claims to fit, when there is none."""
+    chunk = Chunk(k.m, k.heap.queue.next)
+    while chunk.header & BYTES_MASK < nbytes:
+        chunk = Chunk(k.m, chunk.next)
+    return chunk.addr
+
+
+@kernel
+def take(k: Kernel, chunk: Chunk, nbytes: word) -> VirtAddr:
+    """Hand out the high end of a free chunk, or all of it when what is left would be too small for a chunk."""
+    free_bytes_before = checked_head(k, chunk) & BYTES_MASK
+    rest = free_bytes_before - nbytes
+    following = Chunk(k.m, VirtAddr(chunk.addr + free_bytes_before))
+    following.header = sealed(following.addr, checked_head(k, following) | PREVIOUS_USED)
+    if rest < MIN_CHUNK_BYTES:
+        remove(chunk)
+        chunk.header = sealed(chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
+        k.heap.used_bytes += free_bytes_before
+        return chunk.addr
+    write_free(chunk, rest)
+    used = Chunk(k.m, VirtAddr(chunk.addr + rest))
+    used.header = sealed(used.addr, nbytes | USED)
+    k.heap.used_bytes += nbytes
+    return used.addr
+
+
+@kernel
+def carve(k: Kernel, nbytes: word) -> VirtAddr:
+    """Hand out a new chunk at top, committing frames for it first; 0 when there are no addresses or no frames."""
+    heap = k.heap
+    chunk = Chunk(k.m, heap.top)
+    end = VirtAddr(chunk.addr + nbytes)
+    if end > heap.committed_end and commit(k, end) != OK:
+        return VirtAddr(0)
+    chunk.header = sealed(chunk.addr, nbytes | USED | PREVIOUS_USED)
+    heap.top = end
+    heap.used_bytes += nbytes
+    return chunk.addr
+
+
+# ------------------------------------------------------------------ giving back
+@kernel
+def join_top(k: Kernel, chunk: Chunk, head: word) -> None:
+    """Let the last chunk, and a free one before it, become addresses without a chunk; they keep their frames."""
+    start = chunk
+    if head & PREVIOUS_USED == 0:
+        start = chunk_before(k, chunk)
+        remove(start)
+        start.header = 0
+    chunk.header = 0
+    k.heap.top = start.addr
+
+
+@kernel
+def absorb_next(k: Kernel, end: VirtAddr) -> word:
+    """Tell the chunk at end that the one before it is free; if it is free too, end it and say how many bytes it had."""
+    following = Chunk(k.m, end)
+    head = checked_head(k, following)
+    if head & USED != 0:
+        following.header = sealed(end, head & ~PREVIOUS_USED)
+        return 0
+    remove(following)
+    following.header = 0
+    return head & BYTES_MASK
+
+
+@kernel
+def join_neighbours(k: Kernel, chunk: Chunk, head: word, bytes_behind: word) -> None:
+    """Make the chunk and what it absorbed part of the free chunk before it, or else the last on the list."""
+    nbytes = (head & BYTES_MASK) + bytes_behind
+    if head & PREVIOUS_USED == 0:
+        before = chunk_before(k, chunk)
+        chunk.header = 0
+        write_free(before, chunk.addr - before.addr + nbytes)
+    else:
+        write_free(chunk, nbytes)
+        append(k.heap.queue, chunk)
+
+
+@kernel
+def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
+    """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
+    nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
+    before = Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
+    if checked_head(k, before) != nbytes | PREVIOUS_USED:
+        panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
+    return before
+
+
+@kernel
+def poison(k: Kernel, chunk: Chunk, nbytes: word, byte: word) -> None:
+    """Fill the payload of a chunk of so many bytes, in the builds that look for uses before and after its time."""
+    if k.config.poison != 0:
+        fill(k.m, VirtAddr(chunk.addr + HEADER_BYTES), byte, nbytes - HEADER_BYTES)
+
+
+# ------------------------------------------------------------------ the list: a ring through a chunk in the state
+@kernel
+def append(queue: Chunk, chunk: Chunk) -> None:
+    """Put a free chunk at the end of the list."""
+    last = Chunk(queue.m, queue.previous)
+    chunk.next = queue.addr
+    chunk.previous = last.addr
+    last.next = chunk.addr
+    queue.previous = chunk.addr
+
+
+@kernel
+def remove(chunk: Chunk) -> None:
+    """Take a free chunk off the list."""
+    Chunk(chunk.m, chunk.next).previous = chunk.previous
+    Chunk(chunk.m, chunk.previous).next = chunk.next
+
+
+# ------------------------------------------------------------------ the checker
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number of the first invariant that does not hold; reads no address that has no frame."""
+    broken = check_range(k)
+    if broken == 0:
+        broken = check_chunks(k)
+    if broken == 0:
+        broken = check_list(k)
+    return broken
+
+
+@kernel
+def check_range(k: Kernel) -> word:
+    """HEAP-1 and HEAP-8."""
+    heap = k.heap
+    limit = HEAP + HEAP_MAX_BYTES
+    if heap.top < FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
+        return 1
+    if heap.top > heap.committed_end and heap.top != FIRST_CHUNK:
+        return 1
+    if heap.top & ALIGNMENT - 1 != 8 or (heap.committed_end | heap.end) & PAGE_BYTES - 1 != 0:
+        return 1
+    for va in range(HEAP, heap.committed_end, PAGE_BYTES):
+        if vmm.get_physical(k, VirtAddr(va)) < 0:
+            return 8
+    if heap.committed_end < limit and vmm.get_physical(k, heap.committed_end) >= 0:
+        return 8
+    return 0
+
+
+@kernel
+def check_chunks(k: Kernel) -> word:
+    """HEAP-2 to HEAP-5 and HEAP-7, in one walk over all chunks."""
+    top = k.heap.top
+    chunk = Chunk(k.m, VirtAddr(FIRST_CHUNK))
+    previous_used = PREVIOUS_USED
+    used = 0
+    while chunk.addr < top:
+        head = chunk.header & HEAD_MASK
+        nbytes = head & BYTES_MASK
+        if chunk.header != sealed(chunk.addr, head) or nbytes < MIN_CHUNK_BYTES or nbytes > top - chunk.addr:
+            return 2
+        if head & PREVIOUS_USED != previous_used:
+            return 3
+        if head & USED != 0:
+            used += nbytes
+        elif previous_used == 0:
+            return 4
+        elif load64(k.m, VirtAddr(chunk.addr + nbytes - 8)) != nbytes:
+            return 5
+        previous_used = (head & USED) * PREVIOUS_USED
+        chunk = Chunk(k.m, VirtAddr(chunk.addr + nbytes))
+    if previous_used == 0:
+        return 3
+    return 0 if used == k.heap.used_bytes else 7
+
+
+@kernel
+def check_list(k: Kernel) -> word:
+    """HEAP-6, once HEAP-2 is known: as many steps as there are free chunks, each onto one, lead round the list.
+
+    Links that agree in both directions make the steps one ring, so no chunk comes twice.
+    """
+    queue = k.heap.queue
+    chunk = queue
+    for _ in range(count_free_chunks(k)):
+        following = chunk.next
+        if following & ALIGNMENT - 1 != 8 or following < FIRST_CHUNK or following >= k.heap.top:
+            return 6
+        previous = chunk.addr
+        chunk = Chunk(k.m, following)
+        head = chunk.header & HEAD_MASK
+        if chunk.header != sealed(following, head) or head & USED != 0 or chunk.previous != previous:
+            return 6
+    return 0 if chunk.next == queue.addr and queue.previous == chunk.addr else 6
+
+
+@kernel
+def count_free_chunks(k: Kernel) -> word:
+    """How many chunks below top are free."""
+    count = 0
+    chunk = Chunk(k.m, VirtAddr(FIRST_CHUNK))
+    while chunk.addr < k.heap.top:
+        head = chunk.header
+        count += 1 - (head & USED)
+        chunk = Chunk(k.m, VirtAddr(chunk.addr + (head & BYTES_MASK)))
+    return count
