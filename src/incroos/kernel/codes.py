@@ -12,7 +12,7 @@ OK: Final = 0
 NO_FRAME: Final = -1  # no frame is free
 MISALIGNED: Final = -2  # not a multiple of the page size that the call works in
 FOREIGN: Final = -3  # not a frame that is managed: no RAM, or outside pool and zone
-RESERVED: Final = -4  # a managed frame that this call must not free: it has another use
+RESERVED: Final = -4  # the frame has a use that this call must not end
 DOUBLE_FREE: Final = -5  # free already
 
 # Pages

@@ -1,0 +1,154 @@
+"""The console: the same text on the serial port and on the VGA screen.
+
+Text is bytes. On the serial port a new line is the single byte 10, so that what arrives there is the transcript as it
+was put. On the screen it moves the cursor, and the screen scrolls when the cursor leaves the last row.
+The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Interface", CRT controller.
+"""
+
+from typing import Final
+
+from incroos.kernel.layout import VGA_TEXT
+from incroos.kernel.state import ConsoleState, Kernel
+from incroos.lang import Machine, VirtAddr, copy, in8, kernel, out8, pause, store16, store64, word
+
+# CONSOLE-1  row < ROWS and column < COLUMNS after each put_: the cursor is on the screen
+
+COLUMNS: Final = 80
+ROWS: Final = 25
+ROW_BYTES: Final = COLUMNS * 2  # a cell is a character and its colours
+SCREEN_BYTES: Final = ROWS * ROW_BYTES
+LIGHT_GREY: Final = 0x0700  # on black
+FOUR_BLANKS: Final = 0x0720_0720_0720_0720
+NEW_LINE: Final = 10
+ZERO: Final = 48
+LETTER_A_MINUS_TEN: Final = 55
+
+CRT_INDEX: Final = 0x3D4
+CRT_DATA: Final = 0x3D5
+CURSOR_HIGH: Final = 14
+CURSOR_LOW: Final = 15
+
+SERIAL: Final = 0x3F8  # COM1: data, and the low half of the divisor while DIVISOR_ACCESS is set
+INTERRUPT_ENABLE: Final = SERIAL + 1  # and the high half of the divisor
+FIFO_CONTROL: Final = SERIAL + 2
+LINE_CONTROL: Final = SERIAL + 3
+MODEM_CONTROL: Final = SERIAL + 4
+LINE_STATUS: Final = SERIAL + 5
+DIVISOR_ACCESS: Final = 0x80
+EIGHT_BITS_NO_PARITY: Final = 0x03
+CLEAR_AND_USE_FIFOS: Final = 0xC7
+READY: Final = 0x03  # data terminal ready, request to send
+CAN_SEND: Final = 0x20
+MAX_WAITS: Final = 100_000  # a port that never gets ready loses its text, it does not hang the kernel
+
+BIGGEST_POWER_OF_TEN: Final = 1_000_000_000_000_000_000
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Set the port up, clear the screen, put the cursor in its corner. Needs nothing but the boot state."""
+    k.console.row = 0
+    k.console.column = 0
+    k.console.nr_panics = 0
+    init_serial(k.m)
+    blank(k.m, 0, SCREEN_BYTES)
+    show_cursor(k)
+
+
+@kernel
+def put_text(k: Kernel, text: bytes) -> None:
+    """Put the characters of text; byte 10 ends a line."""
+    for char in text:
+        put_char(k, char)
+    show_cursor(k)
+
+
+@kernel
+def put_hex(k: Kernel, value: word) -> None:
+    """Put the 64 bits of value as 16 upper-case hexadecimal digits."""
+    for shift in range(60, -1, -4):
+        digit = (value >> shift) & 15
+        put_char(k, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+    show_cursor(k)
+
+
+@kernel
+def put_decimal(k: Kernel, value: word) -> None:
+    """Put value in decimal digits, after a minus sign where it is negative."""
+    if value < 0:
+        put_char(k, 45)
+    rest = -value if value > 0 else value  # never positive: -(-2**63) would not be a word
+    divisor = BIGGEST_POWER_OF_TEN
+    has_digit = False
+    while divisor > 0:
+        digit = rest // -divisor % 10
+        has_digit = has_digit or digit != 0 or divisor == 1
+        if has_digit:
+            put_char(k, ZERO + digit)
+        divisor //= 10
+    show_cursor(k)
+
+
+@kernel
+def put_char(k: Kernel, char: word) -> None:
+    """Put one byte, without moving the cursor that is seen."""
+    send(k.m, char)
+    console = k.console
+    if char == NEW_LINE:
+        start_row(k.m, console)
+        return
+    cell = console.row * COLUMNS + console.column
+    store16(k.m, VirtAddr(VGA_TEXT + 2 * cell), LIGHT_GREY | char)
+    console.column += 1
+    if console.column == COLUMNS:
+        start_row(k.m, console)
+
+
+@kernel
+def start_row(m: Machine, console: ConsoleState) -> None:
+    """Go to the start of the next row; on the last one, move all rows up."""
+    console.column = 0
+    if console.row + 1 < ROWS:
+        console.row += 1
+        return
+    copy(m, VirtAddr(VGA_TEXT), VirtAddr(VGA_TEXT + ROW_BYTES), SCREEN_BYTES - ROW_BYTES)
+    blank(m, SCREEN_BYTES - ROW_BYTES, SCREEN_BYTES)
+
+
+@kernel
+def blank(m: Machine, start: word, end: word) -> None:
+    """Fill the bytes [start, end) of the screen with blanks, four cells at a time."""
+    for at in range(start, end, 8):
+        store64(m, VirtAddr(VGA_TEXT + at), FOUR_BLANKS)
+
+
+@kernel
+def show_cursor(k: Kernel) -> None:
+    """Move the cursor that is seen to where the next character goes."""
+    cell = k.console.row * COLUMNS + k.console.column
+    out8(k.m, CRT_INDEX, CURSOR_HIGH)
+    out8(k.m, CRT_DATA, cell >> 8)
+    out8(k.m, CRT_INDEX, CURSOR_LOW)
+    out8(k.m, CRT_DATA, cell & 0xFF)
+
+
+@kernel
+def init_serial(m: Machine) -> None:
+    """Set the port to 115,200 baud, eight bits, no parity, one stop bit, FIFOs on and interrupts off."""
+    out8(m, INTERRUPT_ENABLE, 0)
+    out8(m, LINE_CONTROL, DIVISOR_ACCESS)
+    out8(m, SERIAL, 1)  # the clock of 115,200 baud divided by one
+    out8(m, INTERRUPT_ENABLE, 0)
+    out8(m, LINE_CONTROL, EIGHT_BITS_NO_PARITY)
+    out8(m, FIFO_CONTROL, CLEAR_AND_USE_FIFOS)
+    out8(m, MODEM_CONTROL, READY)
+
+
+@kernel
+def send(m: Machine, byte: word) -> None:
+    """Send a byte as soon as the port takes one; without a port the status reads as ready and the byte is lost."""
+    waits = 0
+    while in8(m, LINE_STATUS) & CAN_SEND == 0 and waits < MAX_WAITS:
+        pause(m)
+        waits += 1
+    out8(m, SERIAL, byte)

@@ -1,0 +1,36 @@
+"""Physical memory manager: the memory map, the boot pool and the zone of managed frames.
+
+frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
+"""
+
+from incroos.kernel.pmm.frames import (
+    alloc_page,
+    alloc_table,
+    check,
+    free_page,
+    free_table,
+    init,
+    nr_free_frames,
+    nr_free_pool_frames,
+    nr_total_frames,
+    nr_total_pool_frames,
+    open_zone,
+    take_frame,
+    zero_frame,
+)
+
+__all__ = [
+    'alloc_page',
+    'alloc_table',
+    'check',
+    'free_page',
+    'free_table',
+    'init',
+    'nr_free_frames',
+    'nr_free_pool_frames',
+    'nr_total_frames',
+    'nr_total_pool_frames',
+    'open_zone',
+    'take_frame',
+    'zero_frame',
+]

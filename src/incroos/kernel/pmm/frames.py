@@ -1,0 +1,223 @@
+"""Frames: who gets the machine's RAM, 4 KiB at a time.
+
+Unit: the frame, named by its physical address. Knows nothing of virtual addresses and never reclaims: when no frame is
+free it says so. There are two stocks, told apart by address:
+
+    boot pool  0x10000 - 0x100000, what is RAM of it   page tables only, because it is mapped from the start
+    zone       8,192 frames from 2 MiB, what is RAM    everything; page tables when the pool is empty
+
+A frame is zeroed when it is handed out and not touched while it is free (a build that poisons fills it on free).
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import NO_FRAME, OK, RESERVED
+from incroos.kernel.layout import (
+    BOOT_TABLES_END,
+    NR_TRACKED_FRAMES,
+    PAGE_BYTES,
+    PAGE_SHIFT,
+    POOL_END,
+    POOL_START,
+    ZONE_END,
+    ZONE_START,
+)
+from incroos.kernel.panic import panic
+from incroos.kernel.pmm import bitmap, memory_map
+from incroos.kernel.state import FrameBitmap, FrameRecord, FrameState, Kernel
+from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load64, word
+
+# PMM-1   the memory map is in order                                              1 to 3: MAP invariant
+# PMM-2   the pool is in order                                                   11 to 14: 10 + BITMAP invariant
+# PMM-3   the zone is in order                                                   21 to 24: 20 + BITMAP invariant
+# PMM-4   a record names a table only if the frame is handed out, or is one of the boot code's tables         31
+
+POOL_INVARIANTS: Final = 10
+ZONE_INVARIANTS: Final = 20
+RECORD_INVARIANT: Final = 31
+POISON: Final = 0xF5  # what a freed frame is filled with
+
+
+@kernel
+def init(k: Kernel, start_info: PhysAddr) -> None:
+    """Read the memory map and call all RAM of pool and zone free. Panics when there is no memory map.
+
+    Frames of the zone can be had after open_zone.
+    """
+    memory_map.read(k, start_info)
+    frames = k.frames
+    bitmap.init(frames.pool, PhysAddr(POOL_START))
+    bitmap.init(frames.zone, PhysAddr(ZONE_START))
+    bitmap.add_ram(frames.pool, k.memory_map, PhysAddr(POOL_END))
+    bitmap.add_ram(frames.zone, k.memory_map, PhysAddr(ZONE_END))
+    frames.is_zone_mapped = 0
+    frames.requests = 0
+    frames.refuse_at = 0
+    fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * FrameRecord.SIZE)
+
+
+@kernel
+def open_zone(k: Kernel) -> None:
+    """Allow frames of the zone to be handed out: from now on the identity map covers them."""
+    k.frames.is_zone_mapped = 1
+
+
+@kernel
+def alloc_page(k: Kernel) -> PhysAddr:
+    """A zeroed frame of the zone; NO_FRAME when none is free."""
+    pa = take_frame(k)
+    if pa >= 0:
+        zero_frame(k.m, pa)
+    return pa
+
+
+@kernel
+def free_page(k: Kernel, pa: PhysAddr) -> word:
+    """Take back what alloc_page or take_frame gave.
+
+    MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table) and DOUBLE_FREE change nothing.
+    """
+    code = bitmap.check_free(k.frames.zone, pa)
+    if code == OK:
+        if k.frames.records[pa >> PAGE_SHIFT].level != 0:
+            return RESERVED
+        put_frame(k, k.frames.zone, pa)
+        return OK
+    if 0 <= pa < ZONE_START and pa % PAGE_BYTES == 0:
+        return RESERVED
+    return code
+
+
+@kernel
+def take_frame(k: Kernel) -> PhysAddr:
+    """A frame of the zone with whatever its last owner left in it; NO_FRAME. For callers that overwrite it whole."""
+    if k.frames.is_zone_mapped == 0:
+        panic(k, b'pmm: a frame of the zone was asked for before vmm.init', 0, 0, 0)
+    if is_refused(k):
+        return PhysAddr(NO_FRAME)
+    return bitmap.take(k.frames.zone)
+
+
+@kernel
+def zero_frame(m: Machine, pa: PhysAddr) -> None:
+    """Fill a frame of pool or zone with zeros, through the identity map."""
+    fill(m, VirtAddr(pa), 0, PAGE_BYTES)
+
+
+@kernel
+def alloc_table(k: Kernel, level: word) -> PhysAddr:
+    """A zeroed frame to be a page table of the level, 1 to 4: of the pool, or else of the zone; NO_FRAME."""
+    if is_refused(k):
+        return PhysAddr(NO_FRAME)
+    pa = bitmap.take(k.frames.pool)
+    if pa < 0 and k.frames.is_zone_mapped != 0:
+        pa = bitmap.take(k.frames.zone)
+    if pa < 0:
+        return pa
+    zero_frame(k.m, pa)
+    k.frames.records[pa >> PAGE_SHIFT].level = level
+    return pa
+
+
+@kernel
+def free_table(k: Kernel, pa: PhysAddr) -> word:
+    """Take back what alloc_table gave, once no TLB knows it.
+
+    MISALIGNED, FOREIGN, RESERVED (no page table, or one of the boot code's) and DOUBLE_FREE change nothing.
+    """
+    stock = stock_of(k.frames, pa)
+    code = bitmap.check_free(stock, pa)
+    if code == OK:
+        if k.frames.records[pa >> PAGE_SHIFT].level == 0:
+            return RESERVED
+        k.frames.records[pa >> PAGE_SHIFT].level = 0
+        put_frame(k, stock, pa)
+        return OK
+    if (0 <= pa < POOL_START or POOL_END <= pa < ZONE_START) and pa % PAGE_BYTES == 0:
+        return RESERVED
+    return code
+
+
+@kernel
+def stock_of(frames: FrameState, pa: PhysAddr) -> FrameBitmap:
+    """The stock whose addresses pa is among, or the one that will refuse it."""
+    if pa < POOL_END:
+        return frames.pool
+    return frames.zone
+
+
+@kernel
+def put_frame(k: Kernel, stock: FrameBitmap, pa: PhysAddr) -> None:
+    """Give a frame, checked before, back to its stock."""
+    if k.config.poison != 0:
+        fill(k.m, VirtAddr(pa), POISON, PAGE_BYTES)
+    bitmap.put(stock, pa)
+
+
+@kernel
+def is_refused(k: Kernel) -> bool:
+    """Whether this request is the one that a test wants refused; counts requests in builds that inject faults."""
+    if k.config.fault_injection == 0:
+        return False
+    k.frames.requests += 1
+    return k.frames.requests == k.frames.refuse_at
+
+
+@kernel
+def nr_total_frames(k: Kernel) -> word:
+    """Frames of the zone, free or not."""
+    return k.frames.zone.nr_total_frames
+
+
+@kernel
+def nr_free_frames(k: Kernel) -> word:
+    """Free frames of the zone."""
+    return k.frames.zone.nr_free_frames
+
+
+@kernel
+def nr_total_pool_frames(k: Kernel) -> word:
+    """Frames of the boot pool, free or not."""
+    return k.frames.pool.nr_total_frames
+
+
+@kernel
+def nr_free_pool_frames(k: Kernel) -> word:
+    """Free frames of the boot pool."""
+    return k.frames.pool.nr_free_frames
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number, listed at the head of this file, of the first invariant that does not hold."""
+    code = memory_map.check(k.memory_map)
+    if code != OK:
+        return code
+    code = bitmap.check(k.frames.pool)
+    if code != OK:
+        return POOL_INVARIANTS + code
+    code = bitmap.check(k.frames.zone)
+    if code != OK:
+        return ZONE_INVARIANTS + code
+    return check_records(k)
+
+
+@kernel
+def check_records(k: Kernel) -> word:
+    """OK or RECORD_INVARIANT. Looks at two records at a time, because nearly all of them are zero."""
+    for pfn in range(0, NR_TRACKED_FRAMES, 2):
+        if load64(k.m, k.frames.records[pfn].addr) != 0 and not (
+            is_record_right(k.frames, pfn) and is_record_right(k.frames, pfn + 1)
+        ):
+            return RECORD_INVARIANT
+    return OK
+
+
+@kernel
+def is_record_right(frames: FrameState, pfn: word) -> bool:
+    """Whether the frame may be what its record says."""
+    record = frames.records[pfn]
+    pa = PhysAddr(pfn << PAGE_SHIFT)
+    if record.level == 0:
+        return record.nr_entries == 0 and record.nr_references == 0
+    return pa < BOOT_TABLES_END or bitmap.check_free(stock_of(frames, pa), pa) == OK
