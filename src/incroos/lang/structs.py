@@ -12,6 +12,7 @@ aligned on its own size, the whole padded to its alignment. One declaration serv
 and the inspector. A view owns nothing and remembers nothing but m and addr.
 """
 
+import inspect
 import sys
 from collections.abc import Iterator
 from typing import (
@@ -181,7 +182,8 @@ def number_kind(hint: Any, where: str = '') -> tuple[Width, Any] | None:
     if kind is int or hasattr(kind, '__supertype__'):
         return width, kind
     if where:
-        raise TypeError(f'{where}: {hint!r} is not a field: write u8, u16, u32, u64, i64, a NewType of int, a Struct or an Array')
+        wanted = 'u8, u16, u32, u64, i64, a NewType of int, a Struct or an Array'
+        raise TypeError(f'{where}: {hint!r} is not a field: write {wanted}')
     return None
 
 
@@ -194,7 +196,7 @@ def offset_of(struct: type[Struct], name: str) -> int:
 
 
 def _own_hints(cls: type[Struct]) -> dict[str, Any]:
-    own = cls.__dict__.get('__annotations__', {})
+    own = inspect.get_annotations(cls)
     module = sys.modules[cls.__module__]
     hints = get_type_hints(cls, globalns=vars(module), include_extras=True)
     return {name: hints[name] for name in own}

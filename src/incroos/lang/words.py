@@ -1,7 +1,7 @@
 """Words: the one integer of kernel Python, its names, and the operations that Python's own operators do not give.
 
-Unit: the signed word of 64 bits. Addresses are canonical, so those of the high half are negative; bit 63 is `-1 << 63`.
-A `NewType` of int names what a word means; it costs nothing at run time, and mypy and the front end keep the names apart.
+Unit: the signed word of 64 bits. Addresses are canonical, so those of the high half are negative; bit 63 is
+`-1 << 63`. A `NewType` of int names what a word means, at no cost; mypy and the front end keep the names apart.
 """
 
 from typing import Annotated, Final, NewType, TypeAlias

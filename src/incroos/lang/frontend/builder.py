@@ -1,0 +1,152 @@
+"""What every part of compiling one function shares: the builder, refusals, traps, and memory as the target has it."""
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from llvmlite import ir
+
+from ..words import Width
+from . import instructions
+from .refusal import Place, Refused
+from .signature import Signature, signature_of
+from .source import source_of
+from .types import BOOL, I1, I64, Bool, Nothing, Several, Text, TheMachine, Type, View, is_number
+from .values import Value
+
+if TYPE_CHECKING:
+    from .unit import Unit
+
+
+def llvm_parameters(kind: Type) -> list[Any]:
+    """The LLVM types that a parameter takes: words between functions, pointers for views."""
+    return [kind.local] if isinstance(kind, View) else [I64] * kind.words
+
+
+def llvm_result(kind: Type) -> Any:
+    """The LLVM type of a result: one word, or a struct of words."""
+    if isinstance(kind, Nothing):
+        return ir.VoidType()
+    return kind.local if isinstance(kind, Several | Text) else I64
+
+
+class FunctionBase:
+    """One kernel function on its way to one LLVM function.
+
+    `is_raw` says that it works on this process's own memory although the target is simulated: it is a part of the
+    simulated computer, not of the kernel.
+    """
+
+    def __init__(self, unit: 'Unit', function: Callable[..., Any], is_raw: bool, symbol: str) -> None:
+        self.unit, self.function, self.is_raw, self.symbol = unit, function, is_raw, symbol
+        self.source = source_of(function)
+        self.signature: Signature = signature_of(function, self.source)
+        self.has_processor = unit.target.is_simulated and not is_raw
+        kinds = [I64] * self.has_processor
+        for _, kind in self.signature.parameters:
+            kinds += llvm_parameters(kind)
+        self.llvm = ir.Function(unit.module, ir.FunctionType(llvm_result(self.signature.result), kinds), symbol)
+        self.llvm.attributes.add('nounwind')
+        self.llvm.attributes.add('noredzone')  # an interrupt would overwrite it
+        # No loop of kernel code may become a call of memset: nobody supplies one. llvmlite knows no string attributes.
+        set.add(self.llvm.attributes, '"no-builtins"')
+        self.b: Any = None
+        self.calls: list[tuple[FunctionBase, ast.AST]] = []
+
+    # ---------------------------------------------------------------- refusals
+    def refuse(self, node: ast.AST, name: str, /, **words: object) -> NoReturn:
+        """Say that the text at the node is not kernel Python."""
+        raise self.refusal(node, name, **words)
+
+    def refusal(self, node: ast.AST, name: str, /, **words: object) -> Refused:
+        """The refusal, for a `raise` that readers and linters see."""
+        return Refused(name, Place.of(node, self.source.file, self.source.lines), **words)
+
+    # ---------------------------------------------------------------- traps of checked builds
+    def trap_if(self, wrong: Any, node: ast.AST) -> None:
+        """In a checked build, stop where the condition holds, and say at which site."""
+        if not self.unit.checked:
+            return
+        stop, go_on = self.llvm.append_basic_block('trap'), self.llvm.append_basic_block()
+        self.b.cbranch(wrong, stop, go_on)
+        self.b.position_at_end(stop)
+        site = I64(self.unit.new_site(self.source.file, getattr(node, 'lineno', 0)))
+        if self.unit.target.is_bare:
+            instructions.asm(self.b, 'ud2', '{rdi}', ir.VoidType(), [site])
+        else:
+            self.b.call(self.unit.trap_function(), [site])
+        self.b.unreachable()
+        self.b.position_at_end(go_on)
+
+    # ---------------------------------------------------------------- values and words
+    def as_word(self, value: Value) -> Any:
+        """The LLVM word of a number."""
+        return self.b.zext(value.llvm, I64) if isinstance(value.type, Bool) else value.llvm
+
+    def to_words(self, value: Value) -> list[Any]:
+        """The words that a value is when it goes to another function."""
+        if isinstance(value.type, TheMachine):
+            return []
+        if isinstance(value.type, Text):
+            return [self.b.extract_value(value.llvm, part) for part in (0, 1)]
+        return [self.as_word(value)]
+
+    def from_words(self, kind: Type, words: list[Any]) -> Value:
+        """The value that words from another function are; takes them off the list."""
+        if isinstance(kind, TheMachine):
+            return Value(kind, I64(0))
+        if isinstance(kind, Text):
+            text = self.b.insert_value(kind.local(ir.Undefined), words.pop(0), 0)
+            return Value(kind, self.b.insert_value(text, words.pop(0), 1))
+        if isinstance(kind, Bool):
+            return Value(BOOL, self.b.icmp_signed('!=', words.pop(0), I64(0)))
+        return Value(kind, words.pop(0))
+
+    # ---------------------------------------------------------------- memory
+    def at(self, pointer: Any, offset: Any) -> Any:
+        """The pointer so many bytes further on."""
+        offset = I64(offset) if isinstance(offset, int) else offset
+        return self.b.gep(pointer, [offset], source_etype=ir.IntType(8))
+
+    def load(self, pointer: Any, width: Width) -> Any:
+        """The number at a pointer, through the machine that the function works on."""
+        if self.has_processor:
+            return self.simulate(f'load{width.bits}', [self.b.ptrtoint(pointer, I64)])
+        return instructions.load_number(self.b, pointer, width.bits)
+
+    def store(self, pointer: Any, width: Width, value: Any, node: ast.AST) -> None:
+        """Put a word at a pointer; in a checked build it must fit."""
+        self.trap_unless_fits(value, width.bits, node)
+        if self.has_processor:
+            self.simulate(f'store{width.bits}', [self.b.ptrtoint(pointer, I64), value])
+        else:
+            instructions.store_number(self.b, pointer, width.bits, value)
+
+    def trap_unless_fits(self, value: Any, bits: int, node: ast.AST) -> None:
+        """In a checked build, stop where a word is not a number of so many bits; any word is one of 64."""
+        if bits < 64:
+            self.trap_if(self.b.icmp_unsigned('>=', value, I64(1 << bits)), node)
+
+    def simulate(self, primitive: str, words: list[Any]) -> Any:
+        """Call the kernel function that is this primitive on the simulated computer."""
+        lowering = self.unit.function(self.unit.target.lowerings[primitive], is_raw=True)
+        first = lowering.signature.parameters[0][1]
+        return self.b.call(lowering.llvm, [*self.processor_words(first), *words])
+
+    def processor_words(self, first: Type) -> list[Any]:
+        """What a lowering gets for its first parameter: the processor's address where it wants a view of it."""
+        return [self.b.inttoptr(self.llvm.args[0], first.local)] if isinstance(first, View) else []
+
+    # ---------------------------------------------------------------- small helpers
+    def compare(self, sign: str, left: Any, right: Any) -> Any:
+        """A signed comparison."""
+        return self.b.icmp_signed(sign, left, right)
+
+    def false(self) -> Any:
+        """The constant False."""
+        return I1(0)
+
+    @staticmethod
+    def are_numbers(*values: Value) -> bool:
+        """Whether arithmetic takes all of them."""
+        return all(is_number(value.type) for value in values)

@@ -1,0 +1,170 @@
+"""Calls: of kernel functions, of primitives, of the functions on words, and of the few built-ins."""
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from ..primitives import PRIMITIVES
+from ..structs import Struct, offset_of
+from ..words import VirtAddr
+from . import instructions
+from .arithmetic import WORD_FUNCTIONS
+from .expressions import Expressions, NotStatic
+from .signature import Signature, signature_of
+from .target import PRIVILEGED
+from .types import (
+    I64,
+    MACHINE,
+    NO_RETURN,
+    POINTER,
+    WORD,
+    Bool,
+    Nothing,
+    Several,
+    Text,
+    Type,
+    View,
+    Word,
+    fits,
+    is_number,
+)
+from .values import Value
+
+# what a primitive's last argument must fit, in bits, where that is less than a word
+NARROW = {'store8': 8, 'store16': 16, 'store32': 32, 'out8': 8, 'out16': 16, 'out32': 32}
+
+
+class Calls(Expressions):
+    """The part of compiling a function that deals with calls."""
+
+    def call(self, node: ast.Call) -> Value:
+        try:
+            callee, _ = self.static(node.func)
+        except NotStatic:
+            self.refuse(node.func, 'call-what')
+        if node.keywords:
+            self.refuse(node.keywords[0], 'keyword')
+        if hasattr(callee, '__supertype__'):
+            return self.convert(node, callee)
+        if isinstance(callee, type) and issubclass(callee, Struct):
+            return self.view(node, callee)
+        if callee in (len, min, max, offset_of):
+            return self.builtin(node, callee)
+        if callee in WORD_FUNCTIONS:
+            words = self.arguments(node, signature_of(callee))
+            return self.word_function(callee, node, words)
+        if callee in PRIMITIVES.values():
+            return self.primitive(node, callee)
+        if not getattr(callee, '__kernel__', False):
+            self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func))
+        return self.kernel_function(node, callee)
+
+    def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
+        """Refuse another number of arguments than the parameters are."""
+        if len(node.args) != wanted:
+            self.refuse(node, 'argument-count', name=name, wanted=wanted, found=len(node.args), parameters=parameters)
+
+    def convert(self, node: ast.Call, kind: Any) -> Value:
+        """PhysAddr(x): the same word under another name."""
+        self.count(node, kind.__name__, 1, 'one word')
+        value = self.value(node.args[0])
+        self.wants(node.args[0], kind.__name__, value, WORD, is_number(value.type))
+        return Value(Word(kind), self.as_word(value), value.number)
+
+    def view(self, node: ast.Call, struct: type[Struct]) -> Value:
+        """Block(m, addr): look at memory as a struct."""
+        self.count(node, struct.__name__, 2, '(m: Machine, addr: VirtAddr)')
+        for argument, wanted in zip(node.args, (MACHINE, Word(VirtAddr)), strict=True):
+            value = self.value(argument)
+            self.wants(argument, struct.__name__, value, wanted, fits(value.type, wanted))
+        return Value(View(struct), self.b.inttoptr(value.llvm, POINTER))
+
+    def builtin(self, node: ast.Call, callee: Callable[..., Any]) -> Value:
+        """len of text, min and max of two words, offset_of a field."""
+        if callee is offset_of:
+            return self.field_offset(node)
+        name = callee.__name__
+        self.count(node, name, 1 if callee is len else 2, 'text' if callee is len else 'two words')
+        values = [self.value(argument) for argument in node.args]
+        if callee is len:
+            is_text = isinstance(values[0].type, Text)
+            self.wants(node.args[0], name, values[0], Text(), is_text)
+            return Value(WORD, self.b.extract_value(values[0].llvm, 1))
+        for argument, value in zip(node.args, values, strict=True):
+            self.wants(argument, name, value, WORD, is_number(value.type))
+        left, right = (self.as_word(value) for value in values)
+        is_left = self.compare('<=' if callee is min else '>=', left, right)
+        same = values[0].type == values[1].type and not isinstance(values[0].type, Bool)
+        return Value(values[0].type if same else WORD, self.b.select(is_left, left, right))
+
+    def field_offset(self, node: ast.Call) -> Value:
+        """offset_of(Block, 'size'): a constant."""
+        self.count(node, 'offset_of', 2, "a Struct and a field's name")
+        struct, _ = self.static(node.args[0])
+        field = node.args[1]
+        name = str(field.value) if isinstance(field, ast.Constant) else ''
+        if name not in struct.FIELDS:
+            self.refuse(field, 'no-field', struct=struct.__name__, name=name, fields=', '.join(struct.FIELDS))
+        return self.constant(offset_of(struct, name), node)
+
+    def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:
+        """The words of all arguments, each of its parameter's type."""
+        self.count(node, signature.name, len(signature.parameters), signature.wanted)
+        result: list[Any] = []
+        for argument, (name, wanted) in zip(node.args, signature.parameters, strict=True):
+            value = self.value(argument)
+            self.wants(argument, name, value, wanted, fits(value.type, wanted))
+            result += [value.llvm] if isinstance(value.type, View) else self.to_words(value)
+        return result
+
+    def kernel_function(self, node: ast.Call, callee: Callable[..., Any]) -> Value:
+        function = self.unit.function(callee, self.is_raw)
+        self.calls.append((function, node))
+        words = self.arguments(node, function.signature)
+        first = [self.llvm.args[0]] if self.has_processor else []
+        return self.result(function.signature.result, self.b.call(function.llvm, first + words))
+
+    def result(self, kind: Type, found: Any) -> Value:
+        """The value that a call gave."""
+        if kind == NO_RETURN:
+            self.b.unreachable()
+            self.assigned = None
+        if isinstance(kind, Nothing | Several | Text):
+            return Value(kind, found)
+        if isinstance(kind, View):
+            return Value(kind, self.b.inttoptr(found, kind.local))
+        return self.from_words(kind, [found])
+
+    # ---------------------------------------------------------------- primitives
+    def primitive(self, node: ast.Call, callee: Callable[..., Any]) -> Value:
+        name, signature = callee.__name__, signature_of(callee)
+        target = self.unit.target
+        inside = self.is_raw and target.is_simulated
+        if inside or not target.is_simulated:
+            refused = PRIVILEGED if inside else target.refused
+            if name in refused:
+                self.refuse(node, 'no-lowering', target='raw' if inside else target.name, name=name)
+        words = self.arguments(node, signature)
+        self.check_narrow(name, node, words)
+        if not inside and (target.is_simulated or name in target.lowerings):
+            if name not in target.lowerings:
+                self.refuse(node, 'no-lowering', target=target.name, name=name)
+            return self.lowered(name, node, words)
+        found = instructions.INSTRUCTIONS[name](self.b, words)
+        return self.result(signature.result, found)
+
+    def check_narrow(self, name: str, node: ast.Call, words: list[Any]) -> None:
+        """In a checked build, the preconditions that a primitive's numbers must meet."""
+        if name in NARROW:
+            self.trap_unless_fits(words[-1], NARROW[name], node)
+        if name == 'fill':
+            self.trap_unless_fits(words[1], 8, node)
+        if name in ('fill', 'copy'):
+            self.trap_if(self.compare('<', words[2], I64(0)), node)
+
+    def lowered(self, name: str, node: ast.Call, words: list[Any]) -> Value:
+        """A primitive that is a kernel function on this target."""
+        function = self.unit.function(self.unit.target.lowerings[name], is_raw=True)
+        self.calls.append((function, node))
+        first = self.processor_words(function.signature.parameters[0][1])
+        return self.result(function.signature.result, self.b.call(function.llvm, first + words))

@@ -1,0 +1,338 @@
+"""Expressions: each gives a typed value, or a refusal that says what to write instead."""
+
+import ast
+import builtins
+import dataclasses
+import types as python_types
+import typing
+from typing import Any, Final
+
+from llvmlite import ir
+
+from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, number_kind
+from ..words import VirtAddr, Width
+from .arithmetic import Arithmetic
+from .source import constant_kind
+from .types import (
+    BOOL,
+    I1,
+    I8,
+    I64,
+    MACHINE,
+    TEXT_TYPE,
+    WORD,
+    ArrayView,
+    Bool,
+    Constants,
+    Nothing,
+    Several,
+    Text,
+    TheMachine,
+    Type,
+    View,
+    Word,
+    how_to_make,
+    joined,
+)
+from .values import MemoryPlace, Value, place_of_field
+
+COMPARISONS: Final[dict[type[ast.AST], str]] = {
+    ast.Eq: '==',
+    ast.NotEq: '!=',
+    ast.Lt: '<',
+    ast.LtE: '<=',
+    ast.Gt: '>',
+    ast.GtE: '>=',
+}
+# kind of node: (what it is, what to write instead)
+REFUSED: Final[dict[str, tuple[str, str]]] = {
+    'List': ('a list', 'use an array field of a struct'),
+    'Tuple': ('a tuple', 'write a, b = b, a or return a, b: tuples are not kept'),
+    'Dict': ('a dict', 'use an array field of a struct'),
+    'Set': ('a set', 'use the bits of a word, or an array field of a struct'),
+    'ListComp': ('a list comprehension', 'write a loop over the table instead'),
+    'SetComp': ('a set comprehension', 'write a loop'),
+    'DictComp': ('a dict comprehension', 'write a loop'),
+    'GeneratorExp': ('a generator', 'write a loop'),
+    'JoinedStr': ('an f-string', 'put the text and the numbers on the console one after the other'),
+    'Lambda': ('a lambda', 'write a @kernel function'),
+    'NamedExpr': ('an assignment inside an expression', 'write it as a statement of its own'),
+    'Await': ('await', 'call the function'),
+    'Yield': ('yield', 'write a loop in the caller'),
+    'YieldFrom': ('yield from', 'write a loop in the caller'),
+    'Starred': ('a starred expression', 'name each value'),
+}
+
+
+class NotStatic(Exception):
+    """The expression is not a name that the compiler can look up."""
+
+
+class Expressions(Arithmetic):
+    """The part of compiling a function that deals with expressions."""
+
+    local_names: set[str]
+    variables: dict[str, Value]  # the type of a local, and the slot that holds it
+    assigned: frozenset[str] | None  # the locals that surely have a value here; None where nothing runs
+
+    def call(self, node: ast.Call) -> Value:
+        """A call; calls.py has it."""
+        raise NotImplementedError
+
+    def value(self, node: ast.expr) -> Value:
+        """The value of an expression: one value, not nothing and not several."""
+        value = self.any_value(node)
+        if isinstance(value.type, Nothing):
+            self.refuse(node, 'no-value', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+        if isinstance(value.type, Several):
+            self.refuse(node, 'several-values', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+        return value
+
+    def any_value(self, node: ast.expr) -> Value:
+        """The value of an expression, which may also be nothing or several values."""
+        emit = getattr(self, f'of_{type(node).__name__}', None)
+        if emit is None:
+            what, instead = REFUSED.get(type(node).__name__, (type(node).__name__, 'see docs/language.md'))
+            self.refuse(node, 'expression', what=what, instead=instead)
+        value: Value = emit(node)
+        return value
+
+    def condition(self, node: ast.expr) -> Any:
+        """The LLVM truth of an expression that must be a bool."""
+        value = self.value(node)
+        if not isinstance(value.type, Bool):
+            instead = f'write {ast.unparse(node)} != 0' if isinstance(value.type, Word) else 'compare words'
+            self.refuse(node, 'condition', found=value.type, instead=instead)
+        return value.llvm
+
+    # ---------------------------------------------------------------- constants and names
+    def of_Constant(self, node: ast.Constant) -> Value:
+        return self.known(node.value, node)
+
+    def known(self, found: object, node: ast.expr, kind: Any = int) -> Value:
+        """A constant: a bool, a word or text."""
+        if isinstance(found, bool):
+            return Value(BOOL, I1(int(found)))
+        if isinstance(found, int):
+            return self.constant(found, node)._replace(type=Word(kind))
+        if isinstance(found, bytes):
+            addr, length = self.unit.text(found)
+            return Value(TEXT_TYPE, ir.LiteralStructType([I64, I64])([addr, length]))
+        instead = {
+            str: "write bytes: b'...'",
+            float: 'compute with words: scale by 1000, or shift',
+            type(None): 'use a negative code, or 0 for no address',
+        }.get(type(found), 'see docs/language.md')
+        raise self.refusal(node, 'constant', what=ast.unparse(node), instead=instead)
+
+    def of_Name(self, node: ast.Name) -> Value:
+        if node.id not in self.local_names:
+            return self.of_static(node)
+        if self.assigned is not None and node.id not in self.assigned:
+            self.refuse(node, 'maybe-unassigned', name=node.id)
+        kind, slot, _ = self.variables[node.id]
+        if isinstance(kind, TheMachine):
+            return Value(kind, I64(0))
+        return Value(kind, self.b.load(slot, typ=kind.local))
+
+    def static(self, node: ast.expr) -> tuple[Any, Any]:
+        """What a global name or an attribute of a module is, and the namespace where it was found."""
+        if isinstance(node, ast.Name) and node.id not in self.local_names:
+            namespace = self.function.__globals__
+            if node.id in namespace:
+                return namespace[node.id], namespace
+            if hasattr(builtins, node.id):
+                return getattr(builtins, node.id), vars(builtins)
+            if node.id in self.function.__code__.co_freevars:
+                self.refuse(node, 'closure', name=node.id)
+            self.refuse(node, 'unknown-name', name=node.id)
+        if isinstance(node, ast.Attribute):
+            owner, _ = self.static(node.value)
+            if isinstance(owner, python_types.ModuleType):
+                if not hasattr(owner, node.attr):
+                    self.refuse(node, 'no-constant', module=owner.__name__, name=node.attr)
+                return getattr(owner, node.attr), vars(owner)
+            if isinstance(owner, type) and issubclass(owner, Struct) and node.attr in ('SIZE', 'ALIGN'):
+                return getattr(owner, node.attr), {}
+        raise NotStatic
+
+    def of_static(self, node: ast.Name | ast.Attribute) -> Value:
+        found, namespace = self.static(node)
+        name = node.id if isinstance(node, ast.Name) else node.attr
+        if not isinstance(found, int | bytes):
+            self.refuse(node, 'not-constant', name=name, found=type(found).__name__)
+        return self.known(found, node, constant_kind(namespace, name))
+
+    # ---------------------------------------------------------------- operators
+    def of_BinOp(self, node: ast.BinOp) -> Value:
+        left = self.value(node.left)
+        return self.binary(node, left, self.value(node.right))
+
+    def of_UnaryOp(self, node: ast.UnaryOp) -> Value:
+        if isinstance(node.op, ast.Not):
+            return Value(BOOL, self.b.not_(self.condition(node.operand)))
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant) and type(node.operand.value) is int:
+            return self.constant(-node.operand.value, node)
+        return self.unary(node, self.value(node.operand))
+
+    def of_BoolOp(self, node: ast.BoolOp) -> Value:
+        end, seen = self.llvm.append_basic_block(), []
+        for operand in node.values:
+            result = self.condition(operand)
+            seen.append((result, self.b.block))
+            if operand is node.values[-1]:
+                self.b.branch(end)
+                break
+            following = self.llvm.append_basic_block()
+            ways = (following, end) if isinstance(node.op, ast.And) else (end, following)
+            self.b.cbranch(result, *ways)
+            self.b.position_at_end(following)
+        return Value(BOOL, self.merge(end, I1, seen))
+
+    def merge(self, end: Any, kind: Any, seen: list[tuple[Any, Any]]) -> Any:
+        """Go on in the block end, with the value that came from one of the blocks before."""
+        self.b.position_at_end(end)
+        phi = self.b.phi(kind)
+        for value, block in seen:
+            phi.add_incoming(value, block)
+        return phi
+
+    def of_Compare(self, node: ast.Compare) -> Value:
+        left, end, seen = self.value(node.left), self.llvm.append_basic_block(), []
+        for position, (sign, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
+            if type(sign) not in COMPARISONS:
+                what = {'Is': 'is', 'IsNot': 'is not', 'In': 'in', 'NotIn': 'not in'}[type(sign).__name__]
+                self.refuse(node, 'operator', what=what, instead='compare words with == != < <= > >=')
+            right = self.value(right_node)
+            if not self.are_numbers(left, right):
+                self.refuse(node, 'compare', left=left.type, right=right.type)
+            result = self.compare(COMPARISONS[type(sign)], self.as_word(left), self.as_word(right))
+            seen.append((result, self.b.block))
+            if position + 1 < len(node.ops):
+                following = self.llvm.append_basic_block()
+                self.b.cbranch(result, following, end)
+                self.b.position_at_end(following)
+            left = right
+        self.b.branch(end)
+        return Value(BOOL, self.merge(end, I1, seen))
+
+    def of_IfExp(self, node: ast.IfExp) -> Value:
+        yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
+        self.b.cbranch(self.condition(node.test), yes, no)
+        self.b.position_at_end(yes)
+        left = self.value(node.body)
+        left_end = self.b.block
+        self.b.position_at_end(no)
+        right = self.value(node.orelse)
+        kind = joined(left.type, right.type)
+        if kind is None:
+            self.refuse(node, 'branches', left=left.type, right=right.type)
+        if isinstance(kind, TheMachine):
+            self.refuse(node, 'branches', left=kind, right=kind)
+        ways = []
+        for value, block in ((left, left_end), (right, self.b.block)):
+            self.b.position_at_end(block)
+            ways.append((value.llvm if value.type == kind else self.as_word(value), block))
+            self.b.branch(end)
+        return Value(kind, self.merge(end, kind.local, ways))
+
+    # ---------------------------------------------------------------- fields and elements
+    def of_Attribute(self, node: ast.Attribute) -> Value:
+        try:
+            return self.of_static(node)
+        except NotStatic:
+            base = self.value(node.value)
+        if isinstance(base.type, Constants):
+            return self.of_config(node, base.type)
+        if not isinstance(base.type, View | ArrayView):
+            instead = 'only views have fields' if not isinstance(base.type, Word) else 'make a view of it first'
+            self.refuse(node, 'no-attribute', found=base.type, name=node.attr, instead=instead)
+        if node.attr == 'm':
+            return Value(MACHINE, I64(0))
+        if node.attr == 'addr':
+            return Value(Word(VirtAddr), self.b.ptrtoint(base.llvm, I64))
+        if isinstance(base.type, ArrayView):
+            self.refuse(node, 'no-attribute', found=base.type, name=node.attr, instead='index it, or take its addr')
+        return self.of_field(node, base)
+
+    def of_field(self, node: ast.Attribute, base: Value) -> Value:
+        """A field of a view: a number is loaded, a struct or an array is looked at."""
+        assert isinstance(base.type, View)
+        field = base.type.struct.FIELDS.get(node.attr)
+        if field is None:
+            fields = ', '.join(base.type.struct.FIELDS) or 'none'
+            self.refuse(node, 'no-field', struct=base.type, name=node.attr, fields=fields)
+        if isinstance(field, ConfigField):
+            return Value(Constants(field.kind), I64(0))
+        pointer = self.at(base.llvm, field.offset)
+        if isinstance(field, NumberField):
+            return self.load_place(place_of_field(pointer, field))
+        return Value(View(field.kind) if isinstance(field, StructField) else ArrayView(field), pointer)
+
+    def of_config(self, node: ast.Attribute, kind: Constants) -> Value:
+        """A constant of the build."""
+        names = {field.name for field in dataclasses.fields(kind.kind)}  # type: ignore[arg-type]
+        if node.attr not in names:
+            self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(sorted(names)))
+        hint = typing.get_type_hints(kind.kind, include_extras=True)[node.attr]
+        number = number_kind(hint)
+        return self.known(getattr(self.unit.config, node.attr), node, number[1] if number else int)
+
+    def load_place(self, place: MemoryPlace) -> Value:
+        return Value(Word(place.kind), self.load(place.pointer, place.width))
+
+    def of_Subscript(self, node: ast.Subscript) -> Value:
+        base = self.value(node.value)
+        if isinstance(node.slice, ast.Slice):
+            self.refuse(node, 'slice')
+        if isinstance(base.type, Text):
+            return self.of_character(node, base)
+        pointer, field = self.element(node, base)
+        if isinstance(field.element, Width):
+            return self.load_place(MemoryPlace(pointer, field.element, field.kind))
+        return Value(View(field.element), pointer)
+
+    def of_character(self, node: ast.Subscript, text: Value) -> Value:
+        index = self.index(node, None)
+        length = self.b.extract_value(text.llvm, 1)
+        self.trap_if(self.b.icmp_unsigned('>=', index, length), node)
+        return Value(WORD, self.character(text, index))
+
+    def character(self, text: Value, index: Any) -> Any:
+        """One byte of text, read directly: text is a part of the program, not of the machine's memory."""
+        addr = self.b.add(self.b.extract_value(text.llvm, 0), index)
+        return self.b.zext(self.b.load(self.b.inttoptr(addr, ir.PointerType()), align=1, typ=I8), I64)
+
+    def element(self, node: ast.Subscript, base: Value) -> tuple[Any, ArrayField]:
+        """The pointer to an element of an array; a checked build stops at an index outside."""
+        if not isinstance(base.type, ArrayView):
+            self.refuse(node, 'not-indexable', found=base.type)
+        field = base.type.field
+        index = self.index(node, field.length)
+        wrong = (
+            self.b.icmp_unsigned('>=', index, I64(field.length)) if field.length else self.compare('<', index, I64(0))
+        )
+        self.trap_if(wrong, node)
+        return self.at(base.llvm, self.b.mul(index, I64(field.stride))), field
+
+    def index(self, node: ast.Subscript, length: int | None) -> Any:
+        """The index as a word; one that the compiler knows to be outside is refused."""
+        if isinstance(node.slice, ast.Slice):
+            self.refuse(node, 'slice')
+        value = self.value(node.slice)
+        if not self.are_numbers(value):
+            self.refuse(node.slice, 'operand', what='an index', found=value.type, instead='index with a word')
+        if value.number is not None and (value.number < 0 or (length and value.number >= length)):
+            last = length - 1 if length else 'the end'
+            self.refuse(node, 'index-range', index=value.number, length=length or 'any length', last=last)
+        return self.as_word(value)
+
+    # ---------------------------------------------------------------- calls
+    def of_Call(self, node: ast.Call) -> Value:
+        return self.call(node)
+
+    def wants(self, node: ast.expr, name: str, value: Value, wanted: Type, fits: bool) -> None:
+        """Refuse an argument of another type than its parameter's."""
+        if not fits:
+            instead = how_to_make(value.type, wanted)
+            self.refuse(node, 'argument-type', name=name, wanted=wanted, found=value.type, instead=instead)

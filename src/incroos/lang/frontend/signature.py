@@ -1,0 +1,58 @@
+"""Parameters and result of a kernel function, from its annotations; all must be there, none is inferred."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .refusal import Place, Refused
+from .source import Source, source_of
+from .types import Several, Text, Type, of_annotation, of_result
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a function takes and gives."""
+
+    name: str
+    parameters: tuple[tuple[str, Type], ...]
+    result: Type
+
+    @property
+    def wanted(self) -> str:
+        """The parameters as one writes them."""
+        return '(' + ', '.join(f'{name}: {kind}' for name, kind in self.parameters) + ')'
+
+
+def signature_of(function: Callable[..., Any], source: Source | None = None) -> Signature:
+    """Read the annotations of a function; what is missing or no type of kernel Python is refused."""
+    source = source or source_of(function)
+    node = source.node
+
+    def refuse(at: ast.AST, name: str, /, **words: object) -> Refused:
+        return Refused(name, Place.of(at, source.file, source.lines), **words)
+
+    arguments = node.args
+    for extra in (*arguments.posonlyargs, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if extra is not None:
+            raise refuse(extra, 'parameter-kind')
+    for default in arguments.defaults:
+        raise refuse(default, 'default-value')
+    hints = inspect.get_annotations(function, eval_str=True)
+    parameters = []
+    for argument in arguments.args:
+        if argument.annotation is None:
+            raise refuse(argument, 'no-annotation', name=argument.arg)
+        kind = of_annotation(hints[argument.arg])
+        if kind is None:
+            raise refuse(argument.annotation, 'annotation', found=ast.unparse(argument.annotation))
+        parameters.append((argument.arg, kind))
+    if node.returns is None:
+        name_only = ast.Name(node.name, lineno=node.lineno, col_offset=node.col_offset + 4, end_lineno=node.lineno)
+        name_only.end_col_offset = name_only.col_offset + len(node.name.encode())
+        raise refuse(name_only, 'no-result-annotation', name=node.name)
+    result = of_result(hints['return'])
+    if result is None or (isinstance(result, Several) and any(isinstance(item, Text) for item in result.items)):
+        raise refuse(node.returns, 'annotation', found=ast.unparse(node.returns))
+    return Signature(node.name, tuple(parameters), result)

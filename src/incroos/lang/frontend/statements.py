@@ -1,0 +1,340 @@
+"""Statements: control flow, assignment, and which locals surely have a value where."""
+
+import ast
+from typing import Any, Final, NamedTuple
+
+from ..structs import NumberField
+from ..words import Width
+from .calls import Calls
+from .types import (
+    I64,
+    WORD,
+    Nothing,
+    Several,
+    Text,
+    TheMachine,
+    Type,
+    View,
+    Word,
+    fits,
+    how_to_make,
+    is_number,
+)
+from .values import LocalPlace, MemoryPlace, Place, Value, place_of_field
+
+# kind of node: (what it is, what to write instead)
+REFUSED: Final[dict[str, tuple[str, str]]] = {
+    'Try': ('try', 'give back a negative code; a broken invariant is a panic'),
+    'TryStar': ('try', 'give back a negative code; a broken invariant is a panic'),
+    'Raise': ('raise', 'give back a negative code; a broken invariant is a panic'),
+    'With': ('with', 'call the function that begins and the one that ends'),
+    'Assert': ('assert', 'write if ...: panic(k, ...)'),
+    'Delete': ('del', 'take it away: locals end with the function'),
+    'Global': ('global', 'keep state in the Kernel struct'),
+    'Nonlocal': ('nonlocal', 'keep state in the Kernel struct'),
+    'Import': ('an import inside a function', 'import at the head of the file'),
+    'ImportFrom': ('an import inside a function', 'import at the head of the file'),
+    'Match': ('match', 'write if and elif'),
+    'FunctionDef': ('a function inside a function', 'define it in the module, and pass what it needs'),
+    'AsyncFunctionDef': ('async', 'write a plain function'),
+    'ClassDef': ('a class inside a function', 'define it in the module'),
+    'AnnAssign': ('an annotated assignment', 'take the annotation away: a local has the type of its first value'),
+    'TypeAlias': ('a type alias inside a function', 'define it in the module'),
+}
+
+
+class Loop(NamedTuple):
+    """Where break and continue go, and what was assigned at each break."""
+
+    again: Any
+    end: Any
+    at_breaks: list[frozenset[str]]
+
+
+class Statements(Calls):
+    """The part of compiling a function that deals with statements."""
+
+    loops: list[Loop]
+
+    def statements(self, nodes: list[ast.stmt]) -> None:
+        """A block; a statement that can never run is refused."""
+        for node in nodes:
+            if self.b.block.is_terminated:
+                self.refuse(node, 'never-runs')
+            emit = getattr(self, f'do_{type(node).__name__}', None)
+            if emit is None:
+                what, instead = REFUSED.get(type(node).__name__, (type(node).__name__, 'see docs/language.md'))
+                self.refuse(node, 'statement', what=what, instead=instead)
+            self.unit.debug.at_line(self, node)
+            emit(node)
+
+    def do_Pass(self, node: ast.Pass) -> None:
+        pass
+
+    def do_Expr(self, node: ast.Expr) -> None:
+        is_docstring = node is self.source.node.body[0] and isinstance(node.value, ast.Constant)
+        if is_docstring and isinstance(node.value.value, str):  # type: ignore[attr-defined]
+            return
+        if not isinstance(node.value, ast.Call):
+            self.refuse(node, 'result-unused')
+        self.any_value(node.value)
+
+    # ---------------------------------------------------------------- assignment
+    def do_Assign(self, node: ast.Assign) -> None:
+        if len(node.targets) != 1:
+            self.refuse(node, 'several-targets')
+        target = node.targets[0]
+        if isinstance(target, ast.Tuple):
+            self.unpack(node, target)
+        else:
+            value = self.value(node.value)
+            self.put(self.place(target, value.type), value, node)
+
+    def unpack(self, node: ast.Assign, target: ast.Tuple) -> None:
+        """a, b = f(...) and a, b = b, a: all values are computed before the first is stored."""
+        if isinstance(node.value, ast.Tuple):
+            values = [self.value(element) for element in node.value.elts]
+        else:
+            several = self.any_value(node.value)
+            if not isinstance(several.type, Several):
+                self.refuse(node.value, 'unpack-what')
+            values = self.split(several)
+        if len(values) != len(target.elts):
+            self.refuse(target, 'unpack', wanted=len(target.elts), found=len(values))
+        for element, value in zip(target.elts, values, strict=True):
+            self.put(self.place(element, value.type), value, node)
+
+    def split(self, several: Value) -> list[Value]:
+        """The values of a call that gives several."""
+        assert isinstance(several.type, Several)
+        return [
+            self.result(kind, self.b.extract_value(several.llvm, index))
+            for index, kind in enumerate(several.type.items)
+        ]
+
+    def do_AugAssign(self, node: ast.AugAssign) -> None:
+        place = self.place(node.target, None)
+        if isinstance(place, LocalPlace):
+            assert isinstance(node.target, ast.Name)
+            old = self.of_Name(node.target)
+        else:
+            old = self.load_place(place)
+        self.put(place, self.binary(node, old, self.value(node.value)), node)
+
+    def place(self, target: ast.expr, kind: Type | None) -> Place:
+        """Where an assignment goes; `kind` is that of the value, None for one that changes what is there."""
+        if isinstance(target, ast.Name):
+            return LocalPlace(target.id)
+        if isinstance(target, ast.Subscript):
+            base = self.value(target.value)
+            pointer, field = self.element(target, base)
+            if not isinstance(field.element, Width):
+                self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct')
+            return MemoryPlace(pointer, field.element, field.kind)
+        if isinstance(target, ast.Attribute):
+            return self.field_place(target)
+        raise self.refusal(target, 'target', what=ast.unparse(target))
+
+    def field_place(self, target: ast.Attribute) -> MemoryPlace:
+        """Where a number field lies."""
+        base = self.value(target.value)
+        if target.attr in ('addr', 'm'):
+            self.refuse(target, 'assign-fixed', name=ast.unparse(target))
+        if isinstance(base.type, View):
+            field = base.type.struct.FIELDS.get(target.attr)
+            if isinstance(field, NumberField):
+                return place_of_field(self.at(base.llvm, field.offset), field)
+        found = self.of_Attribute(target).type  # refuses what is no field at all
+        what = {'View': 'a struct', 'ArrayView': 'an array'}.get(type(found).__name__, 'a constant of the build')
+        raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what)
+
+    def put(self, place: Place, value: Value, node: ast.stmt) -> None:
+        """Store a value where it was found to go."""
+        if isinstance(place, LocalPlace):
+            self.put_local(place.name, value, node)
+            return
+        if not is_number(value.type):
+            instead = f'store its addr: {ast.unparse(node)}.addr' if isinstance(value.type, View) else 'store a word'
+            self.refuse(node, 'operand', what='a number in memory', found=value.type, instead=instead)
+        wanted: Type = Word(place.kind)
+        if not fits(value.type, wanted):
+            name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node)
+            instead = how_to_make(value.type, wanted)
+            self.refuse(node, 'changes-type', name=name, wanted=wanted, found=value.type, instead=instead)
+        self.store(place.pointer, place.width, self.as_word(value), node)
+
+    def put_local(self, name: str, value: Value, node: ast.AST) -> None:
+        """Give a local a value; the first one decides its type."""
+        if isinstance(value.type, TheMachine):
+            self.variables.setdefault(name, value)
+        elif name not in self.variables:
+            with self.b.goto_entry_block():
+                slot = self.b.alloca(value.type.local, name=name)
+            self.variables[name] = Value(value.type, slot)
+            self.unit.debug.declare(self, name, value.type, slot, node)
+        wanted, slot, _ = self.variables[name]
+        if not fits(value.type, wanted):
+            instead = how_to_make(value.type, wanted)
+            self.refuse(node, 'changes-type', name=name, wanted=wanted, found=value.type, instead=instead)
+        if not isinstance(wanted, TheMachine):
+            self.b.store(value.llvm if value.type == wanted else self.as_word(value), slot)
+        if self.assigned is not None:
+            self.assigned |= {name}
+
+    # ---------------------------------------------------------------- leaving
+    def do_Return(self, node: ast.Return) -> None:
+        wanted, name = self.signature.result, self.signature.name
+        if node.value is None:
+            if wanted != Nothing():
+                self.refuse(node, 'result-missing', name=name, wanted=wanted)
+            self.b.ret_void()
+        elif isinstance(wanted, Several):
+            self.return_several(node, wanted)
+        else:
+            value = self.any_value(node.value)
+            self.check_result(node, value.type, wanted)
+            self.b.ret(self.returned(value, wanted))
+        self.assigned = None
+
+    def check_result(self, node: ast.Return, found: Type, wanted: Type) -> None:
+        """Refuse a result of another type than the function promises."""
+        if isinstance(wanted, Nothing) or not fits(found, wanted):
+            instead = 'return nothing' if isinstance(wanted, Nothing) else how_to_make(found, wanted)
+            name = self.signature.name
+            self.refuse(node, 'result-type', name=name, wanted=wanted, found=found, instead=instead)
+
+    def returned(self, value: Value, wanted: Type) -> Any:
+        """What a result is between functions."""
+        if isinstance(wanted, View):
+            return self.b.ptrtoint(value.llvm, I64)
+        return value.llvm if isinstance(wanted, Text) else self.as_word(value)
+
+    def return_several(self, node: ast.Return, wanted: Several) -> None:
+        """return a, b; or the results of another call as they are."""
+        assert node.value is not None
+        if isinstance(node.value, ast.Tuple):
+            values = [self.value(element) for element in node.value.elts]
+        else:
+            found = self.any_value(node.value)
+            values = self.split(found) if isinstance(found.type, Several) else [found]
+        if len(values) != len(wanted.items):
+            self.check_result(node, Several(tuple(value.type for value in values)), wanted)
+        result = wanted.local(None)
+        for index, (value, kind) in enumerate(zip(values, wanted.items, strict=True)):
+            self.check_result(node, value.type, kind)
+            result = self.b.insert_value(result, self.returned(value, kind), index)
+        self.b.ret(result)
+
+    def do_Break(self, node: ast.Break) -> None:
+        loop = self.loops[-1]
+        if self.assigned is not None:
+            loop.at_breaks.append(self.assigned)
+        self.b.branch(loop.end)
+        self.assigned = None
+
+    def do_Continue(self, node: ast.Continue) -> None:
+        self.b.branch(self.loops[-1].again)
+        self.assigned = None
+
+    # ---------------------------------------------------------------- branches
+    def do_If(self, node: ast.If) -> None:
+        test = self.condition(node.test)
+        yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
+        self.b.cbranch(test, yes, no)
+        before, after = self.assigned, []
+        for block, body in ((yes, node.body), (no, node.orelse)):
+            self.b.position_at_end(block)
+            self.assigned = before
+            self.statements(body)
+            if not self.b.block.is_terminated:
+                self.b.branch(end)
+                after.append(self.assigned)
+        self.go_on_at(end, after)
+
+    def go_on_at(self, end: Any, states: list[frozenset[str] | None]) -> None:
+        """Go on where several ways meet: a local has a value when it has one on each of them; no way, no code."""
+        known = [state for state in states if state is not None]
+        self.b.position_at_end(end)
+        if known:
+            self.assigned = frozenset.intersection(*known)
+        else:
+            self.b.unreachable()
+            self.assigned = None
+
+    # ---------------------------------------------------------------- loops
+    def do_While(self, node: ast.While) -> None:
+        if node.orelse:
+            self.refuse(node.orelse[0], 'loop-else')
+        top, inside, end = (self.llvm.append_basic_block() for _ in range(3))
+        self.b.branch(top)
+        self.b.position_at_end(top)
+        for_ever = isinstance(node.test, ast.Constant) and node.test.value is True
+        before = self.assigned
+        if for_ever:
+            self.b.branch(inside)
+        else:
+            self.b.cbranch(self.condition(node.test), inside, end)
+        breaks = self.body(node.body, inside, Loop(top, end, []))
+        self.go_on_at(end, breaks if for_ever else [before])
+
+    def body(self, nodes: list[ast.stmt], inside: Any, loop: Loop) -> list[frozenset[str] | None]:
+        """The inside of a loop; gives what was assigned at each break."""
+        self.b.position_at_end(inside)
+        self.loops.append(loop)
+        self.statements(nodes)
+        self.loops.pop()
+        if not self.b.block.is_terminated:
+            self.b.branch(loop.again)
+        return list(loop.at_breaks)
+
+    def do_For(self, node: ast.For) -> None:
+        if not isinstance(node.target, ast.Name):
+            self.refuse(node.target, 'for-target')
+        if node.orelse:
+            self.refuse(node.orelse[0], 'loop-else')
+        over = node.iter
+        if isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == 'range':
+            self.for_range(node, over)
+            return
+        text = self.value(over) if not isinstance(over, ast.List | ast.Tuple) else None
+        if text is None or not isinstance(text.type, Text):
+            self.refuse(over, 'for-over')
+        length = self.b.extract_value(text.llvm, 1)
+        self.counted(node, length, lambda index: self.character(text, index))
+
+    def for_range(self, node: ast.For, over: ast.Call) -> None:
+        """Python's range: its bounds are computed once, and it ends in time also at the ends of the word."""
+        if over.keywords or not 1 <= len(over.args) <= 3:
+            self.refuse(over, 'range-arguments')
+        values = [self.value(argument) for argument in over.args]
+        for argument, value in zip(over.args, values, strict=True):
+            if not is_number(value.type):
+                self.refuse(argument, 'operand', what='range', found=value.type, instead='count with words')
+        step = values[2].number if len(values) == 3 else 1
+        if not step:
+            self.refuse(over.args[-1], 'range-step')
+        start, stop = (I64(0), self.as_word(values[0])) if len(values) == 1 else map(self.as_word, values[:2])
+        low, high = (start, stop) if step > 0 else (stop, start)
+        distance = self.b.sub(high, low)
+        if abs(step) != 1:
+            distance = self.b.add(self.b.udiv(self.b.sub(distance, I64(1)), I64(abs(step))), I64(1))
+        turns = self.b.select(self.compare('<', low, high), distance, I64(0))
+        self.counted(node, turns, lambda index: self.b.add(start, self.b.mul(index, I64(step))))
+
+    def counted(self, node: ast.For, turns: Any, item: Any) -> None:
+        """A loop of so many turns; the loop variable gets item(index), and assigning it does not move the loop."""
+        assert isinstance(node.target, ast.Name)
+        top, inside, end = (self.llvm.append_basic_block() for _ in range(3))
+        with self.b.goto_entry_block():
+            counter = self.b.alloca(I64)
+        self.b.store(I64(0), counter)
+        self.b.branch(top)
+        self.b.position_at_end(top)
+        index = self.b.load(counter, typ=I64)
+        self.b.cbranch(self.b.icmp_unsigned('<', index, turns), inside, end)
+        before = self.assigned
+        self.b.position_at_end(inside)
+        self.b.store(self.b.add(index, I64(1)), counter)
+        self.put_local(node.target.id, Value(WORD, item(index)), node.target)
+        self.body(node.body, inside if self.b.block is inside else self.b.block, Loop(top, end, []))
+        self.go_on_at(end, [before])

@@ -1,0 +1,64 @@
+"""Targets: where compiled kernel code runs, and what each of the machine's primitives becomes there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PRIVILEGED: Final = frozenset(
+    {
+        'in8',
+        'out8',
+        'in16',
+        'out16',
+        'in32',
+        'out32',
+        'read_cr0',
+        'write_cr0',
+        'read_cr2',
+        'write_cr2',
+        'read_cr3',
+        'write_cr3',
+        'read_cr4',
+        'write_cr4',
+        'read_msr',
+        'write_msr',
+        'invlpg',
+        'load_idt',
+        'load_gdt',
+        'disable_interrupts',
+        'enable_interrupts',
+        'are_interrupts_enabled',
+        'halt',
+    }
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place for compiled code.
+
+    `lowerings` names primitives that are kernel functions here; the others become instructions. A lowering takes the
+    primitive's parameters; where `is_simulated`, its first parameter is a view of the simulated processor, whose
+    address compiled code hands on as a hidden first argument. Lowerings themselves are compiled for this process's
+    own memory. `refused` names the primitives that this place does not have.
+    """
+
+    name: str
+    is_simulated: bool = False
+    is_bare: bool = False
+    lowerings: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+
+BARE: Final = Target('bare', is_bare=True, refused=frozenset({'call4'}))
+RAW: Final = Target('raw', refused=PRIVILEGED)
+
+
+def simulated(lowerings: Mapping[str, Callable[..., Any]]) -> Target:
+    """The target of kernel code on a simulated computer whose primitives are these kernel functions."""
+    return Target('simulated', is_simulated=True, lowerings=lowerings)
+
+
+def raw_with(lowerings: Mapping[str, Callable[..., Any]]) -> Target:
+    """This process's own memory, with stand-ins for privileged primitives: for benchmarks of kernel code."""
+    return Target('raw', lowerings=lowerings, refused=PRIVILEGED - lowerings.keys())

@@ -1,0 +1,212 @@
+"""The types of kernel Python, as the front end sees them: what may stand where, and how each lies in registers.
+
+A view is a pointer in LLVM's eyes, so that it can tell apart what two fields of one struct touch. A bool is one bit
+inside a function and a word between functions. A Machine takes no register: there is one machine in a call.
+"""
+
+import types
+from dataclasses import dataclass
+from typing import Any, NoReturn, get_args, get_origin
+
+from llvmlite import ir
+
+from ..machine import Machine
+from ..structs import ArrayField, Config, Struct, number_kind
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+POINTER = ir.PointerType()
+TEXT = ir.LiteralStructType([I64, I64])  # address and length
+
+
+@dataclass(frozen=True)
+class Type:
+    """Base of the types."""
+
+    def __str__(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def local(self) -> Any:
+        """The LLVM type of a value inside a function."""
+        return I64
+
+    @property
+    def words(self) -> int:
+        """How many words it takes as a parameter."""
+        return 1
+
+
+@dataclass(frozen=True)
+class Word(Type):
+    """A signed word; `kind` is int, or the NewType that says what the word means."""
+
+    kind: Any = int
+
+    def __str__(self) -> str:
+        return 'word' if self.kind is int else str(self.kind.__name__)
+
+
+@dataclass(frozen=True)
+class Bool(Type):
+    def __str__(self) -> str:
+        return 'bool'
+
+    @property
+    def local(self) -> Any:
+        return I1
+
+
+@dataclass(frozen=True)
+class Text(Type):
+    """bytes: text in the image's read-only data. It is read directly, also where memory is simulated."""
+
+    def __str__(self) -> str:
+        return 'bytes'
+
+    @property
+    def local(self) -> Any:
+        return TEXT
+
+    @property
+    def words(self) -> int:
+        return 2
+
+
+@dataclass(frozen=True)
+class TheMachine(Type):
+    def __str__(self) -> str:
+        return 'Machine'
+
+    @property
+    def words(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class View(Type):
+    """A struct view."""
+
+    struct: type[Struct]
+
+    def __str__(self) -> str:
+        return self.struct.__name__
+
+    @property
+    def local(self) -> Any:
+        return POINTER
+
+
+@dataclass(frozen=True)
+class ArrayView(Type):
+    """An array field, looked at."""
+
+    field: ArrayField
+
+    def __str__(self) -> str:
+        element = self.field.element
+        return f'Array[{element.__name__ if isinstance(element, type) else element}]'
+
+    @property
+    def local(self) -> Any:
+        return POINTER
+
+
+@dataclass(frozen=True)
+class Constants(Type):
+    """The configuration of the build."""
+
+    kind: type[Config]
+
+    def __str__(self) -> str:
+        return self.kind.__name__
+
+
+@dataclass(frozen=True)
+class Several(Type):
+    """The results of a function that gives more than one."""
+
+    items: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return f'tuple[{", ".join(map(str, self.items))}]'
+
+    @property
+    def local(self) -> Any:
+        return ir.LiteralStructType([I64] * len(self.items))
+
+
+@dataclass(frozen=True)
+class Nothing(Type):
+    """The result of a function that gives none; `returns` is false for NoReturn."""
+
+    returns: bool = True
+
+    def __str__(self) -> str:
+        return 'None' if self.returns else 'NoReturn'
+
+
+WORD, BOOL, TEXT_TYPE, MACHINE, NOTHING, NO_RETURN = Word(), Bool(), Text(), TheMachine(), Nothing(), Nothing(False)
+
+
+def is_number(kind: Type) -> bool:
+    """Whether arithmetic takes it."""
+    return isinstance(kind, Word | Bool)
+
+
+def fits(found: Type, wanted: Type) -> bool:
+    """Whether a value of one type can stand where another is wanted: a NewType where its supertype is, never back."""
+    if found == wanted:
+        return True
+    if not isinstance(wanted, Word):
+        return False
+    if isinstance(found, Bool):
+        return wanted.kind is int
+    kind: Any = found.kind if isinstance(found, Word) else None
+    while hasattr(kind, '__supertype__'):
+        kind = kind.__supertype__
+        if kind is wanted.kind:
+            return True
+    return False
+
+
+def joined(left: Type, right: Type) -> Type | None:
+    """The type of a value that is one of two; None where there is none."""
+    if left == right:
+        return left
+    return WORD if is_number(left) and is_number(right) else None
+
+
+def how_to_make(found: Type, wanted: Type) -> str:
+    """What to write so that a value of one type may stand where another is wanted."""
+    if isinstance(wanted, Word) and is_number(found):
+        return f'convert it: {wanted}(...)'
+    if isinstance(wanted, Bool) and is_number(found):
+        return 'compare it: ... != 0'
+    if isinstance(wanted, View) and is_number(found):
+        return f'make a view: {wanted}(m, VirtAddr(...))'
+    return f'pass {wanted}'
+
+
+def of_annotation(hint: Any) -> Type | None:
+    """The type that an annotation names; None where kernel Python has none."""
+    simple = {bool: BOOL, bytes: TEXT_TYPE, Machine: MACHINE}
+    if isinstance(hint, type) and hint in simple:
+        return simple[hint]
+    if isinstance(hint, type) and issubclass(hint, Struct) and hint is not Struct:
+        return View(hint)
+    number = None if hint in (bool, None) else number_kind(hint)
+    return Word(number[1]) if number else None
+
+
+def of_result(hint: Any) -> Type | None:
+    """The type that a result's annotation names, which may also be None, NoReturn or a tuple."""
+    if hint is None or hint is types.NoneType:
+        return NOTHING
+    if hint is NoReturn:
+        return NO_RETURN
+    if get_origin(hint) is tuple:
+        items = [of_annotation(item) for item in get_args(hint)]
+        if items and all(isinstance(item, Word | Bool | View) for item in items):
+            return Several(tuple(item for item in items if item is not None))
+        return None
+    return of_annotation(hint)
