@@ -1,0 +1,316 @@
+"""The PVH boot code: from the loader's 32-bit entry to the kernel's first function.
+
+Assembly text that LLVM assembles together with the kernel. It hands over the boot state that every place shares:
+long mode, the first 2 MiB identity-mapped in 4 KiB pages under W^X, a stack above a guard page, interrupts off, and
+an interrupt table whose 32 exceptions end in the kernel's two handlers. Nothing here knows what the kernel does.
+
+```
+[page_tables, + 0x4000)           level 4, 3, 2 and 1, one table each, in this order
+[image_start, image_limit)        text read-only; rodata read-only NX; data and bss writable NX
+[guard_page, + 0x1000)            not present: a stack that overflows faults, and the fault has a stack of its own
+[guard_page + 0x1000, stack_top)  the stack; at first empty
+kernel_struct                     the address that the kernel's functions get as their first argument
+```
+All other pages of the first 2 MiB, page 0 with the BIOS data included, are writable and not executable.
+
+The entry and the state at it: "x86/HVM direct boot ABI" of the Xen documentation. Long mode, gates and the TSS: AMD64
+Architecture Programmer's Manual, volume 2, chapters 4 (descriptors), 8 (exceptions) and 14 (initialization).
+"""
+
+from dataclasses import dataclass
+
+PAGE_BYTES = 4096
+ENTRY_SYMBOL = 'pvh.start'
+FAULT_STACK_BYTES = 8192  # the double fault's own stack, in the image's bss
+START_INFO_BYTES = 56  # struct hvm_start_info, version 1
+REGION_BYTES = 24  # struct hvm_memmap_table_entry
+MAX_REGIONS = 128  # as many as an E820 map holds in the Linux boot protocol; further ones are dropped
+
+# What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
+PAGE_FAULT_FRAME_BYTES = 8 * (1 + 6 + 9 + 1)  # alignment by the processor, its frame, nine registers, alignment
+EXCEPTION_FRAME_BYTES = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
+
+
+@dataclass(frozen=True)
+class BootLayout:
+    """Where the boot code puts things. All addresses are physical, page-aligned and below 2 MiB."""
+
+    page_tables: int
+    image_start: int
+    image_limit: int
+    guard_page: int
+    stack_top: int
+    kernel_struct: int
+
+    @property
+    def stack_bytes(self) -> int:
+        return self.stack_top - self.guard_page - PAGE_BYTES
+
+
+# Exceptions that push an error code; for the others the stub pushes a zero (AMD64 manual volume 2, table 8-1).
+VECTORS_WITH_ERROR_CODE = frozenset({8, 10, 11, 12, 13, 14, 17, 21, 29, 30})
+NR_VECTORS = 32
+DOUBLE_FAULT = 8
+PAGE_FAULT = 14
+
+_NOTE = """
+.section .note.pvh, "a", @note
+.balign 4
+.long 4, 4, 18                              # name bytes, descriptor bytes, XEN_ELFNOTE_PHYS32_ENTRY
+.asciz "Xen"
+.long pvh.start
+"""
+
+# The loader leaves: 32-bit protected mode, paging off, flat segments, ebx = hvm_start_info.
+_ENTRY = """
+.section .boot, "ax", @progbits
+.code32
+.globl pvh.start
+pvh.start:
+    cli
+    cld
+    mov ${stack_top:#x}, %esp
+
+    # Keep start_info and its memory map before anything is written: QEMU leaves both where the tables go.
+    mov %ebx, %esi
+    mov $pvh.start_info, %edi
+    mov ${start_info_bytes}, %ecx
+    rep movsb
+    xor %edx, %edx                          # the number of regions; version 0 of start_info has no map
+    cmpl $0, pvh.start_info + 4
+    je 2f
+    mov pvh.start_info + 48, %edx
+    cmp ${max_regions}, %edx
+    jbe 1f
+    mov ${max_regions}, %edx
+1:  mov pvh.start_info + 40, %esi           # regions above 4 GiB are no place for a map: the ABI forbids it
+    mov $pvh.memory_map, %edi
+    imul ${region_bytes}, %edx, %ecx
+    rep movsb
+2:  mov %edx, pvh.start_info + 48
+    movl $pvh.memory_map, pvh.start_info + 40
+    movl $0, pvh.start_info + 44
+    mov $pvh.start_info + 12, %edi          # modules and command line: not kept
+    xor %eax, %eax
+    mov $5, %ecx
+    rep stosl
+
+    # Three upper tables with one entry each: present, writable; the leaf decides.
+    mov ${level4:#x}, %edi
+    xor %eax, %eax
+    mov ${table_dwords}, %ecx
+    rep stosl
+    movl ${level3:#x} + 3, {level4:#x}
+    movl ${level2:#x} + 3, {level3:#x}
+    movl ${level1:#x} + 3, {level2:#x}
+
+    # 512 leaves; eax = address of the page, edx = the entry's upper half: bit 31 is NX.
+    mov ${level1:#x}, %edi
+    xor %eax, %eax
+1:  mov $3, %esi                            # present, writable
+    mov $0x80000000, %edx
+    cmp $__text_start, %eax
+    jb 3f
+    cmp $__text_end, %eax
+    jae 2f
+    mov $1, %esi                            # text: present, executable
+    xor %edx, %edx
+    jmp 3f
+2:  cmp $__rodata_end, %eax
+    jae 3f
+    mov $1, %esi                            # rodata: present, NX
+3:  cmp ${guard_page:#x}, %eax
+    jne 4f
+    xor %esi, %esi                          # the guard page: an empty entry
+    xor %edx, %edx
+    jmp 5f
+4:  or %eax, %esi
+5:  mov %esi, (%edi)
+    mov %edx, 4(%edi)
+    add $8, %edi
+    add $0x1000, %eax
+    cmp $0x200000, %eax
+    jb 1b
+
+    mov ${level4:#x}, %eax
+    mov %eax, %cr3
+    mov %cr4, %eax
+    or $0x20, %eax                          # PAE
+    mov %eax, %cr4
+    mov $0xC0000080, %ecx                   # EFER
+    rdmsr
+    or $0x900, %eax                         # LME, NXE
+    wrmsr
+    mov %cr0, %eax
+    or $0x80010021, %eax                    # PG, WP, NE, PE
+    mov %eax, %cr0
+    lgdt pvh.gdt_register
+    ljmp $8, $pvh.long_start
+"""
+
+_LONG_START = """
+.code64
+pvh.long_start:
+    mov $16, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+
+    # The TSS descriptor: its base is spread over the descriptor.
+    mov $pvh.tss, %eax
+    mov %ax, pvh.gdt_tss + 2
+    shr $16, %eax
+    mov %al, pvh.gdt_tss + 4
+    mov %ah, pvh.gdt_tss + 7
+    mov $24, %eax
+    ltr %ax
+
+    # One interrupt gate for each exception; stub n is at stubs + 16 * n.
+    mov $pvh.stubs, %eax
+    mov $pvh.idt, %edi
+    mov ${nr_vectors}, %ecx
+1:  mov %ax, (%rdi)
+    movw $8, 2(%rdi)                        # code segment
+    movw $0x8E00, 4(%rdi)                   # present, interrupt gate, no stack switch
+    mov %eax, %edx
+    shr $16, %edx
+    mov %dx, 6(%rdi)
+    movq $0, 8(%rdi)
+    add $16, %eax
+    add $16, %edi
+    dec %ecx
+    jnz 1b
+    movb $1, pvh.idt + {double_fault} * 16 + 4  # the double fault takes the first stack of the TSS
+    lidt pvh.idt_register
+
+    mov ${kernel_struct:#x}, %edi
+    mov $pvh.start_info, %esi
+    xor %ebp, %ebp
+    call kmain
+pvh.stop:
+    cli
+    hlt
+    jmp pvh.stop
+"""
+
+# On the stack at the entry, from rsp up: error code, rip, cs, rflags, rsp, ss. The processor aligned it before.
+_PAGE_FAULT = """
+pvh.page_fault:
+    push %rax
+    push %rcx
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    sub $8, %rsp                            # the C ABI: rsp is a multiple of 16 at a call
+    cld
+    mov ${kernel_struct:#x}, %edi
+    mov 80(%rsp), %rsi                      # error code
+    mov 88(%rsp), %rdx                      # rip
+    call on_page_fault
+    add $8, %rsp
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rdi
+    pop %rsi
+    pop %rdx
+    pop %rcx
+    pop %rax
+    add $8, %rsp
+    iretq                                   # retries the access
+"""
+
+# The stub pushed the vector, and the error code where the processor did not. The handler does not come back.
+_EXCEPTION = """
+pvh.exception:
+    mov %rdi, %r8                           # vector 6: the site of a trap in a checked build
+    mov ${kernel_struct:#x}, %edi
+    mov (%rsp), %rsi                        # vector
+    mov 8(%rsp), %rdx                       # error code
+    mov 16(%rsp), %rcx                      # rip
+    sub $8, %rsp
+    cld
+    call on_exception
+    jmp pvh.stop
+"""
+
+# Limits are inclusive. The accessed bits are set beforehand; ltr sets the busy bit, so the table is writable.
+_TABLES = """
+.section .boot_data, "aw", @progbits
+.balign 16
+pvh.gdt:
+    .quad 0
+    .quad 0x00AF9B000000FFFF                #  8: code, 64 bits, ring 0
+    .quad 0x00CF93000000FFFF                # 16: data
+pvh.gdt_tss:
+    .quad 0x0000890000000067, 0             # 24: TSS, 104 bytes; its base is put in at boot
+pvh.gdt_register:
+    .word pvh.gdt_register - pvh.gdt - 1
+    .long pvh.gdt
+.balign 8
+pvh.idt_register:
+    .word {nr_vectors} * 16 - 1
+    .quad pvh.idt
+.balign 8
+pvh.tss:
+    .long 0
+    .quad 0, 0, 0                           # stacks of rings 0 to 2
+    .quad 0
+    .quad pvh.fault_stack_top                   # stack 1
+    .quad 0, 0, 0, 0, 0, 0
+    .quad 0
+    .word 0, 104                            # no map of permitted ports
+.section .boot_bss, "aw", @nobits
+.balign 16
+pvh.start_info:
+    .skip {start_info_bytes}
+.balign 16
+pvh.memory_map:
+    .skip {max_regions} * {region_bytes}
+.balign 16
+pvh.idt:
+    .skip {nr_vectors} * 16
+pvh.fault_stack:
+    .skip {fault_stack_bytes}
+pvh.fault_stack_top:
+"""
+
+
+def _stub(vector: int) -> str:
+    """The first instructions of one exception, 16 bytes at most."""
+    if vector == PAGE_FAULT:
+        return '.balign 16\n    jmp pvh.page_fault\n'
+    zero = '' if vector in VECTORS_WITH_ERROR_CODE else '    push $0\n'
+    return f'.balign 16\n{zero}    push ${vector}\n    jmp pvh.exception\n'
+
+
+def assembly(layout: BootLayout) -> str:
+    """The boot code in AT&T syntax, for the sections .boot, .boot_data, .boot_bss and .note.pvh."""
+    level4 = layout.page_tables
+    values = {
+        'level4': level4,
+        'level3': level4 + PAGE_BYTES,
+        'level2': level4 + 2 * PAGE_BYTES,
+        'level1': level4 + 3 * PAGE_BYTES,
+        'table_dwords': PAGE_BYTES,
+        'guard_page': layout.guard_page,
+        'stack_top': layout.stack_top,
+        'kernel_struct': layout.kernel_struct,
+        'nr_vectors': NR_VECTORS,
+        'double_fault': DOUBLE_FAULT,
+        'fault_stack_bytes': FAULT_STACK_BYTES,
+        'start_info_bytes': START_INFO_BYTES,
+        'region_bytes': REGION_BYTES,
+        'max_regions': MAX_REGIONS,
+    }
+    stubs = '.balign 16\npvh.stubs:\n' + ''.join(_stub(vector) for vector in range(NR_VECTORS))
+    parts = (_NOTE, _ENTRY, _LONG_START, _PAGE_FAULT, _EXCEPTION)
+    return ''.join(part.format(**values) for part in parts) + stubs + _TABLES.format(**values)

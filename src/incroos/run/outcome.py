@@ -1,0 +1,55 @@
+"""How a run of the kernel ends: the exit statuses of the command, the same in all places.
+
+The kernel says how it went with a byte to its exit port (kernel/codes.py); a triple fault, a hang and a missing tool
+are seen from outside.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED
+
+
+class Status(IntEnum):
+    """The exit status of the command."""
+
+    PASSED = 0
+    FAILED = 1  # the kernel's self-test
+    WRONG_USAGE = 2
+    PANIC = 3
+    TRIPLE_FAULT = 4
+    HANG = 5  # the time was over
+    UNUSABLE = 6  # something that the place needs is missing or does not work
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and one sentence about it where there is something to say."""
+
+    status: Status
+    remark: str = ''
+
+
+class Unusable(Exception):
+    """Something that a place needs is missing or does not work; the message says what to do about it."""
+
+
+_STATUS_OF_EXIT_CODE: Final = {
+    EXIT_PASSED: Outcome(Status.PASSED),
+    EXIT_FAILED: Outcome(Status.FAILED, 'the self-test failed'),
+    EXIT_PANIC: Outcome(Status.PANIC, 'the kernel panicked'),
+}
+
+TRIPLE_FAULT: Final = Outcome(Status.TRIPLE_FAULT, 'the processor met a triple fault and reset')
+
+
+def outcome_of_exit_code(code: int) -> Outcome | None:
+    """What a byte written to the exit port means; None if the kernel never writes it."""
+    return _STATUS_OF_EXIT_CODE.get(code)
+
+
+def hang(seconds: float) -> Outcome:
+    """The outcome of a run that was ended from outside after so long."""
+    return Outcome(Status.HANG, f'the kernel had not ended after {seconds:g} s and was stopped')

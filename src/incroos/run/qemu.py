@@ -1,0 +1,98 @@
+"""Boots an image in QEMU and says how it ended.
+
+How the end is seen: the kernel's byte to the exit port makes QEMU end with status `code << 1 | 1`; a triple fault
+resets the machine, which `-no-reboot` turns into an end whose reason the monitor tells; everything else is QEMU's own
+failure, or the time is over.
+"""
+
+import selectors
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from . import outcome
+from .outcome import Outcome, Unusable
+from .qemu_kvm import why_not_kvm
+from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
+
+MIN_MEMORY_BYTES: Final = 2 << 20  # with less, the firmware never gets to the kernel
+
+
+def boot(
+    image: Path,
+    memory_bytes: int,
+    accel: str,
+    timeout: float,
+    console_sink: Callable[[bytes], object],
+    say: Callable[[str], object],
+) -> Outcome:
+    """Boot an image; `console_sink` gets what it writes to the serial port as it comes, `say` gets remarks.
+
+    `accel` is `kvm`, `tcg` or `auto`: KVM where it works and starts promptly. Raises Unusable where QEMU is missing or
+    does not work.
+    """
+    if accel != 'auto':
+        say(f'booting in QEMU with {accel.upper()}')
+        return boot_with(image, memory_bytes, accel, timeout, console_sink)
+    reason = why_not_kvm()
+    if not reason:
+        try:
+            say('booting in QEMU with KVM')
+            return boot_with(image, memory_bytes, 'kvm', timeout, console_sink)
+        except Unusable as unusable:
+            reason = str(unusable)
+    say(f'booting in QEMU with TCG, because {reason}')
+    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink)
+
+
+def boot_with(
+    image: Path, memory_bytes: int, accel: str, timeout: float, console_sink: Callable[[bytes], object]
+) -> Outcome:
+    """Boot an image with an accelerator that is named."""
+    deadline = time.monotonic() + timeout
+    try:
+        with Qemu(image, memory_bytes, accel, start_seconds=min(timeout, START_SECONDS)) as qemu:
+            qemu.go()
+            if not relay(qemu, deadline, console_sink):
+                return outcome.hang(timeout)
+            return judge(qemu)
+    except SlowStart:
+        if timeout < START_SECONDS:
+            return outcome.hang(timeout)
+        raise
+
+
+def relay(qemu: Qemu, deadline: float, console_sink: Callable[[bytes], object]) -> bool:
+    """Hand on what comes from the serial port until QEMU has closed it and the monitor; False if time is over."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(qemu.serial, selectors.EVENT_READ)
+        selector.register(qemu.monitor, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for key, _ in selector.select(left):
+                if key.fileobj is qemu.monitor:
+                    is_open = qemu.monitor.receive()
+                else:
+                    data = qemu.serial.recv(1 << 16)
+                    is_open = bool(data)
+                    if data:
+                        console_sink(data)
+                if not is_open:
+                    selector.unregister(key.fileobj)
+    return True
+
+
+def judge(qemu: Qemu) -> Outcome:
+    """What the end of a QEMU that ended by itself means."""
+    status = qemu.process.wait(START_SECONDS)
+    if status & 1 and status > 1:
+        end = outcome.outcome_of_exit_code(status >> 1)
+        if end is not None:
+            return end
+    reasons = {event['data'].get('reason') for event in qemu.monitor.events if event['event'] == 'SHUTDOWN'}
+    if 'guest-reset' in reasons:
+        return outcome.TRIPLE_FAULT
+    raise Unusable(f'{PROGRAM} ended without a word from the kernel ({qemu.last_words()}): {ADVICE}')

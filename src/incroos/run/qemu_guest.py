@@ -1,0 +1,95 @@
+"""A guest in QEMU whose RAM the host shares: the host reads and writes it while the guest runs.
+
+The RAM is a file without a name, which QEMU and this process map. The video card's memory is not part of it: the
+screen is read through the monitor.
+"""
+
+import contextlib
+import mmap
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final, Self
+
+from . import outcome
+from .outcome import Outcome
+from .qemu import judge
+from .qemu_process import Qemu
+from .qemu_screen import TEXT_ADDR, TEXT_BYTES, png_of_ppm, text_rows
+
+GIB: Final = 1 << 30
+SHARED_MEMORY: Final = Path('/dev/shm')
+
+
+class Guest:
+    """A guest, started by `with` and ended with the block. Physical address `pa` is `ram[offset_of(pa)]`."""
+
+    def __init__(self, image: Path, memory_bytes: int, accel: str = 'tcg') -> None:
+        self._image, self.memory_bytes, self._accel = image, memory_bytes, accel
+        self._console = bytearray()
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as closing:
+            folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+            file = closing.enter_context(tempfile.TemporaryFile(dir=folder))
+            file.truncate(self.memory_bytes)
+            self.ram = mmap.mmap(file.fileno(), self.memory_bytes)  # not closed here: views of it may be in use
+            self._qemu = closing.enter_context(Qemu(self._image, self.memory_bytes, self._accel, ram=file))
+            self._reader = threading.Thread(target=self._read_serial, daemon=True)
+            self._reader.start()
+            closing.callback(self._reader.join)
+            closing.callback(self._qemu.end)
+            self._qemu.go()
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def offset_of(self, pa: int) -> int:
+        """Where a physical address of RAM is in the file: RAM above 4 GiB follows what lies below."""
+        low_bytes = self.memory_bytes if self.memory_bytes < 0xE000_0000 else 3 * GIB
+        offset = pa if pa < low_bytes else low_bytes + pa - 4 * GIB
+        if low_bytes <= pa < 4 * GIB or not 0 <= offset < self.memory_bytes:
+            raise ValueError(f'{pa:#x} is not RAM of a guest with {self.memory_bytes:#x} bytes')
+        return offset
+
+    def console(self) -> bytes:
+        """What came from the serial port so far."""
+        return bytes(self._console)
+
+    def ask(self, line: str) -> str:
+        """What QEMU's monitor answers to a line, such as `info tlb`."""
+        return self._qemu.monitor.ask_human_monitor(line)
+
+    def screen_text(self) -> list[str]:
+        """The rows of the screen."""
+        return text_rows(self._save('pmemsave', val=TEXT_ADDR, size=TEXT_BYTES))
+
+    def screenshot(self) -> bytes:
+        """The screen as PNG."""
+        return png_of_ppm(self._save('screendump'))
+
+    def is_running(self) -> bool:
+        """Has the guest not ended yet?"""
+        return self._qemu.process.poll() is None
+
+    def wait(self, seconds: float) -> Outcome:
+        """Wait until the guest has ended, and say how."""
+        self._reader.join(seconds)
+        if self._reader.is_alive():
+            return outcome.hang(seconds)
+        while self._qemu.monitor.receive():
+            pass
+        return judge(self._qemu)
+
+    def _save(self, command: str, **arguments: int) -> bytes:
+        """What QEMU's command writes into a file."""
+        with tempfile.NamedTemporaryFile() as file:
+            self._qemu.monitor.execute(command, filename=file.name, **arguments)
+            return Path(file.name).read_bytes()
+
+    def _read_serial(self) -> None:
+        while data := self._qemu.serial.recv(1 << 16):
+            self._console += data

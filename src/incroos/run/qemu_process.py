@@ -1,0 +1,151 @@
+"""A QEMU process: found, started with its machine, and never left behind.
+
+The serial port and the monitor are socket pairs that QEMU inherits, so there is no file and no port for others to find
+or for us to tidy away. The virtual PC is QEMU's `pc` with a VGA card, one serial port and the exit port of the kernel;
+it stands still until `go`.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Final, Self
+
+from incroos.kernel.codes import EXIT_PORT
+
+from .outcome import Unusable
+from .qemu_monitor import Monitor, MonitorLost, NoAnswer
+
+PROGRAM: Final = 'qemu-system-x86_64'
+START_SECONDS: Final = 15.0  # how long QEMU may take until it answers
+ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
+
+# Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
+PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+class SlowStart(Unusable):
+    """QEMU has not answered within the time that it was given."""
+
+
+class Qemu:
+    """A QEMU, started by `with` and ended with the block."""
+
+    def __init__(
+        self,
+        image: Path,
+        memory_bytes: int,
+        accel: str,
+        *,
+        extra: tuple[str, ...] = (),
+        ram: IO[bytes] | None = None,
+        start_seconds: float = START_SECONDS,
+    ) -> None:
+        self._image, self._memory_bytes, self._accel = image, memory_bytes, accel
+        self._extra, self._ram, self._start_seconds = extra, ram, start_seconds
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as closing:
+            self._errors = closing.enter_context(tempfile.TemporaryFile())
+            self._start(closing)
+            try:
+                self.monitor.negotiate(self._start_seconds)
+            except NoAnswer:
+                raise SlowStart(f'{PROGRAM} did not answer within {self._start_seconds:g} s: {ADVICE}') from None
+            except MonitorLost:
+                self.end()
+                raise Unusable(f'{PROGRAM} does not work ({self.last_words()}): {ADVICE}') from None
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def go(self) -> None:
+        """Let the machine run."""
+        self.monitor.execute('cont')
+
+    def end(self) -> None:
+        """End the process with all that it may have started, and wait until it is gone."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def last_words(self) -> str:
+        """The last line that QEMU wrote to its standard error, else its exit status."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors='replace').strip().splitlines()
+        return lines[-1].strip() if lines else f'exit status {self.process.returncode}'
+
+    def _start(self, closing: contextlib.ExitStack) -> None:
+        program = shutil.which(PROGRAM)
+        if program is None:
+            raise Unusable(f'{PROGRAM} is not installed: {ADVICE}')
+        self.serial, its_serial = socket.socketpair()
+        ours, its_monitor = socket.socketpair()
+        for mine in (self.serial, ours):
+            closing.enter_context(mine)
+        self.monitor = Monitor(ours)
+        with its_serial, its_monitor:
+            machine = machine_options(self._image, self._memory_bytes, self._accel, self._ram)
+            channels = channel_options(its_serial.fileno(), its_monitor.fileno())
+            inherited = [channel.fileno() for channel in (its_serial, its_monitor, self._ram) if channel is not None]
+            try:
+                self.process = subprocess.Popen(
+                    [program, *machine, *channels, *self._extra],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    pass_fds=inherited,
+                    start_new_session=True,
+                    preexec_fn=end_with_parent(),
+                )
+            except OSError as error:
+                raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
+        closing.callback(self.end)
+
+
+def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] | None) -> list[str]:
+    """The virtual PC. With `ram`, an open file, the guest's RAM is that file, shared with whoever maps it."""
+    memory = f'{memory_bytes >> 10}k'
+    shared = []
+    if ram is not None:
+        backend = f'memory-backend-file,id=ram,size={memory},mem-path=/dev/fd/{ram.fileno()},share=on'
+        shared = ['-object', backend, '-machine', 'memory-backend=ram']
+    return [
+        *('-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'std', '-no-reboot', '-S'),
+        *('-machine', 'pc', '-accel', accel, '-cpu', PROCESSORS[accel], '-m', memory, *shared),
+        *('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1', '-kernel', str(image)),
+    ]
+
+
+def channel_options(serial_fd: int, monitor_fd: int) -> list[str]:
+    """The serial port and the monitor, each on a connected socket that QEMU inherits."""
+    return [
+        *('-chardev', f'socket,id=serial,fd={serial_fd}', '-serial', 'chardev:serial'),
+        *('-chardev', f'socket,id=monitor,fd={monitor_fd}', '-mon', 'chardev=monitor,mode=control'),
+    ]
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes QEMU, so that it dies with the thread that started it. Linux only."""
+    if not sys.platform.startswith('linux'):
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return arrange
