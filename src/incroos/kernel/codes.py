@@ -24,10 +24,11 @@ NOT_MAPPED: Final = -10  # no present entry
 ENTRY_IN_USE: Final = -11  # the entry is not present and not zero: it is somebody's note, not to be overwritten
 LARGE_PAGE: Final = -12  # the address lies in a page larger than the one that the call names
 SMALL_PAGE: Final = -13  # the address lies in a page smaller than the one that the call names
+BAD_LEVEL: Final = -14  # no leaf can be of this level: they are of 1, 2 and 3
 
 # Heap
-BAD_FREE: Final = -14  # the pointer is not a block of the heap
-NO_ADDRESSES: Final = -15  # the heap has grown to its limit
+BAD_FREE: Final = -15  # the pointer is not a block of the heap
+NO_ADDRESSES: Final = -16  # the heap has grown to its limit
 
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4

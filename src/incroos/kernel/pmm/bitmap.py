@@ -2,10 +2,10 @@
 
 Unit: the frame, named by its physical address. Knows nothing of what a frame holds or is for; does not touch it.
 
-    hint ─┐                    summary   0 0 1 1 1 0 1 ...   a bit for each word of `free`: is it not 0?
-    free  0 0 f..f ...                   the search begins at the hint, and where that word is empty the
-          └ all words before the hint    summary names the next one that is not: no word is scanned
-            are 0: no frame is free there
+    hint ──┐                 the first word of `free` that is not 0: where the next frame comes from
+    free   0 0 5 f f 0 f ...
+    summary    a bit for each word of `free`: is it not 0? When the word at the hint is used up, the summary names the
+               next one, so nothing is scanned, from the start or otherwise
 """
 
 from incroos.kernel.codes import DOUBLE_FREE, FOREIGN, MISALIGNED, NO_FRAME, OK
@@ -13,7 +13,7 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, MemoryMap
 from incroos.lang import PhysAddr, count_ones, count_trailing_zeros, kernel, shl_wrap, shr_logical, sub_wrap, word
 
-# BITMAP-1  hint < BITMAP_WORDS, and each word of `free` before the hint is 0
+# BITMAP-1  hint is the first word of `free` that is not 0; the last word when no frame is free
 # BITMAP-2  each free frame is managed
 # BITMAP-3  a bit of the summary is set exactly where the word of `free` is not 0
 # BITMAP-4  nr_total_frames == managed bits, nr_free_frames == free bits
@@ -23,7 +23,7 @@ from incroos.lang import PhysAddr, count_ones, count_trailing_zeros, kernel, shl
 def init(bitmap: FrameBitmap, start: PhysAddr) -> None:
     """Make a bitmap without frames for addresses from start on."""
     bitmap.start = start
-    bitmap.hint = 0
+    bitmap.hint = BITMAP_WORDS - 1
     bitmap.nr_total_frames = 0
     bitmap.nr_free_frames = 0
     for index in range(BITMAP_WORDS):
@@ -57,6 +57,7 @@ def add_frames(bitmap: FrameBitmap, first: word, behind: word) -> None:
         set_summary(bitmap, index)
         bitmap.nr_total_frames += nr_frames
         bitmap.nr_free_frames += nr_frames
+        bitmap.hint = min(bitmap.hint, index)
         at += nr_frames
 
 
@@ -66,27 +67,24 @@ def take(bitmap: FrameBitmap) -> PhysAddr:
     index = bitmap.hint
     bits = bitmap.free[index]
     if bits == 0:
-        index = find_word(bitmap)
-        if index < 0:
-            return PhysAddr(NO_FRAME)
-        bitmap.hint = index
-        bits = bitmap.free[index]
+        return PhysAddr(NO_FRAME)
     rest = bits & sub_wrap(bits, 1)  # without its lowest bit
     bitmap.free[index] = rest
+    bitmap.nr_free_frames -= 1
     if rest == 0:
         clear_summary(bitmap, index)
-    bitmap.nr_free_frames -= 1
+        bitmap.hint = find_word(bitmap)
     return PhysAddr(bitmap.start + (((index << 6) + count_trailing_zeros(bits)) << PAGE_SHIFT))
 
 
 @kernel
 def find_word(bitmap: FrameBitmap) -> word:
-    """The first word of `free` that is not 0; NO_FRAME."""
+    """The first word of `free` that is not 0; the last word when all are."""
     for group in range(SUMMARY_WORDS):
         bits = bitmap.summary[group]
         if bits != 0:
             return (group << 6) + count_trailing_zeros(bits)
-    return NO_FRAME
+    return BITMAP_WORDS - 1
 
 
 @kernel
@@ -134,14 +132,13 @@ def clear_summary(bitmap: FrameBitmap, index: word) -> None:
 @kernel
 def check(bitmap: FrameBitmap) -> word:
     """0, or the number of the first BITMAP invariant that does not hold."""
-    if not 0 <= bitmap.hint < BITMAP_WORDS:
-        return 1
     nr_total_frames = 0
     nr_free_frames = 0
+    first_word = BITMAP_WORDS - 1
     for index in range(BITMAP_WORDS):
         free = bitmap.free[index]
-        if index < bitmap.hint and free != 0:
-            return 1
+        if free != 0:
+            first_word = min(first_word, index)
         if free & ~bitmap.managed[index] != 0:
             return 2
         if (shr_logical(bitmap.summary[index >> 6], index & 63) & 1 != 0) != (free != 0):
@@ -150,4 +147,4 @@ def check(bitmap: FrameBitmap) -> word:
         nr_free_frames += count_ones(free)
     if nr_total_frames != bitmap.nr_total_frames or nr_free_frames != bitmap.nr_free_frames:
         return 4
-    return OK
+    return OK if bitmap.hint == first_word else 1

@@ -1,0 +1,61 @@
+"""Virtual memory manager: the page tables.
+
+pages is the interface. Below it: entries (bits), tables (the tree), windows (how a table is reached), tlb (forgetting);
+beside it: takeover (init) and check.
+"""
+
+from incroos.kernel.vmm.check import check
+from incroos.kernel.vmm.entries import (
+    ACCESSED,
+    CACHE_DISABLE,
+    DIRTY,
+    FREE_HIGH,
+    FREE_LOW,
+    GLOBAL,
+    HUGE,
+    NX,
+    PAT,
+    PAT_LARGE,
+    PRESENT,
+    USER,
+    WRITABLE,
+    WRITE_THROUGH,
+)
+from incroos.kernel.vmm.pages import (
+    get_physical,
+    map_leaf,
+    map_page,
+    protect,
+    protect_leaf,
+    unmap_leaf,
+    unmap_page,
+)
+from incroos.kernel.vmm.tables import walk
+from incroos.kernel.vmm.takeover import init
+
+__all__ = [
+    'ACCESSED',
+    'CACHE_DISABLE',
+    'DIRTY',
+    'FREE_HIGH',
+    'FREE_LOW',
+    'GLOBAL',
+    'HUGE',
+    'NX',
+    'PAT',
+    'PAT_LARGE',
+    'PRESENT',
+    'USER',
+    'WRITABLE',
+    'WRITE_THROUGH',
+    'check',
+    'get_physical',
+    'init',
+    'map_leaf',
+    'map_page',
+    'protect',
+    'protect_leaf',
+    'unmap_leaf',
+    'unmap_page',
+    'walk',
+]

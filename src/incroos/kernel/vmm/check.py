@@ -1,0 +1,123 @@
+"""The checker of the page tables: goes through every table, entry by entry. Changes nothing in the end."""
+
+from typing import Final
+
+from incroos.kernel.codes import OK
+from incroos.kernel.layout import BOOT_TABLES_END, NR_TRACKED_FRAMES, PAGE_SHIFT, ZONE_END
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import (
+    ADDRESS,
+    HUGE,
+    NR_ENTRIES,
+    NX,
+    PAT_LARGE,
+    ROOT_LEVEL,
+    is_leaf,
+    is_present,
+    page_bytes,
+    table_of,
+)
+from incroos.kernel.vmm.takeover import BOOT_MARK
+from incroos.kernel.vmm.windows import load_entry
+from incroos.lang import PhysAddr, kernel, load64, read_cr3, word
+
+# VMM-1  root is the table that CR3 names, and its record says level 4
+# VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table of the boot code
+# VMM-3  no present entry sets a reserved bit, and no upper entry sets NX
+# VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
+# VMM-5  nr_tables == tables outside the boot code's
+
+NOT_A_TREE: Final = 4
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number of the first VMM invariant that does not hold."""
+    root = k.pages.root
+    if table_of(read_cr3(k.m)) != root or root >= BOOT_TABLES_END:
+        return 1
+    if k.frames.records[root >> PAGE_SHIFT].level != ROOT_LEVEL:
+        return 1
+    code = OK
+    pfn = find_table(k, 0)
+    while pfn < NR_TRACKED_FRAMES and code == OK:
+        code = check_table(k, pfn)
+        pfn = find_table(k, pfn + 1)
+    references_code = check_references(k)
+    return code if code != OK else references_code
+
+
+@kernel
+def find_table(k: Kernel, first: word) -> word:
+    """The PFN, first or later, of the next table; NR_TRACKED_FRAMES. Most records are 0 and passed two at a time."""
+    pfn = first
+    while pfn < NR_TRACKED_FRAMES:
+        if pfn % 2 == 0 and load64(k.m, k.frames.records[pfn].addr) == 0:
+            pfn += 2
+        elif k.frames.records[pfn].level == 0:
+            pfn += 1
+        else:
+            return pfn
+    return NR_TRACKED_FRAMES
+
+
+@kernel
+def check_table(k: Kernel, pfn: word) -> word:
+    """VMM-2 and VMM-3 of one table; notes which tables its entries name."""
+    record = k.frames.records[pfn]
+    table = PhysAddr(pfn << PAGE_SHIFT)
+    nr_entries = BOOT_MARK if table < BOOT_TABLES_END else 0
+    for index in range(NR_ENTRIES):
+        entry = load_entry(k, PhysAddr(table + 8 * index))
+        if entry != 0:
+            nr_entries += 1
+        if is_present(entry):
+            code = check_entry(k, entry, record.level)
+            if code != OK:
+                return code
+    return OK if nr_entries == record.nr_entries else 2
+
+
+@kernel
+def check_entry(k: Kernel, entry: word, level: word) -> word:
+    """VMM-3 of a present entry; notes the table that it names."""
+    if is_leaf(entry, level):
+        reserved = ADDRESS & (page_bytes(level) - 1)
+        if level > 1:
+            reserved &= ~PAT_LARGE
+        return OK if entry & reserved == 0 else 3
+    if entry & (NX | HUGE) != 0:
+        return 3
+    return note_reference(k, table_of(entry), level - 1)
+
+
+@kernel
+def note_reference(k: Kernel, table: PhysAddr, level: word) -> word:
+    """Note that an entry names the table; VMM-4 if it is none of this level or was named before."""
+    if table >= ZONE_END:
+        return NOT_A_TREE
+    record = k.frames.records[table >> PAGE_SHIFT]
+    if record.level != level or record.nr_references != 0:
+        return NOT_A_TREE
+    record.nr_references = 1
+    return OK
+
+
+@kernel
+def check_references(k: Kernel) -> word:
+    """VMM-4 and VMM-5 from what was noted; forgets the notes."""
+    code = OK
+    nr_tables = 0
+    pfn = find_table(k, 0)
+    while pfn < NR_TRACKED_FRAMES:
+        record = k.frames.records[pfn]
+        is_root = pfn == k.pages.root >> PAGE_SHIFT
+        if record.nr_references != (0 if is_root else 1):
+            code = NOT_A_TREE
+        record.nr_references = 0
+        if pfn >= BOOT_TABLES_END >> PAGE_SHIFT:
+            nr_tables += 1
+        pfn = find_table(k, pfn + 1)
+    if code == OK and nr_tables != k.pages.nr_tables:
+        code = 5
+    return code

@@ -1,0 +1,167 @@
+"""Pages: which memory an address stands for, and what may be done with it.
+
+Unit: the page of level 1, 2 or 3 (4 KiB, 2 MiB, 1 GiB; the last where the processor has it). Knows nothing of who owns
+the memory: unmapping returns the frame and frees none but emptied tables. One address space. Every change is flushed.
+A call that answers with a code has changed nothing, tables and rights of upper entries included.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import (
+    ALREADY_MAPPED,
+    BAD_FLAGS,
+    BAD_LEVEL,
+    ENTRY_IN_USE,
+    LARGE_PAGE,
+    MISALIGNED,
+    NO_FRAME,
+    NOT_CANONICAL,
+    OK,
+    OUT_OF_RANGE,
+    SMALL_PAGE,
+)
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import (
+    ACCESSED,
+    DIRTY,
+    LARGEST_LEAF_LEVEL,
+    PHYSICAL_END,
+    USER,
+    WRITABLE,
+    are_flags_good,
+    is_canonical,
+    make_leaf,
+    page_bytes,
+    page_of,
+)
+from incroos.kernel.vmm.tables import (
+    allow_above,
+    build_branch,
+    find_cut,
+    free_branch,
+    link,
+    record_of,
+    unlink,
+    walk,
+)
+from incroos.kernel.vmm.tlb import flush_page
+from incroos.kernel.vmm.windows import store_entry
+from incroos.lang import PhysAddr, VirtAddr, kernel, word
+
+RIGHTS: Final = WRITABLE | USER  # that every level must grant; NX is the leaf's alone
+SEEN: Final = ACCESSED | DIRTY  # written by the processor, not lost when rights change
+
+
+@kernel
+def map_page(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word) -> word:
+    """Map the page at va to the frame at pa; see map_leaf. In flags PRESENT must be set, and bit 7 is PAT."""
+    return map_leaf(k, va, pa, flags, 1)
+
+
+@kernel
+def unmap_page(k: Kernel, va: VirtAddr) -> word:
+    """Unmap the page at va and return its frame, which is the caller's again; see unmap_leaf."""
+    return unmap_leaf(k, va, 1)
+
+
+@kernel
+def protect(k: Kernel, va: VirtAddr, flags: word) -> word:
+    """Give the page at va other flags; see protect_leaf."""
+    return protect_leaf(k, va, flags, 1)
+
+
+@kernel
+def get_physical(k: Kernel, va: VirtAddr) -> PhysAddr:
+    """The physical address of the byte at va, in a page of any size; NOT_MAPPED, NOT_CANONICAL."""
+    code, level, _slot, entry = walk(k, va)
+    if code != OK:
+        return PhysAddr(code)
+    return PhysAddr(page_of(entry, level) | (va & (page_bytes(level) - 1)))
+
+
+@kernel
+def map_leaf(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) -> word:
+    """Map the page of the level at va to the memory at pa, making the tables that are missing.
+
+    Refused arguments: BAD_LEVEL, NOT_CANONICAL, MISALIGNED (va or pa), OUT_OF_RANGE (pa), BAD_FLAGS.
+    ALREADY_MAPPED: a page is there, of any size, or a table for smaller ones. ENTRY_IN_USE: the entry is not present
+    and not 0. NO_FRAME: no frame for a table.
+    """
+    code = check_place(va, level)
+    if code != OK:
+        return code
+    if pa & (page_bytes(level) - 1) != 0:
+        return MISALIGNED
+    if not 0 <= pa < PHYSICAL_END:
+        return OUT_OF_RANGE
+    if not are_flags_good(flags, level):
+        return BAD_FLAGS
+    found, found_level, slot, entry = walk(k, va)
+    if found == OK or found_level < level:
+        return ALREADY_MAPPED
+    if entry != 0:
+        return ENTRY_IN_USE
+    branch = build_branch(k, va, make_leaf(pa, flags, level), level, found_level)
+    if branch == 0:
+        return NO_FRAME
+    allow_above(k, va, flags & RIGHTS, found_level)
+    link(k, slot, branch)
+    flush_page(k, va)
+    return OK
+
+
+@kernel
+def unmap_leaf(k: Kernel, va: VirtAddr, level: word) -> word:
+    """Unmap the page of the level at va, give back the tables that it empties, return the memory that it mapped.
+
+    BAD_LEVEL, NOT_CANONICAL, MISALIGNED, NOT_MAPPED, and LARGE_PAGE or SMALL_PAGE when the page at va has another size.
+    """
+    code, slot, entry = find_leaf(k, va, level)
+    if code != OK:
+        return code
+    cut_level = level
+    if record_of(k, slot).nr_entries == 1:
+        cut_level, slot = find_cut(k, va, level)
+    branch = unlink(k, slot)
+    flush_page(k, va)
+    free_branch(k, va, branch, level, cut_level)
+    return page_of(entry, level)
+
+
+@kernel
+def protect_leaf(k: Kernel, va: VirtAddr, flags: word, level: word) -> word:
+    """Give the page of the level at va these flags and no others, except that accessed and dirty stay set.
+
+    BAD_FLAGS, and the codes of unmap_leaf.
+    """
+    code, slot, entry = find_leaf(k, va, level)
+    if code != OK:
+        return code
+    if not are_flags_good(flags, level):
+        return BAD_FLAGS
+    allow_above(k, va, flags & RIGHTS, level)
+    store_entry(k, slot, make_leaf(page_of(entry, level), flags | (entry & SEEN), level))
+    flush_page(k, va)
+    return OK
+
+
+@kernel
+def find_leaf(k: Kernel, va: VirtAddr, level: word) -> tuple[word, PhysAddr, word]:
+    """Code, slot and entry of the page of the level that starts at va."""
+    code = check_place(va, level)
+    if code != OK:
+        return code, PhysAddr(0), 0
+    code, found_level, slot, entry = walk(k, va)
+    if code == OK and found_level != level:
+        code = LARGE_PAGE if found_level > level else SMALL_PAGE
+    return code, slot, entry
+
+
+@kernel
+def check_place(va: VirtAddr, level: word) -> word:
+    """OK if a page of the level can start at va."""
+    if not 1 <= level <= LARGEST_LEAF_LEVEL:
+        return BAD_LEVEL
+    if not is_canonical(va):
+        return NOT_CANONICAL
+    return OK if va & (page_bytes(level) - 1) == 0 else MISALIGNED

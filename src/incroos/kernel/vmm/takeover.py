@@ -1,0 +1,62 @@
+"""Takeover: the boot code's page tables become the kernel's, and the identity map grows over the zone.
+
+The boot code leaves one table of each level, below 0x5000, that maps the first 2 MiB at their own address.
+"""
+
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.codes import OK
+from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
+from incroos.kernel.panic import panic
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
+from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.tables import record_of
+from incroos.kernel.vmm.windows import load_entry
+from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word
+
+DATA: Final = PRESENT | WRITABLE | NX
+HUGE_LEVEL: Final = 2
+BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is ever empty
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Take the tables over, map the zone and open it. Only after pmm.init; panics when the boot state is another."""
+    k.pages.root = table_of(read_cr3(k.m))
+    k.pages.nr_tables = 0
+    table = k.pages.root
+    for level in range(ROOT_LEVEL, 0, -1):
+        if not BOOT_TABLES <= table < BOOT_TABLES_END:
+            panic(k, b'vmm: not a table of the boot code: table, level', table, level, 0)
+        record = record_of(k, table)
+        record.level = level
+        record.nr_entries = count_entries(k, table) + BOOT_MARK
+        table = table_of(load_entry(k, table))
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        map_identity(k, max(region.start, ZONE_START), min(region.end, ZONE_END))
+    pmm.open_zone(k)
+
+
+@kernel
+def count_entries(k: Kernel, table: PhysAddr) -> word:
+    """How many entries of a table are not 0."""
+    nr_entries = 0
+    for index in range(NR_ENTRIES):
+        if load_entry(k, PhysAddr(table + 8 * index)) != 0:
+            nr_entries += 1
+    return nr_entries
+
+
+@kernel
+def map_identity(k: Kernel, start: word, end: word) -> None:
+    """Map [start, end) at its own address: in pages of 2 MiB, and of 4 KiB where it ends inside one."""
+    at = start
+    while at < end:
+        level = HUGE_LEVEL if at % page_bytes(HUGE_LEVEL) == 0 and end - at >= page_bytes(HUGE_LEVEL) else 1
+        code = map_leaf(k, VirtAddr(at), PhysAddr(at), DATA, level)
+        if code != OK:
+            panic(k, b'vmm: the zone cannot be mapped: address, code, level', at, code, level)
+        at += page_bytes(level)
