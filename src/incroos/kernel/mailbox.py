@@ -1,0 +1,242 @@
+"""The mailbox: operations that the host writes into memory, the kernel executes, and whose results the host reads.
+
+    layout.MAILBOX      ready      READY once the kernel looks at the doorbell
+                        doorbell   the number of the last batch that is complete; only the host writes it
+                        served     the number of the last batch whose results are complete; only the kernel writes it
+                        nr_operations, operations: the batch
+
+Host: write operations and their number, then the doorbell; wait until served equals it; read the results. Whoever has
+not the turn leaves the batch alone. The Kernel struct knows nothing of the mailbox, so that the same operations after
+the same start leave the same memory in every place, however they were cut into batches.
+"""
+
+from typing import Annotated, Final
+
+from incroos.kernel import console, heap, pmm, vmm
+from incroos.kernel.layout import MAILBOX, MAILBOX_END
+from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.state import Kernel
+from incroos.lang import (
+    Array,
+    PhysAddr,
+    Struct,
+    VirtAddr,
+    atomic_load64,
+    atomic_store64,
+    fill,
+    i64,
+    kernel,
+    load8,
+    load64,
+    offset_of,
+    pause,
+    store64,
+    u64,
+    word,
+)
+
+READY: Final = 0x0058_4F42_4C49_414D  # 'MAILBOX'
+NR_OPERATIONS_MAX: Final = (MAILBOX_END - MAILBOX - 32) // 40
+
+# What an operation asks for; a, b, c are its words, and the result is what the function of that name answers.
+ALLOC_PAGE: Final = 1
+FREE_PAGE: Final = 2  # a frame
+NR_TOTAL_FRAMES: Final = 3
+NR_FREE_FRAMES: Final = 4
+NR_TOTAL_POOL_FRAMES: Final = 5
+NR_FREE_POOL_FRAMES: Final = 6
+CHECK_PMM: Final = 7
+REFUSE_AT: Final = 8  # the a-th request for a frame from now on, counting from 1, is refused; 0: none is
+ALLOC_TABLE: Final = 9  # level
+FREE_TABLE: Final = 10  # a frame
+
+MAP_PAGE: Final = 16  # address, frame, flags
+UNMAP_PAGE: Final = 17  # address
+PROTECT: Final = 18  # address, flags
+GET_PHYSICAL: Final = 19  # address
+CHECK_VMM: Final = 20
+
+KMALLOC: Final = 32  # bytes
+KFREE: Final = 33  # address
+USED_BYTES: Final = 34
+FREE_BYTES: Final = 35
+CHECK_HEAP: Final = 36
+
+LOAD: Final = 48  # address; the word there
+STORE: Final = 49  # address, word
+FILL: Final = 50  # address, byte, bytes
+COUNT_OTHER: Final = 51  # address, byte, bytes; how many of the bytes differ from it
+
+PANIC: Final = 64  # three words
+SPIN: Final = 65  # never ends
+STOP: Final = 66  # exit code; ends the machine
+
+UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
+
+
+class Operation(Struct):
+    """One call and its result."""
+
+    code: i64
+    a: i64
+    b: i64
+    c: i64
+    result: i64
+
+
+class Mailbox(Struct):
+    """See the head of this file."""
+
+    ready: u64
+    doorbell: u64
+    served: u64
+    nr_operations: u64
+    operations: Annotated[Array[Operation], NR_OPERATIONS_MAX]
+
+
+@kernel
+def mailbox_main(k: Kernel, start_info: PhysAddr) -> None:
+    """Start the memory manager as kmain does, in silence, and execute batches until an operation says STOP."""
+    console.init(k)
+    pmm.init(k, start_info)
+    vmm.init(k)
+    heap.init(k)
+    open_mailbox(k)
+    while True:
+        serve(k)
+        pause(k.m)
+
+
+@kernel
+def open_mailbox(k: Kernel) -> None:
+    """Say that no batch was served yet and the host may ring."""
+    mailbox = Mailbox(k.m, VirtAddr(MAILBOX))
+    mailbox.doorbell = 0
+    mailbox.served = 0
+    mailbox.nr_operations = 0
+    atomic_store64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'ready')), READY)
+
+
+@kernel
+def serve(k: Kernel) -> None:
+    """Execute the batch in the mailbox if the doorbell says that there is a new one."""
+    mailbox = Mailbox(k.m, VirtAddr(MAILBOX))
+    doorbell = atomic_load64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'doorbell')))
+    if doorbell == mailbox.served:
+        return
+    for index in range(min(mailbox.nr_operations, NR_OPERATIONS_MAX)):
+        operation = mailbox.operations[index]
+        operation.result = execute(k, operation.code, operation.a, operation.b, operation.c)
+    atomic_store64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'served')), doorbell)
+
+
+@kernel
+def execute(k: Kernel, code: word, a: word, b: word, c: word) -> word:
+    """Do one operation; UNKNOWN when the code is none."""
+    if code < MAP_PAGE:
+        return execute_pmm(k, code, a)
+    if code < KMALLOC:
+        return execute_vmm(k, code, VirtAddr(a), b, c)
+    if code < LOAD:
+        return execute_heap(k, code, a)
+    if code < PANIC:
+        return execute_memory(k, code, VirtAddr(a), b, c)
+    return execute_control(k, code, a, b, c)
+
+
+@kernel
+def execute_pmm(k: Kernel, code: word, a: word) -> word:
+    """Operations on frames."""
+    if code == ALLOC_PAGE:
+        return pmm.alloc_page(k)
+    if code == FREE_PAGE:
+        return pmm.free_page(k, PhysAddr(a))
+    if code == ALLOC_TABLE:
+        return pmm.alloc_table(k, a)
+    if code == FREE_TABLE:
+        return pmm.free_table(k, PhysAddr(a))
+    if code == NR_TOTAL_FRAMES:
+        return pmm.nr_total_frames(k)
+    if code == NR_FREE_FRAMES:
+        return pmm.nr_free_frames(k)
+    if code == NR_TOTAL_POOL_FRAMES:
+        return pmm.nr_total_pool_frames(k)
+    if code == NR_FREE_POOL_FRAMES:
+        return pmm.nr_free_pool_frames(k)
+    if code == CHECK_PMM:
+        return pmm.check(k)
+    if code == REFUSE_AT:
+        k.frames.requests = 0
+        k.frames.refuse_at = a
+        return 0
+    return UNKNOWN
+
+
+@kernel
+def execute_vmm(k: Kernel, code: word, va: VirtAddr, b: word, c: word) -> word:
+    """Operations on pages."""
+    if code == MAP_PAGE:
+        return vmm.map_page(k, va, PhysAddr(b), c)
+    if code == UNMAP_PAGE:
+        return vmm.unmap_page(k, va)
+    if code == PROTECT:
+        return vmm.protect(k, va, b)
+    if code == GET_PHYSICAL:
+        return vmm.get_physical(k, va)
+    if code == CHECK_VMM:
+        return vmm.check(k)
+    return UNKNOWN
+
+
+@kernel
+def execute_heap(k: Kernel, code: word, a: word) -> word:
+    """Operations on the heap."""
+    if code == KMALLOC:
+        return heap.kmalloc(k, a)
+    if code == KFREE:
+        return heap.kfree(k, VirtAddr(a))
+    if code == USED_BYTES:
+        return heap.used_bytes(k)
+    if code == FREE_BYTES:
+        return heap.free_bytes(k)
+    if code == CHECK_HEAP:
+        return heap.check(k)
+    return UNKNOWN
+
+
+@kernel
+def execute_memory(k: Kernel, code: word, va: VirtAddr, b: word, c: word) -> word:
+    """Accesses to any address: what is not mapped faults, as it would anywhere in the kernel."""
+    if code == LOAD:
+        return load64(k.m, va)
+    if code == STORE:
+        store64(k.m, va, b)
+        return 0
+    if code == FILL:
+        fill(k.m, va, b, c)
+        return 0
+    if code == COUNT_OTHER:
+        return count_other(k, va, b, c)
+    return UNKNOWN
+
+
+@kernel
+def count_other(k: Kernel, va: VirtAddr, byte: word, nbytes: word) -> word:
+    """How many of the bytes from va on are not the byte."""
+    count = 0
+    for at in range(nbytes):
+        if load8(k.m, VirtAddr(va + at)) != byte:
+            count += 1
+    return count
+
+
+@kernel
+def execute_control(k: Kernel, code: word, a: word, b: word, c: word) -> word:
+    """The ways in which a kernel can end, or fail to."""
+    if code == PANIC:
+        panic(k, b'the host asked for it', a, b, c)
+    if code == STOP:
+        end_machine(k.m, a)
+    while code == SPIN:
+        pause(k.m)
+    return UNKNOWN

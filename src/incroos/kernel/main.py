@@ -1,0 +1,113 @@
+"""The kernel's entry points: what the boot code calls at the start, at a page fault and at any other exception."""
+
+from typing import Final
+
+from incroos.kernel import console, heap, pmm, selftest, vmm
+from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
+from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.state import Kernel
+from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr2, word
+
+PRESENT: Final = 1 << 0  # bits of a page fault's error code: AMD64 manual, volume 2, section 8.4.2
+WRITE: Final = 1 << 1
+USER: Final = 1 << 2
+RESERVED_BIT: Final = 1 << 3
+FETCH: Final = 1 << 4
+
+
+@kernel
+def kmain(k: Kernel, start_info: PhysAddr) -> None:
+    """Start the memory manager, let it prove itself, and end the machine with what came of it. Never returns.
+
+    start_info is the loader's PVH start information, below 2 MiB.
+    """
+    console.init(k)
+    console.put_text(k, b'Hello, 64-bit kernel World!\n')
+    console.put_text(k, b'Initializing memory manager...\n')
+    pmm.init(k, start_info)
+    console.put_text(k, b'PMM initialized\n')
+    vmm.init(k)
+    console.put_text(k, b'VMM initialized\n')
+    heap.init(k)
+    console.put_text(k, b'Heap initialized\n')
+    put_count(k, b'Total pages: ', pmm.nr_total_frames(k))
+    put_count(k, b'Free pages: ', pmm.nr_free_frames(k))
+    console.put_text(k, b'\nTesting memory allocation...\n')
+    if not selftest.run(k):
+        end_machine(k.m, EXIT_FAILED)
+    console.put_text(k, b'\nMemory manager operational!\n')
+    end_machine(k.m, EXIT_PASSED)
+
+
+@kernel
+def put_count(k: Kernel, name: bytes, count: word) -> None:
+    """Put a line with a name and a decimal number."""
+    console.put_text(k, name)
+    console.put_decimal(k, count)
+    console.put_text(k, b'\n')
+
+
+@kernel
+def on_page_fault(k: Kernel, error: word, ip: VirtAddr) -> None:
+    """Say which access failed and why, and end the machine: this kernel maps everything before it touches it."""
+    va = read_cr2(k.m)
+    if error & RESERVED_BIT != 0:
+        panic(k, b'page fault, reserved bits in an entry: address, error code, instruction', va, error, ip)
+    if error & USER != 0:
+        panic(k, b'page fault in user mode: address, error code, instruction', va, error, ip)
+    if error & FETCH != 0 and error & PRESENT != 0:
+        panic(
+            k,
+            b'page fault, execution of a page that is not executable: address, error code, instruction',
+            va,
+            error,
+            ip,
+        )
+    if error & FETCH != 0:
+        panic(
+            k, b'page fault, execution of a page that is not present: address, error code, instruction', va, error, ip
+        )
+    if error & WRITE != 0 and error & PRESENT != 0:
+        panic(k, b'page fault, write to a read-only page: address, error code, instruction', va, error, ip)
+    if error & WRITE != 0:
+        panic(k, b'page fault, write to a page that is not present: address, error code, instruction', va, error, ip)
+    if error & PRESENT != 0:
+        panic(k, b'page fault, read of a protected page: address, error code, instruction', va, error, ip)
+    panic(k, b'page fault, read of a page that is not present: address, error code, instruction', va, error, ip)
+
+
+@kernel
+def on_exception(k: Kernel, vector: word, error: word, ip: VirtAddr, site: word) -> None:
+    """Name the exception and end the machine. Never returns.
+
+    Checked code traps with vector 6, its site in `site`: an index of the list that the front end made with the code.
+    """
+    if vector == 0:
+        panic(k, b'divide error: instruction', ip, 0, 0)
+    if vector == 2:
+        panic(k, b'non-maskable interrupt: instruction', ip, 0, 0)
+    if vector == 3:
+        panic(k, b'breakpoint: instruction', ip, 0, 0)
+    if vector == 6:
+        panic(k, b'a check failed, or no such instruction: site of the check, instruction', site, ip, 0)
+    if vector == 8:
+        panic(
+            k,
+            b'double fault, as when the stack is full: address of the last page fault, instruction',
+            read_cr2(k.m),
+            ip,
+            0,
+        )
+    if vector == 10:
+        panic(k, b'task state segment refused: error code, instruction', error, ip, 0)
+    if vector == 11:
+        panic(k, b'segment not present: error code, instruction', error, ip, 0)
+    if vector == 12:
+        panic(k, b'stack segment fault: error code, instruction', error, ip, 0)
+    if vector == 13:
+        panic(k, b'general protection fault: error code, instruction', error, ip, 0)
+    if vector == 17:
+        panic(k, b'alignment check: error code, instruction', error, ip, 0)
+    if vector == 18:
+        panic(k, b'machine check: instruction', ip, 0, 0)
+    panic(k, b'exception: vector, error code, instruction', vector, error, ip)
