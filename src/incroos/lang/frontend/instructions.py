@@ -170,7 +170,8 @@ def atomic(operation: str) -> Emit:
 
 
 def atomic_store64(b: Any, arguments: list[Any]) -> Any:
-    b.store_atomic(arguments[1], pointer(b, arguments[0]), 'seq_cst', 8)
+    """An exchange, which is what it is on this processor: llvmlite 0.50's store_atomic refuses untyped pointers."""
+    b.atomic_rmw('xchg', pointer(b, arguments[0]), arguments[1], 'seq_cst')
 
 
 def atomic_compare_exchange64(b: Any, arguments: list[Any]) -> Any:
