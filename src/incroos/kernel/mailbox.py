@@ -36,9 +36,9 @@ from incroos.lang import (
 )
 
 READY: Final = 0x0058_4F42_4C49_414D  # 'MAILBOX'
-NR_OPERATIONS_MAX: Final = (MAILBOX_END - MAILBOX - 32) // 40
+NR_OPERATIONS_MAX: Final = (MAILBOX_END - MAILBOX - 32) // 48
 
-# What an operation asks for; a, b, c are its words, and the result is what the function of that name answers.
+# What an operation asks for; a, b, c, d are its words, and the result is what the function of that name answers.
 ALLOC_PAGE: Final = 1
 FREE_PAGE: Final = 2  # a frame
 NR_TOTAL_FRAMES: Final = 3
@@ -55,6 +55,9 @@ UNMAP_PAGE: Final = 17  # address
 PROTECT: Final = 18  # address, flags
 GET_PHYSICAL: Final = 19  # address
 CHECK_VMM: Final = 20
+MAP_LEAF: Final = 21  # address, memory, flags, level
+UNMAP_LEAF: Final = 22  # address, level
+PROTECT_LEAF: Final = 23  # address, flags, level
 
 KMALLOC: Final = 32  # bytes
 KFREE: Final = 33  # address
@@ -81,6 +84,7 @@ class Operation(Struct):
     a: i64
     b: i64
     c: i64
+    d: i64
     result: i64
 
 
@@ -126,17 +130,17 @@ def serve(k: Kernel) -> None:
         return
     for index in range(min(mailbox.nr_operations, NR_OPERATIONS_MAX)):
         operation = mailbox.operations[index]
-        operation.result = execute(k, operation.code, operation.a, operation.b, operation.c)
+        operation.result = execute(k, operation.code, operation.a, operation.b, operation.c, operation.d)
     atomic_store64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'served')), doorbell)
 
 
 @kernel
-def execute(k: Kernel, code: word, a: word, b: word, c: word) -> word:
+def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
     """Do one operation; UNKNOWN when the code is none."""
     if code < MAP_PAGE:
         return execute_pmm(k, code, a)
     if code < KMALLOC:
-        return execute_vmm(k, code, VirtAddr(a), b, c)
+        return execute_vmm(k, code, VirtAddr(a), b, c, d)
     if code < LOAD:
         return execute_heap(k, code, a)
     if code < PANIC:
@@ -173,7 +177,7 @@ def execute_pmm(k: Kernel, code: word, a: word) -> word:
 
 
 @kernel
-def execute_vmm(k: Kernel, code: word, va: VirtAddr, b: word, c: word) -> word:
+def execute_vmm(k: Kernel, code: word, va: VirtAddr, b: word, c: word, d: word) -> word:
     """Operations on pages."""
     if code == MAP_PAGE:
         return vmm.map_page(k, va, PhysAddr(b), c)
@@ -183,6 +187,12 @@ def execute_vmm(k: Kernel, code: word, va: VirtAddr, b: word, c: word) -> word:
         return vmm.protect(k, va, b)
     if code == GET_PHYSICAL:
         return vmm.get_physical(k, va)
+    if code == MAP_LEAF:
+        return vmm.map_leaf(k, va, PhysAddr(b), c, d)
+    if code == UNMAP_LEAF:
+        return vmm.unmap_leaf(k, va, b)
+    if code == PROTECT_LEAF:
+        return vmm.protect_leaf(k, va, b, c)
     if code == CHECK_VMM:
         return vmm.check(k)
     return UNKNOWN

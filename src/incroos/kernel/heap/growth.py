@@ -7,7 +7,6 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES, PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 
@@ -37,7 +36,7 @@ def commit_page(k: Kernel, va: VirtAddr) -> word:
     frame = pmm.alloc_page(k)
     if frame < 0:
         return frame
-    code = vmm.map_page(k, va, frame, PRESENT | WRITABLE | NX)
+    code = vmm.map_page(k, va, frame, vmm.PRESENT | vmm.WRITABLE | vmm.NX)
     if code != OK:
         pmm.free_page(k, frame)
     return code
