@@ -1,0 +1,105 @@
+"""From LLVM IR to machine code: an object for bare metal, or one for the processor that this process runs on.
+
+The module is optimised once, as a whole, without the vectorisers: kernel code must not touch vector registers, because
+exception handlers do not save them. The front end marks its functions `noredzone` and `no-builtins`; the latter keeps
+LLVM from making calls of memset and memcpy, which nobody provides.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+
+BARE_TRIPLE: Final = 'x86_64-unknown-none-elf'
+BARE_PROCESSOR: Final = 'x86-64'
+BARE_FEATURES: Final = '-mmx,-sse,-sse2,-avx,+soft-float'  # as in the spike: no vector and no x87 registers
+LLVM_VERSION: Final = '.'.join(map(str, llvm.llvm_version_info))
+
+# What a checked unit calls where it stops becomes a call through a word that CodeInMemory sets. So an object calls
+# nothing outside itself, and LLVM's loader can put all of it into one block of memory.
+TRAP_SLOT: Final = 'incroos_trap_address'
+TRAP_DECLARATION: Final = r'(?m)^declare void @"incroos_trap"\(i64[^)]*\).*$'
+TRAP_DEFINITION: Final = f"""
+@{TRAP_SLOT} = dso_local global ptr null
+define internal void @incroos_trap(i64 %site) noinline noreturn cold nounwind {{
+  %trap = load ptr, ptr @{TRAP_SLOT}
+  call void %trap(i64 %site)
+  unreachable
+}}
+"""
+
+
+@dataclass(frozen=True)
+class BareCode:
+    """An object file for bare metal and the assembly text of the same code, which build/stack.py reads."""
+
+    object_bytes: bytes
+    assembly: str
+
+
+def compile_bare(ir_text: str, boot_assembly: str, debug: bool) -> BareCode:
+    """Compile a unit together with its boot code. A debug build is not optimised, so that each line has its code."""
+    _initialize()
+    level = 0 if debug else 2
+    machine = llvm.Target.from_triple(BARE_TRIPLE).create_target_machine(
+        cpu=BARE_PROCESSOR, features=BARE_FEATURES, opt=level, reloc='static', codemodel='small'
+    )
+    module = _parse(ir_text, BARE_TRIPLE, machine, boot_assembly)
+    if not debug:
+        _optimise(module, machine)
+    return BareCode(machine.emit_object(module), machine.emit_assembly(module))
+
+
+def compile_host(ir_text: str) -> bytes:
+    """Compile a unit for this process: an object for CodeInMemory (build/memory_code.py)."""
+    _initialize()
+    machine = host_machine()
+    module = _parse(re.sub(TRAP_DECLARATION, TRAP_DEFINITION, ir_text), llvm.get_process_triple(), machine, '')
+    _optimise(module, machine)
+    return bytes(machine.emit_object(module))
+
+
+def host_machine() -> Any:
+    """Code for exactly this processor, to be placed by LLVM's loader."""
+    _initialize()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=2,
+        jit=True,
+        reloc='pic',
+        codemodel='small',
+    )
+
+
+def host_identity() -> str:
+    """What compiled code for this process depends on besides its text: it belongs into a cache's key."""
+    return f'{LLVM_VERSION} {llvm.get_process_triple()} {llvm.get_host_cpu_name()}'
+
+
+@cache
+def _initialize() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmparser()  # without it, inline assembly aborts the process
+
+
+def _parse(ir_text: str, triple: str, machine: Any, assembly: str) -> Any:
+    """The module for a target, with module-level assembly behind it."""
+    lines = [line for line in ir_text.splitlines() if not line.startswith('target ')]
+    quoted = (line.replace('\\', r'\5c').replace('"', r'\22') for line in assembly.splitlines())
+    head = [f'target datalayout = "{machine.target_data}"', f'target triple = "{triple}"']
+    module = llvm.parse_assembly('\n'.join([*head, *lines, *(f'module asm "{line}"' for line in quoted), '']))
+    module.verify()
+    return module
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = False
+    llvm.create_pass_builder(machine, tuning).getModulePassManager().run(
+        module, llvm.create_pass_builder(machine, tuning)
+    )
