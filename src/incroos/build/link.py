@@ -1,0 +1,91 @@
+"""Links an object with its boot code to the ELF image that a PVH loader starts.
+
+Sections are grouped by what the processor may do with them, each group on its own pages: the boot code maps
+`[__text_start, __text_end)` read-only and executable, what follows up to `__rodata_end` read-only, the rest writable.
+"""
+
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from .boot_pvh import ENTRY_SYMBOL, PAGE_BYTES, BootLayout
+from .errors import BuildError
+
+# GNU ld links in a fifth of lld's time, but the system's `ld` makes x86-64 ELF on such a system only.
+_IS_X86_64_LINUX: Final = sys.platform.startswith('linux') and platform.machine() in ('x86_64', 'AMD64')
+LINKERS: Final = ('ld', 'ld.lld') if _IS_X86_64_LINUX else ('ld.lld', 'x86_64-linux-gnu-ld', 'x86_64-elf-ld')
+
+_SCRIPT: Final = """
+ENTRY({entry})
+PHDRS {{ text PT_LOAD FLAGS(5); rodata PT_LOAD FLAGS(4); data PT_LOAD FLAGS(6); note PT_NOTE FLAGS(4); }}
+SECTIONS {{
+  . = {image_start:#x};
+  __text_start = .;
+  .text : {{ *(.boot) *(.text .text.* .ltext .ltext.*) }} :text
+  . = ALIGN({page}); __text_end = .;
+  .rodata : {{ *(.rodata .rodata.* .lrodata .lrodata.*) }} :rodata
+  .note : {{ *(.note.pvh) }} :rodata :note
+  . = ALIGN({page}); __rodata_end = .;
+  .data : {{ *(.boot_data) *(.data .data.* .ldata .ldata.*) }} :data
+  .bss : {{ *(.boot_bss) *(.bss .bss.* .lbss .lbss.* COMMON) }} :data
+  __image_end = .;
+  ASSERT(__image_end <= {image_limit:#x}, "the image is too large")
+  /DISCARD/ : {{ *(.eh_frame) *(.comment) *(.note.GNU-stack) }}
+}}
+"""
+
+
+def find_linker() -> Path:
+    """The linker to take. Raises BuildError where there is none."""
+    for name in LINKERS:
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    raise BuildError(
+        f'no linker is installed ({" or ".join(LINKERS)}): install one (on Debian and Ubuntu: apt install binutils),'
+        ' or boot with --on jit, which needs none'
+    )
+
+
+def linker_identity() -> str:
+    """Which linker it would be, told without starting it: its path, time and size. Empty where there is none."""
+    try:
+        linker = find_linker()
+        facts = linker.stat()
+    except (BuildError, OSError):
+        return ''
+    return f'{linker} {facts.st_mtime_ns} {facts.st_size}'
+
+
+def link(object_bytes: bytes, layout: BootLayout) -> bytes:
+    """The ELF image. Debug sections of the object are kept."""
+    linker = find_linker()
+    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
+        folder = Path(name)
+        (folder / 'kernel.o').write_bytes(object_bytes)
+        (folder / 'kernel.lds').write_text(linker_script(layout))
+        command = [linker, '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
+        try:
+            done = subprocess.run(
+                [*command, '-o', 'kernel.elf', 'kernel.o'], cwd=folder, capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            raise BuildError(f'{linker} cannot be started ({error.strerror}): install a working linker') from error
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or [f'exit status {done.returncode}']
+            raise BuildError(f'{linker} cannot link the image: {lines[0].strip()}')
+        try:
+            return (folder / 'kernel.elf').read_bytes()
+        except FileNotFoundError:
+            raise BuildError(f'{linker} wrote no image: install a working linker') from None
+
+
+def linker_script(layout: BootLayout) -> str:
+    """Where the sections go."""
+    return _SCRIPT.format(
+        entry=ENTRY_SYMBOL, image_start=layout.image_start, image_limit=layout.image_limit, page=PAGE_BYTES
+    )
