@@ -1,0 +1,86 @@
+"""From a virtual address to bytes of this process, for the kernel's own reads and writes: TLB, walk, fault, again."""
+
+from incroos.lang import PhysAddr, VirtAddr, add_wrap, kernel, word
+
+from .architecture import ERROR_WRITE, GENERAL_PROTECTION, OFFSET_MASK, PAGE_BYTES, PAGE_MASK
+from .cpu import Cpu
+from .faults import exception, page_fault
+from .physical import host_to_read, host_to_write
+from .tlb import remember, slot_of
+from .walk import is_canonical, walk
+
+
+@kernel
+def translate(cpu: Cpu, va: VirtAddr, access: word) -> word:
+    """The physical address of va for any access, by a walk; or ~error, which is negative. PRE va is canonical.
+
+    The kernel's own accesses are remembered in the TLB, which is not asked: see resolve for that.
+    """
+    pa, found = walk(cpu, va, access)
+    if pa >= 0 and access & ~ERROR_WRITE == 0:
+        remember(cpu, va, PhysAddr(pa), found)
+    return pa
+
+
+@kernel
+def resolve_read(cpu: Cpu, va: VirtAddr) -> VirtAddr:
+    """Where in this process the kernel reads va, up to the end of its page; after as many faults as it takes."""
+    while True:
+        slot = slot_of(cpu, va)
+        if slot.read_page == va & PAGE_MASK:
+            return VirtAddr(va + slot.addend)
+        if is_canonical(va):
+            pa = translate(cpu, va, 0)
+            if pa >= 0:
+                return host_to_read(cpu, PhysAddr(pa))
+            page_fault(cpu, va, ~pa)
+        else:
+            exception(cpu, GENERAL_PROTECTION, 0)
+
+
+@kernel
+def resolve_write(cpu: Cpu, va: VirtAddr) -> VirtAddr:
+    """Where in this process the kernel writes va, up to the end of its page; after as many faults as it takes."""
+    while True:
+        slot = slot_of(cpu, va)
+        if slot.write_page == va & PAGE_MASK:
+            return VirtAddr(va + slot.addend)
+        if is_canonical(va):
+            pa = translate(cpu, va, ERROR_WRITE)
+            if pa >= 0:
+                return host_to_write(cpu, PhysAddr(pa))
+            page_fault(cpu, va, ~pa)
+        else:
+            exception(cpu, GENERAL_PROTECTION, 0)
+
+
+@kernel
+def crosses_page(va: VirtAddr, nbytes: word) -> bool:
+    """Whether an access at va reaches into the next page."""
+    return (va & OFFSET_MASK) + nbytes > PAGE_BYTES
+
+
+@kernel
+def next_page(va: VirtAddr) -> VirtAddr:
+    """The first address of the page behind va's."""
+    return VirtAddr(add_wrap(va & PAGE_MASK, PAGE_BYTES))
+
+
+@kernel
+def resolve_two_reads(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
+    """Where va and the page behind it are read, both at the same time: no fault has come between."""
+    while True:
+        faults = cpu.nr_faults
+        first, second = resolve_read(cpu, va), resolve_read(cpu, next_page(va))
+        if cpu.nr_faults == faults:
+            return first, second
+
+
+@kernel
+def resolve_two_writes(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
+    """Where va and the page behind it are written, both at the same time: no fault has come between."""
+    while True:
+        faults = cpu.nr_faults
+        first, second = resolve_write(cpu, va), resolve_write(cpu, next_page(va))
+        if cpu.nr_faults == faults:
+            return first, second

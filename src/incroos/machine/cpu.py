@@ -1,0 +1,149 @@
+"""The state of the simulated computer: one struct in this process's memory.
+
+Addresses in it are of two kinds: those of the simulated computer (physical or virtual), and those of this process,
+named `host_...` or `call_...`; the latter are functions of C type that `call4` calls. Whoever builds a computer
+allocates the struct, zero, calls `power_on`, and then sets RAM and the host's addresses.
+"""
+
+from typing import Annotated, Final
+
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, kernel, u8, u64, word
+
+from .architecture import (
+    CR0_ET,
+    CR0_NE,
+    CR0_PE,
+    CR0_PG,
+    CR0_WP,
+    CR4_PAE,
+    EFER_LMA,
+    EFER_LME,
+    EFER_NXE,
+    PAT_AT_RESET,
+    ROOT_LEVEL,
+)
+
+TLB_SLOTS: Final = 256
+UPPER_SLOTS: Final = 32  # for each level above the first
+NO_PAGE: Final = 1  # no page begins at an odd address
+SERIAL_BYTES: Final = 1024
+CRT_REGISTERS: Final = 32
+
+# Why the computer stopped; 0 while it runs.
+RUNNING: Final = 0
+STOPPED_BY_PORT: Final = 1  # the debug-exit port; `stop_code` is the byte written
+STOPPED_BY_TRIPLE_FAULT: Final = 2
+STOPPED_BY_HALT: Final = 3  # nothing can wake this processor: it has no interrupts
+STOPPED_BY_TRAP: Final = 4  # a checked build found a bug; `stop_code` is the site
+
+MAX_FAULT_DEPTH: Final = 8
+NO_SITE: Final = -1
+
+
+class Slot(Struct):
+    """One remembered translation of a page of 4 KiB, also of one inside a large page.
+
+    The tag per access is the page's first address where the access is allowed, NO_PAGE where it is not or must be
+    walked for: so one compare decides.
+    """
+
+    read_page: i64
+    write_page: i64
+    addend: i64  # virtual address + addend = address in this process
+    flags: i64  # of the leaf: global; level << 12
+
+
+class UpperEntry(Struct):
+    """One remembered entry above the leaf: where the next table lies, and the rights down to there."""
+
+    prefix: i64  # virtual address >> the shift of the entry's level, or NO_PREFIX
+    table: PhysAddr
+    rights: i64
+    unused: i64
+
+
+NO_PREFIX: Final = 1 << 62
+
+
+class Cpu(Struct):
+    """Processor, TLB and devices."""
+
+    tlb: Annotated[Array[Slot], TLB_SLOTS]
+    upper: Annotated[Array[UpperEntry], UPPER_SLOTS * 3]  # of levels 2, 3 and 4
+
+    cr0: u64
+    cr2: VirtAddr
+    cr3: u64
+    cr4: u64
+    efer: u64
+    pat: u64
+    fs_base: u64
+    gs_base: u64
+    kernel_gs_base: u64
+    idt_base: VirtAddr
+    idt_limit: u64
+    gdt_base: VirtAddr
+    gdt_limit: u64
+    interrupts: u64  # 1 while enabled
+    tsc: u64
+
+    pa_bits: u64  # width of a physical address
+    reserved: u64  # bits that no present entry may have
+    frame_mask: u64  # address bits of an entry
+    supervisor_write: u64  # the right that a write by the kernel needs: none while CR0.WP is clear
+    large_start: VirtAddr  # all large pages in the TLB lie in [large_start, large_end)
+    large_end: VirtAddr
+
+    ram_low_end: PhysAddr  # RAM is [0, ram_low_end) without the holes below 1 MiB, and [4 GiB, ram_high_end)
+    ram_high_end: PhysAddr
+    host_ram: VirtAddr  # where physical address 0 lies in this process
+    host_absent: VirtAddr  # a page of ones: what reads find where there is no RAM
+    host_drain: VirtAddr  # a page for what is written there
+
+    kernel: VirtAddr  # the kernel's first argument
+    call_page_fault: u64  # (cpu, kernel, error, ip)
+    call_exception: u64  # (cpu, kernel, vector, error)
+    call_trap: u64  # (cpu, kernel, site, 0)
+    call_write: u64  # (file, address, nbytes, 0) -> bytes written
+    call_stop: u64  # (status, 0, 0, 0); does not come back
+    call_pause: u64  # (0, 0, 0, 0)
+    serial_file: u64
+
+    fault_depth: u64
+    is_double_fault: u64
+    nr_faults: u64  # page faults delivered: a count that moved says that tables may have changed
+    nr_walks: u64
+    trap_site: i64
+    stop_reason: u64
+    stop_code: u64
+
+    serial_divisor: u64
+    serial_interrupts: u8
+    serial_fifo: u8
+    serial_line: u8
+    serial_modem: u8
+    serial_scratch: u8
+    serial_looped: u8  # a byte that came back by the loop, if serial_has_looped
+    serial_has_looped: u8
+    crt_index: u8
+    crt: Annotated[Array[u8], CRT_REGISTERS]
+    nr_serial: u64
+    serial: Annotated[Array[u8], SERIAL_BYTES]
+
+
+@kernel
+def power_on(cpu: Cpu, pa_bits: word) -> None:
+    """Long mode with paging, nothing remembered, no RAM, no handlers. PRE the struct's bytes are zero."""
+    cpu.cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE
+    cpu.cr4 = CR4_PAE
+    cpu.efer = EFER_LMA | EFER_LME | EFER_NXE
+    cpu.pat = PAT_AT_RESET
+    cpu.pa_bits = pa_bits
+    cpu.trap_site = NO_SITE
+    cpu.serial_divisor = 1
+    for index in range(TLB_SLOTS):
+        slot = cpu.tlb[index]
+        slot.read_page = NO_PAGE
+        slot.write_page = NO_PAGE
+    for index in range(UPPER_SLOTS * (ROOT_LEVEL - 1)):
+        cpu.upper[index].prefix = NO_PREFIX

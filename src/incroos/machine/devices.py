@@ -1,0 +1,146 @@
+"""The devices behind the ports: a serial port, the cursor of the VGA text screen, and the port that ends the run.
+
+Reads of other ports give ones, writes to them vanish. A wide access is one to each port that it covers. The serial port
+is a 16550 that is always ready ("PC16550D", National Semiconductor); what it sends goes to the host line by line. The
+screen's memory is ordinary memory at 0xB8000; here are only the registers of its controller ("IBM Personal System/2
+and Personal Computer BIOS Interface", CRT controller).
+"""
+
+from typing import Final
+
+from incroos.lang import call4, kernel, word
+
+from .cpu import CRT_REGISTERS, SERIAL_BYTES, STOPPED_BY_PORT, Cpu
+from .faults import flush_serial, stop
+
+SERIAL: Final = 0x3F8  # + 0 data, 1 interrupts, 2 FIFO, 3 line, 4 modem, 5 line status, 6 modem status, 7 scratch
+CRT_INDEX: Final = 0x3D4
+CRT_DATA: Final = 0x3D5
+DEBUG_EXIT: Final = 0xF4
+NO_DEVICE: Final = 0xFF
+
+LINE_DIVISOR: Final = 0x80  # in the line register: ports 0 and 1 are the divisor of the clock
+MODEM_LOOP: Final = 0x10  # in the modem register: what is sent comes back
+STATUS_RECEIVED: Final = 0x01
+STATUS_READY: Final = 0x60  # the transmitter takes a byte, and has sent the last
+MODEM_CONNECTED: Final = 0xB0
+NO_INTERRUPT: Final = 0x01
+FIFO_ON: Final = 0xC0
+NEWLINE: Final = 10
+
+
+@kernel
+def send(cpu: Cpu, byte: word) -> None:
+    """Send one byte by the serial port."""
+    if cpu.serial_modem & MODEM_LOOP != 0:
+        cpu.serial_looped = byte
+        cpu.serial_has_looped = 1
+    else:
+        cpu.serial[cpu.nr_serial] = byte
+        cpu.nr_serial += 1
+        if byte == NEWLINE or cpu.nr_serial == SERIAL_BYTES:
+            flush_serial(cpu)
+
+
+@kernel
+def receive(cpu: Cpu) -> word:
+    """The byte that the serial port received: one that looped back, else 0."""
+    byte = cpu.serial_looped if cpu.serial_has_looped != 0 else 0
+    cpu.serial_has_looped = 0
+    return byte
+
+
+@kernel
+def read_serial(cpu: Cpu, register: word) -> word:
+    has_divisor = cpu.serial_line & LINE_DIVISOR != 0
+    value = cpu.serial_scratch
+    if register == 0:
+        value = cpu.serial_divisor & 0xFF if has_divisor else receive(cpu)
+    elif register == 1:
+        value = cpu.serial_divisor >> 8 if has_divisor else cpu.serial_interrupts
+    elif register == 2:
+        value = NO_INTERRUPT | (FIFO_ON if cpu.serial_fifo & 1 != 0 else 0)
+    elif register == 3:
+        value = cpu.serial_line
+    elif register == 4:
+        value = cpu.serial_modem
+    elif register == 5:
+        value = STATUS_READY | (STATUS_RECEIVED if cpu.serial_has_looped != 0 else 0)
+    elif register == 6:
+        value = MODEM_CONNECTED
+    return value
+
+
+@kernel
+def write_serial(cpu: Cpu, register: word, value: word) -> None:
+    has_divisor = cpu.serial_line & LINE_DIVISOR != 0
+    if register == 0:
+        if has_divisor:
+            cpu.serial_divisor = (cpu.serial_divisor & 0xFF00) | value
+        else:
+            send(cpu, value)
+    elif register == 1:
+        if has_divisor:
+            cpu.serial_divisor = (cpu.serial_divisor & 0xFF) | (value << 8)
+        else:
+            cpu.serial_interrupts = value & 0x0F
+    elif register == 2:
+        cpu.serial_fifo = value
+    elif register == 3:
+        cpu.serial_line = value
+    elif register == 4:
+        cpu.serial_modem = value & 0x1F
+    elif register == 7:
+        cpu.serial_scratch = value
+
+
+# ------------------------------------------------------------------ the ports
+@kernel
+def cpu_in8(cpu: Cpu, port: word) -> word:
+    if SERIAL <= port < SERIAL + 8:
+        return read_serial(cpu, port - SERIAL)
+    if port == CRT_INDEX:
+        return cpu.crt_index
+    if port == CRT_DATA:
+        return cpu.crt[cpu.crt_index & (CRT_REGISTERS - 1)]
+    return NO_DEVICE
+
+
+@kernel
+def cpu_out8(cpu: Cpu, port: word, value: word) -> None:
+    if SERIAL <= port < SERIAL + 8:
+        write_serial(cpu, port - SERIAL, value)
+    elif port == CRT_INDEX:
+        cpu.crt_index = value
+    elif port == CRT_DATA:
+        cpu.crt[cpu.crt_index & (CRT_REGISTERS - 1)] = value
+    elif port == DEBUG_EXIT:
+        stop(cpu, STOPPED_BY_PORT, value)
+
+
+@kernel
+def cpu_in16(cpu: Cpu, port: word) -> word:
+    return cpu_in8(cpu, port) | cpu_in8(cpu, port + 1) << 8
+
+
+@kernel
+def cpu_out16(cpu: Cpu, port: word, value: word) -> None:
+    cpu_out8(cpu, port, value & 0xFF)
+    cpu_out8(cpu, port + 1, value >> 8)
+
+
+@kernel
+def cpu_in32(cpu: Cpu, port: word) -> word:
+    return cpu_in16(cpu, port) | cpu_in16(cpu, port + 2) << 16
+
+
+@kernel
+def cpu_out32(cpu: Cpu, port: word, value: word) -> None:
+    cpu_out16(cpu, port, value & 0xFFFF)
+    cpu_out16(cpu, port + 2, value >> 16)
+
+
+@kernel
+def cpu_pause(cpu: Cpu) -> None:
+    """The host may let others run."""
+    call4(cpu.m, cpu.call_pause, 0, 0, 0, 0)

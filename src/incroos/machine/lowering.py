@@ -1,0 +1,24 @@
+"""What each primitive of kernel code is on the simulated computer: a function of this package.
+
+Its parameters are the primitive's, with a view of the processor in the place of the machine. `call4` is not here:
+kernel code has no way out of the computer.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import devices, memory, registers
+
+PREFIX: Final = 'cpu_'
+
+
+def _lowerings() -> dict[str, Callable[..., Any]]:
+    return {
+        name.removeprefix(PREFIX): function
+        for module in (devices, memory, registers)
+        for name, function in vars(module).items()
+        if name.startswith(PREFIX) and function.__module__ == module.__name__
+    }
+
+
+LOWERINGS: Final = _lowerings()

@@ -1,0 +1,358 @@
+"""The machine that interpreted kernels run on: the simulated computer, stricter than any real one.
+
+Every primitive ends in the same core that compiled kernels use; on top of it these are errors that name the kernel's
+line: loads of bytes that nobody wrote, accesses outside RAM, numbers that do not fit, preconditions that do not hold,
+and stale translations (translations.py, which also says what makes common accesses a look-up in a dict).
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from incroos.lang import Config, Machine, VirtAddr, add_wrap, word
+
+from . import devices, registers
+from .architecture import CR0_WP, CR4_PGE, EFER_NXE, ERROR_WRITE, OFFSET_MASK, PAGE_BYTES, PAGE_SHIFT, READ, WRITE
+from .computer import Computer
+from .errors import DoesNotFit, MachineStopped, Misuse, UnwrittenLoad
+from .host import BYTE, HALF, QUARTER, WORD
+from .translations import ENTRY_BYTES, Translations
+
+MAX_RAM: Final = 256 << 20
+WORD_BITS: Final = 64
+ONES: Final = b'\1' * PAGE_BYTES
+
+
+class SimulatedMachine(Machine):
+    """The interpreted kernel's machine; `config` is the kernel's configuration."""
+
+    def __init__(self, computer: Computer, config: Config | None = None) -> None:
+        if computer.ram_bytes > MAX_RAM:
+            raise ValueError(f'the interpreted computer has at most {MAX_RAM >> 20} MiB of RAM')
+        self.computer, self.cpu, self.config = computer, computer.cpu, config
+        self.ram = computer.memory.buffer  # physical address 0 is its first byte
+        self._written = bytearray(computer.ram_bytes)  # 1 for each byte of RAM that somebody wrote
+        self._translations = Translations(computer, self._check_entry)
+        self._readable, self._writable = self._translations.readable, self._translations.writable
+        self._tables = self._translations.tables
+
+    def connect(
+        self,
+        page_fault: Callable[[int, int], None],
+        exception: Callable[[int, int], None],
+        write: Callable[[bytes], None],
+        pause: Callable[[], None],
+    ) -> None:
+        """Say who gets page faults (error, ip), exceptions (vector, error), serial output, and moments of leisure."""
+
+        def do_page_fault(_cpu: int, _kernel: int, error: int, ip: int) -> int:
+            page_fault(error, ip)
+            return 0
+
+        def do_exception(_cpu: int, _kernel: int, vector: int, error: int) -> int:
+            exception(vector, error)
+            return 0
+
+        def do_write(_file: int, addr: int, nbytes: int, _: int) -> int:
+            at = addr - self.computer.memory.base
+            write(self.ram[at : at + nbytes])
+            return nbytes
+
+        def do_stop(*_: int) -> int:
+            raise MachineStopped
+
+        def do_pause(*_: int) -> int:
+            pause()
+            return 0
+
+        register, cpu = self.computer.memory.register, self.cpu
+        cpu.call_page_fault, cpu.call_exception = register(do_page_fault), register(do_exception)
+        cpu.call_write, cpu.call_stop, cpu.call_pause = register(do_write), register(do_stop), register(do_pause)
+
+    # -------------------------------------------------------------- the host's hand in RAM
+    def poke(self, pa: int, content: bytes) -> None:
+        """Write RAM as the loader and the boot code do: it counts as written."""
+        self.ram[pa : pa + len(content)] = content
+        self._mark(pa, len(content))
+
+    def _mark(self, pa: int, nbytes: int) -> None:
+        self._written[pa : pa + nbytes] = b'\1' * nbytes
+        for frame in range(pa >> PAGE_SHIFT, (pa + nbytes - 1 >> PAGE_SHIFT) + 1):
+            if frame in self._tables:
+                start = max(pa, frame << PAGE_SHIFT)
+                self._translations.entries_written(start, min(pa + nbytes, frame + 1 << PAGE_SHIFT) - start)
+
+    # -------------------------------------------------------------- loads
+    def load8(self, addr: VirtAddr) -> word:
+        frame = self._readable.get(addr >> PAGE_SHIFT)
+        if frame is None:
+            return self._load(BYTE, addr)
+        at = frame + (addr & OFFSET_MASK)
+        if not self._written[at]:
+            self._refuse_unwritten(at, 1, addr)
+        return self.ram[at]
+
+    def load16(self, addr: VirtAddr) -> word:
+        return self._load(HALF, addr)
+
+    def load32(self, addr: VirtAddr) -> word:
+        return self._load(QUARTER, addr)
+
+    def load64(self, addr: VirtAddr) -> word:
+        return self._load(WORD, addr)
+
+    def _load(self, number: struct.Struct, addr: VirtAddr) -> int:
+        nbytes, offset = number.size, addr & OFFSET_MASK
+        frame = self._readable.get(addr >> PAGE_SHIFT)
+        if frame is None or offset + nbytes > PAGE_BYTES:
+            return self._load_slow(number, addr)
+        at = frame + offset
+        if self._written[at : at + nbytes] != ONES[:nbytes]:
+            self._refuse_unwritten(at, nbytes, addr)
+        value: int = number.unpack_from(self.ram, at)[0]
+        return value
+
+    def _load_slow(self, number: struct.Struct, addr: VirtAddr) -> int:
+        content = b''
+        for pa, nbytes in self._places(addr, number.size, READ):
+            if self._written[pa : pa + nbytes] != ONES[:nbytes]:
+                self._refuse_unwritten(pa, nbytes, addr)
+            content += self.ram[pa : pa + nbytes]
+        value: int = number.unpack(content)[0]
+        return value
+
+    def _refuse_unwritten(self, pa: int, nbytes: int, addr: int) -> None:
+        first = self._written.index(0, pa, pa + nbytes)
+        raise UnwrittenLoad(f'load of {nbytes} bytes at {addr:#x}: the byte at physical {first:#x} was never written')
+
+    def _check_entry(self, pa: int) -> None:
+        if self._written[pa : pa + ENTRY_BYTES] != ONES[:ENTRY_BYTES]:
+            raise UnwrittenLoad(f'a walk of the page tables reads the entry at physical {pa:#x}: nobody wrote it')
+
+    # -------------------------------------------------------------- stores
+    def store8(self, addr: VirtAddr, value: word) -> None:
+        self._store(BYTE, addr, value)
+
+    def store16(self, addr: VirtAddr, value: word) -> None:
+        self._store(HALF, addr, value)
+
+    def store32(self, addr: VirtAddr, value: word) -> None:
+        self._store(QUARTER, addr, value)
+
+    def store64(self, addr: VirtAddr, value: word) -> None:
+        self._store(WORD, addr, value)
+
+    def _store(self, number: struct.Struct, addr: VirtAddr, value: int) -> None:
+        nbytes, offset = number.size, addr & OFFSET_MASK
+        frame = self._writable.get(addr >> PAGE_SHIFT)
+        if frame is None or offset + nbytes > PAGE_BYTES:
+            self._store_slow(number, addr, value)
+            return
+        at = frame + offset
+        try:
+            number.pack_into(self.ram, at, value)
+        except struct.error:
+            self._refuse_number(value, nbytes)
+        self._written[at : at + nbytes] = ONES[:nbytes]
+        if frame >> PAGE_SHIFT in self._tables:
+            self._translations.entries_written(at, nbytes)
+
+    def _store_slow(self, number: struct.Struct, addr: VirtAddr, value: int) -> None:
+        try:
+            content = number.pack(value)
+        except struct.error:
+            self._refuse_number(value, number.size)
+        for pa, nbytes in self._places(addr, number.size, WRITE):
+            self.poke(pa, content[:nbytes])
+            content = content[nbytes:]
+
+    def _refuse_number(self, value: int, nbytes: int) -> None:
+        raise DoesNotFit(f'{value!r} does not fit the {nbytes} bytes where it goes')
+
+    # -------------------------------------------------------------- where accesses go
+    def _translate(self, addr: int, access: int) -> int:
+        if not -1 << WORD_BITS - 1 <= addr < 1 << WORD_BITS - 1:
+            raise DoesNotFit(f'the address {addr:#x} is not a word')
+        frame = (self._writable if access == ERROR_WRITE else self._readable).get(addr >> PAGE_SHIFT)
+        return self._translations.translate(VirtAddr(addr), access) if frame is None else frame + (addr & OFFSET_MASK)
+
+    def _places(self, addr: int, nbytes: int, access: int) -> list[tuple[int, int]]:
+        """Physical address and length of the one or two parts of an access; no fault has come between them."""
+        first = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
+        while True:
+            faults = self.cpu.nr_faults
+            places = [(self._translate(addr, access), first)]
+            if first < nbytes:
+                places.append((self._translate(add_wrap(addr, first), access), nbytes - first))
+            if self.cpu.nr_faults == faults:
+                return places
+
+    def fill(self, addr: VirtAddr, byte: word, nbytes: word) -> None:
+        if not 0 <= byte <= 0xFF:
+            self._refuse_number(byte, 1)
+        self._check_length(nbytes)
+        while nbytes > 0:
+            part = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
+            pa = self._translate(addr, WRITE)
+            self.poke(pa, bytes([byte]) * part)
+            addr, nbytes = VirtAddr(add_wrap(addr, part)), nbytes - part
+
+    def copy(self, to: VirtAddr, source: VirtAddr, nbytes: word) -> None:
+        """As the primitive; bytes that nobody wrote may be copied, and stay unwritten."""
+        self._check_length(nbytes)
+        if source < to < source + nbytes:
+            raise Misuse(f'copy of {nbytes} bytes from {source:#x} to {to:#x}: the ranges overlap the wrong way')
+        while nbytes > 0:
+            part = min(nbytes, PAGE_BYTES - (to & OFFSET_MASK), PAGE_BYTES - (source & OFFSET_MASK))
+            self._copy_part(to, source, part)
+            to, source = VirtAddr(add_wrap(to, part)), VirtAddr(add_wrap(source, part))
+            nbytes -= part
+
+    def _copy_part(self, to: VirtAddr, source: VirtAddr, nbytes: int) -> None:
+        while True:
+            faults = self.cpu.nr_faults
+            source_pa, to_pa = self._translate(source, READ), self._translate(to, WRITE)
+            if self.cpu.nr_faults == faults:
+                break
+        written = self._written[source_pa : source_pa + nbytes]
+        self.poke(to_pa, self.ram[source_pa : source_pa + nbytes])
+        self._written[to_pa : to_pa + nbytes] = written
+
+    def _check_length(self, nbytes: int) -> None:
+        if not 0 <= nbytes < 1 << WORD_BITS - 1:
+            raise Misuse(f'a range of {nbytes} bytes')
+
+    # -------------------------------------------------------------- atomics
+    def _check_aligned(self, addr: int) -> None:
+        if addr % WORD.size:
+            raise Misuse(f'an atomic access at {addr:#x}, which is no multiple of {WORD.size}')
+
+    def atomic_load64(self, addr: VirtAddr) -> word:
+        self._check_aligned(addr)
+        return self.load64(addr)
+
+    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
+        self._check_aligned(addr)
+        self.store64(addr, value)
+
+    def atomic_exchange64(self, addr: VirtAddr, value: word) -> word:
+        self._check_aligned(addr)
+        before = self.load64(addr)
+        self.store64(addr, value)
+        return before
+
+    def atomic_add64(self, addr: VirtAddr, value: word) -> word:
+        self._check_aligned(addr)
+        before = self.load64(addr)
+        self.store64(addr, add_wrap(before, value))
+        return before
+
+    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
+        self._check_aligned(addr)
+        before = self.load64(addr)
+        self.store64(addr, desired if before == expected else before)
+        return before
+
+    # -------------------------------------------------------------- ports
+    def _check_port(self, port: int, value: int, nbytes: int) -> None:
+        if not 0 <= port < 1 << 16:
+            raise Misuse(f'there is no port {port:#x}')
+        if not 0 <= value < 1 << 8 * nbytes:
+            self._refuse_number(value, nbytes)
+
+    def in8(self, port: word) -> word:
+        self._check_port(port, 0, 1)
+        return devices.cpu_in8(self.cpu, port)
+
+    def in16(self, port: word) -> word:
+        self._check_port(port, 0, 2)
+        return devices.cpu_in16(self.cpu, port)
+
+    def in32(self, port: word) -> word:
+        self._check_port(port, 0, 4)
+        return devices.cpu_in32(self.cpu, port)
+
+    def out8(self, port: word, value: word) -> None:
+        self._check_port(port, value, 1)
+        devices.cpu_out8(self.cpu, port, value)
+
+    def out16(self, port: word, value: word) -> None:
+        self._check_port(port, value, 2)
+        devices.cpu_out16(self.cpu, port, value)
+
+    def out32(self, port: word, value: word) -> None:
+        self._check_port(port, value, 4)
+        devices.cpu_out32(self.cpu, port, value)
+
+    # -------------------------------------------------------------- registers
+    def read_cr0(self) -> word:
+        return registers.cpu_read_cr0(self.cpu)
+
+    def write_cr0(self, value: word) -> None:
+        before = self.cpu.cr0
+        registers.cpu_write_cr0(self.cpu, value)
+        self._forget_if((before ^ self.cpu.cr0) & CR0_WP)
+
+    def read_cr2(self) -> VirtAddr:
+        return registers.cpu_read_cr2(self.cpu)
+
+    def write_cr2(self, value: VirtAddr) -> None:
+        registers.cpu_write_cr2(self.cpu, value)
+
+    def read_cr3(self) -> word:
+        return registers.cpu_read_cr3(self.cpu)
+
+    def write_cr3(self, value: word) -> None:
+        registers.cpu_write_cr3(self.cpu, value)
+        self._translations.forget_space()
+
+    def read_cr4(self) -> word:
+        return registers.cpu_read_cr4(self.cpu)
+
+    def write_cr4(self, value: word) -> None:
+        before = self.cpu.cr4
+        registers.cpu_write_cr4(self.cpu, value)
+        self._forget_if((before ^ self.cpu.cr4) & CR4_PGE)
+
+    def read_msr(self, index: word) -> word:
+        return registers.cpu_read_msr(self.cpu, index)
+
+    def write_msr(self, index: word, value: word) -> None:
+        before = self.cpu.efer
+        registers.cpu_write_msr(self.cpu, index, value)
+        self._forget_if((before ^ self.cpu.efer) & EFER_NXE)
+
+    def _forget_if(self, changed: int) -> None:
+        if changed:
+            self._translations.forget_all()
+
+    def invlpg(self, va: VirtAddr) -> None:
+        registers.cpu_invlpg(self.cpu, va)
+        self._translations.forget_page(va)
+
+    def load_idt(self, base: VirtAddr, limit: word) -> None:
+        registers.cpu_load_idt(self.cpu, base, limit)
+
+    def load_gdt(self, base: VirtAddr, limit: word) -> None:
+        registers.cpu_load_gdt(self.cpu, base, limit)
+
+    def cpuid(self, leaf: word, subleaf: word) -> tuple[word, word, word, word]:
+        return registers.cpu_cpuid(self.cpu, leaf, subleaf)
+
+    def read_tsc(self) -> word:
+        return registers.cpu_read_tsc(self.cpu)
+
+    def disable_interrupts(self) -> None:
+        registers.cpu_disable_interrupts(self.cpu)
+
+    def enable_interrupts(self) -> None:
+        registers.cpu_enable_interrupts(self.cpu)
+
+    def are_interrupts_enabled(self) -> bool:
+        return registers.cpu_are_interrupts_enabled(self.cpu)
+
+    def halt(self) -> None:
+        registers.cpu_halt(self.cpu)
+
+    def pause(self) -> None:
+        devices.cpu_pause(self.cpu)

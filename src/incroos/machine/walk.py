@@ -1,0 +1,216 @@
+"""The walk: from a virtual address through the page tables to a frame, or to the error code of a page fault.
+
+Levels are data: the walk is one loop from the root (level 4) to a leaf (level 1, or a large page in 2 or 3). At each
+level an entry that is absent or has reserved bits set ends it; the rights of all levels are put together and checked at
+the leaf. Entries are marked accessed on the way, the leaf dirty by a write that is allowed. Intel SDM volume 3, chapter
+"Paging", sections on 4-level paging, access rights, and accessed and dirty flags.
+
+A walk starts below the root where an upper entry is remembered, and remembers those that it reads. It never faults on
+what it remembered: a fault is found again from the root first, as processors may.
+"""
+
+from typing import Final
+
+from incroos.lang import PhysAddr, VirtAddr, kernel, word
+
+from .architecture import (
+    CR0_WP,
+    EFER_NXE,
+    ENTRIES_PER_TABLE,
+    ENTRY_ACCESSED,
+    ENTRY_DIRTY,
+    ENTRY_FRAME,
+    ENTRY_GLOBAL,
+    ENTRY_LEAF,
+    ENTRY_NX,
+    ENTRY_PRESENT,
+    ENTRY_USER,
+    ENTRY_WRITABLE,
+    ERROR_FETCH,
+    ERROR_PRESENT,
+    ERROR_RESERVED,
+    ERROR_USER,
+    ERROR_WRITE,
+    GIANT_RESERVED,
+    HUGE_RESERVED,
+    LEVEL_BITS,
+    PAGE_SHIFT,
+    ROOT_LEVEL,
+)
+from .cpu import UPPER_SLOTS, Cpu, UpperEntry
+from .physical import load_entry, store_entry
+
+# Rights are the entry's own bits, with NX turned round so that a set bit is always a permission.
+EXECUTABLE: Final = ENTRY_NX
+ALL_RIGHTS: Final = ENTRY_WRITABLE | ENTRY_USER | EXECUTABLE
+
+# What a walk found, beside the address: rights down to the leaf, its global and dirty bits, and its level.
+FOUND_LEVEL_SHIFT: Final = 12
+
+NO_FAULT: Final = -1
+
+CANONICAL_SHIFT: Final = 47  # bits 63 to 47 of an address are equal
+
+
+@kernel
+def is_canonical(va: VirtAddr) -> bool:
+    """Whether the address is one that 4-level paging translates."""
+    top = va >> CANONICAL_SHIFT
+    return top == 0 or top == -1
+
+
+@kernel
+def set_masks(cpu: Cpu) -> None:
+    """Work out what the registers say about entries; called whenever one of them changes."""
+    cpu.frame_mask = ENTRY_FRAME & ((1 << cpu.pa_bits) - 1)
+    no_execute = 0 if cpu.efer & EFER_NXE != 0 else ENTRY_NX
+    cpu.reserved = (ENTRY_FRAME & ~cpu.frame_mask) | no_execute
+    cpu.supervisor_write = ENTRY_WRITABLE if cpu.cr0 & CR0_WP != 0 else 0
+
+
+@kernel
+def shift_of(level: word) -> word:
+    """How many low bits of a virtual address an entry of this level leaves open."""
+    return PAGE_SHIFT + LEVEL_BITS * (level - 1)
+
+
+@kernel
+def needed_rights(cpu: Cpu, access: word) -> word:
+    """The rights that an access asks of the entries. The kernel may read whatever is present."""
+    needed = 0
+    if access & ERROR_USER != 0:
+        needed = ENTRY_USER
+        if access & ERROR_WRITE != 0:
+            needed = ENTRY_USER | ENTRY_WRITABLE
+    elif access & ERROR_WRITE != 0:
+        needed = cpu.supervisor_write
+    if access & ERROR_FETCH != 0:
+        needed = needed | EXECUTABLE
+    return needed
+
+
+@kernel
+def is_leaf(entry: word, level: word) -> bool:
+    """Whether a present entry maps a page and leads to no table."""
+    return level == 1 or entry & ENTRY_LEAF != 0
+
+
+@kernel
+def has_reserved_bits(cpu: Cpu, entry: word, level: word) -> bool:
+    """Whether a present entry sets a bit that must be zero."""
+    reserved = cpu.reserved
+    if entry & ENTRY_LEAF != 0 and level > 1:
+        if level == ROOT_LEVEL:
+            reserved = reserved | ENTRY_LEAF
+        elif level == 2:
+            reserved = reserved | HUGE_RESERVED
+        else:
+            reserved = reserved | GIANT_RESERVED
+    return entry & reserved != 0
+
+
+@kernel
+def fault_at(cpu: Cpu, entry: word, level: word, access: word, rights: word) -> word:
+    """The error code with which the walk ends at an entry, or NO_FAULT; rights are those down to the entry."""
+    cause = NO_FAULT
+    if entry & ENTRY_PRESENT == 0:
+        cause = 0
+    elif has_reserved_bits(cpu, entry, level):
+        cause = ERROR_PRESENT | ERROR_RESERVED
+    elif is_leaf(entry, level) and needed_rights(cpu, access) & ~rights != 0:
+        cause = ERROR_PRESENT
+    if cause == NO_FAULT:
+        return NO_FAULT
+    # A fetch is told apart only where NX is in use.
+    named = access if cpu.efer & EFER_NXE != 0 else access & ~ERROR_FETCH
+    return named | cause
+
+
+@kernel
+def entry_address(table: PhysAddr, va: VirtAddr, level: word) -> PhysAddr:
+    """Where a table holds its entry for va."""
+    return PhysAddr(table + ((va >> shift_of(level)) & (ENTRIES_PER_TABLE - 1)) * 8)
+
+
+@kernel
+def found_at(cpu: Cpu, entry: word, level: word, va: VirtAddr, rights: word) -> tuple[word, word]:
+    """The physical address of va by a leaf, and what is to be known of the leaf: rights, global, dirty, level."""
+    inside = (1 << shift_of(level)) - 1
+    found = rights | (entry & (ENTRY_GLOBAL | ENTRY_DIRTY)) | (level << FOUND_LEVEL_SHIFT)
+    return (entry & cpu.frame_mask & ~inside) | (va & inside), found
+
+
+@kernel
+def upper_slot(cpu: Cpu, va: VirtAddr, level: word) -> UpperEntry:
+    """Where the entry of this level for va is remembered, if it is."""
+    return cpu.upper[(level - 2) * UPPER_SLOTS + ((va >> shift_of(level)) & (UPPER_SLOTS - 1))]
+
+
+@kernel
+def remember_upper(cpu: Cpu, va: VirtAddr, level: word, table: PhysAddr, rights: word) -> None:
+    """Remember where the entry of this level leads."""
+    upper = upper_slot(cpu, va, level)
+    upper.prefix = va >> shift_of(level)
+    upper.table = table
+    upper.rights = rights
+
+
+@kernel
+def walk_from(cpu: Cpu, va: VirtAddr, access: word, level: word, table: PhysAddr, rights: word) -> tuple[word, word]:
+    """Walk down from a table of the given level, reached with the given rights.
+
+    Gives what found_at gives; or ~error, which is negative, and 0.
+    """
+    while True:
+        at = entry_address(table, va, level)
+        entry = load_entry(cpu, at)
+        rights = rights & (entry ^ ENTRY_NX)
+        error = fault_at(cpu, entry, level, access, rights)
+        if error != NO_FAULT:
+            return ~error, 0
+        used = entry | ENTRY_ACCESSED
+        if is_leaf(entry, level) and access & ERROR_WRITE != 0:
+            used = used | ENTRY_DIRTY
+        if used != entry:
+            store_entry(cpu, at, used)
+        if is_leaf(entry, level):
+            return found_at(cpu, used, level, va, rights)
+        table = PhysAddr(entry & cpu.frame_mask)
+        remember_upper(cpu, va, level, table, rights)
+        level -= 1
+
+
+@kernel
+def walk_from_root(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
+    """Walk all levels; see walk_from."""
+    return walk_from(cpu, va, access, ROOT_LEVEL, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS)
+
+
+@kernel
+def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
+    """Walk from the lowest entry that is remembered; see walk_from. PRE va is canonical."""
+    cpu.nr_walks += 1
+    for level in range(2, ROOT_LEVEL + 1):
+        upper = upper_slot(cpu, va, level)
+        if upper.prefix == va >> shift_of(level):
+            pa, found = walk_from(cpu, va, access, level - 1, upper.table, upper.rights)
+            if pa >= 0:
+                return pa, found
+            break
+    return walk_from_root(cpu, va, access)
+
+
+@kernel
+def probe(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
+    """What a walk from the root would give now; marks and remembers nothing. PRE va is canonical."""
+    level, table, rights = ROOT_LEVEL, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS
+    while True:
+        entry = load_entry(cpu, entry_address(table, va, level))
+        rights = rights & (entry ^ ENTRY_NX)
+        error = fault_at(cpu, entry, level, access, rights)
+        if error != NO_FAULT:
+            return ~error, 0
+        if is_leaf(entry, level):
+            return found_at(cpu, entry, level, va, rights)
+        table = PhysAddr(entry & cpu.frame_mask)
+        level -= 1

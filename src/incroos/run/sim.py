@@ -1,0 +1,113 @@
+"""The place `sim`: the kernel interpreted by CPython on the strict simulated computer.
+
+`Sim` is a computer in the boot state whose kernel functions a test calls one by one; `boot` runs an entry function to
+its end. What the strict machine refuses, and every other Python exception in kernel code, counts as a panic of the
+kernel, with the line that did it.
+"""
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from incroos.kernel import layout
+from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.kernel.state import Kernel
+from incroos.lang import VirtAddr
+from incroos.machine.computer import Computer
+from incroos.machine.errors import MachineStopped, SimulationError, line_of
+from incroos.machine.strict import MAX_RAM, SimulatedMachine
+
+from . import outcome
+from .outcome import Outcome, Status, Unusable
+from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare
+
+NO_SITE: Final = 0  # interpreted code has no sites: it raises
+
+
+class Sim:
+    """A computer in the boot state. `kernel` is its Kernel struct, which the kernel's init functions fill."""
+
+    def __init__(
+        self,
+        memory_bytes: int,
+        config: KernelConfig = CLASSIC,
+        entries: EntryPoints = CLASSIC_ENTRIES,
+        console_sink: Callable[[bytes], object] | None = None,
+    ) -> None:
+        if memory_bytes > MAX_RAM:
+            raise Unusable(
+                f'the interpreted computer has at most {MAX_RAM >> 20}M of RAM: ask for that, or compile with --on jit'
+            )
+        self.output = bytearray()
+        self.computer = Computer(memory_bytes)
+        self.machine = SimulatedMachine(self.computer, config)
+        self.kernel = Kernel(self.machine, VirtAddr(layout.KERNEL_STATE))
+        self.ram = self.computer.ram
+        prepare(self.computer, self.machine.poke)
+        self.machine.connect(
+            page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
+            exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
+            write=console_sink or self.output.extend,
+            pause=lambda: None,
+        )
+
+    def console(self) -> bytes:
+        """What came from the serial port so far, if nobody else took it."""
+        return bytes(self.output)
+
+    def start(self, entry: Callable[..., Any]) -> None:
+        """Call an entry function of the kernel as the boot code does."""
+        entry(self.kernel, START_INFO)
+
+
+def boot(
+    memory_bytes: int,
+    timeout: float,
+    console_sink: Callable[[bytes], object],
+    config: KernelConfig = CLASSIC,
+    entries: EntryPoints = CLASSIC_ENTRIES,
+) -> Outcome:
+    """Run the kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
+    sim = Sim(memory_bytes, config, entries, console_sink)
+    try:
+        with Alarm(timeout):
+            sim.start(entries.main)
+            sim.machine.halt()  # as the boot code does when the entry function returns
+    except MachineStopped:
+        return outcome_of(sim.computer.cpu)
+    except TimeIsOver:
+        return outcome.hang(timeout)
+    except SimulationError as error:
+        return Outcome(Status.PANIC, f'{error.what}, at {error.line}')
+    except Exception as error:
+        return Outcome(Status.PANIC, f'{type(error).__name__}: {error}, at {line_of(error)}')
+    raise AssertionError('the computer neither stopped nor failed')
+
+
+class TimeIsOver(BaseException):
+    """Raised in the thread that an Alarm guards."""
+
+
+class Alarm:
+    """Raises TimeIsOver in the thread that entered it, if it has not left after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._is_over = True
+        self._timer.cancel()
+
+    def _ring(self) -> None:
+        with self._lock:
+            if not self._is_over:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(TimeIsOver))

@@ -1,0 +1,133 @@
+"""The boot state of the simulated computer: what the boot code leaves in a real one, put there by the host.
+
+Long mode, CR3 at the boot tables, the first 2 MiB identity-mapped in 4 KiB pages under W^X, a guard page below the
+stack, the exceptions' handlers in place, and the firmware's memory map in PVH start information, which tells RAM as
+SeaBIOS does on a PC of the same size. Xen: `public/arch-x86/hvm/start_info.h`.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from incroos.kernel import layout, main
+from incroos.machine import architecture as arch
+from incroos.machine.computer import Computer
+from incroos.machine.cpu import STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
+
+from . import outcome
+from .outcome import Outcome, Status
+
+# No code lies in a simulated computer's memory. What the boot code makes read-only and executable is this much of the
+# image's megabyte; the start information lies behind it, where a real image has its data.
+TEXT_START: Final = layout.IMAGE_START
+TEXT_END: Final = 0x14_0000
+START_INFO: Final = TEXT_END
+MEMORY_MAP: Final = START_INFO + 64
+
+MAGIC: Final = 0x336E_C578
+VERSION: Final = 1
+TYPE_RAM: Final = 1
+TYPE_RESERVED: Final = 2
+BIOS_DATA_START: Final = 0x9_FC00
+BIOS_ROM_START: Final = 0xF_0000
+FIRMWARE_BYTES: Final = 0x2_0000  # that SeaBIOS keeps at the top of RAM
+FLASH_START: Final = 0xFFFC_0000
+HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)
+IDT_LIMIT: Final = 32 * 16 - 1
+
+Poke = Callable[[int, bytes], None]
+
+
+@dataclass(frozen=True)
+class EntryPoints:
+    """The kernel functions that the boot code calls."""
+
+    main: Callable[..., Any]
+    page_fault: Callable[..., Any]
+    exception: Callable[..., Any]
+
+
+CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
+
+
+def prepare(computer: Computer, poke: Poke) -> None:
+    """Put a computer that was just made into the boot state; `poke` writes its RAM."""
+    for at, entry in boot_tables().items():
+        poke(at, entry.to_bytes(8, 'little'))
+    poke(START_INFO, start_info(computer))
+    cpu = computer.cpu
+    cpu.cr3 = layout.BOOT_TABLES
+    cpu.idt_limit = IDT_LIMIT
+    cpu.kernel = layout.KERNEL_STATE
+
+
+def boot_tables() -> dict[int, int]:
+    """Address and value of each entry of the four boot tables."""
+    level4, level3, level2, level1 = range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, layout.PAGE_BYTES)
+    entries = dict.fromkeys(range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, 8), 0)
+    for table, below in ((level4, level3), (level3, level2), (level2, level1)):
+        entries[table] = below | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE
+    for index in range(arch.ENTRIES_PER_TABLE):
+        entries[level1 + 8 * index] = boot_entry(index * layout.PAGE_BYTES)
+    return entries
+
+
+def boot_entry(pa: int) -> int:
+    """The entry that maps a page of the first 2 MiB."""
+    if pa == layout.STACK_GUARD:
+        return 0
+    if TEXT_START <= pa < TEXT_END:
+        return pa | arch.ENTRY_PRESENT
+    return pa | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE | 1 << 63
+
+
+def memory_map(computer: Computer) -> list[tuple[int, int, int]]:
+    """Start, end and type of each region, in the order in which SeaBIOS tells them."""
+    low, high = computer.cpu.ram_low_end, computer.cpu.ram_high_end
+    regions = [
+        (0, BIOS_DATA_START, TYPE_RAM),
+        (BIOS_DATA_START, arch.VIDEO_START, TYPE_RESERVED),
+        (BIOS_ROM_START, arch.LOW_END, TYPE_RESERVED),
+        (arch.LOW_END, low - FIRMWARE_BYTES, TYPE_RAM),
+        (low - FIRMWARE_BYTES, low, TYPE_RESERVED),
+        (FLASH_START, arch.HIGH_START, TYPE_RESERVED),
+    ]
+    if high > arch.HIGH_START:
+        regions.append((arch.HIGH_START, high, TYPE_RAM))
+    if high <= HYPERTRANSPORT[0]:
+        regions.append((*HYPERTRANSPORT, TYPE_RESERVED))
+    return regions
+
+
+def start_info(computer: Computer) -> bytes:
+    """The start information, and the memory map right behind it."""
+    regions = memory_map(computer)
+    no_modules = no_command_line = no_firmware_tables = 0
+    head = struct.pack(
+        '<IIIIQQQQII',
+        MAGIC,
+        VERSION,
+        0,
+        0,
+        no_modules,
+        no_command_line,
+        no_firmware_tables,
+        MEMORY_MAP,
+        len(regions),
+        0,
+    )
+    entries = (struct.pack('<QQII', start, end - start, kind, 0) for start, end, kind in regions)
+    return head.ljust(MEMORY_MAP - START_INFO, b'\0') + b''.join(entries)
+
+
+def outcome_of(cpu: Cpu) -> Outcome:
+    """What the processor's last word means; a trap is for the caller, who knows the sites."""
+    if cpu.stop_reason == STOPPED_BY_PORT:
+        end = outcome.outcome_of_exit_code(cpu.stop_code)
+        return end or Outcome(Status.PANIC, f'the kernel ended with a code that means nothing: {cpu.stop_code:#x}')
+    if cpu.stop_reason == STOPPED_BY_TRIPLE_FAULT:
+        return outcome.TRIPLE_FAULT
+    if cpu.stop_reason == STOPPED_BY_HALT:
+        return Outcome(Status.HANG, 'the kernel halted the processor, and nothing can wake it')
+    return Outcome(Status.PANIC, 'the kernel ended without a word')
