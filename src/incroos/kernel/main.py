@@ -4,6 +4,7 @@ from typing import Final
 
 from incroos.kernel import console, heap, pmm, selftest, vmm
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
+from incroos.kernel.layout import IMAGE_START, KERNEL_STATE_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr2, word
@@ -25,6 +26,7 @@ def kmain(k: Kernel, start_info: PhysAddr) -> None:
     console.put_text(k, b'Hello, 64-bit kernel World!\n')
     console.put_text(k, b'Initializing memory manager...\n')
     pmm.init(k, start_info)
+    require_own_ram(k)
     console.put_text(k, b'PMM initialized\n')
     vmm.init(k)
     console.put_text(k, b'VMM initialized\n')
@@ -37,6 +39,18 @@ def kmain(k: Kernel, start_info: PhysAddr) -> None:
         end_machine(k.m, EXIT_FAILED)
     console.put_text(k, b'\nMemory manager operational!\n')
     end_machine(k.m, EXIT_PASSED)
+
+
+@kernel
+def require_own_ram(k: Kernel) -> None:
+    """Panic unless the megabyte of the image, its stack and its state is RAM."""
+    end = 0
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.start <= IMAGE_START < region.end:
+            end = region.end
+    if end < KERNEL_STATE_END:
+        panic(k, b'too little RAM, the kernel has its own state up to: wanted end, found end', KERNEL_STATE_END, end, 0)
 
 
 @kernel

@@ -1,0 +1,84 @@
+"""Equal memory: what of a guest's RAM must be the same after the same operations in every place.
+
+Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
+handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
+code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, KERNEL_STATE, PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
+from incroos.kernel.vmm.entries import (
+    ACCESSED,
+    DIRTY,
+    NR_ENTRIES,
+    ROOT_LEVEL,
+    is_leaf,
+    is_present,
+    page_bytes,
+    table_of,
+)
+from incroos.lang import VirtAddr
+
+from .ram import RamMachine
+
+SEEN: Final = ACCESSED | DIRTY
+WORD_BYTES: Final = 8
+
+
+def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
+    """A hash of each part that counts, by the part's name; two guests are compared part by part."""
+    parts = {'Kernel struct': hash_of(ram.read(kernel_state, Kernel.SIZE))}
+    tables: set[int] = set()
+    for pa, level, va, entries in walk_tables(ram):
+        tables.add(pa)
+        if not BOOT_TABLES <= pa < BOOT_TABLES_END:
+            parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries))
+    frames = Kernel(ram, VirtAddr(kernel_state)).frames
+    for pa in (*handed_out(frames.pool), *handed_out(frames.zone)):
+        if pa not in tables:
+            parts[f'frame {pa:#x}'] = hash_of(ram.read(pa, PAGE_BYTES))
+    return parts
+
+
+def digest(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> str:
+    """One hash over the whole portrait."""
+    return hash_of(repr(sorted(portrait(ram, kernel_state).items())).encode())
+
+
+def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """The names of the parts that two portraits do not share."""
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def walk_tables(ram: RamMachine) -> Iterator[tuple[int, int, int, list[int]]]:
+    """Address, level, first virtual address (as an unsigned number) and entries of each table reachable from CR3."""
+    waiting = [(BOOT_TABLES, ROOT_LEVEL, 0)]
+    while waiting:
+        pa, level, start = waiting.pop()
+        entries = list(ram.words[pa // WORD_BYTES : pa // WORD_BYTES + NR_ENTRIES])
+        yield pa, level, start, entries
+        for index, entry in enumerate(entries):
+            if is_present(entry) and not is_leaf(entry, level):
+                waiting.append((table_of(entry), level - 1, start + index * page_bytes(level)))
+
+
+def masked(entries: list[int]) -> bytes:
+    """The entries without what the processor writes into them."""
+    return repr([entry & ~SEEN if is_present(entry) else entry for entry in entries]).encode()
+
+
+def handed_out(bitmap: FrameBitmap) -> Iterator[int]:
+    """The frames of a stock that are somebody's, in rising order."""
+    for index in range(BITMAP_WORDS):
+        bits = bitmap.managed[index] & ~bitmap.free[index]
+        for bit in range(64):
+            if bits >> bit & 1:
+                yield bitmap.start + ((index * 64 + bit) << PAGE_SHIFT)
+
+
+def hash_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

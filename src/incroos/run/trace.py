@@ -1,0 +1,266 @@
+"""Traces: a seeded mix of all operations that is recorded in one place and replayed, call by call, in others.
+
+The recorder knows what it holds (frames, mappings, chunks) and what is in it. Calls go out in batches; what a call of a
+batch uses is put aside until its result is known, so no call depends on a result that is not there yet.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
+from incroos.kernel.layout import PAGE_BYTES, ZONE_START
+from incroos.kernel.vmm.entries import GLOBAL, NX, PRESENT, USER, WRITABLE
+
+from .harness import Call, Driver, call_of
+
+BATCH: Final = 64
+WINDOW: Final = 0x40_0000_0000  # addresses that the trace maps: some in one table, some far apart
+STRIDES: Final = (PAGE_BYTES, 1 << 21, 1 << 30)
+NR_PLACES: Final = 64  # per stride
+SIZES: Final = (1, 8, 24, 25, 64, 100, 100, 256, 1000, 4096, 20_000, 60_000)
+BAD_SIZES: Final = (0, -1, -7, -1 << 63, (1 << 63) - 1, 1 << 24)
+CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm')
+STATISTICS: Final = ('nr_total_frames', 'nr_free_frames', 'nr_free_pool_frames', 'used_bytes', 'free_bytes')
+MAX_VERIFIED_BYTES: Final = 64  # each is a load of its own
+MAX_HELD: Final = 400
+
+Settle = Callable[[int], None]
+T = TypeVar('T')
+
+
+class LostContent(Exception):
+    """Memory that the trace held did not keep what was written to it, or a call answered what it must not."""
+
+
+@dataclass
+class Trace:
+    """Calls with the results that they had where they were recorded."""
+
+    calls: list[Call] = field(default_factory=list)
+    results: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Held:
+    """Memory that the trace owns and how it is filled."""
+
+    addr: int
+    nbytes: int
+    byte: int = -1  # not filled yet
+    frame: int = 0  # of a mapped page
+
+
+class Recorder:
+    """Makes up calls and keeps account of what they gave."""
+
+    def __init__(self, driver: Driver, seed: int) -> None:
+        self.driver, self.random, self.trace = driver, random.Random(seed), Trace()
+        self.chunks: list[Held] = []
+        self.frames: list[int] = []
+        self.mapped: list[Held] = []
+        self.places = [WINDOW + stride * place for stride in STRIDES for place in range(1, NR_PLACES)]
+        self._batch: list[tuple[Call, Settle]] = []
+        self._actions: list[tuple[Callable[[], None], int]] = [
+            (self.kmalloc, 24),
+            (self.kfree, 20),
+            (self.write_chunk, 12),
+            (self.verify_chunk, 8),
+            (self.free_wrongly, 4),
+            (self.alloc_page, 8),
+            (self.free_page, 6),
+            (self.map_page, 8),
+            (self.unmap_page, 6),
+            (self.protect, 4),
+            (self.get_physical, 4),
+            (self.write_page, 4),
+            (self.verify_page, 4),
+            (self.ask_wrongly, 4),
+            (self.refuse, 1),
+            (self.count, 4),
+        ]
+
+    def record(self, nr_operations: int) -> Trace:
+        """Make up and execute so many operations; ends with each room's own check."""
+        actions, weights = zip(*self._actions, strict=True)
+        while len(self.trace.calls) + len(self._batch) < nr_operations - len(CHECKS):
+            self.random.choices(actions, weights)[0]()
+            if len(self._batch) >= BATCH:
+                self.flush()
+        for name in CHECKS:
+            self._add(must_be(OK), name)
+        self.flush()
+        return self.trace
+
+    def flush(self) -> None:
+        """Execute what waits and settle its results."""
+        batch, self._batch = self._batch, []
+        results = self.driver.execute([call for call, _ in batch])
+        self.trace.calls += [call for call, _ in batch]
+        self.trace.results += results
+        for (call, settle), result in zip(batch, results, strict=True):
+            try:
+                settle(result)
+            except LostContent as error:
+                raise LostContent(f'{call} answered {result}: {error}') from None
+
+    # -------------------------------------------------------------- the heap
+    def kmalloc(self) -> None:
+        nbytes = self.random.choice(SIZES if len(self.chunks) < MAX_HELD else BAD_SIZES)
+        self._add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, 'kmalloc', nbytes)
+
+    def kfree(self) -> None:
+        chunk = self._pick(self.chunks)
+        if chunk:
+            self._add(must_be(OK), 'kfree', chunk.addr)
+            if self.random.randrange(4) == 0:
+                self._add(must_be(BAD_FREE), 'kfree', chunk.addr)
+
+    def write_chunk(self) -> None:
+        self._write(self.chunks)
+
+    def verify_chunk(self) -> None:
+        self._verify(self.chunks)
+
+    def free_wrongly(self) -> None:
+        chunk = self._pick(self.chunks)
+        if chunk:
+            self.chunks.append(chunk)
+            off = self.random.choice((-16, -8, 1, 8, 16, 1 << 28, 1 << 40, -1 << 62))  # no chunk begins there
+            self._add(must_be(BAD_FREE), 'kfree', chunk.addr + off)
+
+    # -------------------------------------------------------------- frames and pages
+    def alloc_page(self) -> None:
+        if len(self.frames) < MAX_HELD:
+            self._add(lambda pa: self.frames.append(pa) if pa >= 0 else None, 'alloc_page')
+
+    def free_page(self) -> None:
+        frame = self._pick(self.frames)
+        if frame is not None:
+            self._add(must_be(OK), 'free_page', frame)
+            if self.random.randrange(4) == 0:
+                self._add(must_be(DOUBLE_FREE), 'free_page', frame)
+
+    def map_page(self) -> None:
+        frame, va = self._pick(self.frames), self._pick(self.places)
+        if frame is not None and va is not None:
+            flags = PRESENT | WRITABLE | self.random.choice((0, NX, USER, GLOBAL))
+            self._add(lambda code: self._settle_map(code, va, frame), 'map_page', va, frame, flags)
+        else:
+            self.frames += [frame] if frame is not None else []
+            self.places += [va] if va is not None else []
+
+    def _settle_map(self, code: int, va: int, frame: int) -> None:
+        if code == OK:
+            self.mapped.append(Held(va, PAGE_BYTES, frame=frame))
+        else:
+            self.frames.append(frame)
+            self.places.append(va)
+
+    def unmap_page(self) -> None:
+        page = self._pick(self.mapped)
+        if page:
+            self._add(lambda frame: self._settle_unmap(page, frame), 'unmap_page', page.addr)
+
+    def _settle_unmap(self, page: Held, frame: int) -> None:
+        must_be(page.frame)(frame)
+        self.frames.append(frame)
+        self.places.append(page.addr)
+
+    def protect(self) -> None:
+        page = self._pick(self.mapped)
+        if page:
+            flags = PRESENT | WRITABLE | self.random.choice((0, NX, USER, GLOBAL, GLOBAL | NX))
+            self._add(lambda code: self._give_back(page, code), 'protect', page.addr, flags)
+
+    def _give_back(self, page: Held, code: int) -> None:
+        must_be(OK)(code)
+        self.mapped.append(page)
+
+    def get_physical(self) -> None:
+        va = self.random.choice([0, WINDOW, WINDOW + self.random.choice(STRIDES) * self.random.randrange(NR_PLACES)])
+        self._add(must_be_any, 'get_physical', va + self.random.randrange(PAGE_BYTES))
+
+    def write_page(self) -> None:
+        self._write(self.mapped)
+
+    def verify_page(self) -> None:
+        self._verify(self.mapped)
+
+    # -------------------------------------------------------------- the rest
+    def ask_wrongly(self) -> None:
+        wrong: list[tuple[str, tuple[int, ...]]] = [
+            ('free_page', (self.random.choice((1, 0, 0x1000, 0x10_0000, -PAGE_BYTES, 1 << 45)),)),
+            ('map_page', (1 << 47, ZONE_START, PRESENT)),
+            ('map_page', (WINDOW, 12, PRESENT)),
+            ('map_page', (WINDOW, ZONE_START, WRITABLE)),
+            ('map_page', (ZONE_START, ZONE_START, PRESENT)),
+            ('unmap_page', (WINDOW + 8,)),
+            ('unmap_page', (ZONE_START,)),
+            ('protect', (WINDOW, PRESENT)),
+            ('kmalloc', (self.random.choice(BAD_SIZES),)),
+            ('kfree', (self.random.choice((0x1000, 0x20_0000, (1 << 63) - 16, -1 << 63)),)),
+        ]
+        name, words = self.random.choice(wrong)
+        self._add(must_be_any, name, *words)
+
+    def refuse(self) -> None:
+        self._add(must_be_any, 'refuse_at', self.random.randrange(4))
+
+    def count(self) -> None:
+        checks = CHECKS if self.random.randrange(20) == 0 else STATISTICS
+        name = self.random.choice(checks)
+        self._add(must_be(OK) if checks is CHECKS else must_be_any, name)
+
+    # -------------------------------------------------------------- help
+    def _add(self, settle: Settle, name: str, *words: int) -> None:
+        self._batch.append((call_of(name, *words), settle))
+
+    def _pick(self, held: list[T]) -> T | None:
+        """Take something out of a list; None when it is empty."""
+        if not held:
+            return None
+        at = self.random.randrange(len(held))
+        held[at], held[-1] = held[-1], held[at]
+        return held.pop()
+
+    def _write(self, held: list[Held]) -> None:
+        thing = self._pick(held)
+        if thing:
+            thing.byte = self.random.randrange(256)
+            self._add(lambda _: held.append(thing), 'fill', thing.addr, thing.byte, thing.nbytes)
+
+    def _verify(self, held: list[Held]) -> None:
+        """Look at one end of something that was filled, and keep it."""
+        thing = self._pick(held)
+        if thing:
+            held.append(thing)
+            nbytes = min(thing.nbytes, MAX_VERIFIED_BYTES)
+            start = thing.addr + self.random.choice((0, thing.nbytes - nbytes))
+            if thing.byte >= 0:
+                self._add(must_be(0), 'count_other', start, thing.byte, nbytes)
+
+
+def must_be(wanted: int) -> Settle:
+    """The result has to be this."""
+
+    def settle(result: int) -> None:
+        if result != wanted:
+            raise LostContent(f'it should be {wanted}')
+
+    return settle
+
+
+def must_be_any(_: int) -> None:
+    """Whatever it is, it has to be the same everywhere."""
+
+
+def record(driver: Driver, seed: int, nr_operations: int) -> Trace:
+    """Record a trace of so many operations on a kernel that has just started."""
+    return Recorder(driver, seed).record(nr_operations)
+
+
+def replay(driver: Driver, calls: Sequence[Call]) -> list[int]:
+    """The results of the calls on another kernel that has just started."""
+    return driver.execute(calls)
