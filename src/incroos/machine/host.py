@@ -16,6 +16,8 @@ MAP_NORESERVE: Final = 0x40 if sys.platform == 'darwin' else 0x4000  # the modul
 
 Callback = Callable[[int, int, int, int], int]
 
+C_FUNCTION: Final = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
+
 BYTE: Final = Format('<B')
 HALF: Final = Format('<H')
 QUARTER: Final = Format('<I')
@@ -29,14 +31,8 @@ class HostMemory(Machine):
         flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | MAP_NORESERVE
         self.buffer = mmap.mmap(-1, nbytes, flags=flags)
         self.nbytes = nbytes
-        anchor = ctypes.c_char.from_buffer(self.buffer)
-        self.base = ctypes.addressof(anchor)
-        del anchor  # or the mapping could not be closed
+        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
         self.callbacks: dict[int, Callback] = {}
-
-    def close(self) -> None:
-        """Give the memory back. No view may be used any more."""
-        self.buffer.close()
 
     def register(self, callback: Callback) -> int:
         """A number by which call4 calls a Python function."""
@@ -45,7 +41,9 @@ class HostMemory(Machine):
         return code
 
     def call4(self, code: word, a: word, b: word, c: word, d: word) -> word:
-        return self.callbacks[code](a, b, c, d)
+        """Call a Python function by its number, or a C function by its address."""
+        callback = self.callbacks.get(code) or C_FUNCTION(code)
+        return callback(a, b, c, d)
 
     def load8(self, addr: VirtAddr) -> word:
         return self._load(BYTE, addr)

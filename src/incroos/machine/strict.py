@@ -38,10 +38,10 @@ class SimulatedMachine(Machine):
 
     def connect(
         self,
-        page_fault: Callable[[int, int], None],
-        exception: Callable[[int, int], None],
-        write: Callable[[bytes], None],
-        pause: Callable[[], None],
+        page_fault: Callable[[int, int], object],
+        exception: Callable[[int, int], object],
+        write: Callable[[bytes], object],
+        pause: Callable[[], object],
     ) -> None:
         """Say who gets page faults (error, ip), exceptions (vector, error), serial output, and moments of leisure."""
 

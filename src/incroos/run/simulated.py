@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from incroos.kernel import layout, main
+from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import Computer
 from incroos.machine.cpu import STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
@@ -47,6 +48,11 @@ class EntryPoints:
     page_fault: Callable[..., Any]
     exception: Callable[..., Any]
 
+    @property
+    def names(self) -> list[str]:
+        """What they are called, with their modules."""
+        return [f'{entry.__module__}.{entry.__qualname__}' for entry in (self.main, self.page_fault, self.exception)]
+
 
 CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
 
@@ -59,7 +65,7 @@ def prepare(computer: Computer, poke: Poke) -> None:
     cpu = computer.cpu
     cpu.cr3 = layout.BOOT_TABLES
     cpu.idt_limit = IDT_LIMIT
-    cpu.kernel = layout.KERNEL_STATE
+    cpu.kernel = VirtAddr(layout.KERNEL_STATE)
 
 
 def boot_tables() -> dict[int, int]:
@@ -103,20 +109,8 @@ def memory_map(computer: Computer) -> list[tuple[int, int, int]]:
 def start_info(computer: Computer) -> bytes:
     """The start information, and the memory map right behind it."""
     regions = memory_map(computer)
-    no_modules = no_command_line = no_firmware_tables = 0
-    head = struct.pack(
-        '<IIIIQQQQII',
-        MAGIC,
-        VERSION,
-        0,
-        0,
-        no_modules,
-        no_command_line,
-        no_firmware_tables,
-        MEMORY_MAP,
-        len(regions),
-        0,
-    )
+    # No flags, modules, command line or ACPI tables.
+    head = struct.pack('<IIIIQQQQII', MAGIC, VERSION, 0, 0, 0, 0, 0, MEMORY_MAP, len(regions), 0)
     entries = (struct.pack('<QQII', start, end - start, kind, 0) for start, end, kind in regions)
     return head.ljust(MEMORY_MAP - START_INFO, b'\0') + b''.join(entries)
 

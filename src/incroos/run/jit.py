@@ -1,0 +1,229 @@
+"""The place `jit`: the kernel and the simulated computer compiled together, in a child process over shared RAM.
+
+The child runs compiled code and nothing else: it sends serial output through a pipe, and when the computer stops, it
+records why in the processor's struct and ends. The parent made the RAM and the processor; it hands on the output, keeps
+the time, and outlives whatever the child does. The child ends with its parent.
+"""
+
+import ctypes
+import faulthandler
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn, Self
+
+from incroos.build.cache import Cache, key_of
+from incroos.build.codegen import compile_host, host_identity
+from incroos.build.memory_code import CodeInMemory
+from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.lang.frontend import compile_unit, simulated
+from incroos.machine import faults
+from incroos.machine.computer import Computer
+from incroos.machine.cpu import NO_SITE, STOPPED_BY_HALT
+from incroos.machine.lowering import LOWERINGS
+
+from . import outcome
+from .outcome import Outcome, Status, Unusable
+from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare
+
+PACKAGE: Final = Path(__file__).parents[1]
+SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'machine', 'build')] + [Path(__file__)]
+OBJECT_FILE: Final = 'kernel.o'
+SITES_FILE: Final = 'sites.json'
+
+LIBC: Final = ctypes.CDLL(None)
+PR_SET_PDEATHSIG: Final = 1  # Linux: prctl(2)
+WAIT_SECONDS: Final = 10  # for the child to end once its output has
+
+# The core hands a handler four words; an exception's handler takes the instruction's address and a site as well.
+# Vector 6 carries the site of a check that failed, as on a real processor.
+ADAPTERS: Final = """
+define i64 @deliver_exception(i64 %cpu, i64 %kernel, i64 %vector, i64 %error) nounwind {
+  %view = inttoptr i64 %kernel to ptr
+  call void @"on_exception"(i64 %cpu, ptr %view, i64 %vector, i64 %error, i64 0, i64 0)
+  ret i64 0
+}
+define i64 @deliver_trap(i64 %cpu, i64 %kernel, i64 %site, i64 %unused) nounwind {
+  %view = inttoptr i64 %kernel to ptr
+  call void @"on_exception"(i64 %cpu, ptr %view, i64 6, i64 0, i64 0, i64 %site)
+  ret i64 0
+}
+"""
+
+
+@dataclass(frozen=True)
+class KernelCode:
+    """A kernel compiled for the simulated computer: an object, and the places where a checked build can stop."""
+
+    object_bytes: bytes
+    sites: list[str]
+
+
+def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False) -> KernelCode:
+    """Compile a kernel together with the computer that it runs on."""
+    roots = {'main': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
+    unit = compile_unit(roots, simulated(LOWERINGS), config, checked)
+    return KernelCode(compile_host(unit.ir + ADAPTERS), unit.sites)
+
+
+def cached_kernel(
+    say: Callable[[str], object],
+    entries: EntryPoints = CLASSIC_ENTRIES,
+    config: KernelConfig = CLASSIC,
+    checked: bool = False,
+) -> KernelCode:
+    """The same, from the cache where it is there. For entry points that lie in this package."""
+    cache = Cache(say)
+    names = (
+        f'{entry.__module__}.{entry.__qualname__}' for entry in (entries.main, entries.page_fault, entries.exception)
+    )
+    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), *names])
+    folder = cache.fetch(key)
+    if folder is not None:
+        return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()))
+    code = compile_kernel(entries, config, checked)
+    cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
+    return code
+
+
+def address_of(name: str) -> int:
+    """Where a function of the C library begins."""
+    address = ctypes.cast(getattr(LIBC, name), ctypes.c_void_p).value
+    if address is None:
+        raise Unusable(f'the C library has no function {name}: use --on sim')
+    return address
+
+
+class Guest:
+    """A computer whose kernel runs in a child process, started by `with` and ended with the block.
+
+    `ram` is its physical address space. Serial output goes to `console_sink` as it comes, else `console` keeps it.
+    """
+
+    def __init__(
+        self, memory_bytes: int, code: KernelCode, console_sink: Callable[[bytes], object] | None = None
+    ) -> None:
+        try:
+            self.computer = Computer(memory_bytes)
+        except (OSError, OverflowError) as error:
+            raise Unusable(f'no room for {memory_bytes >> 20}M of simulated RAM ({error}): ask for less') from error
+        self.ram = self.computer.ram
+        self.code = code
+        self._output = bytearray()
+        self._sink = console_sink or self._output.extend
+        self._status: int | None = None
+        prepare(self.computer, self._poke)
+
+    def _poke(self, pa: int, content: bytes) -> None:
+        self.ram[pa : pa + len(content)] = content
+
+    # -------------------------------------------------------------- the child
+    def __enter__(self) -> Self:
+        trap = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._trap)
+        self._loaded = CodeInMemory(self.code.object_bytes, ctypes.cast(trap, ctypes.c_void_p).value or 0), trap
+        self._connect(self._loaded[0])
+        self._pipe, child_end = os.pipe()
+        self.computer.cpu.serial_file = child_end
+        parent = os.getpid()
+        sys.stdout.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._run(parent)
+        os.close(child_end)
+        return self
+
+    def _connect(self, loaded: CodeInMemory) -> None:
+        cpu = self.computer.cpu
+        cpu.call_page_fault = loaded.address('on_page_fault')
+        cpu.call_exception = loaded.address('deliver_exception')
+        cpu.call_trap = loaded.address('deliver_trap')
+        cpu.call_write, cpu.call_stop, cpu.call_pause = map(address_of, ('write', '_exit', 'sched_yield'))
+
+    def _run(self, parent: int) -> NoReturn:
+        """What the child does."""
+        try:
+            if sys.platform == 'linux':
+                LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+                faulthandler.disable()
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                cpu = self.computer.cpu
+                self._loaded[0].function('main', 3)(cpu.addr, cpu.kernel, START_INFO)
+                faults.stop(cpu, STOPPED_BY_HALT, 0)  # as the boot code does when the entry function returns
+        finally:
+            os._exit(1)
+
+    def _trap(self, site: int) -> None:
+        """A check failed at a site; in the child."""
+        faults.trap(self.computer.cpu, site)
+
+    # -------------------------------------------------------------- the parent
+    def relay(self, seconds: float) -> bool:
+        """Hand on the output until the child has closed it; False if that took longer."""
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                if selector.select(left):
+                    data = os.read(self._pipe, 1 << 16)
+                    if not data:
+                        return True
+                    self._sink(data)
+        return False
+
+    def console(self) -> bytes:
+        """What came from the serial port and was relayed so far, if nobody else took it."""
+        return bytes(self._output)
+
+    def is_running(self) -> bool:
+        """Has the child not ended yet?"""
+        if self._status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self._status = status
+        return self._status is None
+
+    def wait(self, seconds: float) -> Outcome:
+        """Relay the output until the child has ended, and say how it did."""
+        if not self.relay(seconds):
+            return outcome.hang(seconds)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.is_running():
+            if time.monotonic() > deadline:
+                return outcome.hang(seconds)
+            time.sleep(0.001)
+        return self._judge(self._status or 0)
+
+    def _judge(self, status: int) -> Outcome:
+        cpu = self.computer.cpu
+        if os.WIFSIGNALED(status):
+            name = signal.Signals(os.WTERMSIG(status)).name
+            return Outcome(Status.PANIC, f'{name} ended the process of the compiled kernel')
+        if cpu.trap_site != NO_SITE:
+            return Outcome(Status.PANIC, f'a check failed at {self.code.sites[cpu.trap_site]}')
+        return outcome_of(cpu)
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_running():
+            os.kill(self._pid, signal.SIGKILL)
+            self._status = os.waitpid(self._pid, 0)[1]
+        os.close(self._pipe)
+
+
+def boot(
+    memory_bytes: int,
+    timeout: float,
+    console_sink: Callable[[bytes], object],
+    code: KernelCode,
+) -> Outcome:
+    """Run a compiled kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
+    with Guest(memory_bytes, code, console_sink) as guest:
+        return guest.wait(timeout)
