@@ -100,15 +100,21 @@ class Mailbox(Struct):
 
 @kernel
 def mailbox_main(k: Kernel, start_info: PhysAddr) -> None:
-    """Start the memory manager as kmain does, in silence, and execute batches until an operation says STOP."""
-    console.init(k)
-    pmm.init(k, start_info)
-    vmm.init(k)
-    heap.init(k)
+    """Start the memory manager and execute batches until an operation says STOP."""
+    start(k, start_info)
     open_mailbox(k)
     while True:
         serve(k)
         pause(k.m)
+
+
+@kernel
+def start(k: Kernel, start_info: PhysAddr) -> None:
+    """Start the memory manager as kmain does, in silence."""
+    console.init(k)
+    pmm.init(k, start_info)
+    vmm.init(k)
+    heap.init(k)
 
 
 @kernel
