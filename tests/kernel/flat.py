@@ -171,7 +171,7 @@ class FlatGuest:
         return result
 
     def state(self) -> bytes:
-        """All that a refused call must leave as it was: the Kernel struct, less the count of requests, and every table."""
+        """What a refused call must leave as it was: the Kernel struct, less the count of requests, and every table."""
         requests, self.k.frames.requests = self.k.frames.requests, 0
         struct_bytes = bytes(self.m.ram[KERNEL_STATE : KERNEL_STATE + Kernel.SIZE])
         self.k.frames.requests = requests
