@@ -150,7 +150,10 @@ pvh.start:
 
 _LONG_START = """
 .code64
+.cfi_sections .debug_frame                  # for debuggers; nothing of it is loaded
 pvh.long_start:
+    .cfi_startproc
+    .cfi_undefined %rip                     # nobody called this
     mov $16, %eax
     mov %eax, %ds
     mov %eax, %es
@@ -194,6 +197,7 @@ pvh.stop:
     cli
     hlt
     jmp pvh.stop
+    .cfi_endproc
 """
 
 # On the stack at the entry, from rsp up: error code, rip, cs, rflags, rsp, ss. The processor aligned it before.

@@ -1,9 +1,10 @@
 """Builds a bootable image from a compiled unit: object, stack check, link, and the facts that go with it."""
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from .boot_pvh import (
     EXCEPTION_FRAME_BYTES,
@@ -83,9 +84,6 @@ def check_stack(frames: StackAnalysis, layout: BootLayout) -> StackFigures:
 def symbols_of(elf: bytes) -> dict[str, int]:
     """The addresses of all named places in an image."""
     table = ELFFile(io.BytesIO(elf)).get_section_by_name('.symtab')
+    if not isinstance(table, SymbolTableSection):
+        raise BuildError('the linker left no symbols in the image: install a working linker')
     return {symbol.name: symbol['st_value'] for symbol in table.iter_symbols() if symbol.name}
-
-
-def facts_as_json(facts: ImageFacts) -> dict[str, object]:
-    """The facts as plain data."""
-    return asdict(facts)

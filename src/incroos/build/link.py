@@ -68,7 +68,7 @@ def link(object_bytes: bytes, layout: BootLayout) -> bytes:
         folder = Path(name)
         (folder / 'kernel.o').write_bytes(object_bytes)
         (folder / 'kernel.lds').write_text(linker_script(layout))
-        command = [linker, '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
+        command = [str(linker), '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
         try:
             done = subprocess.run(
                 [*command, '-o', 'kernel.elf', 'kernel.o'], cwd=folder, capture_output=True, text=True, check=False

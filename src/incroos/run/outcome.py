@@ -45,9 +45,10 @@ _STATUS_OF_EXIT_CODE: Final = {
 TRIPLE_FAULT: Final = Outcome(Status.TRIPLE_FAULT, 'the processor met a triple fault and reset')
 
 
-def outcome_of_exit_code(code: int) -> Outcome | None:
-    """What a byte written to the exit port means; None if the kernel never writes it."""
-    return _STATUS_OF_EXIT_CODE.get(code)
+def outcome_of_exit_code(code: int) -> Outcome:
+    """What a byte written to the exit port means."""
+    unknown = Outcome(Status.PANIC, f'the kernel ended with {code:#x}, a code that means nothing')
+    return _STATUS_OF_EXIT_CODE.get(code, unknown)
 
 
 def hang(seconds: float) -> Outcome:

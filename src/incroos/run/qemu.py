@@ -89,9 +89,7 @@ def judge(qemu: Qemu) -> Outcome:
     """What the end of a QEMU that ended by itself means."""
     status = qemu.process.wait(START_SECONDS)
     if status & 1 and status > 1:
-        end = outcome.outcome_of_exit_code(status >> 1)
-        if end is not None:
-            return end
+        return outcome.outcome_of_exit_code(status >> 1)
     reasons = {event['data'].get('reason') for event in qemu.monitor.events if event['event'] == 'SHUTDOWN'}
     if 'guest-reset' in reasons:
         return outcome.TRIPLE_FAULT

@@ -9,11 +9,15 @@ import socket
 from typing import Any
 
 
-class MonitorLost(Exception):
+class MonitorError(Exception):
+    """The monitor is of no use any more."""
+
+
+class MonitorLost(MonitorError):
     """QEMU closed the monitor, or answered something that is not QMP."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(MonitorError):
     """QEMU is silent for longer than it may be."""
 
 

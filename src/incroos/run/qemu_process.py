@@ -21,7 +21,7 @@ from typing import IO, Final, Self
 from incroos.kernel.codes import EXIT_PORT
 
 from .outcome import Unusable
-from .qemu_monitor import Monitor, MonitorLost, NoAnswer
+from .qemu_monitor import Monitor, MonitorError, MonitorLost, NoAnswer
 
 PROGRAM: Final = 'qemu-system-x86_64'
 START_SECONDS: Final = 15.0  # how long QEMU may take until it answers
@@ -73,7 +73,10 @@ class Qemu:
 
     def go(self) -> None:
         """Let the machine run."""
-        self.monitor.execute('cont')
+        try:
+            self.monitor.execute('cont')
+        except MonitorError as error:
+            raise Unusable(f'{PROGRAM} does not obey its monitor ({error}): {ADVICE}') from error
 
     def end(self) -> None:
         """End the process with all that it may have started, and wait until it is gone."""

@@ -71,7 +71,6 @@ class DebugInfo(NoDebugInfo):
             'DISubprogram',
             {
                 'name': function.signature.name,
-                'linkageName': function.symbol,
                 'scope': file,
                 'file': file,
                 'line': line,
@@ -85,8 +84,7 @@ class DebugInfo(NoDebugInfo):
         )
         function.llvm.set_metadata('dbg', scope)
         self.scope = scope
-        b.debug_metadata = self.location(scope, line, 1)
-        return b
+        return b  # parameters reach their slots without a line: a debugger skips that as the prologue
 
     def location(self, scope: Any, line: int, column: int) -> Any:
         return self.module.add_debug_info('DILocation', {'line': line, 'column': column, 'scope': scope})
@@ -113,4 +111,7 @@ class DebugInfo(NoDebugInfo):
             },
         )
         expression = self.module.add_debug_info('DIExpression', {})
+        line = function.b.debug_metadata
+        function.b.debug_metadata = line or self.location(self.scope, function.source.node.lineno, 1)
         function.b.call(self.declare_function, [slot, variable, expression])
+        function.b.debug_metadata = line

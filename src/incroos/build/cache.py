@@ -1,0 +1,133 @@
+"""A cache of build results in the user's cache folder, by a key made from the content of all that went in.
+
+    $XDG_CACHE_HOME/incroos/<key>/   (or ~/.cache/incroos)
+        <the files of one result>
+        checksums                    what each file must hash to
+
+An entry appears whole, by a rename, and is never changed; one whose files do not fit their checksums is built anew.
+Unit: the entry. Knows nothing of what the files mean. Imports nothing heavy: a warm start passes through here.
+"""
+
+import atexit
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from .errors import BuildError
+
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+CHECKSUMS: Final = 'checksums'
+NR_ENTRIES_KEPT: Final = 64  # the most recently used
+
+Say = Callable[[str], object]
+
+
+def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
+    """A key for what is made from these files and folders of Python text, these values, this Python, this llvmlite.
+
+    Files are taken by content, and by their path as far as it lies in this package.
+    """
+    digest = hashlib.sha256()
+    compiler = Path(find_spec('llvmlite').origin or '').with_name('_version.py')  # type: ignore[union-attr]
+    files = [compiler]
+    for source in sources:
+        files += sorted(source.rglob('*.py')) if source.is_dir() else [source]
+    for file in files:
+        text = file.read_bytes()
+        name = file.relative_to(PACKAGE) if file.is_relative_to(PACKAGE) else file.name
+        digest.update(f'{name}\0{len(text)}\0'.encode() + text)
+    for value in (sys.implementation.cache_tag or '', *values):
+        digest.update(f'{len(value)}\0{value}'.encode())
+    return digest.hexdigest()[:32]
+
+
+def cache_folder() -> Path:
+    """The user's cache folder, by the XDG base directory specification."""
+    named = os.environ.get('XDG_CACHE_HOME', '')
+    return (Path(named) if os.path.isabs(named) else Path('~/.cache').expanduser()) / 'incroos'
+
+
+class Cache:
+    """The entries below one folder. `say` gets remarks about what is wrong with it."""
+
+    def __init__(self, say: Say, folder: Path | None = None) -> None:
+        self._say = say
+        self._folder = folder or cache_folder()
+
+    def fetch(self, key: str) -> Path | None:
+        """The folder of an entry that is whole, else None."""
+        entry = self._folder / key
+        if not os.path.isdir(entry):
+            return None
+        if not is_whole(entry):
+            self._say(f'the cached build in {entry} is damaged: building it anew')
+            return None
+        with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
+            os.utime(entry)
+        return entry
+
+    def store(self, key: str, files: Mapping[str, bytes]) -> Path:
+        """Make an entry and give its folder. If the cache is unusable, it lies elsewhere until this process ends."""
+        try:
+            return self._publish(self._folder, key, files)
+        except OSError as error:
+            self._say(
+                f'the cache folder {self._folder} cannot be written ({error.strerror}): this build is not kept;'
+                ' XDG_CACHE_HOME names another folder'
+            )
+        try:
+            folder = Path(tempfile.mkdtemp(prefix='incroos-'))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            return self._publish(folder, key, files)
+        except OSError as error:
+            raise BuildError(
+                f'no folder for temporary files can be written ({error.strerror}): free some space'
+            ) from error
+
+    def _publish(self, folder: Path, key: str, files: Mapping[str, bytes]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = folder / key
+        staging = Path(tempfile.mkdtemp(prefix='.new-', dir=folder))
+        try:
+            for name, content in files.items():
+                (staging / name).write_bytes(content)
+            (staging / CHECKSUMS).write_text(checksums_of(staging))
+            if not is_whole(entry):
+                shutil.rmtree(entry, ignore_errors=True)
+                os.rename(staging, entry)
+        except OSError:
+            if not is_whole(entry):  # else another process was quicker, with the same content
+                raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may drop the same
+            drop_old_entries(folder)
+        return entry
+
+
+def drop_old_entries(folder: Path) -> None:
+    """Forget the entries that were not used for longest."""
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    for entry in entries[NR_ENTRIES_KEPT:]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def is_whole(entry: Path) -> bool:
+    """Is everything there, and as it was written?"""
+    try:
+        return (entry / CHECKSUMS).read_text(errors='replace') == checksums_of(entry)
+    except OSError:
+        return False
+
+
+def checksums_of(entry: Path) -> str:
+    """The checksums of the files in a folder, a line each."""
+    files = sorted(file for file in entry.iterdir() if file.name != CHECKSUMS)
+    return ''.join(f'{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n' for file in files)

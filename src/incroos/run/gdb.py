@@ -1,0 +1,68 @@
+"""Boots an image with debug information in QEMU, stopped in gdb at a line of Python.
+
+gdb talks to QEMU's stub through a socket in a folder that only this user can enter. The machine stands still until gdb
+lets it run; when gdb ends, so does the machine.
+"""
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from .outcome import Unusable
+from .qemu_process import Qemu
+
+PROGRAM: Final = 'gdb'
+
+# The processor is in real mode at first: from that gdb would guess another architecture.
+COMMANDS: Final = """\
+set confirm off
+set pagination off
+set architecture i386:x86-64
+target remote {remote}
+break {at}
+continue
+"""
+
+
+def debug(
+    image: Path, at: str, memory_bytes: int, console_sink: Callable[[bytes], object], arguments: Sequence[str] = ()
+) -> int:
+    """Run gdb until the user leaves it; its exit status. It stops first at `at`, a function or `file:line`.
+
+    `arguments` go to gdb, behind the commands that lead to the first stop. Raises Unusable where gdb is missing.
+    """
+    gdb = shutil.which(PROGRAM)
+    if gdb is None:
+        raise Unusable('gdb is not installed: install it (on Debian and Ubuntu: apt install gdb)')
+    with tempfile.TemporaryDirectory(prefix='incroos-gdb-') as name:
+        remote, commands = Path(name, 'stub'), Path(name, 'commands')
+        commands.write_text(COMMANDS.format(remote=remote, at=at))
+        stub = ('-chardev', f'socket,id=gdb,path={remote},server=on,wait=off', '-gdb', 'chardev:gdb')
+        with Qemu(image, memory_bytes, 'tcg', extra=stub) as qemu:
+            threading.Thread(target=relay, args=(qemu.serial, console_sink), daemon=True).start()
+            with interrupts_left_to_gdb():
+                return subprocess.call([gdb, '-q', '-nx', str(image), '-x', str(commands), *arguments])
+
+
+def relay(serial: socket.socket, console_sink: Callable[[bytes], object]) -> None:
+    """Hand on what comes from the serial port until it is closed."""
+    with contextlib.suppress(OSError):
+        while data := serial.recv(1 << 16):
+            console_sink(data)
+
+
+@contextlib.contextmanager
+def interrupts_left_to_gdb() -> Iterator[None]:
+    """Ctrl-C reaches gdb as well, and is meant for it."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,151 @@
+"""The kernel as a bootable image: from the cache, or built.
+
+Kernel, front end and compiler are imported only where something is built: a warm boot needs none of them.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from incroos.build.boot_pvh import BootLayout
+from incroos.build.cache import PACKAGE, Cache, key_of
+from incroos.build.errors import BuildError
+from incroos.build.link import linker_identity
+
+from .outcome import Unusable
+
+Say = Callable[[str], object]
+
+SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run/images.py'))
+ELF: Final = 'kernel.elf'
+FACTS: Final = 'facts.json'
+
+CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
+CLASSIC_CHECKED: Final = 'CLASSIC_CHECKED'
+BOOT: Final = 'kmain'  # entry functions: the self-test, or operations from the host
+MAILBOX: Final = 'mailbox_main'
+
+
+@dataclass(frozen=True)
+class KernelImage:
+    """An image in the cache and what build/image.py found out about it."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    def place_of_site(self, site: int) -> str:
+        """The `file:line` of a trap in a checked build."""
+        return str(self.facts['sites'][site])
+
+
+def kernel_image(
+    say: Say, *, entry: str = BOOT, config: str = CLASSIC, checked: bool = False, debug: bool = False
+) -> KernelImage:
+    """The image of the kernel. Raises Unusable where it has to be built and cannot be, Refused for bad kernel text."""
+    key = key_of(SOURCES, (entry, config, f'checked={checked}', f'debug={debug}', linker_identity()))
+    cache = Cache(say)
+    folder = cache.fetch(key)
+    try:
+        if folder is None:
+            say('building the kernel')
+            folder = cache.store(key, build_files(entry, config, checked, debug))
+        return KernelImage(folder / ELF, json.loads((folder / FACTS).read_bytes()))
+    except BuildError as error:
+        raise Unusable(str(error)) from error
+
+
+def build_files(entry: str, config: str, checked: bool, debug: bool) -> dict[str, bytes]:
+    """Compile and link; the files of the cache's entry."""
+    from incroos.build.image import build_image
+    from incroos.kernel import config as configs
+    from incroos.lang.frontend import BARE, compile_unit
+
+    settings = getattr(configs, config)
+    unit = compile_unit(entry_functions(entry), target=BARE, config=settings, checked=checked, debug=debug)
+    image = build_image(unit.ir, unit.sites, boot_layout(), debug)
+    return {ELF: image.elf, FACTS: json.dumps(asdict(image.facts)).encode()}
+
+
+def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
+    """What the boot code calls, by the names under which it does."""
+    from incroos.kernel import mailbox, main
+
+    first = {BOOT: main.kmain, MAILBOX: mailbox.mailbox_main}[entry]
+    return {'kmain': first, 'on_page_fault': main.on_page_fault, 'on_exception': main.on_exception}
+
+
+def boot_layout() -> BootLayout:
+    """The kernel's memory map, as far as the boot code needs it."""
+    from incroos.kernel import layout
+
+    return BootLayout(
+        page_tables=layout.BOOT_TABLES,
+        image_start=layout.IMAGE_START,
+        image_limit=layout.IMAGE_END,
+        guard_page=layout.STACK_GUARD,
+        stack_top=layout.STACK_END,
+        kernel_struct=layout.KERNEL_STATE,
+    )
+
+
+def write(output: Path, *, checked: bool, debug: bool, say: Say) -> dict[str, Any]:
+    """Write the image to a file, whole or not at all, and say what was built."""
+    image = kernel_image(say, checked=checked, debug=debug)
+    elf = image.path.read_bytes()
+    try:
+        write_whole(output, elf)
+    except OSError as error:
+        raise Unusable(f'{output} cannot be written ({error.strerror}): name a path that can') from error
+    facts = {name: image.facts[name] for name in ('nr_functions', 'stack')}
+    return {'path': str(output), 'bytes': len(elf), 'stack_bytes': image.facts['stack']['stack'], **facts}
+
+
+def write_whole(output: Path, content: bytes) -> None:
+    """Replace a file at once; what is no plain file, such as /dev/stdout, is written to."""
+    if output.exists() and not output.is_file():
+        output.write_bytes(content)
+        return
+    handle, name = tempfile.mkstemp(prefix=f'.{output.name}-', dir=output.parent)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, output)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def check() -> dict[str, int]:
+    """Put the kernel and the simulated computer through the front end, for each target. Raises Refused."""
+    from incroos.kernel import config as configs
+    from incroos.lang.frontend import BARE, compile_unit, simulated
+    from incroos.machine.lowering import LOWERINGS
+
+    roots = {**entry_functions(BOOT), MAILBOX: entry_functions(MAILBOX)['kmain']}
+    units = [
+        compile_unit(roots, target=target, config=config, checked=True)
+        for target in (BARE, simulated(LOWERINGS))
+        for config in (configs.CLASSIC, configs.CLASSIC_CHECKED)
+    ]
+    return {'functions': sum(unit.ir.count('\ndefine ') for unit in units)}
+
+
+def debug(at: str, memory_bytes: int, say: Say) -> int:
+    """Boot an image with debug information in gdb, which stops at a function or `file:line`; gdb's exit status."""
+    from . import gdb
+
+    def console_sink(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    return gdb.debug(kernel_image(say, debug=True).path, at, memory_bytes, console_sink)
