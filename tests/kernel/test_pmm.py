@@ -8,29 +8,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from incroos.kernel import pmm
-from incroos.kernel.codes import DOUBLE_FREE, EXIT_PANIC, EXIT_PORT, FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED
+from incroos.kernel.codes import DOUBLE_FREE, EXIT_PANIC, FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED
 from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED
-from incroos.kernel.layout import POOL_START, ZONE_END, ZONE_FRAMES, ZONE_START
+from incroos.kernel.layout import KERNEL_STATE, KERNEL_STATE_END, POOL_START, ZONE_END, ZONE_FRAMES, ZONE_START
 from incroos.kernel.pmm.frames import POISON
+from incroos.machine.errors import MachineStopped
 
-from .flat import Flat, FlatGuest, Stopped
+from .guest import Guest
 
 POOL_OF_A_PC = range(0x1_0000, 0x9_F000, 0x1000)
 
 
 @pytest.fixture(scope='module')
-def small() -> FlatGuest:
+def small() -> Guest:
     """A computer of 4 MiB, shared by tests that leave it as it was: 480 frames in the zone."""
-    return FlatGuest(4 << 20)
+    return Guest(4 << 20)
 
 
 @pytest.fixture
-def guest() -> FlatGuest:
-    return FlatGuest(4 << 20)
-
-
-def frame_of(m: Flat, pa: int) -> bytes:
-    return bytes(m.ram[pa : pa + 0x1000])
+def guest() -> Guest:
+    return Guest(4 << 20)
 
 
 @pytest.mark.parametrize(
@@ -44,17 +41,17 @@ def frame_of(m: Flat, pa: int) -> bytes:
     ],
 )
 def test_counts_are_what_is_ram(ram_bytes: int, nr_frames: int) -> None:
-    guest = FlatGuest(ram_bytes)
+    guest = Guest(ram_bytes)
     assert guest.call('nr_total_frames') == guest.call('nr_free_frames') == nr_frames
     assert guest.call('nr_total_pool_frames') == len(POOL_OF_A_PC)
     assert guest.call('check_pmm') == guest.call('check_vmm') == OK
 
 
-def test_all_frames_of_the_zone_are_handed_out_once_and_zeroed(guest: FlatGuest) -> None:
+def test_all_frames_of_the_zone_are_handed_out_once_and_zeroed(guest: Guest) -> None:
     nr_frames = guest.call('nr_total_frames')
     frames = [guest.call('alloc_page') for _ in range(nr_frames)]
     assert frames == list(range(ZONE_START, ZONE_START + 0x1000 * nr_frames, 0x1000))
-    assert all(frame_of(guest.m, pa) == bytes(0x1000) for pa in frames)
+    assert all(guest.frame(pa) == bytes(0x1000) for pa in frames)
     assert guest.call('nr_free_frames') == 0
     before = guest.state()
     assert guest.call('alloc_page') == NO_FRAME
@@ -68,7 +65,7 @@ def test_all_frames_of_the_zone_are_handed_out_once_and_zeroed(guest: FlatGuest)
 
 
 def test_fills_the_whole_zone_of_8192_frames() -> None:
-    guest = FlatGuest()
+    guest = Guest()
     assert [guest.call('take_frame') for _ in range(ZONE_FRAMES)] == list(range(ZONE_START, ZONE_END, 0x1000))
     assert guest.call('take_frame') == NO_FRAME
     assert guest.call('free_page', ZONE_END - 0x1000) == OK
@@ -77,16 +74,16 @@ def test_fills_the_whole_zone_of_8192_frames() -> None:
     assert [guest.call('take_frame') for _ in range(3)] == [ZONE_START + 0x40_0000, ZONE_END - 0x1000, NO_FRAME]
 
 
-def test_a_dirty_frame_comes_back_zeroed(guest: FlatGuest) -> None:
+def test_a_dirty_frame_comes_back_zeroed(guest: Guest) -> None:
     pa = guest.call('alloc_page')
-    guest.m.ram[pa : pa + 0x1000] = b'\xa5' * 0x1000
+    guest.poke(pa, '4096s', b'\xa5' * 0x1000)
     assert guest.call('free_page', pa) == OK
     assert guest.call('alloc_page') == pa
-    assert frame_of(guest.m, pa) == bytes(0x1000)
+    assert guest.frame(pa) == bytes(0x1000)
 
 
-def test_take_frame_leaves_what_is_in_the_frame(guest: FlatGuest) -> None:
-    assert frame_of(guest.m, guest.call('take_frame')) == b'\xcc' * 0x1000
+def test_take_frame_leaves_what_is_in_the_frame(guest: Guest) -> None:
+    assert guest.frame(guest.call('take_frame')) == b'\xcc' * 0x1000
 
 
 @pytest.mark.parametrize(
@@ -112,13 +109,13 @@ def test_take_frame_leaves_what_is_in_the_frame(guest: FlatGuest) -> None:
         (ZONE_START + 0x5000, DOUBLE_FREE),  # never handed out
     ],
 )
-def test_free_page_refuses_and_changes_nothing(small: FlatGuest, pa: int, code: int) -> None:
+def test_free_page_refuses_and_changes_nothing(small: Guest, pa: int, code: int) -> None:
     before = small.state()
     assert small.call('free_page', pa) == code
     assert small.state() == before
 
 
-def test_a_second_free_is_refused(guest: FlatGuest) -> None:
+def test_a_second_free_is_refused(guest: Guest) -> None:
     pa = guest.call('alloc_page')
     other = guest.call('alloc_page')
     assert guest.call('free_page', pa) == OK
@@ -128,7 +125,7 @@ def test_a_second_free_is_refused(guest: FlatGuest) -> None:
     assert guest.call('free_page', other) == OK
 
 
-def test_tables_come_from_the_pool_then_from_the_zone(guest: FlatGuest) -> None:
+def test_tables_come_from_the_pool_then_from_the_zone(guest: Guest) -> None:
     nr_pool = guest.call('nr_total_pool_frames')
     nr_zone = guest.call('nr_total_frames')
     in_use = nr_pool - guest.call('nr_free_pool_frames')  # the edge of the zone took a table
@@ -138,7 +135,7 @@ def test_tables_come_from_the_pool_then_from_the_zone(guest: FlatGuest) -> None:
     from_zone = [guest.call('alloc_table', 2) for _ in range(3)]
     assert from_zone == [ZONE_START, ZONE_START + 0x1000, ZONE_START + 0x2000]
     assert guest.call('nr_free_frames') == nr_zone - 3
-    assert all(frame_of(guest.m, pa) == bytes(0x1000) for pa in from_pool + from_zone)
+    assert all(guest.frame(pa) == bytes(0x1000) for pa in from_pool + from_zone)
     assert guest.call('check_pmm') == OK
     for pa in from_zone:
         assert guest.call('free_page', pa) == RESERVED
@@ -150,7 +147,7 @@ def test_tables_come_from_the_pool_then_from_the_zone(guest: FlatGuest) -> None:
     assert guest.call('check_pmm') == OK
 
 
-def test_no_table_when_both_stocks_are_empty(guest: FlatGuest) -> None:
+def test_no_table_when_both_stocks_are_empty(guest: Guest) -> None:
     while guest.call('take_frame') >= 0:
         pass
     while guest.call('alloc_table', 1) >= 0:
@@ -176,13 +173,13 @@ def test_no_table_when_both_stocks_are_empty(guest: FlatGuest) -> None:
         (ZONE_START, DOUBLE_FREE),
     ],
 )
-def test_free_table_refuses_and_changes_nothing(small: FlatGuest, pa: int, code: int) -> None:
+def test_free_table_refuses_and_changes_nothing(small: Guest, pa: int, code: int) -> None:
     before = small.state()
     assert small.call('free_table', pa) == code
     assert small.state() == before
 
 
-def test_free_table_refuses_a_page(guest: FlatGuest) -> None:
+def test_free_table_refuses_a_page(guest: Guest) -> None:
     pa = guest.call('alloc_page')
     before = guest.state()
     assert guest.call('free_table', pa) == RESERVED
@@ -190,7 +187,7 @@ def test_free_table_refuses_a_page(guest: FlatGuest) -> None:
 
 
 @pytest.mark.parametrize('name', ['alloc_page', 'alloc_table'])
-def test_the_request_to_be_refused_is_refused_and_only_that(guest: FlatGuest, name: str) -> None:
+def test_the_request_to_be_refused_is_refused_and_only_that(guest: Guest, name: str) -> None:
     words = [1] * (name == 'alloc_table')
     guest.k.frames.refuse_at = guest.k.frames.requests + 2
     before = guest.state()
@@ -203,31 +200,31 @@ def test_the_request_to_be_refused_is_refused_and_only_that(guest: FlatGuest, na
 
 
 def test_a_plain_build_neither_counts_requests_nor_poisons() -> None:
-    guest = FlatGuest(4 << 20, config=CLASSIC)
+    guest = Guest(4 << 20, config=CLASSIC)
     guest.k.frames.refuse_at = 1
     pa = guest.call('alloc_page')
     assert pa == ZONE_START
     assert guest.k.frames.requests == 0
-    guest.m.ram[pa] = 0x77
+    guest.poke(pa, 'B', 0x77)
     assert guest.call('free_page', pa) == OK
-    assert frame_of(guest.m, pa) == b'\x77' + bytes(0xFFF)
+    assert guest.frame(pa) == b'\x77' + bytes(0xFFF)
 
 
-def test_freed_frames_are_poisoned_in_a_build_that_poisons(guest: FlatGuest) -> None:
-    assert guest.m.config == CLASSIC_CHECKED
+def test_freed_frames_are_poisoned_in_a_build_that_poisons(guest: Guest) -> None:
+    assert guest.sim.machine.config == CLASSIC_CHECKED
     page, table = guest.call('alloc_page'), guest.call('alloc_table', 1)
     assert guest.call('free_page', page) == guest.call('free_table', table) == OK
-    assert frame_of(guest.m, page) == frame_of(guest.m, table) == bytes([POISON]) * 0x1000
+    assert guest.frame(page) == guest.frame(table) == bytes([POISON]) * 0x1000
 
 
-def test_a_frame_of_the_zone_before_it_is_mapped_is_a_panic(guest: FlatGuest) -> None:
+def test_a_frame_of_the_zone_before_it_is_mapped_is_a_panic(guest: Guest) -> None:
     guest.k.frames.is_zone_mapped = 0
-    with pytest.raises(Stopped):
+    with pytest.raises(MachineStopped):
         guest.call('alloc_page')
-    assert guest.m.ports[-1] == (EXIT_PORT, EXIT_PANIC)
+    assert guest.cpu.stop_code == EXIT_PANIC
 
 
-def test_a_table_does_not_come_from_a_zone_that_is_not_mapped(guest: FlatGuest) -> None:
+def test_a_table_does_not_come_from_a_zone_that_is_not_mapped(guest: Guest) -> None:
     while guest.call('nr_free_pool_frames') > 0:
         assert guest.call('alloc_table', 1) in POOL_OF_A_PC
     guest.k.frames.is_zone_mapped = 0
@@ -235,16 +232,16 @@ def test_a_table_does_not_come_from_a_zone_that_is_not_mapped(guest: FlatGuest) 
 
 
 # ------------------------------------------------------------------ the checker finds what it promises to find
-def test_check_names_the_broken_invariant(guest: FlatGuest) -> None:
+def test_check_names_the_broken_invariant(guest: Guest) -> None:
     frames = guest.k.frames
     held = guest.call('alloc_page')
     assert guest.call('check_pmm') == OK
 
     def broken(change: str) -> int:
-        before = bytes(guest.m.ram)
+        before = bytes(guest.ram[KERNEL_STATE:KERNEL_STATE_END])
         exec(change, {'k': guest.k, 'frames': frames, 'pool': frames.pool, 'zone': frames.zone, 'held': held})
         code = guest.call('check_pmm')
-        guest.m.ram[:] = before
+        guest.ram[KERNEL_STATE:KERNEL_STATE_END] = before
         return code
 
     assert broken('k.memory_map.nr_regions = 33') == 1
@@ -272,7 +269,7 @@ class FramesAgainstASet(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.guest = FlatGuest(3 << 20)
+        self.guest = Guest(3 << 20)
         self.zone = set(range(ZONE_START, ZONE_START + 0x1000 * self.guest.call('nr_total_frames'), 0x1000))
         nr_tables = len(POOL_OF_A_PC) - self.guest.call('nr_free_pool_frames')
         self.pool = set(POOL_OF_A_PC[nr_tables:])
@@ -286,7 +283,7 @@ class FramesAgainstASet(RuleBasedStateMachine):
             expected = min(self.zone, default=NO_FRAME)
             assert self.guest.call('alloc_page') == expected
             if expected != NO_FRAME:
-                assert frame_of(self.guest.m, expected) == bytes(0x1000)
+                assert self.guest.frame(expected) == bytes(0x1000)
                 self.zone.remove(expected)
                 self.pages.add(expected)
 

@@ -4,29 +4,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT, OK
+from incroos.kernel.codes import EXIT_PANIC, OK
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.state import MAX_REGIONS
 from incroos.lang import PhysAddr
+from incroos.machine.errors import MachineStopped
+from incroos.run.simulated import MEMORY_MAP, START_INFO
 
-from .flat import MEMORY_MAP, RAM, RESERVED, START_INFO, Entries, FlatGuest, Stopped, write_start_info
+from .guest import RAM, RESERVED, Entries, Guest
 
 END = 1 << 52
 
 
 @pytest.fixture(scope='module')
-def guest() -> FlatGuest:
-    return FlatGuest(3 << 20)
+def guest() -> Guest:
+    return Guest(3 << 20)
 
 
-def read(guest: FlatGuest, entries: Entries) -> list[tuple[int, int]]:
-    write_start_info(guest.m, entries)
+def read(guest: Guest, entries: Entries) -> list[tuple[int, int]]:
+    guest.write_start_info(entries)
     memory_map.read(guest.k, PhysAddr(START_INFO))
     assert memory_map.check(guest.k.memory_map) == OK
     return regions_of(guest)
 
 
-def regions_of(guest: FlatGuest) -> list[tuple[int, int]]:
+def regions_of(guest: Guest) -> list[tuple[int, int]]:
     regions = guest.k.memory_map.regions
     return [(regions[index].start, regions[index].end) for index in range(guest.k.memory_map.nr_regions)]
 
@@ -55,11 +57,11 @@ def regions_of(guest: FlatGuest) -> list[tuple[int, int]]:
          [(0, 0x1000), (0x2000, 0x3000), (0x4000, 0x9000)]),
     ],
 )  # fmt: skip
-def test_regions(guest: FlatGuest, entries: Entries, regions: list[tuple[int, int]]) -> None:
+def test_regions(guest: Guest, entries: Entries, regions: list[tuple[int, int]]) -> None:
     assert read(guest, entries) == regions
 
 
-def test_more_pieces_than_are_kept_cost_memory_and_nothing_else(guest: FlatGuest) -> None:
+def test_more_pieces_than_are_kept_cost_memory_and_nothing_else(guest: Guest) -> None:
     pieces = [(index * 0x2000, 0x1000, RAM) for index in range(MAX_REGIONS + 8)]
     assert read(guest, pieces) == [(start, start + 0x1000) for start, _, _ in pieces[:MAX_REGIONS]]
     everything = (0, len(pieces) * 0x2000, RAM)
@@ -75,7 +77,7 @@ sizes = st.integers(0, 24).map(lambda n: n * 0x800) | st.sampled_from([1, END, 1
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(spots, sizes, st.sampled_from([RAM, RAM, RESERVED, 7])), min_size=1, max_size=12))
-def test_against_a_frame_by_frame_model(guest: FlatGuest, entries: Entries) -> None:
+def test_against_a_frame_by_frame_model(guest: Guest, entries: Entries) -> None:
     """A frame is RAM when RAM entries hold it whole, one of them at least, and no other entry touches it."""
     regions = read(guest, entries)
 
@@ -91,37 +93,36 @@ def test_against_a_frame_by_frame_model(guest: FlatGuest, entries: Entries) -> N
     assert all(end <= END for _, end in regions)
 
 
-def panic_of(guest: FlatGuest) -> str:
-    guest.m.ports.clear()
-    with pytest.raises(Stopped):
+def panic_of(guest: Guest) -> str:
+    guest.sim.output.clear()
+    with pytest.raises(MachineStopped):
         memory_map.read(guest.k, PhysAddr(START_INFO))
-    assert guest.m.ports[-1] == (EXIT_PORT, EXIT_PANIC)
+    assert guest.cpu.stop_code == EXIT_PANIC
     guest.k.console.nr_panics = 0
-    return bytes(value for port, value in guest.m.ports if port == 0x3F8).decode()
+    return guest.sim.console().decode()
 
 
-def test_start_information_that_is_none_is_a_panic(guest: FlatGuest) -> None:
+def test_start_information_that_is_none_is_a_panic(guest: Guest) -> None:
     entries = [(0, 0x9000, RAM)]
-    write_start_info(guest.m, entries, magic=0x1234)
+    guest.write_start_info(entries, magic=0x1234)
     assert panic_of(guest) == (
         'PANIC: memory map: wrong magic number: address, found, wanted'
-        ' 0x0000000000020000 0x0000000000001234 0x00000000336EC578\n'
+        ' 0x0000000000140000 0x0000000000001234 0x00000000336EC578\n'
     )
-    write_start_info(guest.m, entries, version=0)
+    guest.write_start_info(entries, version=0)
     assert panic_of(guest).startswith('PANIC: memory map: none')
-    write_start_info(guest.m, [])
+    guest.write_start_info([])
     assert panic_of(guest).startswith('PANIC: memory map: none')
-    write_start_info(guest.m, entries)
+    guest.write_start_info(entries)
     for address in (0, 0x20_0000 - 16, 0x20_0000, 1 << 40, 1 << 63, (1 << 64) - 8):
-        guest.m.ram[START_INFO + 40 : START_INFO + 48] = address.to_bytes(8, 'little')
+        guest.poke(START_INFO + 40, '<Q', address)
         assert panic_of(guest).startswith('PANIC: memory map: out of reach')
-    guest.m.ram[START_INFO + 40 : START_INFO + 48] = MEMORY_MAP.to_bytes(8, 'little')
-    guest.m.ram[START_INFO + 48 : START_INFO + 52] = b'\xff' * 4
+    guest.poke(START_INFO + 40, '<QI', MEMORY_MAP, 0xFFFF_FFFF)
     assert panic_of(guest).startswith('PANIC: memory map: out of reach')
 
 
 @pytest.mark.parametrize('address', [0, -8, -1 << 63, 0x20_0000 - 8, 1 << 40, (1 << 63) - 1])
-def test_start_information_out_of_reach_is_a_panic(guest: FlatGuest, address: int) -> None:
-    with pytest.raises(Stopped):
+def test_start_information_out_of_reach_is_a_panic(guest: Guest, address: int) -> None:
+    with pytest.raises(MachineStopped):
         memory_map.read(guest.k, PhysAddr(address))
     guest.k.console.nr_panics = 0

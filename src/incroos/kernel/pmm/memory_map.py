@@ -85,8 +85,8 @@ def add_if_ram(regions: MemoryMap, entry: StartInfoEntry) -> None:
 
 @kernel
 def cut_if_not_ram(regions: MemoryMap, entry: StartInfoEntry) -> None:
-    """Cut out each frame that an entry of another type touches."""
-    if entry.kind == TYPE_RAM:
+    """Cut out each frame that an entry of another type touches; an empty one touches none."""
+    if entry.kind == TYPE_RAM or entry.nbytes == 0:
         return
     start = clipped_start(entry) & -PAGE_BYTES
     end = (clipped_end(entry) + PAGE_BYTES - 1) & -PAGE_BYTES
