@@ -15,6 +15,7 @@ from incroos.kernel.layout import KERNEL_STATE, MAILBOX
 from incroos.kernel.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, offset_of
+from incroos.machine.errors import MachineStopped
 
 from .ram import RamMachine
 
@@ -83,7 +84,10 @@ class DirectDriver(Driver):
         self.k = k
 
     def execute(self, calls: Sequence[Call]) -> list[int]:
-        return [mailbox.execute(self.k, call.code, *padded(call.words)) for call in calls]
+        try:
+            return [mailbox.execute(self.k, call.code, *padded(call.words)) for call in calls]
+        except MachineStopped:
+            raise GuestEnded('the kernel ended before it answered') from None
 
 
 class MailboxDriver(Driver):
@@ -93,8 +97,8 @@ class MailboxDriver(Driver):
     batch. Only one driver at a time.
     """
 
-    def __init__(self, ram: Any, is_alive: Callable[[], bool], seconds: float = 30, config: Any = None) -> None:
-        super().__init__(RamMachine(ram, config))
+    def __init__(self, ram: Any, is_alive: Callable[[], bool], seconds: float = 30) -> None:
+        super().__init__(RamMachine(ram))
         self.mailbox = Mailbox(self.ram, VirtAddr(MAILBOX))
         self.is_alive, self.seconds = is_alive, seconds
 
