@@ -4,7 +4,7 @@ This package holds what kernel code is written with: words, struct views, `@kern
 compiler and checker is `incroos.lang.frontend`; docs/language.md describes the subset as a closed list.
 """
 
-from .function import kernel
+from .function import cold, kernel
 from .machine import Machine
 from .primitives import (
     are_interrupts_enabled,
@@ -98,6 +98,7 @@ __all__ = [
     'atomic_load64',
     'atomic_store64',
     'call4',
+    'cold',
     'copy',
     'count_leading_zeros',
     'count_ones',

@@ -1,4 +1,4 @@
-"""The mark of a kernel function."""
+"""The marks of kernel functions."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,4 +12,13 @@ def kernel(function: F) -> F:
     It stays the plain function that it is: CPython calls it with nothing between.
     """
     function.__kernel__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def cold(function: F) -> F:
+    """Mark a kernel function that is rarely called: compiled, it stays out of its callers.
+
+    Stands above `@kernel`.
+    """
+    function.__cold__ = True  # type: ignore[attr-defined]
     return function

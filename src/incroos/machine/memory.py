@@ -14,6 +14,7 @@ from incroos.lang import (
     atomic_exchange64,
     atomic_load64,
     atomic_store64,
+    cold,
     copy,
     fill,
     kernel,
@@ -31,7 +32,7 @@ from incroos.lang import (
 )
 
 from .access import (
-    crosses_page,
+    refill,
     resolve_read,
     resolve_two_reads,
     resolve_two_writes,
@@ -49,7 +50,7 @@ def cpu_load8(cpu: Cpu, va: VirtAddr) -> word:
     slot = slot_of(cpu, va)
     if slot.read_page == va & PAGE_MASK:
         return load8(cpu.m, VirtAddr(va + slot.addend))
-    return load8(cpu.m, resolve_read(cpu, va))
+    return slow_load8(cpu, va)
 
 
 @kernel
@@ -82,7 +83,7 @@ def cpu_store8(cpu: Cpu, va: VirtAddr, value: word) -> None:
     if slot.write_page == va & PAGE_MASK:
         store8(cpu.m, VirtAddr(va + slot.addend), value)
     else:
-        store8(cpu.m, resolve_write(cpu, va), value)
+        slow_store8(cpu, va, value)
 
 
 @kernel
@@ -112,57 +113,99 @@ def cpu_store64(cpu: Cpu, va: VirtAddr, value: word) -> None:
         slow_store64(cpu, va, value)
 
 
-# ------------------------------------------------------------------ the slow ways: a page to walk for, or two pages
+# ------------------------------------------------------------------ the slow ways: first the usual walk, then all else
+@cold
+@kernel
+def slow_load8(cpu: Cpu, va: VirtAddr) -> word:
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.read_page == va & PAGE_MASK:
+        return load8(cpu.m, VirtAddr(va + slot.addend))
+    return load8(cpu.m, resolve_read(cpu, va))
+
+
+@cold
+@kernel
+def slow_store8(cpu: Cpu, va: VirtAddr, value: word) -> None:
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.write_page == va & PAGE_MASK:
+        store8(cpu.m, VirtAddr(va + slot.addend), value)
+    else:
+        store8(cpu.m, resolve_write(cpu, va), value)
+
+
+@cold
 @kernel
 def slow_load16(cpu: Cpu, va: VirtAddr) -> word:
-    if crosses_page(va, 2):
-        return load_split(cpu, va, 2)
-    return load16(cpu.m, resolve_read(cpu, va))
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.read_page == add_wrap(va, 1) & PAGE_MASK:
+        return load16(cpu.m, VirtAddr(va + slot.addend))
+    return slowest_load(cpu, va, 2)
 
 
+@cold
 @kernel
 def slow_store16(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    if crosses_page(va, 2):
-        store_split(cpu, va, value, 2)
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.write_page == add_wrap(va, 1) & PAGE_MASK:
+        store16(cpu.m, VirtAddr(va + slot.addend), value)
     else:
-        store16(cpu.m, resolve_write(cpu, va), value)
+        slowest_store(cpu, va, value, 2)
 
 
+@cold
 @kernel
 def slow_load32(cpu: Cpu, va: VirtAddr) -> word:
-    if crosses_page(va, 4):
-        return load_split(cpu, va, 4)
-    return load32(cpu.m, resolve_read(cpu, va))
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.read_page == add_wrap(va, 3) & PAGE_MASK:
+        return load32(cpu.m, VirtAddr(va + slot.addend))
+    return slowest_load(cpu, va, 4)
 
 
+@cold
 @kernel
 def slow_store32(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    if crosses_page(va, 4):
-        store_split(cpu, va, value, 4)
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.write_page == add_wrap(va, 3) & PAGE_MASK:
+        store32(cpu.m, VirtAddr(va + slot.addend), value)
     else:
-        store32(cpu.m, resolve_write(cpu, va), value)
+        slowest_store(cpu, va, value, 4)
 
 
+@cold
 @kernel
 def slow_load64(cpu: Cpu, va: VirtAddr) -> word:
-    if crosses_page(va, 8):
-        return load_split(cpu, va, 8)
-    return load64(cpu.m, resolve_read(cpu, va))
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.read_page == add_wrap(va, 7) & PAGE_MASK:
+        return load64(cpu.m, VirtAddr(va + slot.addend))
+    return slowest_load(cpu, va, 8)
 
 
+@cold
 @kernel
 def slow_store64(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    if crosses_page(va, 8):
-        store_split(cpu, va, value, 8)
+    refill(cpu, va)
+    slot = slot_of(cpu, va)
+    if slot.write_page == add_wrap(va, 7) & PAGE_MASK:
+        store64(cpu.m, VirtAddr(va + slot.addend), value)
     else:
-        store64(cpu.m, resolve_write(cpu, va), value)
+        slowest_store(cpu, va, value, 8)
 
 
+@cold
 @kernel
-def load_split(cpu: Cpu, va: VirtAddr, nbytes: word) -> word:
-    """A number of nbytes that lies on two pages."""
-    first, second = resolve_two_reads(cpu, va)
-    nr_first = PAGE_BYTES - (va & OFFSET_MASK)
+def slowest_load(cpu: Cpu, va: VirtAddr, nbytes: word) -> word:
+    """A number of nbytes, byte by byte: it may lie on two pages."""
+    first, second = resolve_read(cpu, va), VirtAddr(0)
+    nr_first = min(nbytes, PAGE_BYTES - (va & OFFSET_MASK))
+    if nr_first < nbytes:
+        first, second = resolve_two_reads(cpu, va)
     value = 0
     for index in range(nbytes):
         host = first + index if index < nr_first else second + (index - nr_first)
@@ -170,11 +213,14 @@ def load_split(cpu: Cpu, va: VirtAddr, nbytes: word) -> word:
     return value
 
 
+@cold
 @kernel
-def store_split(cpu: Cpu, va: VirtAddr, value: word, nbytes: word) -> None:
-    """Put the low nbytes of value on two pages."""
-    first, second = resolve_two_writes(cpu, va)
-    nr_first = PAGE_BYTES - (va & OFFSET_MASK)
+def slowest_store(cpu: Cpu, va: VirtAddr, value: word, nbytes: word) -> None:
+    """Put the low nbytes of value, byte by byte: they may lie on two pages."""
+    first, second = resolve_write(cpu, va), VirtAddr(0)
+    nr_first = min(nbytes, PAGE_BYTES - (va & OFFSET_MASK))
+    if nr_first < nbytes:
+        first, second = resolve_two_writes(cpu, va)
     for index in range(nbytes):
         host = first + index if index < nr_first else second + (index - nr_first)
         store8(cpu.m, VirtAddr(host), shr_logical(value, 8 * index) & 0xFF)

@@ -35,13 +35,14 @@ def slot_of(cpu: Cpu, va: VirtAddr) -> Slot:
 @kernel
 def remember(cpu: Cpu, va: VirtAddr, pa: PhysAddr, found: word) -> None:
     """Put the translation that a walk found into the TLB, for the kernel's reads and writes."""
-    slot = slot_of(cpu, va)
     page = va & PAGE_MASK
-    slot.read_page = page
     # The first write through a clean leaf must walk, to mark it dirty; what vanishes never becomes a fast write.
-    is_writable = cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0
-    slot.write_page = page if is_writable and is_memory(cpu, pa) else NO_PAGE
-    slot.addend = host_to_read(cpu, pa) - va
+    is_writable = cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0 and is_memory(cpu, pa)
+    addend = host_to_read(cpu, pa) - va
+    slot = slot_of(cpu, va)
+    slot.read_page = page
+    slot.write_page = page if is_writable else NO_PAGE
+    slot.addend = addend
     slot.flags = found
     if (found >> FOUND_LEVEL_SHIFT) & 7 != 1:
         _widen_large(cpu, va, (found >> FOUND_LEVEL_SHIFT) & 7)

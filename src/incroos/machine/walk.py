@@ -33,6 +33,7 @@ from .architecture import (
     ERROR_WRITE,
     GIANT_RESERVED,
     HUGE_RESERVED,
+    HUGE_SHIFT,
     LEVEL_BITS,
     PAGE_SHIFT,
     ROOT_LEVEL,
@@ -198,6 +199,21 @@ def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
                 return pa, found
             break
     return walk_from_root(cpu, va, access)
+
+
+@kernel
+def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
+    """The usual walk of one step, for a read: the table of level 1 is remembered, and its entry is accessed already.
+
+    Gives what found_at gives, or -1 and 0 if this is not a usual walk.
+    """
+    upper = upper_slot(cpu, va, 2)
+    if upper.prefix == va >> HUGE_SHIFT:
+        entry = load_entry(cpu, entry_address(upper.table, va, 1))
+        if entry & (ENTRY_PRESENT | ENTRY_ACCESSED | cpu.reserved) == ENTRY_PRESENT | ENTRY_ACCESSED:
+            cpu.nr_walks += 1
+            return found_at(cpu, entry, 1, va, upper.rights & (entry ^ ENTRY_NX))
+    return -1, 0
 
 
 @kernel
