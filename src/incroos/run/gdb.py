@@ -7,11 +7,11 @@ lets it run; when gdb ends, so does the machine.
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -51,10 +51,10 @@ def debug(
                 return subprocess.call([gdb, '-q', '-nx', str(image), '-x', str(commands), *arguments])
 
 
-def relay(serial: socket.socket, console_sink: Callable[[bytes], object]) -> None:
+def relay(serial: FileIO, console_sink: Callable[[bytes], object]) -> None:
     """Hand on what comes from the serial port until it is closed."""
     with contextlib.suppress(OSError):
-        while data := serial.recv(1 << 16):
+        while data := serial.read(1 << 16):
             console_sink(data)
 
 

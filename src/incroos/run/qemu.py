@@ -6,6 +6,7 @@ failure, or the time is over.
 """
 
 import selectors
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,7 @@ def relay(qemu: Qemu, deadline: float, console_sink: Callable[[bytes], object]) 
                 if key.fileobj is qemu.monitor:
                     is_open = qemu.monitor.receive()
                 else:
-                    data = qemu.serial.recv(1 << 16)
+                    data = qemu.serial.read(1 << 16)
                     is_open = bool(data)
                     if data:
                         console_sink(data)
@@ -87,7 +88,10 @@ def relay(qemu: Qemu, deadline: float, console_sink: Callable[[bytes], object]) 
 
 def judge(qemu: Qemu) -> Outcome:
     """What the end of a QEMU that ended by itself means."""
-    status = qemu.process.wait(START_SECONDS)
+    try:
+        status = qemu.process.wait(START_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Unusable(f'{PROGRAM} closed its channels and did not end: {ADVICE}') from None
     if status & 1 and status > 1:
         return outcome.outcome_of_exit_code(status >> 1)
     reasons = {event['data'].get('reason') for event in qemu.monitor.events if event['event'] == 'SHUTDOWN'}

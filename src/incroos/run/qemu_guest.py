@@ -91,5 +91,5 @@ class Guest:
             return Path(file.name).read_bytes()
 
     def _read_serial(self) -> None:
-        while data := self._qemu.serial.recv(1 << 16):
+        while data := self._qemu.serial.read(1 << 16):
             self._console += data

@@ -1,20 +1,18 @@
 """A QEMU process: found, started with its machine, and never left behind.
 
-The serial port and the monitor are socket pairs that QEMU inherits, so there is no file and no port for others to find
-or for us to tidy away. The virtual PC is QEMU's `pc` with a VGA card, one serial port and the exit port of the kernel;
+The serial port and the monitor are a pipe and a socket that QEMU inherits: nothing for others to find or for us to tidy
+away. The virtual PC is QEMU's `pc` with a VGA card, one serial port and the exit port of the kernel;
 it stands still until `go`.
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -29,8 +27,6 @@ ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install
 
 # Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
-
-PR_SET_PDEATHSIG: Final = 1
 
 
 class SlowStart(Unusable):
@@ -94,24 +90,22 @@ class Qemu:
         program = shutil.which(PROGRAM)
         if program is None:
             raise Unusable(f'{PROGRAM} is not installed: {ADVICE}')
-        self.serial, its_serial = socket.socketpair()
         ours, its_monitor = socket.socketpair()
-        for mine in (self.serial, ours):
-            closing.enter_context(mine)
-        self.monitor = Monitor(ours)
-        with its_serial, its_monitor:
+        self.monitor = Monitor(closing.enter_context(ours))
+        read_end, write_end = os.pipe()
+        self.serial = closing.enter_context(FileIO(read_end))
+        with FileIO(write_end, 'w') as its_serial, its_monitor:
             machine = machine_options(self._image, self._memory_bytes, self._accel, self._ram)
             channels = channel_options(its_serial.fileno(), its_monitor.fileno())
             inherited = [channel.fileno() for channel in (its_serial, its_monitor, self._ram) if channel is not None]
             try:
                 self.process = subprocess.Popen(
-                    [program, *machine, *channels, *self._extra],
+                    [*dying_with_parent(), program, *machine, *channels, *self._extra],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._errors,
                     pass_fds=inherited,
                     start_new_session=True,
-                    preexec_fn=end_with_parent(),
                 )
             except OSError as error:
                 raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
@@ -133,22 +127,17 @@ def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] |
 
 
 def channel_options(serial_fd: int, monitor_fd: int) -> list[str]:
-    """The serial port and the monitor, each on a connected socket that QEMU inherits."""
+    """The serial port and the monitor, on a pipe and a connected socket that QEMU inherits.
+
+    A pipe, because a socket has room for some 280 unread bytes that come one by one, and the port loses the next.
+    """
     return [
-        *('-chardev', f'socket,id=serial,fd={serial_fd}', '-serial', 'chardev:serial'),
+        *('-chardev', f'file,id=serial,path=/dev/fd/{serial_fd}', '-serial', 'chardev:serial'),
         *('-chardev', f'socket,id=monitor,fd={monitor_fd}', '-mon', 'chardev=monitor,mode=control'),
     ]
 
 
-def end_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes QEMU, so that it dies with the thread that started it. Linux only."""
-    if not sys.platform.startswith('linux'):
-        return None
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def arrange() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
-    return arrange
+def dying_with_parent() -> list[str]:
+    """What goes before a command to have it killed when the thread that started it ends. Only where util-linux is."""
+    setpriv = shutil.which('setpriv')
+    return [setpriv, '--pdeathsig', 'KILL', '--'] if setpriv else []

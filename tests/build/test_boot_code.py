@@ -1,0 +1,75 @@
+"""What the boot code hands over, and how exceptions reach the kernel: each test boots a small kernel in QEMU."""
+
+from pathlib import Path
+
+import pytest
+
+from incroos.build.boot_pvh import assembly
+from incroos.machine.computer import Computer
+from incroos.run.outcome import Status
+from incroos.run.simulated import memory_map
+
+from ..run.qemu_boots import boot_small, words_of
+from . import small_kernels
+from .small_kernels import LAYOUT, SmallKernel, build_small
+
+
+def test_boot_state(tmp_path: Path) -> None:
+    """Long mode, the boot tables, write protection, NX: the AMD64 manual, volume 2, chapter 3."""
+    outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.tell_boot_state))
+    assert outcome.status == Status.PASSED
+    kernel_struct, cr0, cr3, cr4, efer = words_of(text)
+    assert kernel_struct == LAYOUT.kernel_struct
+    assert cr0 == 0x8001_0031  # PG, WP, NE, ET, PE
+    assert cr3 == LAYOUT.page_tables
+    assert cr4 == 0x20  # PAE
+    assert efer == 0xD00  # NXE, LMA, LME
+
+
+@pytest.mark.parametrize('megabytes', [2, 3, 64, 3583, 3584, 5120])
+def test_memory_map_is_the_one_of_the_simulated_computer(tmp_path: Path, megabytes: int) -> None:
+    outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.tell_memory_map), megabytes << 20)
+    assert outcome.status == Status.PASSED
+    magic, version, *words = words_of(text)
+    assert (magic, version) == (0x336E_C578, 1)
+    found = [(start, start + nbytes, kind) for start, nbytes, kind in zip(*[iter(words)] * 3, strict=True)]
+    assert found == memory_map(Computer(megabytes << 20))
+
+
+def test_page_fault_returns_to_the_access(tmp_path: Path) -> None:
+    small = SmallKernel(small_kernels.fault_and_return, page_fault=small_kernels.mend_page_fault)
+    outcome, text = boot_small(tmp_path, small)
+    assert outcome.status == Status.PASSED, text
+
+
+def test_writing_to_text_faults(tmp_path: Path) -> None:
+    outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.write_to_text))
+    assert (outcome.status, words_of(text)) == (Status.PANIC, [3, small_kernels.TEXT])  # present, write
+
+
+def test_lost_stack_is_a_double_fault_with_a_stack_of_its_own(tmp_path: Path) -> None:
+    outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.lose_the_stack))
+    assert outcome.status == Status.PANIC
+    assert text.startswith('exception 0000000000000008 ')
+
+
+def test_trap_of_a_checked_build_tells_its_site(tmp_path: Path) -> None:
+    small = SmallKernel(small_kernels.overflow, checked=True)
+    outcome, text = boot_small(tmp_path, small)
+    vector, error, site = words_of(text)
+    assert (outcome.status, vector, error) == (Status.PANIC, 6, 0)
+    file, line = build_small(small).facts.sites[site].rsplit(':', 1)
+    assert 'the line of the trap' in Path(file).read_text().splitlines()[int(line) - 1]
+
+
+def test_plain_build_does_not_trap(tmp_path: Path) -> None:
+    outcome, _ = boot_small(tmp_path, SmallKernel(small_kernels.overflow))
+    assert outcome.status == Status.PASSED
+
+
+def test_labels_of_the_boot_code_are_no_names_of_kernel_functions() -> None:
+    labels = [
+        line.rstrip(':') for line in assembly(LAYOUT).splitlines() if line.endswith(':') and not line[0].isdigit()
+    ]
+    assert labels
+    assert all(label.startswith('pvh.') for label in labels)

@@ -1,0 +1,178 @@
+"""The place `qemu`: every way in which a boot can end, tools that are missing or broken, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from incroos.run import qemu, qemu_process
+from incroos.run.outcome import Status, Unusable
+from incroos.run.qemu_process import PROGRAM
+
+from ..build import small_kernels
+from ..build.small_kernels import SmallKernel, write_small
+from .qemu_boots import MEMORY, SECONDS, boot_small
+
+REPOSITORY: Final = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ('main', 'status', 'remark'),
+    [
+        (small_kernels.pass_at_once, Status.PASSED, ''),
+        (small_kernels.fail, Status.FAILED, 'the self-test failed'),
+        (small_kernels.end_with_unknown_code, Status.PANIC, 'the kernel ended with 0x42, a code that means nothing'),
+        (small_kernels.triple_fault, Status.TRIPLE_FAULT, 'the processor met a triple fault and reset'),
+    ],
+)
+def test_ends(tmp_path: Path, main: Callable[..., Any], status: Status, remark: str) -> None:
+    outcome, _ = boot_small(tmp_path, SmallKernel(main))
+    assert (outcome.status, outcome.remark) == (status, remark)
+
+
+@pytest.mark.parametrize(
+    'main',
+    [small_kernels.hang, small_kernels.halt_for_ever, small_kernels.chatter_for_ever],
+    ids=lambda main: main.__name__,
+)
+def test_hang_ends_in_time(tmp_path: Path, main: Callable[..., Any]) -> None:
+    start = time.monotonic()
+    outcome, text = boot_small(tmp_path, SmallKernel(main), seconds=1)
+    assert outcome.status == Status.HANG
+    assert outcome.remark == 'the kernel had not ended after 1 s and was stopped'
+    assert time.monotonic() - start < 5
+    assert ('and on ' in text) == (main is small_kernels.chatter_for_ever)
+
+
+def test_time_so_short_that_qemu_has_not_started(tmp_path: Path) -> None:
+    outcome, _ = boot_small(tmp_path, SmallKernel(small_kernels.pass_at_once), seconds=0.001)
+    assert outcome.status == Status.HANG
+
+
+def test_console_comes_while_the_kernel_runs(tmp_path: Path) -> None:
+    arrivals: list[float] = []
+    image = write_small(tmp_path, SmallKernel(small_kernels.hang))
+    qemu.boot(image, MEMORY, 'tcg', 2, lambda data: arrivals.append(time.monotonic()), lambda remark: None)
+    assert time.monotonic() - arrivals[0] > 0.5
+
+
+def test_triple_fault_keeps_the_last_words(tmp_path: Path) -> None:
+    _, text = boot_small(tmp_path, SmallKernel(small_kernels.triple_fault))
+    assert text == 'last words\n'
+
+
+def refusal(image: Path, accel: str = 'tcg', memory_bytes: int = MEMORY) -> str:
+    """The sentence with which QEMU is found unusable."""
+    with pytest.raises(Unusable) as refused:
+        qemu.boot(image, memory_bytes, accel, SECONDS, lambda data: None, lambda remark: None)
+    return str(refused.value)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A kernel that passes."""
+    return write_small(tmp_path, SmallKernel(small_kernels.pass_at_once))
+
+
+def test_missing_qemu(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PATH', str(image.parent))
+    assert refusal(image) == f'{PROGRAM} is not installed: {qemu_process.ADVICE}'
+
+
+@pytest.mark.parametrize(
+    ('script', 'words'),
+    [
+        ('#!/bin/sh\nexit 1\n', 'does not work (exit status 1)'),
+        ('#!/bin/sh\necho garbage; echo no such library >&2; exit 0\n', 'does not work (no such library)'),
+        ('#!/bin/sh\nexec /nonexistent/qemu\n', 'does not work'),
+        ('not a program\n', 'does not work'),
+        ('#!/nonexistent/interpreter\n', 'does not work'),
+        ('#!/bin/sh\nsleep 60\n', 'did not answer within 1 s'),
+    ],
+)
+def test_broken_qemu(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str) -> None:
+    fake = tmp_path / PROGRAM
+    fake.write_text(script)
+    fake.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(qemu, 'START_SECONDS', 1)
+    sentence = refusal(image)
+    assert words in sentence
+    assert sentence.endswith(qemu_process.ADVICE)
+    assert '\n' not in sentence
+
+
+def test_garbage_on_the_monitor(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / PROGRAM
+    fake.write_text(
+        f'#!{sys.executable}\nimport os, re, sys\n'
+        'fd = int(re.search(r"id=monitor,fd=([0-9]+)", " ".join(sys.argv))[1])\n'
+        'os.write(fd, b"garbage\\n")\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    assert 'does not work' in refusal(image)
+
+
+def test_more_memory_than_there_is(image: Path) -> None:
+    assert 'does not work' in refusal(image, memory_bytes=1 << 46)
+
+
+def test_accelerator_that_fails_is_refused_when_it_was_asked_for(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(qemu_process.PROCESSORS, 'kvm', 'no-such-processor')
+    assert 'does not work' in refusal(image, accel='kvm')
+
+
+def test_auto_takes_emulation_where_kvm_fails(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(qemu_process.PROCESSORS, 'kvm', 'no-such-processor')
+    monkeypatch.setattr(qemu, 'why_not_kvm', lambda: '')
+    remarks: list[str] = []
+    outcome = qemu.boot(image, MEMORY, 'auto', SECONDS, lambda data: None, remarks.append)
+    assert outcome.status == Status.PASSED
+    assert remarks[0] == 'booting in QEMU with KVM'
+    assert remarks[1].startswith('booting in QEMU with TCG, because ')
+
+
+def start_boot(image: Path) -> subprocess.Popen[bytes]:
+    """A process that boots an image and waits for its end; it has got the first output when this returns."""
+    text = (
+        'import sys; from pathlib import Path; from incroos.run.qemu import boot\n'
+        'sink = lambda data: (sys.stdout.buffer.write(data), sys.stdout.flush())\n'
+        f'boot(Path({str(image)!r}), {MEMORY}, "tcg", 60, sink, lambda remark: None)\n'
+    )
+    process = subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b'hanging\n'
+    return process
+
+
+def processes_with(image: Path) -> list[str]:
+    """The processes that have the image on their command line, this test's own child aside."""
+    found = []
+    for entry in Path('/proc').iterdir():
+        try:
+            arguments = (entry / 'cmdline').read_bytes().split(b'\0')
+        except OSError:
+            continue
+        if str(image).encode() in arguments:
+            found.append(entry.name)
+    return found
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
+    image = write_small(tmp_path, SmallKernel(small_kernels.hang))
+    with start_boot(image) as process:
+        assert processes_with(image)
+        process.send_signal(number)
+        process.communicate(timeout=10)
+        end = time.monotonic() + 5
+        while processes_with(image) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not processes_with(image)
