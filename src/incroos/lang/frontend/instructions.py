@@ -146,7 +146,7 @@ def descriptor_table(mnemonic: str) -> Emit:
     def emit(b: Any, arguments: list[Any]) -> Any:
         base, limit = arguments
         with b.goto_entry_block():
-            operand = b.alloca(I8, size=I64(10))
+            operand = pointer(b, b.ptrtoint(b.alloca(I8, size=I64(10)), I64))
         store_number(b, operand, 16, limit)
         store_number(b, b.gep(operand, [I64(2)], source_etype=I8), 64, base)
         asm(b, f'{mnemonic} ($0)', f'r,{MEMORY}', ir.VoidType(), [operand])
