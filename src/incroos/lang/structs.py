@@ -153,10 +153,17 @@ class Struct:
         self.m, self.addr = m, addr
 
     def __init_subclass__(cls) -> None:
-        end, align, fields = 0, 1, dict[str, Field]()
+        if cls.__bases__ != (Struct,):
+            raise TypeError(f'{cls.__name__}: a struct derives from Struct alone; put one struct into the other')
+        end, align, fields, is_closed = 0, 1, dict[str, Field](), False
         for name, hint in _own_hints(cls).items():
+            if hasattr(Struct, name):
+                raise TypeError(f'{cls.__name__}.{name}: every view has a {name} of its own; use another name')
             field, size, alignment = _make_field(cls, name, hint)
             if not isinstance(field, ConfigField):
+                if is_closed:
+                    raise TypeError(f'{cls.__name__}.{name}: a flexible array is the last field')
+                is_closed = isinstance(field, ArrayField) and field.length == 0
                 end = -(-end // alignment) * alignment
                 field.offset = end
                 end, align = end + size, max(align, alignment)
@@ -166,6 +173,13 @@ class Struct:
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.addr:#x})'
+
+
+def is_word(kind: Any) -> bool:
+    """Whether an annotation names words: int, or a NewType that ends in it."""
+    while hasattr(kind, '__supertype__'):
+        kind = kind.__supertype__
+    return kind is int
 
 
 @overload
@@ -179,7 +193,7 @@ def number_kind(hint: Any, where: str = '') -> tuple[Width, Any] | None:
         kind, *notes = get_args(hint)
         widths = [note for note in notes if isinstance(note, Width)]
         width = widths[-1] if widths else U64
-    if kind is int or hasattr(kind, '__supertype__'):
+    if is_word(kind):
         return width, kind
     if where:
         wanted = 'u8, u16, u32, u64, i64, a NewType of int, a Struct or an Array'
@@ -212,6 +226,8 @@ def _make_field(cls: type[Struct], name: str, hint: Any) -> tuple[Any, int, int]
     arguments = get_args(hint)
     if get_origin(hint) is Annotated and get_origin(arguments[0]) is Array:
         (of,), length = get_args(arguments[0]), arguments[1]
+        if type(length) is not int or length < 0:
+            raise TypeError(f'{where}: the length of an array is a number, found {length!r}')
         if isinstance(of, type) and issubclass(of, Struct):
             return ArrayField(0, of, of, length), of.SIZE * length, of.ALIGN
         width, kind = number_kind(of, where)

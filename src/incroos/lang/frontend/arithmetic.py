@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .. import words
 from .builder import FunctionBase
-from .types import BOOL, I1, I64, WORD, Bool
+from .types import BOOL, I1, I64, WORD, ArrayView, Bool, View
 from .values import Value
 
 NAMES: Final[dict[type[ast.AST], str]] = {
@@ -55,7 +55,10 @@ class Arithmetic(FunctionBase):
     def constant(self, number: int, node: ast.AST) -> Value:
         """A word that the compiler knows."""
         if not words.WORD_MIN <= number <= words.WORD_MAX:
-            self.refuse(node, 'too-large', value=number)
+            same = f'write the negative word with the same bits: {words.signed(number)}'
+            instead = same if 0 < number < 1 << words.WORD_BITS else 'keep to 64 bits, or use two words'
+            value = number if number.bit_length() < 100 else f'a number of {number.bit_length()} bits'
+            self.refuse(node, 'too-large', value=value, instead=instead)
         return Value(WORD, I64(number), number)
 
     def operator_name(self, node: ast.AST, kind: ast.AST) -> str:
@@ -72,7 +75,7 @@ class Arithmetic(FunctionBase):
             return Value(BOOL, getattr(self.b, BITWISE[name])(left.llvm, right.llvm))
         for value in (left, right):
             if not self.are_numbers(value):
-                instead = 'compute with its addr' if 'View' in type(value.type).__name__ else 'compute with words'
+                instead = 'compute with its addr' if isinstance(value.type, View | ArrayView) else 'compute with words'
                 self.refuse(node, 'operand', what=name, found=value.type, instead=instead)
         if name in ('//', '%') and right.number == 0:
             self.refuse(node, 'divide-by-zero')

@@ -40,7 +40,7 @@ class FunctionBase:
     def __init__(self, unit: 'Unit', function: Callable[..., Any], is_raw: bool, symbol: str) -> None:
         self.unit, self.function, self.is_raw, self.symbol = unit, function, is_raw, symbol
         self.source = source_of(function)
-        self.signature: Signature = signature_of(function, self.source)
+        self.signature: Signature = signature_of(function)
         self.has_processor = unit.target.is_simulated and not is_raw
         kinds = [I64] * self.has_processor
         for _, kind in self.signature.parameters:
@@ -48,8 +48,12 @@ class FunctionBase:
         self.llvm = ir.Function(unit.module, ir.FunctionType(llvm_result(self.signature.result), kinds), symbol)
         self.llvm.attributes.add('nounwind')
         self.llvm.attributes.add('noredzone')  # an interrupt would overwrite it
-        # No loop of kernel code may become a call of memset: nobody supplies one. llvmlite knows no string attributes.
-        set.add(self.llvm.attributes, '"no-builtins"')
+        if getattr(function, '__cold__', False):
+            self.llvm.attributes.add('cold')
+            self.llvm.attributes.add('noinline')
+        # Address 0 is one like any other, and no loop may become a call of memset: nobody supplies one.
+        for attribute in ('null_pointer_is_valid', '"no-builtins"'):
+            set.add(self.llvm.attributes, attribute)  # llvmlite's own add knows neither
         self.b: Any = None
         self.calls: list[tuple[FunctionBase, ast.AST]] = []
 

@@ -2,15 +2,17 @@
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from types import BuiltinFunctionType, FunctionType
+from typing import Any, NoReturn
 
 from ..primitives import PRIMITIVES
-from ..structs import Struct, offset_of
+from ..structs import ConfigField, Struct, is_word, offset_of
 from ..words import VirtAddr
 from . import instructions
 from .arithmetic import WORD_FUNCTIONS
 from .expressions import Expressions, NotStatic
 from .signature import Signature, signature_of
+from .source import is_kernel_function
 from .target import PRIVILEGED
 from .types import (
     I64,
@@ -34,6 +36,13 @@ from .values import Value
 NARROW = {'store8': 8, 'store16': 16, 'store32': 32, 'out8': 8, 'out16': 16, 'out32': 32}
 
 
+def how_to_call(function: ast.expr) -> str:
+    """What to write where something is called that is neither a name nor in a module."""
+    if isinstance(function, ast.Attribute) and function.attr in PRIMITIVES:
+        return f'write {function.attr}({ast.unparse(function.value)}, ...)'
+    return 'call a function by its name: name(...) or module.name(...)'
+
+
 class Calls(Expressions):
     """The part of compiling a function that deals with calls."""
 
@@ -41,13 +50,15 @@ class Calls(Expressions):
         try:
             callee, _ = self.static(node.func)
         except NotStatic:
-            self.refuse(node.func, 'call-what')
+            self.refuse(node.func, 'call-what', name=ast.unparse(node.func), instead=how_to_call(node.func))
         if node.keywords:
             self.refuse(node.keywords[0], 'keyword')
-        if hasattr(callee, '__supertype__'):
+        if is_word(callee) and callee is not int:
             return self.convert(node, callee)
         if isinstance(callee, type) and issubclass(callee, Struct):
             return self.view(node, callee)
+        if not isinstance(callee, FunctionType | BuiltinFunctionType):
+            self.refuse_call(node, callee)
         if callee in (len, min, max, offset_of):
             return self.builtin(node, callee)
         if callee in WORD_FUNCTIONS:
@@ -55,9 +66,16 @@ class Calls(Expressions):
             return self.word_function(callee, node, words)
         if callee in PRIMITIVES.values():
             return self.primitive(node, callee)
-        if not getattr(callee, '__kernel__', False):
-            self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func))
+        if not is_kernel_function(callee):
+            self.refuse_call(node, callee)
         return self.kernel_function(node, callee)
+
+    def refuse_call(self, node: ast.Call, callee: object) -> NoReturn:
+        """Refuse a call of what is no kernel function."""
+        known = {int: 'take the call away: it is a word already', bool: 'compare it: ... != 0'}
+        instead = known.get(callee) if isinstance(callee, type) else None
+        instead = instead or 'mark it @kernel, or use what incroos.lang offers'
+        self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func), instead=instead)
 
     def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
         """Refuse another number of arguments than the parameters are."""
@@ -100,11 +118,24 @@ class Calls(Expressions):
     def field_offset(self, node: ast.Call) -> Value:
         """offset_of(Block, 'size'): a constant."""
         self.count(node, 'offset_of', 2, "a Struct and a field's name")
-        struct, _ = self.static(node.args[0])
-        field = node.args[1]
-        name = str(field.value) if isinstance(field, ast.Constant) else ''
-        if name not in struct.FIELDS:
-            self.refuse(field, 'no-field', struct=struct.__name__, name=name, fields=', '.join(struct.FIELDS))
+        try:
+            struct, _ = self.static(node.args[0])
+        except NotStatic:
+            struct = None
+        if not isinstance(struct, type) or not issubclass(struct, Struct):
+            name = ast.unparse(node.args[0])
+            self.refuse(
+                node.args[0],
+                'argument-type',
+                name='offset_of',
+                wanted='a Struct',
+                found=name,
+                instead="write offset_of(Block, 'size')",
+            )
+        fields = [name for name, field in struct.FIELDS.items() if not isinstance(field, ConfigField)]
+        name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ast.unparse(node.args[1])
+        if name not in fields:
+            self.refuse(node.args[1], 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
         return self.constant(offset_of(struct, name), node)
 
     def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:

@@ -2,14 +2,13 @@
 
 import ast
 import builtins
-import dataclasses
 import types as python_types
 import typing
 from typing import Any, Final
 
 from llvmlite import ir
 
-from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, number_kind
+from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
 from ..words import VirtAddr, Width
 from .arithmetic import Arithmetic
 from .source import constant_kind
@@ -64,6 +63,18 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+def what_instead(found: object, name: str) -> dict[str, str]:
+    """Of something that is not a number: what it is, and how it may be used."""
+    if isinstance(found, python_types.ModuleType):
+        return {'found': 'a module', 'instead': f'write {name}.NAME'}
+    if isinstance(found, type) and issubclass(found, Struct):
+        return {'found': 'a struct', 'instead': f'make a view: {name}(m, addr)'}
+    if isinstance(found, python_types.FunctionType | python_types.BuiltinFunctionType):
+        return {'found': 'a function', 'instead': 'call it'}
+    instead = 'define its numbers in the module, or pass it as a parameter'
+    return {'found': f'of type {type(found).__name__}', 'instead': instead}
+
+
 class NotStatic(Exception):
     """The expression is not a name that the compiler can look up."""
 
@@ -101,7 +112,8 @@ class Expressions(Arithmetic):
         """The LLVM truth of an expression that must be a bool."""
         value = self.value(node)
         if not isinstance(value.type, Bool):
-            instead = f'write {ast.unparse(node)} != 0' if isinstance(value.type, Word) else 'compare words'
+            text = f'({ast.unparse(node)})' if isinstance(node, ast.IfExp) else ast.unparse(node)
+            instead = f'write {text} != 0' if isinstance(value.type, Word) else 'compare words'
             self.refuse(node, 'condition', found=value.type, instead=instead)
         return value.llvm
 
@@ -114,7 +126,7 @@ class Expressions(Arithmetic):
         if isinstance(found, bool):
             return Value(BOOL, I1(int(found)))
         if isinstance(found, int):
-            return self.constant(found, node)._replace(type=Word(kind))
+            return self.constant(int(found), node)._replace(type=Word(kind))
         if isinstance(found, bytes):
             addr, length = self.unit.text(found)
             return Value(TEXT_TYPE, ir.LiteralStructType([I64, I64])([addr, length]))
@@ -139,12 +151,12 @@ class Expressions(Arithmetic):
         """What a global name or an attribute of a module is, and the namespace where it was found."""
         if isinstance(node, ast.Name) and node.id not in self.local_names:
             namespace = self.function.__globals__
+            if node.id in self.function.__code__.co_freevars:
+                self.refuse(node, 'closure', name=node.id)
             if node.id in namespace:
                 return namespace[node.id], namespace
             if hasattr(builtins, node.id):
                 return getattr(builtins, node.id), vars(builtins)
-            if node.id in self.function.__code__.co_freevars:
-                self.refuse(node, 'closure', name=node.id)
             self.refuse(node, 'unknown-name', name=node.id)
         if isinstance(node, ast.Attribute):
             owner, _ = self.static(node.value)
@@ -156,11 +168,19 @@ class Expressions(Arithmetic):
                 return getattr(owner, node.attr), {}
         raise NotStatic
 
+    def is_static(self, node: ast.expr) -> bool:
+        """Whether it is a global name, or in a module: not a value that the function computes."""
+        try:
+            self.static(node)
+        except NotStatic:
+            return False
+        return True
+
     def of_static(self, node: ast.Name | ast.Attribute) -> Value:
         found, namespace = self.static(node)
         name = node.id if isinstance(node, ast.Name) else node.attr
         if not isinstance(found, int | bytes):
-            self.refuse(node, 'not-constant', name=name, found=type(found).__name__)
+            self.refuse(node, 'not-constant', name=name, **what_instead(found, name))
         return self.known(found, node, constant_kind(namespace, name))
 
     # ---------------------------------------------------------------- operators
@@ -271,12 +291,14 @@ class Expressions(Arithmetic):
 
     def of_config(self, node: ast.Attribute, kind: Constants) -> Value:
         """A constant of the build."""
-        names = {field.name for field in dataclasses.fields(kind.kind)}  # type: ignore[arg-type]
-        if node.attr not in names:
-            self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(sorted(names)))
-        hint = typing.get_type_hints(kind.kind, include_extras=True)[node.attr]
-        number = number_kind(hint)
-        return self.known(getattr(self.unit.config, node.attr), node, number[1] if number else int)
+        hints = typing.get_type_hints(kind.kind)
+        if node.attr not in hints:
+            self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(hints))
+        config = self.unit.config
+        if not isinstance(config, kind.kind):
+            self.refuse(node, 'no-config', found=type(config).__name__, wanted=kind)
+        hint = hints[node.attr]
+        return self.known(getattr(config, node.attr), node, hint if is_word(hint) else int)
 
     def load_place(self, place: MemoryPlace) -> Value:
         return Value(Word(place.kind), self.load(place.pointer, place.width))
@@ -323,8 +345,9 @@ class Expressions(Arithmetic):
         if not self.are_numbers(value):
             self.refuse(node.slice, 'operand', what='an index', found=value.type, instead='index with a word')
         if value.number is not None and (value.number < 0 or (length and value.number >= length)):
-            last = length - 1 if length else 'the end'
-            self.refuse(node, 'index-range', index=value.number, length=length or 'any length', last=last)
+            what = 'text' if length is None else f'an array of {length}' if length else 'a flexible array'
+            end = f'to {length - 1}' if length else 'up'
+            self.refuse(node, 'index-range', index=value.number, what=what, end=end)
         return self.as_word(value)
 
     # ---------------------------------------------------------------- calls

@@ -17,10 +17,17 @@ class FunctionBuilder(Statements):
     """Compiles one function."""
 
     def build(self) -> None:
-        """Emit the whole body."""
+        """Emit the whole function."""
+        try:
+            self.emit_all()
+        except RecursionError:
+            raise self.refusal(self.source.node, 'too-deep', name=self.signature.name) from None
+
+    def emit_all(self) -> None:
+        """Parameters, body and end."""
         node = self.source.node
         for decorator in node.decorator_list:
-            if ast.unparse(decorator).rpartition('.')[2] != 'kernel':
+            if ast.unparse(decorator).rpartition('.')[2] not in ('kernel', 'cold'):
                 self.refuse(decorator, 'decorator')
         self.local_names = local_names(node)
         self.variables, self.loops, self.assigned = {}, [], frozenset()

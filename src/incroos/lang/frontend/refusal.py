@@ -5,6 +5,7 @@ list them. A sentence names what was found and, where that helps, what was wante
 """
 
 import ast
+import unicodedata
 from typing import Final, NamedTuple
 
 ANNOTATIONS: Final = 'annotate with word, a NewType of int, bool, a Struct, Machine or bytes'
@@ -13,13 +14,14 @@ ANNOTATIONS: Final = 'annotate with word, a NewType of int, bool, a Struct, Mach
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
     # functions
     'recursion': ('{cycle}: kernel code does not recurse', 'write a loop; the stack of a kernel is small and fixed'),
-    'not-a-kernel-function': ('{name} is not a kernel function', 'mark it @kernel, or use what incroos.lang offers'),
-    'decorator': ('a kernel function has no decorator but @kernel', 'take the decorator away'),
+    'not-a-kernel-function': ('{name} is not a kernel function', '{instead}'),
+    'decorator': ('a kernel function has no decorator but @kernel and @cold', 'take the decorator away'),
     'parameter-kind': ('a kernel function takes plain positional parameters only', 'write (a: word, b: word)'),
     'default-value': ('a parameter has no default value', 'pass the value in every call'),
     'no-annotation': ('{name} has no annotation', ANNOTATIONS),
     'annotation': ('{found} is not a type of kernel Python', ANNOTATIONS),
     'no-result-annotation': ('{name} does not say what it gives back', 'annotate it: -> word, or -> None'),
+    'too-deep': ('an expression of {name} is nested too deep', 'compute it in steps'),
     'falls-off': ('{name} can end without a result', 'return a value on every path'),
     'returns-after-all': ('{name} is NoReturn but can come to its end', 'end it with a loop that never ends'),
     'result-type': ('{name} gives {wanted}, found {found}', '{instead}'),
@@ -28,10 +30,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'statement': ('{what} is not kernel Python', '{instead}'),
     'never-runs': ('this statement never runs', 'take it away'),
     'several-targets': ('one assignment has one target', 'write one assignment for each target'),
-    'target': ('{what} cannot be assigned', 'assign to a local, a field or an element'),
+    'target': ('{name} cannot be assigned', '{instead}'),
     'assign-part': ('{name} is {what}: it cannot be assigned as a whole', 'assign its fields or elements'),
-    'assign-fixed': ('{name} cannot be assigned', 'make another view'),
-    'changes-type': ('{name} is {wanted}, this makes it {found}', 'use another name, or convert: {instead}'),
+    'changes-type': ('{name} is {wanted}, this makes it {found}', 'use another name, or {instead}'),
+    'field-type': ('{name} holds {wanted}, found {found}', '{instead}'),
     'unpack': ('{wanted} names for {found} results', 'name every result'),
     'unpack-what': ('only the results of a call, or a tuple, can be unpacked', 'write a, b = f(...) or a, b = b, a'),
     'for-over': ('a for loop goes over range(...) or bytes', 'write for i in range(n): or for char in text:'),
@@ -44,25 +46,29 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     # expressions
     'expression': ('{what} is not kernel Python', '{instead}'),
     'constant': ('{what} is not a word', '{instead}'),
-    'too-large': ('{value} does not fit a signed word', 'write the negative word with the same bits, as -1 << 63'),
+    'too-large': ('{value} does not fit a signed word', '{instead}'),
     'operator': ('{what} is not kernel Python', '{instead}'),
     'operand': ('{what} wants words, found {found}', '{instead}'),
     'compare': ('{left} and {right} cannot be compared', 'compare words; of views compare their addr'),
     'divide-by-zero': ('division by zero', 'divide by something else'),
     'shift-count': ('a shift by {count}', 'shift by 0 to 63; shl_wrap and shr_logical take no more either'),
     'branches': ('the two values of a conditional expression are {left} and {right}', 'make them of one type'),
-    'unknown-name': ('{name} is neither a local nor a constant', 'assign it first, or define it in the module'),
-    'not-constant': ('{name} of the module is {found}, not an int', 'pass it as a parameter'),
+    'unknown-name': (
+        '{name} is neither a local nor defined in the module',
+        'assign it first, or define it in the module',
+    ),
+    'not-constant': ('{name} of the module is {found}, not a number', '{instead}'),
     'maybe-unassigned': ('{name} may have no value here', 'assign it on every path that leads here'),
     'closure': ('{name} belongs to an enclosing function', 'pass it as a parameter'),
     'no-field': ('{struct} has no field {name}', 'its fields are {fields}'),
     'no-attribute': ('{found} has no attribute {name}', '{instead}'),
-    'no-constant': ('{module} has no constant {name}', 'define it in the module, as an int'),
+    'no-constant': ('the module {module} has no {name}', 'define it there'),
+    'no-config': ('the build gives {found}, the kernel wants {wanted}', 'give compile_unit a {wanted}'),
     'not-indexable': ('{found} cannot be indexed', 'index an array field, or text'),
     'slice': ('a slice needs memory that the kernel does not have', 'index one element after the other'),
-    'index-range': ('index {index} of an array of {length}', 'index from 0 to {last}'),
+    'index-range': ('index {index} of {what}', 'index from 0 {end}'),
     # calls
-    'call-what': ('only a function can be called', 'write name(...) or module.name(...)'),
+    'call-what': ('{name} is not a function', '{instead}'),
     'keyword': ('arguments have no names in a call', 'pass them in the order of the parameters'),
     'argument-count': ('{name} takes {wanted} arguments, found {found}', 'pass {parameters}'),
     'argument-type': ('{name} wants {wanted}, found {found}', '{instead}'),
@@ -87,10 +93,16 @@ class Place(NamedTuple):
         line, start = getattr(node, 'lineno', 1), getattr(node, 'col_offset', 0)
         text = lines[line - 1].rstrip('\n') if line <= len(lines) else ''
         encoded = text.encode()
-        end = getattr(node, 'end_col_offset', start + 1) if getattr(node, 'end_lineno', line) == line else len(encoded)
+        ends_here = getattr(node, 'end_lineno', line) == line
+        end = getattr(node, 'end_col_offset', start + 1) if ends_here else len(encoded.rstrip())
         column = len(encoded[:start].decode(errors='ignore'))
         end_column = len(encoded[:end].decode(errors='ignore'))
         return cls(file, line, column + 1, max(end_column, column + 1) + 1, text)
+
+
+def width(char: str) -> int:
+    """The columns that a character takes on a terminal."""
+    return 0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in 'WF')
 
 
 class Refused(Exception):
@@ -100,7 +112,9 @@ class Refused(Exception):
         why, instead = (part.format(**words) for part in MESSAGES[name])
         self.name, self.place, self.why, self.instead = name, place, why, instead
         indent = len(place.text) - len(place.text.lstrip())
-        marker = ' ' * (place.column - 1 - indent) + '^' * (place.end_column - place.column)
+        before, under = place.text[indent : place.column - 1], place.text[place.column - 1 : place.end_column - 1]
+        marker = ''.join('\t' if char == '\t' else ' ' * width(char) for char in before)
+        marker += '^' * max(1, sum(map(width, under)))
         super().__init__(
             f'{place.file}:{place.line}:{place.column}: {why}\n    {place.text[indent:]}\n    {marker}\n  {instead}'
         )

@@ -1,13 +1,13 @@
 """Parameters and result of a kernel function, from its annotations; all must be there, none is inferred."""
 
 import ast
-import inspect
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .refusal import Place, Refused
-from .source import Source, source_of
+from .source import source_of
 from .types import Several, Text, Type, of_annotation, of_result
 
 
@@ -25,9 +25,19 @@ class Signature:
         return '(' + ', '.join(f'{name}: {kind}' for name, kind in self.parameters) + ')'
 
 
-def signature_of(function: Callable[..., Any], source: Source | None = None) -> Signature:
+def hint_of(function: Callable[..., Any], name: str) -> Any:
+    """What an annotation means, also where it is a string; `...`, which is no type, where it means nothing."""
+    try:
+        hint = function.__annotations__[name]
+        return eval(hint, function.__globals__) if isinstance(hint, str) else hint
+    except Exception:  # whatever the text of an annotation may raise
+        return ...
+
+
+@functools.lru_cache(maxsize=4096)
+def signature_of(function: Callable[..., Any]) -> Signature:
     """Read the annotations of a function; what is missing or no type of kernel Python is refused."""
-    source = source or source_of(function)
+    source = source_of(function)
     node = source.node
 
     def refuse(at: ast.AST, name: str, /, **words: object) -> Refused:
@@ -39,12 +49,11 @@ def signature_of(function: Callable[..., Any], source: Source | None = None) -> 
             raise refuse(extra, 'parameter-kind')
     for default in arguments.defaults:
         raise refuse(default, 'default-value')
-    hints = inspect.get_annotations(function, eval_str=True)
     parameters = []
     for argument in arguments.args:
         if argument.annotation is None:
             raise refuse(argument, 'no-annotation', name=argument.arg)
-        kind = of_annotation(hints[argument.arg])
+        kind = of_annotation(hint_of(function, argument.arg))
         if kind is None:
             raise refuse(argument.annotation, 'annotation', found=ast.unparse(argument.annotation))
         parameters.append((argument.arg, kind))
@@ -52,7 +61,7 @@ def signature_of(function: Callable[..., Any], source: Source | None = None) -> 
         name_only = ast.Name(node.name, lineno=node.lineno, col_offset=node.col_offset + 4, end_lineno=node.lineno)
         name_only.end_col_offset = name_only.col_offset + len(node.name.encode())
         raise refuse(name_only, 'no-result-annotation', name=node.name)
-    result = of_result(hints['return'])
+    result = of_result(hint_of(function, 'return'))
     if result is None or (isinstance(result, Several) and any(isinstance(item, Text) for item in result.items)):
         raise refuse(node.returns, 'annotation', found=ast.unparse(node.returns))
     return Signature(node.name, tuple(parameters), result)

@@ -6,12 +6,14 @@ too when their maker enters the text there.
 
 import ast
 import functools
+import inspect
 import linecache
 import sys
+import types
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
-from ..structs import number_kind
+from ..structs import is_word
 
 
 class Source(NamedTuple):
@@ -28,12 +30,22 @@ class _File(NamedTuple):
     functions: dict[int, ast.FunctionDef]  # by the line that CPython notes: that of the first decorator
 
 
+def is_kernel_function(found: object) -> bool:
+    """Whether it was marked @kernel and is a function with a text that can be compiled."""
+    if not isinstance(found, types.FunctionType) or not getattr(found, '__kernel__', False):
+        return False
+    return found.__name__ != '<lambda>' and not inspect.iscoroutinefunction(found)
+
+
+@functools.lru_cache(maxsize=4096)
 def source_of(function: Callable[..., Any]) -> Source:
     """The source of a plain Python function."""
     code = function.__code__
     linecache.checkcache(code.co_filename)
     text = ''.join(linecache.getlines(code.co_filename, function.__globals__))
     parsed = _parse(code.co_filename, text)
+    if code.co_firstlineno not in parsed.functions:
+        raise OSError(f'{code.co_filename} does not hold the text of {function.__qualname__}')
     return Source(code.co_filename, parsed.lines, parsed.functions[code.co_firstlineno])
 
 
@@ -45,7 +57,7 @@ def _parse(file: str, text: str) -> _File:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
-    return _File(text.splitlines(keepends=True), tree, functions)
+    return _File(text.split('\n'), tree, functions)
 
 
 def constant_kind(namespace: dict[str, Any], name: str) -> Any:
@@ -58,13 +70,15 @@ def constant_kind(namespace: dict[str, Any], name: str) -> Any:
         file = namespace.get('__file__') or ''
         module = _definitions(file, ''.join(linecache.getlines(file, namespace))) if file else {}
         found = module.get(name)
-        if not isinstance(found, tuple):
-            return _kind_of(found, namespace) if found is not None else int
-        package = str(namespace.get('__package__') or '')
-        origin = _absolute(package, *found[:2])
-        if origin not in sys.modules:
-            return int
-        namespace, name = vars(sys.modules[origin]), found[2]
+        if isinstance(found, ast.Name):  # another name for a constant
+            name = found.id
+        elif isinstance(found, _Import):
+            origin = _absolute(str(namespace.get('__package__') or ''), found.level, found.module)
+            if origin not in sys.modules:
+                return int
+            namespace, name = vars(sys.modules[origin]), found.name
+        else:
+            return _kind_of(found, namespace)
     return int
 
 
@@ -75,33 +89,47 @@ def _absolute(package: str, level: int, module: str) -> str:
     return '.'.join([*parts, module] if module else parts)
 
 
+class _Import(NamedTuple):
+    level: int
+    module: str
+    name: str
+
+
+class _Annotation(NamedTuple):
+    node: ast.expr
+
+
 @functools.lru_cache(maxsize=256)
 def _definitions(file: str, text: str) -> dict[str, Any]:
-    """Of each name that a module defines: (level, module, name) of an import, or the node that may name its type."""
+    """Of each name that a module defines: where it is imported from, what names its type, or whose other name it is."""
     found: dict[str, Any] = {}
     for node in _parse(file, text).tree.body:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                found[alias.asname or alias.name] = node.level, node.module or '', alias.name
+                found[alias.asname or alias.name] = _Import(node.level, node.module or '', alias.name)
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = node.value
+            found[node.targets[0].id] = _called(node.value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             bare = isinstance(node.annotation, ast.Name) and node.annotation.id == 'Final'
-            found[node.target.id] = node.value if bare else node.annotation
+            found[node.target.id] = _called(node.value) if bare else _Annotation(node.annotation)
     return found
 
 
-def _kind_of(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    """The NewType that a call `VirtAddr(...)`, or an annotation `VirtAddr` or `Final[VirtAddr]`, names; else int."""
+def _called(node: ast.expr | None) -> Any:
+    """What names the type of a value: the VirtAddr of VirtAddr(...), or the constant that it is."""
     if isinstance(node, ast.Call):
-        node = node.func
-    try:
-        hint = eval(compile(ast.Expression(node), '<annotation>', 'eval'), namespace)
-    except Exception:
-        return int
-    if get_origin(hint) is not None and get_args(hint):
-        hint = get_args(hint)[0]
-    if not isinstance(hint, type) and not hasattr(hint, '__supertype__'):
-        return int
-    number = number_kind(hint)
-    return number[1] if number else int
+        return _Annotation(node.func)
+    return node if isinstance(node, ast.Name) else None
+
+
+def _kind_of(annotation: _Annotation | None, namespace: dict[str, Any]) -> Any:
+    """The NewType that `VirtAddr` or `Final[VirtAddr]` names; else int."""
+    node = annotation.node if annotation else None
+    if isinstance(node, ast.Subscript):
+        node = node.slice
+    found: Any = None
+    if isinstance(node, ast.Name):
+        found = namespace.get(node.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        found = getattr(namespace.get(node.value.id), node.attr, None)
+    return found if is_word(found) else int

@@ -1,14 +1,18 @@
 """Statements: control flow, assignment, and which locals surely have a value where."""
 
 import ast
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from ..structs import NumberField
 from ..words import Width
 from .calls import Calls
+from .expressions import REFUSED as REFUSED_EXPRESSIONS
 from .types import (
     I64,
+    NO_RETURN,
+    NOTHING,
     WORD,
+    ArrayView,
     Nothing,
     Several,
     Text,
@@ -75,7 +79,7 @@ class Statements(Calls):
         is_docstring = node is self.source.node.body[0] and isinstance(node.value, ast.Constant)
         if is_docstring and isinstance(node.value.value, str):  # type: ignore[attr-defined]
             return
-        if not isinstance(node.value, ast.Call):
+        if not isinstance(node.value, ast.Call) and type(node.value).__name__ not in REFUSED_EXPRESSIONS:
             self.refuse(node, 'result-unused')
         self.any_value(node.value)
 
@@ -86,9 +90,11 @@ class Statements(Calls):
         target = node.targets[0]
         if isinstance(target, ast.Tuple):
             self.unpack(node, target)
+        elif isinstance(target, ast.List):
+            self.refuse_target(target, 'write a, b = ...')
         else:
             value = self.value(node.value)
-            self.put(self.place(target, value.type), value, node)
+            self.put(self.place(target), value, node)
 
     def unpack(self, node: ast.Assign, target: ast.Tuple) -> None:
         """a, b = f(...) and a, b = b, a: all values are computed before the first is stored."""
@@ -102,7 +108,7 @@ class Statements(Calls):
         if len(values) != len(target.elts):
             self.refuse(target, 'unpack', wanted=len(target.elts), found=len(values))
         for element, value in zip(target.elts, values, strict=True):
-            self.put(self.place(element, value.type), value, node)
+            self.put(self.place(element), value, node)
 
     def split(self, several: Value) -> list[Value]:
         """The values of a call that gives several."""
@@ -113,7 +119,7 @@ class Statements(Calls):
         ]
 
     def do_AugAssign(self, node: ast.AugAssign) -> None:
-        place = self.place(node.target, None)
+        place = self.place(node.target)
         if isinstance(place, LocalPlace):
             assert isinstance(node.target, ast.Name)
             old = self.of_Name(node.target)
@@ -121,25 +127,33 @@ class Statements(Calls):
             old = self.load_place(place)
         self.put(place, self.binary(node, old, self.value(node.value)), node)
 
-    def place(self, target: ast.expr, kind: Type | None) -> Place:
-        """Where an assignment goes; `kind` is that of the value, None for one that changes what is there."""
+    def refuse_target(self, target: ast.expr, instead: str) -> NoReturn:
+        """Refuse an assignment to something."""
+        raise self.refusal(target, 'target', name=ast.unparse(target), instead=instead)
+
+    def place(self, target: ast.expr) -> Place:
+        """Where an assignment goes."""
         if isinstance(target, ast.Name):
             return LocalPlace(target.id)
         if isinstance(target, ast.Subscript):
             base = self.value(target.value)
+            if isinstance(base.type, Text):
+                self.refuse_target(target, 'text does not change: put bytes into an array')
             pointer, field = self.element(target, base)
             if not isinstance(field.element, Width):
                 self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct')
             return MemoryPlace(pointer, field.element, field.kind)
         if isinstance(target, ast.Attribute):
             return self.field_place(target)
-        raise self.refusal(target, 'target', what=ast.unparse(target))
+        return self.refuse_target(target, 'assign to locals, fields or elements')
 
     def field_place(self, target: ast.Attribute) -> MemoryPlace:
         """Where a number field lies."""
+        if self.is_static(target.value):
+            self.refuse_target(target, 'keep what changes in a Struct')
         base = self.value(target.value)
-        if target.attr in ('addr', 'm'):
-            self.refuse(target, 'assign-fixed', name=ast.unparse(target))
+        if isinstance(base.type, View | ArrayView) and target.attr in ('addr', 'm'):
+            self.refuse_target(target, 'make another view')
         if isinstance(base.type, View):
             field = base.type.struct.FIELDS.get(target.attr)
             if isinstance(field, NumberField):
@@ -148,7 +162,7 @@ class Statements(Calls):
         what = {'View': 'a struct', 'ArrayView': 'an array'}.get(type(found).__name__, 'a constant of the build')
         raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what)
 
-    def put(self, place: Place, value: Value, node: ast.stmt) -> None:
+    def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
         """Store a value where it was found to go."""
         if isinstance(place, LocalPlace):
             self.put_local(place.name, value, node)
@@ -158,9 +172,9 @@ class Statements(Calls):
             self.refuse(node, 'operand', what='a number in memory', found=value.type, instead=instead)
         wanted: Type = Word(place.kind)
         if not fits(value.type, wanted):
-            name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node)
+            name = ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
             instead = how_to_make(value.type, wanted)
-            self.refuse(node, 'changes-type', name=name, wanted=wanted, found=value.type, instead=instead)
+            self.refuse(node, 'field-type', name=name, wanted=wanted, found=value.type, instead=instead)
         self.store(place.pointer, place.width, self.as_word(value), node)
 
     def put_local(self, name: str, value: Value, node: ast.AST) -> None:
@@ -184,8 +198,10 @@ class Statements(Calls):
     # ---------------------------------------------------------------- leaving
     def do_Return(self, node: ast.Return) -> None:
         wanted, name = self.signature.result, self.signature.name
+        if wanted == NO_RETURN:
+            self.refuse(node, 'returns-after-all', name=name)
         if node.value is None:
-            if wanted != Nothing():
+            if wanted != NOTHING:
                 self.refuse(node, 'result-missing', name=name, wanted=wanted)
             self.b.ret_void()
         elif isinstance(wanted, Several):
@@ -216,7 +232,9 @@ class Statements(Calls):
             values = [self.value(element) for element in node.value.elts]
         else:
             found = self.any_value(node.value)
-            values = self.split(found) if isinstance(found.type, Several) else [found]
+            if not isinstance(found.type, Several):
+                self.check_result(node, found.type, wanted)
+            values = self.split(found)
         if len(values) != len(wanted.items):
             self.check_result(node, Several(tuple(value.type for value in values)), wanted)
         result = wanted.local(None)
@@ -293,7 +311,7 @@ class Statements(Calls):
         if node.orelse:
             self.refuse(node.orelse[0], 'loop-else')
         over = node.iter
-        if isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == 'range':
+        if isinstance(over, ast.Call) and self.is_static(over.func) and self.static(over.func)[0] is range:
             self.for_range(node, over)
             return
         text = self.value(over) if not isinstance(over, ast.List | ast.Tuple) else None
@@ -336,5 +354,5 @@ class Statements(Calls):
         self.b.position_at_end(inside)
         self.b.store(self.b.add(index, I64(1)), counter)
         self.put_local(node.target.id, Value(WORD, item(index)), node.target)
-        self.body(node.body, inside if self.b.block is inside else self.b.block, Loop(top, end, []))
+        self.body(node.body, self.b.block, Loop(top, end, []))
         self.go_on_at(end, [before])

@@ -55,7 +55,13 @@ RAW: Final = Target('raw', refused=PRIVILEGED)
 
 
 def simulated(lowerings: Mapping[str, Callable[..., Any]]) -> Target:
-    """The target of kernel code on a simulated computer whose primitives are these kernel functions."""
+    """The target of kernel code on a simulated computer whose primitives are these kernel functions.
+
+    Loads and stores must be among them: fields and elements use them.
+    """
+    missing = {f'{verb}{bits}' for verb in ('load', 'store') for bits in (8, 16, 32, 64)} - lowerings.keys()
+    if missing:
+        raise ValueError(f'a simulated target needs lowerings for {", ".join(sorted(missing))}')
     return Target('simulated', is_simulated=True, lowerings=lowerings)
 
 

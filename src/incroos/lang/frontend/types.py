@@ -11,7 +11,7 @@ from typing import Any, NoReturn, get_args, get_origin
 from llvmlite import ir
 
 from ..machine import Machine
-from ..structs import ArrayField, Config, Struct, number_kind
+from ..structs import ArrayField, Config, Struct, is_word
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
@@ -103,8 +103,8 @@ class ArrayView(Type):
     field: ArrayField
 
     def __str__(self) -> str:
-        element = self.field.element
-        return f'Array[{element.__name__ if isinstance(element, type) else element}]'
+        kind = self.field.kind
+        return f'Array[{"word" if kind is int else kind.__name__}]'
 
     @property
     def local(self) -> Any:
@@ -184,7 +184,9 @@ def how_to_make(found: Type, wanted: Type) -> str:
         return 'compare it: ... != 0'
     if isinstance(wanted, View) and is_number(found):
         return f'make a view: {wanted}(m, VirtAddr(...))'
-    return f'pass {wanted}'
+    if isinstance(wanted, Word) and isinstance(found, View):
+        return 'use its addr'
+    return f'give {wanted}'
 
 
 def of_annotation(hint: Any) -> Type | None:
@@ -194,8 +196,7 @@ def of_annotation(hint: Any) -> Type | None:
         return simple[hint]
     if isinstance(hint, type) and issubclass(hint, Struct) and hint is not Struct:
         return View(hint)
-    number = None if hint in (bool, None) else number_kind(hint)
-    return Word(number[1]) if number else None
+    return Word(hint) if is_word(hint) else None
 
 
 def of_result(hint: Any) -> Type | None:

@@ -9,6 +9,7 @@ from llvmlite import ir
 from .builder import FunctionBase
 from .debuginfo import DebugInfo, NoDebugInfo
 from .function import FunctionBuilder
+from .source import is_kernel_function
 from .target import Target
 from .types import I8, I64
 
@@ -28,9 +29,10 @@ class Unit:
         self._texts: dict[bytes, Any] = {}
         self._symbols: set[str] = set(roots)
         self._trap: Any = None
-        exported = {function: name for name, function in roots.items()}
-        for function, name in exported.items():
-            self._make(function, is_raw=False, symbol=name)
+        for name, root in roots.items():
+            if not is_kernel_function(root):
+                raise TypeError(f'{name}: {root!r} is not a kernel function')
+            self._make(root, is_raw=False, symbol=name)
         while self._waiting:
             self._waiting.pop().build()
         refuse_recursion(list(self._functions.values()))
