@@ -1,0 +1,124 @@
+"""The same seeded trace leaves the same memory behind in every place, and traces notice what is wrong."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.lang import VirtAddr
+from incroos.run.harness import CODES, Call, Driver
+from incroos.run.portrait import differences, digest, portrait
+from incroos.run.trace import LostContent, Trace, record, replay
+
+from ..kernel.drivers import PLACES, open_driver
+
+NR_OPERATIONS = 12_000
+
+
+@pytest.fixture(scope='module')
+def recorded() -> tuple[Trace, dict[str, str], str]:
+    """A trace of the interpreted kernel, the portrait and the digest of its memory at the end."""
+    with open_driver('sim') as driver:
+        trace = record(driver, 20, NR_OPERATIONS)
+        return trace, portrait(driver.ram), digest(driver.ram)
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_a_replayed_trace_has_equal_results_and_equal_memory(
+    place: str, recorded: tuple[Trace, dict[str, str], str]
+) -> None:
+    trace, memory, wanted = recorded
+    assert len(trace.calls) >= 10_000
+    with open_driver(place) as driver:
+        results = replay(driver, trace.calls)
+        calls = zip(trace.calls, trace.results, results, strict=True)
+        assert [(str(call), was, now) for call, was, now in calls if was != now] == []
+        assert differences(memory, portrait(driver.ram)) == []
+        assert digest(driver.ram) == wanted
+
+
+def test_a_trace_has_all_operations_that_end_and_many_answers(recorded: tuple[Trace, dict[str, str], str]) -> None:
+    trace, memory, _ = recorded
+    names = {code: name for name, code in CODES.items()}
+    missing = {'panic', 'spin', 'stop', 'load', 'store', 'alloc_table', 'free_table', 'nr_total_pool_frames'}
+    missing |= {'map_leaf', 'unmap_leaf', 'protect_leaf'}
+    assert {names[call.code] for call in trace.calls} == CODES.keys() - missing
+    refusals = {result for result in trace.results if -16 <= result < 0}
+    assert len(refusals) >= 8
+    assert len(memory) > 100
+
+
+def test_another_seed_is_another_trace() -> None:
+    with open_driver('sim') as driver:
+        first = record(driver, 1, 300)
+    with open_driver('sim') as driver:
+        second = record(driver, 2, 300)
+    assert first.calls != second.calls
+
+
+class Wrong(Driver):
+    """A driver that passes calls on and changes the answers to one kind of call."""
+
+    def __init__(self, real: Driver, name: str, wanted: int, wrong: int) -> None:
+        super().__init__(real.ram)
+        self.real, self.code, self.wanted, self.wrong = real, CODES[name], wanted, wrong
+
+    def execute(self, calls: Sequence[Call]) -> list[int]:
+        results = self.real.execute(calls)
+        is_it = [call.code == self.code and result == self.wanted for call, result in zip(calls, results, strict=True)]
+        return [self.wrong if wrong else result for wrong, result in zip(is_it, results, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'wanted', 'wrong'),
+    [
+        ('kfree', OK, BAD_FREE),
+        ('kfree', BAD_FREE, OK),
+        ('count_other', 0, 1),
+        ('protect', OK, -1),
+        ('check_heap', 0, 3),
+    ],
+)
+def test_the_recorder_notices_a_wrong_answer(name: str, wanted: int, wrong: int) -> None:
+    with open_driver('sim') as driver, pytest.raises(LostContent, match=name):
+        record(Wrong(driver, name, wanted, wrong), 3, 2000)
+
+
+# ------------------------------------------------------------------ what the portrait counts
+@pytest.fixture
+def sim() -> Iterator[Driver]:
+    with open_driver('sim') as driver:
+        yield driver
+
+
+def test_one_byte_of_a_payload_shows(sim: Driver) -> None:
+    ptr = sim.call('kmalloc', 100)
+    before = portrait(sim.ram)
+    sim.call('fill', ptr + 50, 1, 1)
+    frame = sim.call('get_physical', ptr) & -4096
+    assert differences(before, portrait(sim.ram)) == [f'frame {frame:#x}']
+
+
+def test_a_table_and_a_word_of_the_kernels_state_show(sim: Driver) -> None:
+    frame = sim.call('alloc_page')
+    sim.call('map_page', 0x60_0000_0000, frame, 1)
+    before, one = portrait(sim.ram), digest(sim.ram)
+    sim.call('protect', 0x60_0000_0000, 3)
+    changed = differences(before, portrait(sim.ram))
+    assert [part.split(' for')[1] for part in changed] == [' 0x6000000000'] * len(changed) != []
+    assert digest(sim.ram) != one
+    before = portrait(sim.ram)
+    sim.kernel.console.row += 1
+    assert differences(before, portrait(sim.ram)) == ['Kernel struct']
+
+
+def test_accessed_and_dirty_bits_and_free_frames_do_not_show(sim: Driver) -> None:
+    frame = sim.call('alloc_page')
+    spare = sim.call('alloc_page')
+    sim.call('free_page', spare)
+    sim.call('map_page', 0x60_0000_0000, frame, 3)
+    before = digest(sim.ram)
+    sim.call('load', 0x60_0000_0000)
+    assert digest(sim.ram) == before
+    sim.ram.store64(VirtAddr(spare), 1)
+    assert digest(sim.ram) == before
