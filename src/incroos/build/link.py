@@ -76,12 +76,18 @@ def link(object_bytes: bytes, layout: BootLayout) -> bytes:
         except OSError as error:
             raise BuildError(f'{linker} cannot be started ({error.strerror}): install a working linker') from error
         if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or [f'exit status {done.returncode}']
-            raise BuildError(f'{linker} cannot link the image: {lines[0].strip()}')
+            reason = reason_in(done.stderr) or f'exit status {done.returncode}'
+            raise BuildError(f'{linker} cannot link the image: {reason}')
         try:
             return (folder / 'kernel.elf').read_bytes()
         except FileNotFoundError:
             raise BuildError(f'{linker} wrote no image: install a working linker') from None
+
+
+def reason_in(messages: str) -> str:
+    """The line that says why a link failed, among warnings and headings."""
+    lines = [line.strip() for line in messages.splitlines() if 'warning:' not in line and not line.endswith(':')]
+    return next(filter(None, lines), '')
 
 
 def linker_script(layout: BootLayout) -> str:
