@@ -1,0 +1,46 @@
+"""gdb on the booted kernel stops at a line of Python and shows what is there."""
+
+from pathlib import Path
+
+import pytest
+
+from incroos.kernel.heap import first_fit
+from incroos.run.gdb import debug
+from incroos.run.images import kernel_image
+from incroos.run.outcome import Unusable
+
+MEMORY = 64 << 20
+
+
+def test_stops_at_a_line_of_the_heap(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = Path(first_fit.__file__).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.startswith('    chunk_bytes = max('))
+    console = bytearray()
+    status = debug(
+        kernel_image(print, debug=True).path,
+        f'first_fit.py:{line}',
+        MEMORY,
+        console.extend,
+        ['-batch', '-ex', 'backtrace', '-ex', 'print nbytes', '-ex', 'next', '-ex', 'print chunk_bytes'],
+    )
+    said = capfd.readouterr().out
+    assert status == 0
+    assert f'Breakpoint 1, kmalloc () at {first_fit.__file__}:{line}' in said
+    assert lines[line - 1] in said
+    assert ' in kmain () at main.py:' in said
+    assert '$1 = 100\n' in said  # the self-test's kmalloc(100)
+    assert '$2 = 128\n' in said
+    assert console.startswith(b'Hello, 64-bit kernel World!\n')
+    assert b'kmalloc' not in console
+
+
+def test_stops_at_a_function_behind_its_first_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    image = kernel_image(print, debug=True).path
+    debug(image, 'kmalloc', MEMORY, lambda data: None, ['-batch', '-ex', 'print nbytes'])
+    assert '$1 = 100\n' in capfd.readouterr().out
+
+
+def test_no_gdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(Unusable, match='^gdb is not installed: install it'):
+        debug(Path('kernel.elf'), 'kmain', MEMORY, lambda data: None)
