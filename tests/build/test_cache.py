@@ -1,6 +1,7 @@
 """The cache of build results: what makes a key, and what happens to entries that are damaged or cannot be kept."""
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_unwritable_folder_is_said_once_and_the_build_goes_on(tmp_path: Path) ->
 def test_no_folder_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / 'file'
     blocked.touch()
-    monkeypatch.setattr(cache.tempfile, 'tempdir', str(blocked))
+    monkeypatch.setattr(tempfile, 'tempdir', str(blocked))
     with pytest.raises(BuildError, match='no folder for temporary files can be written'):
         Fixture(blocked / 'cache').cache.store(KEY, FILES)
 
@@ -95,7 +96,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     fixture = Fixture(tmp_path / 'cache')
     with monkeypatch.context() as patch:
         patch.setattr(os, 'rename', full)
-        patch.setattr(cache.tempfile, 'mkdtemp', lambda prefix, dir=tmp_path: _folder(dir, prefix))
+        patch.setattr(tempfile, 'mkdtemp', lambda prefix, **where: _folder(where.get('dir', tmp_path), prefix))
         with pytest.raises(BuildError):
             fixture.cache.store(KEY, FILES)
     assert list(fixture.folder.iterdir()) == []

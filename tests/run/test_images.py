@@ -67,7 +67,7 @@ def test_build_that_fails_is_a_sentence(builds: list[object], monkeypatch: pytes
         raise BuildError('no linker is installed: install one')
 
     monkeypatch.setattr(images, 'build_files', fail)
-    with pytest.raises(Unusable, match='^no linker is installed: install one$'):
+    with pytest.raises(Unusable, match=r'^no linker is installed: install one$'):
         images.kernel_image(print)
 
 

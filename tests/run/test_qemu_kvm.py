@@ -46,7 +46,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, script: str) -> str:
         assert command[-1] == str(program)
         return real([*command[:-1], '-c', script], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(qemu_kvm.subprocess, 'run', run)
+    monkeypatch.setattr(subprocess, 'run', run)
     return why_not_kvm()
 
 
