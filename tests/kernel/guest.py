@@ -123,3 +123,17 @@ class Guest:
 def slot_in(table: int, va: int, level: int) -> int:
     """Where the entry for va is in a table."""
     return table + 8 * (va >> 12 + 9 * (level - 1) & 511)
+
+
+class CountedLoads:
+    """Counts the 64-bit loads of a guest's kernel from now on."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.nr_loads = 0
+        load = guest.sim.machine.load64
+
+        def counted(addr: VirtAddr) -> int:
+            self.nr_loads += 1
+            return load(addr)
+
+        guest.sim.machine.load64 = counted  # type: ignore[method-assign]

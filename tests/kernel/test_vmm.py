@@ -78,14 +78,6 @@ def test_holes_in_the_zone_are_not_mapped() -> None:
     assert guest.call('alloc_page') == NO_FRAME
 
 
-def test_flags_in_cr3_are_no_part_of_the_root() -> None:
-    guest = Guest(4 << 20, cr3=BOOT_TABLES | 0x18)
-    assert guest.cpu.cr3 & 0xFFF == 0x18
-    assert guest.k.pages.root == BOOT_TABLES
-    assert guest.call('map_page', HEAP, 0, DATA) == guest.call('check_vmm') == OK
-    assert guest.walk(HEAP) == (0, 1)
-
-
 def test_tables_elsewhere_than_the_boot_codes_are_a_panic(guest: Guest) -> None:
     guest.poke(0x9_0000, '4096s', guest.frame(BOOT_TABLES))
     guest.sim.machine.write_cr3(0x9_0000)
