@@ -22,7 +22,7 @@ def test_stops_at_a_line_of_the_heap(tmp_path: Path, capfd: pytest.CaptureFixtur
         f'first_fit.py:{line}',
         MEMORY,
         console.extend,
-        ['-batch', '-ex', 'backtrace', '-ex', 'print nbytes', '-ex', 'next', '-ex', 'print chunk_bytes'],
+        ['-batch', '-ex', 'backtrace', '-ex', 'print nbytes', '-ex', 'next', '-ex', 'print chunk_bytes', '-ex', 'kill'],
     )
     said = capfd.readouterr().out
     assert status == 0
