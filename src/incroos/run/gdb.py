@@ -20,11 +20,13 @@ from .qemu_process import Qemu
 
 PROGRAM: Final = 'gdb'
 
-# The processor is in real mode at first: from that gdb would guess another architecture.
+# The processor is in real mode at first: from that gdb would guess another architecture. And gdb lets go of a machine
+# that it was attached to; one that it takes for its own it kills at its end, so that the kernel does not run on.
 COMMANDS: Final = """\
 set confirm off
 set pagination off
 set architecture i386:x86-64
+set remote query-attached-packet off
 target remote {remote}
 break {at}
 continue
@@ -46,16 +48,20 @@ def debug(
         commands.write_text(COMMANDS.format(remote=remote, at=at))
         stub = ('-chardev', f'socket,id=gdb,path={remote},server=on,wait=off', '-gdb', 'chardev:gdb')
         with Qemu(image, memory_bytes, 'tcg', extra=stub) as qemu:
-            threading.Thread(target=relay, args=(qemu.serial, console_sink), daemon=True).start()
-            with interrupts_left_to_gdb():
-                return subprocess.call([gdb, '-q', '-nx', str(image), '-x', str(commands), *arguments])
+            reader = threading.Thread(target=relay, args=(qemu.serial, console_sink))
+            reader.start()
+            try:
+                with interrupts_left_to_gdb():
+                    return subprocess.call([gdb, '-q', '-nx', str(image), '-x', str(commands), *arguments])
+            finally:
+                qemu.end()
+                reader.join()
 
 
 def relay(serial: FileIO, console_sink: Callable[[bytes], object]) -> None:
     """Hand on what comes from the serial port until it is closed."""
-    with contextlib.suppress(OSError):
-        while data := serial.read(1 << 16):
-            console_sink(data)
+    while data := serial.read(1 << 16):
+        console_sink(data)
 
 
 @contextlib.contextmanager
