@@ -32,14 +32,25 @@ from .types import (
 )
 from .values import Value
 
-# what a primitive's last argument must fit, in bits, where that is less than a word
-NARROW = {'store8': 8, 'store16': 16, 'store32': 32, 'out8': 8, 'out16': 16, 'out32': 32}
+# primitive: how many bits each of its words (the machine is none) may have, where that is less than a word
+NARROW = {
+    'store8': (64, 8),
+    'store16': (64, 16),
+    'store32': (64, 32),
+    'fill': (64, 8, 63),
+    'copy': (64, 64, 63),
+    **{f'in{bits}': (16,) for bits in (8, 16, 32)},
+    **{f'out{bits}': (16, bits) for bits in (8, 16, 32)},
+    'cpuid': (32, 32),
+}
 
 
 def how_to_call(function: ast.expr) -> str:
     """What to write where something is called that is neither a name nor in a module."""
     if isinstance(function, ast.Attribute) and function.attr in PRIMITIVES:
         return f'write {function.attr}({ast.unparse(function.value)}, ...)'
+    if isinstance(function, ast.Name):
+        return f'{function.id} is a local here: give the local another name'
     return 'call a function by its name: name(...) or module.name(...)'
 
 
@@ -186,12 +197,12 @@ class Calls(Expressions):
 
     def check_narrow(self, name: str, node: ast.Call, words: list[Any]) -> None:
         """In a checked build, the preconditions that a primitive's numbers must meet."""
-        if name in NARROW:
-            self.trap_unless_fits(words[-1], NARROW[name], node)
-        if name == 'fill':
-            self.trap_unless_fits(words[1], 8, node)
-        if name in ('fill', 'copy'):
-            self.trap_if(self.compare('<', words[2], I64(0)), node)
+        for word, bits in zip(words, NARROW.get(name, ()), strict=False):
+            self.trap_unless_fits(word, bits, node)
+        if name == 'copy':  # forward: what it writes must not be what it has yet to read
+            distance = self.b.sub(words[0], words[1])
+            behind = self.b.icmp_unsigned('<', self.b.sub(distance, I64(1)), self.b.sub(words[2], I64(1)))
+            self.trap_if(self.b.and_(behind, self.compare('>', words[2], I64(0))), node)
 
     def lowered(self, name: str, node: ast.Call, words: list[Any]) -> Value:
         """A primitive that is a kernel function on this target."""

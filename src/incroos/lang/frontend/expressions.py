@@ -30,6 +30,8 @@ from .types import (
     Type,
     View,
     Word,
+    comparable,
+    how_to_compare,
     how_to_make,
     joined,
 )
@@ -56,7 +58,6 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
     'JoinedStr': ('an f-string', 'put the text and the numbers on the console one after the other'),
     'Lambda': ('a lambda', 'write a @kernel function'),
     'NamedExpr': ('an assignment inside an expression', 'write it as a statement of its own'),
-    'Await': ('await', 'call the function'),
     'Yield': ('yield', 'write a loop in the caller'),
     'YieldFrom': ('yield from', 'write a loop in the caller'),
     'Starred': ('a starred expression', 'name each value'),
@@ -178,9 +179,10 @@ class Expressions(Arithmetic):
 
     def of_static(self, node: ast.Name | ast.Attribute) -> Value:
         found, namespace = self.static(node)
-        name = node.id if isinstance(node, ast.Name) else node.attr
         if not isinstance(found, int | bytes):
+            name = ast.unparse(node)
             self.refuse(node, 'not-constant', name=name, **what_instead(found, name))
+        name = node.id if isinstance(node, ast.Name) else node.attr
         return self.known(found, node, constant_kind(namespace, name))
 
     # ---------------------------------------------------------------- operators
@@ -224,8 +226,9 @@ class Expressions(Arithmetic):
                 what = {'Is': 'is', 'IsNot': 'is not', 'In': 'in', 'NotIn': 'not in'}[type(sign).__name__]
                 self.refuse(node, 'operator', what=what, instead='compare words with == != < <= > >=')
             right = self.value(right_node)
-            if not self.are_numbers(left, right):
-                self.refuse(node, 'compare', left=left.type, right=right.type)
+            if not comparable(left.type, right.type):
+                instead = how_to_compare(left.type, right.type)
+                self.refuse(node, 'compare', left=left.type, right=right.type, instead=instead)
             result = self.compare(COMPARISONS[type(sign)], self.as_word(left), self.as_word(right))
             seen.append((result, self.b.block))
             if position + 1 < len(node.ops):
@@ -246,9 +249,9 @@ class Expressions(Arithmetic):
         right = self.value(node.orelse)
         kind = joined(left.type, right.type)
         if kind is None:
-            self.refuse(node, 'branches', left=left.type, right=right.type)
+            self.refuse(node, 'branches', left=left.type, right=right.type, instead='make them of one type')
         if isinstance(kind, TheMachine):
-            self.refuse(node, 'branches', left=kind, right=kind)
+            self.refuse(node, 'branches', left=kind, right=kind, instead='use the one machine that there is')
         ways = []
         for value, block in ((left, left_end), (right, self.b.block)):
             self.b.position_at_end(block)
@@ -296,7 +299,8 @@ class Expressions(Arithmetic):
             self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(hints))
         config = self.unit.config
         if not isinstance(config, kind.kind):
-            self.refuse(node, 'no-config', found=type(config).__name__, wanted=kind)
+            found = 'no configuration' if config is None else type(config).__name__
+            self.refuse(node, 'no-config', found=found, wanted=kind)
         hint = hints[node.attr]
         return self.known(getattr(config, node.attr), node, hint if is_word(hint) else int)
 

@@ -4,9 +4,9 @@ import ast
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_origin
 
-from .refusal import Place, Refused
+from .refusal import ANNOTATIONS, Place, Refused
 from .source import source_of
 from .types import Several, Text, Type, of_annotation, of_result
 
@@ -55,7 +55,9 @@ def signature_of(function: Callable[..., Any]) -> Signature:
             raise refuse(argument, 'no-annotation', name=argument.arg)
         kind = of_annotation(hint_of(function, argument.arg))
         if kind is None:
-            raise refuse(argument.annotation, 'annotation', found=ast.unparse(argument.annotation))
+            found, hint = ast.unparse(argument.annotation), hint_of(function, argument.arg)
+            instead = f'{found} is a width in memory: write word' if get_origin(hint) is Annotated else ANNOTATIONS
+            raise refuse(argument.annotation, 'annotation', found=found, instead=instead)
         parameters.append((argument.arg, kind))
     if node.returns is None:
         name_only = ast.Name(node.name, lineno=node.lineno, col_offset=node.col_offset + 4, end_lineno=node.lineno)
@@ -63,5 +65,6 @@ def signature_of(function: Callable[..., Any]) -> Signature:
         raise refuse(name_only, 'no-result-annotation', name=node.name)
     result = of_result(hint_of(function, 'return'))
     if result is None or (isinstance(result, Several) and any(isinstance(item, Text) for item in result.items)):
-        raise refuse(node.returns, 'annotation', found=ast.unparse(node.returns))
+        instead = f'{ANNOTATIONS}; or with None, NoReturn or tuple[...]'
+        raise refuse(node.returns, 'annotation', found=ast.unparse(node.returns), instead=instead)
     return Signature(node.name, tuple(parameters), result)

@@ -43,7 +43,6 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
     'AsyncFunctionDef': ('async', 'write a plain function'),
     'ClassDef': ('a class inside a function', 'define it in the module'),
     'AnnAssign': ('an annotated assignment', 'take the annotation away: a local has the type of its first value'),
-    'TypeAlias': ('a type alias inside a function', 'define it in the module'),
 }
 
 
@@ -141,7 +140,8 @@ class Statements(Calls):
                 self.refuse_target(target, 'text does not change: put bytes into an array')
             pointer, field = self.element(target, base)
             if not isinstance(field.element, Width):
-                self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct')
+                instead = 'assign its fields'
+                self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct', instead=instead)
             return MemoryPlace(pointer, field.element, field.kind)
         if isinstance(target, ast.Attribute):
             return self.field_place(target)
@@ -159,8 +159,11 @@ class Statements(Calls):
             if isinstance(field, NumberField):
                 return place_of_field(self.at(base.llvm, field.offset), field)
         found = self.of_Attribute(target).type  # refuses what is no field at all
-        what = {'View': 'a struct', 'ArrayView': 'an array'}.get(type(found).__name__, 'a constant of the build')
-        raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what)
+        what, instead = {
+            View: ('a struct', 'assign its fields'),
+            ArrayView: ('an array', 'assign its elements'),
+        }.get(type(found), ('a constant of the build', 'use another configuration'))
+        raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what, instead=instead)
 
     def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
         """Store a value where it was found to go."""
@@ -200,7 +203,7 @@ class Statements(Calls):
         wanted, name = self.signature.result, self.signature.name
         if wanted == NO_RETURN:
             self.refuse(node, 'returns-after-all', name=name)
-        if node.value is None:
+        if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
             if wanted != NOTHING:
                 self.refuse(node, 'result-missing', name=name, wanted=wanted)
             self.b.ret_void()

@@ -169,6 +169,24 @@ def fits(found: Type, wanted: Type) -> bool:
     return False
 
 
+def comparable(left: Type, right: Type) -> bool:
+    """Whether two values can be equal: numbers, but not of two NewTypes of which neither is a kind of the other."""
+    if not is_number(left) or not is_number(right):
+        return False
+    return isinstance(left, Bool) or isinstance(right, Bool) or fits(left, right) or fits(right, left)
+
+
+def how_to_compare(left: Type, right: Type) -> str:
+    """What to write where two values cannot be compared."""
+    if isinstance(left, View) and isinstance(right, View):
+        return 'compare their addr'
+    if isinstance(left, View) or isinstance(right, View):
+        return 'compare with its addr'
+    if isinstance(left, Text) or isinstance(right, Text):
+        return 'compare byte by byte'
+    return f'convert one: {left}(...)' if isinstance(left, Word) else 'compare words'
+
+
 def joined(left: Type, right: Type) -> Type | None:
     """The type of a value that is one of two; None where there is none."""
     if left == right:
