@@ -10,7 +10,7 @@ from collections.abc import Callable
 from struct import Struct as Format
 from typing import Final
 
-from incroos.lang import Machine, VirtAddr, word
+from incroos.lang import Machine, VirtAddr, add_wrap, word
 
 MAP_NORESERVE: Final = 0x40 if sys.platform == 'darwin' else 0x4000  # the module has the name from Python 3.13 on
 
@@ -81,6 +81,18 @@ class HostMemory(Machine):
 
     def atomic_store64(self, addr: VirtAddr, value: word) -> None:
         self._store(WORD, addr, value)
+
+    def atomic_exchange64(self, addr: VirtAddr, value: word) -> word:
+        before = self._load(WORD, addr)
+        self._store(WORD, addr, value)
+        return before
+
+    def atomic_add64(self, addr: VirtAddr, value: word) -> word:
+        return self.atomic_exchange64(addr, add_wrap(self._load(WORD, addr), value))
+
+    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
+        before = self._load(WORD, addr)
+        return self.atomic_exchange64(addr, desired if before == expected else before)
 
     def _load(self, number: Format, addr: int) -> int:
         at = addr - self.base

@@ -1,0 +1,1 @@
+"""The simulated computer, interpreted and compiled, against the processor's manuals and Unicorn."""

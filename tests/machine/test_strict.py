@@ -1,0 +1,385 @@
+"""What the strict machine refuses, with the kernel's line; and that its memory of translations hides nothing."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from incroos.lang import (
+    Machine,
+    PhysAddr,
+    Struct,
+    VirtAddr,
+    copy,
+    fill,
+    invlpg,
+    kernel,
+    load8,
+    load32,
+    load64,
+    store8,
+    store32,
+    store64,
+    u32,
+    word,
+    write_cr3,
+)
+from incroos.machine import architecture as arch
+from incroos.machine.computer import Computer
+from incroos.machine.errors import (
+    DoesNotFit,
+    MachineStopped,
+    Misuse,
+    OutsideRam,
+    SimulationError,
+    StaleTranslation,
+    UnwrittenLoad,
+)
+from incroos.machine.strict import SimulatedMachine
+
+from .lab import DATA, LEAF, RAM_BYTES, ROOT, TABLES, D, G, P, W
+
+VA = VirtAddr(0x40_0000_0000)
+OTHER = DATA + 0x1000
+
+
+class Strict:
+    """A strict machine whose tables the test pokes; level-1 table of VA at TABLES + 0x2000."""
+
+    def __init__(self) -> None:
+        self.machine = SimulatedMachine(Computer(RAM_BYTES))
+        cpu = self.machine.cpu
+        cpu.cr3, cpu.idt_limit = ROOT, 4095
+        for frame in (ROOT, TABLES, TABLES + 0x1000, TABLES + 0x2000):
+            self.machine.poke(frame, bytes(4096))
+        self.level4 = ROOT + 8 * (VA >> 39 & 511)
+        self.level3 = TABLES + 8 * (VA >> 30 & 511)
+        self.level2 = TABLES + 0x1000 + 8 * (VA >> 21 & 511)
+        self.level1 = TABLES + 0x2000 + 8 * (VA >> 12 & 511)
+        self.put(self.level4, TABLES | P | W)
+        self.put(self.level3, TABLES + 0x1000 | P | W)
+        self.put(self.level2, TABLES + 0x2000 | P | W)
+        self.faults: list[tuple[int, int]] = []
+        self.machine.connect(self.on_page_fault, self.on_exception, lambda data: None, lambda: None)
+
+    def on_page_fault(self, error: int, _ip: int) -> None:
+        self.faults.append((self.machine.cpu.cr2, error))
+        raise LookupError
+
+    def on_exception(self, vector: int, error: int) -> None:
+        raise LookupError(vector, error)
+
+    def put(self, pa: int, value: int) -> None:
+        self.machine.poke(pa, (value & (1 << 64) - 1).to_bytes(8, 'little'))
+
+    def map(self, entry: int, page: int = 0) -> None:
+        self.put(self.level1 + 8 * page, entry)
+
+
+@pytest.fixture
+def strict() -> Strict:
+    strict = Strict()
+    strict.map(DATA | P | W)
+    return strict
+
+
+@kernel
+def put_word(m: Machine, va: VirtAddr, value: word) -> None:
+    store64(m, va, value)
+
+
+@kernel
+def put_narrow(m: Machine, va: VirtAddr, value: word) -> None:
+    store32(m, va, value)
+
+
+@kernel
+def get_word(m: Machine, va: VirtAddr) -> word:
+    return load64(m, va)
+
+
+def refused(kind: type[SimulationError], line: str, call: Callable[[], object]) -> None:
+    """The call raises, and the error names this file and the kernel line."""
+    with pytest.raises(kind) as caught:
+        call()
+    assert line in caught.value.line
+    assert re.search(rf'{Path(__file__).name}:\d+: ', caught.value.line)
+    assert line in str(caught.value)
+
+
+# ---------------------------------------------------------------- bytes that nobody wrote
+def test_a_load_of_bytes_that_nobody_wrote(strict: Strict) -> None:
+    m = strict.machine
+    refused(UnwrittenLoad, 'return load64(m, va)', lambda: get_word(m, VA))
+    put_narrow(m, VA, 7)
+    refused(UnwrittenLoad, 'return load64(m, va)', lambda: get_word(m, VA))
+    assert load32(m, VA) == 7
+    put_narrow(m, VirtAddr(VA + 4), 0)
+    assert get_word(m, VA) == 7
+    with pytest.raises(UnwrittenLoad, match=f'{DATA + 8:#x}'):
+        load64(m, VirtAddr(VA + 1))
+
+
+def test_a_fill_writes_and_a_copy_copies_also_what_was_not_written(strict: Strict) -> None:
+    m = strict.machine
+    fill(m, VA, 0, 16)
+    copy(m, VirtAddr(VA + 64), VirtAddr(VA + 8), 16)
+    assert load64(m, VirtAddr(VA + 64)) == 0
+    with pytest.raises(UnwrittenLoad):
+        load8(m, VirtAddr(VA + 72))
+
+
+def test_a_walk_through_a_table_that_nobody_wrote(strict: Strict) -> None:
+    strict.put(strict.level2, DATA | P | W)
+    refused(UnwrittenLoad, 'return load64(m, va)', lambda: get_word(strict.machine, VA))
+
+
+def test_a_load_across_pages_of_which_one_is_unwritten(strict: Strict) -> None:
+    strict.map(DATA + 0x3000 | P | W, page=1)
+    put_word(strict.machine, VirtAddr(VA + 4088), -1)
+    with pytest.raises(UnwrittenLoad, match=f'{DATA + 0x3000:#x}'):
+        load64(strict.machine, VirtAddr(VA + 4092))
+
+
+# ---------------------------------------------------------------- numbers and arguments
+@pytest.mark.parametrize('value', [-1, 1 << 32])
+def test_a_number_that_does_not_fit(strict: Strict, value: int) -> None:
+    for _ in range(2):  # the first access to a page goes another way than the second
+        refused(DoesNotFit, 'store32(m, va, value)', lambda: put_narrow(strict.machine, VA, value))
+        store8(strict.machine, VA, 0)
+
+
+@pytest.mark.parametrize('value', [1 << 63, -(1 << 63) - 1])
+def test_a_word_that_overflowed(strict: Strict, value: int) -> None:
+    for _ in range(2):
+        refused(DoesNotFit, 'store64(m, va, value)', lambda: put_word(strict.machine, VA, value))
+        store8(strict.machine, VA, 0)
+
+
+def test_an_address_that_overflowed(strict: Strict) -> None:
+    refused(DoesNotFit, 'store64(m, va, value)', lambda: put_word(strict.machine, VirtAddr(1 << 63), 0))
+
+
+class Pair(Struct):
+    """A field that is narrower than a word."""
+
+    first: u32
+    second: u32
+
+
+@kernel
+def set_field(pair: Pair, value: word) -> None:
+    pair.second = value
+
+
+def test_a_field_that_does_not_fit_names_the_assignment(strict: Strict) -> None:
+    pair = Pair(strict.machine, VA)
+    set_field(pair, (1 << 32) - 1)
+    assert pair.second == (1 << 32) - 1
+    refused(DoesNotFit, 'pair.second = value', lambda: set_field(pair, 1 << 32))
+
+
+@pytest.mark.parametrize(
+    'call',
+    [
+        lambda m: fill(m, VA, 0, -1),
+        lambda m: fill(m, VA, 256, 1),
+        lambda m: copy(m, VirtAddr(VA + 8), VA, 16),
+        lambda m: m.atomic_load64(VirtAddr(VA + 4)),
+        lambda m: m.out8(1 << 16, 0),
+        lambda m: m.out8(0x80, 256),
+        lambda m: m.in8(-1),
+    ],
+)
+def test_a_precondition_that_does_not_hold(strict: Strict, call: Callable[[Machine], object]) -> None:
+    with pytest.raises((Misuse, DoesNotFit)):
+        call(strict.machine)
+
+
+# ---------------------------------------------------------------- outside RAM
+@pytest.mark.parametrize('pa', [0xA0000, 0xC0000, 0xFF000, RAM_BYTES, 1 << 40])
+def test_an_access_outside_ram(strict: Strict, pa: int) -> None:
+    strict.map(pa | P | W)
+    refused(OutsideRam, 'store64(m, va, value)', lambda: put_word(strict.machine, VA, 0))
+    refused(OutsideRam, 'return load64(m, va)', lambda: get_word(strict.machine, VA))
+
+
+def test_the_screen_is_memory(strict: Strict) -> None:
+    strict.map(0xB8000 | P | W)
+    put_word(strict.machine, VA, 5)
+    assert get_word(strict.machine, VA) == 5
+
+
+# ---------------------------------------------------------------- stale translations
+def warm(strict: Strict, times: int = 3) -> None:
+    """Read and write the page until every shortcut knows it."""
+    for _ in range(times):
+        put_word(strict.machine, VA, 1)
+        assert get_word(strict.machine, VA) == 1
+
+
+@pytest.mark.parametrize('now', [OTHER | P | W | D, 0, OTHER | P, DATA | P])
+def test_a_translation_used_after_its_entry_changed(strict: Strict, now: int) -> None:
+    warm(strict)
+    strict.map(now)
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(strict.machine, VA, 2))
+    if now == DATA | P:
+        assert get_word(strict.machine, VA) == 1  # reading is still allowed
+    else:
+        refused(StaleTranslation, 'return load64(m, va)', lambda: get_word(strict.machine, VA))
+
+
+@kernel
+def change_entry(m: Machine, at: VirtAddr, entry: word) -> None:
+    store64(m, at, entry)
+
+
+def test_a_change_by_the_kernel_itself_is_seen(strict: Strict) -> None:
+    """The kernel sees the table by a page of its own, and stores through the shortcut."""
+    window = VirtAddr(VA + 4096)
+    strict.map(TABLES + 0x2000 | P | W, page=1)
+    warm(strict)
+    for value in (0, 0):
+        change_entry(strict.machine, VirtAddr(window + 0x800), value)  # the page of the table is known by now
+    change_entry(strict.machine, window, OTHER | P | W | D)
+    refused(StaleTranslation, 'return load64(m, va)', lambda: get_word(strict.machine, VA))
+    invlpg(strict.machine, VA)
+    put_word(strict.machine, VA, 8)
+    assert strict.machine.ram[OTHER] == 8
+
+
+@pytest.mark.parametrize('how', ['fill', 'copy', 'narrow'])
+def test_a_change_by_any_kind_of_store_is_seen(strict: Strict, how: str) -> None:
+    window = VirtAddr(VA + 4096)
+    strict.map(TABLES + 0x2000 | P | W, page=1)
+    warm(strict)
+    m = strict.machine
+    if how == 'fill':
+        fill(m, window, 0, 8)
+    elif how == 'copy':
+        store64(m, VirtAddr(window + 0xF00), OTHER | P | W)
+        copy(m, window, VirtAddr(window + 0xF00), 8)
+    else:
+        store8(m, VirtAddr(window + 2), OTHER + 0x10000 >> 16 & 0xFF)
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(m, VA, 1))
+
+
+@pytest.mark.parametrize('flush', [lambda m: invlpg(m, VA), lambda m: write_cr3(m, ROOT)])
+def test_a_flush_makes_a_change_good(strict: Strict, flush: Callable[[Machine], None]) -> None:
+    warm(strict)
+    strict.map(OTHER | P | W)
+    flush(strict.machine)
+    put_word(strict.machine, VA, 9)
+    assert strict.machine.ram[OTHER] == 9
+
+
+def test_a_flush_and_a_use_before_the_change(strict: Strict) -> None:
+    """Between flush and change the page was used: it is remembered again."""
+    warm(strict)
+    invlpg(strict.machine, VA)
+    warm(strict, times=1)
+    strict.map(OTHER | P | W)
+    refused(StaleTranslation, 'return load64(m, va)', lambda: get_word(strict.machine, VA))
+
+
+def test_a_translation_that_the_simulated_tlb_lost_is_stale_all_the_same(strict: Strict) -> None:
+    warm(strict)
+    strict.map(DATA + 0x2000 | P | W, page=256)
+    put_word(strict.machine, VirtAddr(VA + 256 * 4096), 3)  # takes the slot
+    strict.map(OTHER | P | W)
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(strict.machine, VA, 2))
+
+
+def test_more_rights_need_no_flush(strict: Strict) -> None:
+    strict.put(DATA, 4)
+    strict.map(DATA | P)
+    assert get_word(strict.machine, VA) == 4
+    strict.map(DATA | P | W)
+    put_word(strict.machine, VA, 5)
+    assert strict.faults == []
+
+
+def test_a_remembered_upper_entry_that_leads_to_a_freed_table(strict: Strict) -> None:
+    """The order that DESIGN asks for is broken: the table is reused before the upper entry was flushed."""
+    strict.map(DATA + 0x2000 | P | W, page=1)
+    warm(strict)
+    strict.put(strict.level2, 0)
+    strict.put(strict.level1 + 8, OTHER | P | W)  # what was the table holds other words by now
+    neighbour = VirtAddr(VA + 4096)  # never used, so only the upper entry can be stale
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(strict.machine, neighbour, 2))
+
+
+def test_a_table_that_is_replaced_after_a_flush(strict: Strict) -> None:
+    warm(strict)
+    strict.put(strict.level2, 0)
+    invlpg(strict.machine, VA)
+    strict.machine.poke(TABLES + 0x3000, bytes(4096))
+    strict.put(TABLES + 0x3000 + (strict.level1 & 0xFFF), OTHER | P | W)
+    strict.put(strict.level2, TABLES + 0x3000 | P | W)
+    put_word(strict.machine, VA, 6)
+    assert strict.machine.ram[OTHER] == 6
+
+
+def test_a_large_page_is_remembered_as_a_whole(strict: Strict) -> None:
+    strict.put(strict.level2, 0 | P | W | LEAF)
+    put_word(strict.machine, VirtAddr(VA + 0x110000), 1)
+    strict.put(strict.level2, 0x20_0000 | P | W | LEAF)
+    elsewhere = VirtAddr(VA + 0x150000)
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(strict.machine, elsewhere, 2))
+    invlpg(strict.machine, VirtAddr(VA + 0x1000))
+    put_word(strict.machine, elsewhere, 2)
+    assert strict.machine.ram[0x35_0000] == 2
+
+
+def test_a_large_page_split_into_small_ones_of_the_same_frames_needs_no_flush(strict: Strict) -> None:
+    strict.put(strict.level2, 0x20_0000 | P | W | LEAF)
+    warm(strict)
+    strict.map(0x20_0000 | P | W)
+    strict.put(strict.level2, TABLES + 0x2000 | P | W)
+    put_word(strict.machine, VA, 7)
+    assert get_word(strict.machine, VA) == 7
+
+
+def test_global_pages_stay_known_over_a_load_of_cr3(strict: Strict) -> None:
+    m = strict.machine
+    m.write_cr4(m.read_cr4() | arch.CR4_PGE)
+    strict.map(DATA | P | W | G)
+    warm(strict)
+    strict.map(OTHER | P | W | G)
+    write_cr3(m, ROOT)
+    refused(StaleTranslation, 'store64(m, va, value)', lambda: put_word(m, VA, 1))
+    m.write_cr4(m.read_cr4() & ~arch.CR4_PGE)
+    put_word(m, VA, 1)
+    assert m.ram[OTHER] == 1
+
+
+# ---------------------------------------------------------------- how the machine ends
+def test_more_ram_than_can_be_interpreted_is_refused() -> None:
+    with pytest.raises(ValueError, match='256 MiB'):
+        SimulatedMachine(Computer((256 << 20) + 4096))
+
+
+def test_the_exit_port_stops_the_machine(strict: Strict) -> None:
+    with pytest.raises(MachineStopped):
+        strict.machine.out8(0xF4, 0x10)
+    assert strict.machine.cpu.stop_code == 0x10
+
+
+def test_an_address_that_is_not_canonical_is_a_general_protection_fault(strict: Strict) -> None:
+    with pytest.raises(LookupError, match=rf'\({arch.GENERAL_PROTECTION}, 0\)'):
+        load64(strict.machine, VirtAddr(1 << 47))
+
+
+def test_frames_that_held_tables_may_hold_data(strict: Strict) -> None:
+    """Frame numbers that walks once read are remembered; writing data there must change nothing."""
+    warm(strict)
+    strict.put(strict.level2, 0)
+    invlpg(strict.machine, VA)
+    strict.machine.poke(TABLES + 0x3000, bytes(4096))
+    strict.put(TABLES + 0x3000, TABLES + 0x2000 | P | W)
+    strict.put(strict.level2, TABLES + 0x3000 | P | W)
+    for value in (P | W, 0, -1):
+        put_word(strict.machine, VA, value)
+        assert get_word(strict.machine, VA) == value
+    assert PhysAddr(strict.machine.ram[TABLES + 0x2000]) == 0xFF
