@@ -23,14 +23,16 @@ def walk(k: Kernel, va: VirtAddr) -> tuple[word, word, PhysAddr, word]:
     """
     if not is_canonical(va):
         return NOT_CANONICAL, 0, PhysAddr(0), 0
-    level = ROOT_LEVEL
-    slot = slot_in(k.pages.root, va, level)
-    entry = load_entry(k, slot)
-    while is_present(entry) and not is_leaf(entry, level):
-        level -= 1
-        slot = slot_in(table_of(entry), va, level)
+    slot = slot_in(k.pages.root, va, ROOT_LEVEL)
+    for level in range(ROOT_LEVEL, 1, -1):
         entry = load_entry(k, slot)
-    return (OK if is_present(entry) else NOT_MAPPED), level, slot, entry
+        if not is_present(entry):
+            return NOT_MAPPED, level, slot, entry
+        if is_leaf(entry, level):
+            return OK, level, slot, entry
+        slot = slot_in(table_of(entry), va, level - 1)
+    entry = load_entry(k, slot)
+    return (OK if is_present(entry) else NOT_MAPPED), 1, slot, entry
 
 
 @kernel
