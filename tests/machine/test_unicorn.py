@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.walk import is_canonical
 
@@ -25,7 +26,7 @@ def ours(bench: Bench, place: Place, access: int) -> tuple[str, int, int]:
     """The access on the simulated computer, in Unicorn's words."""
     va = place.va + (FETCH_OFFSET if access & arch.FETCH else 0)
     bench.call('write_cr3', ROOT)
-    if not is_canonical(va):
+    if not is_canonical(VirtAddr(va)):
         return 'fault', arch.GENERAL_PROTECTION, 0
     pa = bench.call('translate', va, access)
     if pa < 0:
@@ -41,7 +42,7 @@ def differences(bench: Bench, processor: UnicornProcessor, is_fault: bool) -> li
     """Entries that are not the same in both.
 
     Waiver: the QEMU in Unicorn marks a 1 GiB leaf accessed before it looks whether the access is allowed. The manual
-    leaves it open, newer QEMU and our computer do not mark it. Where only that differs, the bench takes Unicorn's entry.
+    leaves it open, our computer does not mark it. Where only that differs, the bench takes Unicorn's entry.
     """
     found = []
     for start, end in ((ROOT + 8, ROOT + 4096), (TABLES, bench.next_table)):

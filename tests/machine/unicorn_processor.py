@@ -6,7 +6,7 @@ in one page that entry 0 of the root table maps; the tables under test use the o
 
 from typing import Any, Final
 
-from unicorn import UC_ARCH_X86, UC_HOOK_INTR, UC_MODE_64, Uc, UcError
+import unicorn
 from unicorn.x86_const import (
     UC_X86_REG_CR0,
     UC_X86_REG_CR2,
@@ -23,6 +23,7 @@ from incroos.machine import architecture as arch
 
 from .lab import DATA, RAM_BYTES, ROOT, A, D, P, U, W
 
+UNICORN: Final[Any] = unicorn  # its annotations are few
 PA_BITS: Final = 40
 CODE_TABLES: Final = 0x8000
 CODE: Final = 0xC000
@@ -49,8 +50,8 @@ class UnicornProcessor:
 
     def load_ram(self, ram: Any) -> None:
         """Take a copy of RAM, add the code, and start in the kernel's mode with paging."""
-        self.uc = uc = Uc(UC_ARCH_X86, UC_MODE_64)
-        uc.hook_add(UC_HOOK_INTR, self._on_exception)
+        self.uc = uc = UNICORN.Uc(UNICORN.UC_ARCH_X86, UNICORN.UC_MODE_64)
+        uc.hook_add(UNICORN.UC_HOOK_INTR, self._on_exception)
         uc.mem_map(0, RAM_BYTES)
         uc.mem_write(0, bytes(ram))
         for table in range(CODE_TABLES, CODE_TABLES + 0x3000, 0x1000):
@@ -90,7 +91,7 @@ class UnicornProcessor:
             uc.reg_write(register, value & mask)
         try:
             uc.emu_start((TO_USER if access & arch.USER else target) & mask, end & mask)
-        except UcError:
+        except UNICORN.UcError:
             return 'outside', 0, 0
         if self.vectors:
             cr2 = uc.reg_read(UC_X86_REG_CR2)
