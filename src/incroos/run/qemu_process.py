@@ -60,7 +60,8 @@ class Qemu:
                 raise SlowStart(f'{PROGRAM} did not answer within {self._start_seconds:g} s: {ADVICE}') from None
             except MonitorLost:
                 self.end()
-                raise Unusable(f'{PROGRAM} does not work ({self.last_words()}): {ADVICE}') from None
+                words = self.last_words()
+                raise Unusable(f'{PROGRAM} does not work ({words}): {advice_about(words, self._accel)}') from None
             self._closing = closing.pop_all()
         return self
 
@@ -110,6 +111,13 @@ class Qemu:
             except OSError as error:
                 raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
         closing.callback(self.end)
+
+
+def advice_about(last_words: str, accel: str) -> str:
+    """What to do about a QEMU that did not start."""
+    if 'guest memory' in last_words or 'phys-bits' in last_words:
+        return 'ask for less with --memory'
+    return 'take --accel tcg' if accel == 'kvm' else ADVICE
 
 
 def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] | None) -> list[str]:
