@@ -48,7 +48,8 @@ def kernel_image(
     say: Say, *, entry: str = BOOT, config: str = CLASSIC, checked: bool = False, debug: bool = False
 ) -> KernelImage:
     """The image of the kernel. Raises Unusable where it has to be built and cannot be, Refused for bad kernel text."""
-    key = key_of(SOURCES, (entry, config, f'checked={checked}', f'debug={debug}', linker_identity()))
+    paths = str(PACKAGE) if checked or debug else ''  # such an image names files of this checkout
+    key = key_of(SOURCES, (entry, config, f'checked={checked}', f'debug={debug}', paths, linker_identity()))
     cache = Cache(say)
     folder = cache.fetch(key)
     try:

@@ -84,7 +84,8 @@ def cached_kernel(
     names = (
         f'{entry.__module__}.{entry.__qualname__}' for entry in (entries.main, entries.page_fault, entries.exception)
     )
-    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), *names])
+    paths = str(PACKAGE) if checked else ''  # the sites name files of this checkout
+    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), paths, *names])
     folder = cache.fetch(key)
     if folder is not None:
         return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()))
