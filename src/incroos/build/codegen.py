@@ -76,7 +76,8 @@ def host_machine() -> Any:
 
 def host_identity() -> str:
     """What compiled code for this process depends on besides its text: it belongs into a cache's key."""
-    return f'{LLVM_VERSION} {llvm.get_process_triple()} {llvm.get_host_cpu_name()}'
+    features = llvm.get_host_cpu_features().flatten()
+    return f'{LLVM_VERSION} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}'
 
 
 @cache
@@ -100,6 +101,5 @@ def _parse(ir_text: str, triple: str, machine: Any, assembly: str) -> Any:
 def _optimise(module: Any, machine: Any) -> None:
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = False
-    llvm.create_pass_builder(machine, tuning).getModulePassManager().run(
-        module, llvm.create_pass_builder(machine, tuning)
-    )
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
