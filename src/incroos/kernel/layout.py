@@ -27,7 +27,6 @@ BOOT_MAP_END: Final = 0x20_0000  # the boot code maps what lies below
 
 POOL_START: Final = 0x1_0000
 POOL_END: Final = 0x10_0000
-POOL_FRAMES: Final = (POOL_END - POOL_START) // PAGE_BYTES
 
 VGA_TEXT: Final = 0xB_8000
 
