@@ -68,6 +68,26 @@ def test_init_clears_the_screen() -> None:
     assert serial(sim) == b''
 
 
+def test_init_sets_the_serial_port_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """115,200 baud, eight bits, no parity, FIFOs on, interrupts off; the divisor only while its bit is set."""
+    sim = Sim(2 << 20, CLASSIC)
+    writes: list[tuple[int, int]] = []
+    monkeypatch.setattr(sim.machine, 'out8', lambda port, value: writes.append((port - 0x3F8, value)))
+    console.init(sim.kernel)
+    serial_writes = [(register, value) for register, value in writes if 0 <= register < 8]
+    divisor = serial_writes[serial_writes.index((3, 0x80)) + 1 : serial_writes.index((3, 0x03))]
+    assert sorted(divisor) == [(0, 1), (1, 0)]
+    assert serial_writes[0] == (1, 0)
+    assert sorted(serial_writes[serial_writes.index((3, 0x03)) + 1 :]) == [(2, 0xC7), (4, 0x03)]
+
+
+def test_a_port_that_never_gets_ready_does_not_hang_the_kernel(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim.machine, 'in8', lambda port: 0)
+    monkeypatch.setattr(sim.machine, 'pause', lambda: None)
+    put(sim, b'x')
+    assert rows_of(sim)[0] == 'x'
+
+
 def test_text_is_the_same_on_the_port_and_on_the_screen(sim: Sim) -> None:
     put(sim, b'Hello, 64-bit kernel World!\nsecond line\n\nfourth')
     assert serial(sim) == b'Hello, 64-bit kernel World!\nsecond line\n\nfourth'
