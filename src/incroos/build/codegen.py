@@ -99,7 +99,9 @@ def _parse(ir_text: str, triple: str, machine: Any, assembly: str) -> Any:
 
 
 def _optimise(module: Any, machine: Any) -> None:
+    """Two rounds: only the second sees a function that was inlined late with the constants of its caller."""
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
+    for _ in range(2):
+        builder = llvm.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(module, llvm.create_pass_builder(machine, tuning))

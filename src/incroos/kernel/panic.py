@@ -3,9 +3,10 @@
 from incroos.kernel import console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
 from incroos.kernel.state import Kernel
-from incroos.lang import Machine, disable_interrupts, halt, kernel, out8, word
+from incroos.lang import Machine, cold, disable_interrupts, halt, kernel, out8, word
 
 
+@cold
 @kernel
 def panic(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
     """Print `PANIC: <site> <a> <b> <c>`, the words in hexadecimal, and end the machine. Never returns.

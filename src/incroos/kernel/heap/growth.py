@@ -7,9 +7,10 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES, PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
 
 
+@cold
 @kernel
 def commit(k: Kernel, until: VirtAddr) -> word:
     """Map frames up to the page that holds the byte before until; a code, and nothing changed, when one is refused."""

@@ -46,6 +46,9 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+GUARD_WEIGHTS: Final = (1, 100)  # of taking it and of going on
+
+
 class Loop(NamedTuple):
     """Where break and continue go, and what was assigned at each break."""
 
@@ -261,7 +264,9 @@ class Statements(Calls):
     def do_If(self, node: ast.If) -> None:
         test = self.condition(node.test)
         yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
-        self.b.cbranch(test, yes, no)
+        branch = self.b.cbranch(test, yes, no)
+        if self.is_guard(node):
+            branch.set_weights(GUARD_WEIGHTS)
         before, after = self.assigned, []
         for block, body in ((yes, node.body), (no, node.orelse)):
             self.b.position_at_end(block)
@@ -271,6 +276,23 @@ class Statements(Calls):
                 self.b.branch(end)
                 after.append(self.assigned)
         self.go_on_at(end, after)
+
+    def is_guard(self, node: ast.If) -> bool:
+        """Whether an `if` only leaves the function with a code: a negative constant, or a local that holds one.
+
+        LLVM takes such a way for the likely one where the test is an equation, and then keeps what follows out of line.
+        """
+        if node.orelse or len(node.body) != 1 or not isinstance(node.body[0], ast.Return):
+            return False
+        given = node.body[0].value
+        while isinstance(given, ast.Call) and len(given.args) == 1:
+            given = given.args[0]  # PhysAddr(NO_FRAME)
+        if isinstance(given, ast.Name) and given.id in self.local_names:
+            return True
+        if isinstance(given, ast.Name | ast.Attribute) and self.is_static(given):
+            number, _ = self.static(given)
+            return isinstance(number, int) and number < 0
+        return isinstance(given, ast.UnaryOp) and isinstance(given.op, ast.USub)
 
     def go_on_at(self, end: Any, states: list[frozenset[str] | None]) -> None:
         """Go on where several ways meet: a local has a value when it has one on each of them; no way, no code."""
