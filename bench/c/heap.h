@@ -20,7 +20,7 @@ static void heap_init(struct kernel *k) {
 }
 
 static inline u64 sealed(u64 chunk, u64 head) {
-    return ((chunk << 32 | head) * 0x9E3779B97F4A7C15UL & ~HEAD_MASK) | head;
+    return (chunk << 32) + head * 0x9E3779B900000001UL;
 }
 
 static inline void seal(struct chunk *chunk, u64 head) {
@@ -44,8 +44,9 @@ static inline void write_free(struct chunk *chunk, u64 nbytes) {
 }
 
 static inline void list_remove(struct chunk *chunk) {
-    chunk->next->previous = chunk->previous;
-    chunk->previous->next = chunk->next;
+    struct chunk *next = chunk->next, *previous = chunk->previous;
+    next->previous = previous;
+    previous->next = next;
 }
 
 static inline void list_append(struct chunk *queue, struct chunk *chunk) {
@@ -139,7 +140,7 @@ static u64 kmalloc(struct kernel *k, i64 nbytes) {
 static struct chunk *chunk_before(struct chunk *chunk) {
     u64 nbytes = *((u64 *)chunk - 1);
     struct chunk *before = chunk_at(chunk, -nbytes);
-    if (checked_head(before) != (nbytes | PREVIOUS_USED))
+    if (before->header != sealed((u64)before, nbytes | PREVIOUS_USED))
         panic();
     return before;
 }

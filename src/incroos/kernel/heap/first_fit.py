@@ -40,6 +40,7 @@ from incroos.kernel.panic import panic
 from incroos.kernel.state import Chunk, Kernel
 from incroos.lang import (
     VirtAddr,
+    add_wrap,
     fill,
     kernel,
     load64,
@@ -69,8 +70,9 @@ USED: Final = 1  # flags in a header
 PREVIOUS_USED: Final = 2
 BYTES_MASK: Final = 0xFFFF_FFF0  # the rest of its low half
 HEAD_MASK: Final = 0xFFFF_FFFF  # bytes and flags
-TAG_MASK: Final = -1 << 32
-TAG_FACTOR: Final = -0x61C8_8646_80B5_83EB  # 2**64 divided by the golden ratio: Knuth, volume 3, section 6.4
+# 1, so that the low half of a product is the other factor; above it 2**32 divided by the golden ratio, which spreads
+# what it multiplies: Knuth, volume 3, section 6.4.
+SEAL: Final = -0x61C8_8646_FFFF_FFFF
 
 POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison: of chunks that ended
 POISON_FRESH: Final = 0xCD  # of chunks that begin
@@ -153,7 +155,7 @@ def free_bytes(k: Kernel) -> word:
 @kernel
 def sealed(chunk: VirtAddr, head: word) -> word:
     """The header that belongs at this address for these bytes and flags."""
-    return mul_wrap(shl_wrap(chunk, 32) | head, TAG_FACTOR) & TAG_MASK | head
+    return add_wrap(shl_wrap(chunk, 32), mul_wrap(head, SEAL))
 
 
 @kernel
@@ -265,7 +267,7 @@ def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
     """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
     nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
     before = Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
-    if checked_head(k, before) != nbytes | PREVIOUS_USED:
+    if before.header != sealed(before.addr, nbytes | PREVIOUS_USED):
         panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
     return before
 
@@ -291,8 +293,10 @@ def append(queue: Chunk, chunk: Chunk) -> None:
 @kernel
 def remove(chunk: Chunk) -> None:
     """Take a free chunk off the list."""
-    Chunk(chunk.m, chunk.next).previous = chunk.previous
-    Chunk(chunk.m, chunk.previous).next = chunk.next
+    following = Chunk(chunk.m, chunk.next)
+    previous = Chunk(chunk.m, chunk.previous)
+    following.previous = previous.addr
+    previous.next = following.addr
 
 
 # ------------------------------------------------------------------ the checker
