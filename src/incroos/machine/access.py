@@ -2,7 +2,7 @@
 
 from incroos.lang import PhysAddr, VirtAddr, add_wrap, kernel, word
 
-from .architecture import ERROR_WRITE, GENERAL_PROTECTION, PAGE_BYTES, PAGE_MASK
+from .architecture import ERROR_WRITE, GENERAL_PROTECTION, OFFSET_MASK, PAGE_BYTES, PAGE_MASK
 from .cpu import Cpu
 from .faults import exception, page_fault
 from .physical import host_to_read, host_to_write
@@ -23,9 +23,14 @@ def translate(cpu: Cpu, va: VirtAddr, access: word) -> word:
 
 
 @kernel
-def refill(cpu: Cpu, va: VirtAddr) -> None:
-    """Put the translation of va into its slot if that takes one step and marks nothing: the usual case, made fast."""
+def refill(cpu: Cpu, va: VirtAddr, nbytes: word, access: word) -> None:
+    """Put the translation of va into its slot if there is one: by one step that marks nothing, or else by a walk.
+
+    An access to two pages is left alone: it marks nothing before both can be done.
+    """
     pa, found = walk_last(cpu, va)
+    if pa < 0 and va & OFFSET_MASK <= PAGE_BYTES - nbytes and is_canonical(va):
+        pa, found = walk(cpu, va, access)
     if pa >= 0:
         remember(cpu, va, PhysAddr(pa), found)
 
@@ -69,8 +74,16 @@ def next_page(va: VirtAddr) -> VirtAddr:
 
 
 @kernel
+def check_next_page(cpu: Cpu, va: VirtAddr) -> None:
+    """An access that reaches out of the canonical addresses is refused before its first page is looked at."""
+    if not is_canonical(next_page(va)):
+        exception(cpu, GENERAL_PROTECTION, 0)
+
+
+@kernel
 def resolve_two_reads(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
     """Where va and the page behind it are read, both at the same time: no fault has come between."""
+    check_next_page(cpu, va)
     while True:
         faults = cpu.nr_faults
         first, second = resolve_read(cpu, va), resolve_read(cpu, next_page(va))
@@ -81,6 +94,7 @@ def resolve_two_reads(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
 @kernel
 def resolve_two_writes(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
     """Where va and the page behind it are written, both at the same time: no fault has come between."""
+    check_next_page(cpu, va)
     while True:
         faults = cpu.nr_faults
         first, second = resolve_write(cpu, va), resolve_write(cpu, next_page(va))

@@ -38,10 +38,16 @@ from .access import (
     resolve_two_writes,
     resolve_write,
 )
-from .architecture import GENERAL_PROTECTION, OFFSET_MASK, PAGE_BYTES, PAGE_MASK
+from .architecture import GENERAL_PROTECTION, OFFSET_MASK, PAGE_BYTES, PAGE_MASK, READ, WRITE
 from .cpu import Cpu
 from .faults import exception
 from .tlb import slot_of
+
+
+@kernel
+def left_in_page(va: VirtAddr) -> word:
+    """How many bytes there are from va to the end of its page."""
+    return PAGE_BYTES - (va & OFFSET_MASK)
 
 
 # ------------------------------------------------------------------ the fast ways
@@ -117,7 +123,7 @@ def cpu_store64(cpu: Cpu, va: VirtAddr, value: word) -> None:
 @cold
 @kernel
 def slow_load8(cpu: Cpu, va: VirtAddr) -> word:
-    refill(cpu, va)
+    refill(cpu, va, 1, READ)
     slot = slot_of(cpu, va)
     if slot.read_page == va & PAGE_MASK:
         return load8(cpu.m, VirtAddr(va + slot.addend))
@@ -127,7 +133,7 @@ def slow_load8(cpu: Cpu, va: VirtAddr) -> word:
 @cold
 @kernel
 def slow_store8(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    refill(cpu, va)
+    refill(cpu, va, 1, WRITE)
     slot = slot_of(cpu, va)
     if slot.write_page == va & PAGE_MASK:
         store8(cpu.m, VirtAddr(va + slot.addend), value)
@@ -138,7 +144,7 @@ def slow_store8(cpu: Cpu, va: VirtAddr, value: word) -> None:
 @cold
 @kernel
 def slow_load16(cpu: Cpu, va: VirtAddr) -> word:
-    refill(cpu, va)
+    refill(cpu, va, 2, READ)
     slot = slot_of(cpu, va)
     if slot.read_page == add_wrap(va, 1) & PAGE_MASK:
         return load16(cpu.m, VirtAddr(va + slot.addend))
@@ -148,7 +154,7 @@ def slow_load16(cpu: Cpu, va: VirtAddr) -> word:
 @cold
 @kernel
 def slow_store16(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    refill(cpu, va)
+    refill(cpu, va, 2, WRITE)
     slot = slot_of(cpu, va)
     if slot.write_page == add_wrap(va, 1) & PAGE_MASK:
         store16(cpu.m, VirtAddr(va + slot.addend), value)
@@ -159,7 +165,7 @@ def slow_store16(cpu: Cpu, va: VirtAddr, value: word) -> None:
 @cold
 @kernel
 def slow_load32(cpu: Cpu, va: VirtAddr) -> word:
-    refill(cpu, va)
+    refill(cpu, va, 4, READ)
     slot = slot_of(cpu, va)
     if slot.read_page == add_wrap(va, 3) & PAGE_MASK:
         return load32(cpu.m, VirtAddr(va + slot.addend))
@@ -169,7 +175,7 @@ def slow_load32(cpu: Cpu, va: VirtAddr) -> word:
 @cold
 @kernel
 def slow_store32(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    refill(cpu, va)
+    refill(cpu, va, 4, WRITE)
     slot = slot_of(cpu, va)
     if slot.write_page == add_wrap(va, 3) & PAGE_MASK:
         store32(cpu.m, VirtAddr(va + slot.addend), value)
@@ -180,7 +186,7 @@ def slow_store32(cpu: Cpu, va: VirtAddr, value: word) -> None:
 @cold
 @kernel
 def slow_load64(cpu: Cpu, va: VirtAddr) -> word:
-    refill(cpu, va)
+    refill(cpu, va, 8, READ)
     slot = slot_of(cpu, va)
     if slot.read_page == add_wrap(va, 7) & PAGE_MASK:
         return load64(cpu.m, VirtAddr(va + slot.addend))
@@ -190,7 +196,7 @@ def slow_load64(cpu: Cpu, va: VirtAddr) -> word:
 @cold
 @kernel
 def slow_store64(cpu: Cpu, va: VirtAddr, value: word) -> None:
-    refill(cpu, va)
+    refill(cpu, va, 8, WRITE)
     slot = slot_of(cpu, va)
     if slot.write_page == add_wrap(va, 7) & PAGE_MASK:
         store64(cpu.m, VirtAddr(va + slot.addend), value)
@@ -202,10 +208,12 @@ def slow_store64(cpu: Cpu, va: VirtAddr, value: word) -> None:
 @kernel
 def slowest_load(cpu: Cpu, va: VirtAddr, nbytes: word) -> word:
     """A number of nbytes, byte by byte: it may lie on two pages."""
-    first, second = resolve_read(cpu, va), VirtAddr(0)
-    nr_first = min(nbytes, PAGE_BYTES - (va & OFFSET_MASK))
+    first, second = VirtAddr(0), VirtAddr(0)
+    nr_first = min(nbytes, left_in_page(va))
     if nr_first < nbytes:
         first, second = resolve_two_reads(cpu, va)
+    else:
+        first = resolve_read(cpu, va)
     value = 0
     for index in range(nbytes):
         host = first + index if index < nr_first else second + (index - nr_first)
@@ -217,22 +225,18 @@ def slowest_load(cpu: Cpu, va: VirtAddr, nbytes: word) -> word:
 @kernel
 def slowest_store(cpu: Cpu, va: VirtAddr, value: word, nbytes: word) -> None:
     """Put the low nbytes of value, byte by byte: they may lie on two pages."""
-    first, second = resolve_write(cpu, va), VirtAddr(0)
-    nr_first = min(nbytes, PAGE_BYTES - (va & OFFSET_MASK))
+    first, second = VirtAddr(0), VirtAddr(0)
+    nr_first = min(nbytes, left_in_page(va))
     if nr_first < nbytes:
         first, second = resolve_two_writes(cpu, va)
+    else:
+        first = resolve_write(cpu, va)
     for index in range(nbytes):
         host = first + index if index < nr_first else second + (index - nr_first)
         store8(cpu.m, VirtAddr(host), shr_logical(value, 8 * index) & 0xFF)
 
 
 # ------------------------------------------------------------------ ranges, page by page
-@kernel
-def left_in_page(va: VirtAddr) -> word:
-    """How many bytes there are from va to the end of its page."""
-    return PAGE_BYTES - (va & OFFSET_MASK)
-
-
 @kernel
 def cpu_fill(cpu: Cpu, va: VirtAddr, byte: word, nbytes: word) -> None:
     while nbytes > 0:

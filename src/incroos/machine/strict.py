@@ -12,6 +12,7 @@ from typing import Final
 from incroos.lang import Config, Machine, VirtAddr, add_wrap, word
 
 from . import devices, registers
+from .access import check_next_page
 from .architecture import CR0_WP, CR4_PGE, EFER_NXE, ERROR_WRITE, OFFSET_MASK, PAGE_BYTES, PAGE_SHIFT, READ, WRITE
 from .computer import Computer
 from .errors import DoesNotFit, MachineStopped, Misuse, UnwrittenLoad
@@ -179,6 +180,8 @@ class SimulatedMachine(Machine):
     def _places(self, addr: int, nbytes: int, access: int) -> list[tuple[int, int]]:
         """Physical address and length of the one or two parts of an access; no fault has come between them."""
         first = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
+        if first < nbytes:
+            check_next_page(self.cpu, VirtAddr(addr))
         while True:
             faults = self.cpu.nr_faults
             places = [(self._translate(addr, access), first)]

@@ -120,11 +120,17 @@ def fault_at(cpu: Cpu, entry: word, level: word, access: word, rights: word) -> 
         cause = ERROR_PRESENT | ERROR_RESERVED
     elif is_leaf(entry, level) and needed_rights(cpu, access) & ~rights != 0:
         cause = ERROR_PRESENT
-    if cause == NO_FAULT:
-        return NO_FAULT
-    # A fetch is told apart only where NX is in use.
-    named = access if cpu.efer & EFER_NXE != 0 else access & ~ERROR_FETCH
-    return named | cause
+    if cause != NO_FAULT:
+        # A fetch is told apart only where NX is in use.
+        cause = cause | (access if cpu.efer & EFER_NXE != 0 else access & ~ERROR_FETCH)
+    return cause
+
+
+@kernel
+def is_usual_table(cpu: Cpu, entry: word) -> bool:
+    """Whether an entry above level 1 leads to a table without fault or mark: most do, and one compare says so."""
+    bits = entry & (ENTRY_PRESENT | ENTRY_ACCESSED | ENTRY_LEAF | cpu.reserved)
+    return bits == ENTRY_PRESENT | ENTRY_ACCESSED
 
 
 @kernel
@@ -166,16 +172,17 @@ def walk_from(cpu: Cpu, va: VirtAddr, access: word, level: word, table: PhysAddr
         at = entry_address(table, va, level)
         entry = load_entry(cpu, at)
         rights = rights & (entry ^ ENTRY_NX)
-        error = fault_at(cpu, entry, level, access, rights)
-        if error != NO_FAULT:
-            return ~error, 0
-        used = entry | ENTRY_ACCESSED
-        if is_leaf(entry, level) and access & ERROR_WRITE != 0:
-            used = used | ENTRY_DIRTY
-        if used != entry:
-            store_entry(cpu, at, used)
-        if is_leaf(entry, level):
-            return found_at(cpu, used, level, va, rights)
+        if level == 1 or not is_usual_table(cpu, entry):
+            error = fault_at(cpu, entry, level, access, rights)
+            if error != NO_FAULT:
+                return ~error, 0
+            used = entry | ENTRY_ACCESSED
+            if is_leaf(entry, level) and access & ERROR_WRITE != 0:
+                used = used | ENTRY_DIRTY
+            if used != entry:
+                store_entry(cpu, at, used)
+            if is_leaf(entry, level):
+                return found_at(cpu, used, level, va, rights)
         table = PhysAddr(entry & cpu.frame_mask)
         remember_upper(cpu, va, level, table, rights)
         level -= 1

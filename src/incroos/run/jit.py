@@ -31,7 +31,7 @@ from incroos.machine.lowering import LOWERINGS
 
 from . import outcome
 from .outcome import Outcome, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare
+from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare, unsent
 
 PACKAGE: Final = Path(__file__).parents[1]
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'machine', 'build')] + [Path(__file__)]
@@ -134,8 +134,8 @@ class Guest:
         self.computer.cpu.serial_file = child_end
         parent = os.getpid()
         sys.stdout.flush()
-        self._pid = os.fork()
-        if self._pid == 0:
+        self.pid = os.fork()
+        if self.pid == 0:
             self._run(parent)
         os.close(child_end)
         return self
@@ -187,7 +187,7 @@ class Guest:
     def is_running(self) -> bool:
         """Has the child not ended yet?"""
         if self._status is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._status = status
         return self._status is None
@@ -214,8 +214,8 @@ class Guest:
 
     def __exit__(self, *_: object) -> None:
         if self.is_running():
-            os.kill(self._pid, signal.SIGKILL)
-            self._status = os.waitpid(self._pid, 0)[1]
+            os.kill(self.pid, signal.SIGKILL)
+            self._status = os.waitpid(self.pid, 0)[1]
         os.close(self._pipe)
 
 
@@ -227,4 +227,6 @@ def boot(
 ) -> Outcome:
     """Run a compiled kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
     with Guest(memory_bytes, code, console_sink) as guest:
-        return guest.wait(timeout)
+        end = guest.wait(timeout)
+    console_sink(unsent(guest.computer.cpu))
+    return end

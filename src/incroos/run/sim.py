@@ -14,6 +14,7 @@ from incroos.kernel import layout
 from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
+from incroos.machine import faults
 from incroos.machine.computer import Computer
 from incroos.machine.errors import MachineStopped, SimulationError, line_of
 from incroos.machine.strict import MAX_RAM, SimulatedMachine
@@ -69,10 +70,14 @@ def boot(
     entries: EntryPoints = CLASSIC_ENTRIES,
 ) -> Outcome:
     """Run the kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
-    sim = Sim(memory_bytes, config, entries, console_sink)
+    return run(Sim(memory_bytes, config, entries, console_sink), entries.main, timeout)
+
+
+def run(sim: Sim, entry: Callable[..., Any], timeout: float) -> Outcome:
+    """Call an entry function as the boot code does, and say how the computer ended."""
     try:
         with Alarm(timeout):
-            sim.start(entries.main)
+            sim.start(entry)
             sim.machine.halt()  # as the boot code does when the entry function returns
     except MachineStopped:
         return outcome_of(sim.computer.cpu)
@@ -82,6 +87,8 @@ def boot(
         return Outcome(Status.PANIC, f'{error.what}, at {error.line}')
     except Exception as error:
         return Outcome(Status.PANIC, f'{type(error).__name__}: {error}, at {line_of(error)}')
+    finally:
+        faults.flush_serial(sim.computer.cpu)  # it sends whole lines, and the run may have ended within one
     raise AssertionError('the computer neither stopped nor failed')
 
 

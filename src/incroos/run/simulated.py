@@ -115,6 +115,11 @@ def start_info(computer: Computer) -> bytes:
     return head.ljust(MEMORY_MAP - START_INFO, b'\0') + b''.join(entries)
 
 
+def unsent(cpu: Cpu) -> bytes:
+    """What the serial port has not sent yet: it sends whole lines, and a run may end within one."""
+    return bytes(cpu.serial[index] for index in range(cpu.nr_serial))
+
+
 def outcome_of(cpu: Cpu) -> Outcome:
     """What the processor's last word means; a trap is for the caller, who knows the sites."""
     if cpu.stop_reason == STOPPED_BY_PORT:
