@@ -6,7 +6,7 @@ import pytest
 
 from incroos.run.harness import Driver
 
-from .drivers import PLACES, open_driver
+from .drivers import PLACES, PLAIN, open_driver
 
 
 @pytest.fixture(params=PLACES)
@@ -19,7 +19,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
 @pytest.fixture(params=PLACES)
 def plain_driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """The same in the build that users get: no checks by the compiler, no poison, no fault injection."""
-    with open_driver(request.param, is_plain=True) as driver:
+    with open_driver(request.param, build=PLAIN) as driver:
         yield driver
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from incroos.kernel import mailbox, main
-from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED
+from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED, KernelConfig
 from incroos.run import images, jit, qemu_guest
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
 from incroos.run.sim import Sim
@@ -16,25 +16,35 @@ MEMORY: Final = 64 << 20
 MAILBOX_ENTRIES: Final = EntryPoints(mailbox.mailbox_main, main.on_page_fault, main.on_exception)
 
 
+class Build(NamedTuple):
+    """A configuration, its name, and whether compiled code is checked."""
+
+    config: KernelConfig
+    name: str
+    is_checked: bool
+
+
+CHECKED: Final = Build(CLASSIC_CHECKED, images.CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
+PLAIN: Final = Build(CLASSIC, images.CLASSIC, is_checked=False)  # the one that users get
+
+
 @contextmanager
-def open_driver(place: str, memory_bytes: int = MEMORY, is_plain: bool = False) -> Iterator[Driver]:
-    """A kernel that has just started: the checked build, with fault injection and poison, or the one that users get."""
+def open_driver(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) -> Iterator[Driver]:
+    """A kernel that has just started."""
     if place == 'sim':
-        sim = Sim(memory_bytes, CLASSIC if is_plain else CLASSIC_CHECKED)
+        sim = Sim(memory_bytes, build.config)
         sim.start(mailbox.start)
         yield DirectDriver(sim.kernel, sim.ram)
     else:
-        with make_guest(place, memory_bytes, is_plain) as running:
+        with make_guest(place, memory_bytes, build) as running:
             driver = MailboxDriver(running.ram, running.is_running)
             driver.wait_until_ready()
             yield driver
 
 
-def make_guest(place: str, memory_bytes: int = MEMORY, is_plain: bool = False) -> jit.Guest | qemu_guest.Guest:
+def make_guest(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) -> jit.Guest | qemu_guest.Guest:
     """The guest of a place with a process of its own, not started yet; its kernel looks at the mailbox."""
     if place == 'jit':
-        config = CLASSIC if is_plain else CLASSIC_CHECKED
-        return jit.Guest(memory_bytes, jit.cached_kernel(print, MAILBOX_ENTRIES, config, checked=not is_plain))
-    name = images.CLASSIC if is_plain else images.CLASSIC_CHECKED
-    image = images.kernel_image(print, entry=images.MAILBOX, config=name, checked=not is_plain)
+        return jit.Guest(memory_bytes, jit.cached_kernel(print, MAILBOX_ENTRIES, build.config, build.is_checked))
+    image = images.kernel_image(print, entry=images.MAILBOX, config=build.name, checked=build.is_checked)
     return qemu_guest.Guest(image.path, memory_bytes)
