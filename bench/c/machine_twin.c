@@ -118,23 +118,33 @@ static inline struct upper *upper_slot(struct cpu *cpu, u64 va, int level) {
     return &cpu->upper[(level - 2) * UPPER_SLOTS + (va >> shift_of(level) & (UPPER_SLOTS - 1))];
 }
 
+/* A table that was used before: no fault, nothing to mark. */
+static inline bool is_usual_table(struct cpu *cpu, u64 entry) {
+    return (entry & (PRESENT | ACCESSED | LEAF | cpu->reserved)) == (PRESENT | ACCESSED);
+}
+
+static inline struct found found_at(struct cpu *cpu, u64 entry, int level, u64 va, u64 rights) {
+    u64 inside = (1UL << shift_of(level)) - 1;
+    u64 flags = rights | (entry & (GLOBAL | DIRTY)) | (u64)level << LEVEL_SHIFT;
+    return (struct found){(entry & cpu->frame_mask & ~inside) | (va & inside), flags};
+}
+
 static struct found walk_from(struct cpu *cpu, u64 va, u64 access, int level, u64 table, u64 rights) {
     for (;;) {
         u64 at = table + (va >> shift_of(level) & 511) * 8;
         u64 entry = *(u64 *)host_to_read(cpu, at);
         rights &= entry ^ NX;
-        i64 error = fault_at(cpu, entry, level, access, rights);
-        if (error != NO_FAULT)
-            return (struct found){~error, 0};
-        u64 used = entry | ACCESSED;
-        if (is_leaf(entry, level) && (access & FAULT_WRITE))
-            used |= DIRTY;
-        if (used != entry)
-            *(u64 *)host_to_write(cpu, at) = used;
-        if (is_leaf(entry, level)) {
-            u64 inside = (1UL << shift_of(level)) - 1;
-            u64 flags = rights | (used & (GLOBAL | DIRTY)) | (u64)level << LEVEL_SHIFT;
-            return (struct found){(used & cpu->frame_mask & ~inside) | (va & inside), flags};
+        if (level == 1 || !is_usual_table(cpu, entry)) {
+            i64 error = fault_at(cpu, entry, level, access, rights);
+            if (error != NO_FAULT)
+                return (struct found){~error, 0};
+            u64 used = entry | ACCESSED;
+            if (is_leaf(entry, level) && (access & FAULT_WRITE))
+                used |= DIRTY;
+            if (used != entry)
+                *(u64 *)host_to_write(cpu, at) = used;
+            if (is_leaf(entry, level))
+                return found_at(cpu, used, level, va, rights);
         }
         table = entry & cpu->frame_mask;
         *upper_slot(cpu, va, level) = (struct upper){va >> shift_of(level), table, rights, 0};
@@ -187,43 +197,41 @@ static inline bool is_canonical(u64 va) {
     return top == 0 || top == -1;
 }
 
-static i64 translate(struct cpu *cpu, u64 va, u64 access) {
-    struct found found = walk(cpu, va, access);
+/* The usual walk: the table of level 1 is remembered, and its entry is accessed already. */
+static inline struct found walk_last(struct cpu *cpu, u64 va) {
+    struct upper *upper = upper_slot(cpu, va, 2);
+    if (upper->prefix == va >> shift_of(2)) {
+        u64 entry = *(u64 *)host_to_read(cpu, upper->table + (va >> PAGE_SHIFT & 511) * 8);
+        if ((entry & (PRESENT | ACCESSED | cpu->reserved)) == (PRESENT | ACCESSED)) {
+            cpu->nr_walks++;
+            return found_at(cpu, entry, 1, va, upper->rights & (entry ^ NX));
+        }
+    }
+    return (struct found){-1, 0};
+}
+
+static inline void refill(struct cpu *cpu, u64 va, u64 nbytes, u64 access) {
+    struct found found = walk_last(cpu, va);
+    if (found.pa < 0 && (va & OFFSET_MASK) <= PAGE_BYTES - nbytes && is_canonical(va))
+        found = walk(cpu, va, access);
     if (found.pa >= 0)
         remember(cpu, va, found.pa, found.flags);
-    return found.pa;
 }
 
-static __attribute__((noinline)) u64 resolve_read(struct cpu *cpu, u64 va) {
+static __attribute__((noinline)) u64 slow_load(struct cpu *cpu, u64 va) {
+    refill(cpu, va, 8, 0);
     struct slot *slot = slot_of(cpu, va);
-    if (slot->read_page == (va & PAGE_MASK))
-        return va + slot->addend;
-    i64 pa = is_canonical(va) ? translate(cpu, va, 0) : -1;
-    if (pa < 0)
-        fault();
-    return host_to_read(cpu, pa);
+    if (slot->read_page != ((va + 7) & PAGE_MASK))
+        fault(); /* or it lies on two pages: not in these loops */
+    return *(u64 *)(va + slot->addend);
 }
 
-static __attribute__((noinline)) u64 resolve_write(struct cpu *cpu, u64 va) {
+static __attribute__((noinline)) void slow_store(struct cpu *cpu, u64 va, u64 value) {
+    refill(cpu, va, 8, FAULT_WRITE);
     struct slot *slot = slot_of(cpu, va);
-    if (slot->write_page == (va & PAGE_MASK))
-        return va + slot->addend;
-    i64 pa = is_canonical(va) ? translate(cpu, va, FAULT_WRITE) : -1;
-    if (pa < 0)
+    if (slot->write_page != ((va + 7) & PAGE_MASK))
         fault();
-    return host_to_write(cpu, pa);
-}
-
-static u64 slow_load(struct cpu *cpu, u64 va) {
-    if ((va & OFFSET_MASK) + 8 > PAGE_BYTES)
-        fault(); /* on two pages: not in these loops */
-    return *(u64 *)resolve_read(cpu, va);
-}
-
-static void slow_store(struct cpu *cpu, u64 va, u64 value) {
-    if ((va & OFFSET_MASK) + 8 > PAGE_BYTES)
-        fault();
-    *(u64 *)resolve_write(cpu, va) = value;
+    *(u64 *)(va + slot->addend) = value;
 }
 
 static inline u64 load64(struct cpu *cpu, u64 va) {
