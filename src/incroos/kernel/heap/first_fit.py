@@ -51,7 +51,8 @@ from incroos.lang import (
     word,
 )
 
-# HEAP-1  start + 8 <= top <= committed_end <= end <= start + limit; top is 8 modulo 16, both ends are page-aligned
+# HEAP-1  start + 8 <= top <= committed_end <= end <= limit, except that top may be start + 8 before there are frames;
+#         top is 8 modulo 16, both ends are page-aligned
 # HEAP-2  from the first chunk to top chunk follows chunk; each header is sealed, each has at least 32 bytes
 # HEAP-3  PREVIOUS_USED tells the chunk before; the first chunk has it, and the chunk before top is used
 # HEAP-4  of two neighbours at least one is used
@@ -87,7 +88,7 @@ def init(k: Kernel) -> None:
     heap.end = VirtAddr(HEAP + HEAP_INITIAL_BYTES)
     heap.used_bytes = 0
     queue = heap.queue
-    queue.header = BYTES_MASK
+    queue.header = BYTES_MASK  # claims to fit every request, so that a search needs one comparison a step
     queue.next = queue.addr
     queue.previous = queue.addr
 
@@ -123,7 +124,7 @@ def kfree(k: Kernel, ptr: VirtAddr) -> word:
     if ptr == 0:
         return OK
     heap = k.heap
-    if ptr & ALIGNMENT - 1 != 0 or ptr <= FIRST_CHUNK or ptr > heap.top:
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= FIRST_CHUNK or ptr > heap.top:
         return BAD_FREE
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
@@ -320,7 +321,7 @@ def check_range(k: Kernel) -> word:
         return 1
     if heap.top > heap.committed_end and heap.top != FIRST_CHUNK:
         return 1
-    if heap.top & ALIGNMENT - 1 != 8 or (heap.committed_end | heap.end) & PAGE_BYTES - 1 != 0:
+    if heap.top & (ALIGNMENT - 1) != 8 or (heap.committed_end | heap.end) & (PAGE_BYTES - 1) != 0:
         return 1
     for va in range(HEAP, heap.committed_end, PAGE_BYTES):
         if vmm.get_physical(k, VirtAddr(va)) < 0:
@@ -367,7 +368,7 @@ def check_list(k: Kernel) -> word:
     chunk = queue
     for _ in range(count_free_chunks(k)):
         following = chunk.next
-        if following & ALIGNMENT - 1 != 8 or following < FIRST_CHUNK or following >= k.heap.top:
+        if following & (ALIGNMENT - 1) != 8 or following < FIRST_CHUNK or following >= k.heap.top:
             return 6
         previous = chunk.addr
         chunk = Chunk(k.m, following)
