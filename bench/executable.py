@@ -36,7 +36,7 @@ KERNEL_LIMITS: Final = (
     '-fcf-protection=none',
 )
 MACHINE_LIMITS: Final = ('-march=native', '-fno-pic', '-fno-stack-protector', '-fcf-protection=none')
-STAND_INS: Final = {
+STAND_INS: Final[dict[str, Callable[..., Any]]] = {
     'invlpg': start.no_invlpg,
     'disable_interrupts': start.no_interrupts,
     'in8': start.no_in8,
@@ -81,7 +81,9 @@ def accesses_object() -> bytes:
 
 def side(case: Case, symbol: Callable[[Callable[..., Any]], str], arena: int) -> str:
     """One side of a case, as a struct side of bench/c/host.c."""
-    state, argument = (accesses.CPU + arena, accesses.DATA) if case.is_simulated else (KERNEL_STATE + arena, PLAN + arena)
+    state, argument = (
+        (accesses.CPU + arena, accesses.DATA) if case.is_simulated else (KERNEL_STATE + arena, PLAN + arena)
+    )
     steps = ', '.join(f'(step *){symbol(step)}' if step else '0' for step in case.steps())
     return f'{{{steps}, {state:#x}, {argument:#x}}}'
 
@@ -91,7 +93,9 @@ def table() -> str:
     symbols = {symbol for case in CASES for step in case.steps() if step for symbol in (ours(step), twin(step))}
     lines = [f'i64 {symbol}();' for symbol in sorted(symbols)]
     lines += ['static const struct bench_case cases[] = {']
-    lines += [f'    {{"{case.name}", {case.n}, {{{side(case, ours, 0)}, {side(case, twin, ARENA)}}}}},' for case in CASES]
+    lines += [
+        f'    {{"{case.name}", {case.n}, {{{side(case, ours, 0)}, {side(case, twin, ARENA)}}}}},' for case in CASES
+    ]
     return '\n'.join([*lines, '};', ''])
 
 
@@ -103,7 +107,9 @@ def twin(function: Callable[..., Any]) -> str:
 def make(folder: Path) -> Path:
     """Build the executable in a folder; CannotBench where this machine has not what it takes."""
     if sys.platform != 'linux':
-        raise CannotBench('the benchmarks against C need Linux on x86-64: they put memory at the addresses of the kernel')
+        raise CannotBench(
+            'the benchmarks against C need Linux on x86-64: they put memory at the addresses of the kernel'
+        )
     if shutil.which('gcc') is None:
         raise CannotBench('the benchmarks against C need gcc: install it with the system package manager')
     objects = {'kernel.o': kernel_object(), 'computer.o': computer_object(), 'accesses.o': accesses_object()}
