@@ -60,10 +60,10 @@ class Translations:
     # -------------------------------------------------------------- use
     def translate(self, va: VirtAddr, access: int) -> int:
         """The physical address of va for the kernel's read or write; the access's faults are delivered on the way."""
-        known = self._find(va)
-        if known is not None and (known.is_writable or access != ERROR_WRITE):
-            offset = va & ((1 << shift_of(self._level_of(va))) - 1)
-            self._compare(va, access, known.pa + offset)
+        for level in LEAF_LEVELS:
+            known = self._known[level].get(va >> shift_of(level))
+            if known is not None and (known.is_writable or access != ERROR_WRITE):
+                self._compare(va, access, known.pa + (va & ((1 << shift_of(level)) - 1)))
         if is_canonical(va):
             for entry in self._walk(va):
                 self.check_entry(entry)
@@ -98,9 +98,8 @@ class Translations:
             known = replace(known, is_writable=True)
         self._known[level][va >> shift] = known
         page = va >> PAGE_SHIFT
-        self.readable[page] = pa & ~OFFSET_MASK
-        if access == ERROR_WRITE:
-            self.writable[page] = pa & ~OFFSET_MASK
+        # Not both for a write: there may be another translation of the page, good for reads only, and stale.
+        (self.writable if access == ERROR_WRITE else self.readable)[page] = pa & ~OFFSET_MASK
         for entry in self._walk(va):
             self.tables.add(entry >> PAGE_SHIFT)
             self._users.setdefault(entry // ENTRY_BYTES, set()).add(page)
@@ -118,13 +117,6 @@ class Translations:
                 break
             table = PhysAddr(entry & self.cpu.frame_mask)
 
-    def _level_of(self, va: VirtAddr) -> int:
-        return next((level for level in LEAF_LEVELS if va >> shift_of(level) in self._known[level]), 0)
-
-    def _find(self, va: VirtAddr) -> Known | None:
-        level = self._level_of(va)
-        return self._known[level][va >> shift_of(level)] if level else None
-
     # -------------------------------------------------------------- what makes a second check necessary
     def entries_written(self, pa: int, nbytes: int) -> None:
         """Memory that may hold entries was written: what walks read there must be checked again."""
@@ -137,7 +129,9 @@ class Translations:
         for level in LEAF_LEVELS:
             shift = shift_of(level)
             if self._known[level].pop(va >> shift, None) is not None and level > 1:
-                for page in [page for page in self.readable if page << PAGE_SHIFT >> shift == va >> shift]:
+                inside = {page for page in self.readable if page << PAGE_SHIFT >> shift == va >> shift}
+                inside |= {page for page in self.writable if page << PAGE_SHIFT >> shift == va >> shift}
+                for page in inside:
                     self._drop(page)
         self._drop(va >> PAGE_SHIFT)
 
