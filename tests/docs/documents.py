@@ -56,7 +56,7 @@ class Document:
     @property
     def links(self) -> list[str]:
         """The targets of all links and pictures."""
-        return _LINK.findall(self.prose)
+        return _LINK.findall(_CODE.sub('', self.prose))
 
     @property
     def anchors(self) -> set[str]:
