@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import hashlib
 import os
+import pwd
 import shutil
 import sys
 import tempfile
@@ -48,10 +49,18 @@ def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def cache_folder() -> Path:
-    """The user's cache folder, by the XDG base directory specification."""
+def cache_folder() -> Path | None:
+    """The user's cache folder, by the XDG base directory specification; None for a user without a home."""
     named = os.environ.get('XDG_CACHE_HOME', '')
-    return (Path(named) if os.path.isabs(named) else Path('~/.cache').expanduser()) / 'incroos'
+    if os.path.isabs(named):
+        return Path(named) / 'incroos'
+    home = os.environ.get('HOME', '')
+    if not os.path.isabs(home):
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return Path(home) / '.cache' / 'incroos'
 
 
 class Cache:
@@ -63,6 +72,8 @@ class Cache:
 
     def fetch(self, key: str) -> Path | None:
         """The folder of an entry that is whole, else None."""
+        if self._folder is None:
+            return None
         entry = self._folder / key
         if not os.path.isdir(entry):
             return None
@@ -76,7 +87,9 @@ class Cache:
     def store(self, key: str, files: Mapping[str, bytes]) -> Path:
         """Make an entry and give its folder. If the cache is unusable, it lies elsewhere until this process ends."""
         try:
-            return self._publish(self._folder, key, files)
+            if self._folder is not None:
+                return self._publish(self._folder, key, files)
+            self._say('this user has no home: this build is not kept; XDG_CACHE_HOME names a folder')
         except OSError as error:
             self._say(
                 f'the cache folder {self._folder} cannot be written ({error.strerror}): this build is not kept;'
@@ -122,7 +135,8 @@ def drop_old_entries(folder: Path) -> None:
 def is_whole(entry: Path) -> bool:
     """Is everything there, and as it was written?"""
     try:
-        return (entry / CHECKSUMS).read_text(errors='replace') == checksums_of(entry)
+        listed = entry / CHECKSUMS
+        return listed.is_file() and listed.read_text(errors='replace') == checksums_of(entry)
     except OSError:
         return False
 
@@ -130,4 +144,6 @@ def is_whole(entry: Path) -> bool:
 def checksums_of(entry: Path) -> str:
     """The checksums of the files in a folder, a line each."""
     files = sorted(file for file in entry.iterdir() if file.name != CHECKSUMS)
+    if not all(file.is_file() for file in files):
+        raise OSError(f'{entry} holds something that is no file')
     return ''.join(f'{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n' for file in files)

@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
@@ -83,7 +84,10 @@ def check_stack(frames: StackAnalysis, layout: BootLayout) -> StackFigures:
 
 def symbols_of(elf: bytes) -> dict[str, int]:
     """The addresses of all named places in an image."""
-    table = ELFFile(io.BytesIO(elf)).get_section_by_name('.symtab')
+    try:
+        table = ELFFile(io.BytesIO(elf)).get_section_by_name('.symtab')
+    except ELFError:
+        table = None
     if not isinstance(table, SymbolTableSection):
-        raise BuildError('the linker left no symbols in the image: install a working linker')
+        raise BuildError('the linker made no ELF image with symbols: install a working linker')
     return {symbol.name: symbol['st_value'] for symbol in table.iter_symbols() if symbol.name}

@@ -19,6 +19,8 @@ from .errors import BuildError
 _IS_X86_64_LINUX: Final = sys.platform.startswith('linux') and platform.machine() in ('x86_64', 'AMD64')
 LINKERS: Final = ('ld', 'ld.lld') if _IS_X86_64_LINUX else ('ld.lld', 'x86_64-linux-gnu-ld', 'x86_64-elf-ld')
 
+SECONDS: Final = 60  # that a linker may take; GNU ld takes some hundredths
+
 _SCRIPT: Final = """
 ENTRY({entry})
 PHDRS {{ text PT_LOAD FLAGS(5); rodata PT_LOAD FLAGS(4); data PT_LOAD FLAGS(6); note PT_NOTE FLAGS(4); }}
@@ -71,10 +73,19 @@ def link(object_bytes: bytes, layout: BootLayout) -> bytes:
         command = [str(linker), '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
         try:
             done = subprocess.run(
-                [*command, '-o', 'kernel.elf', 'kernel.o'], cwd=folder, capture_output=True, text=True, check=False
+                [*command, '-o', 'kernel.elf', 'kernel.o'],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors='replace',
+                timeout=SECONDS,
+                check=False,
             )
         except OSError as error:
             raise BuildError(f'{linker} cannot be started ({error.strerror}): install a working linker') from error
+        except subprocess.TimeoutExpired:
+            raise BuildError(f'{linker} had not ended after {SECONDS} s: install a working linker') from None
         if done.returncode != 0:
             reason = reason_in(done.stderr) or f'exit status {done.returncode}'
             raise BuildError(f'{linker} cannot link the image: {reason}')

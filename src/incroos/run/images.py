@@ -26,6 +26,8 @@ SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'r
 ELF: Final = 'kernel.elf'
 FACTS: Final = 'facts.json'
 
+SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/self/fd').resolve())
+
 CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
 CLASSIC_CHECKED: Final = 'CLASSIC_CHECKED'
 BOOT: Final = 'kmain'  # entry functions: the self-test, or operations from the host
@@ -108,10 +110,14 @@ def write(output: Path, *, checked: bool, debug: bool, say: Say) -> dict[str, An
 
 
 def write_whole(output: Path, content: bytes) -> None:
-    """Replace a file at once; what is no plain file, such as /dev/stdout, is written to."""
-    if output.exists() and not output.is_file():
+    """Replace a file at once, and not the link that leads to it. What is no plain file is written to.
+
+    /dev/stdout is a link to whatever file standard output is: it must stay one, and the file is not ours to replace.
+    """
+    if output.parent.resolve() in SYSTEM_FOLDERS or (output.exists() and not output.is_file()):
         output.write_bytes(content)
         return
+    output = output.resolve()
     handle, name = tempfile.mkstemp(prefix=f'.{output.name}-', dir=output.parent)
     try:
         with os.fdopen(handle, 'wb') as file:

@@ -89,6 +89,7 @@ def cached_kernel(
     folder = cache.fetch(key)
     if folder is not None:
         return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()))
+    say('building the kernel')
     code = compile_kernel(entries, config, checked)
     cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
     return code
@@ -133,7 +134,6 @@ class Guest:
         self._pipe, child_end = os.pipe()
         self.computer.cpu.serial_file = child_end
         parent = os.getpid()
-        sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
             self._run(parent)

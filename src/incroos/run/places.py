@@ -1,15 +1,22 @@
-"""Boots the kernel in the place that its user names, or in the best one that this machine has."""
+"""Boots the kernel in the place that its user names, or in the best one that this machine has.
 
-import shutil
+What a place needs is imported when it is chosen, so that no boot pays for the others.
+"""
+
+import re
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .outcome import Outcome, Unusable
+from .outcome import Outcome, Status, Unusable
+
+if TYPE_CHECKING:
+    from .images import KernelImage
 
 Say = Callable[[str], object]
 Sink = Callable[[bytes], object]
 
-QEMU_PROGRAM: Final = 'qemu-system-x86_64'
+LAST_BYTES: Final = 4096  # of the output, among which a panic's line is looked for
+TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})')  # kernel/main.py: on_exception
 
 
 def boot(
@@ -17,22 +24,50 @@ def boot(
 ) -> Outcome:
     """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here."""
     if place == 'auto':
-        place = 'qemu' if shutil.which(QEMU_PROGRAM) else 'jit'
-        if place == 'jit':
-            say('booting on the compiled simulated computer, because QEMU is not installed')
-    if accel != 'auto' and place != 'qemu':
-        raise Unusable(f'--accel {accel} is for QEMU, and this boot is on {place}: leave it away, or add --on qemu')
+        place = best_place(accel, say)
     if place == 'qemu':
         return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say)
     return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say)
 
 
+def best_place(accel: str, say: Say) -> str:
+    """QEMU where it is installed or asked for by its accelerator, otherwise the compiled simulator."""
+    from .qemu_process import find_qemu
+
+    try:
+        find_qemu()
+    except Unusable:
+        if accel != 'auto':
+            raise
+        say('booting on the compiled simulated computer, because QEMU is not installed')
+        return 'jit'
+    return 'qemu'
+
+
 def boot_qemu(memory_bytes: int, accel: str, timeout: float, checked: bool, console_sink: Sink, say: Say) -> Outcome:
     """Boot the image on a PC in QEMU."""
-    from . import images, qemu
+    from . import images, qemu, qemu_process
 
+    qemu_process.find_qemu()  # before anything is built for it
     image = images.kernel_image(say, checked=checked)
-    return qemu.boot(image.path, memory_bytes, accel, timeout, console_sink, say)
+    last = bytearray()
+
+    def keep_last(data: bytes) -> None:
+        console_sink(data)
+        last.extend(data)
+        del last[:-LAST_BYTES]
+
+    outcome = qemu.boot(image.path, memory_bytes, accel, timeout, keep_last, say)
+    return with_place_of_trap(outcome, image, bytes(last))
+
+
+def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes) -> Outcome:
+    """The outcome; where a check of a checked build failed, its remark tells the line of Python."""
+    trap = TRAP.search(output)
+    site = int(trap[1], 16) if trap else len(image.facts['sites'])
+    if outcome.status != Status.PANIC or site >= len(image.facts['sites']):
+        return outcome
+    return Outcome(Status.PANIC, f'a check failed at {image.place_of_site(site)}')
 
 
 def boot_simulated(

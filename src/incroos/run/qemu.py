@@ -15,6 +15,7 @@ from typing import Final
 from . import outcome
 from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
+from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
 
 MIN_MEMORY_BYTES: Final = 2 << 20  # with less, the firmware never gets to the kernel
@@ -58,6 +59,8 @@ def boot_with(
             if not relay(qemu, deadline, console_sink):
                 return outcome.hang(timeout)
             return judge(qemu)
+    except MonitorError as error:
+        raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
     except SlowStart:
         if timeout < START_SECONDS:
             return outcome.hang(timeout)
@@ -94,7 +97,6 @@ def judge(qemu: Qemu) -> Outcome:
         raise Unusable(f'{PROGRAM} closed its channels and did not end: {ADVICE}') from None
     if status & 1 and status > 1:
         return outcome.outcome_of_exit_code(status >> 1)
-    reasons = {event['data'].get('reason') for event in qemu.monitor.events if event['event'] == 'SHUTDOWN'}
-    if 'guest-reset' in reasons:
+    if 'guest-reset' in qemu.monitor.shutdown_reasons():
         return outcome.TRIPLE_FAULT
     raise Unusable(f'{PROGRAM} ended without a word from the kernel ({qemu.last_words()}): {ADVICE}')

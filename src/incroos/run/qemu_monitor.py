@@ -6,7 +6,9 @@ a tenth of a warm boot. The protocol: "QEMU Machine Protocol Specification" of t
 
 import json
 import socket
-from typing import Any
+from typing import Any, Final
+
+MAX_LINE_BYTES: Final = 1 << 24  # of one message
 
 
 class MonitorError(Exception):
@@ -15,6 +17,10 @@ class MonitorError(Exception):
 
 class MonitorLost(MonitorError):
     """QEMU closed the monitor, or answered something that is not QMP."""
+
+
+class CommandRefused(MonitorError):
+    """QEMU answered a command with an error."""
 
 
 class NoAnswer(MonitorError):
@@ -49,7 +55,9 @@ class Monitor:
             raise MonitorLost(str(lost)) from lost
         answer = self._next_message()
         if 'error' in answer:
-            raise ValueError(f'QEMU refuses {command}: {answer["error"].get("desc", answer["error"])}')
+            raise CommandRefused(f'it refuses {command}: {answer["error"]}')
+        if 'return' not in answer:
+            raise MonitorLost(f'not an answer: {answer}')
         return answer['return']
 
     def ask_human_monitor(self, line: str) -> str:
@@ -66,15 +74,22 @@ class Monitor:
             raise NoAnswer from None
         lines = (self._rest + data).split(b'\n')
         self._rest = lines.pop()
+        if len(self._rest) > MAX_LINE_BYTES:
+            raise MonitorLost(f'a message without an end: {self._rest[:80]!r}')
         for line in filter(None, (line.strip() for line in lines)):
             try:
                 message = json.loads(line)
-            except ValueError as garbage:
+            except (ValueError, RecursionError) as garbage:
                 raise MonitorLost(f'not JSON: {line[:80]!r}') from garbage
             if not isinstance(message, dict):
                 raise MonitorLost(f'not a message: {line[:80]!r}')
             (self.events if 'event' in message else self._messages).append(message)
         return bool(data)
+
+    def shutdown_reasons(self) -> set[str]:
+        """Why the machine was shut down, as far as QEMU told."""
+        details = [event.get('data') for event in self.events if event['event'] == 'SHUTDOWN']
+        return {str(detail.get('reason')) for detail in details if isinstance(detail, dict)}
 
     def _next_message(self) -> dict[str, Any]:
         while not self._messages:

@@ -19,14 +19,24 @@ from typing import IO, Final, Self
 from incroos.kernel.codes import EXIT_PORT
 
 from .outcome import Unusable
-from .qemu_monitor import Monitor, MonitorError, MonitorLost, NoAnswer
+from .qemu_monitor import Monitor, MonitorError, NoAnswer
 
 PROGRAM: Final = 'qemu-system-x86_64'
 START_SECONDS: Final = 15.0  # how long QEMU may take until it answers
+ENDING_SECONDS: Final = 0.5  # that a QEMU which closed its monitor has to end by itself
+LAST_BYTES: Final = 200  # of its standard error, among which its last line is looked for
 ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
 
 # Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
+
+
+def find_qemu() -> str:
+    """Where QEMU is. Raises Unusable where it is not installed."""
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise Unusable(f'{PROGRAM} is not installed: {ADVICE}')
+    return program
 
 
 class SlowStart(Unusable):
@@ -58,9 +68,8 @@ class Qemu:
                 self.monitor.negotiate(self._start_seconds)
             except NoAnswer:
                 raise SlowStart(f'{PROGRAM} did not answer within {self._start_seconds:g} s: {ADVICE}') from None
-            except MonitorLost:
-                self.end()
-                words = self.last_words()
+            except MonitorError as error:
+                words = self.last_words_after(error)
                 raise Unusable(f'{PROGRAM} does not work ({words}): {advice_about(words, self._accel)}') from None
             self._closing = closing.pop_all()
         return self
@@ -81,16 +90,23 @@ class Qemu:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def last_words_after(self, error: MonitorError) -> str:
+        """The last words of a QEMU with which something is wrong: it ends by itself now, or is ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING_SECONDS)
+            return self.last_words()
+        self.end()
+        return str(error)
+
     def last_words(self) -> str:
-        """The last line that QEMU wrote to its standard error, else its exit status."""
-        self._errors.seek(0)
+        """The last line that QEMU wrote to its standard error, else how it ended."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - LAST_BYTES))
         lines = self._errors.read().decode(errors='replace').strip().splitlines()
-        return lines[-1].strip() if lines else f'exit status {self.process.returncode}'
+        return lines[-1].strip() if lines else how_it_ended(self.process.returncode)
 
     def _start(self, closing: contextlib.ExitStack) -> None:
-        program = shutil.which(PROGRAM)
-        if program is None:
-            raise Unusable(f'{PROGRAM} is not installed: {ADVICE}')
+        program = find_qemu()
         ours, its_monitor = socket.socketpair()
         self.monitor = Monitor(closing.enter_context(ours))
         read_end, write_end = os.pipe()
@@ -111,6 +127,13 @@ class Qemu:
             except OSError as error:
                 raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
         closing.callback(self.end)
+
+
+def how_it_ended(returncode: int) -> str:
+    """The end of a process in words, as subprocess tells it: the status, or a signal's number with a minus."""
+    if returncode >= 0:
+        return f'exit status {returncode}'
+    return f'{signal.Signals(-returncode).name} ended it'
 
 
 def advice_about(last_words: str, accel: str) -> str:

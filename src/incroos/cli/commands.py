@@ -1,15 +1,15 @@
-"""The command `incroos`: parses, calls, prints. What it does is in `run` and `build`."""
+"""The commands of `incroos`: parse, call, print. What they do is in `run` and `build`."""
 
 import json
-import os
 import re
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from .run.outcome import Outcome, Status, Unusable
+from incroos.run.outcome import Outcome, Status, Unusable
+
+from . import put, say
 
 UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
@@ -21,8 +21,10 @@ Exit status:
   4    triple fault
   5    hang: the time was over
   6    something is missing or unusable: QEMU, a linker, a path
-  130  interrupted
+  130  interrupted; 143, 129: ended by SIGTERM, SIGHUP
 """
+MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
+STANDARD_OUTPUT: Final = Path('-')
 
 
 class Memory(click.ParamType[int]):
@@ -33,16 +35,16 @@ class Memory(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r'(\d+)([KMGT])(i?B)?', value, re.IGNORECASE)
+        match = re.fullmatch(r'([0-9]{1,30})([KMGT])(i?B)?', value, re.IGNORECASE)
         if not match:
             self.fail(f'{value!r} is not an amount of memory: write a number with K, M, G or T, as 64M', param, ctx)
         nbytes = int(match[1]) * UNITS[match[2].upper()]
         if nbytes < 2 << 20:
-            self.fail(f'{value} is less than the kernel needs to start: give it 2M or more', param, ctx)
+            self.fail(f'with {value} a PC cannot load the kernel: give it 3M or more', param, ctx)
         if nbytes > 1 << 46:
-            self.fail(f'{value} is more than the simulated processor can address: give it 64T or less', param, ctx)
-        if nbytes % (4 << 10):
-            self.fail(f'{value} is not a whole number of frames of 4K', param, ctx)
+            self.fail(f'{value} is more than the processor can address: give it 64T or less', param, ctx)
+        if nbytes % MEMORY_UNIT:
+            self.fail(f'{value} is not a multiple of 8K: give it {nbytes // MEMORY_UNIT * 8 + 8}K', param, ctx)
         return nbytes
 
 
@@ -61,22 +63,11 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
-def say(sentence: str) -> None:
-    """A remark on standard error."""
-    click.echo(f'incroos: {sentence}', err=True)
-
-
-def write_out(data: bytes) -> None:
-    """What the kernel wrote, as it comes."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
 def finish(outcome: Outcome) -> None:
     """End the command as the run ended."""
     if outcome.remark:
         say(outcome.remark)
-    raise SystemExit(int(outcome.status))
+    raise click.exceptions.Exit(outcome.status)
 
 
 checked_option = click.option(
@@ -124,25 +115,36 @@ def boot(place: str, memory: int, accel: str, timeout: float, checked: bool) -> 
 
     Standard output is what the kernel wrote to its serial port and nothing else; remarks go to standard error.
     """
-    from .run import places
+    from incroos.run import places
 
-    finish(places.boot(place, memory, accel, timeout, checked, write_out, say))
+    if accel != 'auto' and place in ('jit', 'sim'):
+        raise click.UsageError(f'--accel {accel} is for QEMU, and this boot is on {place}: leave it away')
+    finish(places.boot(place, memory, accel, timeout, checked, put, say))
 
 
 @cli.command()
 @click.option(
-    '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), required=True, help='Where to write the image.'
+    '-o',
+    '--output',
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    required=True,
+    help='Where to write the image; - is standard output.',
 )
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')
 @click.option('--json', 'as_json', is_flag=True, help='Print what was built as JSON.')
 def build(output: Path, checked: bool, debug: bool, as_json: bool) -> None:
     """Build the kernel as a freestanding ELF image with a PVH entry."""
-    from .run import images
+    from incroos.run import images
 
+    if output == STANDARD_OUTPUT:
+        if as_json:
+            raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
+        put(images.kernel_image(say, checked=checked, debug=debug).path.read_bytes())
+        return
     built = images.write(output, checked=checked, debug=debug, say=say)
     if as_json:
-        click.echo(json.dumps(built))
+        put(f'{json.dumps(built)}\n'.encode())
     else:
         say(f'{output}: {built["bytes"]:,} bytes, deepest stack {built["stack_bytes"]:,} bytes')
 
@@ -151,10 +153,11 @@ def build(output: Path, checked: bool, debug: bool, as_json: bool) -> None:
 @click.option('--json', 'as_json', is_flag=True, help='Print the figures as JSON.')
 def check(as_json: bool) -> None:
     """Check that the kernel and the simulated computer are kernel Python, without building anything."""
-    from .run import images
+    from incroos.run import images
 
     checked = images.check()
-    click.echo(json.dumps(checked) if as_json else f'kernel Python: {checked["functions"]} functions')
+    line = json.dumps(checked) if as_json else f'kernel Python: {checked["functions"]} functions'
+    put(f'{line}\n'.encode())
 
 
 @cli.command()
@@ -164,34 +167,43 @@ def check(as_json: bool) -> None:
 @click.option('--memory', type=Memory(), default='64M', show_default=True, help='RAM of the machine.')
 def gdb(at: str, memory: int) -> None:
     """Boot an image with debug information in QEMU, stopped in gdb at a line of Python."""
-    from .run import images
+    from incroos.run import images
 
-    raise SystemExit(images.debug(at, memory, say))
+    raise click.exceptions.Exit(images.debug(at, memory, say))
 
 
-def main() -> None:
-    """Run the command; every failure is one sentence and a status."""
-    from .lang.frontend.refusal import Refused
-
+def run() -> int:
+    """Run the command that the arguments name; its status. Failures that can be foreseen are a sentence."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        raise_interrupted()
-    except KeyboardInterrupt:
-        raise_interrupted()
+        return int(cli.main(prog_name='incroos', standalone_mode=False) or Status.PASSED)
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else 'incroos'
-        click.echo(f'{command}: {error.format_message()} ({command} --help says more)', err=True)
-        raise SystemExit(int(Status.WRONG_USAGE)) from None
-    except (Unusable, Refused) as error:
-        say(str(error))
-        raise SystemExit(int(Status.UNUSABLE)) from None
-    except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(int(Status.UNUSABLE)) from None
+        say_usage(error)
+        return Status.WRONG_USAGE
+    except Exception as error:
+        say(sentence_about(error))
+        return Status.UNUSABLE
 
 
-def raise_interrupted() -> None:
-    """End as a program does that Ctrl-C ended."""
-    say('interrupted')
-    raise SystemExit(int(Status.INTERRUPTED)) from None
+def sentence_about(error: Exception) -> str:
+    """What to say about a failure that can be foreseen; any other is a bug, and is raised again."""
+    from incroos.build.errors import BuildError
+    from incroos.lang.frontend.refusal import Refused  # slow, and rarely needed
+
+    if isinstance(error, Unusable | BuildError | Refused):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return 'this computer has not enough free memory: end something else first'
+    if isinstance(error, OSError):
+        what = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
+        return f'the system refuses what this needs ({what}): free some space, files or processes'
+    raise error
+
+
+def say_usage(error: click.UsageError) -> None:
+    """What is wrong with the arguments, or the help where there are none."""
+    command = error.ctx.command_path if error.ctx else 'incroos'
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(f'name a command\n\n{error.format_message()}')
+    else:
+        message = error.format_message().rstrip('.').replace('\n', ' ')
+        say(f'{message[0].lower()}{message[1:]} ({command} --help says more)')
