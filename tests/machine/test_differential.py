@@ -81,7 +81,7 @@ class Core:
         """The processor's fields, but for what lies elsewhere in each process: the addends as offsets in RAM."""
         cpu, base = self.bench.cpu, self.bench.memory.base
         slots = [(slot.read_page, slot.write_page, slot.flags, slot.addend and slot.addend - base) for slot in cpu.tlb]
-        upper = [(entry.prefix, entry.table, entry.rights) for entry in cpu.upper]
+        upper = [(entry.prefix, entry.generation, entry.table, entry.rights) for entry in cpu.upper]
         numbers = {name: getattr(cpu, name) for name in ('cr2', 'cr3', 'cr4', 'nr_faults', 'nr_walks', 'fault_depth')}
         return [slots, upper, numbers, self.bench.faults]
 

@@ -20,7 +20,6 @@ from .architecture import (
     EFER_LME,
     EFER_NXE,
     PAT_AT_RESET,
-    ROOT_LEVEL,
 )
 
 TLB_SLOTS: Final = 256
@@ -56,13 +55,10 @@ class Slot(Struct):
 class UpperEntry(Struct):
     """One remembered entry above the leaf: where the next table lies, and the rights down to there."""
 
-    prefix: i64  # virtual address >> the shift of the entry's level, or NO_PREFIX
+    prefix: i64  # virtual address >> the shift of the entry's level
+    generation: u64  # remembered only while this is the processor's
     table: PhysAddr
     rights: i64
-    unused: i64
-
-
-NO_PREFIX: Final = 1 << 62
 
 
 class Cpu(Struct):
@@ -91,6 +87,7 @@ class Cpu(Struct):
     reserved: u64  # bits that no present entry may have
     frame_mask: u64  # address bits of an entry
     supervisor_write: u64  # the right that a write by the kernel needs: none while CR0.WP is clear
+    upper_generation: u64  # counts how often all upper entries were forgotten, from 1 on
     large_start: VirtAddr  # all large pages in the TLB lie in [large_start, large_end)
     large_end: VirtAddr
 
@@ -140,10 +137,9 @@ def power_on(cpu: Cpu, pa_bits: word) -> None:
     cpu.pat = PAT_AT_RESET
     cpu.pa_bits = pa_bits
     cpu.trap_site = NO_SITE
+    cpu.upper_generation = 1
     cpu.serial_divisor = 1
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         slot.read_page = NO_PAGE
         slot.write_page = NO_PAGE
-    for index in range(UPPER_SLOTS * (ROOT_LEVEL - 1)):
-        cpu.upper[index].prefix = NO_PREFIX

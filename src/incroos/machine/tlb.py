@@ -17,9 +17,8 @@ from .architecture import (
     ENTRY_GLOBAL,
     PAGE_MASK,
     PAGE_SHIFT,
-    ROOT_LEVEL,
 )
-from .cpu import NO_PAGE, NO_PREFIX, TLB_SLOTS, UPPER_SLOTS, Cpu, Slot
+from .cpu import NO_PAGE, TLB_SLOTS, Cpu, Slot
 from .physical import host_to_read, is_memory
 from .walk import FOUND_LEVEL_SHIFT, shift_of
 
@@ -69,8 +68,7 @@ def forget_slot(slot: Slot) -> None:
 @kernel
 def forget_upper(cpu: Cpu) -> None:
     """Forget all upper entries."""
-    for index in range(UPPER_SLOTS * (ROOT_LEVEL - 1)):
-        cpu.upper[index].prefix = NO_PREFIX
+    cpu.upper_generation += 1
 
 
 @kernel

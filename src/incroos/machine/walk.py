@@ -33,7 +33,6 @@ from .architecture import (
     ERROR_WRITE,
     GIANT_RESERVED,
     HUGE_RESERVED,
-    HUGE_SHIFT,
     LEVEL_BITS,
     PAGE_SHIFT,
     ROOT_LEVEL,
@@ -154,10 +153,17 @@ def upper_slot(cpu: Cpu, va: VirtAddr, level: word) -> UpperEntry:
 
 
 @kernel
+def is_remembered(cpu: Cpu, upper: UpperEntry, va: VirtAddr, level: word) -> bool:
+    """Whether the slot holds the entry of this level for va."""
+    return upper.prefix == va >> shift_of(level) and upper.generation == cpu.upper_generation
+
+
+@kernel
 def remember_upper(cpu: Cpu, va: VirtAddr, level: word, table: PhysAddr, rights: word) -> None:
     """Remember where the entry of this level leads."""
     upper = upper_slot(cpu, va, level)
     upper.prefix = va >> shift_of(level)
+    upper.generation = cpu.upper_generation
     upper.table = table
     upper.rights = rights
 
@@ -200,7 +206,7 @@ def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
     cpu.nr_walks += 1
     for level in range(2, ROOT_LEVEL + 1):
         upper = upper_slot(cpu, va, level)
-        if upper.prefix == va >> shift_of(level):
+        if is_remembered(cpu, upper, va, level):
             pa, found = walk_from(cpu, va, access, level - 1, upper.table, upper.rights)
             if pa >= 0:
                 return pa, found
@@ -215,7 +221,7 @@ def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
     Gives what found_at gives, or -1 and 0 if this is not a usual walk.
     """
     upper = upper_slot(cpu, va, 2)
-    if upper.prefix == va >> HUGE_SHIFT:
+    if is_remembered(cpu, upper, va, 2):
         entry = load_entry(cpu, entry_address(upper.table, va, 1))
         if entry & (ENTRY_PRESENT | ENTRY_ACCESSED | cpu.reserved) == ENTRY_PRESENT | ENTRY_ACCESSED:
             cpu.nr_walks += 1
