@@ -185,10 +185,11 @@ def write_free(chunk: Chunk, nbytes: word) -> None:
 @kernel
 def find_free(k: Kernel, nbytes: word) -> VirtAddr:
     """The first chunk on the list with so many bytes; the list's head, which claims to fit, when there is none."""
-    chunk = Chunk(k.m, k.heap.queue.next)
-    while chunk.header & BYTES_MASK < nbytes:
+    chunk = k.heap.queue
+    while True:
         chunk = Chunk(k.m, chunk.next)
-    return chunk.addr
+        if chunk.header & BYTES_MASK >= nbytes:
+            return chunk.addr
 
 
 @kernel

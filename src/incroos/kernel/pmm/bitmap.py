@@ -68,9 +68,9 @@ def take(bitmap: FrameBitmap) -> PhysAddr:
     bits = bitmap.free[index]
     if bits == 0:
         return PhysAddr(NO_FRAME)
+    bitmap.nr_free_frames -= 1
     rest = bits & sub_wrap(bits, 1)  # without its lowest bit
     bitmap.free[index] = rest
-    bitmap.nr_free_frames -= 1
     if rest == 0:
         clear_summary(bitmap, index)
         bitmap.hint = find_word(bitmap)
@@ -88,6 +88,12 @@ def find_word(bitmap: FrameBitmap) -> word:
 
 
 @kernel
+def bit_of(bitmap: FrameBitmap, pa: PhysAddr) -> word:
+    """Which bit is the frame's; more than there are for what lies before the first frame or behind the last."""
+    return shr_logical(sub_wrap(pa, bitmap.start), PAGE_SHIFT)
+
+
+@kernel
 def check_free(bitmap: FrameBitmap, pa: PhysAddr) -> word:
     """OK if pa is a frame of the bitmap that is handed out, so that `put` may have it back.
 
@@ -95,8 +101,8 @@ def check_free(bitmap: FrameBitmap, pa: PhysAddr) -> word:
     """
     if pa & (PAGE_BYTES - 1) != 0:
         return MISALIGNED
-    bit = (pa - bitmap.start) >> PAGE_SHIFT if pa >= bitmap.start else -1
-    if bit < 0 or bit >= BITMAP_WORDS * 64:
+    bit = bit_of(bitmap, pa)
+    if bit >= BITMAP_WORDS * 64:
         return FOREIGN
     mask = shl_wrap(1, bit & 63)
     if bitmap.managed[bit >> 6] & mask == 0:
@@ -109,7 +115,7 @@ def check_free(bitmap: FrameBitmap, pa: PhysAddr) -> word:
 @kernel
 def put(bitmap: FrameBitmap, pa: PhysAddr) -> None:
     """Take back a frame for which check_free says OK."""
-    bit = (pa - bitmap.start) >> PAGE_SHIFT
+    bit = bit_of(bitmap, pa)
     index = bit >> 6
     bitmap.free[index] = bitmap.free[index] | shl_wrap(1, bit & 63)
     set_summary(bitmap, index)
