@@ -2,6 +2,13 @@
 #pragma once
 #include "kernel.h"
 
+/* The first word of `free` that is not 0; the last word when all are. */
+static inline u64 bitmap_find_word(struct bitmap *b) {
+    if (b->summary[0] != 0)
+        return __builtin_ctzl(b->summary[0]);
+    return b->summary[1] != 0 ? 64 + __builtin_ctzl(b->summary[1]) : ZONE_FRAMES / 64 - 1;
+}
+
 static void bitmap_init(struct bitmap *b, u64 start) {
     *b = (struct bitmap){.start = start};
 }
@@ -13,30 +20,25 @@ static void bitmap_add(struct bitmap *b, u64 pa) {
     b->summary[bit >> 12] |= 1UL << (bit >> 6 & 63);
     b->nr_total_frames++;
     b->nr_free_frames++;
+    b->hint = bitmap_find_word(b);
 }
 
-static i64 bitmap_take(struct bitmap *b) {
+static inline i64 bitmap_take(struct bitmap *b) {
     u64 index = b->hint;
     u64 bits = b->free[index];
-    if (bits == 0) {
-        if (b->summary[0] != 0)
-            index = __builtin_ctzl(b->summary[0]);
-        else if (b->summary[1] != 0)
-            index = 64 + __builtin_ctzl(b->summary[1]);
-        else
-            return NO_FRAME;
-        b->hint = index;
-        bits = b->free[index];
-    }
+    if (bits == 0)
+        return NO_FRAME;
     u64 rest = bits & (bits - 1);
     b->free[index] = rest;
-    if (rest == 0)
-        b->summary[index >> 6] &= ~(1UL << (index & 63));
     b->nr_free_frames--;
+    if (rest == 0) {
+        b->summary[index >> 6] &= ~(1UL << (index & 63));
+        b->hint = bitmap_find_word(b);
+    }
     return b->start + (((index << 6) + __builtin_ctzl(bits)) << PAGE_SHIFT);
 }
 
-static i64 bitmap_check_free(struct bitmap *b, i64 pa) {
+static inline i64 bitmap_check_free(struct bitmap *b, i64 pa) {
     if (pa & (PAGE_BYTES - 1))
         return MISALIGNED;
     u64 bit = (u64)(pa - b->start) >> PAGE_SHIFT;
@@ -50,7 +52,7 @@ static i64 bitmap_check_free(struct bitmap *b, i64 pa) {
     return OK;
 }
 
-static void bitmap_put(struct bitmap *b, u64 pa) {
+static inline void bitmap_put(struct bitmap *b, u64 pa) {
     u64 bit = (pa - b->start) >> PAGE_SHIFT;
     u64 index = bit >> 6;
     b->free[index] |= 1UL << (bit & 63);
@@ -60,7 +62,7 @@ static void bitmap_put(struct bitmap *b, u64 pa) {
         b->hint = index;
 }
 
-static i64 take_frame(struct kernel *k) {
+static inline i64 take_frame(struct kernel *k) {
     if (!k->is_zone_mapped)
         panic();
     return bitmap_take(&k->zone);
@@ -73,7 +75,7 @@ static i64 alloc_page(struct kernel *k) {
     return pa;
 }
 
-static i64 free_page(struct kernel *k, i64 pa) {
+static inline i64 free_page(struct kernel *k, i64 pa) {
     i64 code = bitmap_check_free(&k->zone, pa);
     if (code == OK) {
         if (record_at(k, pa)->level != 0)
