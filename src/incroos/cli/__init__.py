@@ -1,20 +1,16 @@
 """The command `incroos`: what each of its runs begins and ends with.
 
-`commands` parses, calls and prints; here every failure becomes one sentence on standard error and a documented status.
-Nothing heavy is imported before the signals are ours, so that Ctrl-C never meets Python's own answer to it.
+`commands` parses, calls and prints; here every end of a run becomes one sentence on standard error and a documented
+status. Little is imported before the signals are ours, so that Ctrl-C hardly ever meets Python's own answer to it.
 """
 
-import contextlib
-import os
-import select
 import signal
+import sys
 from types import FrameType
-from typing import Final, NoReturn
 
-STDOUT: Final = 1
-STDERR: Final = 2
-BY_SIGNAL: Final = 128  # the status of a command that a signal ended: this and the signal's number
-ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+BY_SIGNAL = 128  # the status of a command that a signal ended: this and the signal's number
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RETRY_SECONDS = 0.01
 
 
 class Ended(BaseException):
@@ -25,14 +21,8 @@ class Ended(BaseException):
         self.number = number
 
 
-class OutputLost(BaseException):
-    """Standard output does not take what is written. Not an OSError of whoever was running meanwhile."""
-
-
-def main() -> NoReturn:
+def main() -> None:
     """Run the command that the arguments name, and end this process with its status."""
-    catch_signals()
-    open_closed_channels()
     status = run()
     ignore_signals()  # what is left to do is to go
     raise SystemExit(status)
@@ -41,68 +31,43 @@ def main() -> NoReturn:
 def run() -> int:
     """Run the command; its status."""
     try:
-        from . import commands
+        catch_signals()
+        from . import channels, commands
 
+        channels.open_closed_channels()
         return commands.run()
     except Ended as end:
-        say('interrupted' if end.number == signal.SIGINT else f'ended by {signal.Signals(end.number).name}')
+        from . import channels
+
+        is_user = end.number == signal.SIGINT
+        channels.say('interrupted' if is_user else f'ended by {signal.Signals(end.number).name}')
         return BY_SIGNAL + end.number
-    except OutputLost as lost:
-        from incroos.run.outcome import Status
-
-        say(f'standard output cannot be written ({lost}): direct it elsewhere')
-        return Status.UNUSABLE
 
 
-def say(sentence: str) -> None:
-    """A remark on standard error. Lost where nothing can be written there: the status says the most important."""
-    with contextlib.suppress(OSError):
-        write_all(STDERR, f'incroos: {sentence}\n'.encode(errors='backslashreplace'))
-
-
-def put(data: bytes) -> None:
-    """Write to standard output at once, all of it."""
-    try:
-        write_all(STDOUT, data)
-    except OSError as error:
-        raise OutputLost(error.strerror) from None
-
-
-def write_all(channel: int, data: bytes) -> None:
-    """Write all of it, even where the channel was made non-blocking by whoever shares it."""
-    while data:
-        try:
-            data = data[os.write(channel, data) :]
-        except BlockingIOError:
-            select.select([], [channel], [])
-
-
-# ------------------------------------------------------------------ signals and channels
 def catch_signals() -> None:
     """Have the signals that end a command raise Ended, but for those that whoever started it wants ignored."""
+    sys.unraisablehook = raise_again
     for number in ENDING_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, raise_ended)
 
 
-def raise_ended(number: int, frame: FrameType | None) -> NoReturn:
+def raise_ended(number: int, frame: FrameType | None) -> None:
     """End, once: a second Ctrl-C must not disturb the tidying up."""
     ignore_signals()
     raise Ended(number)
 
 
+def raise_again(lost: 'sys.UnraisableHookArgs') -> None:
+    """A signal that came while a destructor or a callback ran is lost there: let it come again a little later."""
+    if isinstance(lost.exc_value, Ended):
+        number = lost.exc_value.number
+        signal.signal(signal.SIGALRM, lambda *_: raise_ended(number, None))
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def ignore_signals() -> None:
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def open_closed_channels() -> None:
-    """Give each standard channel that is closed a file that refuses what is done to it.
-
-    Otherwise the next pipe gets its number, and what is printed goes to a child process.
-    """
-    for channel, mode in ((0, os.O_WRONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_RDONLY)):
-        try:
-            os.fstat(channel)
-        except OSError:
-            os.open(os.devnull, mode)  # the lowest free number, which is this one

@@ -9,7 +9,7 @@ import click
 
 from incroos.run.outcome import Outcome, Status, Unusable
 
-from . import put, say
+from .channels import OutputLost, put, say
 
 UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
@@ -179,6 +179,9 @@ def run() -> int:
     except click.UsageError as error:
         say_usage(error)
         return Status.WRONG_USAGE
+    except OutputLost as lost:
+        say(f'standard output cannot be written ({lost}): direct it elsewhere')
+        return Status.UNUSABLE
     except Exception as error:
         say(sentence_about(error))
         return Status.UNUSABLE
