@@ -3,6 +3,7 @@
 import pytest
 
 from incroos.machine import architecture as arch
+from incroos.machine.cpu import MAX_FAULT_DEPTH
 
 from .lab import DATA, Bench, P, W
 
@@ -27,13 +28,14 @@ def number(value: int, bits: int) -> int:
 @pytest.mark.parametrize('offset', [0, 1, 8, 4087, 4088, 4089, 4091, 4093, 4094, 4095])
 def test_numbers_at_every_offset_also_across_pages(bench: Bench, bits: int, offset: int) -> None:
     two_pages(bench)
-    value = number(0x8182_8384_8586_8788, bits)
-    for _ in range(2):  # the second time the pages are remembered
+    for pattern in (0x7172_7374_7576_7778, 0x8182_8384_8586_8788):  # the second time the pages are remembered
+        value = number(pattern, bits)
         bench.call(f'store{bits}', VA + offset, value)
         assert bench.call(f'load{bits}', VA + offset) == value
     memory = bytes(bench.ram[DATA + 0x5000 : DATA + 0x6000]) + bytes(bench.ram[DATA + 0x2000 : DATA + 0x3000])
     assert memory[offset : offset + bits // 8] == (value & (1 << 64) - 1).to_bytes(8, 'little')[: bits // 8]
     assert memory.count(0) == 8192 - bits // 8
+    assert not any(bench.ram[DATA + 0x6000 : DATA + 0x7000])
 
 
 def test_fill_and_copy_go_from_page_to_page(bench: Bench) -> None:
@@ -105,6 +107,14 @@ def test_a_handler_that_needs_two_attempts(bench: Bench) -> None:
     assert bench.word(DATA) == 9
 
 
+def test_any_number_of_faults_one_after_the_other(bench: Bench) -> None:
+    bench.on_fault = lambda va, code: bench.map(va & ~0xFFF, DATA, P | W)
+    for page in range(3 * MAX_FAULT_DEPTH):
+        bench.store(VA + 4096 * page, page)
+        assert bench.cpu.fault_depth == 0
+    assert len(bench.faults) == 3 * MAX_FAULT_DEPTH
+
+
 def test_a_store_across_pages_does_nothing_before_it_can_do_all(bench: Bench) -> None:
     bench.map(VA, DATA, P | W)
     before = []
@@ -132,6 +142,19 @@ def test_a_handler_that_moves_the_first_page_of_an_access_across_pages(bench: Be
     bench.store(VA + 4092, -1)
     assert bench.ram[DATA + 4092 : DATA + 4096] == bytes(4)
     assert bench.ram[DATA + 0x3000 + 4092 : DATA + 0x4000] == b'\xff' * 4
+
+
+def test_a_load_across_pages_whose_handler_moves_the_first(bench: Bench) -> None:
+    first = bench.map(VA, DATA, P | W)
+    bench.ram[DATA + 0x3000 + 4092 : DATA + 0x4000] = b'\x11' * 4
+
+    def mend(va: int, _error: int) -> None:
+        bench.put(first, DATA + 0x3000 | P | W)
+        bench.call('invlpg', VA)
+        bench.map(va & ~0xFFF, DATA + 0x1000, P | W)
+
+    bench.on_fault = mend
+    assert bench.load(VA + 4092) == 0x1111_1111
 
 
 @pytest.mark.parametrize('pa', [0xA0000, 0xB7000, 0xC0000, 0xFF000, 4 << 20, 1 << 32, 1 << 45])

@@ -354,6 +354,23 @@ def test_global_pages_stay_known_over_a_load_of_cr3(strict: Strict) -> None:
     assert m.ram[OTHER] == 1
 
 
+# ---------------------------------------------------------------- faults that the kernel mends
+def test_a_handler_that_moves_the_first_page_of_an_access_across_pages(strict: Strict) -> None:
+    m = strict.machine
+    m.poke(DATA, bytes(4096))
+    m.poke(DATA + 0x3000, bytes(4096))
+
+    def mend(_error: int, _ip: int) -> None:
+        strict.map(DATA + 0x3000 | P | W)
+        m.invlpg(VA)
+        strict.map(DATA + 0x1000 | P | W, page=1)
+
+    m.connect(mend, strict.on_exception, lambda data: None, lambda: None)
+    put_word(m, VirtAddr(VA + 4092), -1)
+    assert m.ram[DATA + 4092 : DATA + 4096] == bytes(4)
+    assert m.ram[DATA + 0x3000 + 4092 : DATA + 0x4000] == b'\xff' * 4
+
+
 # ---------------------------------------------------------------- how the machine ends
 def test_more_ram_than_can_be_interpreted_is_refused() -> None:
     with pytest.raises(ValueError, match='256 MiB'):

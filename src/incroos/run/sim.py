@@ -100,9 +100,9 @@ class Alarm:
     """Raises TimeIsOver in the thread that entered it, if it has not left after so many seconds."""
 
     def __init__(self, seconds: float) -> None:
-        self._thread = threading.get_ident()
+        self._thread = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
-        self._is_over = False
+        self._is_left = False
         self._timer = threading.Timer(seconds, self._ring)
         self._timer.daemon = True
 
@@ -111,10 +111,11 @@ class Alarm:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._is_over = True
+            self._is_left = True
         self._timer.cancel()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # it rang, but nobody has heard it yet
 
     def _ring(self) -> None:
         with self._lock:
-            if not self._is_over:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(TimeIsOver))
+            if not self._is_left:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
