@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from shutil import which
 from typing import Any, Final
 
 import click
@@ -31,16 +32,26 @@ def say(sentence: str) -> None:
 
 def machine() -> dict[str, Any]:
     """On what it was measured."""
-    gcc = subprocess.run(['gcc', '--version'], capture_output=True, text=True, check=False).stdout
-    models = [line for line in Path('/proc/cpuinfo').read_text().splitlines() if line.startswith('model name')]
+    gcc = (
+        subprocess.run(['gcc', '--version'], capture_output=True, text=True, check=False).stdout if which('gcc') else ''
+    )
     return {
-        'processor': models[0].partition(': ')[2] if models else platform.processor(),
+        'processor': processor(),
         'processors': os.cpu_count(),
         'load': round(os.getloadavg()[0], 2),
-        'gcc': gcc.splitlines()[0] if gcc else '',
+        'gcc': gcc.partition('\n')[0],
         'llvm': LLVM_VERSION,
         'python': platform.python_version(),
     }
+
+
+def processor() -> str:
+    """Its name, as Linux knows it."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor()
+    return next((line.partition(': ')[2] for line in lines if line.startswith('model name')), platform.machine())
 
 
 def figures_of(names: set[str], missing: list[str]) -> list[Figure]:
@@ -62,6 +73,7 @@ def figures_of(names: set[str], missing: list[str]) -> list[Figure]:
 
 
 def number(value: float | None, digits: int) -> str:
+    """A number, or nothing."""
     return '' if value is None else f'{value:.{digits}f}'
 
 
