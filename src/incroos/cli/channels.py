@@ -1,0 +1,52 @@
+"""The standard channels of the command: what the kernel wrote goes out on one, remarks on the other.
+
+Written to without a buffer of Python's, which would fail a second time, with a status of its own, when Python ends.
+"""
+
+import contextlib
+import os
+import select
+from typing import Final
+
+STDIN: Final = 0
+STDOUT: Final = 1
+STDERR: Final = 2
+
+
+class OutputLost(BaseException):
+    """Standard output does not take what is written. No Exception: whoever hands output on must not take it for his."""
+
+
+def say(sentence: str) -> None:
+    """A remark on standard error. Lost where nothing can be written there: the status says the most important."""
+    with contextlib.suppress(OSError):
+        write_all(STDERR, f'incroos: {sentence}\n'.encode(errors='backslashreplace'))
+
+
+def put(data: bytes) -> None:
+    """Write to standard output at once, all of it. Raises OutputLost."""
+    try:
+        write_all(STDOUT, data)
+    except OSError as error:
+        raise OutputLost(error.strerror) from None
+
+
+def write_all(channel: int, data: bytes) -> None:
+    """Write all of it, even where whoever shares the channel made it non-blocking."""
+    while data:
+        try:
+            data = data[os.write(channel, data) :]
+        except BlockingIOError:
+            select.select([], [channel], [])
+
+
+def open_closed_channels() -> None:
+    """Give each standard channel that is closed a file that refuses what is done to it.
+
+    Otherwise the next pipe gets its number, and what is printed goes to a child process.
+    """
+    for channel, mode in ((STDIN, os.O_WRONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_RDONLY)):
+        try:
+            os.fstat(channel)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest free number, which is this one
