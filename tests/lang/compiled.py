@@ -116,6 +116,11 @@ class Memory:
         """The bytes as they are."""
         return ctypes.string_at(self.addr, self.nbytes)
 
+    def put(self, content: bytes) -> None:
+        """Overwrite the first bytes."""
+        assert len(content) <= self.nbytes
+        ctypes.memmove(self.addr, bytes(content), len(content))
+
     def clear(self) -> None:
         """Zero again."""
         ctypes.memset(self.addr, 0, self.nbytes)

@@ -22,7 +22,12 @@ def define(
 ) -> types.ModuleType:
     """Run the text as a module that has imported all of incroos.lang, and has these names; what it defines."""
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    return run(compile(text, file, 'exec'), names)
+
+
+def run(code: types.CodeType, names: Mapping[str, object]) -> types.ModuleType:
+    """The module that a text makes."""
     module = sys.modules['sample'] = types.ModuleType('sample')
-    vars(module).update(NAMES, **names, __file__=file)
-    exec(compile(text, file, 'exec'), vars(module))
+    vars(module).update(NAMES, **names, __file__=code.co_filename)
+    exec(code, vars(module))
     return module
