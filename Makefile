@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself (tools/setup); set-up that is done is not done again.
 .POSIX:
-.PHONY: help setup boot test test-full check format bench gdb lock clean
+.PHONY: help setup boot test test-full check format bench gdb picture lock clean
 
 PYTHON = python3
 VENV = .venv/bin
@@ -42,6 +42,10 @@ bench: setup ## the benchmarks: a table, and JSON in build/
 gdb: ## boot an image with debug information and stop it in gdb
 	@$(PYTHON) tools/setup qemu linker gdb
 	@$(VENV)/incroos gdb $(ARGS)
+
+picture: ## boot in QEMU and write what its screen shows to docs/boot.png
+	@$(PYTHON) tools/setup qemu linker
+	@$(VENV)/python tools/picture.py docs/boot.png
 
 lock: ## resolve the ranges of pyproject.toml anew into requirements.lock
 	@$(PYTHON) tools/setup

@@ -22,10 +22,13 @@ SHARED_MEMORY: Final = Path('/dev/shm')
 
 
 class Guest:
-    """A guest, started by `with` and ended with the block. Physical address `pa` is `ram[offset_of(pa)]`."""
+    """A guest, started by `with` and ended with the block. Physical address `pa` is `ram[offset_of(pa)]`.
 
-    def __init__(self, image: Path, memory_bytes: int, accel: str = 'tcg') -> None:
-        self._image, self.memory_bytes, self._accel = image, memory_bytes, accel
+    Without its exit port a kernel that is done stands still, and what it left on the screen can be seen.
+    """
+
+    def __init__(self, image: Path, memory_bytes: int, accel: str = 'tcg', *, can_exit: bool = True) -> None:
+        self._image, self.memory_bytes, self._accel, self._can_exit = image, memory_bytes, accel, can_exit
         self._console = bytearray()
         self._closing = contextlib.ExitStack()
 
@@ -35,7 +38,8 @@ class Guest:
             file = closing.enter_context(tempfile.TemporaryFile(dir=folder))
             file.truncate(self.memory_bytes)
             self.ram = mmap.mmap(file.fileno(), self.memory_bytes)  # not closed here: views of it may be in use
-            self._qemu = closing.enter_context(Qemu(self._image, self.memory_bytes, self._accel, ram=file))
+            qemu = Qemu(self._image, self.memory_bytes, self._accel, ram=file, can_exit=self._can_exit)
+            self._qemu = closing.enter_context(qemu)
             self._reader = threading.Thread(target=self._read_serial, daemon=True)
             self._reader.start()
             closing.callback(self._reader.join)

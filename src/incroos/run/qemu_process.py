@@ -27,6 +27,8 @@ ENDING_SECONDS: Final = 0.5  # that a QEMU which closed its monitor has to end b
 LAST_BYTES: Final = 200  # of its standard error, among which its last line is looked for
 ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
 
+EXIT_OPTIONS: Final = ('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1')
+
 # Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
 
@@ -55,7 +57,9 @@ class Qemu:
         extra: tuple[str, ...] = (),
         ram: IO[bytes] | None = None,
         start_seconds: float = START_SECONDS,
+        can_exit: bool = True,
     ) -> None:
+        self._can_exit = can_exit
         self._image, self._memory_bytes, self._accel = image, memory_bytes, accel
         self._extra, self._ram, self._start_seconds = extra, ram, start_seconds
         self._closing = contextlib.ExitStack()
@@ -113,6 +117,7 @@ class Qemu:
         self.serial = closing.enter_context(FileIO(read_end))
         with FileIO(write_end, 'w') as its_serial, its_monitor:
             machine = machine_options(self._image, self._memory_bytes, self._accel, self._ram)
+            machine += EXIT_OPTIONS if self._can_exit else ()
             channels = channel_options(its_serial.fileno(), its_monitor.fileno())
             inherited = [channel.fileno() for channel in (its_serial, its_monitor, self._ram) if channel is not None]
             try:
@@ -153,7 +158,7 @@ def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] |
     return [
         *('-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'std', '-no-reboot', '-S'),
         *('-machine', 'pc', '-accel', accel, '-cpu', PROCESSORS[accel], '-m', memory, *shared),
-        *('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1', '-kernel', str(image)),
+        *('-kernel', str(image)),
     ]
 
 
