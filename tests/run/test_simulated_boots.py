@@ -13,6 +13,7 @@ from incroos.run.simulated import memory_map, prepare
 MIB = 1 << 20
 GIB = 1 << 30
 SECONDS = 60
+PLACES = ('sim', 'jit', 'checked jit')
 
 
 def boot(place: str, memory_bytes: int) -> tuple[Status, str]:
@@ -25,14 +26,22 @@ def boot(place: str, memory_bytes: int) -> tuple[Status, str]:
     return outcome.status, output.decode()
 
 
-@pytest.mark.parametrize('mebibytes', [2, 3, 8, 34, 64, 256])
+@pytest.mark.parametrize('mebibytes', [3, 8, 34, 64, 256])
 def test_the_same_transcript_interpreted_and_compiled(mebibytes: int) -> None:
-    results = {boot(place, mebibytes * MIB) for place in ('sim', 'jit', 'checked jit')}
+    results = {boot(place, mebibytes * MIB) for place in PLACES}
     assert len(results) == 1
     status, transcript = results.pop()
     assert status is Status.PASSED
     assert transcript.endswith('Memory manager operational!\n')
     assert ('Free pages: 8192\n' in transcript) == (mebibytes >= 64)
+
+
+def test_too_little_memory_is_the_same_panic_interpreted_and_compiled() -> None:
+    results = {boot(place, 2 * MIB) for place in PLACES}
+    assert len(results) == 1
+    status, transcript = results.pop()
+    assert status is Status.PANIC
+    assert 'PANIC: too little RAM' in transcript
 
 
 @pytest.mark.parametrize('memory_bytes', [8 * GIB, 64 << 40])
