@@ -8,5 +8,6 @@ process's memory, one text interpreted and compiled:
     faults        how they reach the kernel access     translate or fault        memory    loads and stores
     registers     control and MSRs          devices    the ports                 lowering  primitive -> function
 
-`host` is the memory of this process as the interpreter sees it, `strict` the machine that interpreted kernels run on.
+`host` is the memory of this process as the interpreter sees it, `computer` puts RAM and processor into it, `strict` is
+the machine that interpreted kernels run on, with `translations` to find stale ones and `errors` to say what and where.
 """

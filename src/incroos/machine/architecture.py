@@ -47,7 +47,6 @@ USER: Final = ERROR_USER
 FETCH: Final = ERROR_FETCH
 
 # ------------------------------------------------------------------ vectors
-INVALID_OPCODE: Final = 6
 DOUBLE_FAULT: Final = 8
 GENERAL_PROTECTION: Final = 13
 PAGE_FAULT: Final = 14

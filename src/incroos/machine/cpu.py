@@ -29,7 +29,6 @@ SERIAL_BYTES: Final = 1024
 CRT_REGISTERS: Final = 32
 
 # Why the computer stopped; 0 while it runs.
-RUNNING: Final = 0
 STOPPED_BY_PORT: Final = 1  # the debug-exit port; `stop_code` is the byte written
 STOPPED_BY_TRIPLE_FAULT: Final = 2
 STOPPED_BY_HALT: Final = 3  # nothing can wake this processor: it has no interrupts
