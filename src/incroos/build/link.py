@@ -65,11 +65,16 @@ def linker_identity() -> str:
 
 def link(object_bytes: bytes, layout: BootLayout) -> bytes:
     """The ELF image. Debug sections of the object are kept."""
+    return link_with(linker_script(layout), object_bytes)
+
+
+def link_with(script: str, object_bytes: bytes) -> bytes:
+    """What the linker makes of an object, as a script of its own says."""
     linker = find_linker()
     with tempfile.TemporaryDirectory(prefix='incroos-') as name:
         folder = Path(name)
         (folder / 'kernel.o').write_bytes(object_bytes)
-        (folder / 'kernel.lds').write_text(linker_script(layout))
+        (folder / 'kernel.lds').write_text(script)
         command = [str(linker), '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
         try:
             done = subprocess.run(
