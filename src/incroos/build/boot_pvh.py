@@ -24,7 +24,7 @@ ENTRY_SYMBOL = 'pvh.start'
 FAULT_STACK_BYTES = 8192  # the double fault's own stack, in the image's bss
 START_INFO_BYTES = 56  # struct hvm_start_info, version 1
 REGION_BYTES = 24  # struct hvm_memmap_table_entry
-MAX_REGIONS = 128  # as many as an E820 map holds in the Linux boot protocol; further ones are dropped
+MAX_REGIONS = 1024  # far more than any firmware tells; further ones are dropped
 
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
 PAGE_FAULT_FRAME_BYTES = 8 * (1 + 6 + 9 + 1)  # alignment by the processor, its frame, nine registers, alignment
