@@ -20,7 +20,6 @@ from .types import (
     NO_RETURN,
     POINTER,
     WORD,
-    Bool,
     Nothing,
     Several,
     Text,
@@ -29,6 +28,7 @@ from .types import (
     Word,
     fits,
     is_number,
+    joined,
 )
 from .values import Value
 
@@ -96,8 +96,8 @@ class Calls(Expressions):
     def convert(self, node: ast.Call, kind: Any) -> Value:
         """PhysAddr(x): the same word under another name."""
         self.count(node, kind.__name__, 1, 'one word')
-        value = self.value(node.args[0])
-        self.wants(node.args[0], kind.__name__, value, WORD, is_number(value.type))
+        value, wanted = self.value(node.args[0]), Word(kind.__supertype__)
+        self.wants(node.args[0], kind.__name__, value, wanted, fits(value.type, wanted))
         return Value(Word(kind), self.as_word(value), value.number)
 
     def view(self, node: ast.Call, struct: type[Struct]) -> Value:
@@ -123,8 +123,8 @@ class Calls(Expressions):
             self.wants(argument, name, value, WORD, is_number(value.type))
         left, right = (self.as_word(value) for value in values)
         is_left = self.compare('<=' if callee is min else '>=', left, right)
-        same = values[0].type == values[1].type and not isinstance(values[0].type, Bool)
-        return Value(values[0].type if same else WORD, self.b.select(is_left, left, right))
+        kind = joined(values[0].type, values[1].type)
+        return Value(kind if isinstance(kind, Word) else WORD, self.b.select(is_left, left, right))
 
     def field_offset(self, node: ast.Call) -> Value:
         """offset_of(Block, 'size'): a constant."""

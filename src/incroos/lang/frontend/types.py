@@ -188,10 +188,15 @@ def how_to_compare(left: Type, right: Type) -> str:
 
 
 def joined(left: Type, right: Type) -> Type | None:
-    """The type of a value that is one of two; None where there is none."""
+    """The type of a value that is one of two: the nearest that both can stand for; None where there is none."""
     if left == right:
         return left
-    return WORD if is_number(left) and is_number(right) else None
+    if not is_number(left) or not is_number(right):
+        return None
+    kind: Any = left.kind if isinstance(left, Word) else int
+    while not fits(right, Word(kind)):
+        kind = kind.__supertype__
+    return Word(kind)
 
 
 def how_to_make(found: Type, wanted: Type) -> str:
