@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from . import outcome
+from .firmware import PVH
 from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
@@ -28,6 +29,7 @@ def boot(
     timeout: float,
     console_sink: Callable[[bytes], object],
     say: Callable[[str], object],
+    firmware: str = PVH,
 ) -> Outcome:
     """Boot an image; `console_sink` gets what it writes to the serial port as it comes, `say` gets remarks.
 
@@ -36,25 +38,31 @@ def boot(
     """
     if accel != 'auto':
         say(f'booting in QEMU with {accel.upper()}')
-        return boot_with(image, memory_bytes, accel, timeout, console_sink)
+        return boot_with(image, memory_bytes, accel, timeout, console_sink, firmware)
     reason = why_not_kvm()
     if not reason:
         try:
             say('booting in QEMU with KVM')
-            return boot_with(image, memory_bytes, 'kvm', timeout, console_sink)
+            return boot_with(image, memory_bytes, 'kvm', timeout, console_sink, firmware)
         except Unusable as unusable:
             reason = str(unusable)
     say(f'booting in QEMU with TCG, because {reason}')
-    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink)
+    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink, firmware)
 
 
 def boot_with(
-    image: Path, memory_bytes: int, accel: str, timeout: float, console_sink: Callable[[bytes], object]
+    image: Path,
+    memory_bytes: int,
+    accel: str,
+    timeout: float,
+    console_sink: Callable[[bytes], object],
+    firmware: str = PVH,
 ) -> Outcome:
     """Boot an image with an accelerator that is named."""
     deadline = time.monotonic() + timeout
     try:
-        with Qemu(image, memory_bytes, accel, start_seconds=min(timeout, START_SECONDS)) as qemu:
+        start_seconds = min(timeout, START_SECONDS)
+        with Qemu(image, memory_bytes, accel, start_seconds=start_seconds, firmware=firmware) as qemu:
             qemu.go()
             if not relay(qemu, deadline, console_sink):
                 return outcome.hang(timeout)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from . import outcome
+from .firmware import PVH
 from .outcome import Outcome
 from .qemu import judge
 from .qemu_process import Qemu
@@ -27,8 +28,11 @@ class Guest:
     Without its exit port a kernel that is done stands still, and what it left on the screen can be seen.
     """
 
-    def __init__(self, image: Path, memory_bytes: int, accel: str = 'tcg', *, can_exit: bool = True) -> None:
-        self._image, self.memory_bytes, self._accel, self._can_exit = image, memory_bytes, accel, can_exit
+    def __init__(
+        self, image: Path, memory_bytes: int, accel: str = 'tcg', *, can_exit: bool = True, firmware: str = PVH
+    ) -> None:
+        self._image, self.memory_bytes, self._accel = image, memory_bytes, accel
+        self._can_exit, self._firmware = can_exit, firmware
         self._console = bytearray()
         self._closing = contextlib.ExitStack()
 
@@ -38,7 +42,14 @@ class Guest:
             file = closing.enter_context(tempfile.TemporaryFile(dir=folder))
             file.truncate(self.memory_bytes)
             self.ram = mmap.mmap(file.fileno(), self.memory_bytes)  # not closed here: views of it may be in use
-            qemu = Qemu(self._image, self.memory_bytes, self._accel, ram=file, can_exit=self._can_exit)
+            qemu = Qemu(
+                self._image,
+                self.memory_bytes,
+                self._accel,
+                ram=file,
+                can_exit=self._can_exit,
+                firmware=self._firmware,
+            )
             self._qemu = closing.enter_context(qemu)
             self._reader = threading.Thread(target=self._read_serial, daemon=True)
             self._reader.start()

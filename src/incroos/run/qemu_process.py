@@ -18,6 +18,7 @@ from typing import IO, Final, Self
 
 from incroos.kernel.codes import EXIT_PORT
 
+from .firmware import PVH, image_options
 from .outcome import Unusable
 from .qemu_monitor import Monitor, MonitorError, NoAnswer
 
@@ -58,8 +59,9 @@ class Qemu:
         ram: IO[bytes] | None = None,
         start_seconds: float = START_SECONDS,
         can_exit: bool = True,
+        firmware: str = PVH,
     ) -> None:
-        self._can_exit = can_exit
+        self._can_exit, self._firmware = can_exit, firmware
         self._image, self._memory_bytes, self._accel = image, memory_bytes, accel
         self._extra, self._ram, self._start_seconds = extra, ram, start_seconds
         self._closing = contextlib.ExitStack()
@@ -116,7 +118,8 @@ class Qemu:
         read_end, write_end = os.pipe()
         self.serial = closing.enter_context(FileIO(read_end))
         with FileIO(write_end, 'w') as its_serial, its_monitor:
-            machine = machine_options(self._image, self._memory_bytes, self._accel, self._ram)
+            machine = machine_options(self._memory_bytes, self._accel, self._ram)
+            machine += image_options(self._firmware, self._image)
             machine += EXIT_OPTIONS if self._can_exit else ()
             channels = channel_options(its_serial.fileno(), its_monitor.fileno())
             inherited = [channel.fileno() for channel in (its_serial, its_monitor, self._ram) if channel is not None]
@@ -148,7 +151,7 @@ def advice_about(last_words: str, accel: str) -> str:
     return 'take --accel tcg' if accel == 'kvm' else ADVICE
 
 
-def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] | None) -> list[str]:
+def machine_options(memory_bytes: int, accel: str, ram: IO[bytes] | None) -> list[str]:
     """The virtual PC. With `ram`, an open file, the guest's RAM is that file, shared with whoever maps it."""
     memory = f'{memory_bytes >> 10}k'
     shared = []
@@ -158,7 +161,6 @@ def machine_options(image: Path, memory_bytes: int, accel: str, ram: IO[bytes] |
     return [
         *('-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'std', '-no-reboot', '-S'),
         *('-machine', 'pc', '-accel', accel, '-cpu', PROCESSORS[accel], '-m', memory, *shared),
-        *('-kernel', str(image)),
     ]
 
 
