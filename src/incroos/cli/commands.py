@@ -35,7 +35,7 @@ class Memory(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r'([0-9]{1,30})([KMGT])(i?B)?', value, re.IGNORECASE)
+        match = re.fullmatch(r'([0-9]{1,1000})([KMGT])(i?B)?', value, re.IGNORECASE)
         if not match:
             self.fail(f'{value!r} is not an amount of memory: write a number with K, M, G or T, as 64M', param, ctx)
         nbytes = int(match[1]) * UNITS[match[2].upper()]

@@ -33,6 +33,14 @@ continue
 """
 
 
+def find_gdb() -> str:
+    """Where gdb is. Raises Unusable where it is not installed."""
+    gdb = shutil.which(PROGRAM)
+    if gdb is None:
+        raise Unusable('gdb is not installed: install it (on Debian and Ubuntu: apt install gdb)')
+    return gdb
+
+
 def debug(
     image: Path, at: str, memory_bytes: int, console_sink: Callable[[bytes], object], arguments: Sequence[str] = ()
 ) -> int:
@@ -40,9 +48,7 @@ def debug(
 
     `arguments` go to gdb, behind the commands that lead to the first stop. Raises Unusable where gdb is missing.
     """
-    gdb = shutil.which(PROGRAM)
-    if gdb is None:
-        raise Unusable('gdb is not installed: install it (on Debian and Ubuntu: apt install gdb)')
+    gdb = find_gdb()
     with tempfile.TemporaryDirectory(prefix='incroos-gdb-') as name:
         remote, commands = Path(name, 'stub'), Path(name, 'commands')
         commands.write_text(COMMANDS.format(remote=remote, at=at))

@@ -16,7 +16,7 @@ from typing import Any, Final
 from incroos.build.boot_pvh import BootLayout
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
-from incroos.build.link import linker_identity
+from incroos.build.link import find_linker, linker_identity
 
 from .outcome import Unusable
 
@@ -56,6 +56,7 @@ def kernel_image(
     folder = cache.fetch(key)
     try:
         if folder is None:
+            find_linker()  # before much time is spent for nothing
             say('building the kernel')
             folder = cache.store(key, build_files(entry, config, checked, debug))
         return KernelImage(folder / ELF, json.loads((folder / FACTS).read_bytes()))
@@ -149,7 +150,10 @@ def check() -> dict[str, int]:
 
 def debug(at: str, memory_bytes: int, say: Say) -> int:
     """Boot an image with debug information in gdb, which stops at a function or `file:line`; gdb's exit status."""
-    from . import gdb
+    from . import gdb, qemu_process
+
+    gdb.find_gdb()  # before anything is built for it
+    qemu_process.find_qemu()
 
     def console_sink(data: bytes) -> None:
         sys.stdout.buffer.write(data)

@@ -1,0 +1,147 @@
+"""Ctrl-C and its relatives, in every place and at every stage: a sentence, a status, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from incroos.run.outcome import Status
+
+from . import cases as kernel_cases
+from .command import ROOT, Done, Running
+
+Send = Callable[[int, int], None]
+
+TO_THE_GROUP: Final = os.killpg  # as a terminal does
+TO_THE_PROCESS: Final = os.kill
+ENDS: Final = [
+    pytest.param(TO_THE_GROUP, signal.SIGINT, 'interrupted', id='Ctrl-C'),
+    pytest.param(TO_THE_PROCESS, signal.SIGINT, 'interrupted', id='SIGINT'),
+    pytest.param(TO_THE_PROCESS, signal.SIGTERM, 'ended by SIGTERM', id='SIGTERM'),
+    pytest.param(TO_THE_GROUP, signal.SIGHUP, 'ended by SIGHUP', id='SIGHUP'),
+]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Where temporary files go; it must be empty in the end."""
+    folder = tmp_path / 'temporary'
+    folder.mkdir()
+    return folder
+
+
+def shared_memory() -> set[str]:
+    """The names of shared memory, which lives longer than the processes that made it."""
+    return set(os.listdir('/dev/shm')) if os.path.isdir('/dev/shm') else set()
+
+
+def hang(starter: list[str], place: str, temporary: Path) -> Running:
+    """A boot of a kernel that never ends."""
+    return Running(
+        *('boot', '--on', place, '--memory', f'{kernel_cases.HANG}M', '--timeout', '60'),
+        prefix=starter,
+        environment={'TMPDIR': str(temporary)},
+    )
+
+
+def check_end(done: Done, number: int, sentence: str) -> None:
+    assert done.status == 128 + number
+    assert done.sentence == sentence
+
+
+@pytest.mark.parametrize(('send', 'number', 'sentence'), ENDS)
+def test_during_a_boot(cases: list[str], place: str, temporary: Path, send: Send, number: int, sentence: str) -> None:
+    before = shared_memory()
+    with hang(cases, place, temporary) as running:
+        running.wait_for(b'staying\n', running.process.stdout)
+        send(running.process.pid, number)
+        check_end(running.end(), number, sentence)
+        assert running.is_gone()
+    assert not list(temporary.iterdir())
+    assert shared_memory() <= before
+
+
+def test_killed(cases: list[str], place: str, temporary: Path) -> None:
+    """Nothing can be done any more, yet no process stays, and no file."""
+    before = shared_memory()
+    with hang(cases, place, temporary) as running:
+        running.wait_for(b'staying\n', running.process.stdout)
+        assert len(running.processes()) == {'sim': 1, 'jit': 2, 'qemu': 2}[place]
+        running.process.kill()
+        assert running.end().status == -signal.SIGKILL
+        assert running.is_gone()
+    assert not list(temporary.iterdir())
+    assert shared_memory() <= before
+
+
+@pytest.mark.parametrize('place', ['jit', 'qemu'])
+@pytest.mark.parametrize(('send', 'number', 'sentence'), ENDS[:3])
+def test_during_a_build(tmp_path: Path, temporary: Path, place: str, send: Send, number: int, sentence: str) -> None:
+    """The cache stays as it was: empty."""
+    environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'TMPDIR': str(temporary)}
+    with Running('boot', '--on', place, environment=environment) as running:
+        running.wait_for(b'building the kernel\n', running.process.stderr)
+        send(running.process.pid, number)
+        done = running.end()
+        check_end(done, number, sentence)
+        assert done.output == ''
+        assert running.is_gone()
+    assert not list(tmp_path.glob('cache/incroos/*'))
+    assert not list(temporary.iterdir())
+
+
+def test_during_a_link_that_never_ends(tmp_path: Path, programs: Path, temporary: Path) -> None:
+    """The linker is a process too."""
+    note = tmp_path / 'started'
+    os.mkfifo(note)
+    for name in ('ld', 'ld.lld'):
+        (programs / name).write_text(f'#!/bin/sh\necho started >{note}\nexec sleep 1000\n')
+        (programs / name).chmod(0o755)
+    environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'TMPDIR': str(temporary)}
+    with Running('build', '-o', '/dev/null', environment=environment) as running:
+        assert note.read_text() == 'started\n'
+        os.kill(running.process.pid, signal.SIGTERM)
+        check_end(running.end(), signal.SIGTERM, 'ended by SIGTERM')
+        assert running.is_gone()
+    assert not list(temporary.iterdir())
+
+
+def test_signals_that_were_ignored_stay_so(cases: list[str], temporary: Path) -> None:
+    """As under nohup."""
+    with hang(['env', '--ignore-signal=HUP', *cases], 'jit', temporary) as running:
+        running.wait_for(b'staying\n', running.process.stdout)
+        os.kill(running.process.pid, signal.SIGHUP)
+        os.kill(running.process.pid, signal.SIGINT)
+        assert running.end().status == Status.INTERRUPTED
+
+
+LOSES_AN_EXCEPTION: Final = """
+import os, signal, time
+from incroos import cli
+from incroos.cli import commands
+
+class Unlucky:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+def run():
+    unlucky = Unlucky()
+    del unlucky
+    time.sleep(60)
+
+commands.run = run
+cli.main()
+"""
+
+
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, '-c', LOSES_AN_EXCEPTION], cwd=ROOT, capture_output=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b'incroos: ended by SIGTERM\n')

@@ -1,0 +1,135 @@
+"""Wrong usage: status 2, one sentence that says what to write instead, and nothing started."""
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from incroos.cli import commands
+from incroos.run.outcome import Status
+
+from .command import run
+
+Refuse = Callable[..., str]
+
+MEMORY: Final = {
+    '1M': 'with 1M a PC cannot load the kernel: give it 3M or more',
+    '0M': 'with 0M a PC cannot load the kernel: give it 3M or more',
+    '1028K': 'with 1028K a PC cannot load the kernel: give it 3M or more',
+    '5004K': '5004K is not a multiple of 8K: give it 5008K',
+    '999999G': '999999G is more than the processor can address: give it 64T or less',
+    f'{10**40}G': f'{10**40}G is more than the processor can address: give it 64T or less',
+    '65T': '65T is more than the processor can address: give it 64T or less',
+}
+NO_MEMORY: Final = [
+    'banana',
+    '',
+    '0',
+    '-5',
+    '64',
+    '1e9G',
+    '64X',
+    ' 64M',
+    '6.5M',
+    '0x10M',
+    '٣M',
+    '64M\n',
+    'M',
+]
+NO_TIME: Final = ['0', '-1', 'nan', 'inf', '-inf', '1e9', '86401', '-0.0']
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Says what the command answers to arguments that it refuses."""
+
+    def refuse(*arguments: str) -> str:
+        monkeypatch.setattr(sys, 'argv', ['incroos', *arguments])
+        assert commands.run() == Status.WRONG_USAGE
+        written = capfd.readouterr()
+        assert written.out == ''
+        assert written.err.startswith('incroos: ')
+        return written.err.removeprefix('incroos: ').removesuffix('\n')
+
+    return refuse
+
+
+@pytest.mark.parametrize(('memory', 'sentence'), MEMORY.items())
+def test_memory_that_no_machine_has(refusal: Refuse, memory: str, sentence: str) -> None:
+    assert refusal('boot', '--memory', memory) == (
+        f"invalid value for '--memory': {sentence} (incroos boot --help says more)"
+    )
+
+
+@pytest.mark.parametrize('memory', NO_MEMORY)
+def test_what_is_no_amount_of_memory(refusal: Refuse, memory: str) -> None:
+    sentence = refusal('boot', f'--memory={memory}')
+    assert f'{memory!r} is not an amount of memory: write a number with K, M, G or T, as 64M' in sentence
+    assert '\n' not in sentence
+
+
+@pytest.mark.parametrize('seconds', NO_TIME)
+def test_no_time_to_boot_in(refusal: Refuse, seconds: str) -> None:
+    sentence = refusal('boot', '--timeout', seconds)
+    assert f'{seconds} s is no time to boot in: write more than 0 and at most 86400' in sentence
+
+
+def test_what_is_no_number_of_seconds(refusal: Refuse) -> None:
+    assert "'banana' is not a number of seconds: write one, as 30" in refusal('boot', '--timeout', 'banana')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['bot'], "no such command 'bot'. Did you mean 'boot'"),
+        (['--bogus'], "no such option '--bogus'"),
+        (['boot', '--bogus'], "no such option '--bogus'"),
+        (['boot', 'kernel.elf'], 'got unexpected extra argument (kernel.elf)'),
+        (['boot', '--on', 'mars'], "'mars' is not one of 'auto', 'qemu', 'jit', 'sim'"),
+        (['boot', '--on'], "option '--on' requires an argument"),
+        (['boot', '--accel', 'xen'], "'xen' is not one of 'auto', 'kvm', 'tcg'"),
+        (['boot', '--on', 'jit', '--accel', 'kvm'], '--accel kvm is for QEMU, and this boot is on jit: leave it away'),
+        (['build'], "missing option '-o'"),
+        (['build', '-o', '/'], "'/' is a directory"),
+        (['build', '-o', '-', '--json'], 'the image and --json cannot both go to standard output: name a file'),
+        (['gdb', '--memory', '1M'], 'with 1M a PC cannot load the kernel: give it 3M or more'),
+        (['check', 'extra'], 'got unexpected extra argument (extra)'),
+    ],
+    ids=' '.join,
+)
+def test_wrong_usage(refusal: Refuse, arguments: list[str], words: str) -> None:
+    sentence = refusal(*arguments)
+    assert words in sentence
+    assert '--help says more)' in sentence
+    assert '\n' not in sentence
+
+
+def test_no_command(refusal: Refuse) -> None:
+    help_text = refusal()
+    assert help_text.startswith('name a command\n')
+    for command in ('boot', 'build', 'check', 'gdb'):
+        assert f'\n  {command} ' in help_text
+
+
+# ------------------------------------------------------------------ the help
+OPTIONS: Final = {
+    'boot': ['--on', '--memory', '--accel', '--timeout', '--checked', '--help'],
+    'build': ['--output', '--checked', '--debug', '--json', '--help'],
+    'check': ['--json', '--help'],
+    'gdb': ['--break', '--memory', '--help'],
+}
+
+
+@pytest.mark.parametrize('columns', ['20', '80'])
+@pytest.mark.parametrize('command', OPTIONS)
+def test_help_names_every_option(command: str, columns: str) -> None:
+    done = run(command, '--help', environment={'COLUMNS': columns})
+    assert (done.status, done.remarks) == (0, '')
+    assert set(OPTIONS[command]) <= set(done.output.replace(',', ' ').split())
+    assert {option.opts[-1] for option in commands.cli.commands[command].params} | {'--help'} == set(OPTIONS[command])
+    assert '\x1b' not in done.output
+
+
+def test_version() -> None:
+    assert run('--version').output.startswith('incroos, version ')
