@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 
 from incroos.build.cache import Cache, cache_folder
-from incroos.run import images
-from incroos.run.outcome import Status
+from incroos.run import images, qemu
+from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
 from .command import Done, Running, run
@@ -34,7 +34,9 @@ def refusal(*arguments: str, environment: Mapping[str, str] | None = None) -> st
 
 
 # ------------------------------------------------------------------ QEMU
-@pytest.mark.parametrize('arguments', [['boot', '--on', 'qemu'], ['boot', '--accel', 'tcg']], ids=' '.join)
+@pytest.mark.parametrize(
+    'arguments', [['boot', '--on', 'qemu'], ['boot', '--accel', 'tcg'], ['boot', '--firmware', 'bios']], ids=' '.join
+)
 def test_no_qemu(tmp_path: Path, arguments: list[str]) -> None:
     """Nothing is built for it first, not even with an empty cache."""
     done = run(*arguments, environment={'PATH': str(tmp_path), 'XDG_CACHE_HOME': str(tmp_path)})
@@ -130,6 +132,30 @@ def test_kvm_that_does_not_work(programs: Path) -> None:
     write_program(programs / PROGRAM, f'echo "{complaint}" >&2; exit 1')
     sentence = refusal('boot', '--accel', 'kvm')
     assert sentence == f'{PROGRAM} does not work ({complaint}): take --accel tcg'
+
+
+HALF_A_BOOT: Final = f"""#!{sys.executable}
+import os, re, sys
+arguments = ' '.join(sys.argv)
+serial = int(re.search(r'id=serial,path=/dev/fd/([0-9]+)', arguments)[1])
+monitor = int(re.search(r'id=monitor,fd=([0-9]+)', arguments)[1])
+os.write(monitor, {GREETING + b'{"return": {}}' + bytes([10])!r})
+os.write(serial, b'Hello')
+os.read(monitor, 1000)
+"""
+
+
+def test_a_boot_that_printed_something_is_not_tried_again(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output is what one kernel wrote, not two."""
+    (programs / PROGRAM).write_text(HALF_A_BOOT)
+    (programs / PROGRAM).chmod(0o755)
+    monkeypatch.setattr(qemu, 'why_not_kvm', lambda: '')
+    console = bytearray()
+    said: list[str] = []
+    with pytest.raises(Unusable):
+        qemu.boot(programs / 'kernel.elf', 64 << 20, 'auto', 20, console.extend, said.append)
+    assert bytes(console) == b'Hello'
+    assert said == ['booting in QEMU with KVM']
 
 
 def test_more_memory_than_this_computer_has() -> None:

@@ -41,13 +41,27 @@ def boot(
         return boot_with(image, memory_bytes, accel, timeout, console_sink, firmware)
     reason = why_not_kvm()
     if not reason:
+        written = Written(console_sink)
         try:
             say('booting in QEMU with KVM')
-            return boot_with(image, memory_bytes, 'kvm', timeout, console_sink, firmware)
+            return boot_with(image, memory_bytes, 'kvm', timeout, written, firmware)
         except Unusable as unusable:
+            if written.nr_bytes:  # what another boot prints must not follow
+                raise
             reason = str(unusable)
     say(f'booting in QEMU with TCG, because {reason}')
     return boot_with(image, memory_bytes, 'tcg', timeout, console_sink, firmware)
+
+
+class Written:
+    """Hands output on, and counts it."""
+
+    def __init__(self, console_sink: Callable[[bytes], object]) -> None:
+        self._sink, self.nr_bytes = console_sink, 0
+
+    def __call__(self, data: bytes) -> None:
+        self.nr_bytes += len(data)
+        self._sink(data)
 
 
 def boot_with(
