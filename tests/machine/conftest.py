@@ -2,10 +2,19 @@
 
 import pytest
 
-from .lab import Bench
+from .lab import DATA, Bench, P, W
+from .strict_lab import Strict
 
 
 @pytest.fixture(params=['interpreted', 'compiled', 'checked'])
 def bench(request: pytest.FixtureRequest) -> Bench:
     """A computer with an empty root table."""
     return Bench(request.param)
+
+
+@pytest.fixture
+def strict() -> Strict:
+    """A strict machine on which one page is mapped."""
+    strict = Strict()
+    strict.map(DATA | P | W)
+    return strict

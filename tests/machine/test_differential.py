@@ -16,7 +16,7 @@ from incroos.machine.cpu import Cpu
 from incroos.machine.errors import SimulationError, StaleTranslation
 
 from .lab import DATA, LEAF, ROOT, Bench, D, G, P, U, W
-from .test_strict import VA, Strict
+from .strict_lab import VA, Strict
 
 NR_PAGES = 6
 FLAGS = [P | W, P | W | D, P, P | U, P | W | G, 0, P | W | D | G]

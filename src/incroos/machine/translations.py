@@ -2,7 +2,9 @@
 
 A real TLB may keep a translation for as long as nothing flushes it, or lose it at any time. The simulated TLB loses
 what another page displaces; this memory loses nothing, so a missing flush is found however long after. It keeps
-translations as a large TLB would: a page of the leaf's size, its frame, and whether writes need no walk.
+translations as a large TLB would: a page of the leaf's size, its frame, and whether writes need no walk. And it keeps
+the upper entries that walks read, as large paging-structure caches would: a walk may start below any of them, so all of
+them must still be what a walk from the root finds, or grant less.
 
     MEMO-1  a page in `readable` or `writable` is known here, with that frame and that right
     MEMO-2  a walk from the root gives that frame and that right now
@@ -21,17 +23,29 @@ from .architecture import (
     CR4_PGE,
     ENTRY_DIRTY,
     ENTRY_GLOBAL,
+    ENTRY_NX,
     ENTRY_PRESENT,
     ERROR_WRITE,
     OFFSET_MASK,
     PAGE_SHIFT,
+    READ,
     ROOT_LEVEL,
 )
 from .computer import Computer
 from .errors import OutsideRam, StaleTranslation
 from .host import WORD
-from .physical import host_to_read, host_to_write, is_memory
-from .walk import FOUND_LEVEL_SHIFT, entry_address, is_canonical, is_leaf, probe, shift_of
+from .physical import host_to_read, host_to_write, is_memory, load_entry
+from .walk import (
+    ALL_RIGHTS,
+    FOUND_LEVEL_SHIFT,
+    NO_FAULT,
+    entry_address,
+    fault_at,
+    is_canonical,
+    is_leaf,
+    probe,
+    shift_of,
+)
 
 LEAF_LEVELS: Final = (1, 2, 3)
 ENTRY_BYTES: Final = 8
@@ -56,6 +70,7 @@ class Translations:
         self.tables: set[int] = set()  # numbers of the frames in which walks read entries
         self._known: dict[int, dict[int, Known]] = {level: {} for level in LEAF_LEVELS}  # by level, then page
         self._users: dict[int, set[int]] = {}  # address of an entry / 8 -> numbers of the pages whose walk read it
+        self._uppers: dict[tuple[int, int], tuple[int, int]] = {}  # level and address bits -> table it names, rights
 
     # -------------------------------------------------------------- use
     def translate(self, va: VirtAddr, access: int) -> int:
@@ -64,6 +79,9 @@ class Translations:
             known = self._known[level].get(va >> shift_of(level))
             if known is not None and (known.is_writable or access != ERROR_WRITE):
                 self._compare(va, access, known.pa + (va & ((1 << shift_of(level)) - 1)))
+                break
+        else:
+            self._take_uppers(va)
         if is_canonical(va):
             for entry in self._walk(va):
                 self.check_entry(entry)
@@ -81,6 +99,26 @@ class Translations:
         fresh, _ = probe(self.cpu, va, access)
         if fresh != pa:
             self._refuse(va, pa, fresh)
+
+    def _take_uppers(self, va: VirtAddr) -> None:
+        """Check the upper entries that are remembered for va, and remember those that a walk finds now."""
+        table, rights = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask), ALL_RIGHTS
+        for level in range(ROOT_LEVEL if is_canonical(va) else 0, 1, -1):
+            place = level, va >> shift_of(level)
+            entry = load_entry(self.cpu, entry_address(table, va, level))
+            rights &= entry ^ ENTRY_NX
+            is_upper = fault_at(self.cpu, entry, level, READ, rights) == NO_FAULT and not is_leaf(entry, level)
+            table = PhysAddr(entry & self.cpu.frame_mask)
+            used, used_rights = self._uppers.get(place, (table, 0))
+            if place in self._uppers and (not is_upper or used != table or used_rights & ~rights):
+                now = f'names {table:#x}' if is_upper else 'names none'
+                raise StaleTranslation(
+                    f'stale upper entry: the one of level {level} for {va:#x} is remembered to name the table at'
+                    f' {used:#x}, or to grant more than it does; it {now} now: flush what changes'
+                )
+            if not is_upper:
+                break
+            self._uppers[place] = table, rights
 
     def _refuse(self, va: VirtAddr, used: int, fresh: int) -> None:
         now = f'gives physical {fresh:#x}' if fresh >= 0 else f'gives a page fault, error code {~fresh:#x}'
@@ -134,6 +172,7 @@ class Translations:
                 for page in inside:
                     self._drop(page)
         self._drop(va >> PAGE_SHIFT)
+        self._uppers.clear()
 
     def forget_space(self) -> None:
         """All translations but the global ones were flushed."""
@@ -157,3 +196,4 @@ class Translations:
         self.writable.clear()
         self._users.clear()
         self.tables.clear()
+        self._uppers.clear()
