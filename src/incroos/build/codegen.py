@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 
 BARE_TRIPLE: Final = 'x86_64-unknown-none-elf'
 BARE_PROCESSOR: Final = 'x86-64'
-BARE_FEATURES: Final = '-mmx,-sse,-sse2,-avx,+soft-float'  # as in the spike: no vector and no x87 registers
+BARE_FEATURES: Final = '-mmx,-sse,-sse2,-avx,+soft-float'  # no vector and no x87 registers
 LLVM_VERSION: Final = '.'.join(map(str, llvm.llvm_version_info))
 
 # What a checked unit calls where it stops becomes a call through a word that CodeInMemory sets. So an object calls

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
-from incroos.build.cache import Cache, key_of
+from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.codegen import compile_host, host_identity
 from incroos.build.memory_code import CodeInMemory
 from incroos.kernel.config import CLASSIC, KernelConfig
@@ -33,7 +33,6 @@ from . import outcome
 from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare, unsent
 
-PACKAGE: Final = Path(__file__).parents[1]
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'machine', 'build')] + [Path(__file__)]
 OBJECT_FILE: Final = 'kernel.o'
 SITES_FILE: Final = 'sites.json'
@@ -81,11 +80,8 @@ def cached_kernel(
 ) -> KernelCode:
     """The same, from the cache where it is there. For entry points that lie in this package."""
     cache = Cache(say)
-    names = (
-        f'{entry.__module__}.{entry.__qualname__}' for entry in (entries.main, entries.page_fault, entries.exception)
-    )
     paths = str(PACKAGE) if checked else ''  # the sites name files of this checkout
-    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), paths, *names])
+    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), paths, *entries.names])
     folder = cache.fetch(key)
     if folder is not None:
         return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()))

@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from . import outcome
 from .firmware import PVH
@@ -18,8 +17,6 @@ from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
-
-MIN_MEMORY_BYTES: Final = 2 << 20  # with less, the firmware never gets to the kernel
 
 
 def boot(

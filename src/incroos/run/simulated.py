@@ -123,8 +123,7 @@ def unsent(cpu: Cpu) -> bytes:
 def outcome_of(cpu: Cpu) -> Outcome:
     """What the processor's last word means; a trap is for the caller, who knows the sites."""
     if cpu.stop_reason == STOPPED_BY_PORT:
-        end = outcome.outcome_of_exit_code(cpu.stop_code)
-        return end or Outcome(Status.PANIC, f'the kernel ended with a code that means nothing: {cpu.stop_code:#x}')
+        return outcome.outcome_of_exit_code(cpu.stop_code)
     if cpu.stop_reason == STOPPED_BY_TRIPLE_FAULT:
         return outcome.TRIPLE_FAULT
     if cpu.stop_reason == STOPPED_BY_HALT:
