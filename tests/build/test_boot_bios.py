@@ -2,9 +2,11 @@
 
 import io
 import random
+import re
 import shutil
 import struct
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -296,3 +298,9 @@ def test_labels_of_the_boot_code_have_a_prefix() -> None:
     labels = [line.rstrip(':') for line in text.splitlines() if line.endswith(':') and not line[0].isdigit()]
     assert labels
     assert all(label.startswith('bios.') for label in labels)
+
+
+def test_the_document_has_every_sentence() -> None:
+    text = (Path(__file__).parents[2] / 'docs' / 'boot-bios.md').read_text()
+    told = re.findall(r'(?m)^\| ([A-Z].*?\.) \|', text)
+    assert told == [*boot_bios.SENTENCES.values(), *LOADER_SENTENCES.values()]

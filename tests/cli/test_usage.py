@@ -92,7 +92,7 @@ def test_what_is_no_number_of_seconds(refusal: Refuse) -> None:
         (['boot', '--on', 'jit', '--accel', 'kvm'], '--accel kvm is for QEMU, and this boot is on jit: leave it away'),
         (
             ['boot', '--on', 'sim', '--firmware', 'bios'],
-            '--firmware bios is for QEMU, and this boot is on sim: leave it',
+            '--firmware bios is for QEMU, and this boot is on sim',
         ),
         (['boot', '--firmware', 'amiga'], "'amiga' is not one of 'pvh', 'bios'"),
         (['build', '-o', 'x', '--format', 'com'], "'com' is not one of 'elf', 'bios'"),

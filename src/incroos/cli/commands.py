@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from incroos.run.firmware import FIRMWARES, FORMATS, PVH, bootable_file
 from incroos.run.outcome import Outcome, Status, Unusable
 
 from .channels import OutputLost, put, say
@@ -87,6 +88,8 @@ def cli() -> None:
       incroos boot                     boot the kernel where it boots best
       incroos boot --on sim            the same, each line interpreted by Python
       incroos build -o kernel.elf      the image, for QEMU -kernel, Firecracker, ...
+      incroos build --format bios -o kernel.img
+                                       a disk with it, for a PC with a BIOS
     """
 
 
@@ -108,9 +111,16 @@ def cli() -> None:
     show_default=True,
     help='How QEMU runs the processor: KVM, or emulation (tcg). auto takes KVM where it works and starts promptly.',
 )
+@click.option(
+    '--firmware',
+    type=click.Choice(FIRMWARES),
+    default=PVH,
+    show_default=True,
+    help="How the PC in QEMU starts the kernel: the ELF image by QEMU's loader (pvh), or a disk by its BIOS (bios).",
+)
 @click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
 @checked_option
-def boot(place: str, memory: int, accel: str, timeout: float, checked: bool) -> None:
+def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, checked: bool) -> None:
     """Build the kernel, boot it, and let it test itself.
 
     Standard output is what the kernel wrote to its serial port and nothing else; remarks go to standard error.
@@ -119,7 +129,9 @@ def boot(place: str, memory: int, accel: str, timeout: float, checked: bool) -> 
 
     if accel != 'auto' and place in ('jit', 'sim'):
         raise click.UsageError(f'--accel {accel} is for QEMU, and this boot is on {place}: leave it away')
-    finish(places.boot(place, memory, accel, timeout, checked, put, say))
+    if firmware != PVH and place in ('jit', 'sim'):
+        raise click.UsageError(f'--firmware {firmware} is for QEMU, and this boot is on {place}: leave it away')
+    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware))
 
 
 @cli.command()
@@ -130,19 +142,28 @@ def boot(place: str, memory: int, accel: str, timeout: float, checked: bool) -> 
     required=True,
     help='Where to write the image; - is standard output.',
 )
+@click.option(
+    '--format',
+    'image_format',
+    type=click.Choice(list(FORMATS)),
+    default='elf',
+    show_default=True,
+    help='ELF with a PVH entry, for virtual machines; or a disk that a BIOS starts, to be written onto a stick.',
+)
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')
 @click.option('--json', 'as_json', is_flag=True, help='Print what was built as JSON.')
-def build(output: Path, checked: bool, debug: bool, as_json: bool) -> None:
-    """Build the kernel as a freestanding ELF image with a PVH entry."""
+def build(output: Path, image_format: str, checked: bool, debug: bool, as_json: bool) -> None:
+    """Build the kernel as an image that boots."""
     from incroos.run import images
 
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
-        put(images.kernel_image(say, checked=checked, debug=debug).path.read_bytes())
+        image = images.kernel_image(say, checked=checked, debug=debug)
+        put(bootable_file(FORMATS[image_format], image, say).read_bytes())
         return
-    built = images.write(output, checked=checked, debug=debug, say=say)
+    built = images.write(output, checked=checked, debug=debug, say=say, image_format=image_format)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:

@@ -18,12 +18,14 @@ from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
 from incroos.build.link import find_linker, linker_identity
 
+from .firmware import FORMATS, bootable_file
 from .outcome import Unusable
 
 Say = Callable[[str], object]
 
 SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run/images.py'))
 ELF: Final = 'kernel.elf'
+ELF_FORMAT: Final = 'elf'
 FACTS: Final = 'facts.json'
 
 SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/self/fd').resolve())
@@ -98,16 +100,16 @@ def boot_layout() -> BootLayout:
     )
 
 
-def write(output: Path, *, checked: bool, debug: bool, say: Say) -> dict[str, Any]:
+def write(output: Path, *, checked: bool, debug: bool, say: Say, image_format: str = ELF_FORMAT) -> dict[str, Any]:
     """Write the image to a file, whole or not at all, and say what was built."""
     image = kernel_image(say, checked=checked, debug=debug)
-    elf = image.path.read_bytes()
+    content = bootable_file(FORMATS[image_format], image, say).read_bytes()
     try:
-        write_whole(output, elf)
+        write_whole(output, content)
     except OSError as error:
         raise Unusable(f'{output} cannot be written ({error.strerror}): name a path that can') from error
     facts = {name: image.facts[name] for name in ('nr_functions', 'stack')}
-    return {'path': str(output), 'bytes': len(elf), 'stack_bytes': image.facts['stack']['stack'], **facts}
+    return {'path': str(output), 'bytes': len(content), 'stack_bytes': image.facts['stack']['stack'], **facts}
 
 
 def write_whole(output: Path, content: bytes) -> None:

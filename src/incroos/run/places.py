@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .firmware import PVH, bootable_file
 from .outcome import Outcome, Status, Unusable
 
 if TYPE_CHECKING:
@@ -20,31 +21,38 @@ TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16
 
 
 def boot(
-    place: str, memory_bytes: int, accel: str, timeout: float, checked: bool, console_sink: Sink, say: Say
+    place: str,
+    memory_bytes: int,
+    accel: str,
+    timeout: float,
+    checked: bool,
+    console_sink: Sink,
+    say: Say,
+    firmware: str = PVH,
 ) -> Outcome:
     """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here."""
     if place == 'auto':
-        place = best_place(accel, say)
+        place = 'qemu' if accel != 'auto' or firmware != PVH else best_place(say)
     if place == 'qemu':
-        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say)
+        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware)
     return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say)
 
 
-def best_place(accel: str, say: Say) -> str:
-    """QEMU where it is installed or asked for by its accelerator, otherwise the compiled simulator."""
+def best_place(say: Say) -> str:
+    """QEMU where it is installed, otherwise the compiled simulator."""
     from .qemu_process import find_qemu
 
     try:
         find_qemu()
     except Unusable:
-        if accel != 'auto':
-            raise
         say('booting on the compiled simulated computer, because QEMU is not installed')
         return 'jit'
     return 'qemu'
 
 
-def boot_qemu(memory_bytes: int, accel: str, timeout: float, checked: bool, console_sink: Sink, say: Say) -> Outcome:
+def boot_qemu(
+    memory_bytes: int, accel: str, timeout: float, checked: bool, console_sink: Sink, say: Say, firmware: str
+) -> Outcome:
     """Boot the image on a PC in QEMU."""
     from . import images, qemu, qemu_process
 
@@ -57,7 +65,8 @@ def boot_qemu(memory_bytes: int, accel: str, timeout: float, checked: bool, cons
         last.extend(data)
         del last[:-LAST_BYTES]
 
-    outcome = qemu.boot(image.path, memory_bytes, accel, timeout, keep_last, say)
+    file = bootable_file(firmware, image, say)
+    outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware)
     return with_place_of_trap(outcome, image, bytes(last))
 
 
