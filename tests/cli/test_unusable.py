@@ -14,7 +14,7 @@ from incroos.run import images, qemu
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
-from .command import Done, Running, run
+from .command import ROOT, Done, Running, run
 
 LAST_WORDS: Final = '\nMemory manager operational!\n'
 INSTALL: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
@@ -198,12 +198,14 @@ def test_broken_linker(tmp_path: Path, programs: Path, script: str, words: str) 
 
 # ------------------------------------------------------------------ the cache
 @pytest.fixture(scope='module')
-def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder with what the boots in QEMU and jit need."""
+def warm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment whose cache holds what the boots in QEMU and jit need, made from a text that nobody edits."""
     folder = tmp_path_factory.mktemp('warm')
+    shutil.copytree(ROOT / 'src', folder / 'src', ignore=shutil.ignore_patterns('__pycache__'))
+    environment = {'PYTHONPATH': str(folder / 'src'), 'XDG_CACHE_HOME': str(folder / 'cache')}
     for place in ('qemu', 'jit'):
-        assert run('boot', '--on', place, environment={'XDG_CACHE_HOME': str(folder)}).status == Status.PASSED
-    return folder
+        assert run('boot', '--on', place, environment=environment, cwd=folder).status == Status.PASSED
+    return environment
 
 
 def damage(path: Path, how: str) -> None:
@@ -228,17 +230,17 @@ def damage(path: Path, how: str) -> None:
         ('jit', 'kernel.o', 'flipped'),
     ],
 )
-def test_damaged_cache(warm_cache: Path, tmp_path: Path, place: str, file: str, how: str) -> None:
+def test_damaged_cache(warm: dict[str, str], tmp_path: Path, place: str, file: str, how: str) -> None:
     """Said once, and mended."""
-    shutil.copytree(warm_cache, tmp_path / 'cache')
+    shutil.copytree(warm['XDG_CACHE_HOME'], tmp_path / 'cache')
     for path in (tmp_path / 'cache').rglob(file):
         damage(path, how)
-    environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache')}
-    done = run('boot', '--on', place, environment=environment)
+    environment = {**warm, 'XDG_CACHE_HOME': str(tmp_path / 'cache')}
+    done = run('boot', '--on', place, environment=environment, cwd=tmp_path)
     assert done.status == Status.PASSED
     assert done.output.endswith(LAST_WORDS)
     assert ' is damaged: building it anew\n' in done.remarks
-    assert 'build' not in run('boot', '--on', place, environment=environment).remarks
+    assert 'build' not in run('boot', '--on', place, environment=environment, cwd=tmp_path).remarks
 
 
 def test_unwritable_cache(tmp_path: Path) -> None:
