@@ -378,8 +378,8 @@ class Writer:
             if helper and self.random.random() < 0.3:
                 return self.call_text(helper)
             return self.random.choice([f'{kind}({self.word(1)})', *self.locals(kind), 'BASE'])
-        views = [self.view() for _ in range(12)]
-        return next((view for view, found in views if found == kind), 'missing')
+        inside = [f'{name}.{part}' for name in self.locals('State') for part in ('inner', f'parts[{self.index(3)}]')]
+        return self.random.choice([*self.locals(kind), *inside])
 
     def callee(self, wanted: Callable[[Helper], bool]) -> Helper | None:
         """A helper that can be called here: whose arguments there are, and which does not take too long."""
@@ -476,9 +476,9 @@ class Writer:
         way = self.random.randrange(10)
         compare = self.random.choice(('==', '!=', '<', '<=', '>', '>='))
         if way < 4:
-            return f'{self.word(depth - 1)} {compare} {self.word(depth - 1)}'
+            return f'{self.word(depth - 1)} {compare} 0 + {self.word(depth - 1)}'  # not of two NewTypes
         if way < 5:
-            return f'({self.atom()} <= {self.word(depth - 1)} {compare} {self.atom()})'
+            return f'({self.atom()} <= 0 + {self.word(depth - 1)} {compare} {self.atom()})'
         if way < 7:
             operator = self.random.choice(('and', 'or'))
             return f'({self.truth(depth - 1)} {operator} {self.truth(depth - 1)})'

@@ -551,6 +551,13 @@ def test_a_simulated_target_needs_all_loads_and_stores() -> None:
         simulated({name: function for name, function in LOWERINGS.items() if name != 'load16'})
 
 
+def test_a_lowering_takes_what_its_primitive_takes() -> None:
+    with pytest.raises(ValueError, match='the lowering of load8 takes 3 arguments instead of 2'):
+        simulated({**LOWERINGS, 'load8': LOWERINGS['store8']})
+    with pytest.raises(ValueError, match='load128 is not a primitive'):
+        raw_with({'load128': LOWERINGS['load8']})
+
+
 def test_a_simulated_target_refuses_primitives_without_a_lowering() -> None:
     module = define('@kernel\ndef f(m: Machine) -> word:\n    return in8(m, 1)\n')
     with pytest.raises(Refused, match='the target simulated has no primitive in8'):

@@ -21,7 +21,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'no-annotation': ('{name} has no annotation', ANNOTATIONS),
     'annotation': ('{found} is not a type of kernel Python', '{instead}'),
     'no-result-annotation': ('{name} does not say what it gives back', 'annotate it: -> word, or -> None'),
-    'too-deep': ('an expression of {name} is nested too deep', 'compute it in steps'),
+    'too-deep': ('{name} is nested too deep', 'compute in steps, or in functions of their own'),
     'falls-off': ('{name} can end without a result', 'return a value on every path'),
     'returns-after-all': ('{name} is NoReturn but can come to its end', 'end it with a loop that never ends'),
     'result-type': ('{name} gives {wanted}, found {found}', '{instead}'),

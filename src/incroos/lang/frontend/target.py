@@ -1,8 +1,11 @@
 """Targets: where compiled kernel code runs, and what each of the machine's primitives becomes there."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from ..primitives import PRIMITIVES
 
 PRIVILEGED: Final = frozenset(
     {
@@ -48,6 +51,14 @@ class Target:
     is_bare: bool = False
     lowerings: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, lowering in self.lowerings.items():
+            if name not in PRIMITIVES:
+                raise ValueError(f'{name} is not a primitive')
+            wanted, found = (len(inspect.signature(function).parameters) for function in (PRIMITIVES[name], lowering))
+            if wanted != found:
+                raise ValueError(f'the lowering of {name} takes {found} arguments instead of {wanted}')
 
 
 BARE: Final = Target('bare', is_bare=True, refused=frozenset({'call4'}))
