@@ -43,10 +43,10 @@ def test_ends(tmp_path: Path, main: Callable[..., Any], status: Status, remark: 
 )
 def test_hang_ends_in_time(tmp_path: Path, main: Callable[..., Any]) -> None:
     start = time.monotonic()
-    outcome, text = boot_small(tmp_path, SmallKernel(main), seconds=1)
+    outcome, text = boot_small(tmp_path, SmallKernel(main), seconds=2)
     assert outcome.status == Status.HANG
-    assert outcome.remark == 'the kernel had not ended after 1 s and was stopped'
-    assert time.monotonic() - start < 5
+    assert outcome.remark == 'the kernel had not ended after 2 s and was stopped'
+    assert time.monotonic() - start < 15
     assert ('and on ' in text) == (main is small_kernels.chatter_for_ever)
 
 
@@ -56,10 +56,17 @@ def test_time_so_short_that_qemu_has_not_started(tmp_path: Path) -> None:
 
 
 def test_console_comes_while_the_kernel_runs(tmp_path: Path) -> None:
-    arrivals: list[float] = []
+    class Arrived(Exception):
+        """Data has come."""
+
+    def take(data: bytes) -> None:
+        raise Arrived
+
     image = write_small(tmp_path, SmallKernel(small_kernels.hang))
-    qemu.boot(image, MEMORY, 'tcg', 2, lambda data: arrivals.append(time.monotonic()), lambda remark: None)
-    assert time.monotonic() - arrivals[0] > 0.5
+    start = time.monotonic()
+    with pytest.raises(Arrived):
+        qemu.boot(image, MEMORY, 'tcg', 60, take, lambda remark: None)
+    assert time.monotonic() - start < 30
 
 
 def test_triple_fault_keeps_the_last_words(tmp_path: Path) -> None:

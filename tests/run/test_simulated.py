@@ -16,7 +16,7 @@ from incroos.lang import VirtAddr
 from incroos.run import jit, sim
 from incroos.run.outcome import Outcome, Status
 from incroos.run.ram import RamMachine
-from incroos.run.simulated import EntryPoints
+from incroos.run.simulated import START_INFO, EntryPoints
 
 from . import scenarios
 from .scenarios import NOTES, Notes
@@ -145,7 +145,7 @@ def test_a_loop_without_end_is_stopped_in_time(place: str, scenario: int) -> Non
     ran = run(place, scenario, seconds=0.3)
     assert ran.outcome.status is Status.HANG
     assert '0.3 s' in ran.outcome.remark
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
 
 
 def test_an_overflow_in_a_checked_build_names_the_line() -> None:
@@ -235,7 +235,8 @@ def test_a_guest_that_runs_ends_with_its_block(endless: jit.Guest) -> None:
 
 
 def test_ctrl_c_is_the_parents_affair(endless: jit.Guest) -> None:
-    time.sleep(0.05)
+    notes = Notes(RamMachine(endless.ram), VirtAddr(NOTES))
+    assert eventually(lambda: notes.value == START_INFO)  # the kernel runs
     os.kill(endless.pid, signal.SIGINT)
     time.sleep(0.05)
     assert endless.is_running()
@@ -254,14 +255,19 @@ def test_the_child_ends_with_its_parent() -> None:
     read, write = os.pipe()
     middle = os.fork()
     if middle == 0:
-        guest = jit.Guest(MEMORY, compiled(CLASSIC, False))
-        guest.ram[NOTES] = scenarios.COUNT
-        guest.__enter__()
-        os.write(write, guest.pid.to_bytes(8, 'little'))
-        time.sleep(0.1)
-        os._exit(0)  # without ending the guest
+        try:
+            guest = jit.Guest(MEMORY, compiled(CLASSIC, False))
+            guest.ram[NOTES] = scenarios.COUNT
+            guest.__enter__()
+            os.write(write, guest.pid.to_bytes(8, 'little'))
+            time.sleep(0.1)
+        finally:
+            os._exit(0)  # without ending the guest
+    os.close(write)
     child = int.from_bytes(os.read(read, 8), 'little')
+    os.close(read)
     os.waitpid(middle, 0)
+    assert child != 0
     assert eventually(lambda: is_gone(child))
 
 
