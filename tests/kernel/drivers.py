@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Final, NamedTuple
 
 from incroos.kernel import mailbox, main
@@ -45,6 +46,17 @@ def open_driver(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) 
 def make_guest(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) -> jit.Guest | qemu_guest.Guest:
     """The guest of a place with a process of its own, not started yet; its kernel looks at the mailbox."""
     if place == 'jit':
-        return jit.Guest(memory_bytes, jit.cached_kernel(print, MAILBOX_ENTRIES, build.config, build.is_checked))
-    image = images.kernel_image(print, entry=images.MAILBOX, config=build.name, checked=build.is_checked)
-    return qemu_guest.Guest(image.path, memory_bytes)
+        return jit.Guest(memory_bytes, compiled(build))
+    return qemu_guest.Guest(booted(build).path, memory_bytes)
+
+
+@cache
+def compiled(build: Build) -> jit.KernelCode:
+    """The code of a build for `jit`: once for all tests, also where no cache folder can be written."""
+    return jit.cached_kernel(print, MAILBOX_ENTRIES, build.config, build.is_checked)
+
+
+@cache
+def booted(build: Build) -> images.KernelImage:
+    """The image of a build for `qemu`, once for all tests."""
+    return images.kernel_image(print, entry=images.MAILBOX, config=build.name, checked=build.is_checked)
