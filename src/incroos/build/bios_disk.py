@@ -39,7 +39,7 @@ SECTIONS {{
 def disk_of(elf: bytes, exit_port: ExitPort) -> bytes:
     """The disk image for a kernel that has an ELF image with a PVH entry. Raises BuildError where that cannot be."""
     payload = payload_of(elf)
-    boot = bytearray(boot_code(assembly(payload, exit_port)))
+    boot = bytearray(boot_code(_SCRIPT, '.bios', assembly(payload, exit_port)))
     words = struct.unpack(f'<{(len(boot) - SECTOR_BYTES) // 2}H', boot[SECTOR_BYTES:])
     struct.pack_into('<H', boot, CORRECTION, -sum(words) & 0xFFFF)
     nr_sectors = padded_bytes(len(boot) + len(payload.content), CYLINDER_SECTORS * SECTOR_BYTES) // SECTOR_BYTES
@@ -47,10 +47,10 @@ def disk_of(elf: bytes, exit_port: ExitPort) -> bytes:
     return (bytes(boot) + payload.content).ljust(nr_sectors * SECTOR_BYTES, b'\0')
 
 
-def boot_code(text: str) -> bytes:
-    """Assemble and link boot sector and loader."""
-    linked = link_with(_SCRIPT, compile_bare('', text, debug=False).object_bytes)
-    section = ELFFile(io.BytesIO(linked)).get_section_by_name('.bios')
+def boot_code(script: str, name: str, text: str) -> bytes:
+    """Assemble boot code and link it as the linker's script says, to a section of that name."""
+    linked = link_with(script, compile_bare('', text, debug=False).object_bytes)
+    section = ELFFile(io.BytesIO(linked)).get_section_by_name(name)
     if section is None:
         raise BuildError('the linker left out the boot code: install a working linker')
     return bytes(section.data())

@@ -1,0 +1,481 @@
+"""The UEFI boot code: from the firmware's call of a program to the PVH entry of the kernel that the program carries.
+
+Assembly text, assembled by LLVM and linked apart from the kernel. It may be loaded anywhere, so it names nothing by
+its address. It does what a PVH loader does, and knows of the kernel no more than one: bytes that belong at an address,
+zeros behind them, an entry, and which memory must be RAM.
+
+Memory is asked of the firmware for one area below 4 GiB that does not overlap the kernel's place:
+```
+[area, + 0x1000)            the last steps, for which no page table is in use
+[area + 0x1000, + 0x1000)   start information, and the framebuffer as its only module
+[area + 0x2000, + 0x6000)   the memory map that is handed over
+[area + 0x8000, ...)        a copy of the kernel's bytes
+behind them                 the memory map that the firmware tells
+```
+The copy is moved to its place after the firmware has ended its services and paging is off: until then that place may
+be in use by the firmware, by its page tables, or by this program. The area is RAM as any other when the kernel's entry
+has copied start information and memory map.
+
+Every failure is one sentence on the firmware's console and on the serial port, and a byte to the exit port. Firmware
+may use the serial port for its own console: the character STX (start of text) goes before the first of ours.
+
+The sources: UEFI specification, chapters 4 (system table), 7 (boot services) and 12 (console support); for the state
+at the entry "x86/HVM direct boot ABI" of the Xen documentation; for leaving long mode, AMD64 Architecture Programmer's
+Manual, volume 2, chapter 14.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from .boot_bios import ExitPort, Payload, sums_of
+from .boot_pvh import MAX_REGIONS, PAGE_BYTES, REGION_BYTES
+
+START_OF_TEXT: Final = 2  # ASCII: STX
+
+TEXT: Final = 0x1000  # the addresses of the program's parts, from where it is loaded on
+DATA: Final = 0x3000
+
+START_INFO: Final = 0x1000  # in the area
+MODULE: Final = START_INFO + 0x40
+FRAMEBUFFER: Final = START_INFO + 0x80
+MEMORY_MAP: Final = 0x2000
+COPY: Final = 0x8000
+
+FRAMEBUFFER_MAGIC: Final = 0x4655_4249  # 'IBUF'
+FRAMEBUFFER_BYTES: Final = 40
+
+NR_TRIES: Final = 8  # to end the firmware's services: each time its memory map has changed, it refuses
+SPARE_BYTES: Final = 0x2000  # for the pieces into which the memory map may fall after its size was asked
+
+SENTENCES: Final = {
+    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'damaged': 'The kernel in this program is damaged.',
+    'no_memory': 'This firmware has no free memory below 4 GiB.',
+    'no_map': 'This firmware tells no memory map.',
+    'not_ours': 'This firmware keeps memory to itself that the kernel needs: below 2 MiB.',
+    'no_exit': 'This firmware does not end its services.',
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Memory that must be RAM, [start, end)."""
+
+    start: int
+    end: int
+
+
+# The firmware's calling convention: rcx, rdx, r8, r9, then the stack behind 32 bytes that belong to the callee; rbx,
+# rbp, rsi, rdi and r12 to r15 survive a call. In use throughout: r12 = this program's handle, r13 = system table,
+# r14 = boot services, r15 = area.
+_START = """
+.section .uefi, "ax", @progbits
+.code64
+.set uefi.map_bytes, 40                     # places on the stack
+.set uefi.map_key, 48
+.set uefi.descriptor_bytes, 56
+.set uefi.descriptor_version, 64
+.set uefi.capacity, 72                      # the bytes of the area that are for the firmware's memory map
+.set uefi.area, 80
+.set uefi.found, 88
+.set uefi.letter, 96
+.set uefi.frame_bytes, 112
+
+uefi.start:
+    cld
+    and $-16, %rsp
+    sub $uefi.frame_bytes, %rsp
+    mov %rcx, %r12
+    mov %rdx, %r13
+    mov 0x60(%rdx), %r14
+
+    mov $0x80000001, %eax
+    cpuid
+    lea uefi.no_nx(%rip), %rsi
+    bt $20, %edx
+    jnc uefi.fail
+
+    # The plain sum of the kernel's words, and the sum of all plain sums on the way.
+    lea uefi.kernel(%rip), %rsi
+    mov ${content_dwords}, %ecx
+    xor %ebx, %ebx
+    xor %edx, %edx
+1:  lodsl
+    add %eax, %ebx
+    add %ebx, %edx
+    dec %ecx
+    jnz 1b
+    lea uefi.damaged(%rip), %rsi
+    cmp ${low_sum:#x}, %ebx
+    jne uefi.fail
+    cmp ${high_sum:#x}, %edx
+    jne uefi.fail
+
+uefi.allocate:
+    movq $0, uefi.map_bytes(%rsp)           # the firmware answers how many bytes it wants
+    xor %edx, %edx
+    call uefi.get_memory_map
+    mov uefi.map_bytes(%rsp), %rax
+    add ${spare_bytes} + {page_bytes} - 1, %rax
+    and $-{page_bytes}, %rax
+    mov %rax, uefi.capacity(%rsp)
+1:  mov $0xFFFFFFFF, %eax
+    mov %rax, uefi.area(%rsp)
+    mov $1, %ecx                            # pages anywhere below that address
+    mov $1, %edx                            # code of a loader: some firmware lets nothing else be executed
+    mov uefi.capacity(%rsp), %r8
+    add ${fixed_bytes}, %r8
+    mov %r8, %rdi
+    shr $12, %r8
+    lea uefi.area(%rsp), %r9
+    call *0x28(%r14)                        # AllocatePages
+    lea uefi.no_memory(%rip), %rsi
+    test %rax, %rax
+    jnz uefi.fail
+    mov uefi.area(%rsp), %r15
+    cmp ${kernel_end:#x}, %r15
+    jae 2f
+    add %r15, %rdi
+    cmp ${kernel_start:#x}, %rdi
+    ja 1b                                   # the kernel's place: keep it, and ask for more
+
+2:  lea uefi.last_steps(%rip), %rsi
+    mov %r15, %rdi
+    mov $uefi.last_steps_end - uefi.last_steps, %ecx
+    rep movsb
+    lea {copy}(%r15), %rdi
+    lea uefi.kernel(%rip), %rsi
+    mov ${content_dwords}, %ecx
+    rep movsl
+    call uefi.fill_start_info
+
+# Between the answer and the end of the services nothing else may be asked, or the answer is stale.
+    mov ${nr_tries}, %ebx
+uefi.exit:
+    mov uefi.capacity(%rsp), %rax
+    mov %rax, uefi.map_bytes(%rsp)
+    lea {map_buffer}(%r15), %rdx
+    call uefi.get_memory_map
+    lea uefi.no_map(%rip), %rsi
+    test %rax, %rax
+    jz 1f
+    cmp ${nr_tries}, %ebx
+    jne uefi.fail_on_serial                 # the services have begun to end
+    bt $63, %rax
+    jnc uefi.fail
+    cmp $5, %al                             # EFI_BUFFER_TOO_SMALL
+    je uefi.allocate
+    jmp uefi.fail
+1:  call uefi.convert_memory_map
+    lea uefi.not_ours(%rip), %rsi
+    jc uefi.fail
+    mov %r12, %rcx
+    mov uefi.map_key(%rsp), %rdx
+    call *0xE8(%r14)                        # ExitBootServices
+    test %rax, %rax
+    jz uefi.leave
+    dec %ebx
+    jnz uefi.exit
+    lea uefi.no_exit(%rip), %rsi
+    jmp uefi.fail_on_serial
+
+uefi.leave:
+    cli
+    call uefi.start_text
+    lea uefi.gdt - uefi.last_steps(%r15), %rax
+    movw $uefi.gdt_end - uefi.gdt - 1, uefi.found(%rsp)
+    mov %rax, uefi.found + 2(%rsp)
+    lgdt uefi.found(%rsp)
+    lea {start_info}(%r15), %rbx
+    lea {copy}(%r15), %rsi
+    pushq $8
+    push %r15
+    lretq
+
+# rdx = buffer; rax = status.
+uefi.get_memory_map:
+    lea 8 + uefi.map_bytes(%rsp), %rcx      # 8: the return address
+    lea 8 + uefi.map_key(%rsp), %r8
+    lea 8 + uefi.descriptor_bytes(%rsp), %r9
+    lea 8 + uefi.descriptor_version(%rsp), %rax
+    sub $40, %rsp
+    mov %rax, 32(%rsp)
+    call *0x38(%r14)                        # GetMemoryMap
+    add $40, %rsp
+    ret
+
+# Start information without its memory map.
+uefi.fill_start_info:
+    lea {start_info}(%r15), %rdi
+    xor %eax, %eax
+    mov ${page_bytes}, %ecx
+    rep stosb
+    lea {start_info}(%r15), %rdi
+    movl $0x336EC578, (%rdi)                # magic
+    movl $1, 4(%rdi)                        # version
+    lea {memory_map}(%r15), %rax
+    mov %rax, 40(%rdi)
+
+    # ACPI's root: of the newer of its two kinds.
+    mov 0x68(%r13), %rcx                    # how many tables
+    mov 0x70(%r13), %rdx                    # 24 bytes each: GUID, address
+1:  test %rcx, %rcx
+    jz 2f
+    mov uefi.acpi_guid(%rip), %rax
+    cmp %rax, (%rdx)
+    jne 3f
+    mov uefi.acpi_guid + 8(%rip), %rax
+    cmp %rax, 8(%rdx)
+    jne 3f
+    mov 16(%rdx), %rax
+    mov %rax, 32(%rdi)
+    jmp 2f
+3:  add $24, %rdx
+    dec %rcx
+    jmp 1b
+
+2:  lea uefi.graphics_guid(%rip), %rcx
+    xor %edx, %edx
+    lea 8 + uefi.found(%rsp), %r8
+    sub $40, %rsp
+    call *0x140(%r14)                       # LocateProtocol
+    add $40, %rsp
+    test %rax, %rax
+    jnz 4f
+    mov 8 + uefi.found(%rsp), %rax
+    mov 0x18(%rax), %rax                    # the mode
+    mov 8(%rax), %rdx                       # what the mode is like
+    mov 12(%rdx), %ecx
+    cmp $1, %ecx                            # 0: red first, 1: blue first; four bytes a pixel both
+    ja 4f
+    movl $1, 12(%rdi)                       # one module
+    lea {module}(%r15), %rsi
+    mov %rsi, 16(%rdi)
+    movq ${framebuffer_bytes}, 8(%rsi)
+    lea {framebuffer}(%r15), %rdi
+    mov %rdi, (%rsi)
+    movl ${framebuffer_magic:#x}, (%rdi)
+    mov %ecx, 4(%rdi)
+    mov 24(%rax), %rcx                      # address
+    mov %rcx, 8(%rdi)
+    mov 32(%rax), %rcx                      # bytes
+    mov %rcx, 16(%rdi)
+    mov 4(%rdx), %ecx                       # pixels of a row that are seen
+    mov %ecx, 24(%rdi)
+    mov 8(%rdx), %ecx                       # rows
+    mov %ecx, 28(%rdi)
+    mov 32(%rdx), %ecx                      # pixels from one row to the next
+    mov %ecx, 32(%rdi)
+4:  ret
+
+# The firmware's memory map in the form of PVH; carry is set unless all that the kernel needs is RAM. Pieces that follow
+# each other and are of one type become one.
+uefi.convert_memory_map:
+    lea {map_buffer}(%r15), %rsi
+    lea {memory_map} - {region_bytes}(%r15), %rdi   # the last piece written
+    xor %ebp, %ebp                          # how many
+    mov ${needed_bytes:#x}, %r10d           # that are still to be found
+    mov 8 + uefi.map_bytes(%rsp), %r11
+    add %rsi, %r11
+1:  cmp %r11, %rsi
+    jae 5f
+    mov (%rsi), %eax
+    mov $2, %ecx                            # reserved, as all that has no better name
+    cmp ${nr_kinds}, %eax
+    jae 2f
+    lea uefi.kinds(%rip), %rdx
+    movzbl (%rdx, %rax), %ecx
+2:  cmp $1, %ecx
+    jne 3f
+    btl $18, 32(%rsi)                       # memory with a purpose of its own is no RAM for everybody
+    jnc 3f
+    mov $2, %ecx
+3:  mov 8(%rsi), %rdx                       # start
+    mov 24(%rsi), %r8                       # pages
+    shl $12, %r8
+    cmp $1, %ecx
+    jne 4f
+    lea (%rdx, %r8), %r9
+{count_needed}
+4:  test %ebp, %ebp
+    jz 6f
+    cmp %ecx, 16(%rdi)
+    jne 6f
+    mov (%rdi), %rax
+    add 8(%rdi), %rax
+    cmp %rax, %rdx
+    jne 6f
+    add %r8, 8(%rdi)
+    jmp 7f
+6:  cmp ${max_regions}, %ebp
+    je 7f
+    inc %ebp
+    add ${region_bytes}, %rdi
+    mov %rdx, (%rdi)
+    mov %r8, 8(%rdi)
+    mov %ecx, 16(%rdi)
+    movl $0, 20(%rdi)
+7:  add 8 + uefi.descriptor_bytes(%rsp), %rsi
+    jmp 1b
+5:  mov %ebp, {start_info} + 48(%r15)
+    neg %r10                                # carry unless 0
+    ret
+
+# Tell the sentence at rsi, and stop.
+uefi.fail:
+    mov %rsi, %rdi
+    mov 0x40(%r13), %rbx                    # the console for output
+    test %rbx, %rbx
+    jz uefi.fail_on_serial
+1:  movzbl (%rdi), %eax
+    inc %rdi
+    mov %eax, uefi.letter(%rsp)             # with the zero that ends a text
+    mov %rbx, %rcx
+    lea uefi.letter(%rsp), %rdx
+    call *8(%rbx)                           # OutputString
+    cmpb $10, -1(%rdi)
+    jne 1b
+uefi.fail_on_serial:
+    call uefi.start_text
+1:  lodsb
+    mov %al, %cl
+    call uefi.send
+    cmp $10, %cl
+    jne 1b
+    mov ${exit_code}, %al
+    out %al, ${exit_port}
+2:  cli
+    hlt
+    jmp 2b
+
+# From here on what is sent is ours.
+uefi.start_text:
+    mov ${start_of_text}, %cl
+uefi.send:                                  # the byte in cl
+    mov $0x3FD, %dx
+1:  in %dx, %al
+    test $0x40, %al                         # all is sent; also where there is no port, which reads as ones
+    jz 1b
+    mov %cl, %al
+    mov $0xF8, %dl
+    out %al, %dx
+    in $0x80, %al                           # takes a microsecond
+    mov $0xFD, %dl
+2:  in %dx, %al
+    test $0x40, %al
+    jz 2b
+    ret
+"""
+
+# Copied to the area; entered in the compatibility mode of long mode, ebx = start information, esi = copy of the kernel.
+_LAST_STEPS = """
+.balign 16
+uefi.last_steps:
+.code32
+    mov $16, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov %cr4, %eax
+    and $~0x20000, %eax                     # process-context identifiers end before paging does
+    mov %eax, %cr4
+    mov %cr0, %eax
+    and $0x7FFFFFFF, %eax                   # paging ends, and with it long mode
+    mov %eax, %cr0
+    mov $0xC0000080, %ecx                   # EFER
+    rdmsr
+    and $~0x100, %eax
+    wrmsr
+    xor %eax, %eax
+    mov %eax, %cr4
+    inc %eax                                # PE, and nothing else: the ABI wants it so
+    mov %eax, %cr0
+    mov ${kernel_start:#x}, %edi
+    mov ${content_dwords}, %ecx
+    rep movsl
+    xor %eax, %eax
+    mov ${zeros_bytes:#x}, %ecx
+    rep stosb
+    mov ${entry:#x}, %eax
+    jmp *%eax
+.balign 8
+uefi.gdt:
+    .quad 0
+    .quad 0x00CF9B000000FFFF                #  8: code, 32 bits
+    .quad 0x00CF93000000FFFF                # 16: data, 4 GiB
+uefi.gdt_end:
+uefi.last_steps_end:
+.code64
+
+.balign 8
+uefi.acpi_guid:
+    .long 0x8868E871
+    .word 0xE4F1, 0x11D3
+    .byte 0xBC, 0x22, 0x00, 0x80, 0xC7, 0x3C, 0x88, 0x81
+uefi.graphics_guid:
+    .long 0x9042A9DE
+    .word 0x23DC, 0x4A38
+    .byte 0x96, 0xFB, 0x7A, 0xDE, 0xD0, 0x80, 0x51, 0x6A
+uefi.kinds:
+    .byte {kinds}
+"""
+
+# rdx = start and r9 = end of a piece of RAM: what of it lies in one range.
+_COUNT_NEEDED = """\
+    mov ${start:#x}, %eax
+    cmp %rdx, %rax
+    cmovb %rdx, %rax
+    mov ${end:#x}, %ecx
+    cmp %r9, %rcx
+    cmova %r9, %rcx
+    sub %rax, %rcx
+    jbe 8f
+    sub %rcx, %r10
+8:  mov $1, %ecx
+"""
+
+# What each type of the firmware's memory map is in that of PVH, once the services have ended: 1 is RAM, 2 reserved,
+# 3 ACPI tables, 4 ACPI memory to be kept, 5 broken, 7 persistent.
+_KINDS: Final = (
+    *(2, 1, 1, 1, 1, 2, 2, 1),  # reserved, code and data of loaders, of boot services, of runtime services; free
+    *(5, 3, 4, 2, 2, 2, 7),  # broken, ACPI tables, ACPI, two kinds of device memory, processor's, persistent
+)
+
+
+def assembly(payload: Payload, needed: tuple[Range, ...], exit_port: ExitPort) -> str:
+    """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place of the payload in the program."""
+    low_sum, high_sum = sums_of(payload.content)
+    zeros_start = payload.start + len(payload.content)
+    map_buffer = COPY + -(-len(payload.content) // PAGE_BYTES) * PAGE_BYTES
+    values = {
+        'content_dwords': len(payload.content) // 4,
+        'low_sum': low_sum,
+        'high_sum': high_sum,
+        'spare_bytes': SPARE_BYTES,
+        'page_bytes': PAGE_BYTES,
+        'fixed_bytes': map_buffer,
+        'kernel_start': payload.start,
+        'kernel_end': max(payload.end, zeros_start),
+        'zeros_bytes': max(payload.end - zeros_start, 0),
+        'entry': payload.entry,
+        'copy': COPY,
+        'nr_tries': NR_TRIES,
+        'map_buffer': map_buffer,
+        'start_info': START_INFO,
+        'module': MODULE,
+        'framebuffer': FRAMEBUFFER,
+        'framebuffer_magic': FRAMEBUFFER_MAGIC,
+        'framebuffer_bytes': FRAMEBUFFER_BYTES,
+        'memory_map': MEMORY_MAP,
+        'region_bytes': REGION_BYTES,
+        'max_regions': MAX_REGIONS,
+        'needed_bytes': sum(part.end - part.start for part in needed),
+        'count_needed': ''.join(_COUNT_NEEDED.format(start=part.start, end=part.end) for part in needed),
+        'nr_kinds': len(_KINDS),
+        'kinds': ', '.join(map(str, _KINDS)),
+        'start_of_text': START_OF_TEXT,
+        'exit_port': exit_port.port,
+        'exit_code': exit_port.code,
+    }
+    sentences = (f'uefi.{name}:\n    .ascii "{text}\\r\\n"\n' for name, text in SENTENCES.items())
+    return ''.join((_START.format(**values), _LAST_STEPS.format(**values), *sentences))
