@@ -85,7 +85,7 @@ def test_write_replaces_a_file_whole(builds: list[object], tmp_path: Path) -> No
     assert output.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-@pytest.mark.parametrize('output', ['/nonexistent/kernel.elf', '/proc/kernel.elf', '/dev/full', '/'])
+@pytest.mark.parametrize('output', ['/proc/nothing/kernel.elf', '/proc/kernel.elf', '/dev/full', '/'])
 def test_output_that_cannot_be_written(builds: list[object], output: str) -> None:
     with pytest.raises(Unusable, match=f'^{output} cannot be written .*: name a path that can'):
         images.write(Path(output), checked=False, debug=False, say=print)

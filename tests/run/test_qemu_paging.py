@@ -49,7 +49,7 @@ def guest_with_mappings() -> Iterator[Guest]:
 
 def kernels_leaves(guest: Guest) -> dict[int, tuple[int, int, int]]:
     """Of each page in the tables, by its address as an unsigned number: frame, entry, bytes."""
-    leaves = {}
+    leaves: dict[int, tuple[int, int, int]] = {}
     for _, level, start, entries in walk_tables(RamMachine(guest.ram)):
         for index, entry in enumerate(entries):
             if is_present(entry) and is_leaf(entry, level):
@@ -66,8 +66,8 @@ def test_the_monitor_reads_the_same_pages(guest_with_mappings: Guest) -> None:
     assert sum(HEAP <= va < HEAP + (1 << 20) for va in leaves) >= 100_000 // PAGE_BYTES
     seen = {}
     for line in guest_with_mappings.ask('info tlb').splitlines():
-        va, pa, letters = line.split()
-        seen[int(va.rstrip(':'), 16)] = int(pa, 16), letters
+        page, memory, letters = line.split()
+        seen[int(page.rstrip(':'), 16)] = int(memory, 16), letters
     assert seen.keys() == leaves.keys()
     for va, (pa, letters) in seen.items():
         frame, entry, nbytes = leaves[va]
