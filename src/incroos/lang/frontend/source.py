@@ -110,7 +110,7 @@ def _definitions(file: str, text: str) -> dict[str, Any]:
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = _called(node.value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            bare = isinstance(node.annotation, ast.Name) and node.annotation.id == 'Final'
+            bare = ast.unparse(node.annotation).rpartition('.')[2] == 'Final'
             found[node.target.id] = _called(node.value) if bare else _Annotation(node.annotation)
     return found
 

@@ -177,10 +177,13 @@ class Statements(Calls):
             instead = f'store its addr: {ast.unparse(node)}.addr' if isinstance(value.type, View) else 'store a word'
             self.refuse(node, 'operand', what='a number in memory', found=value.type, instead=instead)
         wanted: Type = Word(place.kind)
+        name = ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
         if not fits(value.type, wanted):
-            name = ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
             instead = how_to_make(value.type, wanted)
             self.refuse(node, 'field-type', name=name, wanted=wanted, found=value.type, instead=instead)
+        bits = place.width.bits
+        if value.number is not None and not place.width.fits(value.number):
+            self.refuse(node, 'too-wide', name=name, bits=bits, value=value.number, most=(1 << bits) - 1)
         self.store(place.pointer, place.width, self.as_word(value), node)
 
     def put_local(self, name: str, value: Value, node: ast.AST) -> None:
