@@ -79,8 +79,14 @@ def test_killed(cases: list[str], place: str, temporary: Path) -> None:
     assert shared_memory() <= before
 
 
-@pytest.mark.parametrize('place', ['jit', 'qemu'])
-@pytest.mark.parametrize(('send', 'number', 'sentence'), ENDS[:3])
+@pytest.mark.parametrize(
+    ('place', 'send', 'number', 'sentence'),
+    [
+        ('jit', TO_THE_GROUP, signal.SIGINT, 'interrupted'),
+        ('qemu', TO_THE_GROUP, signal.SIGINT, 'interrupted'),
+        ('qemu', TO_THE_PROCESS, signal.SIGTERM, 'ended by SIGTERM'),
+    ],
+)
 def test_during_a_build(tmp_path: Path, temporary: Path, place: str, send: Send, number: int, sentence: str) -> None:
     """The cache stays as it was: empty."""
     environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'TMPDIR': str(temporary)}

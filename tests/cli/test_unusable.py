@@ -178,9 +178,8 @@ def test_no_linker(tmp_path: Path, programs: Path, arguments: list[str]) -> None
     assert REMEDY_OF_LINKER in sentence
 
 
-def test_the_image_in_the_cache_needs_no_linker_of_its_own(tmp_path: Path, programs: Path) -> None:
-    """The simulated computer needs none at all."""
-    done = run('boot', '--on', 'jit', environment=cold(tmp_path, programs))
+def test_the_compiled_simulator_needs_no_linker(tmp_path: Path) -> None:
+    done = run('boot', '--on', 'jit', environment={'PATH': str(tmp_path)})
     assert done.output.endswith(LAST_WORDS)
 
 
