@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from incroos.kernel.config import CLASSIC, KernelConfig
-from incroos.lang import VirtAddr
-from incroos.run import jit, sim
+from incroos.kernel.state import Kernel
+from incroos.lang import PhysAddr, VirtAddr
+from incroos.run import jit, outcome, sim
 from incroos.run.outcome import Outcome, Status
 from incroos.run.ram import RamMachine
 from incroos.run.simulated import START_INFO, EntryPoints
@@ -146,6 +148,26 @@ def test_a_loop_without_end_is_stopped_in_time(place: str, scenario: int) -> Non
     assert ran.outcome.status is Status.HANG
     assert '0.3 s' in ran.outcome.remark
     assert time.monotonic() - begin < 15
+
+
+def test_a_boot_ends_in_time_also_when_a_destructor_swallows_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(sys, 'unraisablehook', lambda unraisable: lost.append(unraisable.exc_type))
+    patience = time.monotonic() + SECONDS
+
+    class Slow:
+        def __del__(self) -> None:
+            while not lost and time.monotonic() < patience:
+                pass
+
+    def main(k: Kernel, start_info: PhysAddr) -> None:
+        Slow()
+        while time.monotonic() < patience:
+            pass
+
+    ended = sim.run(sim.Sim(MEMORY), main, 0.2)
+    assert lost == [sim.TimeIsOver]
+    assert ended == outcome.hang(0.2)
 
 
 def test_an_overflow_in_a_checked_build_names_the_line() -> None:

@@ -24,6 +24,7 @@ from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare
 
 NO_SITE: Final = 0  # interpreted code has no sites: it raises
+SECONDS_BETWEEN_RINGS: Final = 0.1
 
 
 class Sim:
@@ -75,13 +76,15 @@ def boot(
 
 def run(sim: Sim, entry: Callable[..., Any], timeout: float) -> Outcome:
     """Call an entry function as the boot code does, and say how the computer ended."""
+    alarm = Alarm(timeout)
     try:
-        with Alarm(timeout):
+        with alarm:
             sim.start(entry)
             sim.machine.halt()  # as the boot code does when the entry function returns
     except MachineStopped:
         return outcome_of(sim.computer.cpu)
     except TimeIsOver:
+        alarm.leave()
         return outcome.hang(timeout)
     except SimulationError as error:
         return Outcome(Status.PANIC, f'{error.what}, at {error.line}')
@@ -97,25 +100,33 @@ class TimeIsOver(BaseException):
 
 
 class Alarm:
-    """Raises TimeIsOver in the thread that entered it, if it has not left after so many seconds."""
+    """Raises TimeIsOver in the thread that entered it, if it has not left after so many seconds.
+
+    One that comes while a destructor or a callback runs is lost there, so it rings again and again. A ring that falls
+    just between the end of the block and `leave` comes out of the block; whoever catches it leaves, before the next.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._thread = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
-        self._is_left = False
-        self._timer = threading.Timer(seconds, self._ring)
-        self._timer.daemon = True
+        self._left = threading.Event()
+        self._ringer = threading.Thread(target=self._ring, args=(seconds,), daemon=True)
 
     def __enter__(self) -> None:
-        self._timer.start()
+        self._ringer.start()
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Have it not ring any more."""
         with self._lock:
-            self._is_left = True
-        self._timer.cancel()
+            self._left.set()
         ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # it rang, but nobody has heard it yet
 
-    def _ring(self) -> None:
-        with self._lock:
-            if not self._is_left:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
+    def _ring(self, seconds: float) -> None:
+        while not self._left.wait(seconds):
+            with self._lock:
+                if not self._left.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
+            seconds = SECONDS_BETWEEN_RINGS
