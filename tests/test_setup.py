@@ -64,7 +64,7 @@ def record_commands(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[
 
 def test_an_unknown_tool_is_wrong_usage(setup: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(['qemu', 'emacs']) == 2
-    assert capsys.readouterr().err == 'setup: emacs is not one of qemu, linker, gcc, gdb.\n'
+    assert capsys.readouterr().err == 'setup: emacs is not one of qemu, linker, gcc, gdb, ovmf.\n'
 
 
 def test_a_missing_tool_without_a_package_manager_is_one_sentence(
@@ -96,6 +96,23 @@ def test_missing_tools_come_from_apt(
     # All is there now: the package manager is not called again.
     assert setup.main(['qemu', 'linker', 'gdb']) == 0
     assert len(log.read_text().splitlines()) == 2
+
+
+def test_firmware_is_there_when_its_file_is(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / 'OVMF_CODE.fd'
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    monkeypatch.setitem(setup.FILES, 'ovmf', [str(tmp_path / 'elsewhere'), str(file)])
+    monkeypatch.setattr(setup, 'set_up_venv', lambda: None)
+    put_command(tmp_path, 'apt-get', f'case "$*" in *"install --no-install-recommends ovmf") echo > {file};; esac')
+    for remark in ('setup: installing ovmf with apt-get\n', ''):
+        assert setup.main(['ovmf']) == 0
+        assert capsys.readouterr().err == remark
+    file.unlink()
+    (tmp_path / 'bin' / 'apt-get').unlink()
+    assert setup.main(['ovmf']) == 6
+    assert capsys.readouterr().err.startswith('setup: install ovmf with your package manager')
 
 
 def test_a_failing_package_manager_is_quoted(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from incroos.run.firmware import FIRMWARES, FORMATS, PVH, bootable_file
+from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
 from incroos.run.outcome import Outcome, Status, Unusable
 
 from .channels import OutputLost, put, say
@@ -90,6 +90,8 @@ def cli() -> None:
       incroos build -o kernel.elf      the image, for QEMU -kernel, Firecracker, ...
       incroos build --format bios -o kernel.img
                                        a disk with it, for a PC with a BIOS
+      incroos build --format uefi -o BOOTX64.EFI
+                                       a program for UEFI firmware
     """
 
 
@@ -116,7 +118,8 @@ def cli() -> None:
     type=click.Choice(FIRMWARES),
     default=PVH,
     show_default=True,
-    help="How the PC in QEMU starts the kernel: the ELF image by QEMU's loader (pvh), or a disk by its BIOS (bios).",
+    help="How the PC in QEMU starts the kernel: the ELF image by QEMU's loader (pvh), a disk by its BIOS (bios), or a"
+    ' program by its UEFI firmware (uefi).',
 )
 @click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
 @checked_option
@@ -131,6 +134,9 @@ def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, che
         raise click.UsageError(f'--accel {accel} is for QEMU, and this boot is on {place}: leave it away')
     if firmware != PVH and place in ('jit', 'sim'):
         raise click.UsageError(f'--firmware {firmware} is for QEMU, and this boot is on {place}: leave it away')
+    if memory < MIN_MEMORY_BYTES[firmware]:
+        least = MIN_MEMORY_BYTES[firmware] >> 20
+        raise click.UsageError(f'Firmware {firmware} does not start the kernel with so little --memory: give {least}M')
     finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware))
 
 
@@ -148,7 +154,8 @@ def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, che
     type=click.Choice(list(FORMATS)),
     default='elf',
     show_default=True,
-    help='ELF with a PVH entry, for virtual machines; or a disk that a BIOS starts, to be written onto a stick.',
+    help='ELF with a PVH entry, for virtual machines; a disk that a BIOS starts, to be written onto a stick; a program'
+    ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick.',
 )
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .firmware import PVH, bootable_file
+from .firmware import PVH, check_firmware, file_for_qemu
 from .outcome import Outcome, Status, Unusable
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def boot_qemu(
     from . import images, qemu, qemu_process
 
     qemu_process.find_qemu()  # before anything is built for it
+    check_firmware(firmware)
     image = images.kernel_image(say, checked=checked)
     last = bytearray()
 
@@ -65,7 +66,7 @@ def boot_qemu(
         last.extend(data)
         del last[:-LAST_BYTES]
 
-    file = bootable_file(firmware, image, say)
+    file = file_for_qemu(firmware, image, say)
     outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware)
     return with_place_of_trap(outcome, image, bytes(last))
 

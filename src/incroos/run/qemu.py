@@ -10,13 +10,16 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from . import outcome
-from .firmware import PVH
+from .firmware import PVH, UEFI
 from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
+
+START_OF_TEXT: Final = b'\x02'  # what build/boot_uefi.py sends before it sends anything else
 
 
 def boot(
@@ -61,6 +64,20 @@ class Written:
         self._sink(data)
 
 
+class OwnOutput:
+    """Hands on what comes after the text that UEFI firmware itself writes to the serial port."""
+
+    def __init__(self, console_sink: Callable[[bytes], object]) -> None:
+        self._sink, self._has_started = console_sink, False
+
+    def __call__(self, data: bytes) -> None:
+        if not self._has_started:
+            _, mark, data = data.partition(START_OF_TEXT)
+            self._has_started = bool(mark)
+        if data:
+            self._sink(data)
+
+
 def boot_with(
     image: Path,
     memory_bytes: int,
@@ -71,6 +88,8 @@ def boot_with(
 ) -> Outcome:
     """Boot an image with an accelerator that is named."""
     deadline = time.monotonic() + timeout
+    if firmware == UEFI:
+        console_sink = OwnOutput(console_sink)
     try:
         start_seconds = min(timeout, START_SECONDS)
         with Qemu(image, memory_bytes, accel, start_seconds=start_seconds, firmware=firmware) as qemu:
