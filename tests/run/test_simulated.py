@@ -1,5 +1,6 @@
 """The simulated computer with a kernel on it, interpreted and compiled: faults, ends, devices, configurations."""
 
+import errno
 import os
 import signal
 import sys
@@ -245,6 +246,20 @@ def endless() -> Iterator[jit.Guest]:
     guest.ram[NOTES] = scenarios.COUNT
     with guest:
         yield guest
+
+
+def test_a_child_that_cannot_be_made_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    ends = os.pipe()
+    monkeypatch.setattr(os, 'pipe', lambda: ends)
+    monkeypatch.setattr(os, 'fork', refuse)
+    with pytest.raises(BlockingIOError), jit.Guest(MEMORY, compiled(CLASSIC, False)):
+        pass
+    for end in ends:
+        with pytest.raises(OSError, match='Bad file descriptor'):
+            os.fstat(end)
 
 
 def test_a_guest_that_runs_ends_with_its_block(endless: jit.Guest) -> None:

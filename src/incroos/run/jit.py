@@ -130,10 +130,15 @@ class Guest:
         self._pipe, child_end = os.pipe()
         self.computer.cpu.serial_file = child_end
         parent = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            self._run(parent)
-        os.close(child_end)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                self._run(parent)
+        except OSError:  # as many processes as the system allows
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(child_end)
         return self
 
     def _connect(self, loaded: CodeInMemory) -> None:
