@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,29 @@ def test_entries_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: 
     assert sorted(path.name for path in fixture.folder.iterdir()) == ['b', 'c', 'd']
     fixture.cache.store('e', FILES)
     assert sorted(path.name for path in fixture.folder.iterdir()) == ['b', 'd', 'e']
+
+
+def test_what_was_just_fetched_stays_however_much_others_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever fetched it reads it only now."""
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 1)
+    fixture = Fixture(tmp_path / 'cache')
+    os.utime(fixture.cache.store(KEY, FILES), (1, 1))
+    entry = fixture.cache.fetch(KEY)
+    assert entry is not None
+    os.utime(fixture.cache.store('b', FILES))
+    drop_old_entries(fixture.folder)
+    assert {name: (entry / name).read_bytes() for name in FILES} == FILES
+    long_ago = time.time() - cache.SECONDS_IN_USE - 1
+    os.utime(entry, (long_ago, long_ago))
+    drop_old_entries(fixture.folder)
+    assert [path.name for path in fixture.folder.iterdir()] == ['b']
+
+
+def test_an_entry_counts_as_used_before_it_is_looked_at(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise another process could drop it after the look."""
+    os.utime(used.folder / KEY, (1, 1))
+    monkeypatch.setattr(cache, 'is_whole', lambda entry: entry.stat().st_mtime > 1)
+    assert used.cache.fetch(KEY) is not None
 
 
 def test_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pwd
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,7 @@ from .errors import BuildError
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 CHECKSUMS: Final = 'checksums'
 NR_ENTRIES_KEPT: Final = 64  # the most recently used
+SECONDS_IN_USE: Final = 600  # since an entry was fetched: as long, whoever fetched it may still read it
 
 Say = Callable[[str], object]
 
@@ -77,11 +79,11 @@ class Cache:
         entry = self._folder / key
         if not os.path.isdir(entry):
             return None
+        with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
+            os.utime(entry)  # before it is looked at: from now on nobody drops it
         if not is_whole(entry):
             self._say(f'the cached build in {entry} is damaged: building it anew')
             return None
-        with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
-            os.utime(entry)
         return entry
 
     def store(self, key: str, files: Mapping[str, bytes]) -> Path:
@@ -126,10 +128,16 @@ class Cache:
 
 
 def drop_old_entries(folder: Path) -> None:
-    """Forget the entries that were not used for longest."""
-    entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    """Forget the entries that were not used for longest, but none that another process may be about to read."""
+    entries = sorted(folder.iterdir(), key=used_at, reverse=True)
     for entry in entries[NR_ENTRIES_KEPT:]:
-        shutil.rmtree(entry, ignore_errors=True)
+        if used_at(entry) < time.time() - SECONDS_IN_USE:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def used_at(entry: Path) -> float:
+    """When an entry was last fetched or made."""
+    return entry.stat().st_mtime
 
 
 def is_whole(entry: Path) -> bool:
