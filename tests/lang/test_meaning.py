@@ -525,6 +525,17 @@ def test_address_0_is_an_address_like_any_other() -> None:
     assert 'test' in assembly or 'cmp' in assembly
 
 
+def test_a_cold_function_stays_out_of_its_callers() -> None:
+    text = (
+        '@kernel\ndef f(a: word) -> word:\n    return g(a) if a > 5 else 0\n@MARK\n@kernel\ndef g(a: word) -> word:\n'
+    )
+    for mark, is_called in (('cold', True), ('kernel', False)):
+        module = define(text.replace('MARK', mark) + '    return a * 7 ^ a\n')
+        assembly = compile_bare(compile_unit({'f': module.f}, BARE).ir, '', debug=False).assembly
+        assert ('sample.g:' in assembly) == is_called
+        assert compiled([module.f]).call('f', 6) == 6 * 7 ^ 6
+
+
 # ---------------------------------------------------------------- targets
 def test_a_lowering_must_not_recurse() -> None:
     text = """

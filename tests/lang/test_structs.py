@@ -113,6 +113,14 @@ def test_structs_and_arrays_are_not_assigned_as_a_whole() -> None:
             assign()
 
 
+def test_a_misspelt_field_is_an_error() -> None:
+    view: Any = block()
+    with pytest.raises(AttributeError):
+        view.ordr = 1
+    with pytest.raises(AttributeError):
+        print(view.ordr)
+
+
 def test_a_field_of_the_configuration_has_no_offset() -> None:
     with pytest.raises(TypeError, match='takes no bytes'):
         offset_of(Block, 'config')

@@ -138,7 +138,14 @@ class Array(Generic[T]):
         return (self[index] for index in range(self.field.length))
 
 
-class Struct:
+class StructType(type):
+    """The type of structs: a view has its fields and nothing else, so that a misspelt one is an error."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> 'StructType':
+        return super().__new__(cls, name, bases, {'__slots__': (), **namespace})
+
+
+class Struct(metaclass=StructType):
     """Base of all struct views; see the head of this file."""
 
     __slots__ = ('addr', 'm')
