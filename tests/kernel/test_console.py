@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incroos.kernel import console
-from incroos.kernel.codes import EXIT_PANIC
+from incroos.kernel.codes import EXIT_PANIC, EXIT_PASSED
 from incroos.kernel.config import CLASSIC
-from incroos.kernel.panic import panic
+from incroos.kernel.panic import end_machine, panic
 from incroos.machine.errors import MachineStopped
 from incroos.machine.faults import flush_serial
 from incroos.run.sim import Sim
@@ -169,3 +169,32 @@ def test_a_panic_inside_a_panic_ends_the_machine_in_silence(sim: Sim) -> None:
     sim.output.clear()
     panic_once(sim, b'second', 0, 0, 0)
     assert serial(sim) == b''
+
+
+def test_the_machine_ends_only_when_the_port_has_sent_all(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status of 0x20 says that the FIFO takes more, 0x60 that nothing is left in it."""
+    statuses = [0x20, 0x00, 0x20, 0x60]
+    order: list[str] = []
+
+    def status(port: int) -> int:
+        order.append(f'status {statuses[0]:#x}')
+        return statuses.pop(0)
+
+    monkeypatch.setattr(sim.machine, 'in8', status)
+    monkeypatch.setattr(sim.machine, 'out8', lambda port, value: order.append(f'{port:#x}'))
+    monkeypatch.setattr(sim.machine, 'halt', stop)
+    with pytest.raises(MachineStopped):
+        end_machine(sim.machine, EXIT_PASSED)
+    assert order == ['status 0x20', 'status 0x0', 'status 0x20', 'status 0x60', '0xf4']
+
+
+def test_a_port_that_never_sends_does_not_keep_the_machine(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim.machine, 'in8', lambda port: 0x20)
+    monkeypatch.setattr(sim.machine, 'pause', lambda: None)
+    with pytest.raises(MachineStopped):
+        end_machine(sim.machine, EXIT_PASSED)
+    assert sim.computer.cpu.stop_code == EXIT_PASSED
+
+
+def stop() -> None:
+    raise MachineStopped

@@ -39,6 +39,7 @@ EIGHT_BITS_NO_PARITY: Final = 0x03
 CLEAR_AND_USE_FIFOS: Final = 0xC7
 READY: Final = 0x03  # data terminal ready, request to send
 CAN_SEND: Final = 0x20
+HAS_SENT: Final = 0x40  # FIFO and shift register are empty
 MAX_WAITS: Final = 100_000  # a port that never gets ready loses its text, it does not hang the kernel
 
 BIGGEST_POWER_OF_TEN: Final = 1_000_000_000_000_000_000
@@ -152,3 +153,12 @@ def send(m: Machine, byte: word) -> None:
         pause(m)
         waits += 1
     out8(m, SERIAL, byte)
+
+
+@kernel
+def drain(m: Machine) -> None:
+    """Wait until all has left the port, as long as for a byte: what ends the machine would lose what is in its FIFO."""
+    waits = 0
+    while in8(m, LINE_STATUS) & HAS_SENT == 0 and waits < MAX_WAITS:
+        pause(m)
+        waits += 1

@@ -40,7 +40,8 @@ def put_word(k: Kernel, value: word) -> None:
 
 @kernel
 def end_machine(m: Machine, code: word) -> None:
-    """Write the code to the exit port, and where there is none halt for ever. Never returns."""
+    """Let the console send what it has, write the code to the exit port, or else halt for ever. Never returns."""
+    console.drain(m)
     out8(m, EXIT_PORT, code)
     while True:
         halt(m)
