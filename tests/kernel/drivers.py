@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from incroos.kernel import mailbox, main
-from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED, KernelConfig
+from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED, MODERN, MODERN_CHECKED, KernelConfig
 from incroos.run import images, jit, qemu_guest
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
 from incroos.run.sim import Sim
@@ -26,6 +26,8 @@ class Build(NamedTuple):
 
 
 CHECKED: Final = Build(CLASSIC_CHECKED, images.CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
+MODERN_BUILD: Final = Build(MODERN_CHECKED, images.MODERN_CHECKED, is_checked=True)
+MODERN_PLAIN: Final = Build(MODERN, images.MODERN, is_checked=False)
 PLAIN: Final = Build(CLASSIC, images.CLASSIC, is_checked=False)  # the one that users get
 
 
@@ -38,7 +40,7 @@ def open_driver(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) 
         yield DirectDriver(sim.kernel, sim.ram)
     else:
         with make_guest(place, memory_bytes, build) as running:
-            driver = MailboxDriver(running.ram, running.is_running)
+            driver = MailboxDriver(running.ram, running.is_running, config=build.config)
             driver.wait_until_ready()
             yield driver
 

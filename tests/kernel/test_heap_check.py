@@ -12,7 +12,7 @@ from incroos.lang import VirtAddr
 from incroos.run.harness import Driver, GuestEnded
 
 SMALL = 48  # bytes of the chunk that a request of 40 takes
-FIRST, SECOND, THIRD, FOURTH = (VirtAddr(FIRST_CHUNK + SMALL * number) for number in range(4))
+FIRST, SECOND, THIRD, FOURTH = (VirtAddr(HEAP + FIRST_CHUNK + SMALL * number) for number in range(4))
 HEADER, NEXT, PREVIOUS = 0, 8, 16  # offsets in a chunk
 
 Break = Callable[[Driver], object]

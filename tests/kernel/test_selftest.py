@@ -88,7 +88,7 @@ def then(answer: Callable[[int], int]) -> Callable[[Function], Function]:
 
 def forgetful(real: Function) -> Function:
     """A zero_frame that leaves the self-test's frame as it was."""
-    return lambda m, pa: None if pa == ZONE_START + 0x1000 else real(m, pa)
+    return lambda k, pa: None if pa == ZONE_START + 0x1000 else real(k, pa)
 
 
 def second_look(real: Function) -> Function:

@@ -10,26 +10,35 @@ from incroos.run.harness import CODES, Call, Driver
 from incroos.run.portrait import differences, digest, portrait
 from incroos.run.trace import LostContent, Trace, record, replay
 
-from ..kernel.drivers import PLACES, open_driver
+from ..kernel.drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver
 
 NR_OPERATIONS = 12_000
 
 
+BUILDS = {'classic': CHECKED, 'modern': MODERN_BUILD}
+
+
+@pytest.fixture(scope='module', params=BUILDS)
+def build(request: pytest.FixtureRequest) -> Build:
+    """Each configuration."""
+    return BUILDS[request.param]
+
+
 @pytest.fixture(scope='module')
-def recorded() -> tuple[Trace, dict[str, str], str]:
+def recorded(build: Build) -> tuple[Trace, dict[str, str], str]:
     """A trace of the interpreted kernel, the portrait and the digest of its memory at the end."""
-    with open_driver('sim') as driver:
+    with open_driver('sim', build=build) as driver:
         trace = record(driver, 20, NR_OPERATIONS)
         return trace, portrait(driver.ram), digest(driver.ram)
 
 
 @pytest.mark.parametrize('place', PLACES)
 def test_a_replayed_trace_has_equal_results_and_equal_memory(
-    place: str, recorded: tuple[Trace, dict[str, str], str]
+    place: str, build: Build, recorded: tuple[Trace, dict[str, str], str]
 ) -> None:
     trace, memory, wanted = recorded
     assert len(trace.calls) >= 10_000
-    with open_driver(place) as driver:
+    with open_driver(place, build=build) as driver:
         results = replay(driver, trace.calls)
         calls = zip(trace.calls, trace.results, results, strict=True)
         assert [(str(call), was, now) for call, was, now in calls if was != now] == []

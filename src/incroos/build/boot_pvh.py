@@ -11,6 +11,9 @@ an interrupt table whose 32 exceptions end in the kernel's two handlers. Nothing
 [guard_page + 0x1000, stack_top)  the stack; at first empty
 kernel_struct                     the address that the kernel's functions get as their first argument
 ```
+A kernel in the upper half is linked for its physical addresses plus `window`, and runs there. For it a fifth table, of
+level 3, follows the four, and their entries make the first 2 MiB appear at `window` and at the start of the upper half
+as well. The identity map stays: without it there would be no way from here to there.
 All other pages of the first 2 MiB, page 0 with the BIOS data included, are writable and not executable.
 
 The entry and the state at it: "x86/HVM direct boot ABI" of the Xen documentation. Long mode, gates and the TSS: AMD64
@@ -33,7 +36,10 @@ EXCEPTION_FRAME_BYTES = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
 
 @dataclass(frozen=True)
 class BootLayout:
-    """Where the boot code puts things. All addresses are physical, page-aligned and below 2 MiB."""
+    """Where the boot code puts things. All addresses are physical, page-aligned and below 2 MiB.
+
+    `window` is 0, or -2 GiB: where the kernel sees physical address 0.
+    """
 
     page_tables: int
     image_start: int
@@ -41,6 +47,11 @@ class BootLayout:
     guard_page: int
     stack_top: int
     kernel_struct: int
+    window: int = 0
+
+    @property
+    def nr_tables(self) -> int:
+        return 5 if self.window else 4
 
     @property
     def stack_bytes(self) -> int:
@@ -50,6 +61,7 @@ class BootLayout:
 # Exceptions that push an error code; for the others the stub pushes a zero (AMD64 manual volume 2, table 8-1).
 VECTORS_WITH_ERROR_CODE = frozenset({8, 10, 11, 12, 13, 14, 17, 21, 29, 30})
 NR_VECTORS = 32
+_WORD = (1 << 64) - 1
 DOUBLE_FAULT = 8
 PAGE_FAULT = 14
 
@@ -58,7 +70,7 @@ _NOTE = """
 .balign 4
 .long 4, 4, 18                              # name bytes, descriptor bytes, XEN_ELFNOTE_PHYS32_ENTRY
 .asciz "Xen"
-.long pvh.start
+.long pvh.start{physical}
 """
 
 # The loader leaves: 32-bit protected mode, paging off, flat segments, ebx = hvm_start_info.
@@ -73,24 +85,24 @@ pvh.start:
 
     # Keep start_info and its memory map before anything is written: QEMU leaves both where the tables go.
     mov %ebx, %esi
-    mov $pvh.start_info, %edi
+    mov $pvh.start_info{physical}, %edi
     mov ${start_info_bytes}, %ecx
     rep movsb
     xor %edx, %edx                          # the number of regions; version 0 of start_info has no map
-    cmpl $0, pvh.start_info + 4
+    cmpl $0, pvh.start_info + 4{physical}
     je 2f
-    mov pvh.start_info + 48, %edx
+    mov pvh.start_info + 48{physical}, %edx
     cmp ${max_regions}, %edx
     jbe 1f
     mov ${max_regions}, %edx
-1:  mov pvh.start_info + 40, %esi           # regions above 4 GiB are no place for a map: the ABI forbids it
-    mov $pvh.memory_map, %edi
+1:  mov pvh.start_info + 40{physical}, %esi           # regions above 4 GiB are no place for a map: the ABI forbids it
+    mov $pvh.memory_map{physical}, %edi
     imul ${region_bytes}, %edx, %ecx
     rep movsb
-2:  mov %edx, pvh.start_info + 48
-    movl $pvh.memory_map, pvh.start_info + 40
-    movl $0, pvh.start_info + 44
-    mov $pvh.start_info + 12, %edi          # modules and command line: not kept
+2:  mov %edx, pvh.start_info + 48{physical}
+    movl $pvh.memory_map{physical}, pvh.start_info + 40{physical}
+    movl $0, pvh.start_info + 44{physical}
+    mov $pvh.start_info + 12{physical}, %edi          # modules and command line: not kept
     xor %eax, %eax
     mov $5, %ecx
     rep stosl
@@ -103,20 +115,20 @@ pvh.start:
     movl ${level3:#x} + 3, {level4:#x}
     movl ${level2:#x} + 3, {level3:#x}
     movl ${level1:#x} + 3, {level2:#x}
-
+{upper_entries}
     # 512 leaves; eax = address of the page, edx = the entry's upper half: bit 31 is NX.
     mov ${level1:#x}, %edi
     xor %eax, %eax
 1:  mov $3, %esi                            # present, writable
     mov $0x80000000, %edx
-    cmp $__text_start, %eax
+    cmp $__text_start{physical}, %eax
     jb 3f
-    cmp $__text_end, %eax
+    cmp $__text_end{physical}, %eax
     jae 2f
     mov $1, %esi                            # text: present, executable
     xor %edx, %edx
     jmp 3f
-2:  cmp $__rodata_end, %eax
+2:  cmp $__rodata_end{physical}, %eax
     jae 3f
     mov $1, %esi                            # rodata: present, NX
 3:  cmp ${guard_page:#x}, %eax
@@ -144,8 +156,29 @@ pvh.start:
     mov %cr0, %eax
     or $0x80010021, %eax                    # PG, WP, NE, PE
     mov %eax, %cr0
-    lgdt pvh.gdt_register
-    ljmp $8, $pvh.long_start
+    lgdt pvh.gdt_register{physical}
+    ljmp $8, $pvh.long_start{physical}
+"""
+
+# The first 2 MiB once more, at the window and at the start of the upper half, by the tables that are there.
+_UPPER_ENTRIES = """\
+    movl ${upper3:#x} + 3, {level4:#x} + {window_index4} * 8
+    movl ${level2:#x} + 3, {upper3:#x} + {window_index3} * 8
+    movl ${level3:#x} + 3, {level4:#x} + 256 * 8
+"""
+
+_MOVE_UP = """\
+    mov $1f, %rax
+    jmp *%rax
+1:  lgdt pvh.gdt_register_above
+    mov ${stack_top_above:#x}, %rsp
+
+"""
+
+_GDT_REGISTER_ABOVE = """\
+pvh.gdt_register_above:
+    .word pvh.gdt_register - pvh.gdt - 1
+    .quad pvh.gdt
 """
 
 _LONG_START = """
@@ -154,7 +187,7 @@ _LONG_START = """
 pvh.long_start:
     .cfi_startproc
     .cfi_undefined %rip                     # nobody called this
-    mov $16, %eax
+{move_up}    mov $16, %eax
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
@@ -163,7 +196,7 @@ pvh.long_start:
     mov %eax, %gs
 
     # The TSS descriptor: its base is spread over the descriptor.
-    mov $pvh.tss, %eax
+    mov $pvh.tss, %rax
     mov %ax, pvh.gdt_tss + 2
     shr $16, %eax
     mov %al, pvh.gdt_tss + 4
@@ -172,8 +205,8 @@ pvh.long_start:
     ltr %ax
 
     # One interrupt gate for each exception; stub n is at stubs + 16 * n.
-    mov $pvh.stubs, %eax
-    mov $pvh.idt, %edi
+    mov $pvh.stubs, %rax
+    mov $pvh.idt, %rdi
     mov ${nr_vectors}, %ecx
 1:  mov %ax, (%rdi)
     movw $8, 2(%rdi)                        # code segment
@@ -181,16 +214,17 @@ pvh.long_start:
     mov %eax, %edx
     shr $16, %edx
     mov %dx, 6(%rdi)
-    movq $0, 8(%rdi)
-    add $16, %eax
-    add $16, %edi
+    movl ${upper_half:#x}, 8(%rdi)
+    movl $0, 12(%rdi)
+    add $16, %rax
+    add $16, %rdi
     dec %ecx
     jnz 1b
     movb $1, pvh.idt + {double_fault} * 16 + 4  # the double fault takes the first stack of the TSS
     lidt pvh.idt_register
 
-    mov ${kernel_struct:#x}, %edi
-    mov $pvh.start_info, %esi
+    mov ${kernel_struct:#x}, %rdi
+    mov $pvh.start_info{physical}, %rsi
     xor %ebp, %ebp
     call kmain
 pvh.stop:
@@ -214,7 +248,7 @@ pvh.page_fault:
     push %r11
     sub $8, %rsp                            # the C ABI: rsp is a multiple of 16 at a call
     cld
-    mov ${kernel_struct:#x}, %edi
+    mov ${kernel_struct:#x}, %rdi
     mov 80(%rsp), %rsi                      # error code
     mov 88(%rsp), %rdx                      # rip
     call on_page_fault
@@ -236,7 +270,7 @@ pvh.page_fault:
 _EXCEPTION = """
 pvh.exception:
     mov %rdi, %r8                           # vector 6: the site of a trap in a checked build
-    mov ${kernel_struct:#x}, %edi
+    mov ${kernel_struct:#x}, %rdi
     mov (%rsp), %rsi                        # vector
     mov 8(%rsp), %rdx                       # error code
     mov 16(%rsp), %rcx                      # rip
@@ -255,11 +289,11 @@ pvh.gdt:
     .quad 0x00AF9B000000FFFF                #  8: code, 64 bits, ring 0
     .quad 0x00CF93000000FFFF                # 16: data
 pvh.gdt_tss:
-    .quad 0x0000890000000067, 0             # 24: TSS, 104 bytes; its base is put in at boot
+    .quad 0x0000890000000067, {upper_half:#x}             # 24: TSS, 104 bytes; its base is put in at boot
 pvh.gdt_register:
     .word pvh.gdt_register - pvh.gdt - 1
-    .long pvh.gdt
-.balign 8
+    .long pvh.gdt{physical}
+{gdt_register_above}.balign 8
 pvh.idt_register:
     .word {nr_vectors} * 16 - 1
     .quad pvh.idt
@@ -299,15 +333,29 @@ def _stub(vector: int) -> str:
 def assembly(layout: BootLayout) -> str:
     """The boot code in AT&T syntax, for the sections .boot, .boot_data, .boot_bss and .note.pvh."""
     level4 = layout.page_tables
+    above = {
+        'level4': level4,
+        'level3': level4 + PAGE_BYTES,
+        'level2': level4 + 2 * PAGE_BYTES,
+        'upper3': level4 + 4 * PAGE_BYTES,
+        'window_index4': layout.window >> 39 & 511,
+        'window_index3': layout.window >> 30 & 511,
+        'stack_top_above': layout.stack_top + layout.window & _WORD,
+    }
     values = {
+        'physical': f' - {layout.window & _WORD:#x}' if layout.window else '',
+        'upper_entries': _UPPER_ENTRIES.format(**above) if layout.window else '',
+        'move_up': _MOVE_UP.format(**above) if layout.window else '',
+        'gdt_register_above': _GDT_REGISTER_ABOVE if layout.window else '',
+        'upper_half': layout.window >> 32 & 0xFFFF_FFFF,
         'level4': level4,
         'level3': level4 + PAGE_BYTES,
         'level2': level4 + 2 * PAGE_BYTES,
         'level1': level4 + 3 * PAGE_BYTES,
-        'table_dwords': PAGE_BYTES,
+        'table_dwords': layout.nr_tables * PAGE_BYTES // 4,
         'guard_page': layout.guard_page,
         'stack_top': layout.stack_top,
-        'kernel_struct': layout.kernel_struct,
+        'kernel_struct': layout.kernel_struct + layout.window & _WORD,
         'nr_vectors': NR_VECTORS,
         'double_fault': DOUBLE_FAULT,
         'fault_stack_bytes': FAULT_STACK_BYTES,

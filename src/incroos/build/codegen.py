@@ -14,6 +14,8 @@ import llvmlite.binding as llvm
 
 BARE_TRIPLE: Final = 'x86_64-unknown-none-elf'
 BARE_PROCESSOR: Final = 'x86-64'
+LOW_CODE: Final = 'small'  # LLVM's names of code models: in the lowest 2 GiB of the address space, or the highest
+HIGH_CODE: Final = 'kernel'
 BARE_FEATURES: Final = '-mmx,-sse,-sse2,-avx,+soft-float'  # no vector and no x87 registers
 LLVM_VERSION: Final = '.'.join(map(str, llvm.llvm_version_info))
 
@@ -39,12 +41,12 @@ class BareCode:
     assembly: str
 
 
-def compile_bare(ir_text: str, boot_assembly: str, debug: bool) -> BareCode:
+def compile_bare(ir_text: str, boot_assembly: str, debug: bool, code_model: str = LOW_CODE) -> BareCode:
     """Compile a unit together with its boot code. A debug build is not optimised, so that each line has its code."""
     _initialize()
     level = 0 if debug else 2
     machine = llvm.Target.from_triple(BARE_TRIPLE).create_target_machine(
-        cpu=BARE_PROCESSOR, features=BARE_FEATURES, opt=level, reloc='static', codemodel='small'
+        cpu=BARE_PROCESSOR, features=BARE_FEATURES, opt=level, reloc='static', codemodel=code_model
     )
     module = _parse(ir_text, BARE_TRIPLE, machine, boot_assembly)
     if not debug:

@@ -14,7 +14,7 @@ from .boot_pvh import (
     BootLayout,
     assembly,
 )
-from .codegen import compile_bare
+from .codegen import HIGH_CODE, LOW_CODE, compile_bare
 from .errors import BuildError
 from .link import link
 from .stack import StackAnalysis, analyse
@@ -53,7 +53,7 @@ class Image:
 
 def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool) -> Image:
     """Build the unit whose exported functions are ROOTS. Raises BuildError where that cannot be done."""
-    code = compile_bare(ir_text, assembly(layout), debug)
+    code = compile_bare(ir_text, assembly(layout), debug, HIGH_CODE if layout.window else LOW_CODE)
     frames = analyse(code.assembly)
     stack = check_stack(frames, layout)
     elf = link(code.object_bytes, layout)

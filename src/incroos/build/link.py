@@ -1,5 +1,8 @@
 """Links an object with its boot code to the ELF image that a PVH loader starts.
 
+The image is linked for where it runs, and loaded at its physical addresses: less by the layout's window. Its entry is a
+physical address, since it is entered without paging.
+
 Sections are grouped by what the processor may do with them, each group on its own pages: the boot code maps
 `[__text_start, __text_end)` read-only and executable, what follows up to `__rodata_end` read-only, the rest writable.
 """
@@ -25,17 +28,18 @@ _SCRIPT: Final = """
 ENTRY({entry})
 PHDRS {{ text PT_LOAD FLAGS(5); rodata PT_LOAD FLAGS(4); data PT_LOAD FLAGS(6); note PT_NOTE FLAGS(4); }}
 SECTIONS {{
-  . = {image_start:#x};
+  {set_entry}
+  . = {window:#x} + {image_start:#x};
   __text_start = .;
-  .text : {{ *(.boot) *(.text .text.* .ltext .ltext.*) }} :text
+  .text : AT(ADDR(.text) - {window:#x}) {{ *(.boot) *(.text .text.* .ltext .ltext.*) }} :text
   . = ALIGN({page}); __text_end = .;
-  .rodata : {{ *(.rodata .rodata.* .lrodata .lrodata.*) }} :rodata
-  .note : {{ *(.note.pvh) }} :rodata :note
+  .rodata : AT(ADDR(.rodata) - {window:#x}) {{ *(.rodata .rodata.* .lrodata .lrodata.*) }} :rodata
+  .note : AT(ADDR(.note) - {window:#x}) {{ *(.note.pvh) }} :rodata :note
   . = ALIGN({page}); __rodata_end = .;
-  .data : {{ *(.boot_data) *(.data .data.* .ldata .ldata.*) }} :data
-  .bss : {{ *(.boot_bss) *(.bss .bss.* .lbss .lbss.* COMMON) }} :data
+  .data : AT(ADDR(.data) - {window:#x}) {{ *(.boot_data) *(.data .data.* .ldata .ldata.*) }} :data
+  .bss : AT(ADDR(.bss) - {window:#x}) {{ *(.boot_bss) *(.bss .bss.* .lbss .lbss.* COMMON) }} :data
   __image_end = .;
-  ASSERT(__image_end <= {image_limit:#x}, "the image is too large")
+  ASSERT(__image_end <= {window:#x} + {image_limit:#x}, "the image is too large")
   /DISCARD/ : {{ *(.eh_frame) *(.comment) *(.note.GNU-stack) }}
 }}
 """
@@ -108,6 +112,12 @@ def reason_in(messages: str) -> str:
 
 def linker_script(layout: BootLayout) -> str:
     """Where the sections go."""
+    window = layout.window & (1 << 64) - 1
     return _SCRIPT.format(
-        entry=ENTRY_SYMBOL, image_start=layout.image_start, image_limit=layout.image_limit, page=PAGE_BYTES
+        entry='__entry' if window else ENTRY_SYMBOL,
+        set_entry=f'__entry = {ENTRY_SYMBOL} - {window:#x};' if window else '',
+        image_start=layout.image_start,
+        image_limit=layout.image_limit,
+        page=PAGE_BYTES,
+        window=window,
     )

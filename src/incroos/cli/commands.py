@@ -9,6 +9,7 @@ import click
 
 from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
 from incroos.run.outcome import Outcome, Status, Unusable
+from incroos.run.places import CONFIGS
 
 from .channels import OutputLost, put, say
 
@@ -76,6 +77,15 @@ checked_option = click.option(
 )
 
 
+config_option = click.option(
+    '--config',
+    type=click.Choice(list(CONFIGS)),
+    default='classic',
+    show_default=True,
+    help='Which kernel: 32 MiB at their own addresses (classic), or all of RAM from the upper half (modern).',
+)
+
+
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(package_name='incroos')
 def cli() -> None:
@@ -122,8 +132,9 @@ def cli() -> None:
     ' program by its UEFI firmware (uefi).',
 )
 @click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
+@config_option
 @checked_option
-def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, checked: bool) -> None:
+def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, config: str, checked: bool) -> None:
     """Build the kernel, boot it, and let it test itself.
 
     Standard output is what the kernel wrote to its serial port and nothing else; remarks go to standard error.
@@ -137,7 +148,7 @@ def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, che
     if memory < MIN_MEMORY_BYTES[firmware]:
         least = MIN_MEMORY_BYTES[firmware] >> 20
         raise click.UsageError(f'Firmware {firmware} does not start the kernel with so little --memory: give {least}M')
-    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware))
+    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, CONFIGS[config]))
 
 
 @cli.command()
@@ -157,20 +168,23 @@ def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, che
     help='ELF with a PVH entry, for virtual machines; a disk that a BIOS starts, to be written onto a stick; a program'
     ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick.',
 )
+@config_option
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')
 @click.option('--json', 'as_json', is_flag=True, help='Print what was built as JSON.')
-def build(output: Path, image_format: str, checked: bool, debug: bool, as_json: bool) -> None:
+def build(output: Path, image_format: str, config: str, checked: bool, debug: bool, as_json: bool) -> None:
     """Build the kernel as an image that boots."""
     from incroos.run import images
 
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
-        image = images.kernel_image(say, checked=checked, debug=debug)
+        image = images.kernel_image(say, config=CONFIGS[config], checked=checked, debug=debug)
         put(bootable_file(FORMATS[image_format], image, say).read_bytes())
         return
-    built = images.write(output, checked=checked, debug=debug, say=say, image_format=image_format)
+    built = images.write(
+        output, checked=checked, debug=debug, say=say, image_format=image_format, config=CONFIGS[config]
+    )
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:
@@ -178,12 +192,13 @@ def build(output: Path, image_format: str, checked: bool, debug: bool, as_json: 
 
 
 @cli.command()
+@click.option('--config', type=click.Choice(list(CONFIGS)), help='Only this kernel, not all of them.')
 @click.option('--json', 'as_json', is_flag=True, help='Print the figures as JSON.')
-def check(as_json: bool) -> None:
+def check(config: str | None, as_json: bool) -> None:
     """Check that the kernel and the simulated computer are kernel Python, without building anything."""
     from incroos.run import images
 
-    checked = images.check()
+    checked = images.check([CONFIGS[config]] if config else CONFIGS.values())
     line = json.dumps(checked) if as_json else f'kernel Python: {checked["functions"]} functions'
     put(f'{line}\n'.encode())
 

@@ -1,18 +1,45 @@
 """What a build of the kernel chooses. Each field is a constant to the front end; the code it excludes is dropped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from incroos.kernel.layout import (
+    DIRECT_MAP_START,
+    HEAP,
+    HEAP_INITIAL_BYTES,
+    HEAP_MAX_BYTES,
+    IMAGE_WINDOW,
+    MODERN_HEAP,
+    MODERN_HEAP_MAX_BYTES,
+)
 from incroos.lang import Config, word
+
+# How addresses are laid out.
+CLASSIC_SPACE: Final = 0  # the boot code's tables, which map memory at its own address, grown over the zone
+MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half, a direct map of all RAM
 
 
 @dataclass(frozen=True)
 class KernelConfig(Config):
-    """The choices. A switch is 0 or 1."""
+    """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
 
     fault_injection: word = 0  # count the requests for frames and refuse the one that FrameState.refuse_at names
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
+    space: word = CLASSIC_SPACE
+    image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
+    frame_window: word = 0  # the window on frames and page tables
+    heap: word = HEAP
+    heap_initial_bytes: word = HEAP_INITIAL_BYTES
+    heap_max_bytes: word = HEAP_MAX_BYTES
 
 
 CLASSIC: Final = KernelConfig()
 CLASSIC_CHECKED: Final = KernelConfig(fault_injection=1, poison=1)
+MODERN: Final = KernelConfig(
+    space=MODERN_SPACE,
+    image_window=IMAGE_WINDOW,
+    frame_window=DIRECT_MAP_START,
+    heap=MODERN_HEAP,
+    heap_max_bytes=MODERN_HEAP_MAX_BYTES,
+)
+MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)

@@ -8,7 +8,7 @@ The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Inter
 from typing import Final
 
 from incroos.kernel.layout import VGA_TEXT
-from incroos.kernel.state import ConsoleState, Kernel
+from incroos.kernel.state import Kernel
 from incroos.lang import Machine, VirtAddr, copy, in8, kernel, out8, pause, store16, store64, word
 
 # CONSOLE-1  row < ROWS and column < COLUMNS after each put_: the cursor is on the screen
@@ -52,7 +52,7 @@ def init(k: Kernel) -> None:
     k.console.column = 0
     k.console.nr_panics = 0
     init_serial(k.m)
-    blank(k.m, 0, SCREEN_BYTES)
+    blank(k, 0, SCREEN_BYTES)
     show_cursor(k)
 
 
@@ -96,31 +96,37 @@ def put_char(k: Kernel, char: word) -> None:
     send(k.m, char)
     console = k.console
     if char == NEW_LINE:
-        start_row(k.m, console)
+        start_row(k)
         return
     cell = console.row * COLUMNS + console.column
-    store16(k.m, VirtAddr(VGA_TEXT + 2 * cell), LIGHT_GREY | char)
+    store16(k.m, cell_at(k, 2 * cell), LIGHT_GREY | char)
     console.column += 1
     if console.column == COLUMNS:
-        start_row(k.m, console)
+        start_row(k)
 
 
 @kernel
-def start_row(m: Machine, console: ConsoleState) -> None:
+def start_row(k: Kernel) -> None:
     """Go to the start of the next row; on the last one, move all rows up."""
-    console.column = 0
-    if console.row + 1 < ROWS:
-        console.row += 1
+    k.console.column = 0
+    if k.console.row + 1 < ROWS:
+        k.console.row += 1
         return
-    copy(m, VirtAddr(VGA_TEXT), VirtAddr(VGA_TEXT + ROW_BYTES), SCREEN_BYTES - ROW_BYTES)
-    blank(m, SCREEN_BYTES - ROW_BYTES, SCREEN_BYTES)
+    copy(k.m, cell_at(k, 0), cell_at(k, ROW_BYTES), SCREEN_BYTES - ROW_BYTES)
+    blank(k, SCREEN_BYTES - ROW_BYTES, SCREEN_BYTES)
 
 
 @kernel
-def blank(m: Machine, start: word, end: word) -> None:
+def blank(k: Kernel, start: word, end: word) -> None:
     """Fill the bytes [start, end) of the screen with blanks, four cells at a time."""
     for at in range(start, end, 8):
-        store64(m, VirtAddr(VGA_TEXT + at), FOUR_BLANKS)
+        store64(k.m, cell_at(k, at), FOUR_BLANKS)
+
+
+@kernel
+def cell_at(k: Kernel, offset: word) -> VirtAddr:
+    """The address of the screen's byte at offset."""
+    return VirtAddr(k.config.image_window + VGA_TEXT + offset)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The memory map of config `classic`, the same in every place where the kernel runs.
+"""The memory map, the same in every place where the kernel runs: physical, and in config `classic` virtual as well.
 
     0x0000_0000  real-mode vectors, BIOS data      never touched
     0x0000_1000  PML4, PDPT, PD, PT                built by the boot code: the first 2 MiB, identity, 4 KiB pages
@@ -12,6 +12,14 @@
     0x001F_0000  Kernel struct                     all state (state.py)
     0x0020_0000  zone                              8,192 managed frames, the part of them that is RAM
     0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
+
+Virtual addresses of config `modern`, each range in a part of the upper half that nothing else uses:
+
+    0xFFFF_8000_0000_0000  direct map     all RAM but frame 0 and the stack's guards, each byte at this plus its address
+    0xFFFF_C000_0000_0000  frame database a record for each frame
+    0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
+    0xFFFF_E000_0000_0000  kernel heap    1 MiB, grows to 1 GiB
+    0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
 
 Unit: the byte. Ranges are half-open: the name that ends in END is the first address behind.
 """
@@ -37,6 +45,7 @@ MAILBOX_END: Final = 0x1E_0000
 STACK_GUARD: Final = 0x1E_0000
 STACK_START: Final = 0x1E_1000
 STACK_END: Final = 0x1F_0000
+MODERN_STACK_END: Final = 0x1E_F000  # in `modern` a second guard page lies between stack and Kernel struct
 KERNEL_STATE: Final = 0x1F_0000
 KERNEL_STATE_END: Final = 0x20_0000
 
@@ -48,3 +57,10 @@ NR_TRACKED_FRAMES: Final = ZONE_END // PAGE_BYTES  # frames from address 0 that 
 HEAP: Final = 0x1000_0000
 HEAP_INITIAL_BYTES: Final = 1 << 20
 HEAP_MAX_BYTES: Final = 16 << 20
+
+DIRECT_MAP_START: Final = -1 << 47
+FRAME_DATABASE: Final = DIRECT_MAP_START + (0x4000 << 32)
+VMALLOC: Final = DIRECT_MAP_START + (0x5000 << 32)
+MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
+MODERN_HEAP_MAX_BYTES: Final = 1 << 30
+IMAGE_WINDOW: Final = -2 << 30

@@ -120,24 +120,30 @@ def start(k: Kernel, start_info: PhysAddr) -> None:
 @kernel
 def open_mailbox(k: Kernel) -> None:
     """Say that no batch was served yet and the host may ring."""
-    mailbox = Mailbox(k.m, VirtAddr(MAILBOX))
+    mailbox = mailbox_of(k)
     mailbox.doorbell = 0
     mailbox.served = 0
     mailbox.nr_operations = 0
-    atomic_store64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'ready')), READY)
+    atomic_store64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'ready')), READY)
+
+
+@kernel
+def mailbox_of(k: Kernel) -> Mailbox:
+    """Where the host writes."""
+    return Mailbox(k.m, VirtAddr(k.config.image_window + MAILBOX))
 
 
 @kernel
 def serve(k: Kernel) -> None:
     """Execute the batch in the mailbox if the doorbell says that there is a new one."""
-    mailbox = Mailbox(k.m, VirtAddr(MAILBOX))
-    doorbell = atomic_load64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'doorbell')))
+    mailbox = mailbox_of(k)
+    doorbell = atomic_load64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'doorbell')))
     if doorbell == mailbox.served:
         return
     for index in range(min(mailbox.nr_operations, NR_OPERATIONS_MAX)):
         operation = mailbox.operations[index]
         operation.result = execute(k, operation.code, operation.a, operation.b, operation.c, operation.d)
-    atomic_store64(k.m, VirtAddr(MAILBOX + offset_of(Mailbox, 'served')), doorbell)
+    atomic_store64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'served')), doorbell)
 
 
 @kernel

@@ -7,7 +7,8 @@ from typing import Final
 
 from incroos.kernel import console, heap, pmm, vmm
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
-from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES, PAGE_BYTES, PAGE_SHIFT, ZONE_END, ZONE_START
+from incroos.kernel.config import CLASSIC_SPACE
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, ZONE_END, ZONE_START
 from incroos.kernel.pmm import bitmap
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load8, load64, store8, store64, word
@@ -19,7 +20,7 @@ OTHER_BYTE: Final = 0x3C
 @kernel
 def run(k: Kernel) -> bool:
     """Test the heap and the frames, put one line for each operation, and say whether all were right."""
-    return is_heap_right(k) and is_pmm_right(k)
+    return is_heap_right(k) and is_pmm_right(k) and is_space_right(k)
 
 
 @kernel
@@ -55,6 +56,24 @@ def is_pmm_right(k: Kernel) -> bool:
 
 
 @kernel
+def is_space_right(k: Kernel) -> bool:
+    """The checker of the address space, where the kernel made one of its own."""
+    if k.config.space == CLASSIC_SPACE:
+        return True
+    console.put_text(k, b'address space: ')
+    code, va = vmm.find_fault(k)
+    if code != OK:
+        console.put_text(k, b'FAILED (invariant ')
+        console.put_decimal(k, code)
+        console.put_text(k, b' at 0x')
+        console.put_hex(k, va)
+        console.put_text(k, b')\n')
+        return False
+    console.put_text(k, b'SUCCESS\n')
+    return True
+
+
+@kernel
 def is_so(k: Kernel, holds: bool, reason: bytes) -> bool:
     """Whether a check holds; where it does not, put the reason."""
     if not holds:
@@ -74,10 +93,16 @@ def is_place_right(k: Kernel, block: VirtAddr) -> bool:
     return (
         is_so(k, block != 0, b'no memory')
         and is_so(k, block % 16 == 0, b'misaligned')
-        and is_so(k, HEAP <= block <= HEAP + HEAP_MAX_BYTES - BLOCK_BYTES, b'outside the heap')
+        and is_so(k, is_in_heap(k, block), b'outside the heap')
         and is_so(k, is_on_own_frame(k, block), b'first byte on a foreign frame')
         and is_so(k, is_on_own_frame(k, VirtAddr(block + BLOCK_BYTES - 1)), b'last byte on a foreign frame')
     )
+
+
+@kernel
+def is_in_heap(k: Kernel, block: VirtAddr) -> bool:
+    """Whether all bytes of the block are among the heap's addresses."""
+    return k.config.heap <= block <= k.config.heap + k.config.heap_max_bytes - BLOCK_BYTES
 
 
 @kernel
@@ -143,28 +168,28 @@ def is_frame_right(k: Kernel, frame: PhysAddr, free_before: word) -> bool:
         and is_so(k, frame % PAGE_BYTES == 0, b'misaligned')
         and is_so(k, ZONE_START <= frame < ZONE_END, b'outside the zone')
         and is_so(k, pmm.nr_free_frames(k) == free_before - 1, b'not counted')
-        and is_so(k, is_zero(k.m, frame), b'not zero')
-        and is_so(k, keeps_words(k.m, frame), b'not writable')
+        and is_so(k, is_zero(k, frame), b'not zero')
+        and is_so(k, keeps_words(k, frame), b'not writable')
         and is_so(k, heap.check(k) == OK, b'a frame of the heap')
     )
 
 
 @kernel
-def is_zero(m: Machine, frame: PhysAddr) -> bool:
+def is_zero(k: Kernel, frame: PhysAddr) -> bool:
     """Whether each word of the frame is 0."""
     for at in range(0, PAGE_BYTES, 8):
-        if load64(m, VirtAddr(frame + at)) != 0:
+        if load64(k.m, pmm.address_of(k, PhysAddr(frame + at))) != 0:
             return False
     return True
 
 
 @kernel
-def keeps_words(m: Machine, frame: PhysAddr) -> bool:
+def keeps_words(k: Kernel, frame: PhysAddr) -> bool:
     """Whether each word of the frame keeps its own address after all of them were written."""
     for at in range(0, PAGE_BYTES, 8):
-        store64(m, VirtAddr(frame + at), frame + at)
+        store64(k.m, pmm.address_of(k, PhysAddr(frame + at)), frame + at)
     for at in range(0, PAGE_BYTES, 8):
-        if load64(m, VirtAddr(frame + at)) != frame + at:
+        if load64(k.m, pmm.address_of(k, PhysAddr(frame + at))) != frame + at:
             return False
     return True
 

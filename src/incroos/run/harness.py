@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from incroos.kernel import mailbox
+from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.layout import KERNEL_STATE, MAILBOX
 from incroos.kernel.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.state import Kernel
@@ -97,8 +98,10 @@ class MailboxDriver(Driver):
     batch. Only one driver at a time.
     """
 
-    def __init__(self, ram: Any, is_alive: Callable[[], bool], seconds: float = 30) -> None:
-        super().__init__(RamMachine(ram))
+    def __init__(
+        self, ram: Any, is_alive: Callable[[], bool], seconds: float = 30, config: KernelConfig = CLASSIC
+    ) -> None:
+        super().__init__(RamMachine(ram, config))
         self.mailbox = Mailbox(self.ram, VirtAddr(MAILBOX))
         self.is_alive, self.seconds = is_alive, seconds
 

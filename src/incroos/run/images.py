@@ -8,10 +8,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incroos.build.boot_pvh import BootLayout
 from incroos.build.cache import PACKAGE, Cache, key_of
@@ -20,6 +20,9 @@ from incroos.build.link import find_linker, linker_identity
 
 from .firmware import FORMATS, bootable_file
 from .outcome import Unusable
+
+if TYPE_CHECKING:
+    from incroos.kernel.config import KernelConfig
 
 Say = Callable[[str], object]
 
@@ -32,6 +35,8 @@ SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/se
 
 CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
 CLASSIC_CHECKED: Final = 'CLASSIC_CHECKED'
+MODERN: Final = 'MODERN'
+MODERN_CHECKED: Final = 'MODERN_CHECKED'
 BOOT: Final = 'kmain'  # entry functions: the self-test, or operations from the host
 MAILBOX: Final = 'mailbox_main'
 
@@ -74,7 +79,7 @@ def build_files(entry: str, config: str, checked: bool, debug: bool) -> dict[str
 
     settings = getattr(configs, config)
     unit = compile_unit(entry_functions(entry), target=BARE, config=settings, checked=checked, debug=debug)
-    image = build_image(unit.ir, unit.sites, boot_layout(), debug)
+    image = build_image(unit.ir, unit.sites, boot_layout(settings), debug)
     return {ELF: image.elf, FACTS: json.dumps(asdict(image.facts)).encode()}
 
 
@@ -86,23 +91,28 @@ def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     return {'kmain': first, 'on_page_fault': main.on_page_fault, 'on_exception': main.on_exception}
 
 
-def boot_layout() -> BootLayout:
-    """The kernel's memory map, as far as the boot code needs it."""
+def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:
+    """The kernel's memory map, as far as the boot code needs it; that of `classic` if nobody says otherwise."""
     from incroos.kernel import layout
+    from incroos.kernel.config import CLASSIC, MODERN_SPACE
 
+    config = config or CLASSIC
     return BootLayout(
         page_tables=layout.BOOT_TABLES,
         image_start=layout.IMAGE_START,
         image_limit=layout.IMAGE_END,
         guard_page=layout.STACK_GUARD,
-        stack_top=layout.STACK_END,
+        stack_top=layout.MODERN_STACK_END if config.space == MODERN_SPACE else layout.STACK_END,
         kernel_struct=layout.KERNEL_STATE,
+        window=config.image_window,
     )
 
 
-def write(output: Path, *, checked: bool, debug: bool, say: Say, image_format: str = ELF_FORMAT) -> dict[str, Any]:
+def write(
+    output: Path, *, checked: bool, debug: bool, say: Say, image_format: str = ELF_FORMAT, config: str = CLASSIC
+) -> dict[str, Any]:
     """Write the image to a file, whole or not at all, and say what was built."""
-    image = kernel_image(say, checked=checked, debug=debug)
+    image = kernel_image(say, config=config, checked=checked, debug=debug)
     content = bootable_file(FORMATS[image_format], image, say).read_bytes()
     try:
         write_whole(output, content)
@@ -135,8 +145,11 @@ def write_whole(output: Path, content: bytes) -> None:
         raise
 
 
-def check() -> dict[str, int]:
-    """Put the kernel and the simulated computer through the front end, for each target. Raises Refused."""
+def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
+    """Put the kernel and the simulated computer through the front end, for each target. Raises Refused.
+
+    Of each configuration that is named, and of the one with the same name that tests use.
+    """
     from incroos.kernel import config as configs
     from incroos.lang.frontend import BARE, compile_unit, simulated
     from incroos.machine.lowering import LOWERINGS
@@ -145,7 +158,8 @@ def check() -> dict[str, int]:
     units = [
         compile_unit(roots, target=target, config=config, checked=True)
         for target in (BARE, simulated(LOWERINGS))
-        for config in (configs.CLASSIC, configs.CLASSIC_CHECKED)
+        for name in names
+        for config in (getattr(configs, name), getattr(configs, f'{name}_CHECKED'))
     ]
     return {'functions': sum(unit.ir.count('\ndefine ') for unit in units)}
 

@@ -63,13 +63,14 @@ class KernelCode:
 
     object_bytes: bytes
     sites: list[str]
+    config: KernelConfig = CLASSIC
 
 
 def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False) -> KernelCode:
     """Compile a kernel together with the computer that it runs on."""
     roots = {'main': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
     unit = compile_unit(roots, simulated(LOWERINGS), config, checked)
-    return KernelCode(compile_host(unit.ir + ADAPTERS), unit.sites)
+    return KernelCode(compile_host(unit.ir + ADAPTERS), unit.sites, config)
 
 
 def cached_kernel(
@@ -84,7 +85,7 @@ def cached_kernel(
     key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), paths, *entries.names])
     folder = cache.fetch(key)
     if folder is not None:
-        return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()))
+        return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()), config)
     say('building the kernel')
     code = compile_kernel(entries, config, checked)
     cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
@@ -117,7 +118,7 @@ class Guest:
         self._output = bytearray()
         self._sink = console_sink or self._output.extend
         self._status: int | None = None
-        prepare(self.computer, self._poke)
+        prepare(self.computer, self._poke, code.config)
 
     def _poke(self, pa: int, content: bytes) -> None:
         self.ram[pa : pa + len(content)] = content

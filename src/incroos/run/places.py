@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Say = Callable[[str], object]
 Sink = Callable[[bytes], object]
 
+CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
+CONFIGS: Final = {'classic': CLASSIC, 'modern': 'MODERN'}  # by the names that users give them
+
 LAST_BYTES: Final = 4096  # of the output, among which a panic's line is looked for
 TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})')  # kernel/main.py: on_exception
 
@@ -29,13 +32,17 @@ def boot(
     console_sink: Sink,
     say: Say,
     firmware: str = PVH,
+    config: str = CLASSIC,
 ) -> Outcome:
-    """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here."""
+    """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here.
+
+    `config` is the name of a configuration in kernel/config.py.
+    """
     if place == 'auto':
         place = 'qemu' if accel != 'auto' or firmware != PVH else best_place(say)
     if place == 'qemu':
-        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware)
-    return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say)
+        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware, config)
+    return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say, config)
 
 
 def best_place(say: Say) -> str:
@@ -51,14 +58,21 @@ def best_place(say: Say) -> str:
 
 
 def boot_qemu(
-    memory_bytes: int, accel: str, timeout: float, checked: bool, console_sink: Sink, say: Say, firmware: str
+    memory_bytes: int,
+    accel: str,
+    timeout: float,
+    checked: bool,
+    console_sink: Sink,
+    say: Say,
+    firmware: str,
+    config: str,
 ) -> Outcome:
     """Boot the image on a PC in QEMU."""
     from . import images, qemu, qemu_process
 
     qemu_process.find_qemu()  # before anything is built for it
     check_firmware(firmware)
-    image = images.kernel_image(say, checked=checked)
+    image = images.kernel_image(say, config=config, checked=checked)
     last = bytearray()
 
     def keep_last(data: bytes) -> None:
@@ -81,13 +95,16 @@ def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes) ->
 
 
 def boot_simulated(
-    place: str, memory_bytes: int, timeout: float, checked: bool, console_sink: Sink, say: Say
+    place: str, memory_bytes: int, timeout: float, checked: bool, console_sink: Sink, say: Say, config: str
 ) -> Outcome:
     """Boot the kernel on the simulated computer, interpreted or compiled."""
+    from incroos.kernel import config as configs
+
+    settings = getattr(configs, config)
     if place == 'sim':  # strict in any case
         from . import sim
 
-        return sim.boot(memory_bytes, timeout, console_sink)
+        return sim.boot(memory_bytes, timeout, console_sink, settings)
     from . import jit
 
-    return jit.boot(memory_bytes, timeout, console_sink, jit.cached_kernel(say, checked=checked))
+    return jit.boot(memory_bytes, timeout, console_sink, jit.cached_kernel(say, config=settings, checked=checked))

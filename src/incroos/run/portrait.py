@@ -2,20 +2,31 @@
 
 Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
 handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
-code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox.
+code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
+for the first 2 MiB count without rights: those follow the image, which is another in each place.
 """
 
 import hashlib
 from collections.abc import Iterator
 from typing import Final
 
-from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, KERNEL_STATE, PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.layout import (
+    BOOT_TABLES,
+    BOOT_TABLES_END,
+    DIRECT_MAP_START,
+    IMAGE_WINDOW,
+    KERNEL_STATE,
+    PAGE_BYTES,
+    PAGE_SHIFT,
+)
 from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
 from incroos.kernel.vmm.entries import (
     ACCESSED,
     DIRTY,
     NR_ENTRIES,
+    NX,
     ROOT_LEVEL,
+    WRITABLE,
     is_leaf,
     is_present,
     page_bytes,
@@ -26,6 +37,8 @@ from incroos.lang import VirtAddr
 from .ram import RamMachine
 
 SEEN: Final = ACCESSED | DIRTY
+RIGHTS: Final = WRITABLE | NX
+OF_THE_IMAGE: Final = [window & ((1 << 48) - 1) for window in (DIRECT_MAP_START, IMAGE_WINDOW)]
 WORD_BYTES: Final = 8
 
 
@@ -33,11 +46,13 @@ def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str
     """A hash of each part that counts, by the part's name; two guests are compared part by part."""
     parts = {'Kernel struct': hash_of(ram.read(kernel_state, Kernel.SIZE))}
     tables: set[int] = set()
-    for pa, level, va, entries in walk_tables(ram):
+    k = Kernel(ram, VirtAddr(kernel_state))
+    frames = k.frames
+    for pa, level, va, entries in walk_tables(ram, k.pages.root):
         tables.add(pa)
         if not BOOT_TABLES <= pa < BOOT_TABLES_END:
-            parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries))
-    frames = Kernel(ram, VirtAddr(kernel_state)).frames
+            unequal = SEEN | RIGHTS if level == 1 and va in OF_THE_IMAGE else SEEN
+            parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries, unequal))
     for pa in (*handed_out(frames.pool), *handed_out(frames.zone)):
         if pa not in tables:
             parts[f'frame {pa:#x}'] = hash_of(ram.read(pa, PAGE_BYTES))
@@ -54,9 +69,9 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
-def walk_tables(ram: RamMachine) -> Iterator[tuple[int, int, int, list[int]]]:
-    """Address, level, first virtual address (as an unsigned number) and entries of each table reachable from CR3."""
-    waiting = [(BOOT_TABLES, ROOT_LEVEL, 0)]
+def walk_tables(ram: RamMachine, root: int = BOOT_TABLES) -> Iterator[tuple[int, int, int, list[int]]]:
+    """Address, level, low 48 bits of the first virtual address, and entries of each table reachable from the root."""
+    waiting = [(root, ROOT_LEVEL, 0)]
     while waiting:
         pa, level, start = waiting.pop()
         entries = list(ram.words[pa // WORD_BYTES : pa // WORD_BYTES + NR_ENTRIES])
@@ -66,9 +81,9 @@ def walk_tables(ram: RamMachine) -> Iterator[tuple[int, int, int, list[int]]]:
                 waiting.append((table_of(entry), level - 1, start + index * page_bytes(level)))
 
 
-def masked(entries: list[int]) -> bytes:
-    """The entries without what the processor writes into them."""
-    return repr([entry & ~SEEN if is_present(entry) else entry for entry in entries]).encode()
+def masked(entries: list[int], unequal: int) -> bytes:
+    """The entries without bits that may differ where they are present."""
+    return repr([entry & ~unequal if is_present(entry) else entry for entry in entries]).encode()
 
 
 def handed_out(bitmap: FrameBitmap) -> Iterator[int]:

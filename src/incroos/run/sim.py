@@ -44,9 +44,9 @@ class Sim:
         self.output = bytearray()
         self.computer = Computer(memory_bytes)
         self.machine = SimulatedMachine(self.computer, config)
-        self.kernel = Kernel(self.machine, VirtAddr(layout.KERNEL_STATE))
+        self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram
-        prepare(self.computer, self.machine.poke)
+        prepare(self.computer, self.machine.poke, config)
         self.machine.connect(
             page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
             exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from incroos.kernel import layout, main
+from incroos.kernel.config import CLASSIC, MODERN_SPACE, KernelConfig
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import Computer
@@ -57,23 +58,32 @@ class EntryPoints:
 CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
 
 
-def prepare(computer: Computer, poke: Poke) -> None:
-    """Put a computer that was just made into the boot state; `poke` writes its RAM."""
-    for at, entry in boot_tables().items():
+def prepare(computer: Computer, poke: Poke, config: KernelConfig = CLASSIC) -> None:
+    """Put a computer that was just made into the boot state of a kernel; `poke` writes its RAM."""
+    for at, entry in boot_tables(config).items():
         poke(at, entry.to_bytes(8, 'little'))
     poke(START_INFO, start_info(computer))
     cpu = computer.cpu
     cpu.cr3 = layout.BOOT_TABLES
     cpu.idt_limit = IDT_LIMIT
-    cpu.kernel = VirtAddr(layout.KERNEL_STATE)
+    cpu.kernel = VirtAddr(config.image_window + layout.KERNEL_STATE)
 
 
-def boot_tables() -> dict[int, int]:
-    """Address and value of each entry of the four boot tables."""
+def boot_tables(config: KernelConfig) -> dict[int, int]:
+    """Address and value of each entry of the boot tables: four, and a fifth for a kernel in the upper half."""
     level4, level3, level2, level1 = range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, layout.PAGE_BYTES)
     entries = dict.fromkeys(range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, 8), 0)
     for table, below in ((level4, level3), (level3, level2), (level2, level1)):
         entries[table] = below | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE
+    if config.space == MODERN_SPACE:
+        upper3 = layout.BOOT_TABLES_END
+        entries |= dict.fromkeys(range(upper3, upper3 + layout.PAGE_BYTES, 8), 0)
+        for slot, below in (
+            (level4 + 8 * 511, upper3),  # the image window, 2 GiB below the end
+            (upper3 + 8 * 510, level2),
+            (level4 + 8 * 256, level3),  # the first 2 MiB of the direct map
+        ):
+            entries[slot] = below | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE
     for index in range(arch.ENTRIES_PER_TABLE):
         entries[level1 + 8 * index] = boot_entry(index * layout.PAGE_BYTES)
     return entries

@@ -2,7 +2,7 @@
 
 Unit: the byte. Frames come from growth.py and are not given back. Serves one user at a time: there is no lock.
 
-The range, from layout.HEAP to at most layout.HEAP_MAX_BYTES behind it:
+The range, from config.heap to at most config.heap_max_bytes behind it:
 ```
 start    first chunk                      top               committed_end        end                limit
   | 8 unused | chunk | chunk | ... | chunk | frames, no chunk | addresses only | not yet in use |
@@ -35,7 +35,7 @@ from typing import Final
 from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.heap.growth import commit
-from incroos.kernel.layout import HEAP, HEAP_INITIAL_BYTES, HEAP_MAX_BYTES, PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Chunk, Kernel
 from incroos.lang import (
@@ -65,7 +65,7 @@ ALIGNMENT: Final = 16
 HEADER_BYTES: Final = 8
 MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
 EDGE_BYTES: Final = 16  # of the range, in no chunk: 8 before the first, 8 behind the last
-FIRST_CHUNK: Final = HEAP + 8
+FIRST_CHUNK: Final = 8  # behind the start of the range
 
 USED: Final = 1  # flags in a header
 PREVIOUS_USED: Final = 2
@@ -83,9 +83,9 @@ POISON_FRESH: Final = 0xCD  # of chunks that begin
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
     heap = k.heap
-    heap.top = VirtAddr(FIRST_CHUNK)
-    heap.committed_end = VirtAddr(HEAP)
-    heap.end = VirtAddr(HEAP + HEAP_INITIAL_BYTES)
+    heap.top = VirtAddr(k.config.heap + FIRST_CHUNK)
+    heap.committed_end = VirtAddr(k.config.heap)
+    heap.end = VirtAddr(k.config.heap + k.config.heap_initial_bytes)
     heap.used_bytes = 0
     queue = heap.queue
     queue.header = BYTES_MASK  # claims to fit every request, so that a search needs one comparison a step
@@ -100,7 +100,7 @@ def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if nbytes <= 0 or nbytes > HEAP_MAX_BYTES:
+    if nbytes <= 0 or nbytes > k.config.heap_max_bytes:
         return VirtAddr(0)
     chunk_bytes = max(MIN_CHUNK_BYTES, (nbytes + HEADER_BYTES + ALIGNMENT - 1) & -ALIGNMENT)
     free = find_free(k, chunk_bytes)
@@ -124,7 +124,7 @@ def kfree(k: Kernel, ptr: VirtAddr) -> word:
     if ptr == 0:
         return OK
     heap = k.heap
-    if ptr & (ALIGNMENT - 1) != 0 or ptr <= FIRST_CHUNK or ptr > heap.top:
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= k.config.heap + FIRST_CHUNK or ptr > heap.top:
         return BAD_FREE
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
@@ -149,7 +149,7 @@ def used_bytes(k: Kernel) -> word:
 @kernel
 def free_bytes(k: Kernel) -> word:
     """Bytes that chunks can take before the range must grow, with frames or without; used_bytes is not among them."""
-    return k.heap.end - HEAP - EDGE_BYTES - k.heap.used_bytes
+    return k.heap.end - k.config.heap - EDGE_BYTES - k.heap.used_bytes
 
 
 # ------------------------------------------------------------------ headers
@@ -317,14 +317,14 @@ def check(k: Kernel) -> word:
 def check_range(k: Kernel) -> word:
     """HEAP-1 and HEAP-8."""
     heap = k.heap
-    limit = HEAP + HEAP_MAX_BYTES
-    if heap.top < FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
+    limit = k.config.heap + k.config.heap_max_bytes
+    if heap.top < k.config.heap + FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
         return 1
-    if heap.top > heap.committed_end and heap.top != FIRST_CHUNK:
+    if heap.top > heap.committed_end and heap.top != k.config.heap + FIRST_CHUNK:
         return 1
     if heap.top & (ALIGNMENT - 1) != 8 or (heap.committed_end | heap.end) & (PAGE_BYTES - 1) != 0:
         return 1
-    for va in range(HEAP, heap.committed_end, PAGE_BYTES):
+    for va in range(k.config.heap, heap.committed_end, PAGE_BYTES):
         if vmm.get_physical(k, VirtAddr(va)) < 0:
             return 8
     if heap.committed_end < limit and vmm.get_physical(k, heap.committed_end) >= 0:
@@ -336,7 +336,7 @@ def check_range(k: Kernel) -> word:
 def check_chunks(k: Kernel) -> word:
     """HEAP-2 to HEAP-5 and HEAP-7, in one walk over all chunks."""
     top = k.heap.top
-    chunk = Chunk(k.m, VirtAddr(FIRST_CHUNK))
+    chunk = Chunk(k.m, VirtAddr(k.config.heap + FIRST_CHUNK))
     previous_used = PREVIOUS_USED
     used = 0
     while chunk.addr < top:
@@ -369,7 +369,7 @@ def check_list(k: Kernel) -> word:
     chunk = queue
     for _ in range(count_free_chunks(k)):
         following = chunk.next
-        if following & (ALIGNMENT - 1) != 8 or following < FIRST_CHUNK or following >= k.heap.top:
+        if following & (ALIGNMENT - 1) != 8 or following < k.config.heap + FIRST_CHUNK or following >= k.heap.top:
             return 6
         previous = chunk.addr
         chunk = Chunk(k.m, following)
@@ -383,7 +383,7 @@ def check_list(k: Kernel) -> word:
 def count_free_chunks(k: Kernel) -> word:
     """How many chunks below top are free."""
     count = 0
-    chunk = Chunk(k.m, VirtAddr(FIRST_CHUNK))
+    chunk = Chunk(k.m, VirtAddr(k.config.heap + FIRST_CHUNK))
     while chunk.addr < k.heap.top:
         head = chunk.header
         count += 1 - (head & USED)

@@ -5,7 +5,7 @@ Unit: the page. Knows nothing of chunks. Never by a page fault, so that running 
 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
-from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES, PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
 
@@ -17,7 +17,7 @@ def commit(k: Kernel, until: VirtAddr) -> word:
     heap = k.heap
     begin = heap.committed_end
     end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
-    if end - HEAP > HEAP_MAX_BYTES:
+    if end - k.config.heap > k.config.heap_max_bytes:
         return NO_ADDRESSES
     va = begin
     while va < end:

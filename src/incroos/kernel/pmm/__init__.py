@@ -4,33 +4,39 @@ frames is the interface; memory_map knows what is RAM, bitmap which frames are f
 """
 
 from incroos.kernel.pmm.frames import (
+    address_of,
     alloc_page,
     alloc_table,
     check,
     free_page,
     free_table,
     init,
+    is_table,
     nr_free_frames,
     nr_free_pool_frames,
     nr_total_frames,
     nr_total_pool_frames,
     open_zone,
+    record_of,
     take_frame,
     zero_frame,
 )
 
 __all__ = [
+    'address_of',
     'alloc_page',
     'alloc_table',
     'check',
     'free_page',
     'free_table',
     'init',
+    'is_table',
     'nr_free_frames',
     'nr_free_pool_frames',
     'nr_total_frames',
     'nr_total_pool_frames',
     'open_zone',
+    'record_of',
     'take_frame',
     'zero_frame',
 ]

@@ -25,7 +25,7 @@ from incroos.kernel.layout import (
 from incroos.kernel.panic import panic
 from incroos.kernel.pmm import bitmap, memory_map
 from incroos.kernel.state import FrameBitmap, FrameRecord, FrameState, Kernel
-from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load64, word
+from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 
 # PMM-1   the memory map is in order                                              1 to 3: MAP invariant
 # PMM-2   the pool is in order                                                   11 to 14: 10 + BITMAP invariant
@@ -67,7 +67,7 @@ def alloc_page(k: Kernel) -> PhysAddr:
     """A zeroed frame of the zone; NO_FRAME when none is free."""
     pa = take_frame(k)
     if pa >= 0:
-        zero_frame(k.m, pa)
+        zero_frame(k, pa)
     return pa
 
 
@@ -99,9 +99,15 @@ def take_frame(k: Kernel) -> PhysAddr:
 
 
 @kernel
-def zero_frame(m: Machine, pa: PhysAddr) -> None:
-    """Fill a frame of pool or zone with zeros, through the identity map."""
-    fill(m, VirtAddr(pa), 0, PAGE_BYTES)
+def address_of(k: Kernel, pa: PhysAddr) -> VirtAddr:
+    """Where the kernel reads and writes the byte at pa of a frame of pool or zone."""
+    return VirtAddr(k.config.frame_window + pa)
+
+
+@kernel
+def zero_frame(k: Kernel, pa: PhysAddr) -> None:
+    """Fill a frame of pool or zone with zeros."""
+    fill(k.m, address_of(k, pa), 0, PAGE_BYTES)
 
 
 @kernel
@@ -114,7 +120,7 @@ def alloc_table(k: Kernel, level: word) -> PhysAddr:
         pa = bitmap.take(k.frames.zone)
     if pa < 0:
         return pa
-    zero_frame(k.m, pa)
+    zero_frame(k, pa)
     k.frames.records[pa >> PAGE_SHIFT].level = level
     return pa
 
@@ -139,6 +145,18 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
 
 
 @kernel
+def record_of(k: Kernel, pa: PhysAddr) -> FrameRecord:
+    """The record of the frame round pa, which is among those that have one."""
+    return k.frames.records[pa >> PAGE_SHIFT]
+
+
+@kernel
+def is_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether the frame at any pa is a page table."""
+    return 0 <= pa < ZONE_END and record_of(k, pa).level != 0
+
+
+@kernel
 def stock_of(frames: FrameState, pa: PhysAddr) -> FrameBitmap:
     """The stock whose addresses pa is among, or the one that will refuse it."""
     if pa < POOL_END:
@@ -150,7 +168,7 @@ def stock_of(frames: FrameState, pa: PhysAddr) -> FrameBitmap:
 def put_frame(k: Kernel, stock: FrameBitmap, pa: PhysAddr) -> None:
     """Give a frame, checked before, back to its stock."""
     if k.config.poison != 0:
-        fill(k.m, VirtAddr(pa), POISON, PAGE_BYTES)
+        fill(k.m, address_of(k, pa), POISON, PAGE_BYTES)
     bitmap.put(stock, pa)
 
 

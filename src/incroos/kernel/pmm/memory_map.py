@@ -55,7 +55,7 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
     Panics when the start information is not there, has no memory map, or lies where the boot code maps nothing:
     without a memory map there is no kernel.
     """
-    info = StartInfo(k.m, VirtAddr(start_info))
+    info = StartInfo(k.m, VirtAddr(k.config.image_window + start_info))
     if start_info <= 0 or start_info > BOOT_MAP_END - StartInfo.SIZE:
         panic(k, b'memory map: start information out of reach', start_info, 0, 0)
     if info.magic != MAGIC:
@@ -67,9 +67,15 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
         panic(k, b'memory map: out of reach: address, entries', info.memory_map, info.nr_entries, 0)
     k.memory_map.nr_regions = 0
     for index in range(info.nr_entries):
-        add_if_ram(k.memory_map, StartInfoEntry(k.m, VirtAddr(info.memory_map + index * StartInfoEntry.SIZE)))
+        add_if_ram(k.memory_map, entry_of(k, info, index))
     for index in range(info.nr_entries):
-        cut_if_not_ram(k.memory_map, StartInfoEntry(k.m, VirtAddr(info.memory_map + index * StartInfoEntry.SIZE)))
+        cut_if_not_ram(k.memory_map, entry_of(k, info, index))
+
+
+@kernel
+def entry_of(k: Kernel, info: StartInfo, index: word) -> StartInfoEntry:
+    """An entry of the firmware's list, which the start information names."""
+    return StartInfoEntry(k.m, VirtAddr(k.config.image_window + info.memory_map + index * StartInfoEntry.SIZE))
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Virtual memory manager: the page tables.
 
 pages is the interface. Below it: entries (bits), tables (the tree), windows (how a table is reached), tlb (forgetting);
-beside it: takeover (init) and check.
+beside it: takeover (init) and check; in config `modern` space and space_check do their work.
 """
 
 from incroos.kernel.vmm.check import check
@@ -30,6 +30,7 @@ from incroos.kernel.vmm.pages import (
     unmap_leaf,
     unmap_page,
 )
+from incroos.kernel.vmm.space_check import find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
 
@@ -49,6 +50,7 @@ __all__ = [
     'WRITABLE',
     'WRITE_THROUGH',
     'check',
+    'find_fault',
     'get_physical',
     'init',
     'map_leaf',

@@ -1,10 +1,12 @@
-"""The checker of the page tables: goes through every table, entry by entry. Changes nothing in the end."""
+"""The checker of the page tables in `classic`: goes through every table, entry by entry. Changes nothing in the end."""
 
 from typing import Final
 
 from incroos.kernel.codes import OK
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES_END, NR_TRACKED_FRAMES, PAGE_SHIFT, ZONE_END
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm import space_check
 from incroos.kernel.vmm.entries import (
     ADDRESS,
     HUGE,
@@ -32,7 +34,9 @@ NOT_A_TREE: Final = 4
 
 @kernel
 def check(k: Kernel) -> word:
-    """0, or the number of the first VMM invariant that does not hold."""
+    """0, or the number of the first VMM invariant that does not hold; see space_check for config `modern`."""
+    if k.config.space == MODERN_SPACE:
+        return space_check.check(k)
     root = k.pages.root
     if table_of(read_cr3(k.m)) != root or root >= BOOT_TABLES_END:
         return 1

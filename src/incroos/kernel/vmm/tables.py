@@ -7,7 +7,6 @@ branches are linked and cut with a single store, so that a walk meets either not
 
 from incroos.kernel import pmm
 from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
-from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.panic import panic
 from incroos.kernel.state import FrameRecord, Kernel
 from incroos.kernel.vmm.entries import ROOT_LEVEL, TABLE_FLAGS, index_in, is_canonical, is_leaf, is_present, table_of
@@ -44,7 +43,7 @@ def slot_in(table: PhysAddr, va: VirtAddr, level: word) -> PhysAddr:
 @kernel
 def record_of(k: Kernel, slot: PhysAddr) -> FrameRecord:
     """The frame record of the table that holds the slot."""
-    return k.frames.records[slot >> PAGE_SHIFT]
+    return pmm.record_of(k, slot)
 
 
 @kernel

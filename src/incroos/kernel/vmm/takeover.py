@@ -1,4 +1,4 @@
-"""Takeover: the boot code's page tables become the kernel's, and the identity map grows over the zone.
+"""Takeover in config `classic`: the boot code's page tables become the kernel's, the identity map grows over the zone.
 
 The boot code leaves one table of each level, below 0x5000, that maps the first 2 MiB at their own address.
 """
@@ -7,11 +7,13 @@ from typing import Final
 
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.space import build
 from incroos.kernel.vmm.tables import record_of
 from incroos.kernel.vmm.windows import load_entry
 from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word
@@ -23,7 +25,16 @@ BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is 
 
 @kernel
 def init(k: Kernel) -> None:
-    """Take the tables over, map the zone and open it. Only after pmm.init; panics when the boot state is another."""
+    """Map what pmm hands out, and open its zone. Only after pmm.init; panics when the boot state is another."""
+    if k.config.space == MODERN_SPACE:
+        build(k)
+    else:
+        take_over(k)
+
+
+@kernel
+def take_over(k: Kernel) -> None:
+    """Take the boot code's tables over, and map the zone."""
     k.pages.root = table_of(read_cr3(k.m))
     k.pages.nr_tables = 0
     table = k.pages.root

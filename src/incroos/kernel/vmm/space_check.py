@@ -1,0 +1,176 @@
+"""The checker of config `modern`: goes through the whole tree of page tables, in the order of addresses.
+
+Unit: the page. Each table is looked at once, when the first of its addresses comes; a record of its own marks it as
+seen, so a table that two entries name is found, and the second pass takes the marks away again. Upper entries grant
+everything (VMM-3), so a leaf's own bits are what it allows.
+"""
+
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.codes import OK
+from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import (
+    ADDRESS,
+    CANONICAL_END,
+    HUGE,
+    NR_ENTRIES,
+    NX,
+    PAT_LARGE,
+    ROOT_LEVEL,
+    TABLE_FLAGS,
+    USER,
+    WRITABLE,
+    index_in,
+    is_leaf,
+    is_present,
+    page_bytes,
+    page_of,
+    table_of,
+)
+from incroos.kernel.vmm.space import is_all_ram
+from incroos.kernel.vmm.windows import load_entry
+from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word
+
+# VMM-1  root is the table that CR3 names
+# VMM-2  nr_entries of each table == its entries that are not 0
+# VMM-3  no present entry sets a reserved bit; an upper entry grants everything and does not set NX
+# VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
+# VMM-5  nr_tables == tables in the tree
+# SPACE-1  no page is both writable and executable
+# SPACE-2  no page of the upper half is a user's
+# SPACE-3  a page table can be written through the direct map and by no other address
+# SPACE-4  page 0 is not mapped
+# SPACE-5  a page of the direct map shows the RAM that belongs there, and is not executable
+
+NOT_THE_ROOT: Final = 1  # what breaks each
+WRONG_COUNT: Final = 2
+WRONG_BITS: Final = 3
+NOT_A_TREE: Final = 4
+WRONG_TOTAL: Final = 5
+SPACE: Final = 10  # and these are no invariants of the tables: callers may map such pages, the kernel does not
+WRITABLE_AND_EXECUTABLE: Final = SPACE + 1
+USER_IN_KERNEL_HALF: Final = SPACE + 2
+ALIAS_OF_TABLE: Final = SPACE + 3
+PAGE_ZERO: Final = SPACE + 4
+WRONG_DIRECT_MAP: Final = SPACE + 5
+
+TABLES: Final = 0  # what to look at: the tables alone, or what they map as well
+PAGES: Final = 1
+
+NR_ADDRESSES: Final = 2 * CANONICAL_END
+DIRECT_MAP_BYTES: Final = 1 << 46
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number of the first VMM invariant that does not hold."""
+    code, _va = find_broken(k, TABLES)
+    return code
+
+
+@kernel
+def find_fault(k: Kernel) -> tuple[word, VirtAddr]:
+    """What is broken, and the lowest address at which: a VMM invariant, or 10 and a SPACE invariant; or OK."""
+    return find_broken(k, PAGES)
+
+
+@kernel
+def find_broken(k: Kernel, scope: word) -> tuple[word, VirtAddr]:
+    """What is broken, and where; for tables alone or with what they map."""
+    if table_of(read_cr3(k.m)) != k.pages.root:
+        return NOT_THE_ROOT, VirtAddr(0)
+    code, va, nr_tables = look_through(k, scope, 1)
+    look_through(k, scope, 0)
+    if code == OK and nr_tables != k.pages.nr_tables:
+        code = WRONG_TOTAL
+    return code, va
+
+
+@kernel
+def look_through(k: Kernel, scope: word, mark: word) -> tuple[word, VirtAddr, word]:
+    """What is broken, where, and how many tables were seen; gives each table the mark, which none of them has yet."""
+    nr_tables = 0
+    at = 0
+    while at < NR_ADDRESSES:
+        va = VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
+        code, level, entry, nr_new = go_down(k, va, mark)
+        nr_tables += nr_new
+        if code == OK and scope == PAGES and is_present(entry):
+            code = check_page(k, va, entry, level)
+        if code != OK:
+            return code, va, nr_tables
+        at += page_bytes(level)
+    return OK, VirtAddr(0), nr_tables
+
+
+@kernel
+def go_down(k: Kernel, va: VirtAddr, mark: word) -> tuple[word, word, word, word]:
+    """Go to the entry that decides about va: code, level, entry, and how many tables begin with va."""
+    nr_new = 0
+    table = k.pages.root
+    for level in range(ROOT_LEVEL, 0, -1):
+        if va & (page_bytes(level + 1) - 1) == 0 and (level < ROOT_LEVEL or va == 0):
+            code = see_table(k, table, level, mark)
+            if code != OK:
+                return code, level, 0, nr_new
+            nr_new += 1
+        entry = load_entry(k, PhysAddr(table + 8 * index_in(va, level)))
+        if not is_present(entry) or is_leaf(entry, level):
+            return check_leaf(entry, level), level, entry, nr_new
+        if entry & TABLE_FLAGS != TABLE_FLAGS or entry & (NX | HUGE) != 0:
+            return WRONG_BITS, level, entry, nr_new
+        table = table_of(entry)
+    return NOT_A_TREE, 1, 0, nr_new
+
+
+@kernel
+def see_table(k: Kernel, table: PhysAddr, level: word, mark: word) -> word:
+    """VMM-1, VMM-2 and VMM-4 of a table that the walk comes to for the first time."""
+    if not pmm.is_table(k, table):
+        return NOT_A_TREE
+    record = pmm.record_of(k, table)
+    if record.level != level or record.nr_references == mark:
+        return NOT_A_TREE
+    record.nr_references = mark
+    nr_entries = 0
+    for index in range(NR_ENTRIES):
+        if load_entry(k, PhysAddr(table + 8 * index)) != 0:
+            nr_entries += 1
+    return OK if nr_entries == record.nr_entries else WRONG_COUNT
+
+
+@kernel
+def check_leaf(entry: word, level: word) -> word:
+    """VMM-3 of a leaf, or of an entry that is not present."""
+    if not is_present(entry) or level == 1:
+        return OK
+    return OK if entry & ADDRESS & (page_bytes(level) - 1) & ~PAT_LARGE == 0 else WRONG_BITS
+
+
+@kernel
+def check_page(k: Kernel, va: VirtAddr, leaf: word, level: word) -> word:
+    """The SPACE invariants of a page."""
+    if leaf & WRITABLE != 0 and leaf & NX == 0:
+        return WRITABLE_AND_EXECUTABLE
+    if va < 0 and leaf & USER != 0:
+        return USER_IN_KERNEL_HALF
+    if va == 0:
+        return PAGE_ZERO
+    pa = page_of(leaf, level)
+    if DIRECT_MAP_START <= va < DIRECT_MAP_START + DIRECT_MAP_BYTES:
+        is_right = va == DIRECT_MAP_START + pa and leaf & NX != 0 and is_all_ram(k, pa, page_bytes(level))
+        return OK if is_right else WRONG_DIRECT_MAP
+    if leaf & WRITABLE != 0 and has_table(k, pa, page_bytes(level)):
+        return ALIAS_OF_TABLE
+    return OK
+
+
+@kernel
+def has_table(k: Kernel, start: PhysAddr, nbytes: word) -> bool:
+    """Whether a frame of [start, start + nbytes) is a page table."""
+    for pa in range(start, start + nbytes, PAGE_BYTES):
+        if pmm.is_table(k, PhysAddr(pa)):
+            return True
+    return False
