@@ -7,10 +7,11 @@ status. Little is imported before the signals are ours, so that Ctrl-C hardly ev
 import signal
 import sys
 from types import FrameType
+from typing import Final
 
-BY_SIGNAL = 128  # the status of a command that a signal ended: this and the signal's number
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-RETRY_SECONDS = 0.01
+BY_SIGNAL: Final = 128  # the status of a command that a signal ended: this and the signal's number
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RETRY_SECONDS: Final = 0.01
 
 
 class Ended(BaseException):

@@ -6,6 +6,8 @@ that, or without an interrupt table, is a triple fault: the computer stops. Othe
 not come back. Intel SDM volume 3, chapter "Interrupt and Exception Handling".
 """
 
+from typing import Final
+
 from incroos.lang import VirtAddr, call4, kernel, word
 
 from .architecture import DOUBLE_FAULT
@@ -18,7 +20,7 @@ from .cpu import (
     Cpu,
 )
 
-NO_ADDRESS = 0  # the simulated processor executes no instructions that have addresses
+NO_ADDRESS: Final = 0  # the simulated processor executes no instructions that have addresses
 
 
 @kernel

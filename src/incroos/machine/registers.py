@@ -4,6 +4,8 @@ What may not be written is a general protection fault. Intel SDM volume 3, chapt
 volume 2, "MOV to/from control registers", "WRMSR", "CPUID".
 """
 
+from typing import Final
+
 from incroos.lang import VirtAddr, kernel, shr_logical, word
 
 from .architecture import (
@@ -34,7 +36,7 @@ from .faults import exception, stop
 from .tlb import forget_all, forget_page, forget_space
 from .walk import is_canonical, set_masks
 
-TSC_STEP = 1000  # the time stamp counts how often it is read: runs are repeatable
+TSC_STEP: Final = 1000  # the time stamp counts how often it is read: runs are repeatable
 
 
 # ------------------------------------------------------------------ control registers
@@ -116,9 +118,9 @@ def cpu_read_msr(cpu: Cpu, index: word) -> word:
 @kernel
 def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
     if index == MSR_EFER:
-        _write_efer(cpu, value)
+        write_efer(cpu, value)
     elif index == MSR_PAT:
-        _check_pat(cpu, value)
+        check_pat(cpu, value)
         cpu.pat = value
     else:
         if not is_canonical(VirtAddr(value)):
@@ -134,7 +136,8 @@ def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
 
 
 @kernel
-def _write_efer(cpu: Cpu, value: word) -> None:
+def write_efer(cpu: Cpu, value: word) -> None:
+    """A load of EFER: the processor itself says whether long mode is active."""
     before = cpu.efer
     if value & ~EFER_DEFINED != 0 or (before ^ value) & EFER_LME != 0:
         exception(cpu, GENERAL_PROTECTION, 0)
@@ -145,7 +148,7 @@ def _write_efer(cpu: Cpu, value: word) -> None:
 
 
 @kernel
-def _check_pat(cpu: Cpu, value: word) -> None:
+def check_pat(cpu: Cpu, value: word) -> None:
     """Each byte must name a memory type: 0, 1, 4, 5, 6 or 7."""
     for shift in range(0, 64, 8):
         memory_type = (value >> shift) & 0xFF
@@ -192,14 +195,14 @@ def cpu_halt(cpu: Cpu) -> None:
 
 
 # ------------------------------------------------------------------ what the processor tells of itself
-CPUID_VENDOR_B = 0x72636E49  # 'Incr', 'oOS ', 'sim ': the vendor's twelve letters in B, D, C
-CPUID_VENDOR_D = 0x20534F6F
-CPUID_VENDOR_C = 0x206D6973
-CPUID_FEATURES = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 16  # PSE TSC MSR PAE CX8 PGE PAT
-CPUID_EXTENDED = 0x8000_0000
-CPUID_EXTENDED_MAX = 0x8000_0008
-CPUID_EXTENDED_FEATURES = 1 << 20 | 1 << 26 | 1 << 29  # NX, 1 GiB pages, long mode
-VA_BITS = 48
+CPUID_VENDOR_B: Final = 0x72636E49  # 'Incr', 'oOS ', 'sim ': the vendor's twelve letters in B, D, C
+CPUID_VENDOR_D: Final = 0x20534F6F
+CPUID_VENDOR_C: Final = 0x206D6973
+CPUID_FEATURES: Final = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 16  # PSE TSC MSR PAE CX8 PGE PAT
+CPUID_EXTENDED: Final = 0x8000_0000
+CPUID_EXTENDED_MAX: Final = 0x8000_0008
+CPUID_EXTENDED_FEATURES: Final = 1 << 20 | 1 << 26 | 1 << 29  # NX, 1 GiB pages, long mode
+VA_BITS: Final = 48
 
 
 @kernel

@@ -9,6 +9,8 @@ another page takes the slot: changing an entry in memory changes nothing here. R
     CR0, CR4, EFER changed in a bit that walks look at: everything
 """
 
+from typing import Final
+
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 from .architecture import (
@@ -22,7 +24,7 @@ from .cpu import NO_PAGE, TLB_SLOTS, Cpu, Slot
 from .physical import host_to_read, is_memory
 from .walk import FOUND_LEVEL_SHIFT, shift_of
 
-SLOT_MASK = TLB_SLOTS - 1
+SLOT_MASK: Final = TLB_SLOTS - 1
 
 
 @kernel
@@ -44,11 +46,12 @@ def remember(cpu: Cpu, va: VirtAddr, pa: PhysAddr, found: word) -> None:
     slot.addend = addend
     slot.flags = found
     if (found >> FOUND_LEVEL_SHIFT) & 7 != 1:
-        _widen_large(cpu, va, (found >> FOUND_LEVEL_SHIFT) & 7)
+        widen_large(cpu, va, (found >> FOUND_LEVEL_SHIFT) & 7)
 
 
 @kernel
-def _widen_large(cpu: Cpu, va: VirtAddr, level: word) -> None:
+def widen_large(cpu: Cpu, va: VirtAddr, level: word) -> None:
+    """Note that the TLB has a part of the large page round va."""
     start = va & -(1 << shift_of(level))
     end = start + (1 << shift_of(level))
     if cpu.large_start == cpu.large_end:
@@ -75,7 +78,7 @@ def forget_upper(cpu: Cpu) -> None:
 def forget_page(cpu: Cpu, va: VirtAddr) -> None:
     """Forget the translation of va's page, of the whole large page if it is in one, and all upper entries."""
     if cpu.large_start <= va < cpu.large_end:
-        _forget_large(cpu, va)
+        forget_large(cpu, va)
     slot = slot_of(cpu, va)
     if slot.read_page == va & PAGE_MASK:
         forget_slot(slot)
@@ -83,7 +86,8 @@ def forget_page(cpu: Cpu, va: VirtAddr) -> None:
 
 
 @kernel
-def _forget_large(cpu: Cpu, va: VirtAddr) -> None:
+def forget_large(cpu: Cpu, va: VirtAddr) -> None:
+    """Forget each part of a large page that holds va."""
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         if slot.read_page != NO_PAGE:
