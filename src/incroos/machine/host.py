@@ -10,7 +10,9 @@ from collections.abc import Callable
 from struct import Struct as Format
 from typing import Final
 
-from incroos.lang import Machine, VirtAddr, add_wrap, word
+from incroos.lang import VirtAddr, word
+
+from .atomics import Atomics
 
 MAP_NORESERVE: Final = 0x40 if sys.platform == 'darwin' else 0x4000  # the module has the name from Python 3.13 on
 
@@ -24,7 +26,7 @@ QUARTER: Final = Format('<I')
 WORD: Final = Format('<q')
 
 
-class HostMemory(Machine):
+class HostMemory(Atomics):
     """A mapping of zeros that child processes share; its pages take memory when they are touched."""
 
     def __init__(self, nbytes: int) -> None:
@@ -75,24 +77,6 @@ class HostMemory(Machine):
 
     def copy(self, to: VirtAddr, source: VirtAddr, nbytes: word) -> None:
         self.buffer.move(self._range(to, nbytes), self._range(source, nbytes), nbytes)
-
-    def atomic_load64(self, addr: VirtAddr) -> word:
-        return self._load(WORD, addr)
-
-    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
-        self._store(WORD, addr, value)
-
-    def atomic_exchange64(self, addr: VirtAddr, value: word) -> word:
-        before = self._load(WORD, addr)
-        self._store(WORD, addr, value)
-        return before
-
-    def atomic_add64(self, addr: VirtAddr, value: word) -> word:
-        return self.atomic_exchange64(addr, add_wrap(self._load(WORD, addr), value))
-
-    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
-        before = self._load(WORD, addr)
-        return self.atomic_exchange64(addr, desired if before == expected else before)
 
     def _load(self, number: Format, addr: int) -> int:
         at = addr - self.base

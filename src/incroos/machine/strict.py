@@ -9,11 +9,12 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from incroos.lang import Config, Machine, VirtAddr, add_wrap, word
+from incroos.lang import Config, VirtAddr, add_wrap, word
 
 from . import devices, registers
 from .access import check_next_page
 from .architecture import CR0_WP, CR4_PGE, EFER_NXE, ERROR_WRITE, OFFSET_MASK, PAGE_BYTES, PAGE_SHIFT, READ, WRITE
+from .atomics import Atomics
 from .computer import Computer
 from .errors import DoesNotFit, MachineStopped, Misuse, UnwrittenLoad
 from .host import BYTE, HALF, QUARTER, WORD
@@ -24,7 +25,7 @@ WORD_BITS: Final = 64
 ONES: Final = b'\1' * PAGE_BYTES
 
 
-class SimulatedMachine(Machine):
+class SimulatedMachine(Atomics):
     """The interpreted kernel's machine; `config` is the kernel's configuration."""
 
     def __init__(self, computer: Computer, config: Config | None = None) -> None:
@@ -229,37 +230,6 @@ class SimulatedMachine(Machine):
     def _check_length(self, nbytes: int) -> None:
         if not 0 <= nbytes < 1 << WORD_BITS - 1:
             raise Misuse(f'a range of {nbytes} bytes')
-
-    # -------------------------------------------------------------- atomics
-    def _check_aligned(self, addr: int) -> None:
-        if addr % WORD.size:
-            raise Misuse(f'an atomic access at {addr:#x}, which is no multiple of {WORD.size}')
-
-    def atomic_load64(self, addr: VirtAddr) -> word:
-        self._check_aligned(addr)
-        return self.load64(addr)
-
-    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
-        self._check_aligned(addr)
-        self.store64(addr, value)
-
-    def atomic_exchange64(self, addr: VirtAddr, value: word) -> word:
-        self._check_aligned(addr)
-        before = self.load64(addr)
-        self.store64(addr, value)
-        return before
-
-    def atomic_add64(self, addr: VirtAddr, value: word) -> word:
-        self._check_aligned(addr)
-        before = self.load64(addr)
-        self.store64(addr, add_wrap(before, value))
-        return before
-
-    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
-        self._check_aligned(addr)
-        before = self.load64(addr)
-        self.store64(addr, desired if before == expected else before)
-        return before
 
     # -------------------------------------------------------------- ports
     def _check_port(self, port: int, value: int, nbytes: int) -> None:
