@@ -26,7 +26,8 @@ from incroos.lang.frontend import BARE, compile_unit, simulated
 
 from .compiled import Compiled, Memory, Trap, compiled
 from .flat import FlatMachine
-from .programs import EDGES, GUARDS, SMALL, LeavesTheWord, Writer, fill_state, guarded, shrink
+from .guarded import GUARDS, LeavesTheWord, fill_state, guarded, shrink
+from .programs import EDGES, SMALL, Writer
 from .sample import define, run
 
 FULL: Final = os.environ.get('INCROOS_BUDGET') == 'full'

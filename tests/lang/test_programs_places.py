@@ -24,7 +24,8 @@ from incroos.run.simulated import EntryPoints
 
 from .compiled import Trap
 from .flat import FlatMachine
-from .programs import GUARDS, Writer, fill_state, guarded
+from .guarded import GUARDS, fill_state, guarded
+from .programs import Writer
 from .sample import define, run
 from .test_programs import interpret, rows_of
 

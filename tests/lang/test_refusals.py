@@ -86,6 +86,7 @@ def test_what_is_no_kernel_function_can_neither_be_compiled_nor_called(name: str
 
 def test_a_function_whose_text_is_gone_is_an_error_that_says_so() -> None:
     module = define('@kernel\ndef f() -> word:\n    return 1\n')
-    define('# another text\n')
-    with pytest.raises(OSError, match=r'sample\.py does not hold the text of f'):
-        compile_unit({'f': module.f}, RAW)
+    for text in ('# another text\n', '@kernel\ndef g() -> word:\n    return 2\n'):
+        define(text)
+        with pytest.raises(OSError, match=r'sample\.py does not hold the text of f'):
+            compile_unit({'f': module.f}, RAW)

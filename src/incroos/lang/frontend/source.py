@@ -44,9 +44,12 @@ def source_of(function: Callable[..., Any]) -> Source:
     linecache.checkcache(code.co_filename)
     text = ''.join(linecache.getlines(code.co_filename, function.__globals__))
     parsed = _parse(code.co_filename, text)
-    if code.co_firstlineno not in parsed.functions:
-        raise OSError(f'{code.co_filename} does not hold the text of {function.__qualname__}')
-    return Source(code.co_filename, parsed.lines, parsed.functions[code.co_firstlineno])
+    node = parsed.functions.get(code.co_firstlineno)
+    if node is None or node.name != code.co_name:
+        raise OSError(
+            f'{code.co_filename} does not hold the text of {function.__qualname__}: was it changed meanwhile?'
+        )
+    return Source(code.co_filename, parsed.lines, node)
 
 
 @functools.lru_cache(maxsize=256)
