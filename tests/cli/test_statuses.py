@@ -1,6 +1,7 @@
 """The exit status of the command for each way in which a kernel can end, the same in all places."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +10,10 @@ import pytest
 from incroos.run.outcome import Status
 
 from . import cases as kernel_cases
-from .command import PLACES, Done, run
+from .command import PLACES, ROOT, Done, run
 
 SECONDS_OF_HANG: Final = {'sim': '0.7', 'jit': '0.5', 'qemu': '2'}  # enough to start in
+BY_SIGNALS: Final = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 OVERFLOW_LINE: Final = 'value + 0x7FFF_FFFF_FFFF_FFFF'
 
 
@@ -30,26 +32,10 @@ def test_failed(cases: list[str], place: str) -> None:
     assert (done.status, done.sentence) == (Status.FAILED, 'the self-test failed')
 
 
-@pytest.mark.parametrize('memory', ['2176K'])
-def test_a_self_test_without_a_frame_fails(place: str, memory: str) -> None:
-    """The real kernel, with no RAM behind its own."""
-    done = run('boot', '--on', place, '--memory', memory)
-    assert (done.status, done.sentence) == (Status.FAILED, 'the self-test failed')
-    assert done.output.endswith('\nkmalloc(100): FAILED (no memory)\n')
-    assert 'Total pages: 0\nFree pages: 0\n' in done.output
-
-
 def test_panic(cases: list[str], place: str) -> None:
     done = boot(cases, place, kernel_cases.PANIC)
     assert (done.status, done.sentence) == (Status.PANIC, 'the kernel panicked')
     assert done.output == f'PANIC: as the test wants 0x{1:016X} 0x{2:016X} 0x{3:016X}\n'
-
-
-def test_a_kernel_with_too_little_memory_panics(place: str) -> None:
-    """The real kernel, whose own megabyte is not all RAM."""
-    done = run('boot', '--on', place, '--memory', '2M')
-    assert (done.status, done.sentence) == (Status.PANIC, 'the kernel panicked')
-    assert 'PANIC: too little RAM' in done.output
 
 
 def test_a_page_fault_is_a_panic(cases: list[str], place: str) -> None:
@@ -102,8 +88,17 @@ def test_half_a_line_is_not_lost(cases: list[str], place: str) -> None:
     assert (done.status, done.output) == (Status.PASSED, 'half a line')
 
 
+def statuses_in(text: str, pattern: str) -> set[int]:
+    """The numbers in the first columns of a table."""
+    return {int(number) for cell in re.findall(pattern, text) for number in re.findall(r'\d+', cell)}
+
+
+def test_every_status_is_told_by_the_readme() -> None:
+    readme = (ROOT / 'README.md').read_text()
+    assert statuses_in(readme, r'(?m)^\| (\d+(?:, \d+)*) \| ') == {*map(int, Status), *BY_SIGNALS}
+
+
 def test_every_status_is_told_by_the_help() -> None:
     done = run('boot', '--help')
-    told = {int(number) for number in re.findall(r'(?m)^ +(\d+)  ', done.output)}
-    assert told == set(map(int, Status))
+    assert statuses_in(done.output, r'(?m)^ +(\d+(?:, \d+)*)  ') == {*map(int, Status), *BY_SIGNALS}
     assert set(PLACES) < set(re.findall(r'\w+', done.output))

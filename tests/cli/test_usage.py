@@ -14,9 +14,11 @@ from .command import run
 Refuse = Callable[..., str]
 
 MEMORY: Final = {
-    '1M': 'with 1M a PC cannot load the kernel: give it 3M or more',
-    '0M': 'with 0M a PC cannot load the kernel: give it 3M or more',
-    '1028K': 'with 1028K a PC cannot load the kernel: give it 3M or more',
+    '1M': '1M is too little for the kernel and a frame to manage: give it 3M or more',
+    '0M': '0M is too little for the kernel and a frame to manage: give it 3M or more',
+    '1028K': '1028K is too little for the kernel and a frame to manage: give it 3M or more',
+    '2M': '2M is too little for the kernel and a frame to manage: give it 3M or more',
+    '3064K': '3064K is too little for the kernel and a frame to manage: give it 3M or more',
     '5004K': '5004K is not a multiple of 8K: give it 5008K',
     '999999G': '999999G is more than the processor can address: give it 64T or less',
     f'{10**40}G': f'{10**40}G is more than the processor can address: give it 64T or less',
@@ -99,7 +101,7 @@ def test_what_is_no_number_of_seconds(refusal: Refuse) -> None:
         (['build'], "missing option '-o'"),
         (['build', '-o', '/'], "'/' is a directory"),
         (['build', '-o', '-', '--json'], 'the image and --json cannot both go to standard output: name a file'),
-        (['gdb', '--memory', '1M'], 'with 1M a PC cannot load the kernel: give it 3M or more'),
+        (['gdb', '--memory', '1M'], '1M is too little for the kernel and a frame to manage: give it 3M or more'),
         (['check', 'extra'], 'got unexpected extra argument (extra)'),
     ],
     ids=' '.join,

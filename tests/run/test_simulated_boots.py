@@ -44,6 +44,15 @@ def test_too_little_memory_is_the_same_panic_interpreted_and_compiled() -> None:
     assert 'PANIC: too little RAM' in transcript
 
 
+def test_no_ram_behind_the_kernels_own_fails_interpreted_and_compiled() -> None:
+    results = {boot(place, 2176 << 10) for place in PLACES}
+    assert len(results) == 1
+    status, transcript = results.pop()
+    assert status is Status.FAILED
+    assert transcript.endswith('\nkmalloc(100): FAILED (no memory)\n')
+    assert 'Total pages: 0\nFree pages: 0\n' in transcript
+
+
 @pytest.mark.parametrize('memory_bytes', [8 * GIB, 64 << 40])
 def test_much_memory_compiled(memory_bytes: int) -> None:
     assert boot('jit', memory_bytes)[0] is Status.PASSED

@@ -16,14 +16,15 @@ from .channels import OutputLost, put, say
 UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
 Exit status:
-  0    the self-test passed
-  1    the self-test failed
-  2    wrong usage
-  3    panic
-  4    triple fault
-  5    hang: the time was over
-  6    something is missing or unusable: QEMU, a linker, a path
-  130  interrupted; 143, 129: ended by SIGTERM, SIGHUP
+  0         the self-test passed
+  1         the self-test failed
+  2         wrong usage
+  3         panic
+  4         triple fault
+  5         hang: the time was over
+  6         something is missing or unusable: QEMU, a linker, a path
+  130       interrupted
+  143, 129  ended by SIGTERM, SIGHUP
 """
 MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
 STANDARD_OUTPUT: Final = Path('-')
@@ -41,8 +42,8 @@ class Memory(click.ParamType[int]):
         if not match:
             self.fail(f'{value!r} is not an amount of memory: write a number with K, M, G or T, as 64M', param, ctx)
         nbytes = int(match[1]) * UNITS[match[2].upper()]
-        if nbytes < 2 << 20:
-            self.fail(f'with {value} a PC cannot load the kernel: give it 3M or more', param, ctx)
+        if nbytes < MIN_MEMORY_BYTES[PVH]:
+            self.fail(f'{value} is too little for the kernel and a frame to manage: give it 3M or more', param, ctx)
         if nbytes > 1 << 46:
             self.fail(f'{value} is more than the processor can address: give it 64T or less', param, ctx)
         if nbytes % MEMORY_UNIT:

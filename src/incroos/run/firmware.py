@@ -26,7 +26,7 @@ FORMATS: Final = {'elf': PVH, 'bios': BIOS, 'uefi': UEFI}  # which file each of 
 DISK: Final = 'kernel.img'
 PROGRAM: Final = 'BOOTX64.EFI'
 VOLUME: Final = 'uefi.img'
-MIN_MEMORY_BYTES: Final = {PVH: 2 << 20, BIOS: 2 << 20, UEFI: 64 << 20}  # with less, it never gets to the kernel
+MIN_MEMORY_BYTES: Final = {PVH: 3 << 20, BIOS: 3 << 20, UEFI: 64 << 20}  # with less, the kernel cannot run
 
 
 def check_firmware(firmware: str) -> None:
