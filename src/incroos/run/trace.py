@@ -25,6 +25,10 @@ CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm')
 STATISTICS: Final = ('nr_total_frames', 'nr_free_frames', 'nr_free_pool_frames', 'used_bytes', 'free_bytes')
 MAX_VERIFIED_BYTES: Final = 64  # each is a load of its own
 MAX_HELD: Final = 400
+LARGE_WINDOW: Final = 0x48_0000_0000  # where pages of 2 MiB and 1 GiB are mapped; nobody looks into them
+LARGE_LEVELS: Final = (2, 3)
+NR_LARGE_PLACES: Final = 8
+GIGABYTE: Final = 1 << 30
 
 Settle = Callable[[int], None]
 T = TypeVar('T')
@@ -40,6 +44,14 @@ class Trace:
 
     calls: list[Call] = field(default_factory=list)
     results: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Large:
+    """Where a page of level 2 or 3 is, or may be."""
+
+    addr: int
+    level: int
 
 
 @dataclass
@@ -61,6 +73,13 @@ class Recorder:
         self.frames: list[int] = []
         self.mapped: list[Held] = []
         self.places = [WINDOW + stride * place for stride in STRIDES for place in range(1, NR_PLACES)]
+        self.tables: list[int] = []
+        self.large: list[Large] = []
+        self.large_places = [
+            Large(LARGE_WINDOW + (level * NR_LARGE_PLACES + place) * GIGABYTE, level)
+            for level in LARGE_LEVELS
+            for place in range(NR_LARGE_PLACES)
+        ]
         self._batch: list[tuple[Call, Settle]] = []
         self._actions: list[tuple[Callable[[], None], int]] = [
             (self.kmalloc, 24),
@@ -74,6 +93,11 @@ class Recorder:
             (self.unmap_page, 6),
             (self.protect, 4),
             (self.get_physical, 4),
+            (self.map_leaf, 4),
+            (self.unmap_leaf, 3),
+            (self.protect_leaf, 2),
+            (self.alloc_table, 3),
+            (self.free_table, 3),
             (self.write_page, 4),
             (self.verify_page, 4),
             (self.ask_wrongly, 4),
@@ -82,14 +106,14 @@ class Recorder:
         ]
 
     def record(self, nr_operations: int) -> Trace:
-        """Make up and execute so many operations; ends with each room's own check."""
+        """Make up and execute so many operations, and then each room's own check."""
         actions, weights = zip(*self._actions, strict=True)
-        while len(self.trace.calls) + len(self._batch) < nr_operations - len(CHECKS):
+        while len(self.trace.calls) + len(self._batch) < nr_operations:
             self.random.choices(actions, weights)[0]()
             if len(self._batch) >= BATCH:
                 self.flush()
         for name in CHECKS:
-            self._add(must_be(OK), name)
+            self.check(name)
         self.flush()
         return self.trace
 
@@ -178,6 +202,50 @@ class Recorder:
         must_be(OK)(code)
         self.mapped.append(page)
 
+    # -------------------------------------------------------------- large pages and tables
+    def map_leaf(self) -> None:
+        """Map the memory from 0 on; its content is not the trace's."""
+        place = self._pick(self.large_places)
+        if place:
+            flags = PRESENT | self.random.choice((0, NX, WRITABLE | NX, USER, GLOBAL))
+            self._add(lambda code: self._settle_leaf(code, place), 'map_leaf', place.addr, 0, flags, place.level)
+
+    def _settle_leaf(self, code: int, place: Large) -> None:
+        (self.large if code == OK else self.large_places).append(place)
+
+    def unmap_leaf(self) -> None:
+        place = self._pick(self.large)
+        if place:
+            self._add(lambda memory: self._settle_unmap_leaf(memory, place), 'unmap_leaf', place.addr, place.level)
+
+    def _settle_unmap_leaf(self, memory: int, place: Large) -> None:
+        must_be(0)(memory)
+        self.large_places.append(place)
+
+    def protect_leaf(self) -> None:
+        place = self._pick(self.large)
+        if place:
+            flags = PRESENT | self.random.choice((0, NX, WRITABLE, USER | NX, GLOBAL))
+            self._add(lambda code: self._keep_leaf(code, place), 'protect_leaf', place.addr, flags, place.level)
+
+    def _keep_leaf(self, code: int, place: Large) -> None:
+        must_be(OK)(code)
+        self.large.append(place)
+
+    def alloc_table(self) -> None:
+        if len(self.tables) < MAX_HELD:
+            self._add(
+                lambda pa: self.tables.append(pa) if pa >= 0 else None, 'alloc_table', self.random.randrange(1, 5)
+            )
+
+    def free_table(self) -> None:
+        table = self._pick(self.tables)
+        if table is not None:
+            self._add(must_be(OK), 'free_table', table)
+            if self.random.randrange(4) == 0:
+                self._add(must_be(DOUBLE_FREE), 'free_table', table)
+
+    # -------------------------------------------------------------- questions and content
     def get_physical(self) -> None:
         va = self.random.choice([0, WINDOW, WINDOW + self.random.choice(STRIDES) * self.random.randrange(NR_PLACES)])
         self._add(must_be_any, 'get_physical', va + self.random.randrange(PAGE_BYTES))
@@ -209,9 +277,18 @@ class Recorder:
         self._add(must_be_any, 'refuse_at', self.random.randrange(4))
 
     def count(self) -> None:
-        checks = CHECKS if self.random.randrange(20) == 0 else STATISTICS
-        name = self.random.choice(checks)
-        self._add(must_be(OK) if checks is CHECKS else must_be_any, name)
+        if self.random.randrange(20) == 0:
+            self.check(self.random.choice(CHECKS))
+        else:
+            self._add(must_be_any, self.random.choice(STATISTICS))
+
+    def check(self, name: str) -> None:
+        """One room's own check. Tables that no entry names are against the vmm's, so they go back first."""
+        if name == 'check_vmm':
+            self.flush()
+            while self.tables:
+                self.free_table()
+        self._add(must_be(OK), name)
 
     # -------------------------------------------------------------- help
     def _add(self, settle: Settle, name: str, *words: int) -> None:
