@@ -14,7 +14,8 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, POOL_START, STACK_GUARD, ZONE_END, ZONE_START
-from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE, takeover
 from incroos.lang import PhysAddr
 from incroos.machine.errors import MachineStopped
 
@@ -68,9 +69,25 @@ def test_tables_elsewhere_than_the_boot_codes_are_a_panic(guest: Guest) -> None:
     assert guest.cpu.stop_code == EXIT_PANIC
 
 
-def test_a_zone_that_cannot_be_mapped_is_a_panic() -> None:
+def test_an_edge_in_the_zone_and_no_pool_is_a_panic(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[bytes, int, int, int]] = []
+
+    def panic(k: Kernel, site: bytes, a: int, b: int, c: int) -> None:
+        said.append((site, a, b, c))
+        raise MachineStopped
+
+    monkeypatch.setattr(takeover, 'panic', panic)
     with pytest.raises(MachineStopped):
-        Guest(4 << 20, [(0x10_0000, 0x2F_0000, 1)])  # no pool, and an edge that needs a table
+        Guest(4 << 20, [(0x10_0000, 0x2F_0000, 1)])
+    assert said == [(b'vmm: the zone cannot be mapped: address, code, level', 0x20_0000, NO_FRAME, 1)]
+
+
+def test_a_zone_without_edges_needs_no_pool() -> None:
+    guest = Guest(4 << 20, [(0x10_0000, 0x30_0000, 1)])
+    assert guest.call('nr_total_pool_frames') == 0
+    assert guest.call('map_page', FAR, guest.call('alloc_page'), DATA) == OK
+    assert guest.call('nr_free_frames') == 512 - 1 - 3
+    assert guest.call('check_vmm') == guest.call('check_pmm') == OK
 
 
 # ------------------------------------------------------------------ mapping
