@@ -125,6 +125,13 @@ def test_a_second_free_is_refused(guest: Guest) -> None:
     assert guest.call('free_page', other) == OK
 
 
+def test_whose_a_frame_is_is_the_callers_to_know(guest: Guest) -> None:
+    pa = guest.call('alloc_page')
+    assert guest.call('map_page', 0x60_0000_0000, pa, 1) == OK
+    assert guest.call('free_page', pa) == OK
+    assert guest.call('get_physical', 0x60_0000_0000) == pa
+
+
 def test_tables_come_from_the_pool_then_from_the_zone(guest: Guest) -> None:
     nr_pool = guest.call('nr_total_pool_frames')
     nr_zone = guest.call('nr_total_frames')

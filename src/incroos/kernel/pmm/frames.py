@@ -76,6 +76,7 @@ def free_page(k: Kernel, pa: PhysAddr) -> word:
     """Take back what alloc_page or take_frame gave.
 
     MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table) and DOUBLE_FREE change nothing.
+    Whose the frame is, and whether it is mapped, is not looked at: only its owner may free it.
     """
     code = bitmap.check_free(k.frames.zone, pa)
     if code == OK:
