@@ -10,6 +10,7 @@ from incroos.kernel.codes import (
     BAD_FLAGS,
     BAD_LEVEL,
     ENTRY_IN_USE,
+    EXIT_PANIC,
     LARGE_PAGE,
     MISALIGNED,
     NO_FRAME,
@@ -22,6 +23,7 @@ from incroos.kernel.codes import (
 from incroos.kernel.layout import STACK_GUARD, ZONE_START
 from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE
 from incroos.lang import VirtAddr
+from incroos.machine.errors import MachineStopped
 
 from .guest import ADDRESS, WHOLE_4_MIB, Guest
 
@@ -200,3 +202,13 @@ def test_walk_says_where_it_ends(shared: Guest) -> None:
     assert walk(0x8765_4321) == (OK, 3, 0x2000 + 8 * 2)
     assert walk(0x10_0008) == (OK, 1, 0x4000 + 8 * 0x100)
     assert walk(STACK_GUARD) == (NOT_MAPPED, 1, 0x4000 + 8 * 0x1E0)
+
+
+def test_more_bits_than_the_processor_has_are_a_fault_at_the_access(guest: Guest) -> None:
+    """map_leaf looks at the architecture's limit; this processor has 46 bits."""
+    pa = 1 << guest.cpu.pa_bits
+    assert guest.call('map_page', FAR, pa, DATA) == OK
+    with pytest.raises(MachineStopped):
+        guest.sim.machine.load8(VirtAddr(FAR))
+    assert (guest.cpu.cr2, guest.cpu.stop_code) == (FAR, EXIT_PANIC)
+    assert b'reserved bits in an entry' in guest.sim.console()

@@ -85,7 +85,8 @@ def map_leaf(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) ->
 
     Refused arguments: BAD_LEVEL, NOT_CANONICAL, MISALIGNED (va or pa), OUT_OF_RANGE (pa), BAD_FLAGS.
     ALREADY_MAPPED: a page is there, of any size, or a table for smaller ones. ENTRY_IN_USE: the entry is not present
-    and not 0. NO_FRAME: no frame for a table.
+    and not 0. NO_FRAME: no frame for a table. OUT_OF_RANGE starts at the architecture's 52 bits, and level 3 is not
+    refused: whether the processor has fewer bits, or no pages of 1 GiB, is the caller's to know (cpuid).
     """
     code = check_place(va, level)
     if code != OK:
