@@ -147,7 +147,9 @@ CASES: Final = (
         setup=objects.heap_setup_many,
         timed=objects.heap_mix,
     ),
-    accesses_case('load-hit', 'simulated load64, TLB hits, 128 pages', accesses.loads_hit, at_most=4.0, ambition=2.0),
+    accesses_case(
+        'load-hit', 'simulated load64, TLB hits, 128 pages, independent', accesses.loads_hit, at_most=4.0, ambition=2.0
+    ),
     accesses_case('store-hit', 'simulated store64, TLB hits, 128 pages', accesses.stores_hit),
     accesses_case('load-chain', 'simulated load64, TLB hits, each waits for the last', accesses.loads_chained),
     accesses_case('load-walk', 'simulated load64, each walks from its last table', accesses.loads_walk),

@@ -13,12 +13,13 @@ END: Final = '<!-- end of the figures -->\n'
 def section(bench: dict[str, Any]) -> str:
     """The table, and on what it was measured."""
     machine = bench['machine']
-    lines = ['| what | ours | twin in C | ratio |', '|---|---|---|---|']
+    lines = ['| what | ours | required | twin in C | ratio |', '|---|---|---|---|---|']
     for row in bench['rows']:
         ours = f'{row["ours"]:.2f} {row["unit"]}'
+        required = '' if row['at_most'] is None else f'{row["at_most"]:g} {row["unit"]}'
         twin = '' if row['twin'] is None else f'{row["twin"]:.2f} {row["unit"]}'
         ratio = '' if row['ratio'] is None else f'{row["ratio"]:.2f}'
-        lines.append(f'| {row["pattern"]} | {ours} | {twin} | {ratio} |')
+        lines.append(f'| {row["pattern"]} | {ours} | {required} | {twin} | {ratio} |')
     mean = bench['geometric_mean']
     measured = [
         '',

@@ -1,11 +1,16 @@
 """The harness at tiny sizes: each twin does what the kernel does, and a figure is what was measured."""
 
+import re
+
 import pytest
 
-from bench import twins
+from bench import readme, twins
 from bench.cases import CASES
 from bench.executable import exported
 from bench.figures import Figure, against_twin, as_json, geometric_mean
+from bench.processes import PROCESSES
+
+from ..cli.command import ROOT
 
 
 @pytest.fixture(scope='module')
@@ -61,3 +66,23 @@ def test_the_mean_of_ratios() -> None:
     assert geometric_mean(rows) == pytest.approx(1.0)
     assert as_json(rows, {}, [])['is_mean_met'] is True
     assert geometric_mean(rows[2:]) is None
+
+
+def test_the_readme_names_the_row_that_a_limit_is_for() -> None:
+    rows = [
+        Figure('load-hit', 'independent', 'ns', 1.5, 1.5, 1.0, at_most=4.0),
+        Figure('load-chain', 'chained', 'ns', 4.5, 4.5, 1.0),
+    ]
+    machine = dict.fromkeys(('processor', 'processors', 'load', 'python', 'llvm', 'gcc'), '')
+    table = readme.section(as_json(rows, machine, []))
+    assert '| independent | 1.50 ns | 4 ns | 1.50 ns | 1.00 |' in table
+    assert '| chained | 4.50 ns |  | 4.50 ns | 1.00 |' in table
+
+
+def test_limits_in_the_readme_are_those_of_the_bench() -> None:
+    limits = {row.pattern: row.at_most for row in (*CASES, *PROCESSES)}
+    table = (ROOT / 'README.md').read_text().partition(readme.START)[2].partition(readme.END)[0]
+    told = re.findall(r'(?m)^\| ([^|]+) \| [^|]+ \| ([^|]*) \|', table)[1:]
+    assert len(told) > len(PROCESSES)
+    for pattern, required in told:
+        assert (float(required.split()[0]) if required.strip() else None) == limits[pattern], pattern
