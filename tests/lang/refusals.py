@@ -220,6 +220,8 @@ def statements() -> Iterator[Sample]:
     yield body('field-type', 'block.order += 1', 'return 0')
     yield body('too-wide', 'block.order = Order(256)', 'return 0')
     yield body('too-wide', 'block.order = Order(-1)', 'return 0')
+    yield body('too-wide-number', 'store8(m, va, 256)', 'return 0')
+    yield body('too-wide-number', 'fill(m, va, 0, -1)', 'return 0')
     yield body('unpack', 'a, b, c = give_two()', 'return a')
     yield body('unpack', 'a, b = x, x, x', 'return a')
     yield body('unpack-what', 'a, b = x', 'return a')

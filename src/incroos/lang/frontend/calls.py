@@ -5,6 +5,8 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NoReturn
 
+from llvmlite import ir
+
 from ..primitives import PRIMITIVES
 from ..structs import ConfigField, Struct, is_word, offset_of
 from ..words import VirtAddr
@@ -196,8 +198,11 @@ class Calls(Expressions):
         return self.result(signature.result, found)
 
     def check_narrow(self, name: str, node: ast.Call, words: list[Any]) -> None:
-        """In a checked build, the preconditions that a primitive's numbers must meet."""
-        for word, bits in zip(words, NARROW.get(name, ()), strict=False):
+        """The preconditions that a primitive's numbers must meet: of constants at once, else in a checked build."""
+        for word, bits, source in zip(words, NARROW.get(name, ()), node.args[1:], strict=False):
+            number = word.constant if isinstance(word, ir.Constant) else 0
+            if bits < 64 and not 0 <= number < 1 << bits:
+                self.refuse(source, 'too-wide-number', name=name, bits=bits, value=number, most=(1 << bits) - 1)
             self.trap_unless_fits(word, bits, node)
         if name == 'copy':  # forward: what it writes must not be what it has yet to read
             distance = self.b.sub(words[0], words[1])

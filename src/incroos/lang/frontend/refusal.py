@@ -35,6 +35,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'changes-type': ('{name} is {wanted}, this makes it {found}', 'use another name, or {instead}'),
     'field-type': ('{name} holds {wanted}, found {found}', '{instead}'),
     'too-wide': ('{name} has {bits} bits: {value} does not fit', 'store 0 to {most}, or use a wider field'),
+    'too-wide-number': ('{name} takes {bits} bits here: {value} does not fit', 'write 0 to {most}'),
     'unpack': ('{wanted} names for {found} results', 'name every result'),
     'unpack-what': ('only the results of a call, or a tuple, can be unpacked', 'write a, b = f(...) or a, b = b, a'),
     'for-over': ('a for loop goes over range(...) or bytes', 'write for i in range(n): or for char in text:'),
