@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.drivers import accesses, frames, objects, pages
+from bench.drivers import accesses, frames, objects, pages, ranges
 
 Function = Callable[..., Any]
 
@@ -111,6 +111,34 @@ CASES: Final = (
         setup=pages.pages_setup,
         before=pages.pages_map,
         timed=pages.pages_unmap,
+    ),
+    Case(
+        'ranges-map',
+        'map_range of 4,096 pages of 4 KiB, tables included; per page',
+        n=4096,
+        setup=pages.pages_setup,
+        timed=ranges.ranges_map,
+        after=ranges.ranges_unmap,
+        ambition=0.3,
+    ),
+    Case(
+        'ranges-protect',
+        'protect_range of 4,096 pages of 4 KiB; per page',
+        n=4096,
+        setup=pages.pages_setup,
+        before=ranges.ranges_map,
+        timed=ranges.ranges_protect,
+        after=ranges.ranges_unmap,
+        ambition=0.3,
+    ),
+    Case(
+        'ranges-unmap',
+        'unmap_range of 4,096 pages of 4 KiB, tables included; per page',
+        n=4096,
+        setup=pages.pages_setup,
+        before=ranges.ranges_map,
+        timed=ranges.ranges_unmap,
+        ambition=0.3,
     ),
     Case(
         'heap-pair',

@@ -38,6 +38,10 @@ KERNEL_LIMITS: Final = (
 MACHINE_LIMITS: Final = ('-march=native', '-fno-pic', '-fno-stack-protector', '-fcf-protection=none')
 STAND_INS: Final[dict[str, Callable[..., Any]]] = {
     'invlpg': start.no_invlpg,
+    'read_cr3': start.no_read,
+    'write_cr3': start.no_write,
+    'read_cr4': start.no_read,
+    'write_cr4': start.no_write,
     'disable_interrupts': start.no_interrupts,
     'in8': start.no_in8,
     'out8': start.no_out8,

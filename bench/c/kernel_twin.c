@@ -1,5 +1,6 @@
 /* The timed loops over the kernel's twin. Each is that of bench/drivers, line by line. */
 #include "heap.h"
+#include "ranges.h"
 
 #define MAX_SLOTS 16384
 #define NR_STEPS 65536
@@ -200,4 +201,20 @@ i64 twin_heap_setup_few(struct kernel *k, struct plan *plan, i64 n) {
 i64 twin_heap_setup_many(struct kernel *k, struct plan *plan, i64 n) {
     (void)n;
     return setup_live(k, plan, 10000);
+}
+
+/* ------------------------------------------------------------------ ranges */
+i64 twin_ranges_map(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return map_range(k, PAGES, ZONE_START + PAGE_BYTES, n * PAGE_BYTES, FLAGS);
+}
+
+i64 twin_ranges_protect(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return protect_range(k, PAGES, n * PAGE_BYTES, PRESENT | NX);
+}
+
+i64 twin_ranges_unmap(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return unmap_range(k, PAGES, n * PAGE_BYTES);
 }

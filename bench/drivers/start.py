@@ -64,6 +64,17 @@ def no_invlpg(m: Machine, va: VirtAddr) -> None:
 
 
 @kernel
+def no_read(m: Machine) -> word:
+    """Nor control registers: they read as 0."""
+    return 0
+
+
+@kernel
+def no_write(m: Machine, value: word) -> None:
+    """Nor does writing one flush anything."""
+
+
+@kernel
 def no_interrupts(m: Machine) -> None:
     """Nor interrupts to disable."""
 

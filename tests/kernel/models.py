@@ -256,5 +256,5 @@ def leaves_in(driver: Driver, table: int = 0x1000, level: int = 4, start: int = 
             va -= 1 << 48
         if entry & 1 and (level == 1 or (level < 4 and entry & 0x80)):
             yield va, level, entry
-        elif entry & 1:
+        elif entry & 1 and entry & 0x000F_FFFF_FFFF_F000 != table:  # a recursive slot leads to no page of its own
             yield from leaves_in(driver, entry & 0x000F_FFFF_FFFF_F000, level - 1, va)

@@ -14,7 +14,17 @@ from incroos.kernel.layout import (
 )
 from incroos.lang import Config, word
 
-# How addresses are laid out.
+# frame_allocator: what finds free frames in configurations that manage all of RAM (pmm/zones.py)
+TREE: Final = 0  # one bit a frame, lowest first
+BUDDY: Final = 1  # lists through the frame database
+
+# table_access: how the kernel reaches page tables (vmm/windows.py)
+IDENTITY: Final = 0
+DIRECT_MAP: Final = 1
+RECURSIVE: Final = 2
+FIXMAP: Final = 3
+
+# space: how addresses are laid out
 CLASSIC_SPACE: Final = 0  # the boot code's tables, which map memory at its own address, grown over the zone
 MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half, a direct map of all RAM
 
@@ -25,6 +35,9 @@ class KernelConfig(Config):
 
     fault_injection: word = 0  # count the requests for frames and refuse the one that FrameState.refuse_at names
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
+    table_access: word = IDENTITY
+    flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
+    frame_allocator: word = TREE
     space: word = CLASSIC_SPACE
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
     frame_window: word = 0  # the window on frames and page tables
@@ -35,10 +48,13 @@ class KernelConfig(Config):
 
 CLASSIC: Final = KernelConfig()
 CLASSIC_CHECKED: Final = KernelConfig(fault_injection=1, poison=1)
+CLASSIC_RECURSIVE: Final = KernelConfig(fault_injection=1, table_access=RECURSIVE)
+CLASSIC_FIXMAP: Final = KernelConfig(fault_injection=1, table_access=FIXMAP)
 MODERN: Final = KernelConfig(
     space=MODERN_SPACE,
     image_window=IMAGE_WINDOW,
     frame_window=DIRECT_MAP_START,
+    table_access=DIRECT_MAP,
     heap=MODERN_HEAP,
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
 )

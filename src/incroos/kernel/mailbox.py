@@ -58,6 +58,10 @@ CHECK_VMM: Final = 20
 MAP_LEAF: Final = 21  # address, memory, flags, level
 UNMAP_LEAF: Final = 22  # address, level
 PROTECT_LEAF: Final = 23  # address, flags, level
+MAP_RANGE: Final = 24  # address, memory, bytes, flags
+UNMAP_RANGE: Final = 25  # address, bytes
+PROTECT_RANGE: Final = 26  # address, bytes, flags
+MERGE: Final = 27  # address, bytes
 
 KMALLOC: Final = 32  # bytes
 KFREE: Final = 33  # address
@@ -207,6 +211,20 @@ def execute_vmm(k: Kernel, code: word, va: VirtAddr, b: word, c: word, d: word) 
         return vmm.protect_leaf(k, va, b, c)
     if code == CHECK_VMM:
         return vmm.check(k)
+    return execute_ranges(k, code, va, b, c, d)
+
+
+@kernel
+def execute_ranges(k: Kernel, code: word, va: VirtAddr, b: word, c: word, d: word) -> word:
+    """Operations on pages in a row."""
+    if code == MAP_RANGE:
+        return vmm.map_range(k, va, PhysAddr(b), c, d)
+    if code == UNMAP_RANGE:
+        return vmm.unmap_range(k, va, b)
+    if code == PROTECT_RANGE:
+        return vmm.protect_range(k, va, b, c)
+    if code == MERGE:
+        return vmm.merge(k, va, b)
     return UNKNOWN
 
 

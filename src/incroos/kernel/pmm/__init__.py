@@ -19,6 +19,7 @@ from incroos.kernel.pmm.frames import (
     open_zone,
     record_of,
     take_frame,
+    take_table,
     zero_frame,
 )
 
@@ -38,5 +39,6 @@ __all__ = [
     'open_zone',
     'record_of',
     'take_frame',
+    'take_table',
     'zero_frame',
 ]

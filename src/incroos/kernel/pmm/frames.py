@@ -114,15 +114,22 @@ def zero_frame(k: Kernel, pa: PhysAddr) -> None:
 @kernel
 def alloc_table(k: Kernel, level: word) -> PhysAddr:
     """A zeroed frame to be a page table of the level, 1 to 4: of the pool, or else of the zone; NO_FRAME."""
+    pa = take_table(k, level)
+    if pa >= 0:
+        zero_frame(k, pa)
+    return pa
+
+
+@kernel
+def take_table(k: Kernel, level: word) -> PhysAddr:
+    """The same with whatever the frame's last owner left in it."""
     if is_refused(k):
         return PhysAddr(NO_FRAME)
     pa = bitmap.take(k.frames.pool)
     if pa < 0 and k.frames.is_zone_mapped != 0:
         pa = bitmap.take(k.frames.zone)
-    if pa < 0:
-        return pa
-    zero_frame(k, pa)
-    k.frames.records[pa >> PAGE_SHIFT].level = level
+    if pa >= 0:
+        k.frames.records[pa >> PAGE_SHIFT].level = level
     return pa
 
 

@@ -30,6 +30,7 @@ from incroos.kernel.vmm.pages import (
     unmap_leaf,
     unmap_page,
 )
+from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_range
 from incroos.kernel.vmm.space_check import find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
@@ -55,9 +56,13 @@ __all__ = [
     'init',
     'map_leaf',
     'map_page',
+    'map_range',
+    'merge',
     'protect',
     'protect_leaf',
+    'protect_range',
     'unmap_leaf',
     'unmap_page',
+    'unmap_range',
     'walk',
 ]

@@ -20,8 +20,8 @@ from incroos.kernel.vmm.entries import (
     table_of,
 )
 from incroos.kernel.vmm.takeover import BOOT_MARK
-from incroos.kernel.vmm.windows import load_entry
-from incroos.lang import PhysAddr, kernel, load64, read_cr3, word
+from incroos.kernel.vmm.windows import close_loose, is_recursive, open_loose
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 # VMM-1  root is the table that CR3 names, and its record says level 4
 # VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table of the boot code
@@ -71,14 +71,17 @@ def check_table(k: Kernel, pfn: word) -> word:
     record = k.frames.records[pfn]
     table = PhysAddr(pfn << PAGE_SHIFT)
     nr_entries = BOOT_MARK if table < BOOT_TABLES_END else 0
+    code = OK
+    entries = open_loose(k, table)
     for index in range(NR_ENTRIES):
-        entry = load_entry(k, PhysAddr(table + 8 * index))
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
         if entry != 0:
             nr_entries += 1
-        if is_present(entry):
+        if is_present(entry) and code == OK and not is_recursive(k, entry, index, record.level):
             code = check_entry(k, entry, record.level)
-            if code != OK:
-                return code
+    close_loose(k)
+    if code != OK:
+        return code
     return OK if nr_entries == record.nr_entries else 2
 
 

@@ -91,6 +91,20 @@ def are_flags_good(flags: word, level: word) -> bool:
 
 
 @kernel
+def flags_in(flags: word, level: word) -> word:
+    """Flags of a page of level 1 as a leaf of the level has them: the memory type's third bit moves."""
+    return flags if level == 1 or flags & PAT == 0 else flags ^ (PAT | PAT_LARGE)
+
+
+@kernel
+def flags_of(leaf: word, level: word) -> word:
+    """The flags of a leaf of the level, as a page of level 1 would have them."""
+    if level == 1:
+        return leaf & SMALL_LEAF_FLAGS
+    return leaf & SMALL_LEAF_FLAGS & ~HUGE if leaf & PAT_LARGE == 0 else leaf & SMALL_LEAF_FLAGS | PAT
+
+
+@kernel
 def make_leaf(pa: PhysAddr, flags: word, level: word) -> word:
     """The leaf of the level that maps pa, a multiple of its size, with good flags."""
     return pa | flags if level == 1 else pa | flags | HUGE

@@ -18,6 +18,7 @@ from incroos.kernel.codes import (
     NOT_CANONICAL,
     OK,
     OUT_OF_RANGE,
+    RESERVED,
     SMALL_PAGE,
 )
 from incroos.kernel.state import Kernel
@@ -45,7 +46,7 @@ from incroos.kernel.vmm.tables import (
     walk,
 )
 from incroos.kernel.vmm.tlb import flush_page
-from incroos.kernel.vmm.windows import store_entry
+from incroos.kernel.vmm.windows import is_window, store_linked
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 RIGHTS: Final = WRITABLE | USER  # that every level must grant; NX is the leaf's alone
@@ -88,7 +89,7 @@ def map_leaf(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) ->
     and not 0. NO_FRAME: no frame for a table. OUT_OF_RANGE starts at the architecture's 52 bits, and level 3 is not
     refused: whether the processor has fewer bits, or no pages of 1 GiB, is the caller's to know (cpuid).
     """
-    code = check_place(va, level)
+    code = check_place(k, va, level)
     if code != OK:
         return code
     if pa & (page_bytes(level) - 1) != 0:
@@ -106,7 +107,7 @@ def map_leaf(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) ->
     if branch == 0:
         return NO_FRAME
     allow_above(k, va, flags & RIGHTS, found_level)
-    link(k, slot, branch)
+    link(k, slot, va, found_level, branch)
     flush_page(k, va)
     return OK
 
@@ -123,7 +124,7 @@ def unmap_leaf(k: Kernel, va: VirtAddr, level: word) -> word:
     cut_level = level
     if record_of(k, slot).nr_entries == 1:
         cut_level, slot = find_cut(k, va, level)
-    branch = unlink(k, slot)
+    branch = unlink(k, slot, va, cut_level)
     flush_page(k, va)
     free_branch(k, va, branch, level, cut_level)
     return page_of(entry, level)
@@ -141,7 +142,8 @@ def protect_leaf(k: Kernel, va: VirtAddr, flags: word, level: word) -> word:
     if not are_flags_good(flags, level):
         return BAD_FLAGS
     allow_above(k, va, flags & RIGHTS, level)
-    store_entry(k, slot, make_leaf(page_of(entry, level), flags | (entry & SEEN), level))
+    leaf = make_leaf(page_of(entry, level), flags | (entry & SEEN), level)
+    store_linked(k, slot, va, level, leaf)
     flush_page(k, va)
     return OK
 
@@ -149,7 +151,7 @@ def protect_leaf(k: Kernel, va: VirtAddr, flags: word, level: word) -> word:
 @kernel
 def find_leaf(k: Kernel, va: VirtAddr, level: word) -> tuple[word, PhysAddr, word]:
     """Code, slot and entry of the page of the level that starts at va."""
-    code = check_place(va, level)
+    code = check_place(k, va, level)
     if code != OK:
         return code, PhysAddr(0), 0
     code, found_level, slot, entry = walk(k, va)
@@ -159,10 +161,12 @@ def find_leaf(k: Kernel, va: VirtAddr, level: word) -> tuple[word, PhysAddr, wor
 
 
 @kernel
-def check_place(va: VirtAddr, level: word) -> word:
-    """OK if a page of the level can start at va."""
+def check_place(k: Kernel, va: VirtAddr, level: word) -> word:
+    """OK if a page of the level can start at va; RESERVED where tables are reached."""
     if not 1 <= level <= LARGEST_LEAF_LEVEL:
         return BAD_LEVEL
     if not is_canonical(va):
         return NOT_CANONICAL
-    return OK if va & (page_bytes(level) - 1) == 0 else MISALIGNED
+    if va & (page_bytes(level) - 1) != 0:
+        return MISALIGNED
+    return RESERVED if is_window(k, va, page_bytes(level)) else OK

@@ -10,7 +10,7 @@ from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
 from incroos.kernel.panic import panic
 from incroos.kernel.state import FrameRecord, Kernel
 from incroos.kernel.vmm.entries import ROOT_LEVEL, TABLE_FLAGS, index_in, is_canonical, is_leaf, is_present, table_of
-from incroos.kernel.vmm.windows import load_entry, store_entry
+from incroos.kernel.vmm.windows import alloc_table, forget_table, load_entry, load_linked, store_entry, store_linked
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 
@@ -24,13 +24,13 @@ def walk(k: Kernel, va: VirtAddr) -> tuple[word, word, PhysAddr, word]:
         return NOT_CANONICAL, 0, PhysAddr(0), 0
     slot = slot_in(k.pages.root, va, ROOT_LEVEL)
     for level in range(ROOT_LEVEL, 1, -1):
-        entry = load_entry(k, slot)
+        entry = load_linked(k, slot, va, level)
         if not is_present(entry):
             return NOT_MAPPED, level, slot, entry
         if is_leaf(entry, level):
             return OK, level, slot, entry
         slot = slot_in(table_of(entry), va, level - 1)
-    entry = load_entry(k, slot)
+    entry = load_linked(k, slot, va, 1)
     return (OK if is_present(entry) else NOT_MAPPED), 1, slot, entry
 
 
@@ -54,7 +54,7 @@ def build_branch(k: Kernel, va: VirtAddr, leaf: word, level: word, top: word) ->
     """
     entry = leaf
     for below in range(level, top):
-        table = pmm.alloc_table(k, below)
+        table = alloc_table(k, below)
         if table < 0:
             free_branch(k, va, entry, level, below)
             return 0
@@ -74,25 +74,65 @@ def free_branch(k: Kernel, va: VirtAddr, entry: word, level: word, top: word) ->
         table = table_of(rest)
         slot = slot_in(table, va, below)
         rest = load_entry(k, slot)
-        record_of(k, slot).nr_entries = 0
-        k.pages.nr_tables -= 1
-        code = pmm.free_table(k, table)
-        if code != OK:
-            panic(k, b'vmm: a table that pmm does not take back: table, code, level', table, code, below)
+        forget_table(k, va, below)
+        free_table(k, table)
 
 
 @kernel
-def link(k: Kernel, slot: PhysAddr, entry: word) -> None:
-    """Write an entry where there was 0."""
-    store_entry(k, slot, entry)
+def free_table(k: Kernel, table: PhysAddr) -> None:
+    """Give back a table that is linked no more and forgotten by the TLB."""
+    pmm.record_of(k, table).nr_entries = 0
+    k.pages.nr_tables -= 1
+    code = pmm.free_table(k, table)
+    if code != OK:
+        panic(k, b'vmm: a table that pmm does not take back: table, code', table, code, 0)
+
+
+@kernel
+def park_branch(k: Kernel, va: VirtAddr, entry: word, level: word, top: word, parked: PhysAddr) -> PhysAddr:
+    """Park the tables under an entry of level `top` that is linked no more, until the TLB has forgotten them.
+
+    Parked tables are a list through their first entries, which are not present; the first of them is returned.
+    """
+    rest = entry
+    last = parked
+    for below in range(top - 1, level - 1, -1):
+        table = table_of(rest)
+        rest = load_entry(k, slot_in(table, va, below))
+        last = park_table(k, va, below, table, last)
+    return last
+
+
+@kernel
+def park_table(k: Kernel, va: VirtAddr, level: word, table: PhysAddr, parked: PhysAddr) -> PhysAddr:
+    """Park one table of the level that was on the way to va."""
+    store_entry(k, table, parked)
+    forget_table(k, va, level)
+    return table
+
+
+@kernel
+def free_parked(k: Kernel, parked: PhysAddr) -> None:
+    """Give back parked tables, now that the TLB has forgotten them."""
+    table = parked
+    while table != 0:
+        following = PhysAddr(load_entry(k, table))
+        free_table(k, table)
+        table = following
+
+
+@kernel
+def link(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word, entry: word) -> None:
+    """Write the entry for va in a table of the level, where there was 0."""
+    store_linked(k, slot, va, level, entry)
     record_of(k, slot).nr_entries += 1
 
 
 @kernel
-def unlink(k: Kernel, slot: PhysAddr) -> word:
-    """Write 0 where there was an entry, and return it."""
-    entry = load_entry(k, slot)
-    store_entry(k, slot, 0)
+def unlink(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> word:
+    """Write 0 where there was the entry for va in a table of the level, and return it."""
+    entry = load_linked(k, slot, va, level)
+    store_linked(k, slot, va, level, 0)
     record_of(k, slot).nr_entries -= 1
     return entry
 
@@ -107,7 +147,7 @@ def find_cut(k: Kernel, va: VirtAddr, leaf_level: word) -> tuple[word, PhysAddr]
     cut_level = ROOT_LEVEL
     cut_slot = slot
     for level in range(ROOT_LEVEL - 1, leaf_level - 1, -1):
-        slot = slot_in(table_of(load_entry(k, slot)), va, level)
+        slot = slot_in(table_of(load_linked(k, slot, va, level + 1)), va, level)
         if record_of(k, slot).nr_entries > 1:
             cut_level = level
             cut_slot = slot
@@ -123,7 +163,7 @@ def allow_above(k: Kernel, va: VirtAddr, rights: word, level: word) -> None:
     """
     slot = slot_in(k.pages.root, va, ROOT_LEVEL)
     for above in range(ROOT_LEVEL, level, -1):
-        entry = load_entry(k, slot)
+        entry = load_linked(k, slot, va, above)
         if entry & rights != rights:
-            store_entry(k, slot, entry | rights)
+            store_linked(k, slot, va, above, entry | rights)
         slot = slot_in(table_of(entry), va, above - 1)

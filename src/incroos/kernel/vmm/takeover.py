@@ -11,12 +11,12 @@ from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm import windows
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
 from incroos.kernel.vmm.tables import record_of
-from incroos.kernel.vmm.windows import load_entry
-from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_LEVEL: Final = 2
@@ -44,7 +44,10 @@ def take_over(k: Kernel) -> None:
         record = record_of(k, table)
         record.level = level
         record.nr_entries = count_entries(k, table) + BOOT_MARK
-        table = table_of(load_entry(k, table))
+        table = table_of(load64(k.m, VirtAddr(table)))
+    code = windows.init(k)
+    if code != OK:
+        panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
         map_identity(k, max(region.start, ZONE_START), min(region.end, ZONE_END))
@@ -53,10 +56,10 @@ def take_over(k: Kernel) -> None:
 
 @kernel
 def count_entries(k: Kernel, table: PhysAddr) -> word:
-    """How many entries of a table are not 0."""
+    """How many entries of a table of the boot code are not 0; they lie at their own address still."""
     nr_entries = 0
     for index in range(NR_ENTRIES):
-        if load_entry(k, PhysAddr(table + 8 * index)) != 0:
+        if load64(k.m, VirtAddr(table + 8 * index)) != 0:
             nr_entries += 1
     return nr_entries
 

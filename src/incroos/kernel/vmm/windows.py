@@ -1,20 +1,229 @@
-"""Windows: how the kernel reaches a page-table entry, named by its physical address.
+"""Windows: how the kernel reaches a page table, named by its physical address. config.table_access picks the way:
 
-Through the window that the configuration names: the identity map, since tables lie in the boot code's tables, the boot
-pool or the zone, all of them mapped at their own address; or the direct map of all RAM.
+    IDENTITY    each table is mapped at its own address: the boot code's, the boot pool, the zone
+    DIRECT_MAP  each table is mapped at its own address + layout.DIRECT_MAP_START, as all RAM is
+    RECURSIVE   an entry of the root names the root: linked tables appear at addresses that follow from va and level
+    FIXMAP      a few pages are pointed at tables when they are needed: get, use, put
+
+A table is linked when a walk meets it, and loose before that and afterwards. RECURSIVE cannot show loose tables; it
+points a page of the fixmap at them.
+
+    FIXMAP + 0          the fixmap's own table of level 1, whose entries point all these pages
+    FIXMAP + 4096 * L   the table of level L that a walk is at, 1 to 5
+    FIXMAP + 4096 * 6   a loose table
+
+An entry of the fixmap is never 0: put takes PRESENT from it and leaves the rest, so that the next get knows what the
+TLB may still have. The same table again needs no flush. Unit: the entry.
 """
 
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.codes import NO_FRAME
+from incroos.kernel.config import DIRECT_MAP, FIXMAP, IDENTITY, RECURSIVE
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
-from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
+from incroos.kernel.vmm.entries import (
+    ACCESSED,
+    DIRTY,
+    INDEX_BITS,
+    NR_ENTRIES,
+    NX,
+    PRESENT,
+    ROOT_LEVEL,
+    TABLE_FLAGS,
+    WRITABLE,
+    index_in,
+    is_present,
+    table_of,
+)
+from incroos.lang import PhysAddr, VirtAddr, fill, invlpg, kernel, load64, store64, word
+
+RECURSIVE_INDEX: Final = 0x1F8  # the root's entry that names the root
+RECURSIVE_SHIFT: Final = PAGE_SHIFT + INDEX_BITS * (ROOT_LEVEL - 1)
+RECURSIVE_START: Final = (RECURSIVE_INDEX - NR_ENTRIES) << RECURSIVE_SHIFT
+FIXMAP_START: Final = -0x9000_0000
+NR_WINDOWS: Final = 7
+LOOSE: Final = 6  # the window for tables that no walk meets
+WINDOW_FLAGS: Final = PRESENT | WRITABLE | ACCESSED | DIRTY | NX
+ENTRY_BYTES_SHIFT: Final = 3
+
+
+@kernel
+def init(k: Kernel) -> word:
+    """Prepare the way that the build takes, while the boot code's map still shows all tables: OK or NO_FRAME."""
+    if k.config.table_access == RECURSIVE:
+        add_entry(k, PhysAddr(k.pages.root + 8 * RECURSIVE_INDEX), k.pages.root | PRESENT | WRITABLE | NX)
+    if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
+        return make_fixmap(k)
+    return 0
+
+
+@kernel
+def make_fixmap(k: Kernel) -> word:
+    """Make the tables of the fixmap, the last of which maps itself, and close all windows."""
+    table = k.pages.root
+    for level in range(ROOT_LEVEL, 1, -1):
+        slot = PhysAddr(table + 8 * index_in(VirtAddr(FIXMAP_START), level))
+        entry = load64(k.m, VirtAddr(slot))
+        if not is_present(entry):
+            made = pmm.alloc_table(k, level - 1)
+            if made < 0:
+                return NO_FRAME
+            entry = made | TABLE_FLAGS
+            add_entry(k, slot, entry)
+            k.pages.nr_tables += 1
+        table = table_of(entry)
+    add_entry(k, table, table | WINDOW_FLAGS)
+    for window in range(1, NR_WINDOWS):
+        add_entry(k, PhysAddr(table + 8 * window), WINDOW_FLAGS & ~PRESENT)
+    return 0
+
+
+@kernel
+def add_entry(k: Kernel, slot: PhysAddr, entry: word) -> None:
+    """Write an entry where there was 0, through the boot code's map."""
+    store64(k.m, VirtAddr(slot), entry)
+    pmm.record_of(k, slot).nr_entries += 1
+
+
+# ------------------------------------------------------------------ entries of tables that walks meet
+@kernel
+def open_table(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> VirtAddr:
+    """Where to find the entry at slot of the linked table of the level on the way to va, until close_table.
+
+    The table's other entries are beside it. Of each level one table can be open.
+    """
+    if k.config.table_access == IDENTITY or k.config.table_access == DIRECT_MAP:
+        return VirtAddr(k.config.frame_window + slot)
+    if k.config.table_access == RECURSIVE:
+        return recursive_address(va, level)
+    return get_window(k, level, slot)
+
+
+@kernel
+def close_table(k: Kernel, level: word) -> None:
+    """The table of this level that was opened is needed no more."""
+    if k.config.table_access == FIXMAP:
+        put_window(k, level)
+
+
+@kernel
+def load_linked(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> word:
+    """The entry at slot, which is the one for va in the linked table of the level."""
+    entry = load64(k.m, open_table(k, slot, va, level))
+    close_table(k, level)
+    return entry
+
+
+@kernel
+def store_linked(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word, entry: word) -> None:
+    """Write the entry at slot, in one store. The TLB is the caller's duty."""
+    store64(k.m, open_table(k, slot, va, level), entry)
+    close_table(k, level)
+
+
+@kernel
+def recursive_address(va: VirtAddr, level: word) -> VirtAddr:
+    """Where the entry for va in the table of the level is seen. Each step goes through the root once more."""
+    at = va
+    for _ in range(level):
+        at = VirtAddr(RECURSIVE_START | ((at >> INDEX_BITS) & ((1 << RECURSIVE_SHIFT) - (1 << ENTRY_BYTES_SHIFT))))
+    return at
+
+
+@kernel
+def forget_table(k: Kernel, va: VirtAddr, level: word) -> None:
+    """Forget where the table of the level on the way to va was seen: it is linked no more."""
+    if k.config.table_access == RECURSIVE:
+        invlpg(k.m, recursive_address(va, level))
+
+
+# ------------------------------------------------------------------ entries of any table
+@kernel
+def open_loose(k: Kernel, slot: PhysAddr) -> VirtAddr:
+    """Where to find the entry at slot, of any table, until close_loose. One table can be open."""
+    if k.config.table_access == IDENTITY or k.config.table_access == DIRECT_MAP:
+        return VirtAddr(k.config.frame_window + slot)
+    return get_window(k, LOOSE, slot)
+
+
+@kernel
+def close_loose(k: Kernel) -> None:
+    """The table that open_loose opened is needed no more."""
+    if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
+        put_window(k, LOOSE)
 
 
 @kernel
 def load_entry(k: Kernel, slot: PhysAddr) -> word:
     """The entry at slot."""
-    return load64(k.m, VirtAddr(k.config.frame_window + slot))
+    entry = load64(k.m, open_loose(k, slot))
+    close_loose(k)
+    return entry
 
 
 @kernel
 def store_entry(k: Kernel, slot: PhysAddr, entry: word) -> None:
     """Write the entry at slot, in one store. The TLB is the caller's duty."""
-    store64(k.m, VirtAddr(k.config.frame_window + slot), entry)
+    store64(k.m, open_loose(k, slot), entry)
+    close_loose(k)
+
+
+@kernel
+def alloc_table(k: Kernel, level: word) -> PhysAddr:
+    """A loose table, zeroed by the way that the build takes to tables; NO_FRAME."""
+    table = pmm.take_table(k, level)
+    if table >= 0:
+        fill(k.m, open_loose(k, table), 0, PAGE_BYTES)
+        close_loose(k)
+    return table
+
+
+# ------------------------------------------------------------------ the fixmap
+@kernel
+def get_window(k: Kernel, window: word, slot: PhysAddr) -> VirtAddr:
+    """Point a closed window at the table that holds the slot, and say where the slot is seen. Panics if it is open."""
+    pointer = VirtAddr(FIXMAP_START + 8 * window)
+    before = load64(k.m, pointer)
+    if before & PRESENT != 0:
+        panic(k, b'vmm: a window is open and was asked for: window, entry, wanted slot', window, before, slot)
+    page = VirtAddr(FIXMAP_START + window * PAGE_BYTES)
+    store64(k.m, pointer, table_of(slot) | WINDOW_FLAGS)
+    if table_of(before) != table_of(slot):
+        invlpg(k.m, page)
+    return VirtAddr(page + slot % PAGE_BYTES)
+
+
+@kernel
+def put_window(k: Kernel, window: word) -> None:
+    """Close an open window. Panics if it is closed."""
+    pointer = VirtAddr(FIXMAP_START + 8 * window)
+    before = load64(k.m, pointer)
+    if before & PRESENT == 0:
+        panic(k, b'vmm: a window is closed and was given back: window, entry', window, before, 0)
+    store64(k.m, pointer, before & ~PRESENT)
+
+
+@kernel
+def is_window(k: Kernel, va: VirtAddr, nbytes: word) -> bool:
+    """Whether tables are reached at an address in [va, va + nbytes): pages there are mapped in this file only."""
+    if k.config.table_access == RECURSIVE and overlaps(va, nbytes, RECURSIVE_START, 1 << RECURSIVE_SHIFT):
+        return True
+    has_fixmap = k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP
+    return has_fixmap and overlaps(va, nbytes, FIXMAP_START, NR_WINDOWS * PAGE_BYTES)
+
+
+@kernel
+def overlaps(va: VirtAddr, nbytes: word, start: word, its_bytes: word) -> bool:
+    """Whether two ranges have an address in common."""
+    return va < start + its_bytes and start < va + nbytes
+
+
+@kernel
+def is_recursive(k: Kernel, entry: word, index: word, level: word) -> bool:
+    """Whether the entry is the one of the root that names the root."""
+    if k.config.table_access != RECURSIVE:
+        return False
+    return level == ROOT_LEVEL and index == RECURSIVE_INDEX and table_of(entry) == k.pages.root

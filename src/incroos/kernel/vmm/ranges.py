@@ -1,0 +1,361 @@
+"""Ranges: pages in a row, in the largest sizes that fit, all of them or none.
+
+Unit: the run, which is what one call does in one table: a table is walked to once and then gone through, entry by
+entry. Flags are those of a page of level 1; in larger pages the memory type's bit moves (entries.flags_in).
+
+    map        no flush: nothing is remembered of entries that were not present. What fails half-way is cleared again.
+    unmap      the range is looked through before anything changes, pages that it cuts are split, then it is cleared
+    protect    the same, and 512 pages that have become equal are joined (sizes.py)
+
+Tables that become empty are cut off with what was in them and wait, linked through their first entries, until all is
+flushed; only then they are freed. Does not tell what was mapped: who needs to know asks before.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import (
+    ALREADY_MAPPED,
+    BAD_FLAGS,
+    ENTRY_IN_USE,
+    MISALIGNED,
+    NO_FRAME,
+    NOT_CANONICAL,
+    NOT_MAPPED,
+    OK,
+    OUT_OF_RANGE,
+    RESERVED,
+)
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import (
+    ADDRESS,
+    CANONICAL_END,
+    NR_ENTRIES,
+    PHYSICAL_END,
+    PRESENT,
+    are_flags_good,
+    flags_in,
+    index_in,
+    is_canonical,
+    is_leaf,
+    is_present,
+    make_leaf,
+    page_bytes,
+)
+from incroos.kernel.vmm.pages import RIGHTS, SEEN
+from incroos.kernel.vmm.sizes import has_giant_pages, join_pages, split_edges
+from incroos.kernel.vmm.tables import (
+    allow_above,
+    build_branch,
+    find_cut,
+    free_parked,
+    link,
+    park_branch,
+    record_of,
+    unlink,
+    walk,
+)
+from incroos.kernel.vmm.tlb import FLUSH_ALL, finish_flush, flush_run
+from incroos.kernel.vmm.windows import close_table, is_window, open_table
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
+
+NONE_WAITS: Final = PhysAddr(0)
+
+
+# ------------------------------------------------------------------ the interface
+@kernel
+def map_range(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word, flags: word) -> word:
+    """Map [va, va + nbytes) to the memory from pa on.
+
+    MISALIGNED (va, pa, nbytes), NOT_CANONICAL, OUT_OF_RANGE, BAD_FLAGS, RESERVED; ALREADY_MAPPED and ENTRY_IN_USE
+    when any of the entries is not 0; NO_FRAME.
+    """
+    code = check_range(k, va, nbytes)
+    if code == OK:
+        code = check_memory(pa, nbytes, flags)
+    if code != OK:
+        return code
+    end = VirtAddr(va + nbytes)
+    largest = largest_level(k, nbytes)
+    at = va
+    while at < end and code == OK:
+        code, at = map_run(k, at, end, PhysAddr(pa + (at - va)), flags, largest)
+    if code != OK:
+        clear_range(k, va, at, FLUSH_ALL, flags)
+        return code
+    allow_over(k, va, end, flags & RIGHTS)
+    return OK
+
+
+@kernel
+def unmap_range(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+    """Unmap [va, va + nbytes), whatever the sizes of its pages. Pages that lie in it in part are split.
+
+    MISALIGNED, NOT_CANONICAL, RESERVED; NOT_MAPPED if anything in it is not; NO_FRAME for a split.
+    """
+    code = check_range(k, va, nbytes)
+    if code != OK:
+        return code
+    end = VirtAddr(va + nbytes)
+    code, nr_pages, bits = survey(k, va, end)
+    if code == OK:
+        code = split_edges(k, va, end, 0)
+    if code == OK:
+        clear_range(k, va, end, first_budget(k, nr_pages), bits)
+    return code
+
+
+@kernel
+def protect_range(k: Kernel, va: VirtAddr, nbytes: word, flags: word) -> word:
+    """Give [va, va + nbytes) these flags and no others, except that accessed and dirty stay set.
+
+    The codes of unmap_range, and BAD_FLAGS.
+    """
+    code = check_range(k, va, nbytes)
+    if code == OK and not are_flags_good(flags, 1):
+        code = BAD_FLAGS
+    if code != OK:
+        return code
+    end = VirtAddr(va + nbytes)
+    code, nr_pages, bits = survey(k, va, end)
+    if code == OK:
+        code = split_edges(k, va, end, flags)
+    if code != OK:
+        return code
+    allow_over(k, va, end, flags & RIGHTS)
+    budget = first_budget(k, nr_pages)
+    at = va
+    while at < end:
+        at, budget = protect_run(k, at, end, flags, budget)
+    joined = join_pages(k, va, end)
+    finish_flush(k, FLUSH_ALL if joined != 0 else budget, bits | flags)
+    free_parked(k, joined)
+    return OK
+
+
+@kernel
+def merge(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+    """Join what can be joined to larger pages in and round [va, va + nbytes): how many joints, or check_range's code.
+
+    512 pages in a row become one where they have equal flags and map memory in a row that starts at a multiple of the
+    large page. The large page is accessed, and dirty, if one of them was.
+    """
+    code = check_range(k, va, nbytes)
+    if code != OK:
+        return code
+    nr_tables = k.pages.nr_tables
+    joined = join_pages(k, va, VirtAddr(va + nbytes))
+    if joined != 0:
+        finish_flush(k, FLUSH_ALL, -1)
+    free_parked(k, joined)
+    return nr_tables - k.pages.nr_tables
+
+
+# ------------------------------------------------------------------ what may be asked for
+@kernel
+def check_range(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+    """OK if [va, va + nbytes) is whole pages of one half of the address space, none of them a window's."""
+    if not is_canonical(va):
+        return NOT_CANONICAL
+    room = (CANONICAL_END if va >= 0 else 0) - va
+    if not 0 <= nbytes <= room:
+        return NOT_CANONICAL
+    if va % PAGE_BYTES != 0 or nbytes % PAGE_BYTES != 0:
+        return MISALIGNED
+    return RESERVED if is_window(k, va, nbytes) else OK
+
+
+@kernel
+def check_memory(pa: PhysAddr, nbytes: word, flags: word) -> word:
+    """OK if [pa, pa + nbytes) can be mapped with the flags."""
+    if pa % PAGE_BYTES != 0:
+        return MISALIGNED
+    if not 0 <= pa <= PHYSICAL_END - nbytes:
+        return OUT_OF_RANGE
+    return OK if are_flags_good(flags, 1) else BAD_FLAGS
+
+
+@kernel
+def largest_level(k: Kernel, nbytes: word) -> word:
+    """The level of the largest page that a range of so many bytes can have here."""
+    return 3 if nbytes >= page_bytes(3) and has_giant_pages(k) else 2
+
+
+@kernel
+def fitting_level(va: VirtAddr, pa: PhysAddr, nbytes: word, largest: word) -> word:
+    """The level of the largest page that can start at va and pa and ends within nbytes."""
+    level = largest
+    while level > 1 and ((va | pa) & (page_bytes(level) - 1) != 0 or nbytes < page_bytes(level)):
+        level -= 1
+    return level
+
+
+@kernel
+def first_budget(k: Kernel, nr_pages: word) -> word:
+    """How many pages may be flushed one by one; see flush_run."""
+    return k.config.flush_threshold if nr_pages <= k.config.flush_threshold else FLUSH_ALL
+
+
+# ------------------------------------------------------------------ runs
+@kernel
+def run_length(va: VirtAddr, end: VirtAddr, level: word) -> word:
+    """How many entries of a table of the level [va, end) reaches, from the one for va on."""
+    nr_pages = (end - (va & -page_bytes(level)) + page_bytes(level) - 1) // page_bytes(level)
+    return min(NR_ENTRIES - index_in(va, level), nr_pages)
+
+
+@kernel
+def map_run(k: Kernel, at: VirtAddr, end: VirtAddr, pa: PhysAddr, flags: word, largest: word) -> tuple[word, VirtAddr]:
+    """Map a page at `at`, and where its table was there before, those behind it: code, and the first address not done.
+
+    A page is smaller than it might be where a table for smaller pages is there already.
+    """
+    code, found_level, slot, entry = walk(k, at)
+    if code == OK:
+        return ALREADY_MAPPED, at
+    if entry != 0:
+        return ENTRY_IN_USE, at
+    level = min(fitting_level(at, pa, end - at, largest), found_level)
+    leaf = make_leaf(pa, flags_in(flags, level), level)
+    if found_level > level:
+        branch = build_branch(k, at, leaf, level, found_level)
+        if branch == 0:
+            return NO_FRAME, at
+        link(k, slot, at, found_level, branch)
+        return OK, VirtAddr(at + page_bytes(level))
+    nr_pages = min(NR_ENTRIES - index_in(at, level), (end - at) // page_bytes(level))
+    nr_done = fill_run(k, open_table(k, slot, at, level), nr_pages, leaf, page_bytes(level))
+    close_table(k, level)
+    record_of(k, slot).nr_entries += nr_done
+    return OK, VirtAddr(at + nr_done * page_bytes(level))
+
+
+@kernel
+def fill_run(k: Kernel, entries: VirtAddr, nr_pages: word, leaf: word, step: word) -> word:
+    """Write leaves in a row over entries that are 0: how many, to the first that is not."""
+    for index in range(nr_pages):
+        if load64(k.m, VirtAddr(entries + 8 * index)) != 0:
+            return index
+        store64(k.m, VirtAddr(entries + 8 * index), leaf + index * step)
+    return nr_pages
+
+
+@kernel
+def allow_over(k: Kernel, va: VirtAddr, end: VirtAddr, rights: word) -> None:
+    """Add rights to all entries above the pages of [va, end): once for each table that holds leaves."""
+    at = va
+    while at < end:
+        _code, level, _slot, _entry = walk(k, at)
+        allow_above(k, at, rights, level)
+        at = VirtAddr((at & -page_bytes(level + 1)) + page_bytes(level + 1))
+
+
+@kernel
+def survey(k: Kernel, va: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
+    """Look through [va, end): OK or NOT_MAPPED, how many pages there are, and all bits that any entry has."""
+    at = va
+    nr_pages = 0
+    bits = 0
+    while at < end:
+        code, level, slot, _entry = walk(k, at)
+        if code != OK:
+            return code, 0, 0
+        most = run_length(at, end, level)
+        entries = open_table(k, slot, at, level)
+        if level == 1:
+            nr_run, run_bits = survey_small(k, entries, most)
+        else:
+            nr_run, run_bits = survey_large(k, entries, most, level)
+        close_table(k, level)
+        if nr_run == 0:
+            return NOT_MAPPED, 0, 0
+        nr_pages += nr_run
+        bits |= run_bits
+        at = VirtAddr((at & -page_bytes(level)) + nr_run * page_bytes(level))
+    return OK, nr_pages, bits
+
+
+@kernel
+def survey_small(k: Kernel, entries: VirtAddr, nr_entries: word) -> tuple[word, word]:
+    """Of so many entries of a table of level 1: their number and bits, or 0 if any is not present."""
+    bits = 0
+    common = PRESENT
+    for index in range(nr_entries):
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        bits |= entry
+        common &= entry
+    return (nr_entries if common != 0 else 0), bits
+
+
+@kernel
+def survey_large(k: Kernel, entries: VirtAddr, most: word, level: word) -> tuple[word, word]:
+    """How many leaves come in a row among so many entries of a table above level 1, and their bits."""
+    bits = 0
+    for index in range(most):
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        if not is_present(entry) or not is_leaf(entry, level):
+            return index, bits
+        bits |= entry
+    return most, bits
+
+
+@kernel
+def clear_range(k: Kernel, va: VirtAddr, end: VirtAddr, first: word, bits: word) -> None:
+    """Unmap all of [va, end), which is mapped in pages that lie in it whole; flush, free the tables that it empties."""
+    at = va
+    budget = first
+    parked = NONE_WAITS
+    while at < end:
+        at, budget, parked = clear_run(k, at, end, budget, parked)
+    if va < end:
+        finish_flush(k, budget, bits)
+    free_parked(k, parked)
+
+
+@kernel
+def clear_run(
+    k: Kernel, at: VirtAddr, end: VirtAddr, budget: word, parked: PhysAddr
+) -> tuple[VirtAddr, word, PhysAddr]:
+    """Clear the leaves in a row from `at` on, in one table: the first address not done, budget and parked tables."""
+    _code, level, slot, _entry = walk(k, at)
+    nr_pages = run_length(at, end, level)
+    if level > 1:
+        nr_pages, _bits = survey_large(k, open_table(k, slot, at, level), nr_pages, level)
+        close_table(k, level)
+    record = record_of(k, slot)
+    if record.nr_entries == nr_pages:
+        record.nr_entries = 1  # as a branch to one leaf, with which it goes
+        cut_level, cut_slot = find_cut(k, at, level)
+        branch = unlink(k, cut_slot, at, cut_level)
+        parked = park_branch(k, at, branch, level, cut_level, parked)
+    else:
+        zero_run(k, open_table(k, slot, at, level), nr_pages)
+        close_table(k, level)
+        record.nr_entries -= nr_pages
+    left = flush_run(k, at, nr_pages, level, budget)
+    return VirtAddr(at + nr_pages * page_bytes(level)), left, parked
+
+
+@kernel
+def zero_run(k: Kernel, entries: VirtAddr, nr_entries: word) -> None:
+    """Write 0 over entries in a row, each in one store."""
+    for index in range(nr_entries):
+        store64(k.m, VirtAddr(entries + 8 * index), 0)
+
+
+@kernel
+def protect_run(k: Kernel, at: VirtAddr, end: VirtAddr, flags: word, budget: word) -> tuple[VirtAddr, word]:
+    """Give the leaves in a row from `at` on other flags, in one table: the first address not done, and the budget."""
+    _code, level, slot, _entry = walk(k, at)
+    nr_pages = run_length(at, end, level)
+    entries = open_table(k, slot, at, level)
+    if level > 1:
+        nr_pages, _bits = survey_large(k, entries, nr_pages, level)
+    kept = (ADDRESS & -page_bytes(level)) | SEEN
+    other = make_leaf(PhysAddr(0), flags_in(flags, level), level)
+    for index in range(nr_pages):
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        store64(k.m, VirtAddr(entries + 8 * index), (entry & kept) | other)
+    close_table(k, level)
+    start = VirtAddr(at & -page_bytes(level))
+    return VirtAddr(start + nr_pages * page_bytes(level)), flush_run(k, start, nr_pages, level, budget)
