@@ -41,6 +41,11 @@ def guest_with_mappings() -> Iterator[Guest]:
             assert driver.call('map_page', -0x8000_0000_0000 + (index << 39), frame, flags) == 0
         assert driver.call('map_leaf', 0x50_0000_0000, 0x20_0000, PRESENT | WRITABLE | NX, 2) == 0
         assert driver.call('map_leaf', 0x60_0000_0000, 0, PRESENT | USER, 3) == 0
+        start, nbytes = 0x70_4000_0000 - PAGE_BYTES, (1 << 30) + (2 << 21) + 2 * PAGE_BYTES
+        assert driver.call('map_range', start, (1 << 30) - PAGE_BYTES, nbytes, PRESENT | WRITABLE | GLOBAL) == 0
+        assert driver.call('protect_range', start + (1 << 30) + PAGE_BYTES, 2 << 21, PRESENT | USER) == 0
+        assert driver.call('protect_range', start + (1 << 30) + (1 << 21), 3 * PAGE_BYTES, PRESENT | NX) == 0
+        assert driver.call('unmap_range', start + (1 << 29), 2 * PAGE_BYTES) == 0
         ptr = driver.call('kmalloc', 100_000)
         driver.call('fill', ptr, 7, 100_000)
         guest.ask('stop')

@@ -30,6 +30,7 @@ from incroos.kernel.vmm.pages import (
     unmap_leaf,
     unmap_page,
 )
+from incroos.kernel.vmm.processor import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_range
 from incroos.kernel.vmm.space_check import find_fault
 from incroos.kernel.vmm.tables import walk
@@ -47,8 +48,11 @@ __all__ = [
     'PAT',
     'PAT_LARGE',
     'PRESENT',
+    'UNCACHED',
     'USER',
     'WRITABLE',
+    'WRITE_BACK',
+    'WRITE_COMBINING',
     'WRITE_THROUGH',
     'check',
     'find_fault',
@@ -65,4 +69,5 @@ __all__ = [
     'unmap_page',
     'unmap_range',
     'walk',
+    'with_type',
 ]
