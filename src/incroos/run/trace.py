@@ -29,6 +29,9 @@ LARGE_WINDOW: Final = 0x48_0000_0000  # where pages of 2 MiB and 1 GiB are mappe
 LARGE_LEVELS: Final = (2, 3)
 NR_LARGE_PLACES: Final = 8
 GIGABYTE: Final = 1 << 30
+RANGE_WINDOW: Final = 0x4C_0000_0000  # where ranges are mapped, split and merged; nobody looks into them either
+RANGE_STARTS: Final = (*range(0, 16 << 20, 2 << 20), 0x1000, 0x1F_F000, 0x20_3000)
+RANGE_BYTES: Final = (0x1000, 0x5000, 0x20_0000, 0x20_0000, 0x60_1000, 0x100_0000)
 
 Settle = Callable[[int], None]
 T = TypeVar('T')
@@ -100,6 +103,7 @@ class Recorder:
             (self.free_table, 3),
             (self.write_page, 4),
             (self.verify_page, 4),
+            (self.change_range, 3),
             (self.ask_wrongly, 4),
             (self.refuse, 1),
             (self.count, 4),
@@ -244,6 +248,21 @@ class Recorder:
             self._add(must_be(OK), 'free_table', table)
             if self.random.randrange(4) == 0:
                 self._add(must_be(DOUBLE_FREE), 'free_table', table)
+
+    # -------------------------------------------------------------- ranges of pages
+    def change_range(self) -> None:
+        """Ranges that overlap as they come: what each call answers is not foreseen here, only the same everywhere."""
+        start, nbytes = self.random.choice(RANGE_STARTS), self.random.choice(RANGE_BYTES)
+        flags = PRESENT | self.random.choice((0, WRITABLE, NX))
+        name, *words = self.random.choice(
+            (
+                ('map_range', GIGABYTE + start, nbytes, flags),
+                ('unmap_range', nbytes),
+                ('protect_range', nbytes, flags),
+                ('merge', nbytes),
+            )
+        )
+        self._add(must_be_any, name, RANGE_WINDOW + start, *words)
 
     # -------------------------------------------------------------- questions and content
     def get_physical(self) -> None:
