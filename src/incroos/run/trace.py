@@ -29,7 +29,7 @@ LARGE_WINDOW: Final = 0x48_0000_0000  # where pages of 2 MiB and 1 GiB are mappe
 LARGE_LEVELS: Final = (2, 3)
 NR_LARGE_PLACES: Final = 8
 GIGABYTE: Final = 1 << 30
-RANGE_WINDOW: Final = 0x4C_0000_0000  # where ranges are mapped, split and merged; nobody looks into them either
+RANGE_WINDOW: Final = 0x70_0000_0000  # where ranges are mapped, split and merged; nobody looks into them either
 RANGE_STARTS: Final = (*range(0, 16 << 20, 2 << 20), 0x1000, 0x1F_F000, 0x20_3000)
 RANGE_BYTES: Final = (0x1000, 0x5000, 0x20_0000, 0x20_0000, 0x60_1000, 0x100_0000)
 
