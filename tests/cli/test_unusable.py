@@ -159,7 +159,7 @@ def test_a_boot_that_printed_something_is_not_tried_again(programs: Path, monkey
 
 
 def test_more_memory_than_this_computer_has() -> None:
-    assert refusal('boot', '--on', 'qemu', '--accel', 'tcg', '--memory', '64T').endswith('ask for less with --memory')
+    assert refusal('boot', '--on', 'qemu', '--accel', 'tcg', '--memory', '16T').endswith('ask for less with --memory')
     sentence = refusal('boot', '--on', 'sim', '--memory', '4G')
     assert sentence == 'the interpreted computer has at most 256M of RAM: ask for that, or compile with --on jit'
 
