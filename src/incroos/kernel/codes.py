@@ -30,6 +30,12 @@ BAD_LEVEL: Final = -14  # no leaf can be of this level: they are of 1, 2 and 3
 BAD_FREE: Final = -15  # the pointer is not a block of the heap
 NO_ADDRESSES: Final = -16  # the heap has grown to its limit
 
+# Blocks of frames
+WRONG_BLOCK: Final = -17  # no block of this order that was handed out begins here
+SHARED: Final = -18  # others hold references to the block
+BAD_ORDER: Final = -19  # blocks have 2**0 to 2**18 frames
+NOT_FREE: Final = -20  # a frame of the block or range is not free
+
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4
 EXIT_PASSED: Final = 0x10

@@ -1,0 +1,266 @@
+"""Buddy allocator: hands out blocks of 2**order frames, aligned on their size, from a list for each order.
+
+Unit: the block, named by the PFN of its first frame. Knows nothing of what a frame is for, nor of who has it. The lists
+go through the frame database, never through the frames. Callers give back only what they were given (blocks.py).
+
+    heads       0   1   2   3 ...  18       the newest free block of each order, or none
+    not_empty   0   1   0   1 ...   0       the same as bits: one count of trailing zeros finds the order to split
+                    |       |
+                  [12,14) [32,40)           record 12: ON_LIST, order 1, next, previous; record 32: ...
+                  [ 6, 8)
+
+A block is split by putting its upper half on the list of the order below, until the rest is as small as wanted. A block
+that comes back looks at the record of its buddy, the block whose PFN differs in the bit of the order. That record may
+be read when `known` of the database says so. If it was never written, no block ever began there, so none is free: this
+answers for buddies that are no RAM as well, without a look at the memory map. Only the zone's ends are compared, since
+RAM goes on behind them.
+"""
+
+from typing import Annotated, Final
+
+from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
+from incroos.kernel.pmm import frame_database, hot_list
+from incroos.kernel.pmm.frame_database import INSIDE, MAX_ORDER, NO_LINK, ON_LIST, FrameDatabase
+from incroos.kernel.pmm.hot_list import HotList
+from incroos.lang import (
+    Array,
+    Pfn,
+    Struct,
+    count_leading_zeros,
+    count_trailing_zeros,
+    kernel,
+    u32,
+    u64,
+    word,
+)
+
+# BUDDY-1  nr_free_frames == the sum over all orders of nr_blocks << order, and a list has nr_blocks blocks
+# BUDDY-2  each block on a list has the list's order, is aligned on its size, and lies within the zone
+# BUDDY-3  the links of neighbours on a list name each other
+# BUDDY-4  a bit of not_empty is set exactly where a list has blocks
+# BUDDY-5  no two buddies are free: they would be one block
+# BUDDY-6  no free block lies in a larger one
+
+NR_ORDERS: Final = MAX_ORDER + 1
+REFILL: Final = 32  # blocks that a hot list gets at once
+
+
+class Buddy(Struct):
+    """Free blocks of frames in [start, end)."""
+
+    start: Pfn
+    end: Pfn
+    nr_free_frames: u64
+    nr_splits: u64
+    nr_merges: u64
+    not_empty: u64
+    nr_blocks: Annotated[Array[u64], NR_ORDERS]
+    heads: Annotated[Array[u32], NR_ORDERS]
+
+
+@kernel
+def init(buddy: Buddy, start: Pfn, end: Pfn) -> None:
+    """No block is free."""
+    buddy.start = start
+    buddy.end = end
+    buddy.nr_free_frames = 0
+    buddy.nr_splits = 0
+    buddy.nr_merges = 0
+    buddy.not_empty = 0
+    for order in range(NR_ORDERS):
+        buddy.nr_blocks[order] = 0
+        buddy.heads[order] = NO_LINK
+
+
+# ------------------------------------------------------------------ lists
+@kernel
+def push(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
+    """Put a block on the list of its order."""
+    record = frame_database.open_record(database, pfn, order)
+    following = buddy.heads[order]
+    record.state = ON_LIST
+    record.order = order
+    record.next = following
+    record.previous = NO_LINK
+    if following != NO_LINK:
+        frame_database.record_of(database, following).previous = pfn
+    buddy.heads[order] = pfn
+    buddy.nr_blocks[order] += 1
+    buddy.not_empty = buddy.not_empty | 1 << order
+
+
+@kernel
+def remove(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
+    """Take a block off the list of its order."""
+    record = frame_database.record_of(database, pfn)
+    following = record.next
+    previous = record.previous
+    record.state = INSIDE
+    if following != NO_LINK:
+        frame_database.record_of(database, following).previous = previous
+    if previous != NO_LINK:
+        frame_database.record_of(database, previous).next = following
+    else:
+        buddy.heads[order] = following
+        if following == NO_LINK:
+            buddy.not_empty = buddy.not_empty & ~(1 << order)
+    buddy.nr_blocks[order] -= 1
+
+
+@kernel
+def is_on_list(database: FrameDatabase, pfn: word, order: word) -> bool:
+    """Whether a free block of just that order begins at a frame below nr_frames."""
+    if not frame_database.can_read(database, pfn):
+        return False
+    record = frame_database.record_of(database, pfn)
+    return record.state == ON_LIST and record.order == order
+
+
+# ------------------------------------------------------------------ blocks
+@kernel
+def add(buddy: Buddy, database: FrameDatabase, start: Pfn, end: Pfn) -> None:
+    """Call [start, end) free, frames of the zone that it does not have yet."""
+    at = start
+    while at < end:
+        order = min(count_trailing_zeros(at | 1 << MAX_ORDER), 63 - count_leading_zeros(end - at))
+        put(buddy, database, at, order)
+        at = Pfn(at + (1 << order))
+
+
+@kernel
+def put(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
+    """Take back a block that was handed out, and let it coalesce."""
+    buddy.nr_free_frames += 1 << order
+    while order < MAX_ORDER:
+        other = pfn ^ 1 << order
+        if other < buddy.start or other >= buddy.end or not is_on_list(database, other, order):
+            break
+        remove(buddy, database, other, order)
+        buddy.nr_merges += 1
+        pfn = min(pfn, other)
+        order += 1
+    push(buddy, database, pfn, order)
+
+
+@kernel
+def take(buddy: Buddy, database: FrameDatabase, order: word) -> Pfn:
+    """The newest block of the smallest order that is large enough, as much of it as is wanted; NO_FRAME."""
+    candidates = buddy.not_empty >> order
+    if candidates == 0:
+        return Pfn(NO_FRAME)
+    found = order + count_trailing_zeros(candidates)
+    pfn = buddy.heads[found]
+    remove(buddy, database, pfn, found)
+    split(buddy, database, pfn, found, pfn, order)
+    return Pfn(pfn)
+
+
+@kernel
+def split(buddy: Buddy, database: FrameDatabase, pfn: word, order: word, wanted: word, wanted_order: word) -> None:
+    """Out of a block that is on no list, hand out another; the rest goes on lists."""
+    buddy.nr_free_frames -= 1 << wanted_order
+    while order > wanted_order:
+        order -= 1
+        half = 1 << order
+        buddy.nr_splits += 1
+        if wanted & half == 0:
+            push(buddy, database, pfn + half, order)
+        else:
+            push(buddy, database, pfn, order)
+            pfn += half
+
+
+@kernel
+def find_free(database: FrameDatabase, pfn: Pfn, order: word) -> word:
+    """The order of the free block in which this one lies, or which it is; -1 when it is not free."""
+    for above in range(order, NR_ORDERS):
+        if is_on_list(database, pfn & -(1 << above), above):
+            return above
+    return -1
+
+
+@kernel
+def is_free(database: FrameDatabase, pfn: Pfn, order: word) -> bool:
+    """Whether all frames of a block are free."""
+    return find_free(database, pfn, order) >= 0
+
+
+@kernel
+def take_at(buddy: Buddy, database: FrameDatabase, pfn: Pfn, order: word) -> word:
+    """Take this block: OK, or NOT_FREE."""
+    found = find_free(database, pfn, order)
+    if found < 0:
+        return NOT_FREE
+    first = pfn & -(1 << found)
+    remove(buddy, database, first, found)
+    split(buddy, database, first, found, pfn, order)
+    return OK
+
+
+# ------------------------------------------------------------------ many at once, for a hot list
+@kernel
+def refill(buddy: Buddy, database: FrameDatabase, hot: HotList) -> word:
+    """Put some blocks of the hot list's order onto the empty list; how many."""
+    nr_blocks = 0
+    while nr_blocks < min(REFILL, hot.limit // 2):
+        pfn = take(buddy, database, hot.order)
+        if pfn < 0:
+            break
+        hot_list.push(hot, pfn)
+        nr_blocks += 1
+    return nr_blocks
+
+
+@kernel
+def take_back(buddy: Buddy, database: FrameDatabase, hot: HotList, nr_blocks: word) -> None:
+    """Take so many of the oldest blocks off a hot list."""
+    for _block in range(nr_blocks):
+        put(buddy, database, hot_list.pop_oldest(hot), hot.order)
+
+
+# ------------------------------------------------------------------ the check
+@kernel
+def check(buddy: Buddy, database: FrameDatabase) -> word:
+    """0, or the number of the first BUDDY invariant that does not hold."""
+    nr_free_frames = 0
+    for order in range(NR_ORDERS):
+        code = check_list(buddy, database, order)
+        if code != OK:
+            return code
+        nr_free_frames += buddy.nr_blocks[order] << order
+    return OK if nr_free_frames == buddy.nr_free_frames else 1
+
+
+@kernel
+def check_list(buddy: Buddy, database: FrameDatabase, order: word) -> word:
+    """The invariants of one list."""
+    previous = NO_LINK
+    pfn = buddy.heads[order]
+    nr_blocks = 0
+    while pfn != NO_LINK:
+        if not buddy.start <= pfn <= buddy.end - (1 << order) or not is_on_list(database, pfn, order):
+            return 2
+        if pfn % (1 << order) != 0:
+            return 2
+        record = frame_database.record_of(database, pfn)
+        if record.previous != previous:
+            return 3
+        if order < MAX_ORDER and is_buddy_free(buddy, database, pfn, order):
+            return 5
+        if order < MAX_ORDER and find_free(database, Pfn(pfn), order + 1) >= 0:
+            return 6
+        nr_blocks += 1
+        if nr_blocks > buddy.nr_blocks[order]:
+            return 1
+        previous = pfn
+        pfn = record.next
+    if (buddy.not_empty >> order & 1 != 0) != (nr_blocks != 0):
+        return 4
+    return OK if nr_blocks == buddy.nr_blocks[order] else 1
+
+
+@kernel
+def is_buddy_free(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> bool:
+    """Whether the buddy of a block is a free block of the same order in the same zone."""
+    other = pfn ^ 1 << order
+    return buddy.start <= other < buddy.end and is_on_list(database, other, order)

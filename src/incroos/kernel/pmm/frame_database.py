@@ -1,0 +1,249 @@
+"""Frame database: what is known of each frame that was handed out, in a record of 16 bytes.
+
+Unit: the frame, named by its PFN. Knows nothing of zones, and not where the free frames are.
+
+    records   16 bytes a frame; the one of PFN 0 would lie at the address `records`
+    known     a byte for each aligned 512 frames, one huge block: which of their records have been written
+
+        NONE    none of them: nobody ever asked for a frame in there
+        FIRST   the first one: the huge block was handed out or kept as a whole, or is the start of a larger one
+        ALL     all of them
+
+Start-up writes `known` and no record; a huge block's records are written when the first of its frames is wanted. A
+record is never read before `known` allows it, so records may be unmapped wherever an aligned 512 frames hold no RAM.
+"""
+
+from typing import Annotated, Final
+
+from incroos.kernel.codes import OK, WRONG_BLOCK
+from incroos.lang import (
+    Array,
+    Pfn,
+    Struct,
+    VirtAddr,
+    cold,
+    fill,
+    kernel,
+    load64,
+    store64,
+    u8,
+    u16,
+    u32,
+    u64,
+    word,
+)
+
+# DATABASE-1  the record of a used block lies at a multiple of the block's size, and its order is at most MAX_ORDER
+# DATABASE-2  used blocks do not overlap
+# DATABASE-3  a used block has at least one reference
+
+MAX_ORDER: Final = 18  # a block of 1 GiB
+HUGE_ORDER: Final = 9
+HUGE_FRAMES: Final = 1 << HUGE_ORDER
+MAX_FRAMES: Final = (1 << 32) - (1 << MAX_ORDER)  # so that a PFN fits a link, and NO_LINK is none
+NO_LINK: Final = (1 << 32) - 1
+
+# known
+NONE: Final = 0
+FIRST: Final = 1
+ALL: Final = 2
+
+# state
+INSIDE: Final = 0  # no block that anybody has begins here
+USED: Final = 1  # a block begins here that was handed out
+ON_LIST: Final = 2  # a block begins here that is on a list of free blocks
+
+# The first eight bytes of a record as one word.
+ORDER_SHIFT: Final = 8
+OWNER_SHIFT: Final = 16
+OWNER_MASK: Final = 0xFFFF << OWNER_SHIFT
+ONE_REFERENCE: Final = 1 << 32
+USED_ONCE: Final = USED | ONE_REFERENCE  # of order 0, once its owner is masked
+
+
+class FrameRecord(Struct):
+    """A block begins here, or nothing does."""
+
+    state: u8
+    order: u8  # of the block
+    owner: u16  # what a used block is for: its user's number
+    nr_references: u32  # of a used block: as many `put` free it
+    next: u32  # of a free block: PFNs of its neighbours on the list; of a used one: its owner's to use
+    previous: u32
+
+
+class FrameDatabase(Struct):
+    """Where the records are."""
+
+    records: VirtAddr
+    known: VirtAddr
+    nr_frames: u64  # the PFNs are below it
+
+
+class Records(Struct):
+    """View of the records."""
+
+    items: Annotated[Array[FrameRecord], 0]
+
+
+class KnownBytes(Struct):
+    """View of `known`."""
+
+    items: Annotated[Array[u8], 0]
+
+
+@kernel
+def known_bytes(nr_frames: word) -> word:
+    """How much memory `known` takes: whole words."""
+    return ((nr_frames + HUGE_FRAMES - 1) // HUGE_FRAMES + 7) & ~7
+
+
+@kernel
+def init(database: FrameDatabase, records: VirtAddr, known: VirtAddr, nr_frames: word) -> None:
+    """Know nothing of nr_frames <= MAX_FRAMES frames. Writes known_bytes(nr_frames) bytes from `known` on."""
+    database.records = records
+    database.known = known
+    database.nr_frames = nr_frames
+    fill(database.m, known, NONE, known_bytes(nr_frames))
+
+
+@kernel
+def record_of(database: FrameDatabase, pfn: word) -> FrameRecord:
+    """The record of a frame, wherever it may be; see can_read."""
+    return Records(database.m, database.records).items[pfn]
+
+
+@kernel
+def head_of(database: FrameDatabase, pfn: word) -> word:
+    """The first eight bytes of the record of a frame."""
+    return load64(database.m, record_of(database, pfn).addr)
+
+
+@kernel
+def known_of(database: FrameDatabase, pfn: word) -> word:
+    """Which records of the huge block round a frame have been written."""
+    return KnownBytes(database.m, database.known).items[pfn >> HUGE_ORDER]
+
+
+@kernel
+def can_read(database: FrameDatabase, pfn: word) -> bool:
+    """Whether the record of a frame below nr_frames has been written."""
+    known = known_of(database, pfn)
+    return known == ALL or (known == FIRST and pfn % HUGE_FRAMES == 0)
+
+
+@kernel
+def open_all(database: FrameDatabase, pfn: word) -> None:
+    """Make the records of the huge block round a frame readable."""
+    if known_of(database, pfn) != ALL:
+        write_all(database, pfn & -HUGE_FRAMES)
+
+
+@cold
+@kernel
+def write_all(database: FrameDatabase, first: word) -> None:
+    """Write the records of a huge block, all but the first if that one is known."""
+    keep = 1 if known_of(database, first) == FIRST else 0
+    fill(database.m, record_of(database, first + keep).addr, 0, (HUGE_FRAMES - keep) * FrameRecord.SIZE)
+    KnownBytes(database.m, database.known).items[first >> HUGE_ORDER] = ALL
+
+
+@kernel
+def open_record(database: FrameDatabase, pfn: word, order: word) -> FrameRecord:
+    """The record of the frame at which a block begins, readable from now on."""
+    record = record_of(database, pfn)
+    if order < HUGE_ORDER:
+        open_all(database, pfn)
+    elif known_of(database, pfn) == NONE:
+        KnownBytes(database.m, database.known).items[pfn >> HUGE_ORDER] = FIRST
+        fill(database.m, record.addr, 0, FrameRecord.SIZE)
+    return record
+
+
+@kernel
+def note_used(database: FrameDatabase, pfn: word, order: word, owner: word) -> None:
+    """A block is handed out, with one reference."""
+    record = open_record(database, pfn, order)
+    store64(database.m, record.addr, USED_ONCE | order << ORDER_SHIFT | owner << OWNER_SHIFT)
+
+
+@kernel
+def note_free(database: FrameDatabase, pfn: word) -> None:
+    """A used block is nobody's from now on."""
+    store64(database.m, record_of(database, pfn).addr, INSIDE)
+
+
+@kernel
+def is_used(database: FrameDatabase, pfn: word) -> bool:
+    """Whether a block begins at the frame that was handed out."""
+    return 0 <= pfn < database.nr_frames and can_read(database, pfn) and record_of(database, pfn).state == USED
+
+
+@kernel
+def find_used_round(database: FrameDatabase, pfn: word) -> word:
+    """The first frame of the used block that a frame below nr_frames lies in; -1."""
+    for order in range(MAX_ORDER + 1):
+        first = pfn & -(1 << order)
+        if can_read(database, first):
+            record = record_of(database, first)
+            if record.state == USED and pfn - first < 1 << record.order:
+                return first
+    return -1
+
+
+@kernel
+def add_reference(database: FrameDatabase, pfn: Pfn) -> word:
+    """One more reference to a used block; how many it has now, or WRONG_BLOCK where no used block begins."""
+    if not is_used(database, pfn):
+        return WRONG_BLOCK
+    record = record_of(database, pfn)
+    record.nr_references += 1
+    return record.nr_references
+
+
+@kernel
+def nr_known(database: FrameDatabase, first: word) -> word:
+    """How many records of the huge block that begins at a frame can be read."""
+    known = known_of(database, first)
+    return min(database.nr_frames - first, HUGE_FRAMES) if known == ALL else known
+
+
+@kernel
+def nr_used_frames(database: FrameDatabase) -> word:
+    """Frames in blocks that were handed out. Looks at all records."""
+    total = 0
+    for first in range(0, database.nr_frames, HUGE_FRAMES):
+        for pfn in range(first, first + nr_known(database, first)):
+            record = record_of(database, pfn)
+            total += 1 << record.order if record.state == USED else 0
+    return total
+
+
+@kernel
+def nr_frames_of(database: FrameDatabase, owner: word) -> word:
+    """Those of one owner. Looks at all records."""
+    total = 0
+    for first in range(0, database.nr_frames, HUGE_FRAMES):
+        for pfn in range(first, first + nr_known(database, first)):
+            record = record_of(database, pfn)
+            total += 1 << record.order if record.state == USED and record.owner == owner else 0
+    return total
+
+
+@kernel
+def check(database: FrameDatabase) -> word:
+    """0, or the number of the first DATABASE invariant that does not hold."""
+    end = 0  # of the used block that began last
+    for first in range(0, database.nr_frames, HUGE_FRAMES):
+        for pfn in range(first, first + nr_known(database, first)):
+            record = record_of(database, pfn)
+            if record.state != USED:
+                continue
+            if record.order > MAX_ORDER or pfn % (1 << record.order) != 0:
+                return 1
+            if pfn < end:
+                return 2
+            if record.nr_references == 0:
+                return 3
+            end = pfn + (1 << record.order)
+    return OK
