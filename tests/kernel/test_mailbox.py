@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
+from incroos.kernel.codes import BAD_FREE, EXIT_FAILED, EXIT_PASSED
 from incroos.kernel.layout import HEAP, MAILBOX, MAILBOX_END, POOL_END, POOL_START, ZONE_FRAMES, ZONE_START
 from incroos.kernel.mailbox import NR_OPERATIONS_MAX, UNKNOWN, Mailbox
 from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE
@@ -63,6 +63,11 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
         ('unmap_range', (PAGE, 2 << 20), 0),
         ('free_page', (frame,), 0),
         ('kfree', (HEAP + 16,), 0),
+        ('vmalloc', (100,), 0),  # not in this configuration, as what follows
+        ('vfree', (PAGE,), BAD_FREE),
+        ('check_vmalloc', (), 0),
+        ('collect_statistics', (), UNKNOWN),
+        ('put_statistics', (), UNKNOWN),
         ('nr_total_pool_frames', (), 143),
         ('nr_free_pool_frames', (), 142),  # one table, for the heap's first 2 MiB
         ('refuse_at', (1,), 0),

@@ -2,8 +2,9 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +13,9 @@ from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.places import CONFIGS
 
 from .channels import OutputLost, put, say
+
+if TYPE_CHECKING:
+    from incroos.run.ram import RamMachine
 
 UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
@@ -135,10 +139,23 @@ def cli() -> None:
 @click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
 @config_option
 @checked_option
-def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, config: str, checked: bool) -> None:
+@click.option('--stats', is_flag=True, help='In the end, print figures about memory; for --config modern.')
+@click.option('--json', 'as_json', is_flag=True, help='With --stats: as one line of JSON.')
+def boot(
+    place: str,
+    memory: int,
+    accel: str,
+    firmware: str,
+    timeout: float,
+    config: str,
+    checked: bool,
+    stats: bool,
+    as_json: bool,
+) -> None:
     """Build the kernel, boot it, and let it test itself.
 
-    Standard output is what the kernel wrote to its serial port and nothing else; remarks go to standard error.
+    Standard output is what the kernel wrote to its serial port and nothing else, but for the figures of --stats behind
+    it; remarks go to standard error.
     """
     from incroos.run import places
 
@@ -149,7 +166,23 @@ def boot(place: str, memory: int, accel: str, firmware: str, timeout: float, con
     if memory < MIN_MEMORY_BYTES[firmware]:
         least = MIN_MEMORY_BYTES[firmware] >> 20
         raise click.UsageError(f'Firmware {firmware} does not start the kernel with so little --memory: give {least}M')
-    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, CONFIGS[config]))
+    if as_json and not stats:
+        raise click.UsageError('--json is for the figures: give --stats too')
+    if stats and config != 'modern':
+        raise click.UsageError(f'--stats is for --config modern, and this is {config}')
+    look = partial(put_statistics, as_json) if stats else None
+    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, CONFIGS[config], look))
+
+
+def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
+    """Print the figures that the kernel left in its memory."""
+    from incroos.run.statistics import statistics_of, table_of
+
+    figures = statistics_of(ram)
+    if not figures:
+        say('there are no figures: the kernel did not get so far')
+        return
+    put(f'{json.dumps(figures)}\n'.encode() if as_json else f'\n{table_of(figures)}'.encode())
 
 
 @cli.command()

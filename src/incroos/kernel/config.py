@@ -38,6 +38,7 @@ class KernelConfig(Config):
     table_access: word = IDENTITY
     flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
     frame_allocator: word = TREE
+    counters: word = 0  # count what frames were asked for and given back, and flushes
     space: word = CLASSIC_SPACE
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
     frame_window: word = 0  # the window on frames and page tables
@@ -51,6 +52,7 @@ CLASSIC_CHECKED: Final = KernelConfig(fault_injection=1, poison=1)
 CLASSIC_RECURSIVE: Final = KernelConfig(fault_injection=1, table_access=RECURSIVE)
 CLASSIC_FIXMAP: Final = KernelConfig(fault_injection=1, table_access=FIXMAP)
 MODERN: Final = KernelConfig(
+    counters=1,
     space=MODERN_SPACE,
     image_window=IMAGE_WINDOW,
     frame_window=DIRECT_MAP_START,

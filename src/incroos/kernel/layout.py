@@ -16,7 +16,8 @@
 Virtual addresses of config `modern`, each range in a part of the upper half that nothing else uses:
 
     0xFFFF_8000_0000_0000  direct map     all RAM but frame 0 and the stack's guards, each byte at this plus its address
-    0xFFFF_C000_0000_0000  frame database a record for each frame
+    0xFFFF_C000_0000_0000  frame records  16 bytes for each frame, mapped where there is RAM
+    0xFFFF_C800_0000_0000  frame books    which frames are free
     0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
     0xFFFF_E000_0000_0000  kernel heap    1 MiB, grows to 1 GiB
     0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
@@ -59,8 +60,12 @@ HEAP_INITIAL_BYTES: Final = 1 << 20
 HEAP_MAX_BYTES: Final = 16 << 20
 
 DIRECT_MAP_START: Final = -1 << 47
-FRAME_DATABASE: Final = DIRECT_MAP_START + (0x4000 << 32)
+FRAME_RECORDS: Final = DIRECT_MAP_START + (0x4000 << 32)
+FRAME_BOOKS: Final = DIRECT_MAP_START + (0x4800 << 32)
 VMALLOC: Final = DIRECT_MAP_START + (0x5000 << 32)
+VMALLOC_BYTES: Final = 1 << 44
+VMALLOC_END: Final = VMALLOC + VMALLOC_BYTES
 MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
 MODERN_HEAP_MAX_BYTES: Final = 1 << 30
+FIRST_PIECE_END: Final = 1 << 30  # RAM below it is mapped first; its frames hold the tables of the rest
 IMAGE_WINDOW: Final = -2 << 30

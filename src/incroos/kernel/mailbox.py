@@ -12,7 +12,7 @@ the same start leave the same memory in every place, however they were cut into 
 
 from typing import Annotated, Final
 
-from incroos.kernel import console, heap, pmm, vmm
+from incroos.kernel import console, heap, pmm, report, statistics, vmm
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.state import Kernel
@@ -68,6 +68,9 @@ KFREE: Final = 33  # address
 USED_BYTES: Final = 34
 FREE_BYTES: Final = 35
 CHECK_HEAP: Final = 36
+VMALLOC: Final = 40  # bytes
+VFREE: Final = 41  # address
+CHECK_VMALLOC: Final = 42
 
 LOAD: Final = 48  # address; the word there
 STORE: Final = 49  # address, word
@@ -77,6 +80,8 @@ COUNT_OTHER: Final = 51  # address, byte, bytes; how many of the bytes differ fr
 PANIC: Final = 64  # three words
 SPIN: Final = 65  # never ends
 STOP: Final = 66  # exit code; ends the machine
+COLLECT_STATISTICS: Final = 67
+PUT_STATISTICS: Final = 68
 
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
 
@@ -158,7 +163,7 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
     if code < KMALLOC:
         return execute_vmm(k, code, VirtAddr(a), b, c, d)
     if code < LOAD:
-        return execute_heap(k, code, a)
+        return execute_heap(k, code, a) if code < VMALLOC else execute_vmalloc(k, code, a)
     if code < PANIC:
         return execute_memory(k, code, VirtAddr(a), b, c)
     return execute_control(k, code, a, b, c)
@@ -245,6 +250,18 @@ def execute_heap(k: Kernel, code: word, a: word) -> word:
 
 
 @kernel
+def execute_vmalloc(k: Kernel, code: word, a: word) -> word:
+    """Operations on ranges of pages."""
+    if code == VMALLOC:
+        return vmm.vmalloc(k, a)
+    if code == VFREE:
+        return vmm.vfree(k, VirtAddr(a))
+    if code == CHECK_VMALLOC:
+        return vmm.check_vmalloc(k)
+    return UNKNOWN
+
+
+@kernel
 def execute_memory(k: Kernel, code: word, va: VirtAddr, b: word, c: word) -> word:
     """Accesses to any address: what is not mapped faults, as it would anywhere in the kernel."""
     if code == LOAD:
@@ -277,6 +294,11 @@ def execute_control(k: Kernel, code: word, a: word, b: word, c: word) -> word:
         panic(k, b'the host asked for it', a, b, c)
     if code == STOP:
         end_machine(k.m, a)
+    if code == COLLECT_STATISTICS and statistics.can_collect(k):
+        return statistics.collect(k).nr_collected
+    if code == PUT_STATISTICS and statistics.can_collect(k):
+        report.put_statistics(k)
+        return 0
     while code == SPIN:
         pause(k.m)
     return UNKNOWN

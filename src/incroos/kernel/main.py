@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from incroos.kernel import console, heap, pmm, selftest, vmm
+from incroos.kernel import console, heap, pmm, report, selftest, statistics, vmm
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import IMAGE_START, KERNEL_STATE_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.state import Kernel
@@ -23,6 +24,8 @@ def kmain(k: Kernel, start_info: PhysAddr) -> None:
     start_info is the loader's PVH start information, below 2 MiB.
     """
     console.init(k)
+    if k.config.space == MODERN_SPACE:
+        report.put_memory_map(k, start_info)
     console.put_text(k, b'Hello, 64-bit kernel World!\n')
     console.put_text(k, b'Initializing memory manager...\n')
     pmm.init(k, start_info)
@@ -38,6 +41,8 @@ def kmain(k: Kernel, start_info: PhysAddr) -> None:
     if not selftest.run(k):
         end_machine(k.m, EXIT_FAILED)
     console.put_text(k, b'\nMemory manager operational!\n')
+    if statistics.can_collect(k):
+        statistics.collect(k)
     end_machine(k.m, EXIT_PASSED)
 
 

@@ -8,8 +8,7 @@ from typing import Final
 from incroos.kernel import console, heap, pmm, vmm
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.kernel.config import CLASSIC_SPACE
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, ZONE_END, ZONE_START
-from incroos.kernel.pmm import bitmap
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load8, load64, store8, store64, word
 
@@ -109,9 +108,7 @@ def is_in_heap(k: Kernel, block: VirtAddr) -> bool:
 def is_on_own_frame(k: Kernel, va: VirtAddr) -> bool:
     """Whether va is mapped to a frame of the zone that is handed out, and not as a page table."""
     pa = vmm.get_physical(k, va)
-    if pa < 0 or bitmap.check_free(k.frames.zone, PhysAddr(pa & -PAGE_BYTES)) != OK:
-        return False
-    return k.frames.records[pa >> PAGE_SHIFT].level == 0
+    return pa >= 0 and pmm.is_page(k, pa)
 
 
 @kernel
@@ -166,7 +163,7 @@ def is_frame_right(k: Kernel, frame: PhysAddr, free_before: word) -> bool:
     return (
         is_so(k, frame >= 0, b'no frame')
         and is_so(k, frame % PAGE_BYTES == 0, b'misaligned')
-        and is_so(k, ZONE_START <= frame < ZONE_END, b'outside the zone')
+        and is_so(k, pmm.is_managed(k, frame), b'outside the zone')
         and is_so(k, pmm.nr_free_frames(k) == free_before - 1, b'not counted')
         and is_so(k, is_zero(k, frame), b'not zero')
         and is_so(k, keeps_words(k, frame), b'not writable')

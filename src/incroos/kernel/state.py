@@ -9,8 +9,10 @@ from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.layout import NR_TRACKED_FRAMES, ZONE_FRAMES
-from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u8, u16, u32, u64
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, u8, u16, u32, u64
 
+NR_ZONES: Final = 3  # pmm/zones.py has them
+NR_ORDERS: Final = 19  # blocks have 2**0 to 2**18 frames
 MAX_REGIONS: Final = 32
 BITMAP_WORDS: Final = ZONE_FRAMES // 64
 SUMMARY_WORDS: Final = BITMAP_WORDS // 64
@@ -63,7 +65,10 @@ class FrameState(Struct):
 
     pool: FrameBitmap
     zone: FrameBitmap
-    is_zone_mapped: u64  # 1 when the identity map covers the zone
+    is_zone_mapped: u64  # 1 when frames can be had that are not of the pool
+    early_start: PhysAddr  # all_ram: early memory is [early_end, early_limit), and may grow down to early_start
+    early_end: PhysAddr
+    early_limit: PhysAddr
     requests: u64  # frames asked for so far; counted where config.fault_injection is set
     refuse_at: u64  # the request to be refused, counting from 1; 0 refuses none
     records: Annotated[Array[FrameRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on
@@ -74,6 +79,52 @@ class PageState(Struct):
 
     root: PhysAddr  # the level-4 table, CR3 without its flags
     nr_tables: u64  # tables taken from pmm and not given back
+
+
+class Counters(Struct):
+    """How often things were done, where config.counters is set. Owner: who does them."""
+
+    allocs: u64  # frames and tables that were handed out
+    frees: u64
+    flushes: u64  # pages that the TLB was told to forget
+
+
+class ZoneStatistics(Struct):
+    """Of one zone, in frames."""
+
+    total: u64
+    free: u64
+    free_blocks: Annotated[Array[u64], NR_ORDERS]  # by order; those on hot lists do not count
+
+
+class Statistics(Struct):
+    """Figures about memory, in frames where nothing else is said; as they were when somebody asked. Owner: statistics.
+
+    ram == books + reserved_low + reserved_books, books == the sum of the zones' totals.
+    """
+
+    nr_collected: u64  # how often somebody asked
+    ram: u64
+    books: u64  # frames that blocks are made of
+    free: u64
+    pages: u64  # handed out, and no page tables
+    tables: u64  # page tables, early ones too
+    reserved_low: u64  # below 2 MiB: BIOS data, boot tables, image and state, early page tables
+    reserved_books: u64  # the books themselves, and the frames' records
+    largest_free_order: i64  # -1 when no block is free
+    fragmentation: u64  # free frames that are in no free huge block, per mille
+    mapped: Annotated[Array[u64], 3]  # pages of 4 KiB, 2 MiB and 1 GiB
+    splits: u64
+    merges: u64
+    zones: Annotated[Array[ZoneStatistics], NR_ZONES]
+
+
+class VmallocState(Struct):
+    """Owner: vmm.vmalloc."""
+
+    next: VirtAddr  # where the search for a gap begins
+    nr_ranges: u64
+    nr_pages: u64  # in them, guards not counted
 
 
 class Chunk(Struct):
@@ -103,3 +154,6 @@ class Kernel(Struct):
     frames: FrameState
     pages: PageState
     heap: HeapState
+    vmalloc: VmallocState
+    counters: Counters
+    statistics: Statistics

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.codegen import compile_host, host_identity
@@ -226,9 +226,14 @@ def boot(
     timeout: float,
     console_sink: Callable[[bytes], object],
     code: KernelCode,
+    look: Callable[[Any], object] = lambda ram: None,
 ) -> Outcome:
-    """Run a compiled kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
+    """Run a compiled kernel to its end; `console_sink` gets what it writes to the serial port as it comes.
+
+    In the end `look` gets the RAM.
+    """
     with Guest(memory_bytes, code, console_sink) as guest:
         end = guest.wait(timeout)
     console_sink(unsent(guest.computer.cpu))
+    look(guest.ram)
     return end

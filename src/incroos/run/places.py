@@ -5,16 +5,18 @@ What a place needs is imported when it is chosen, so that no boot pays for the o
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .firmware import PVH, check_firmware, file_for_qemu
 from .outcome import Outcome, Status, Unusable
 
 if TYPE_CHECKING:
     from .images import KernelImage
+    from .ram import RamMachine
 
 Say = Callable[[str], object]
 Sink = Callable[[bytes], object]
+Look = Callable[['RamMachine'], object]
 
 CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
 CONFIGS: Final = {'classic': CLASSIC, 'modern': 'MODERN'}  # by the names that users give them
@@ -33,16 +35,17 @@ def boot(
     say: Say,
     firmware: str = PVH,
     config: str = CLASSIC,
+    look: Look | None = None,
 ) -> Outcome:
     """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here.
 
-    `config` is the name of a configuration in kernel/config.py.
+    `config` is the name of a configuration in kernel/config.py. `look` gets the machine's RAM when it has ended.
     """
     if place == 'auto':
         place = 'qemu' if accel != 'auto' or firmware != PVH else best_place(say)
     if place == 'qemu':
-        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware, config)
-    return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say, config)
+        return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware, config, look)
+    return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say, config, look)
 
 
 def best_place(say: Say) -> str:
@@ -66,6 +69,7 @@ def boot_qemu(
     say: Say,
     firmware: str,
     config: str,
+    look: Look | None,
 ) -> Outcome:
     """Boot the image on a PC in QEMU."""
     from . import images, qemu, qemu_process
@@ -81,7 +85,16 @@ def boot_qemu(
         del last[:-LAST_BYTES]
 
     file = file_for_qemu(firmware, image, say)
-    outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware)
+    if look is None:
+        outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware)
+    else:
+        from incroos.kernel import config as configs
+
+        from .guest_ram import GuestRam, ram_file
+
+        with ram_file(memory_bytes) as ram:
+            outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware, ram)
+            look(GuestRam(ram, memory_bytes, getattr(configs, config)))
     return with_place_of_trap(outcome, image, bytes(last))
 
 
@@ -95,16 +108,32 @@ def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes) ->
 
 
 def boot_simulated(
-    place: str, memory_bytes: int, timeout: float, checked: bool, console_sink: Sink, say: Say, config: str
+    place: str,
+    memory_bytes: int,
+    timeout: float,
+    checked: bool,
+    console_sink: Sink,
+    say: Say,
+    config: str,
+    look: Look | None,
 ) -> Outcome:
     """Boot the kernel on the simulated computer, interpreted or compiled."""
     from incroos.kernel import config as configs
 
+    from .ram import RamMachine
+
     settings = getattr(configs, config)
+
+    def look_at(ram: Any) -> None:
+        if look is not None:
+            look(RamMachine(ram, settings))
+
     if place == 'sim':  # strict in any case
         from . import sim
 
-        return sim.boot(memory_bytes, timeout, console_sink, settings)
+        return sim.boot(memory_bytes, timeout, console_sink, settings, look=look_at)
     from . import jit
 
-    return jit.boot(memory_bytes, timeout, console_sink, jit.cached_kernel(say, config=settings, checked=checked))
+    return jit.boot(
+        memory_bytes, timeout, console_sink, jit.cached_kernel(say, config=settings, checked=checked), look_at
+    )

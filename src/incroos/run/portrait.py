@@ -3,7 +3,8 @@
 Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
 handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
 code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
-for the first 2 MiB count without rights: those follow the image, which is another in each place.
+for the first 2 MiB count without rights, which follow the image, another one in each place; and of the books of all
+frames count the record of each used block, and how many blocks of each order are free in each zone.
 """
 
 import hashlib
@@ -14,11 +15,16 @@ from incroos.kernel.layout import (
     BOOT_TABLES,
     BOOT_TABLES_END,
     DIRECT_MAP_START,
+    FRAME_BOOKS,
     IMAGE_WINDOW,
     KERNEL_STATE,
     PAGE_BYTES,
     PAGE_SHIFT,
 )
+from incroos.kernel.pmm import frame_database, zones
+from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm.frame_database import ALL, HUGE_FRAMES, MAX_ORDER, USED, known_of
+from incroos.kernel.pmm.zones import NR_ZONES
 from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
 from incroos.kernel.vmm.entries import (
     ACCESSED,
@@ -34,6 +40,7 @@ from incroos.kernel.vmm.entries import (
 )
 from incroos.lang import VirtAddr
 
+from .address_space import AddressSpace
 from .ram import RamMachine
 
 SEEN: Final = ACCESSED | DIRTY
@@ -53,10 +60,44 @@ def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str
         if not BOOT_TABLES <= pa < BOOT_TABLES_END:
             unequal = SEEN | RIGHTS if level == 1 and va in OF_THE_IMAGE else SEEN
             parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries, unequal))
-    for pa in (*handed_out(frames.pool), *handed_out(frames.zone)):
+    own = [*handed_out(frames.pool), *handed_out(frames.zone)]
+    if frames.early_limit:
+        books = books_of(ram, k)
+        own = [pfn << PAGE_SHIFT for pfn, _, _ in used_blocks(books)]
+        parts['used blocks'] = hash_of(repr(list(used_blocks(books))).encode())
+        parts['free blocks'] = hash_of(repr(free_blocks(books)).encode())
+    for pa in own:
         if pa not in tables:
             parts[f'frame {pa:#x}'] = hash_of(ram.read(pa, PAGE_BYTES))
     return parts
+
+
+def books_of(ram: RamMachine, k: Kernel) -> Frames:
+    """The books of all frames in config `modern`."""
+    return Frames(AddressSpace(ram, k.pages.root), VirtAddr(FRAME_BOOKS))
+
+
+def used_blocks(books: Frames) -> Iterator[tuple[int, int, int]]:
+    """First frame, order, and owner with references of each block that is somebody's."""
+    database = books.database
+    for first in range(0, database.nr_frames, HUGE_FRAMES):
+        known = known_of(database, first)
+        for pfn in range(first, first + (HUGE_FRAMES if known == ALL else known)):
+            record = frame_database.record_of(database, pfn)
+            if record.state == USED:
+                yield pfn, record.order, record.owner << 32 | record.nr_references
+
+
+def free_blocks(books: Frames) -> list[tuple[int, ...]]:
+    """How many frames each zone has, how many are free, and how many free blocks there are of each order."""
+    return [
+        (
+            zone.nr_total_frames,
+            zones.nr_free_frames(zone),
+            *(zones.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
+        )
+        for zone in (books.zones[number] for number in range(NR_ZONES))
+    ]
 
 
 def digest(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> str:

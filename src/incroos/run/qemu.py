@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from . import outcome
 from .firmware import PVH, UEFI
@@ -30,6 +30,7 @@ def boot(
     console_sink: Callable[[bytes], object],
     say: Callable[[str], object],
     firmware: str = PVH,
+    ram: IO[bytes] | None = None,
 ) -> Outcome:
     """Boot an image; `console_sink` gets what it writes to the serial port as it comes, `say` gets remarks.
 
@@ -38,19 +39,19 @@ def boot(
     """
     if accel != 'auto':
         say(f'booting in QEMU with {accel.upper()}')
-        return boot_with(image, memory_bytes, accel, timeout, console_sink, firmware)
+        return boot_with(image, memory_bytes, accel, timeout, console_sink, firmware, ram)
     reason = why_not_kvm()
     if not reason:
         written = Written(console_sink)
         try:
             say('booting in QEMU with KVM')
-            return boot_with(image, memory_bytes, 'kvm', timeout, written, firmware)
+            return boot_with(image, memory_bytes, 'kvm', timeout, written, firmware, ram)
         except Unusable as unusable:
             if written.nr_bytes:  # what another boot prints must not follow
                 raise
             reason = str(unusable)
     say(f'booting in QEMU with TCG, because {reason}')
-    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink, firmware)
+    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink, firmware, ram)
 
 
 class Written:
@@ -85,14 +86,15 @@ def boot_with(
     timeout: float,
     console_sink: Callable[[bytes], object],
     firmware: str = PVH,
+    ram: IO[bytes] | None = None,
 ) -> Outcome:
-    """Boot an image with an accelerator that is named."""
+    """Boot an image with an accelerator that is named; with `ram`, an open file, it has the guest's RAM."""
     deadline = time.monotonic() + timeout
     if firmware == UEFI:
         console_sink = OwnOutput(console_sink)
     try:
         start_seconds = min(timeout, START_SECONDS)
-        with Qemu(image, memory_bytes, accel, start_seconds=start_seconds, firmware=firmware) as qemu:
+        with Qemu(image, memory_bytes, accel, ram=ram, start_seconds=start_seconds, firmware=firmware) as qemu:
             qemu.go()
             if not relay(qemu, deadline, console_sink):
                 return outcome.hang(timeout)

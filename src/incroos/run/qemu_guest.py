@@ -9,17 +9,15 @@ import mmap
 import tempfile
 import threading
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from . import outcome
 from .firmware import PVH
+from .guest_ram import file_offset, ram_file
 from .outcome import Outcome
 from .qemu import judge
 from .qemu_process import Qemu
 from .qemu_screen import TEXT_ADDR, TEXT_BYTES, png_of_ppm, text_rows
-
-GIB: Final = 1 << 30
-SHARED_MEMORY: Final = Path('/dev/shm')
 
 
 class Guest:
@@ -38,9 +36,7 @@ class Guest:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as closing:
-            folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-            file = closing.enter_context(tempfile.TemporaryFile(dir=folder))
-            file.truncate(self.memory_bytes)
+            file = closing.enter_context(ram_file(self.memory_bytes))
             self.ram = mmap.mmap(file.fileno(), self.memory_bytes)  # not closed here: views of it may be in use
             qemu = Qemu(
                 self._image,
@@ -64,11 +60,7 @@ class Guest:
 
     def offset_of(self, pa: int) -> int:
         """Where a physical address of RAM is in the file: RAM above 4 GiB follows what lies below."""
-        low_bytes = self.memory_bytes if self.memory_bytes < 0xE000_0000 else 3 * GIB
-        offset = pa if pa < low_bytes else low_bytes + pa - 4 * GIB
-        if low_bytes <= pa < 4 * GIB or not 0 <= offset < self.memory_bytes:
-            raise ValueError(f'{pa:#x} is not RAM of a guest with {self.memory_bytes:#x} bytes')
-        return offset
+        return file_offset(self.memory_bytes, pa)
 
     def console(self) -> bytes:
         """What came from the serial port so far."""

@@ -33,6 +33,8 @@ EXIT_OPTIONS: Final = ('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=
 # Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
 
+MUCH_MEMORY: Final = 8 << 30  # more is not set aside on the host: most of it is never touched. Takes QEMU 6.1 or newer
+
 
 def find_qemu() -> str:
     """Where QEMU is. Raises Unusable where it is not installed."""
@@ -157,6 +159,9 @@ def machine_options(memory_bytes: int, accel: str, ram: IO[bytes] | None) -> lis
     shared = []
     if ram is not None:
         backend = f'memory-backend-file,id=ram,size={memory},mem-path=/dev/fd/{ram.fileno()},share=on'
+        shared = ['-object', backend, '-machine', 'memory-backend=ram']
+    elif memory_bytes > MUCH_MEMORY:
+        backend = f'memory-backend-ram,id=ram,size={memory},reserve=off'
         shared = ['-object', backend, '-machine', 'memory-backend=ram']
     return [
         *('-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'std', '-no-reboot', '-S'),

@@ -69,9 +69,16 @@ def boot(
     console_sink: Callable[[bytes], object],
     config: KernelConfig = CLASSIC,
     entries: EntryPoints = CLASSIC_ENTRIES,
+    look: Callable[[Any], object] = lambda ram: None,
 ) -> Outcome:
-    """Run the kernel to its end; `console_sink` gets what it writes to the serial port as it comes."""
-    return run(Sim(memory_bytes, config, entries, console_sink), entries.main, timeout)
+    """Run the kernel to its end; `console_sink` gets what it writes to the serial port as it comes.
+
+    In the end `look` gets the RAM.
+    """
+    sim = Sim(memory_bytes, config, entries, console_sink)
+    end = run(sim, entries.main, timeout)
+    look(sim.ram)
+    return end
 
 
 def run(sim: Sim, entry: Callable[..., Any], timeout: float) -> Outcome:

@@ -21,7 +21,7 @@ STRIDES: Final = (PAGE_BYTES, 1 << 21, 1 << 30)
 NR_PLACES: Final = 64  # per stride
 SIZES: Final = (1, 8, 24, 25, 64, 100, 100, 256, 1000, 4096, 20_000, 60_000)
 BAD_SIZES: Final = (0, -1, -7, -1 << 63, (1 << 63) - 1, 1 << 24)
-CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm')
+CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm', 'check_vmalloc')
 STATISTICS: Final = ('nr_total_frames', 'nr_free_frames', 'nr_free_pool_frames', 'used_bytes', 'free_bytes')
 MAX_VERIFIED_BYTES: Final = 64  # each is a load of its own
 MAX_HELD: Final = 400
@@ -32,6 +32,7 @@ GIGABYTE: Final = 1 << 30
 RANGE_WINDOW: Final = 0x70_0000_0000  # where ranges are mapped, split and merged; nobody looks into them either
 RANGE_STARTS: Final = (*range(0, 16 << 20, 2 << 20), 0x1000, 0x1F_F000, 0x20_3000)
 RANGE_BYTES: Final = (0x1000, 0x5000, 0x20_0000, 0x20_0000, 0x60_1000, 0x100_0000)
+MAX_VMALLOCED: Final = 40
 
 Settle = Callable[[int], None]
 T = TypeVar('T')
@@ -73,6 +74,7 @@ class Recorder:
     def __init__(self, driver: Driver, seed: int) -> None:
         self.driver, self.random, self.trace = driver, random.Random(seed), Trace()
         self.chunks: list[Held] = []
+        self.vmalloced: list[Held] = []
         self.frames: list[int] = []
         self.mapped: list[Held] = []
         self.places = [WINDOW + stride * place for stride in STRIDES for place in range(1, NR_PLACES)]
@@ -107,6 +109,8 @@ class Recorder:
             (self.ask_wrongly, 4),
             (self.refuse, 1),
             (self.count, 4),
+            (self.vmalloc, 2),
+            (self.vfree, 2),
         ]
 
     def record(self, nr_operations: int) -> Trace:
@@ -157,6 +161,17 @@ class Recorder:
             self.chunks.append(chunk)
             off = self.random.choice((-16, -8, 1, 8, 16, 1 << 28, 1 << 40, -1 << 62))  # no chunk begins there
             self._add(must_be(BAD_FREE), 'kfree', chunk.addr + off)
+
+    # -------------------------------------------------------------- vmalloc
+    def vmalloc(self) -> None:
+        nbytes = self.random.choice(SIZES if len(self.vmalloced) < MAX_VMALLOCED else BAD_SIZES)
+        self._add(lambda va: self.vmalloced.append(Held(va, nbytes)) if va else None, 'vmalloc', nbytes)
+
+    def vfree(self) -> None:
+        held = self._pick(self.vmalloced)
+        if held:
+            self._add(must_be(OK), 'vfree', held.addr)
+        self._add(must_be(BAD_FREE), 'vfree', held.addr if held else PAGE_BYTES)
 
     # -------------------------------------------------------------- frames and pages
     def alloc_page(self) -> None:

@@ -3,6 +3,7 @@
 frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
 """
 
+from incroos.kernel.pmm.all_ram import note_of_page, set_note_of_page
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,
@@ -11,6 +12,8 @@ from incroos.kernel.pmm.frames import (
     free_page,
     free_table,
     init,
+    is_managed,
+    is_page,
     is_table,
     nr_free_frames,
     nr_free_pool_frames,
@@ -31,13 +34,17 @@ __all__ = [
     'free_page',
     'free_table',
     'init',
+    'is_managed',
+    'is_page',
     'is_table',
+    'note_of_page',
     'nr_free_frames',
     'nr_free_pool_frames',
     'nr_total_frames',
     'nr_total_pool_frames',
     'open_zone',
     'record_of',
+    'set_note_of_page',
     'take_frame',
     'take_table',
     'zero_frame',

@@ -1,7 +1,7 @@
 """Frames: who gets the machine's RAM, 4 KiB at a time.
 
 Unit: the frame, named by its physical address. Knows nothing of virtual addresses and never reclaims: when no frame is
-free it says so. There are two stocks, told apart by address:
+free it says so. In config `modern` all_ram.py has the frames; in `classic` there are two stocks, told apart by address:
 
     boot pool  0x10000 - 0x100000, what is RAM of it   page tables only, because it is mapped from the start
     zone       8,192 frames from 2 MiB, what is RAM    everything; page tables when the pool is empty
@@ -12,6 +12,7 @@ A frame is zeroed when it is handed out and not touched while it is free (a buil
 from typing import Final
 
 from incroos.kernel.codes import NO_FRAME, OK, RESERVED
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import (
     BOOT_TABLES_END,
     NR_TRACKED_FRAMES,
@@ -23,8 +24,8 @@ from incroos.kernel.layout import (
     ZONE_START,
 )
 from incroos.kernel.panic import panic
-from incroos.kernel.pmm import bitmap, memory_map
-from incroos.kernel.state import FrameBitmap, FrameRecord, FrameState, Kernel
+from incroos.kernel.pmm import all_ram, bitmap, blocks, memory_map
+from incroos.kernel.state import Counters, FrameBitmap, FrameRecord, FrameState, Kernel, Statistics
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 
 # PMM-1   the memory map is in order                                              1 to 3: MAP invariant
@@ -35,6 +36,7 @@ from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 POOL_INVARIANTS: Final = 10
 ZONE_INVARIANTS: Final = 20
 RECORD_INVARIANT: Final = 31
+BLOCKS_INVARIANTS: Final = 1000  # in `modern`
 POISON: Final = 0xF5  # what a freed frame is filled with
 
 
@@ -49,16 +51,24 @@ def init(k: Kernel, start_info: PhysAddr) -> None:
     bitmap.init(frames.pool, PhysAddr(POOL_START))
     bitmap.init(frames.zone, PhysAddr(ZONE_START))
     bitmap.add_ram(frames.pool, k.memory_map, PhysAddr(POOL_END))
-    bitmap.add_ram(frames.zone, k.memory_map, PhysAddr(ZONE_END))
     frames.is_zone_mapped = 0
+    frames.early_start = PhysAddr(0)
+    frames.early_end = PhysAddr(0)
+    frames.early_limit = PhysAddr(0)
+    if k.config.space == MODERN_SPACE:
+        all_ram.init_early(k)
+    else:
+        bitmap.add_ram(frames.zone, k.memory_map, PhysAddr(ZONE_END))
     frames.requests = 0
+    fill(k.m, k.counters.addr, 0, Counters.SIZE)
+    fill(k.m, k.statistics.addr, 0, Statistics.SIZE)
     frames.refuse_at = 0
     fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * FrameRecord.SIZE)
 
 
 @kernel
 def open_zone(k: Kernel) -> None:
-    """Allow frames of the zone to be handed out: from now on the identity map covers them."""
+    """Allow frames of the zone, or of all RAM, to be handed out: from now on they are mapped."""
     k.frames.is_zone_mapped = 1
 
 
@@ -78,6 +88,12 @@ def free_page(k: Kernel, pa: PhysAddr) -> word:
     MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table) and DOUBLE_FREE change nothing.
     Whose the frame is, and whether it is mapped, is not looked at: only its owner may free it.
     """
+    if k.config.space == MODERN_SPACE:
+        code = all_ram.check_free_page(k, pa)
+        if code == OK:
+            poison(k, pa)
+            all_ram.put_frame(k, pa)
+        return code
     code = bitmap.check_free(k.frames.zone, pa)
     if code == OK:
         if k.frames.records[pa >> PAGE_SHIFT].level != 0:
@@ -96,6 +112,8 @@ def take_frame(k: Kernel) -> PhysAddr:
         panic(k, b'pmm: a frame of the zone was asked for before vmm.init', 0, 0, 0)
     if is_refused(k):
         return PhysAddr(NO_FRAME)
+    if k.config.space == MODERN_SPACE:
+        return all_ram.take_frame(k)
     return bitmap.take(k.frames.zone)
 
 
@@ -125,6 +143,8 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
     """The same with whatever the frame's last owner left in it."""
     if is_refused(k):
         return PhysAddr(NO_FRAME)
+    if k.config.space == MODERN_SPACE:
+        return all_ram.take_table(k, level)
     pa = bitmap.take(k.frames.pool)
     if pa < 0 and k.frames.is_zone_mapped != 0:
         pa = bitmap.take(k.frames.zone)
@@ -139,6 +159,12 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
 
     MISALIGNED, FOREIGN, RESERVED (no page table, or one of the boot code's) and DOUBLE_FREE change nothing.
     """
+    if k.config.space == MODERN_SPACE:
+        code = all_ram.check_free_table(k, pa)
+        if code == OK:
+            poison(k, pa)
+            all_ram.put_frame(k, pa)
+        return code
     stock = stock_of(k.frames, pa)
     code = bitmap.check_free(stock, pa)
     if code == OK:
@@ -155,12 +181,16 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
 @kernel
 def record_of(k: Kernel, pa: PhysAddr) -> FrameRecord:
     """The record of the frame round pa, which is among those that have one."""
+    if k.config.space == MODERN_SPACE:
+        return all_ram.record_of(k, pa)
     return k.frames.records[pa >> PAGE_SHIFT]
 
 
 @kernel
 def is_table(k: Kernel, pa: PhysAddr) -> bool:
     """Whether the frame at any pa is a page table."""
+    if k.config.space == MODERN_SPACE:
+        return all_ram.is_table(k, pa)
     return 0 <= pa < ZONE_END and record_of(k, pa).level != 0
 
 
@@ -175,9 +205,31 @@ def stock_of(frames: FrameState, pa: PhysAddr) -> FrameBitmap:
 @kernel
 def put_frame(k: Kernel, stock: FrameBitmap, pa: PhysAddr) -> None:
     """Give a frame, checked before, back to its stock."""
+    poison(k, pa)
+    bitmap.put(stock, pa)
+
+
+@kernel
+def poison(k: Kernel, pa: PhysAddr) -> None:
+    """Spoil what is in a frame that is freed, in builds that do."""
     if k.config.poison != 0:
         fill(k.m, address_of(k, pa), POISON, PAGE_BYTES)
-    bitmap.put(stock, pa)
+
+
+@kernel
+def is_managed(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether alloc_page might give the frame round any pa."""
+    if k.config.space == MODERN_SPACE:
+        return 0 <= pa >> PAGE_SHIFT < all_ram.nr_frames(k)
+    return ZONE_START <= pa < ZONE_END
+
+
+@kernel
+def is_page(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether alloc_page gave the frame round any pa and has not got it back."""
+    if k.config.space == MODERN_SPACE:
+        return all_ram.is_page(k, pa)
+    return bitmap.check_free(k.frames.zone, PhysAddr(pa & -PAGE_BYTES)) == OK and not is_table(k, pa)
 
 
 @kernel
@@ -191,13 +243,17 @@ def is_refused(k: Kernel) -> bool:
 
 @kernel
 def nr_total_frames(k: Kernel) -> word:
-    """Frames of the zone, free or not."""
+    """Frames of the zone, or in `modern` of all RAM that blocks have, free or not."""
+    if k.config.space == MODERN_SPACE:
+        return blocks.nr_total_frames(all_ram.frames_of(k))
     return k.frames.zone.nr_total_frames
 
 
 @kernel
 def nr_free_frames(k: Kernel) -> word:
-    """Free frames of the zone."""
+    """Free frames among them."""
+    if k.config.space == MODERN_SPACE:
+        return blocks.nr_free_frames(all_ram.frames_of(k))
     return k.frames.zone.nr_free_frames
 
 
@@ -219,6 +275,9 @@ def check(k: Kernel) -> word:
     code = memory_map.check(k.memory_map)
     if code != OK:
         return code
+    if k.config.space == MODERN_SPACE:
+        code = blocks.check(all_ram.frames_of(k))
+        return code if code == OK else BLOCKS_INVARIANTS + code
     code = bitmap.check(k.frames.pool)
     if code != OK:
         return POOL_INVARIANTS + code

@@ -55,7 +55,7 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
     Panics when the start information is not there, has no memory map, or lies where the boot code maps nothing:
     without a memory map there is no kernel.
     """
-    info = StartInfo(k.m, VirtAddr(k.config.image_window + start_info))
+    info = info_of(k, start_info)
     if start_info <= 0 or start_info > BOOT_MAP_END - StartInfo.SIZE:
         panic(k, b'memory map: start information out of reach', start_info, 0, 0)
     if info.magic != MAGIC:
@@ -70,6 +70,12 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
         add_if_ram(k.memory_map, entry_of(k, info, index))
     for index in range(info.nr_entries):
         cut_if_not_ram(k.memory_map, entry_of(k, info, index))
+
+
+@kernel
+def info_of(k: Kernel, start_info: PhysAddr) -> StartInfo:
+    """The start information, through what the boot code mapped."""
+    return StartInfo(k.m, VirtAddr(k.config.image_window + start_info))
 
 
 @kernel

@@ -117,7 +117,7 @@ def line_bytes(nr_words: word) -> word:
     while True:
         nr_lines = (nr_lines + 63) >> 6
         total += nr_lines * SetLine.SIZE
-        if nr_lines == 1:
+        if nr_lines <= 1:
             return total
 
 

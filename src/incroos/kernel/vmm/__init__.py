@@ -35,6 +35,8 @@ from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_ran
 from incroos.kernel.vmm.space_check import find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
+from incroos.kernel.vmm.vmalloc import check as check_vmalloc
+from incroos.kernel.vmm.vmalloc import vfree, vmalloc
 
 __all__ = [
     'ACCESSED',
@@ -55,6 +57,7 @@ __all__ = [
     'WRITE_COMBINING',
     'WRITE_THROUGH',
     'check',
+    'check_vmalloc',
     'find_fault',
     'get_physical',
     'init',
@@ -68,6 +71,8 @@ __all__ = [
     'unmap_leaf',
     'unmap_page',
     'unmap_range',
+    'vfree',
+    'vmalloc',
     'walk',
     'with_type',
 ]

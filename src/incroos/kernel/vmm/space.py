@@ -15,6 +15,9 @@ from incroos.kernel.codes import OK
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
+    FIRST_PIECE_END,
+    FRAME_BOOKS,
+    FRAME_RECORDS,
     IMAGE_START,
     IMAGE_WINDOW,
     KERNEL_STATE_END,
@@ -24,24 +27,26 @@ from incroos.kernel.layout import (
     VGA_TEXT,
 )
 from incroos.kernel.panic import panic
+from incroos.kernel.pmm import all_ram
+from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     LARGEST_LEAF_LEVEL,
     NX,
-    PHYSICAL_END,
     PRESENT,
     ROOT_LEVEL,
     WRITABLE,
     page_bytes,
     table_of,
 )
-from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.pages import get_physical, map_leaf
 from incroos.kernel.vmm.windows import load_entry
 from incroos.lang import PhysAddr, VirtAddr, cpuid, kernel, read_cr3, word, write_cr3
 
 DATA: Final = PRESENT | WRITABLE | NX
+HUGE_BYTES: Final = 1 << 21
+RECORD_BYTES: Final = FrameRecord.SIZE
 RIGHTS: Final = PRESENT | WRITABLE | NX  # what is taken over from the boot code's leaves
-FIRST_PIECE_END: Final = 1 << 30  # mapped with tables from the boot pool; its frames are the tables of the rest
 
 EXTENDED_FEATURES: Final = -0x7FFF_FFFF & 0xFFFF_FFFF  # cpuid: leaf 0x8000_0001
 GIANT_PAGES: Final = 1 << 26  # in its edx
@@ -58,10 +63,81 @@ def build(k: Kernel) -> None:
     k.pages.nr_tables = 1
     for pa in range(PAGE_BYTES, BOOT_MAP_END, PAGE_BYTES):
         map_boot_page(k, PhysAddr(pa), load_entry(k, PhysAddr(boot_leaves + pa // PAGE_BYTES * 8)) & RIGHTS)
-    map_ram(k, BOOT_MAP_END, FIRST_PIECE_END)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        map_ram(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
     write_cr3(k.m, root)
+    open_frames(k)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.end > FIRST_PIECE_END:
+            add_piece(k, PhysAddr(max(region.start, FIRST_PIECE_END)), region.end)
+
+
+# ------------------------------------------------------------------ the frame database
+@kernel
+def open_frames(k: Kernel) -> None:
+    """Map the books and the records of the first piece of RAM, and let pmm have its frames."""
+    nbytes = all_ram.books_bytes(k)
+    map_early(k, VirtAddr(FRAME_BOOKS), nbytes)
+    all_ram.open_books(k)
+    map_early_records(k, 0, BOOT_MAP_END)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        map_early_records(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
     pmm.open_zone(k)
-    map_ram(k, FIRST_PIECE_END, PHYSICAL_END)
+    all_ram.add_pool(k)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        start = PhysAddr(max(region.start, BOOT_MAP_END))
+        all_ram.add_ram(k, start, PhysAddr(min(region.end, FIRST_PIECE_END)))
+
+
+@kernel
+def map_early_records(k: Kernel, start: word, end: word) -> None:
+    """Map the records of the frames of [start, end) to early memory."""
+    if start < end:
+        first, behind = find_records(k, start, end)
+        map_early(k, first, behind - first)
+
+
+@kernel
+def map_early(k: Kernel, va: VirtAddr, nbytes: word) -> None:
+    """Map [va, va + nbytes) to early memory, as that piece of it which large pages can map."""
+    alignment = HUGE_BYTES if nbytes >= HUGE_BYTES else PAGE_BYTES
+    memory = all_ram.take_early(k, nbytes, alignment, va % alignment)
+    if memory < 0:
+        panic(k, b'vmm: too little RAM below 1 GiB for the frame database: wanted bytes', nbytes, 0, 0)
+    map_run(k, va, memory, nbytes)
+
+
+@kernel
+def find_records(k: Kernel, start: word, end: word) -> tuple[VirtAddr, VirtAddr]:
+    """Where the records of [start, end) are that are not mapped yet: those of all the huge blocks that it touches."""
+    first = VirtAddr(FRAME_RECORDS + (start & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
+    behind = VirtAddr(FRAME_RECORDS + ((end + HUGE_BYTES - 1) & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
+    while first < behind and get_physical(k, first) >= 0:
+        first = VirtAddr(first + PAGE_BYTES)
+    return first, behind
+
+
+@kernel
+def add_piece(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
+    """Map RAM beyond the first piece, with its records in its own last frames, and let pmm have the rest.
+
+    A piece that is too small for its records is left alone.
+    """
+    first, behind = find_records(k, start, end)
+    nbytes = behind - first
+    alignment = HUGE_BYTES if nbytes >= HUGE_BYTES else PAGE_BYTES
+    records = end - nbytes
+    records -= (records - first % alignment) % alignment
+    if records < start:
+        return
+    map_ram(k, start, end)
+    map_run(k, first, PhysAddr(records), nbytes)
+    all_ram.add_ram(k, start, PhysAddr(records))
+    all_ram.add_ram(k, PhysAddr(records + nbytes), end)
 
 
 @kernel
@@ -104,16 +180,20 @@ def is_all_ram(k: Kernel, pa: PhysAddr, nbytes: word) -> bool:
 
 @kernel
 def map_ram(k: Kernel, start: word, end: word) -> None:
-    """Extend the direct map over what is RAM of [start, end)."""
+    """Extend the direct map over [start, end), which is RAM, or nothing."""
+    if start < end:
+        map_run(k, VirtAddr(DIRECT_MAP_START + start), PhysAddr(start), end - start)
+
+
+@kernel
+def map_run(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> None:
+    """Map data at [va, va + nbytes) to the memory from pa on, in the largest pages that fit both."""
     largest_level = find_largest_level(k)
-    for index in range(k.memory_map.nr_regions):
-        region = k.memory_map.regions[index]
-        at = max(region.start, start)
-        region_end = min(region.end, end)
-        while at < region_end:
-            level = level_that_fits(at, region_end, largest_level)
-            map_new(k, VirtAddr(DIRECT_MAP_START + at), PhysAddr(at), DATA, level)
-            at += page_bytes(level)
+    at = 0
+    while at < nbytes:
+        level = level_that_fits((va + at) | (pa + at), nbytes - at, largest_level)
+        map_new(k, VirtAddr(va + at), PhysAddr(pa + at), DATA, level)
+        at += page_bytes(level)
 
 
 @kernel
@@ -124,10 +204,10 @@ def find_largest_level(k: Kernel) -> word:
 
 
 @kernel
-def level_that_fits(at: word, end: word, largest_level: word) -> word:
-    """The level of the largest page that starts at `at` and does not end behind `end`."""
+def level_that_fits(addresses: word, nbytes: word, largest_level: word) -> word:
+    """The level of the largest page for nbytes at addresses, of which the low bits are put together."""
     level = largest_level
-    while level > 1 and (at % page_bytes(level) != 0 or end - at < page_bytes(level)):
+    while level > 1 and (addresses & (page_bytes(level) - 1) != 0 or nbytes < page_bytes(level)):
         level -= 1
     return level
 

@@ -11,7 +11,7 @@ from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import processor, windows
+from incroos.kernel.vmm import processor, vmalloc, windows
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
@@ -26,6 +26,7 @@ BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is 
 @kernel
 def init(k: Kernel) -> None:
     """Map what pmm hands out, and open its zone. Only after pmm.init; panics when the boot state is another."""
+    vmalloc.init(k)
     if k.config.space == MODERN_SPACE:
         build(k)
         processor.init(k)

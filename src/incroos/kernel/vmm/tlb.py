@@ -19,6 +19,8 @@ FLUSH_ALL: Final = -1  # a budget that is used up: all must be flushed in the en
 def flush_page(k: Kernel, va: VirtAddr) -> None:
     """Forget the page of va, of whatever size, and all cached upper entries of this address space."""
     invlpg(k.m, va)
+    if k.config.counters != 0:
+        k.counters.flushes += 1
 
 
 @kernel
@@ -28,6 +30,8 @@ def flush_run(k: Kernel, va: VirtAddr, nr_pages: word, level: word, budget: word
         return FLUSH_ALL
     for index in range(nr_pages):
         invlpg(k.m, VirtAddr(va + index * page_bytes(level)))
+    if k.config.counters != 0:
+        k.counters.flushes += nr_pages
     return budget - nr_pages
 
 

@@ -1,0 +1,223 @@
+"""All of RAM: what frames.py hands out in config `modern`, from the blocks of the whole machine.
+
+Unit: the frame, named by its physical address. Frames come in three steps while the kernel starts:
+
+    early tables   from the boot pool, which the boot code mapped; their notes are in the Kernel struct for good
+    early memory   from the end of the largest piece of RAM below 1 GiB: the books and the first records
+    blocks         everything else, from the moment when the books are open; also what is left of the boot pool
+
+Knows nothing of virtual addresses but where the books and the records are; vmm maps them.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import MISALIGNED, NO_FRAME, OK, RESERVED
+from incroos.kernel.layout import (
+    BOOT_MAP_END,
+    FIRST_PIECE_END,
+    FRAME_BOOKS,
+    FRAME_RECORDS,
+    PAGE_BYTES,
+    PAGE_SHIFT,
+)
+from incroos.kernel.pmm import bitmap, blocks, frame_database
+from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.state import FrameRecord, Kernel
+from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
+
+PAGE_OWNER: Final = 1  # in a block's record: a frame that alloc_page gave, or a page table
+TABLE_OWNER: Final = 2
+
+
+@kernel
+def frames_of(k: Kernel) -> Frames:
+    """The books of all frames."""
+    return Frames(k.m, VirtAddr(FRAME_BOOKS))
+
+
+# ------------------------------------------------------------------ early memory
+@kernel
+def init_early(k: Kernel) -> None:
+    """Find the piece of RAM that early memory comes from. The fields are 0 before."""
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        start = max(region.start, BOOT_MAP_END)
+        end = min(region.end, FIRST_PIECE_END)
+        if end - start > k.frames.early_end - k.frames.early_start:
+            k.frames.early_start = PhysAddr(start)
+            k.frames.early_end = PhysAddr(end)
+    k.frames.early_limit = k.frames.early_end
+
+
+@kernel
+def take_early(k: Kernel, nbytes: word, alignment: word, offset: word) -> PhysAddr:
+    """So many bytes, whole frames, of early memory, at `offset` behind a multiple of the alignment; NO_FRAME."""
+    start = k.frames.early_end - nbytes
+    start -= (start - offset) % alignment
+    if start < k.frames.early_start:
+        return PhysAddr(NO_FRAME)
+    k.frames.early_end = PhysAddr(start)
+    return PhysAddr(start)
+
+
+# ------------------------------------------------------------------ the books
+@kernel
+def nr_frames(k: Kernel) -> word:
+    """The PFNs of all RAM are below it."""
+    last = k.memory_map.regions[k.memory_map.nr_regions - 1]
+    return min(last.end >> PAGE_SHIFT, frame_database.MAX_FRAMES)
+
+
+@kernel
+def books_bytes(k: Kernel) -> word:
+    """How much memory the books take at FRAME_BOOKS: whole pages."""
+    return (blocks.metadata_bytes(frames_of(k), nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
+
+
+@kernel
+def open_books(k: Kernel) -> None:
+    """Begin the books, which are mapped, without RAM."""
+    blocks.init(frames_of(k), VirtAddr(FRAME_RECORDS), nr_frames(k))
+
+
+@kernel
+def add_ram(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
+    """Call [start, end) free; its records are mapped. Leaves out what early memory has given."""
+    add_whole(k, start, PhysAddr(min(end, k.frames.early_end)))
+    add_whole(k, PhysAddr(max(start, k.frames.early_limit)), end)
+
+
+@kernel
+def add_whole(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
+    """Call [start, end) free, if it is anything."""
+    first = start >> PAGE_SHIFT
+    behind = min(end >> PAGE_SHIFT, nr_frames(k))
+    if first < behind:
+        blocks.add_ram(frames_of(k), Pfn(first), Pfn(behind))
+
+
+@kernel
+def add_pool(k: Kernel) -> None:
+    """Call free what is left of the boot pool, the records of which are mapped; from now on it has nothing."""
+    pa = bitmap.take(k.frames.pool)
+    while pa >= 0:
+        add_whole(k, pa, PhysAddr(pa + PAGE_BYTES))
+        pa = bitmap.take(k.frames.pool)
+
+
+# ------------------------------------------------------------------ pages
+@kernel
+def take_frame(k: Kernel) -> PhysAddr:
+    """A frame with whatever its last owner left in it; NO_FRAME."""
+    pfn = blocks.alloc_frame(frames_of(k), PAGE_OWNER)
+    if k.config.counters != 0 and pfn >= 0:
+        k.counters.allocs += 1
+    return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
+
+
+@kernel
+def check_free_page(k: Kernel, pa: PhysAddr) -> word:
+    """OK if free_page may have the frame back, else why not."""
+    if pa & (PAGE_BYTES - 1) != 0:
+        return MISALIGNED
+    if is_page(k, pa):
+        return OK
+    if 0 <= pa < BOOT_MAP_END or is_table(k, pa):
+        return RESERVED
+    return blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+
+
+@kernel
+def put_frame(k: Kernel, pa: PhysAddr) -> None:
+    """Take back a page's or a table's frame, checked before."""
+    blocks.free_frame(frames_of(k), Pfn(pa >> PAGE_SHIFT))
+    if k.config.counters != 0:
+        k.counters.frees += 1
+
+
+@kernel
+def is_page(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether alloc_page gave the frame round pa and has not got it back."""
+    return is_owned(k, pa, PAGE_OWNER)
+
+
+@kernel
+def is_owned(k: Kernel, pa: PhysAddr, owner: word) -> bool:
+    """Whether a used block begins at the frame round pa, of this owner."""
+    database = frames_of(k).database
+    pfn = pa >> PAGE_SHIFT
+    return frame_database.is_used(database, pfn) and frame_database.record_of(database, pfn).owner == owner
+
+
+@kernel
+def note_of_page(k: Kernel, pa: PhysAddr) -> word:
+    """The number that the owner of a page's frame gave it; anything if it gave none."""
+    return frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next
+
+
+@kernel
+def set_note_of_page(k: Kernel, pa: PhysAddr, note: word) -> None:
+    """Give a page's frame a number of 32 bits, to be kept with it until it is freed."""
+    frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next = note
+
+
+# ------------------------------------------------------------------ tables
+@kernel
+def take_table(k: Kernel, level: word) -> PhysAddr:
+    """A frame to be a page table, as its last owner left it: of the pool until the books are open; NO_FRAME."""
+    if k.frames.is_zone_mapped == 0:
+        pa = bitmap.take(k.frames.pool)
+        if pa >= 0:
+            k.frames.records[pa >> PAGE_SHIFT].level = level
+        return pa
+    pfn = blocks.alloc_frame(frames_of(k), TABLE_OWNER)
+    if pfn < 0:
+        return PhysAddr(pfn)
+    if k.config.counters != 0:
+        k.counters.allocs += 1
+    note = note_of(k, pfn)
+    note.level = level
+    note.nr_entries = 0
+    note.nr_references = 0
+    return PhysAddr(pfn << PAGE_SHIFT)
+
+
+@kernel
+def check_free_table(k: Kernel, pa: PhysAddr) -> word:
+    """OK if free_table may have the frame back, else why not; early tables are for ever."""
+    if pa & (PAGE_BYTES - 1) != 0:
+        return MISALIGNED
+    if is_owned(k, pa, TABLE_OWNER):
+        return OK
+    if 0 <= pa < BOOT_MAP_END or is_page(k, pa):
+        return RESERVED
+    return blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+
+
+@kernel
+def is_early_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether the frame round pa became a table before the books were open."""
+    return 0 <= pa < BOOT_MAP_END and k.frames.records[pa >> PAGE_SHIFT].level != 0
+
+
+@kernel
+def is_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether the frame round any pa is a page table."""
+    if is_early_table(k, pa):
+        return True
+    return k.frames.is_zone_mapped != 0 and is_owned(k, pa, TABLE_OWNER)
+
+
+@kernel
+def record_of(k: Kernel, pa: PhysAddr) -> FrameRecord:
+    """The note of the table round pa."""
+    if is_early_table(k, pa):
+        return k.frames.records[pa >> PAGE_SHIFT]
+    return note_of(k, pa >> PAGE_SHIFT)
+
+
+@kernel
+def note_of(k: Kernel, pfn: word) -> FrameRecord:
+    """A used block has a word in its record for its owner: there."""
+    record = frame_database.record_of(frames_of(k).database, pfn)
+    return FrameRecord(k.m, VirtAddr(record.addr + offset_of(frame_database.FrameRecord, 'next')))

@@ -1,0 +1,120 @@
+"""Statistics: counts figures about memory when somebody asks. Only in config `modern`.
+
+What is counted says struct Statistics in state.py, where the host reads it. Takes as long as there are tables and words
+of free frames. Unit: the frame.
+"""
+
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.codes import OK
+from incroos.kernel.config import BUDDY, MODERN_SPACE
+from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.pmm import all_ram, hot_list, zones
+from incroos.kernel.pmm.frame_database import HUGE_ORDER
+from incroos.kernel.pmm.memory_map import PHYSICAL_END
+from incroos.kernel.pmm.zones import LOW, Zone
+from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
+from incroos.kernel.vmm import walk
+from incroos.kernel.vmm.entries import CANONICAL_END, LARGEST_LEAF_LEVEL, page_bytes
+from incroos.lang import PhysAddr, VirtAddr, kernel, word
+
+PER_MILLE: Final = 1000
+NR_ADDRESSES: Final = 2 * CANONICAL_END
+
+
+@kernel
+def can_collect(k: Kernel) -> bool:
+    """Whether this configuration has what is counted."""
+    return k.config.space == MODERN_SPACE
+
+
+@kernel
+def collect(k: Kernel) -> Statistics:
+    """Count everything, and leave it in the Kernel struct."""
+    found = k.statistics
+    found.nr_collected += 1
+    found.ram = count_ram(k, 0, PHYSICAL_END)
+    found.books = pmm.nr_total_frames(k)
+    found.free = pmm.nr_free_frames(k)
+    found.tables = k.pages.nr_tables
+    found.pages = found.books - found.free - (found.tables - count_early_tables(k))
+    nr_low = zone_of(k, LOW).nr_total_frames
+    found.reserved_low = count_ram(k, 0, BOOT_MAP_END) - nr_low
+    found.reserved_books = count_ram(k, BOOT_MAP_END, PHYSICAL_END) - (found.books - nr_low)
+    count_blocks(k)
+    count_mapped(k)
+    return found
+
+
+@kernel
+def count_ram(k: Kernel, start: word, end: word) -> word:
+    """Frames of RAM in [start, end)."""
+    nr_frames = 0
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        nr_frames += max(0, min(region.end, end) - max(region.start, start)) >> PAGE_SHIFT
+    return nr_frames
+
+
+@kernel
+def count_early_tables(k: Kernel) -> word:
+    """Page tables that were made before the books: they are among the frames reserved below 2 MiB."""
+    nr_tables = 0
+    for pa in range(0, BOOT_MAP_END, PAGE_BYTES):
+        if all_ram.is_early_table(k, PhysAddr(pa)):
+            nr_tables += 1
+    return nr_tables
+
+
+@kernel
+def zone_of(k: Kernel, number: word) -> Zone:
+    """The books of a zone."""
+    return all_ram.frames_of(k).zones[number]
+
+
+@kernel
+def count_blocks(k: Kernel) -> None:
+    """The zones, and what follows from them: largest block, fragmentation, splits and merges."""
+    found = k.statistics
+    found.largest_free_order = -1
+    found.splits = 0
+    found.merges = 0
+    nr_in_huge = 0
+    for number in range(NR_ZONES):
+        zone = zone_of(k, number)
+        found.splits += zone.buddy.nr_splits if k.config.frame_allocator == BUDDY else zone.tree.nr_splits
+        found.merges += zone.buddy.nr_merges if k.config.frame_allocator == BUDDY else zone.tree.nr_merges
+        nr_in_huge += count_zone(k, zone, found.zones[number])
+    scattered = found.free - nr_in_huge
+    found.fragmentation = PER_MILLE * scattered // found.free if found.free != 0 else 0
+
+
+@kernel
+def count_zone(k: Kernel, zone: Zone, found: ZoneStatistics) -> word:
+    """The figures of a zone; how many of its free frames are in huge blocks."""
+    found.total = zone.nr_total_frames
+    found.free = zones.nr_free_frames(zone)
+    nr_in_huge = hot_list.nr_blocks(zone.huge) << HUGE_ORDER
+    for order in range(NR_ORDERS):
+        nr_blocks = zones.nr_free_blocks(zone, order)
+        found.free_blocks[order] = nr_blocks
+        if nr_blocks != 0:
+            k.statistics.largest_free_order = max(k.statistics.largest_free_order, order)
+        if order >= HUGE_ORDER:
+            nr_in_huge += nr_blocks << order
+    return nr_in_huge
+
+
+@kernel
+def count_mapped(k: Kernel) -> None:
+    """Pages of each size."""
+    found = k.statistics
+    for index in range(LARGEST_LEAF_LEVEL):
+        found.mapped[index] = 0
+    at = 0
+    while at < NR_ADDRESSES:
+        code, level, _slot, _entry = walk(k, VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES))
+        if code == OK:
+            found.mapped[level - 1] += 1
+        at += page_bytes(level)

@@ -1,0 +1,141 @@
+"""Statistics: they add up, are the same however they are asked for, and change by what was done."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from incroos.kernel import mailbox
+from incroos.kernel.config import MODERN, MODERN_CHECKED
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.lang import VirtAddr
+from incroos.run import places
+from incroos.run.address_space import AddressSpace, NotMapped
+from incroos.run.guest_ram import file_offset
+from incroos.run.harness import Driver
+from incroos.run.outcome import Status
+from incroos.run.ram import RamMachine
+from incroos.run.sim import Sim
+from incroos.run.statistics import statistics_of, table_of
+
+from ..cli.command import run
+from ..kernel.drivers import MODERN_BUILD, PLACES, open_driver
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+def figures_after_boot(place: str, memory_bytes: int) -> dict[str, Any]:
+    """What a boot leaves."""
+    found: list[dict[str, Any]] = []
+    end = places.boot(
+        *(place, memory_bytes, 'tcg', 60, False, lambda _: None, print),
+        config='MODERN',
+        look=lambda ram: found.append(statistics_of(ram)),
+    )
+    assert end.status == Status.PASSED
+    return found[0]
+
+
+def check_sums(figures: dict[str, Any]) -> None:
+    """What adds up to what."""
+    frames, reserved, zones = figures['frames'], figures['reserved'], figures['zones'].values()
+    assert frames['ram'] == frames['in_the_books'] + sum(reserved.values())
+    assert frames['in_the_books'] == sum(zone['total'] for zone in zones)
+    assert frames['free'] == sum(zone['free'] for zone in zones)
+    for zone in zones:
+        in_blocks = sum(nr_blocks << order for order, nr_blocks in enumerate(zone['free_blocks']))
+        assert in_blocks <= zone['free'] <= in_blocks + (16 << 9) + 64  # the rest is on hot lists
+
+
+@pytest.mark.parametrize(('place', 'memory_bytes'), [('sim', 64 * MIB), ('qemu', 64 * MIB), ('qemu', 5 * GIB)])
+def test_a_boot_leaves_the_same_figures_everywhere(place: str, memory_bytes: int) -> None:
+    figures = figures_after_boot(place, memory_bytes)
+    check_sums(figures)
+    assert figures == figures_after_boot('jit', memory_bytes)
+    assert figures['counters']['allocs'] - figures['counters']['frees'] >= 1
+
+
+def test_a_terabyte_is_mapped_in_giant_pages_and_costs_a_record_of_16_bytes_a_frame() -> None:
+    figures = figures_after_boot('jit', 1 << 40)
+    check_sums(figures)
+    assert figures['mappings']['1 GiB'] >= 1020
+    assert figures['largest_free_block_bytes'] == GIB
+    assert 0.0039 < figures['reserved']['books'] / figures['frames']['ram'] < 0.0041
+
+
+def collected(driver: Driver) -> dict[str, Any]:
+    """The figures of now."""
+    driver.call('collect_statistics')
+    return statistics_of(driver.ram)
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_figures_change_by_what_is_done(place: str) -> None:
+    with open_driver(place, build=MODERN_BUILD) as driver:
+        assert statistics_of(driver.ram) == {}
+        before = collected(driver)
+        va = driver.call('vmalloc', 10 * PAGE_BYTES)
+        frame = driver.call('alloc_page')
+        during = collected(driver)
+        check_sums(during)
+        assert during['vmalloc'] == {'ranges': 1, 'pages': 10}
+        assert during['frames']['pages'] == before['frames']['pages'] + 11
+        assert during['page_tables'] == before['page_tables'] + 3
+        assert during['frames']['free'] == before['frames']['free'] - 14
+        assert during['mappings']['4 KiB'] == before['mappings']['4 KiB'] + 10
+        assert during['counters']['allocs'] == before['counters']['allocs'] + 14
+        driver.call('vfree', va)
+        driver.call('free_page', frame)
+        after = collected(driver)
+        assert after['frames'] == before['frames']
+        assert after['mappings'] == before['mappings']
+        assert after['counters']['frees'] == before['counters']['frees'] + 14
+
+
+def test_the_kernel_prints_the_same_figures() -> None:
+    sim = Sim(64 * MIB, MODERN_CHECKED)
+    sim.start(mailbox.start)
+    assert mailbox.execute(sim.kernel, mailbox.PUT_STATISTICS, 0, 0, 0, 0) == 0
+    figures = statistics_of(RamMachine(sim.ram, MODERN_CHECKED))
+    told = dict(re.findall(r'(.*): (-?\d+)\n', sim.console().decode()))
+    assert int(told['frames of RAM']) == figures['frames']['ram']
+    assert int(told['free frames']) == figures['frames']['free']
+    assert int(told['page tables']) == figures['page_tables']
+    assert int(told['pages of 2 MiB']) == figures['mappings']['2 MiB']
+    assert int(told['reserved for books']) == figures['reserved']['books']
+    assert int(told['merges']) == figures['counters']['merges']
+    zone = figures['zones']['below 4 GiB']
+    line = f'zone 1: {zone["free"]} of {zone["total"]} free; by order {" ".join(map(str, zone["free_blocks"]))}\n'
+    assert line in sim.console().decode()
+
+
+def test_the_host_sees_what_the_kernel_sees_by_address() -> None:
+    sim = Sim(64 * MIB, MODERN)
+    sim.start(mailbox.start)
+    space = AddressSpace(RamMachine(sim.ram, MODERN), sim.kernel.pages.root)
+    assert space.load64(sim.kernel.frames.addr) == sim.machine.load64(sim.kernel.frames.addr)
+    assert space.load8(sim.kernel.addr) == sim.machine.load8(sim.kernel.addr)
+    with pytest.raises(NotMapped):
+        space.load64(VirtAddr(0x1000))
+
+
+def test_ram_above_4_gib_follows_the_rest_in_the_file() -> None:
+    assert file_offset(64 * MIB, 5) == 5
+    assert file_offset(5 * GIB, 3 * GIB - 1) == 3 * GIB - 1
+    assert file_offset(5 * GIB, 4 * GIB) == 3 * GIB
+    for absent in (3 * GIB, 6 * GIB, -1):
+        with pytest.raises(ValueError, match='is not RAM'):
+            file_offset(5 * GIB, absent)
+
+
+def test_the_table_has_a_line_for_each_figure() -> None:
+    assert table_of({'a_b': 1234, 'c': {'d': [1, 2]}}) == f'{"a b":<28} 1,234\nc\n  {"d":<26} 1 2\n'
+
+
+def test_the_command_prints_figures_behind_the_transcript() -> None:
+    done = run('boot', '--config', 'modern', '--on', 'jit', '--stats', '--json')
+    *_, line, last = done.output.splitlines()
+    assert (done.status, line) == (Status.PASSED, 'Memory manager operational!')
+    check_sums(json.loads(last))
