@@ -16,11 +16,27 @@ further than two levels. Sets of words by class (word_sets.py) name the lowest w
 Start-up writes level 2 and the sets, 1/64 byte a frame; words below are written when a block is split.
 """
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.pmm import hot_list, word_sets
 from incroos.kernel.pmm.hot_list import HotList
+from incroos.kernel.pmm.tree_levels import (
+    DIGIT_BITS,
+    NR_LEVELS,
+    TOP,
+    TOP_ORDER,
+    WORD_BYTES,
+    Level,
+    clear_split,
+    free_words,
+    is_set,
+    level_of,
+    put_word,
+    set_split,
+    split_words,
+    words_on,
+)
 from incroos.kernel.pmm.word_sets import ANY, NR_SETS, WHOLE, WordSets
 from incroos.lang import (
     Array,
@@ -34,7 +50,6 @@ from incroos.lang import (
     kernel,
     mul_wrap,
     shl_wrap,
-    shr_logical,
     u64,
     word,
 )
@@ -46,27 +61,6 @@ from incroos.lang import (
 #
 # A bit or word counts if it is on level 2, or if the bit above it is split.
 
-DIGIT_BITS: Final = 6  # orders on a level
-NR_LEVELS: Final = 3
-TOP: Final = NR_LEVELS - 1
-TOP_ORDER: Final = NR_LEVELS * DIGIT_BITS
-WORD_BYTES: Final = 8
-
-
-class Words(Struct):
-    """View of words in a row."""
-
-    items: Annotated[Array[u64], 0]
-
-
-class Level(Struct):
-    """The words of one level."""
-
-    nr_words: u64
-    free: VirtAddr
-    split: VirtAddr  # not on level 0
-    sets: WordSets  # of the words of `free` that count
-
 
 class FrameTree(Struct):
     """Frames [start, start + nr_frames), some of them RAM."""
@@ -77,13 +71,6 @@ class FrameTree(Struct):
     nr_splits: u64  # blocks that were split so far
     nr_merges: u64  # and those that came together
     levels: Annotated[Array[Level], NR_LEVELS]
-
-
-@kernel
-def words_on(nr_frames: word, level: word) -> word:
-    """How many words a level has."""
-    shift = DIGIT_BITS * (level + 1)
-    return (nr_frames + (1 << shift) - 1) >> shift
 
 
 @kernel
@@ -121,52 +108,7 @@ def init(tree: FrameTree, memory: VirtAddr, start: Pfn, nr_frames: word) -> None
     fill(tree.m, top.free, 0, 2 * top.nr_words * WORD_BYTES)
 
 
-# ------------------------------------------------------------------ words and bits
-@kernel
-def free_words(level: Level) -> Words:
-    """The words of `free`."""
-    return Words(level.m, level.free)
-
-
-@kernel
-def split_words(level: Level) -> Words:
-    """The words of `split`; not on level 0."""
-    return Words(level.m, level.split)
-
-
-@kernel
-def level_of(order: word) -> word:
-    """The level whose bits make blocks of that order."""
-    return min(order // DIGIT_BITS, TOP)
-
-
-@kernel
-def put_word(level: Level, index: word, before: word, after: word) -> None:
-    """Store a word of `free` that counts; before, it was this, or it is 0 because it did not count."""
-    free_words(level).items[index] = after
-    word_sets.move(level.sets, index, before, after)
-
-
-@kernel
-def set_split(level: Level, bit: word) -> None:
-    """The word below a bit counts from now on."""
-    words = split_words(level)
-    words.items[bit >> 6] = words.items[bit >> 6] | shl_wrap(1, bit & 63)
-
-
-@kernel
-def clear_split(level: Level, bit: word) -> None:
-    """The word below a bit does not count any more."""
-    words = split_words(level)
-    words.items[bit >> 6] = words.items[bit >> 6] & ~shl_wrap(1, bit & 63)
-
-
-@kernel
-def is_set(words: Words, bit: word) -> bool:
-    """A bit of words in a row."""
-    return shr_logical(words.items[bit >> 6], bit & 63) & 1 != 0
-
-
+# ------------------------------------------------------------------ giving frames to the tree
 @kernel
 def open_word(tree: FrameTree, number: word, index: word) -> None:
     """Let a word count of whose frames none is free; those above it as well."""
@@ -179,7 +121,6 @@ def open_word(tree: FrameTree, number: word, index: word) -> None:
                 split_words(tree.levels[upper - 1]).items[bit] = 0
 
 
-# ------------------------------------------------------------------ giving frames to the tree
 @kernel
 def add(tree: FrameTree, start: Pfn, end: Pfn) -> None:
     """Call [start, end) free, frames of the tree that it does not have yet."""
