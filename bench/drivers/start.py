@@ -7,7 +7,8 @@ from typing import Final
 
 from incroos.kernel import console, heap, pmm
 from incroos.kernel.layout import IMAGE_START, MAILBOX, PAGE_BYTES, PAGE_SHIFT, ZONE_END
-from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP, MAGIC, TYPE_RAM, StartInfo, StartInfoEntry
+from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP, TYPE_RAM
+from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, store8, word
 

@@ -5,6 +5,7 @@ Knows nothing of what the figures are for; statistics.py makes them.
 
 from incroos.kernel import console, statistics
 from incroos.kernel.pmm import memory_map
+from incroos.kernel.start_info import entry_of, info_of
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, ZoneStatistics
 from incroos.lang import PhysAddr, kernel, word
 
@@ -14,9 +15,9 @@ def put_memory_map(k: Kernel, start_info: PhysAddr) -> None:
     """Put the firmware's list as it is, and then the RAM that is left of it in whole frames. Needs console.init."""
     memory_map.read(k, start_info)
     console.put_text(k, b'Memory map of the firmware:\n')
-    info = memory_map.info_of(k, start_info)
+    info = info_of(k, start_info)
     for index in range(info.nr_entries):
-        entry = memory_map.entry_of(k, info, index)
+        entry = entry_of(k, info, index)
         put_range(k, entry.start, memory_map.clipped_end(entry))
         put_kind(k, entry.kind)
     console.put_text(k, b'RAM in whole frames:\n')

@@ -3,49 +3,25 @@
 Unit: the frame; regions are whole frames. Knows nothing of who uses them. The firmware's list may be unsorted, may
 overlap and may cut frames in two, and what is not RAM wins over what is. Kept are at most MAX_REGIONS pieces; RAM of
 more pieces than that is left alone, so a strange map costs memory and never safety.
-Read from the start information of PVH: Xen, `public/arch-x86/hvm/start_info.h`.
+The list itself is start_info.py's.
 """
 
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
+from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.state import MAX_REGIONS, Kernel, MemoryMap
-from incroos.lang import PhysAddr, Struct, VirtAddr, kernel, u32, u64, word
+from incroos.lang import PhysAddr, kernel, word
 
 # MAP-1  nr_regions <= MAX_REGIONS
 # MAP-2  0 <= start < end <= PHYSICAL_END of each region, both multiples of a frame
 # MAP-3  each region ends before the next one starts: rising, and two that touch are one
 
 PHYSICAL_END: Final = 1 << 52  # what a page-table entry can name
-MAGIC: Final = 0x336E_C578
 HAS_MEMORY_MAP: Final = 1  # the version from which on the start information has one
 TYPE_RAM: Final = 1
-
-
-class StartInfo(Struct):
-    """Xen: struct hvm_start_info."""
-
-    magic: u32
-    version: u32
-    flags: u32
-    nr_modules: u32
-    modules: PhysAddr
-    command_line: PhysAddr
-    rsdp: PhysAddr
-    memory_map: PhysAddr
-    nr_entries: u32
-    reserved: u32
-
-
-class StartInfoEntry(Struct):
-    """Xen: struct hvm_memmap_table_entry."""
-
-    start: u64
-    nbytes: u64
-    kind: u32
-    reserved: u32
 
 
 @kernel
@@ -56,32 +32,19 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
     without a memory map there is no kernel.
     """
     info = info_of(k, start_info)
-    if start_info <= 0 or start_info > BOOT_MAP_END - StartInfo.SIZE:
+    if not is_in_reach(start_info, StartInfo.SIZE):
         panic(k, b'memory map: start information out of reach', start_info, 0, 0)
     if info.magic != MAGIC:
         panic(k, b'memory map: wrong magic number: address, found, wanted', start_info, info.magic, MAGIC)
     if info.version < HAS_MEMORY_MAP or info.nr_entries == 0:
         panic(k, b'memory map: none: version, entries', info.version, 0, 0)
-    table_bytes = info.nr_entries * StartInfoEntry.SIZE
-    if info.memory_map <= 0 or info.memory_map > BOOT_MAP_END - table_bytes:
+    if not is_in_reach(info.memory_map, info.nr_entries * StartInfoEntry.SIZE):
         panic(k, b'memory map: out of reach: address, entries', info.memory_map, info.nr_entries, 0)
     k.memory_map.nr_regions = 0
     for index in range(info.nr_entries):
         add_if_ram(k.memory_map, entry_of(k, info, index))
     for index in range(info.nr_entries):
         cut_if_not_ram(k.memory_map, entry_of(k, info, index))
-
-
-@kernel
-def info_of(k: Kernel, start_info: PhysAddr) -> StartInfo:
-    """The start information, through what the boot code mapped."""
-    return StartInfo(k.m, VirtAddr(k.config.image_window + start_info))
-
-
-@kernel
-def entry_of(k: Kernel, info: StartInfo, index: word) -> StartInfoEntry:
-    """An entry of the firmware's list, which the start information names."""
-    return StartInfoEntry(k.m, VirtAddr(k.config.image_window + info.memory_map + index * StartInfoEntry.SIZE))
 
 
 @kernel

@@ -1,0 +1,55 @@
+"""Start information: what the loader tells a kernel, in the form of PVH: Xen, `public/arch-x86/hvm/start_info.h`.
+
+Read through what the boot code mapped, so all of it must lie below layout.BOOT_MAP_END. Knows nothing of what the
+kernel does with it, and panics about nothing.
+"""
+
+from typing import Final
+
+from incroos.kernel.layout import BOOT_MAP_END
+from incroos.kernel.state import Kernel
+from incroos.lang import PhysAddr, Struct, VirtAddr, kernel, u32, u64, word
+
+MAGIC: Final = 0x336E_C578
+
+
+class StartInfo(Struct):
+    """Xen: struct hvm_start_info."""
+
+    magic: u32
+    version: u32
+    flags: u32
+    nr_modules: u32
+    modules: PhysAddr
+    command_line: PhysAddr
+    rsdp: PhysAddr
+    memory_map: PhysAddr
+    nr_entries: u32
+    reserved: u32
+
+
+class StartInfoEntry(Struct):
+    """Xen: struct hvm_memmap_table_entry."""
+
+    start: u64
+    nbytes: u64
+    kind: u32
+    reserved: u32
+
+
+@kernel
+def is_in_reach(start: PhysAddr, nbytes: word) -> bool:
+    """Whether [start, start + nbytes) lies where the boot code maps memory, and not at 0, which means none."""
+    return 0 < start <= BOOT_MAP_END - nbytes
+
+
+@kernel
+def info_of(k: Kernel, start_info: PhysAddr) -> StartInfo:
+    """The start information."""
+    return StartInfo(k.m, VirtAddr(k.config.image_window + start_info))
+
+
+@kernel
+def entry_of(k: Kernel, info: StartInfo, index: word) -> StartInfoEntry:
+    """An entry of the firmware's list, which the start information names."""
+    return StartInfoEntry(k.m, VirtAddr(k.config.image_window + info.memory_map + index * StartInfoEntry.SIZE))
