@@ -73,9 +73,10 @@ def metadata_bytes(frames: Frames, nr_frames: word) -> word:
 
 @kernel
 def init(frames: Frames, records: VirtAddr, nr_frames: word) -> None:
-    """No frame is RAM yet. The records are at an address of their own, 16 bytes for each PFN below nr_frames.
+    """No frame is RAM yet. The records are at an address of their own, 16 bytes for each PFN, in whole aligned 512.
 
-    Records are touched later on, and only in those aligned 512 of which a frame is RAM.
+    Records are touched later on, and only in those aligned 512 of which a frame is RAM; there, also those of PFNs from
+    nr_frames on.
     """
     at = VirtAddr(frames.addr + Frames.SIZE)
     frame_database.init(frames.database, records, at, nr_frames)
