@@ -30,26 +30,16 @@ from incroos.kernel.panic import panic
 from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
-    LARGEST_LEAF_LEVEL,
-    NX,
-    PRESENT,
-    ROOT_LEVEL,
-    WRITABLE,
-    page_bytes,
-    table_of,
-)
-from incroos.kernel.vmm.pages import get_physical, map_leaf
+from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
+from incroos.kernel.vmm.pages import get_physical, map_page
+from incroos.kernel.vmm.ranges import map_range
 from incroos.kernel.vmm.windows import load_entry
-from incroos.lang import PhysAddr, VirtAddr, cpuid, kernel, read_cr3, word, write_cr3
+from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word, write_cr3
 
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_BYTES: Final = 1 << 21
 RECORD_BYTES: Final = FrameRecord.SIZE
 RIGHTS: Final = PRESENT | WRITABLE | NX  # what is taken over from the boot code's leaves
-
-EXTENDED_FEATURES: Final = -0x7FFF_FFFF & 0xFFFF_FFFF  # cpuid: leaf 0x8000_0001
-GIANT_PAGES: Final = 1 << 26  # in its edx
 
 
 @kernel
@@ -157,9 +147,17 @@ def map_boot_page(k: Kernel, pa: PhysAddr, rights: word) -> None:
     if rights & (WRITABLE | NX) == WRITABLE:
         panic(k, b'vmm: the boot code left a page writable and executable: address', pa, 0, 0)
     if pa == VGA_TEXT or IMAGE_START <= pa < KERNEL_STATE_END:
-        map_new(k, VirtAddr(IMAGE_WINDOW + pa), pa, rights, 1)
+        map_new(k, VirtAddr(IMAGE_WINDOW + pa), pa, rights)
     if is_ram(k, pa):
-        map_new(k, VirtAddr(DIRECT_MAP_START + pa), pa, rights | NX, 1)
+        map_new(k, VirtAddr(DIRECT_MAP_START + pa), pa, rights | NX)
+
+
+@kernel
+def map_new(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word) -> None:
+    """Map a page of the first 2 MiB, or panic."""
+    code = map_page(k, va, pa, flags)
+    if code != OK:
+        panic(k, b'vmm: a page of the kernel cannot be mapped: address, code', va, code, 0)
 
 
 @kernel
@@ -187,34 +185,7 @@ def map_ram(k: Kernel, start: word, end: word) -> None:
 
 @kernel
 def map_run(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> None:
-    """Map data at [va, va + nbytes) to the memory from pa on, in the largest pages that fit both."""
-    largest_level = find_largest_level(k)
-    at = 0
-    while at < nbytes:
-        level = level_that_fits((va + at) | (pa + at), nbytes - at, largest_level)
-        map_new(k, VirtAddr(va + at), PhysAddr(pa + at), DATA, level)
-        at += page_bytes(level)
-
-
-@kernel
-def find_largest_level(k: Kernel) -> word:
-    """The level of the largest pages that the processor has."""
-    _a, _b, _c, features = cpuid(k.m, EXTENDED_FEATURES, 0)
-    return LARGEST_LEAF_LEVEL if features & GIANT_PAGES != 0 else LARGEST_LEAF_LEVEL - 1
-
-
-@kernel
-def level_that_fits(addresses: word, nbytes: word, largest_level: word) -> word:
-    """The level of the largest page for nbytes at addresses, of which the low bits are put together."""
-    level = largest_level
-    while level > 1 and (addresses & (page_bytes(level) - 1) != 0 or nbytes < page_bytes(level)):
-        level -= 1
-    return level
-
-
-@kernel
-def map_new(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) -> None:
-    """Map a page of the kernel's own, or panic."""
-    code = map_leaf(k, va, pa, flags, level)
+    """Map data at [va, va + nbytes) to the memory from pa on, in the largest pages that fit both; or panic."""
+    code = map_range(k, va, pa, nbytes, DATA)
     if code != OK:
-        panic(k, b'vmm: a page of the kernel cannot be mapped: address, code, level', va, code, level)
+        panic(k, b'vmm: memory of the kernel cannot be mapped: address, code, bytes', va, code, nbytes)
