@@ -3,12 +3,13 @@
 frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
 """
 
-from incroos.kernel.pmm.all_ram import note_of_page, set_note_of_page
+from incroos.kernel.pmm.all_ram import bytes_of_page, note_of_page, set_note_of_page
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,
     alloc_table,
     check,
+    free_block,
     free_page,
     free_table,
     init,
@@ -22,6 +23,7 @@ from incroos.kernel.pmm.frames import (
     open_zone,
     record_of,
     take_frame,
+    take_huge,
     take_table,
     zero_frame,
 )
@@ -30,7 +32,9 @@ __all__ = [
     'address_of',
     'alloc_page',
     'alloc_table',
+    'bytes_of_page',
     'check',
+    'free_block',
     'free_page',
     'free_table',
     'init',
@@ -46,6 +50,7 @@ __all__ = [
     'record_of',
     'set_note_of_page',
     'take_frame',
+    'take_huge',
     'take_table',
     'zero_frame',
 ]

@@ -11,7 +11,7 @@ Knows nothing of virtual addresses but where the books and the records are; vmm 
 
 from typing import Final
 
-from incroos.kernel.codes import MISALIGNED, NO_FRAME, OK, RESERVED
+from incroos.kernel.codes import MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
@@ -116,12 +116,22 @@ def take_frame(k: Kernel) -> PhysAddr:
 
 
 @kernel
+def take_huge(k: Kernel) -> PhysAddr:
+    """The same for 512 frames in a row, at a multiple of 2 MiB."""
+    frames = frames_of(k)
+    pfn = blocks.alloc_block(frames, frames.preferred, frame_database.HUGE_ORDER, PAGE_OWNER)
+    if k.config.counters != 0 and pfn >= 0:
+        k.counters.allocs += frame_database.HUGE_FRAMES
+    return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
+
+
+@kernel
 def check_free_page(k: Kernel, pa: PhysAddr) -> word:
     """OK if free_page may have the frame back, else why not."""
     if pa & (PAGE_BYTES - 1) != 0:
         return MISALIGNED
     if is_page(k, pa):
-        return OK
+        return OK if bytes_of_page(k, pa) == PAGE_BYTES else WRONG_BLOCK
     if 0 <= pa < BOOT_MAP_END or is_table(k, pa):
         return RESERVED
     return blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
@@ -136,8 +146,22 @@ def put_frame(k: Kernel, pa: PhysAddr) -> None:
 
 
 @kernel
+def put_huge(k: Kernel, pa: PhysAddr) -> None:
+    """Take back what take_huge gave."""
+    blocks.free_block(frames_of(k), Pfn(pa >> PAGE_SHIFT), frame_database.HUGE_ORDER)
+    if k.config.counters != 0:
+        k.counters.frees += frame_database.HUGE_FRAMES
+
+
+@kernel
+def bytes_of_page(k: Kernel, pa: PhysAddr) -> word:
+    """How much memory was handed out as one, at the frame where it begins; see is_page."""
+    return PAGE_BYTES << frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).order
+
+
+@kernel
 def is_page(k: Kernel, pa: PhysAddr) -> bool:
-    """Whether alloc_page gave the frame round pa and has not got it back."""
+    """Whether memory was handed out that begins at the frame round pa, and not as a page table."""
     return is_owned(k, pa, PAGE_OWNER)
 
 

@@ -118,6 +118,23 @@ def take_frame(k: Kernel) -> PhysAddr:
 
 
 @kernel
+def take_huge(k: Kernel) -> PhysAddr:
+    """512 frames in a row, at a multiple of 2 MiB, as their last owners left them; NO_FRAME. Only in `modern`."""
+    return PhysAddr(NO_FRAME) if is_refused(k) else all_ram.take_huge(k)
+
+
+@kernel
+def free_block(k: Kernel, pa: PhysAddr) -> word:
+    """Take back what take_frame or take_huge gave; else the codes of free_page. Only in `modern`."""
+    if not all_ram.is_page(k, pa) or all_ram.bytes_of_page(k, pa) == PAGE_BYTES:
+        return free_page(k, pa)
+    for at in range(0, all_ram.bytes_of_page(k, pa), PAGE_BYTES):
+        poison(k, PhysAddr(pa + at))
+    all_ram.put_huge(k, pa)
+    return OK
+
+
+@kernel
 def address_of(k: Kernel, pa: PhysAddr) -> VirtAddr:
     """Where the kernel reads and writes the byte at pa of a frame of pool or zone."""
     return VirtAddr(k.config.frame_window + pa)

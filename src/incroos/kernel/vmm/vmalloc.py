@@ -4,9 +4,12 @@
                                                         ^ next: where the search for a gap begins
 
 Unit: the page. The page tables are the books: what is mapped is a range's, and the first frame of a range has the
-number of its pages as its note in the frame database. Behind each range a page stays unmapped. Only in config `modern`.
-Knows nothing of small requests, which are the heap's.
+number of its pages as its note in the frame database. Behind each range a page stays unmapped. Ranges of 2 MiB and more
+begin at a multiple of that and have huge blocks in them as long as there are any. Only in config `modern`. Knows
+nothing of small requests, which are the heap's.
 """
+
+from typing import Final
 
 from incroos.kernel import pmm
 from incroos.kernel.codes import BAD_FREE, OK
@@ -15,12 +18,17 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE, page_bytes
-from incroos.kernel.vmm.pages import get_physical, map_page, unmap_page
+from incroos.kernel.vmm.pages import get_physical
+from incroos.kernel.vmm.ranges import map_range, unmap_range
 from incroos.kernel.vmm.tables import walk
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 # VMALLOC-1  what is mapped in [VMALLOC, VMALLOC_END) is ranges: as many pages in a row as the first one's note says
 # VMALLOC-2  nr_ranges and nr_pages are the counts of these
+
+DATA: Final = PRESENT | WRITABLE | NX
+HUGE_BYTES: Final = page_bytes(2)
+NO_NOTE: Final = 0
 
 
 @kernel
@@ -40,14 +48,14 @@ def vmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     if k.config.space != MODERN_SPACE or nbytes <= 0 or nbytes > VMALLOC_BYTES:
         return VirtAddr(0)
     nr_pages = (nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
-    start = find_gap(k, nr_pages)
+    start = find_gap(k, nr_pages) if nr_pages <= pmm.nr_free_frames(k) else VirtAddr(0)
     if start == 0:
         return start
-    for index in range(nr_pages):
-        if map_fresh(k, VirtAddr(start + (index << PAGE_SHIFT)), nr_pages if index == 0 else 0) != OK:
-            unmap_pages(k, start, index)
-            return VirtAddr(0)
-    k.vmalloc.next = VirtAddr(start + (nr_pages + 1 << PAGE_SHIFT))
+    end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
+    if not map_fresh(k, start, end):
+        return VirtAddr(0)
+    pmm.set_note_of_page(k, get_physical(k, start), nr_pages)
+    k.vmalloc.next = VirtAddr(end + PAGE_BYTES)
     k.vmalloc.nr_ranges += 1
     k.vmalloc.nr_pages += nr_pages
     return start
@@ -61,7 +69,7 @@ def vfree(k: Kernel, va: VirtAddr) -> word:
     nr_pages = pages_from(k, va)
     if nr_pages == 0:
         return BAD_FREE
-    unmap_pages(k, va, nr_pages)
+    unmap_and_free(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
     k.vmalloc.nr_ranges -= 1
     k.vmalloc.nr_pages -= nr_pages
     return OK
@@ -76,30 +84,89 @@ def pages_from(k: Kernel, va: VirtAddr) -> word:
     return pmm.note_of_page(k, pa) if pa >= 0 and pmm.is_page(k, pa) else 0
 
 
+# ------------------------------------------------------------------ frames
 @kernel
-def map_fresh(k: Kernel, va: VirtAddr, note: word) -> word:
-    """Map a frame with a note at va; gives it back when a table for it is refused."""
-    frame = pmm.take_frame(k)
+def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr) -> bool:
+    """Map all of [start, end) to frames from anywhere, or nothing."""
+    at = start
+    while at < end:
+        first, nbytes = take_row(k, at, end - at)
+        if nbytes != 0 and map_range(k, at, first, nbytes, DATA) != OK:
+            free_row(k, first, nbytes)
+            nbytes = 0
+        if nbytes == 0:
+            unmap_and_free(k, start, at)
+            return False
+        at = VirtAddr(at + nbytes)
+    return True
+
+
+@kernel
+def take_row(k: Kernel, va: VirtAddr, most: word) -> tuple[PhysAddr, word]:
+    """Frames that lie in a row, for va on: the first, and how many bytes there are, to the next huge page at most.
+
+    A huge block where va and `most` allow one, else single frames as long as the next one is the neighbour; or 0 bytes.
+    """
+    if va % HUGE_BYTES == 0 and most >= HUGE_BYTES:
+        block = pmm.take_huge(k)
+        if block >= 0:
+            pmm.set_note_of_page(k, block, NO_NOTE)
+            return block, HUGE_BYTES
+    first = pmm.take_frame(k)
+    if first < 0:
+        return first, 0
+    nbytes = 0
+    frame = first
+    while frame == first + nbytes:
+        pmm.set_note_of_page(k, frame, NO_NOTE)
+        nbytes += PAGE_BYTES
+        if nbytes == most or (va + nbytes) % HUGE_BYTES == 0:
+            return first, nbytes
+        frame = pmm.take_frame(k)
     if frame < 0:
-        return frame
-    code = map_page(k, va, frame, PRESENT | WRITABLE | NX)
-    if code != OK:
-        pmm.free_page(k, frame)
-        return code
-    pmm.set_note_of_page(k, frame, note)
-    return OK
+        free_row(k, first, nbytes)
+        return frame, 0
+    free_row(k, frame, PAGE_BYTES)
+    return first, nbytes
 
 
 @kernel
-def unmap_pages(k: Kernel, start: VirtAddr, nr_pages: word) -> None:
-    """Unmap the first pages of a range, the last of them first, and free their frames."""
-    for index in range(nr_pages - 1, -1, -1):
-        frame = unmap_page(k, VirtAddr(start + (index << PAGE_SHIFT)))
-        code = frame
-        if frame >= 0:
-            code = pmm.free_page(k, PhysAddr(frame))
-        if code != OK:
-            panic(k, b'vmm: a page of a range that is not as it was: address, code', start, code, index)
+def free_row(k: Kernel, first: PhysAddr, nbytes: word) -> None:
+    """Free what take_row gave, the last frame first: the next take_row finds them in rising order."""
+    step = pmm.bytes_of_page(k, first)
+    at = nbytes
+    while at > 0:
+        at -= step
+        free_block(k, PhysAddr(first + at))
+
+
+@kernel
+def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
+    """Unmap [start, end), which take_row filled, and then free the frames, which are a list through their notes."""
+    last = PhysAddr(0)
+    at = start
+    while at < end:
+        pa = get_physical(k, at)
+        if pa < 0:
+            panic(k, b'vmm: a page of a range that is not as it was: address, code', at, pa, 0)
+        pmm.set_note_of_page(k, pa, last >> PAGE_SHIFT)
+        last = pa
+        at = VirtAddr(at + pmm.bytes_of_page(k, pa))
+    code = unmap_range(k, start, end - start)
+    if code != OK:
+        panic(k, b'vmm: a range that is not as it was: address, code', start, code, 0)
+    while last != 0:
+        before = PhysAddr(pmm.note_of_page(k, last) << PAGE_SHIFT)
+        free_block(k, last)
+        last = before
+
+
+@kernel
+def free_block(k: Kernel, pa: PhysAddr) -> None:
+    """Free a frame or a huge block of a range."""
+    code = pmm.free_block(k, pa)
+    if code != OK:
+        panic(k, b'vmm: memory of a range that pmm does not take back: address, code', pa, code, 0)
 
 
 # ------------------------------------------------------------------ gaps
@@ -114,17 +181,24 @@ def find_gap(k: Kernel, nr_pages: word) -> VirtAddr:
 def find_gap_from(k: Kernel, begin: VirtAddr, nr_pages: word) -> VirtAddr:
     """The first such place from begin on. A table that is missing is passed in one step."""
     wanted = nr_pages + 1 << PAGE_SHIFT
-    start = begin
-    at = begin
+    start = start_from(begin, nr_pages)
+    at = start
     while at - start < wanted:
         if start + wanted > VMALLOC_END:
             return VirtAddr(0)
         code, level, _slot, _entry = walk(k, at)
         at = VirtAddr((at & -page_bytes(level)) + page_bytes(level))
         if code == OK:
-            at = VirtAddr(at + PAGE_BYTES)
-            start = at
+            start = start_from(VirtAddr(at + PAGE_BYTES), nr_pages)
+            at = start
     return start
+
+
+@kernel
+def start_from(va: VirtAddr, nr_pages: word) -> VirtAddr:
+    """The first address from va on at which a range of so many pages may start."""
+    alignment = HUGE_BYTES if nr_pages << PAGE_SHIFT >= HUGE_BYTES else PAGE_BYTES
+    return VirtAddr((va + alignment - 1) & -alignment)
 
 
 # ------------------------------------------------------------------ the check
