@@ -5,7 +5,6 @@ Right programs are changed at random places, into things that Python knows and t
 
 import ast
 import copy
-import os
 import random
 import re
 import warnings
@@ -16,10 +15,11 @@ import pytest
 
 from incroos.lang.frontend import RAW, Refused, compile_unit
 
+from ..budget import FULL
 from .sample import define
 from .test_meaning import HEAD, SAMPLES
 
-NR_MUTANTS: Final = 20_000 if os.environ.get('INCROOS_BUDGET') == 'full' else 600
+NR_MUTANTS: Final = 20_000 if FULL else 600
 NR_GROUPS: Final = 4
 BASES: Final = [HEAD + text for text in SAMPLES.values()]
 EXPRESSIONS: Final = r"""

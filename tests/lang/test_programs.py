@@ -4,7 +4,6 @@ INCROOS_BUDGET=full runs many more of them.
 """
 
 import ast
-import os
 import random
 import traceback
 from functools import partial
@@ -24,13 +23,13 @@ from incroos.lang import store32 as raw_store32
 from incroos.lang import store64 as raw_store64
 from incroos.lang.frontend import BARE, compile_unit, simulated
 
+from ..budget import FULL
 from .compiled import Compiled, Memory, Trap, compiled
 from .flat import FlatMachine
 from .guarded import GUARDS, LeavesTheWord, fill_state, guarded, shrink
 from .programs import EDGES, SMALL, Writer
 from .sample import define, run
 
-FULL: Final = os.environ.get('INCROOS_BUDGET') == 'full'
 NR_GROUPS: Final = 8
 NR_SEEDS: Final = 2000 if FULL else 72  # together
 NR_ROWS: Final = 4
