@@ -5,7 +5,7 @@ import re
 import pytest
 
 from incroos.kernel import mailbox, pmm, vmm
-from incroos.kernel.codes import NOT_MAPPED, OK
+from incroos.kernel.codes import DOUBLE_FREE, NOT_MAPPED, OK, RESERVED
 from incroos.kernel.config import MODERN, MODERN_CHECKED, KernelConfig
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
@@ -23,6 +23,7 @@ from incroos.kernel.vmm.entries import HUGE
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run import images, jit, qemu
+from incroos.run.harness import call_of
 from incroos.run.outcome import Outcome, Status
 from incroos.run.sim import Sim, boot
 
@@ -141,6 +142,17 @@ def test_heap_and_frames_work_through_the_upper_half(place: str) -> None:
         assert driver.ram.load64(VirtAddr(frame)) == 7
         assert [driver.call(name) for name in ('check_heap', 'check_pmm', 'check_vmm')] == [OK, OK, OK]
         assert driver.call('kfree', ptr) == driver.call('free_page', frame) == OK
+
+
+def test_frames_below_2_mib_are_freed_once_as_all_others() -> None:
+    with open_driver('sim', 3 * MIB, MODERN_BUILD) as driver:
+        frames = driver.execute([call_of('alloc_page')] * driver.call('nr_free_frames'))
+        low = [frame for frame in frames if frame < 2 * MIB]
+        assert len(low) > 100
+        driver.execute([call_of('free_page', frame) for frame in frames])
+        for free in ('free_page', 'free_table'):
+            assert {driver.call(free, frame) for frame in low} == {DOUBLE_FREE}
+            assert {driver.call(free, frame) for frame in (0, 0x1000, KERNEL_STATE)} == {RESERVED}
 
 
 # ------------------------------------------------------------------ what the checker finds

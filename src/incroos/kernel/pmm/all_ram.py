@@ -11,7 +11,7 @@ Knows nothing of virtual addresses but where the books and the records are; vmm 
 
 from typing import Final
 
-from incroos.kernel.codes import MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
+from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
@@ -63,7 +63,7 @@ def take_early(k: Kernel, nbytes: word, alignment: word, offset: word) -> PhysAd
 # ------------------------------------------------------------------ the books
 @kernel
 def nr_frames(k: Kernel) -> word:
-    """The PFNs of all RAM are below it."""
+    """The PFNs of all RAM are below it, but for what lies beyond the last record: nobody uses or maps that."""
     last = k.memory_map.regions[k.memory_map.nr_regions - 1]
     return min(last.end >> PAGE_SHIFT, frame_database.MAX_FRAMES)
 
@@ -132,9 +132,14 @@ def check_free_page(k: Kernel, pa: PhysAddr) -> word:
         return MISALIGNED
     if is_page(k, pa):
         return OK if bytes_of_page(k, pa) == PAGE_BYTES else WRONG_BLOCK
-    if 0 <= pa < BOOT_MAP_END or is_table(k, pa):
-        return RESERVED
-    return blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+    return RESERVED if is_table(k, pa) else why_not_free(k, pa)
+
+
+@kernel
+def why_not_free(k: Kernel, pa: PhysAddr) -> word:
+    """Why the frame at pa cannot be freed; below 2 MiB, what is in no books has a use."""
+    code = blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+    return RESERVED if code == FOREIGN and 0 <= pa < BOOT_MAP_END else code
 
 
 @kernel
@@ -213,9 +218,7 @@ def check_free_table(k: Kernel, pa: PhysAddr) -> word:
         return MISALIGNED
     if is_owned(k, pa, TABLE_OWNER):
         return OK
-    if 0 <= pa < BOOT_MAP_END or is_page(k, pa):
-        return RESERVED
-    return blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+    return RESERVED if is_page(k, pa) else why_not_free(k, pa)
 
 
 @kernel
