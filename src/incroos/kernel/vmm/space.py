@@ -60,8 +60,10 @@ def build(k: Kernel) -> None:
     open_frames(k)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        if region.end > FIRST_PIECE_END:
-            add_piece(k, PhysAddr(max(region.start, FIRST_PIECE_END)), region.end)
+        start = PhysAddr(max(region.start, FIRST_PIECE_END))
+        end = PhysAddr(min(region.end, all_ram.nr_frames(k) * PAGE_BYTES))
+        if start < end:
+            add_piece(k, start, end)
 
 
 # ------------------------------------------------------------------ the frame database
