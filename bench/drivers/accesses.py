@@ -13,7 +13,7 @@ from incroos.machine.architecture import (
     PAGE_BYTES,
     PAGE_SHIFT,
 )
-from incroos.machine.cpu import TLB_SLOTS, Cpu, power_on
+from incroos.machine.cpu import ALL_FEATURES, TLB_SLOTS, Cpu, power_on
 
 PA_BITS: Final = 46
 RAM_BYTES: Final = 0x100_0000
@@ -36,7 +36,7 @@ FLAGS: Final = ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_ACCESSED | ENTRY_DIRTY
 def computer_setup(m: Machine, cpu_address: VirtAddr, first: VirtAddr, n: word) -> word:
     """Power on, and map the RAM from DATA on at its own address and at FAR."""
     cpu = Cpu(m, cpu_address)
-    power_on(cpu, PA_BITS)
+    power_on(cpu, PA_BITS, ALL_FEATURES)
     walk.set_masks(cpu)
     cpu.ram_low_end = PhysAddr(RAM_BYTES)
     cpu.ram_high_end = PhysAddr(1 << 32)

@@ -16,6 +16,7 @@ from incroos.machine import access
 from incroos.machine import architecture as arch
 from incroos.machine.computer import Computer
 from incroos.machine.lowering import LOWERINGS
+from incroos.machine.walk import set_masks
 
 RAM_BYTES: Final = 4 << 20
 ROOT: Final = 0x1000
@@ -43,11 +44,15 @@ def compiled_core(checked: bool) -> CodeInMemory:
 class Bench:
     """A computer with an empty root table; `call` runs a function of its core, interpreted or compiled."""
 
-    def __init__(self, engine: str, ram_bytes: int = RAM_BYTES, pa_bits: int = 46) -> None:
+    def __init__(self, engine: str, ram_bytes: int = RAM_BYTES, pa_bits: int = 46, levels: int = 4) -> None:
         self.engine = engine
         self.computer = Computer(ram_bytes, pa_bits)
         self.cpu, self.memory, self.ram = self.computer.cpu, self.computer.memory, self.computer.ram
         self.cpu.cr3, self.cpu.idt_limit = ROOT, 4095
+        self.levels = levels
+        if levels == 5:  # as boot code does before it turns paging on
+            self.cpu.cr4 |= arch.CR4_LA57
+            set_masks(self.cpu)
         self.next_table = TABLES
         self.faults: list[tuple[int, int]] = []  # address and error code of each page fault
         self.sent = bytearray()
@@ -94,7 +99,7 @@ class Bench:
     def entry_address(self, va: int, level: int, upper: int = P | W | U) -> int:
         """Where the entry of this level for va lies; tables on the way are made, with these bits in their entries."""
         table = ROOT
-        for at_level in range(4, level, -1):
+        for at_level in range(self.levels, level, -1):
             at = table + (va >> 12 + 9 * (at_level - 1) & 511) * 8
             if self.word(at) & P == 0:
                 self.put(at, self.next_table | upper)

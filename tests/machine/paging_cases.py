@@ -43,40 +43,43 @@ def random_leaf(random: Random, level: int) -> int:
     return flags | LEAF | (DATA if level == 2 else 0)
 
 
-def random_place(random: Random) -> Place:
+def random_place(random: Random, levels: int = 4) -> Place:
     """An address in a page of any size, in either half; also just outside the canonical halves."""
     level = random.choice([1, 1, 1, 2, 2, 3])
-    va = random.randrange(1, 512) << 39 | random.randrange(4) << 30 | random.randrange(4) << 21
+    va = random.randrange(1, 512) << 39 | (random.choice([1, 2, 255, 256, 511]) << 48 if levels == 5 else 0)
+    va |= random.randrange(4) << 30 | random.randrange(4) << 21
     va |= random.randrange(4) << 12
     if level > 1:
         va &= -1 << SHIFTS[level]
         va |= random.randrange(0, 0x20_0000, 16) if level == 2 else random.randrange(DATA, RAM_BYTES, 16)
     else:
         va |= random.randrange(0, 4096, 16)
-    if va >> 47:
-        va -= 1 << 48
+    va_bits = 12 + 9 * levels
+    if va >> va_bits - 1:
+        va -= 1 << va_bits
     if random.random() < 0.02:
-        va ^= 1 << random.choice([47, 50, 62])
+        va ^= 1 << random.choice([va_bits - 1, va_bits + 2, 62])
     return Place(va, level)
 
 
 def lay_tables(bench: Bench, random: Random, nr_places: int) -> list[Place]:
     """Fill the bench's empty root with tables for some places."""
-    places = [random_place(random) for _ in range(nr_places)]
+    places = [random_place(random, bench.levels) for _ in range(nr_places)]
     for place in places:
-        if is_canonical(place.va):
+        if is_canonical(place.va, bench.levels):
             lay_one(bench, random, place)
     return places
 
 
-def is_canonical(va: int) -> bool:
-    return -(1 << 47) <= va < 1 << 47
+def is_canonical(va: int, levels: int = 4) -> bool:
+    end = 1 << 11 + 9 * levels
+    return -end <= va < end
 
 
 def lay_one(bench: Bench, random: Random, place: Place) -> None:
     """Tables on the way get random flags when they are made; a leaf on the way ends it."""
     table = bench.cpu.cr3
-    for level in (4, 3, 2, 1):
+    for level in range(bench.levels, 0, -1):
         at = table + (place.va >> 12 + 9 * (level - 1) & 511) * 8
         if level == place.level:
             bench.put(at, random_leaf(random, level))

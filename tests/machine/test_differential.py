@@ -20,6 +20,7 @@ from .strict_lab import VA, Strict
 
 NR_PAGES = 6
 FLAGS = [P | W, P | W | D, P, P | U, P | W | G, 0, P | W | D | G]
+PCIDS = (0, 1, 17)  # the last two share the place for upper entries
 Step = tuple[str, tuple[int, ...]]
 
 
@@ -37,20 +38,32 @@ def random_steps(random: Random, nr_steps: int) -> Iterator[Step]:
             yield 'map', (page, DATA + 4096 * random.randrange(4), random.choice(FLAGS))
         elif choice < 0.82:
             yield 'upper', (random.choice([0, 1, 2]),)
-        elif choice < 0.95:
+        elif choice < 0.92:
             yield 'invlpg', (page,)
-        elif choice < 0.98:
-            yield 'cr3', ()
+        elif choice < 0.97:
+            yield 'cr3', (ROOT | random.choice(PCIDS) | random.choice([0, arch.CR3_KEEP, arch.CR3_KEEP]),)
+        elif choice < 0.985:
+            yield 'invpcid', (random.randrange(4), random.choice(PCIDS), page)
         else:
             yield 'pge', ()
+
+
+def words_without_pcids(name: str, words: tuple[int, ...]) -> tuple[int, ...]:
+    """The same step on a processor that does not use PCIDs."""
+    if name == 'cr3':
+        return (ROOT,)
+    return (words[0], 0, words[2]) if name == 'invpcid' else words
 
 
 # ---------------------------------------------------------------- interpreted against compiled
 class Core:
     """Runs steps on a bench; a fault maps the page, so that every program goes on."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, has_pcids: bool) -> None:
         self.bench = Bench(engine)
+        self.has_pcids = has_pcids
+        if has_pcids:
+            self.bench.call('write_cr4', self.bench.cpu.cr4 | arch.CR4_PCIDE)
         self.bench.on_fault = self.mend
         for index in range(NR_PAGES):
             self.bench.map(VA + 4096 * index, DATA, P | W)
@@ -60,6 +73,8 @@ class Core:
 
     def step(self, name: str, words: tuple[int, ...]) -> int:
         bench = self.bench
+        if not self.has_pcids:
+            words = words_without_pcids(name, words)
         if name == 'load':
             return bench.load(words[0])
         if name == 'store':
@@ -69,10 +84,10 @@ class Core:
         elif name == 'upper':
             at = bench.entry_address(VA, 2)
             bench.put(at, bench.word(at) & ~(W | U) | (0, W, W | U)[words[0]])
-        elif name == 'invlpg':
-            bench.call('invlpg', words[0])
+        elif name in ('invlpg', 'invpcid'):
+            bench.call(name, *words)
         elif name == 'cr3':
-            bench.call('write_cr3', ROOT)
+            bench.call('write_cr3', *words)
         else:
             bench.call('write_cr4', bench.cpu.cr4 ^ arch.CR4_PGE)
         return 0
@@ -82,14 +97,17 @@ class Core:
         cpu, base = self.bench.cpu, self.bench.memory.base
         slots = [(slot.read_page, slot.write_page, slot.flags, slot.addend and slot.addend - base) for slot in cpu.tlb]
         upper = [(entry.prefix, entry.generation, entry.table, entry.rights) for entry in cpu.upper]
-        numbers = {name: getattr(cpu, name) for name in ('cr2', 'cr3', 'cr4', 'nr_faults', 'nr_walks', 'fault_depth')}
-        return [slots, upper, numbers, self.bench.faults]
+        numbers = {
+            name: getattr(cpu, name) for name in ('cr2', 'cr3', 'cr4', 'pcid', 'nr_faults', 'nr_walks', 'fault_depth')
+        }
+        contexts = [(context.pcid, context.generation) for context in cpu.contexts]
+        return [slots, upper, numbers, contexts, self.bench.faults]
 
 
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('engine', ['compiled', 'checked'])
 def test_interpreted_and_compiled_cores_do_the_same(engine: str, seed: int) -> None:
-    interpreted, compiled = Core('interpreted'), Core(engine)
+    interpreted, compiled = Core('interpreted', seed % 2 == 1), Core(engine, seed % 2 == 1)
     for name, words in random_steps(Random(seed), 400):
         if name == 'upper' and words[0] == 0:
             continue  # a read-only upper entry: no mending of a leaf helps
@@ -106,8 +124,11 @@ class Checked:
 
     WINDOW = VirtAddr(VA + 4096 * 500)
 
-    def __init__(self, shortcuts: bool) -> None:
+    def __init__(self, shortcuts: bool, has_pcids: bool = False) -> None:
         self.strict = Strict()
+        self.has_pcids = has_pcids
+        if has_pcids:
+            self.strict.machine.write_cr4(self.strict.machine.read_cr4() | arch.CR4_PCIDE)
         self.shortcuts = shortcuts
         self.strict.map((self.strict.level1 & ~0xFFF) | P | W, page=500)
         for index in range(NR_PAGES):
@@ -118,6 +139,8 @@ class Checked:
         """The result, or the kind of error."""
         if not self.shortcuts:
             self.strict.machine.forget_shortcuts()
+        if not self.has_pcids:
+            words = words_without_pcids(name, words)
         try:
             return self.do(self.strict.machine, name, words)
         except SimulationError as error:
@@ -141,7 +164,9 @@ class Checked:
         elif name == 'invlpg':
             m.invlpg(VirtAddr(words[0]))
         elif name == 'cr3':
-            m.write_cr3(ROOT)
+            m.write_cr3(*words)
+        elif name == 'invpcid':
+            m.invpcid(words[0], words[1], VirtAddr(words[2]))
         else:
             m.write_cr4(m.read_cr4() ^ arch.CR4_PGE)
         return None
@@ -149,7 +174,7 @@ class Checked:
 
 @pytest.mark.parametrize('seed', range(45))
 def test_shortcuts_change_no_verdict(seed: int) -> None:
-    fast, slow = Checked(shortcuts=True), Checked(shortcuts=False)
+    fast, slow = Checked(shortcuts=True, has_pcids=seed % 2 == 1), Checked(shortcuts=False, has_pcids=seed % 2 == 1)
     verdicts = []
     for name, words in random_steps(Random(1000 + seed), 250):
         verdict = fast.step(name, words)

@@ -8,12 +8,10 @@ from random import Random
 
 import pytest
 
-from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
-from incroos.machine.walk import is_canonical
 
 from .lab import LEAF, RAM_BYTES, ROOT, TABLES, A, Bench
-from .paging_cases import ACCESSES, Place, lay_tables
+from .paging_cases import ACCESSES, Place, is_canonical, lay_tables
 from .unicorn_processor import FETCH_OFFSET, PA_BITS, STORED, UnicornProcessor, fill_with_pattern
 
 NR_ROUNDS = {'interpreted': 3, 'compiled': 15}
@@ -26,7 +24,7 @@ def ours(bench: Bench, place: Place, access: int) -> tuple[str, int, int]:
     """The access on the simulated computer, in Unicorn's words."""
     va = place.va + (FETCH_OFFSET if access & arch.FETCH else 0)
     bench.call('write_cr3', ROOT)
-    if not is_canonical(VirtAddr(va)):
+    if not is_canonical(va, bench.levels):
         return 'fault', arch.GENERAL_PROTECTION, 0
     pa = bench.call('translate', va, access)
     if pa < 0:
@@ -56,15 +54,16 @@ def differences(bench: Bench, processor: UnicornProcessor, is_fault: bool) -> li
     return found
 
 
+@pytest.mark.parametrize('levels', [4, 5])
 @pytest.mark.parametrize('engine', ['interpreted', 'compiled'])
 @pytest.mark.parametrize('wp', [CR0, CR0 & ~arch.CR0_WP])
 @pytest.mark.parametrize('nxe', [EFER, EFER & ~arch.EFER_NXE])
-def test_random_tables_and_accesses(engine: str, wp: int, nxe: int) -> None:
-    random = Random(f'{wp} {nxe}')
+def test_random_tables_and_accesses(engine: str, wp: int, nxe: int, levels: int) -> None:
+    random = Random(f'{wp} {nxe} {levels}')
     seen: dict[tuple[str, int], int] = {}
-    processor = UnicornProcessor(nxe, wp)
+    processor = UnicornProcessor(nxe, wp, levels)
     for _ in range(NR_ROUNDS[engine]):
-        bench = Bench(engine, pa_bits=PA_BITS)
+        bench = Bench(engine, pa_bits=PA_BITS, levels=levels)
         bench.call('write_cr0', wp)
         bench.call('write_msr', arch.MSR_EFER, nxe)
         fill_with_pattern(bench.ram)

@@ -40,8 +40,8 @@ def fill_with_pattern(ram: Any) -> None:
 class UnicornProcessor:
     """Long mode over a copy of some RAM."""
 
-    def __init__(self, efer: int, cr0: int) -> None:
-        self.efer, self.cr0 = efer, cr0
+    def __init__(self, efer: int, cr0: int, levels: int = 4) -> None:
+        self.efer, self.cr0, self.levels = efer, cr0, levels
         self.vectors: list[int] = []
 
     def _on_exception(self, uc: Any, vector: int, _: object) -> None:
@@ -54,17 +54,17 @@ class UnicornProcessor:
         uc.hook_add(UNICORN.UC_HOOK_INTR, self._on_exception)
         uc.mem_map(0, RAM_BYTES)
         uc.mem_write(0, bytes(ram))
-        for table in range(CODE_TABLES, CODE_TABLES + 0x3000, 0x1000):
+        at = ROOT
+        for table in range(CODE_TABLES, CODE_TABLES + (self.levels - 1) * 0x1000, 0x1000):
             uc.mem_write(table, bytes(4096))
-        self._put(ROOT, CODE_TABLES | P | W | U | A)
-        self._put(CODE_TABLES, CODE_TABLES + 0x1000 | P | W | U | A)
-        self._put(CODE_TABLES + 0x1000, CODE_TABLES + 0x2000 | P | W | U | A)
-        self._put(CODE_TABLES + 0x2000 + 8 * (CODE >> 12), CODE | P | U | A | D)
+            self._put(at, table | P | W | U | A)
+            at = table
+        self._put(at + 8 * (CODE >> 12), CODE | P | U | A | D)
         uc.mem_write(LOAD, bytes.fromhex('488b07'))  # mov rax, [rdi]
         uc.mem_write(STORE, bytes.fromhex('488907'))  # mov [rdi], rax
         uc.mem_write(TO_USER, bytes.fromhex('480f07'))  # sysretq: to rcx, in user mode
         uc.reg_write(UC_X86_REG_CR3, ROOT)
-        uc.reg_write(UC_X86_REG_CR4, arch.CR4_PAE)
+        uc.reg_write(UC_X86_REG_CR4, arch.CR4_PAE | (arch.CR4_LA57 if self.levels == 5 else 0))
         uc.msr_write(arch.MSR_EFER, self.efer | arch.EFER_SCE)
         uc.reg_write(UC_X86_REG_CR0, self.cr0)
         self._start = uc.context_save()

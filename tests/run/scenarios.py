@@ -187,7 +187,7 @@ def violate(m: Machine, which: word) -> None:
     elif which == 7:
         write_cr3(m, read_cr3(m) | 1 << 50)
     elif which == 8:
-        write_cr4(m, 0x20 | 1 << 17)
+        write_cr4(m, 0x20 | 1 << 13)
     elif which == 9:
         write_cr4(m, 0)
     elif which == 10:
@@ -253,7 +253,7 @@ def registers(m: Machine, notes: Notes) -> None:
     largest, _b, _c, _d = cpuid(m, 0x8000_0000, 0)
     widths, _e, _f, _g = cpuid(m, 0x8000_0008, 0)
     _a, _h, _i, features = cpuid(m, 0x8000_0001, 0)
-    is_right = is_right and largest == 0x8000_0008 and widths == 48 << 8 | 46
+    is_right = is_right and largest == 0x8000_0008 and widths == 57 << 8 | 46
     is_right = is_right and features & (1 << 20 | 1 << 26 | 1 << 29) == 1 << 20 | 1 << 26 | 1 << 29
     notes.value = 1 if is_right else 0
 

@@ -99,6 +99,9 @@ class Machine:
     def invlpg(self, va: VirtAddr) -> None:
         raise missing(self, 'invlpg')
 
+    def invpcid(self, kind: word, pcid: word, va: VirtAddr) -> None:
+        raise missing(self, 'invpcid')
+
     def load_idt(self, base: VirtAddr, limit: word) -> None:
         raise missing(self, 'load_idt')
 

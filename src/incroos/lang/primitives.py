@@ -156,7 +156,10 @@ def read_cr3(m: Machine) -> word:
 
 @primitive
 def write_cr3(m: Machine, value: word) -> None:
-    """PRE value names a root table. POST walks start there; translations that are not global are forgotten."""
+    """PRE value names a root table. POST walks start there; translations that are not global are forgotten.
+
+    With CR4.PCIDE set only those of the PCID in the low 12 bits, and none if bit 63 is set.
+    """
     m.write_cr3(value)
 
 
@@ -188,6 +191,16 @@ def write_msr(m: Machine, index: word, value: word) -> None:
 def invlpg(m: Machine, va: VirtAddr) -> None:
     """POST no cached translation of the page of va is left, nor any cached upper entry of this address space."""
     m.invlpg(va)
+
+
+@primitive
+def invpcid(m: Machine, kind: word, pcid: word, va: VirtAddr) -> None:
+    """PRE the processor has the instruction; 0 <= kind <= 3, 0 <= pcid < 2**12, va is canonical.
+
+    POST forgotten are, by kind: 0 what the PCID alone has of the page of va; 1 all that it alone has; 2 everything; 3
+    everything but global translations.
+    """
+    m.invpcid(kind, pcid, va)
 
 
 @primitive

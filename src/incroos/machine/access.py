@@ -29,7 +29,7 @@ def refill(cpu: Cpu, va: VirtAddr, nbytes: word, access: word) -> None:
     An access to two pages is left alone: it marks nothing before both can be done.
     """
     pa, found = walk_last(cpu, va)
-    if pa < 0 and va & OFFSET_MASK <= PAGE_BYTES - nbytes and is_canonical(va):
+    if pa < 0 and va & OFFSET_MASK <= PAGE_BYTES - nbytes and is_canonical(cpu, va):
         pa, found = walk(cpu, va, access)
     if pa >= 0:
         remember(cpu, va, PhysAddr(pa), found)
@@ -42,7 +42,7 @@ def resolve_read(cpu: Cpu, va: VirtAddr) -> VirtAddr:
         slot = slot_of(cpu, va)
         if slot.read_page == va & PAGE_MASK:
             return VirtAddr(va + slot.addend)
-        if is_canonical(va):
+        if is_canonical(cpu, va):
             pa = translate(cpu, va, 0)
             if pa >= 0:
                 return host_to_read(cpu, PhysAddr(pa))
@@ -58,7 +58,7 @@ def resolve_write(cpu: Cpu, va: VirtAddr) -> VirtAddr:
         slot = slot_of(cpu, va)
         if slot.write_page == va & PAGE_MASK:
             return VirtAddr(va + slot.addend)
-        if is_canonical(va):
+        if is_canonical(cpu, va):
             pa = translate(cpu, va, ERROR_WRITE)
             if pa >= 0:
                 return host_to_write(cpu, PhysAddr(pa))
@@ -76,7 +76,7 @@ def next_page(va: VirtAddr) -> VirtAddr:
 @kernel
 def check_next_page(cpu: Cpu, va: VirtAddr) -> None:
     """An access that reaches out of the canonical addresses is refused before its first page is looked at."""
-    if not is_canonical(next_page(va)):
+    if not is_canonical(cpu, next_page(va)):
         exception(cpu, GENERAL_PROTECTION, 0)
 
 

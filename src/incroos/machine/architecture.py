@@ -26,7 +26,8 @@ ENTRY_FRAME: Final = (1 << 52) - PAGE_BYTES
 
 ENTRIES_PER_TABLE: Final = 512
 LEVEL_BITS: Final = 9
-ROOT_LEVEL: Final = 4
+ROOT_LEVEL: Final = 4  # and 5 while CR4.LA57 is set
+LARGEST_LEAF_LEVEL: Final = 3
 HUGE_SHIFT: Final = 21  # a leaf of level 2 maps 2 MiB
 GIANT_SHIFT: Final = 30  # a leaf of level 3 maps 1 GiB
 # Address bits below the page of a large leaf must be zero, but for bit 12, which selects a memory type.
@@ -47,6 +48,7 @@ USER: Final = ERROR_USER
 FETCH: Final = ERROR_FETCH
 
 # ------------------------------------------------------------------ vectors
+INVALID_OPCODE: Final = 6
 DOUBLE_FAULT: Final = 8
 GENERAL_PROTECTION: Final = 13
 PAGE_FAULT: Final = 14
@@ -74,8 +76,18 @@ CR4_PGE: Final = 1 << 7
 CR4_PCE: Final = 1 << 8
 CR4_OSFXSR: Final = 1 << 9
 CR4_OSXMMEXCPT: Final = 1 << 10
-# The extensions that this processor has; it has neither PCID nor SMEP, SMAP, protection keys or five levels.
-CR4_DEFINED: Final = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
+CR4_LA57: Final = 1 << 12  # five levels
+CR4_PCIDE: Final = 1 << 17
+# What every processor of this computer has; LA57 and PCIDE are some's. None has SMEP, SMAP or protection keys.
+CR4_ALWAYS: Final = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
+
+CR3_KEEP: Final = -1 << 63  # in what is written while CR4.PCIDE is set: forget nothing
+
+# ------------------------------------------------------------------ kinds of INVPCID
+INVPCID_ADDRESS: Final = 0  # one address of one PCID
+INVPCID_SPACE: Final = 1  # one PCID
+INVPCID_ALL: Final = 2  # everything, global translations too
+INVPCID_ALL_SPACES: Final = 3  # everything but global translations
 
 # ------------------------------------------------------------------ model-specific registers
 MSR_PAT: Final = 0x277

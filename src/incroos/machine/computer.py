@@ -8,7 +8,7 @@ from typing import Final
 from incroos.lang import PhysAddr, VirtAddr
 
 from .architecture import HIGH_START, LOW_END, PAGE_BYTES
-from .cpu import Cpu, power_on
+from .cpu import ALL_FEATURES, Cpu, power_on
 from .host import HostMemory
 from .walk import set_masks
 
@@ -20,7 +20,7 @@ PA_BITS: Final = 46
 class Computer:
     """RAM and processor in memory that child processes share."""
 
-    def __init__(self, ram_bytes: int, pa_bits: int = PA_BITS) -> None:
+    def __init__(self, ram_bytes: int, pa_bits: int = PA_BITS, features: int = ALL_FEATURES) -> None:
         """PRE ram_bytes is at least 1 MiB and a multiple of a page."""
         if ram_bytes < LOW_END or ram_bytes % PAGE_BYTES:
             raise ValueError(f'{ram_bytes} bytes of RAM: it takes whole pages and at least {LOW_END}')
@@ -31,7 +31,7 @@ class Computer:
         cpu_bytes = -(-Cpu.SIZE // PAGE_BYTES) * PAGE_BYTES
         self.memory = HostMemory(self.span + cpu_bytes + 2 * PAGE_BYTES)
         self.cpu = cpu = Cpu(self.memory, VirtAddr(self.memory.base + self.span))
-        power_on(cpu, pa_bits)
+        power_on(cpu, pa_bits, features)
         set_masks(cpu)
         cpu.ram_low_end, cpu.ram_high_end = PhysAddr(low), PhysAddr(high)
         cpu.host_ram = VirtAddr(self.memory.base)

@@ -24,7 +24,9 @@ from .architecture import (
 
 TLB_SLOTS: Final = 256
 UPPER_SLOTS: Final = 32  # for each level above the first
-NO_PAGE: Final = 1  # no page begins at an odd address
+NR_CONTEXTS: Final = 16
+NO_PAGE: Final = 1  # no page begins at an odd address,
+PARKED: Final = 2  # nor at one with this bit
 SERIAL_BYTES: Final = 1024
 CRT_REGISTERS: Final = 32
 
@@ -34,6 +36,12 @@ STOPPED_BY_TRIPLE_FAULT: Final = 2
 STOPPED_BY_HALT: Final = 3  # nothing can wake this processor: it has no interrupts
 STOPPED_BY_TRAP: Final = 4  # a checked build found a bug; `stop_code` is the site
 
+# What some processors have; cpuid tells.
+HAS_PCID: Final = 1 << 0
+HAS_INVPCID: Final = 1 << 1
+HAS_LA57: Final = 1 << 2  # five levels of page tables
+ALL_FEATURES: Final = HAS_PCID | HAS_INVPCID | HAS_LA57
+
 MAX_FAULT_DEPTH: Final = 8
 NO_SITE: Final = -1
 
@@ -42,13 +50,13 @@ class Slot(Struct):
     """One remembered translation of a page of 4 KiB, also of one inside a large page.
 
     The tag per access is the page's first address where the access is allowed, NO_PAGE where it is not or must be
-    walked for: so one compare decides.
+    walked for: so one compare decides. In the translation of another PCID than the present one PARKED is added to it.
     """
 
     read_page: i64
     write_page: i64
     addend: i64  # virtual address + addend = address in this process
-    flags: i64  # of the leaf: global; level << 12
+    flags: i64  # of the leaf: global; level << 12; PCID << 16
 
 
 class UpperEntry(Struct):
@@ -60,11 +68,19 @@ class UpperEntry(Struct):
     rights: i64
 
 
+class Context(Struct):
+    """The upper entries of a PCID that is not the present one, as long as no other takes the place."""
+
+    pcid: u64
+    generation: u64  # of those that are remembered; 0 if none is
+
+
 class Cpu(Struct):
     """Processor, TLB and devices."""
 
     tlb: Annotated[Array[Slot], TLB_SLOTS]
-    upper: Annotated[Array[UpperEntry], UPPER_SLOTS * 3]  # of levels 2, 3 and 4
+    upper: Annotated[Array[UpperEntry], UPPER_SLOTS * 4]  # of levels 2 to 5
+    contexts: Annotated[Array[Context], NR_CONTEXTS]
 
     cr0: u64
     cr2: VirtAddr
@@ -82,11 +98,17 @@ class Cpu(Struct):
     interrupts: u64  # 1 while enabled
     tsc: u64
 
+    features: u64
     pa_bits: u64  # width of a physical address
+    root_level: u64
+    canonical_shift: u64  # bits 63 to this of an address are equal
+    leaf_bits: u64  # of a leaf, that translations have: dirty, and global if CR4 says so
     reserved: u64  # bits that no present entry may have
     frame_mask: u64  # address bits of an entry
     supervisor_write: u64  # the right that a write by the kernel needs: none while CR0.WP is clear
-    upper_generation: u64  # counts how often all upper entries were forgotten, from 1 on
+    pcid: u64  # 0 while CR4.PCIDE is clear
+    upper_generation: u64  # of the upper entries that are remembered for this PCID
+    last_generation: u64  # counts how often those of any PCID were forgotten, from 1 on
     large_start: VirtAddr  # all large pages in the TLB lie in [large_start, large_end)
     large_end: VirtAddr
 
@@ -128,15 +150,17 @@ class Cpu(Struct):
 
 
 @kernel
-def power_on(cpu: Cpu, pa_bits: word) -> None:
+def power_on(cpu: Cpu, pa_bits: word, features: word) -> None:
     """Long mode with paging, nothing remembered, no RAM, no handlers. PRE the struct's bytes are zero."""
     cpu.cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE
     cpu.cr4 = CR4_PAE
     cpu.efer = EFER_LMA | EFER_LME | EFER_NXE
     cpu.pat = PAT_AT_RESET
     cpu.pa_bits = pa_bits
+    cpu.features = features
     cpu.trap_site = NO_SITE
     cpu.upper_generation = 1
+    cpu.last_generation = 1
     cpu.serial_divisor = 1
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]

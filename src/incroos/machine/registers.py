@@ -16,14 +16,22 @@ from .architecture import (
     CR0_PE,
     CR0_PG,
     CR0_WP,
-    CR4_DEFINED,
+    CR3_KEEP,
+    CR4_ALWAYS,
+    CR4_LA57,
     CR4_PAE,
+    CR4_PCIDE,
     CR4_PGE,
     EFER_DEFINED,
     EFER_LMA,
     EFER_LME,
     EFER_NXE,
     GENERAL_PROTECTION,
+    INVALID_OPCODE,
+    INVPCID_ADDRESS,
+    INVPCID_ALL,
+    INVPCID_ALL_SPACES,
+    INVPCID_SPACE,
     MSR_EFER,
     MSR_FS_BASE,
     MSR_GS_BASE,
@@ -31,10 +39,18 @@ from .architecture import (
     MSR_PAT,
     OFFSET_MASK,
 )
-from .cpu import STOPPED_BY_HALT, Cpu
+from .cpu import HAS_INVPCID, HAS_LA57, HAS_PCID, STOPPED_BY_HALT, Cpu
 from .faults import exception, stop
-from .tlb import forget_all, forget_page, forget_space
-from .walk import is_canonical, set_masks
+from .tlb import (
+    PCID_MASK,
+    forget_address,
+    forget_all,
+    forget_all_spaces,
+    forget_page,
+    forget_space,
+    switch_context,
+)
+from .walk import set_masks, shift_of
 
 TSC_STEP: Final = 1000  # the time stamp counts how often it is read: runs are repeatable
 
@@ -75,10 +91,14 @@ def cpu_read_cr3(cpu: Cpu) -> word:
 
 @kernel
 def cpu_write_cr3(cpu: Cpu, value: word) -> None:
-    if value & ~(cpu.frame_mask | OFFSET_MASK) != 0:
+    has_pcids = cpu.cr4 & CR4_PCIDE != 0
+    if value & ~(cpu.frame_mask | OFFSET_MASK | (CR3_KEEP if has_pcids else 0)) != 0:
         exception(cpu, GENERAL_PROTECTION, 0)
-    cpu.cr3 = value
-    forget_space(cpu)
+    cpu.cr3 = value & ~CR3_KEEP
+    if has_pcids:
+        switch_context(cpu, value & PCID_MASK)
+    if value & CR3_KEEP == 0:
+        forget_space(cpu, cpu.pcid)
 
 
 @kernel
@@ -88,12 +108,24 @@ def cpu_read_cr4(cpu: Cpu) -> word:
 
 @kernel
 def cpu_write_cr4(cpu: Cpu, value: word) -> None:
-    if value & ~CR4_DEFINED != 0 or value & CR4_PAE == 0:
+    changed = cpu.cr4 ^ value
+    added = changed & value
+    # Long mode keeps its number of levels, and begins with PCID 0.
+    is_bad = value & CR4_PAE == 0 or changed & CR4_LA57 != 0 or (added & CR4_PCIDE != 0 and cpu.cr3 & PCID_MASK != 0)
+    if value & ~allowed_in_cr4(cpu) != 0 or is_bad:
         exception(cpu, GENERAL_PROTECTION, 0)
-    before = cpu.cr4
     cpu.cr4 = value
-    if (before ^ value) & CR4_PGE != 0:
+    if changed & CR4_PGE != 0 or changed & ~added & CR4_PCIDE != 0:
+        cpu.pcid = cpu.cr3 & PCID_MASK if value & CR4_PCIDE != 0 else 0
+        set_masks(cpu)
         forget_all(cpu)
+
+
+@kernel
+def allowed_in_cr4(cpu: Cpu) -> word:
+    """The bits of CR4 that this processor knows."""
+    pcid = CR4_PCIDE if cpu.features & HAS_PCID != 0 else 0
+    return CR4_ALWAYS | pcid | (CR4_LA57 if cpu.features & HAS_LA57 != 0 else 0)
 
 
 # ------------------------------------------------------------------ model-specific registers
@@ -123,7 +155,7 @@ def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
         check_pat(cpu, value)
         cpu.pat = value
     else:
-        if not is_canonical(VirtAddr(value)):
+        if not can_be_canonical(cpu, VirtAddr(value)):
             exception(cpu, GENERAL_PROTECTION, 0)
         if index == MSR_FS_BASE:
             cpu.fs_base = value
@@ -133,6 +165,13 @@ def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
             cpu.kernel_gs_base = value
         else:
             exception(cpu, GENERAL_PROTECTION, 0)
+
+
+@kernel
+def can_be_canonical(cpu: Cpu, va: VirtAddr) -> bool:
+    """Whether the address is canonical with as many levels as the processor has, though fewer may be in use."""
+    top = va >> (shift_of(6 if cpu.features & HAS_LA57 != 0 else 5) - 1)
+    return top == 0 or top == -1
 
 
 @kernel
@@ -160,6 +199,26 @@ def check_pat(cpu: Cpu, value: word) -> None:
 @kernel
 def cpu_invlpg(cpu: Cpu, va: VirtAddr) -> None:
     forget_page(cpu, va)
+
+
+@kernel
+def cpu_invpcid(cpu: Cpu, kind: word, pcid: word, va: VirtAddr) -> None:
+    if cpu.features & HAS_INVPCID == 0:
+        exception(cpu, INVALID_OPCODE, 0)
+    is_of_one = kind == INVPCID_ADDRESS or kind == INVPCID_SPACE
+    is_bad = is_of_one and pcid != 0 and cpu.cr4 & CR4_PCIDE == 0
+    if is_bad or not 0 <= pcid <= PCID_MASK or (kind == INVPCID_ADDRESS and not can_be_canonical(cpu, va)):
+        exception(cpu, GENERAL_PROTECTION, 0)
+    if kind == INVPCID_ADDRESS:
+        forget_address(cpu, pcid, va)
+    elif kind == INVPCID_SPACE:
+        forget_space(cpu, pcid)
+    elif kind == INVPCID_ALL:
+        forget_all(cpu)
+    elif kind == INVPCID_ALL_SPACES:
+        forget_all_spaces(cpu)
+    else:
+        exception(cpu, GENERAL_PROTECTION, 0)
 
 
 @kernel
@@ -199,24 +258,33 @@ CPUID_VENDOR_B: Final = 0x72636E49  # 'Incr', 'oOS ', 'sim ': the vendor's twelv
 CPUID_VENDOR_D: Final = 0x20534F6F
 CPUID_VENDOR_C: Final = 0x206D6973
 CPUID_FEATURES: Final = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 16  # PSE TSC MSR PAE CX8 PGE PAT
+CPUID_PCID: Final = 1 << 17  # leaf 1, C
+CPUID_MAX: Final = 7
+CPUID_INVPCID: Final = 1 << 10  # leaf 7, B
+CPUID_LA57: Final = 1 << 16  # leaf 7, C
 CPUID_EXTENDED: Final = 0x8000_0000
 CPUID_EXTENDED_MAX: Final = 0x8000_0008
 CPUID_EXTENDED_FEATURES: Final = 1 << 20 | 1 << 26 | 1 << 29  # NX, 1 GiB pages, long mode
 VA_BITS: Final = 48
+VA_BITS_OF_FIVE: Final = 57
 
 
 @kernel
 def cpu_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, word]:
     if leaf == 0:
-        return 1, CPUID_VENDOR_B, CPUID_VENDOR_C, CPUID_VENDOR_D
+        return CPUID_MAX, CPUID_VENDOR_B, CPUID_VENDOR_C, CPUID_VENDOR_D
     if leaf == 1:
-        return 0, 0, 0, CPUID_FEATURES
+        return 0, 0, CPUID_PCID if cpu.features & HAS_PCID != 0 else 0, CPUID_FEATURES
+    if leaf == CPUID_MAX and subleaf == 0:
+        invpcid = CPUID_INVPCID if cpu.features & HAS_INVPCID != 0 else 0
+        return 0, invpcid, CPUID_LA57 if cpu.features & HAS_LA57 != 0 else 0, 0
     if leaf == CPUID_EXTENDED:
         return CPUID_EXTENDED_MAX, CPUID_VENDOR_B, CPUID_VENDOR_C, CPUID_VENDOR_D
     if leaf == CPUID_EXTENDED + 1:
         return 0, 0, 0, CPUID_EXTENDED_FEATURES
     if leaf == CPUID_EXTENDED_MAX:
-        return cpu.pa_bits | VA_BITS << 8, 0, 0, 0
+        va_bits = VA_BITS_OF_FIVE if cpu.features & HAS_LA57 != 0 else VA_BITS
+        return cpu.pa_bits | va_bits << 8, 0, 0, 0
     return 0, 0, 0, 0
 
 

@@ -13,7 +13,22 @@ from incroos.lang import Config, VirtAddr, add_wrap, word
 
 from . import devices, registers
 from .access import check_next_page
-from .architecture import CR0_WP, CR4_PGE, EFER_NXE, ERROR_WRITE, OFFSET_MASK, PAGE_BYTES, PAGE_SHIFT, READ, WRITE
+from .architecture import (
+    CR0_WP,
+    CR3_KEEP,
+    CR4_PCIDE,
+    CR4_PGE,
+    EFER_NXE,
+    ERROR_WRITE,
+    INVPCID_ADDRESS,
+    INVPCID_ALL,
+    INVPCID_SPACE,
+    OFFSET_MASK,
+    PAGE_BYTES,
+    PAGE_SHIFT,
+    READ,
+    WRITE,
+)
 from .atomics import Atomics
 from .computer import Computer
 from .errors import DoesNotFit, MachineStopped, Misuse, UnwrittenLoad
@@ -86,8 +101,7 @@ class SimulatedMachine(Atomics):
 
     def forget_shortcuts(self) -> None:
         """Check every page again at its next access; changes no verdict, which is what a test wants to see."""
-        self._readable.clear()
-        self._writable.clear()
+        self._translations.drop_shortcuts()
 
     # -------------------------------------------------------------- loads
     def load8(self, addr: VirtAddr) -> word:
@@ -282,7 +296,9 @@ class SimulatedMachine(Atomics):
 
     def write_cr3(self, value: word) -> None:
         registers.cpu_write_cr3(self.cpu, value)
-        self._translations.forget_space()
+        self._translations.switch_context()
+        if value & CR3_KEEP == 0:
+            self._translations.forget_space(self.cpu.pcid)
 
     def read_cr4(self) -> word:
         return registers.cpu_read_cr4(self.cpu)
@@ -290,7 +306,8 @@ class SimulatedMachine(Atomics):
     def write_cr4(self, value: word) -> None:
         before = self.cpu.cr4
         registers.cpu_write_cr4(self.cpu, value)
-        self._forget_if((before ^ self.cpu.cr4) & CR4_PGE)
+        self._translations.switch_context()
+        self._forget_if((before ^ self.cpu.cr4) & CR4_PGE or before & ~self.cpu.cr4 & CR4_PCIDE)
 
     def read_msr(self, index: word) -> word:
         return registers.cpu_read_msr(self.cpu, index)
@@ -307,6 +324,17 @@ class SimulatedMachine(Atomics):
     def invlpg(self, va: VirtAddr) -> None:
         registers.cpu_invlpg(self.cpu, va)
         self._translations.forget_page(va)
+
+    def invpcid(self, kind: word, pcid: word, va: VirtAddr) -> None:
+        registers.cpu_invpcid(self.cpu, kind, pcid, va)
+        if kind == INVPCID_ADDRESS:
+            self._translations.forget_address(pcid, va)
+        elif kind == INVPCID_SPACE:
+            self._translations.forget_space(pcid)
+        elif kind == INVPCID_ALL:
+            self._translations.forget_all()
+        else:
+            self._translations.forget_all_spaces()
 
     def load_idt(self, base: VirtAddr, limit: word) -> None:
         registers.cpu_load_idt(self.cpu, base, limit)

@@ -1,11 +1,14 @@
 """What the processor remembers of the page tables: translations (TLB) and upper entries; and how it forgets.
 
 The TLB has one slot for each value of the low bits of the page number. It keeps what it has until it is flushed or
-another page takes the slot: changing an entry in memory changes nothing here. Rules of forgetting: Intel SDM volume 3,
-"Caching Translation Information", section on operations that invalidate TLBs and paging-structure caches.
+another page takes the slot: changing an entry in memory changes nothing here. What it keeps is tagged with the PCID
+under which it was found, and parked while that is not the present one; global translations serve all. Rules of
+forgetting: Intel SDM volume 3, "Caching Translation Information", sections on process-context identifiers and on
+operations that invalidate TLBs and paging-structure caches.
 
-    invlpg        the page, the large page round it even if global, and all upper entries
-    CR3 load      all but global translations, and all upper entries
+    invlpg        of the present PCID: the page, the large page round it, and all upper entries; of all: global pages
+    CR3 load      of the PCID that it names: all but global translations, and all upper entries; or nothing (CR3_KEEP)
+    invpcid       of one PCID an address, or all that it has; of all PCIDs, with global translations or without
     CR0, CR4, EFER changed in a bit that walks look at: everything
 """
 
@@ -14,17 +17,20 @@ from typing import Final
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 from .architecture import (
+    CR4_PCIDE,
     CR4_PGE,
     ENTRY_DIRTY,
     ENTRY_GLOBAL,
     PAGE_MASK,
     PAGE_SHIFT,
 )
-from .cpu import NO_PAGE, TLB_SLOTS, Cpu, Slot
+from .cpu import NO_PAGE, NR_CONTEXTS, PARKED, TLB_SLOTS, Context, Cpu, Slot
 from .physical import host_to_read, is_memory
 from .walk import FOUND_LEVEL_SHIFT, shift_of
 
 SLOT_MASK: Final = TLB_SLOTS - 1
+PCID_SHIFT: Final = 16
+PCID_MASK: Final = 0xFFF
 
 
 @kernel
@@ -44,7 +50,7 @@ def remember(cpu: Cpu, va: VirtAddr, pa: PhysAddr, found: word) -> None:
     slot.read_page = page
     slot.write_page = page if is_writable else NO_PAGE
     slot.addend = addend
-    slot.flags = found
+    slot.flags = found | (cpu.pcid << PCID_SHIFT)
     if (found >> FOUND_LEVEL_SHIFT) & 7 != 1:
         widen_large(cpu, va, (found >> FOUND_LEVEL_SHIFT) & 7)
 
@@ -61,6 +67,7 @@ def widen_large(cpu: Cpu, va: VirtAddr, level: word) -> None:
     cpu.large_end = VirtAddr(max(cpu.large_end, end))
 
 
+# ------------------------------------------------------------------ the slots
 @kernel
 def forget_slot(slot: Slot) -> None:
     """Empty one slot."""
@@ -69,11 +76,50 @@ def forget_slot(slot: Slot) -> None:
 
 
 @kernel
+def is_of(slot: Slot, pcid: word) -> bool:
+    """Whether the slot is a translation of the PCID's alone."""
+    return slot.flags & ENTRY_GLOBAL == 0 and (slot.flags >> PCID_SHIFT) & PCID_MASK == pcid
+
+
+@kernel
+def is_in_page(slot: Slot, va: VirtAddr) -> bool:
+    """Whether the slot, which is not empty, is a part of a page of any size that holds va."""
+    shift = shift_of((slot.flags >> FOUND_LEVEL_SHIFT) & 7)
+    return slot.read_page >> shift == va >> shift
+
+
+# ------------------------------------------------------------------ upper entries
+@kernel
+def context_of(cpu: Cpu, pcid: word) -> Context:
+    """The only place where upper entries of a PCID that is not the present one can be."""
+    return cpu.contexts[pcid & (NR_CONTEXTS - 1)]
+
+
+@kernel
 def forget_upper(cpu: Cpu) -> None:
-    """Forget all upper entries."""
-    cpu.upper_generation += 1
+    """Forget all upper entries of the present PCID."""
+    cpu.last_generation += 1
+    cpu.upper_generation = cpu.last_generation
 
 
+@kernel
+def forget_upper_of(cpu: Cpu, pcid: word) -> None:
+    """Forget all upper entries of a PCID."""
+    if pcid == cpu.pcid:
+        forget_upper(cpu)
+    elif context_of(cpu, pcid).pcid == pcid:
+        context_of(cpu, pcid).generation = 0
+
+
+@kernel
+def forget_all_upper(cpu: Cpu) -> None:
+    """Forget all upper entries of all PCIDs."""
+    forget_upper(cpu)
+    for index in range(NR_CONTEXTS):
+        cpu.contexts[index].generation = 0
+
+
+# ------------------------------------------------------------------ what instructions forget
 @kernel
 def forget_page(cpu: Cpu, va: VirtAddr) -> None:
     """Forget the translation of va's page, of the whole large page if it is in one, and all upper entries."""
@@ -87,13 +133,44 @@ def forget_page(cpu: Cpu, va: VirtAddr) -> None:
 
 @kernel
 def forget_large(cpu: Cpu, va: VirtAddr) -> None:
-    """Forget each part of a large page that holds va."""
+    """Forget each part of a large page that holds va, and is global or of the present PCID."""
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
-        if slot.read_page != NO_PAGE:
-            shift = shift_of((slot.flags >> FOUND_LEVEL_SHIFT) & 7)
-            if slot.read_page >> shift == va >> shift:
-                forget_slot(slot)
+        if slot.read_page & (NO_PAGE | PARKED) == 0 and is_in_page(slot, va):
+            forget_slot(slot)
+
+
+@kernel
+def forget_address(cpu: Cpu, pcid: word, va: VirtAddr) -> None:
+    """Forget what the PCID alone has of va's page, of any size, and its upper entries."""
+    for index in range(TLB_SLOTS):
+        slot = cpu.tlb[index]
+        if slot.read_page != NO_PAGE and is_of(slot, pcid) and is_in_page(slot, va):
+            forget_slot(slot)
+    forget_upper_of(cpu, pcid)
+
+
+@kernel
+def forget_space(cpu: Cpu, pcid: word) -> None:
+    """Forget all translations of a PCID but the global ones, and its upper entries."""
+    if cpu.cr4 & (CR4_PGE | CR4_PCIDE) == 0:
+        forget_all(cpu)  # the same, and the bounds of large pages too
+        return
+    for index in range(TLB_SLOTS):
+        slot = cpu.tlb[index]
+        if is_of(slot, pcid):
+            forget_slot(slot)
+    forget_upper_of(cpu, pcid)
+
+
+@kernel
+def forget_all_spaces(cpu: Cpu) -> None:
+    """Forget everything but global translations."""
+    for index in range(TLB_SLOTS):
+        slot = cpu.tlb[index]
+        if slot.flags & ENTRY_GLOBAL == 0:
+            forget_slot(slot)
+    forget_all_upper(cpu)
 
 
 @kernel
@@ -102,17 +179,25 @@ def forget_all(cpu: Cpu) -> None:
     for index in range(TLB_SLOTS):
         forget_slot(cpu.tlb[index])
     cpu.large_start = cpu.large_end
-    forget_upper(cpu)
+    forget_all_upper(cpu)
 
 
 @kernel
-def forget_space(cpu: Cpu) -> None:
-    """Forget what a load of CR3 makes the processor forget: all but the global translations."""
-    if cpu.cr4 & CR4_PGE == 0:
-        forget_all(cpu)
+def switch_context(cpu: Cpu, pcid: word) -> None:
+    """Take up what is remembered of another PCID, and park what there is of the present one. Forgets nothing."""
+    if pcid == cpu.pcid:
+        return
+    left, taken = context_of(cpu, cpu.pcid), context_of(cpu, pcid)
+    generation = taken.generation if taken.pcid == pcid else 0
+    left.pcid = cpu.pcid
+    left.generation = cpu.upper_generation
+    for index in range(TLB_SLOTS):
+        slot = cpu.tlb[index]
+        if slot.read_page != NO_PAGE and (is_of(slot, cpu.pcid) or is_of(slot, pcid)):
+            slot.read_page = slot.read_page ^ PARKED
+            slot.write_page = slot.write_page ^ PARKED
+    cpu.pcid = pcid
+    if generation != 0:
+        cpu.upper_generation = generation
     else:
-        for index in range(TLB_SLOTS):
-            slot = cpu.tlb[index]
-            if slot.flags & ENTRY_GLOBAL == 0:
-                forget_slot(slot)
         forget_upper(cpu)

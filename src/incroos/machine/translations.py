@@ -4,7 +4,8 @@ A real TLB may keep a translation for as long as nothing flushes it, or lose it 
 what another page displaces; this memory loses nothing, so a missing flush is found however long after. It keeps
 translations as a large TLB would: a page of the leaf's size, its frame, and whether writes need no walk. And it keeps
 the upper entries that walks read, as large paging-structure caches would: a walk may start below any of them, so all of
-them must still be what a walk from the root finds, or grant less.
+them must still be what a walk from the root finds, or grant less. Both are kept for each PCID; what it knew is known
+again when it comes back. Global translations are known to all.
 
     MEMO-1  a page in `readable` or `writable` is known here, with that frame and that right
     MEMO-2  a walk from the root gives that frame and that right now
@@ -12,15 +13,15 @@ MEMO-1 holds because a page leaves the dicts when its translation is flushed, ME
 entry that its walk read is written.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from incroos.lang import PhysAddr, VirtAddr
 
 from .access import resolve_read, resolve_write
 from .architecture import (
-    CR4_PGE,
     ENTRY_DIRTY,
     ENTRY_GLOBAL,
     ENTRY_NX,
@@ -29,7 +30,6 @@ from .architecture import (
     OFFSET_MASK,
     PAGE_SHIFT,
     READ,
-    ROOT_LEVEL,
 )
 from .computer import Computer
 from .errors import OutsideRam, StaleTranslation
@@ -57,7 +57,17 @@ class Known:
 
     pa: int
     is_writable: bool
-    is_global: bool
+
+
+Pages = dict[tuple[int, int], Known]  # by level and number of the page
+
+
+class Context:
+    """What is known under one PCID alone."""
+
+    def __init__(self) -> None:
+        self.pages: Pages = {}
+        self.uppers: dict[tuple[int, int], tuple[int, int]] = {}  # level and address bits -> table it names, rights
 
 
 class Translations:
@@ -68,21 +78,20 @@ class Translations:
         self.readable: dict[int, int] = {}  # page number -> physical address of its frame
         self.writable: dict[int, int] = {}
         self.tables: set[int] = set()  # numbers of the frames in which walks read entries
-        self._known: dict[int, dict[int, Known]] = {level: {} for level in LEAF_LEVELS}  # by level, then page
+        self._globals: Pages = {}
+        self._contexts: defaultdict[int, Context] = defaultdict(Context)  # by PCID
+        self._current = self._contexts[self.cpu.pcid]
         self._users: dict[int, set[int]] = {}  # address of an entry / 8 -> numbers of the pages whose walk read it
-        self._uppers: dict[tuple[int, int], tuple[int, int]] = {}  # level and address bits -> table it names, rights
 
     # -------------------------------------------------------------- use
     def translate(self, va: VirtAddr, access: int) -> int:
         """The physical address of va for the kernel's read or write; the access's faults are delivered on the way."""
-        for level in LEAF_LEVELS:
-            known = self._known[level].get(va >> shift_of(level))
-            if known is not None and (known.is_writable or access != ERROR_WRITE):
-                self._compare(va, access, known.pa + (va & ((1 << shift_of(level)) - 1)))
-                break
-        else:
+        remembered = self._remembered(va, access)
+        for pa in remembered:
+            self._compare(va, access, pa)
+        if not remembered:
             self._take_uppers(va)
-        if is_canonical(va):
+        if is_canonical(self.cpu, va):
             for entry in self._walk(va):
                 self.check_entry(entry)
         host = (resolve_write if access == ERROR_WRITE else resolve_read)(self.cpu, va)
@@ -95,6 +104,16 @@ class Translations:
         self._learn(va, access, fresh, found)
         return fresh
 
+    def _remembered(self, va: int, access: int) -> list[int]:
+        """The physical addresses of va by the translations that may serve an access."""
+        found = []
+        for level in LEAF_LEVELS:
+            for pages in (self._current.pages, self._globals):
+                known = pages.get((level, va >> shift_of(level)))
+                if known is not None and (known.is_writable or access != ERROR_WRITE):
+                    found.append(known.pa + (va & ((1 << shift_of(level)) - 1)))
+        return found
+
     def _compare(self, va: VirtAddr, access: int, pa: int) -> None:
         fresh, _ = probe(self.cpu, va, access)
         if fresh != pa:
@@ -102,15 +121,15 @@ class Translations:
 
     def _take_uppers(self, va: VirtAddr) -> None:
         """Check the upper entries that are remembered for va, and remember those that a walk finds now."""
-        table, rights = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask), ALL_RIGHTS
-        for level in range(ROOT_LEVEL if is_canonical(va) else 0, 1, -1):
+        table, rights, uppers = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask), ALL_RIGHTS, self._current.uppers
+        for level in range(self.cpu.root_level if is_canonical(self.cpu, va) else 0, 1, -1):
             place = level, va >> shift_of(level)
             entry = load_entry(self.cpu, entry_address(table, va, level))
             rights &= entry ^ ENTRY_NX
             is_upper = fault_at(self.cpu, entry, level, READ, rights) == NO_FAULT and not is_leaf(entry, level)
             table = PhysAddr(entry & self.cpu.frame_mask)
-            used, used_rights = self._uppers.get(place, (table, 0))
-            if place in self._uppers and (not is_upper or used != table or used_rights & ~rights):
+            used, used_rights = uppers.get(place, (table, 0))
+            if place in uppers and (not is_upper or used != table or used_rights & ~rights):
                 now = f'names {table:#x}' if is_upper else 'names none'
                 raise StaleTranslation(
                     f'stale upper entry: the one of level {level} for {va:#x} is remembered to name the table at'
@@ -118,7 +137,7 @@ class Translations:
                 )
             if not is_upper:
                 break
-            self._uppers[place] = table, rights
+            uppers[place] = table, rights
 
     def _refuse(self, va: VirtAddr, used: int, fresh: int) -> None:
         now = f'gives physical {fresh:#x}' if fresh >= 0 else f'gives a page fault, error code {~fresh:#x}'
@@ -130,11 +149,10 @@ class Translations:
         level = (found >> FOUND_LEVEL_SHIFT) & 7
         shift = shift_of(level)
         is_writable = access == ERROR_WRITE or (self.cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0)
-        known = Known(pa & -(1 << shift), is_writable, found & ENTRY_GLOBAL != 0)
-        before = self._known[level].get(va >> shift)
-        if before is not None and before.pa == known.pa and before.is_writable:
-            known = replace(known, is_writable=True)
-        self._known[level][va >> shift] = known
+        pages = self._globals if found & ENTRY_GLOBAL else self._current.pages
+        before = pages.get((level, va >> shift))
+        was_writable = before is not None and before.pa == pa & -(1 << shift) and before.is_writable
+        pages[level, va >> shift] = Known(pa & -(1 << shift), is_writable or was_writable)
         page = va >> PAGE_SHIFT
         # Not both for a write: there may be another translation of the page, good for reads only, and stale.
         (self.writable if access == ERROR_WRITE else self.readable)[page] = pa & ~OFFSET_MASK
@@ -145,7 +163,7 @@ class Translations:
     def _walk(self, va: VirtAddr) -> Iterator[int]:
         """The physical addresses of the entries that a walk from the root reads, as far as they lie in memory."""
         table = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask)
-        for level in range(ROOT_LEVEL, 0, -1):
+        for level in range(self.cpu.root_level, 0, -1):
             at = entry_address(table, va, level)
             if not is_memory(self.cpu, at):
                 break
@@ -166,34 +184,54 @@ class Translations:
         """The page of va was flushed, with all of the large page that it lies in."""
         for level in LEAF_LEVELS:
             shift = shift_of(level)
-            if self._known[level].pop(va >> shift, None) is not None and level > 1:
+            place = level, va >> shift
+            known = [pages.pop(place, None) for pages in (self._current.pages, self._globals)]
+            if level > 1 and any(known):
                 inside = {page for page in self.readable if page << PAGE_SHIFT >> shift == va >> shift}
                 inside |= {page for page in self.writable if page << PAGE_SHIFT >> shift == va >> shift}
                 for page in inside:
                     self._drop(page)
         self._drop(va >> PAGE_SHIFT)
-        self._uppers.clear()
+        self._current.uppers.clear()
 
-    def forget_space(self) -> None:
+    def forget_address(self, pcid: int, va: VirtAddr) -> None:
+        """A page of a PCID was flushed, and the upper entries on the way to it; nothing global."""
+        context = self._contexts[pcid]
+        for level in LEAF_LEVELS:
+            context.pages.pop((level, va >> shift_of(level)), None)
+        for level in range(2, self.cpu.root_level + 1):
+            context.uppers.pop((level, va >> shift_of(level)), None)
+        self.drop_shortcuts()
+
+    def forget_space(self, pcid: int) -> None:
+        """All translations of a PCID but the global ones were flushed."""
+        self._contexts[pcid].pages.clear()
+        self._contexts[pcid].uppers.clear()
+        self.drop_shortcuts()
+
+    def forget_all_spaces(self) -> None:
         """All translations but the global ones were flushed."""
-        for level, known in self._known.items():
-            keeps = self.cpu.cr4 & CR4_PGE != 0
-            self._known[level] = {page: one for page, one in known.items() if keeps and one.is_global}
-        self._drop_all()
+        for pcid in self._contexts:
+            self.forget_space(pcid)
+        self.drop_shortcuts()
 
     def forget_all(self) -> None:
         """Everything was flushed."""
-        for known in self._known.values():
-            known.clear()
-        self._drop_all()
+        self._globals.clear()
+        self.forget_all_spaces()
+
+    def switch_context(self) -> None:
+        """The processor uses another PCID by now, perhaps; nothing was flushed."""
+        self._current = self._contexts[self.cpu.pcid]
+        self.drop_shortcuts()
 
     def _drop(self, page: int) -> None:
         self.readable.pop(page, None)
         self.writable.pop(page, None)
 
-    def _drop_all(self) -> None:
+    def drop_shortcuts(self) -> None:
+        """Check every page again at its next access; changes no verdict."""
         self.readable.clear()
         self.writable.clear()
         self._users.clear()
         self.tables.clear()
-        self._uppers.clear()

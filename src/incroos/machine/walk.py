@@ -1,9 +1,9 @@
 """The walk: from a virtual address through the page tables to a frame, or to the error code of a page fault.
 
-Levels are data: the walk is one loop from the root (level 4) to a leaf (level 1, or a large page in 2 or 3). At each
-level an entry that is absent or has reserved bits set ends it; the rights of all levels are put together and checked at
-the leaf. Entries are marked accessed on the way, the leaf dirty by a write that is allowed. Intel SDM volume 3, chapter
-"Paging", sections on 4-level paging, access rights, and accessed and dirty flags.
+Levels are data: the walk is one loop from the root (level 4 or 5) to a leaf (level 1, or a large page in 2 or 3). At
+each level an entry that is absent or has reserved bits set ends it; the rights of all levels are put together and
+checked at the leaf. Entries are marked accessed on the way, the leaf dirty by a write that is allowed. Intel SDM volume
+3, chapter "Paging", sections on 4-level and 5-level paging, access rights, and accessed and dirty flags.
 
 A walk starts below the root where an upper entry is remembered, and remembers those that it reads. It never faults on
 what it remembered: a fault is found again from the root first, as processors may.
@@ -15,6 +15,8 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 from .architecture import (
     CR0_WP,
+    CR4_LA57,
+    CR4_PGE,
     EFER_NXE,
     ENTRIES_PER_TABLE,
     ENTRY_ACCESSED,
@@ -33,6 +35,7 @@ from .architecture import (
     ERROR_WRITE,
     GIANT_RESERVED,
     HUGE_RESERVED,
+    LARGEST_LEAF_LEVEL,
     LEVEL_BITS,
     PAGE_SHIFT,
     ROOT_LEVEL,
@@ -49,13 +52,11 @@ FOUND_LEVEL_SHIFT: Final = 12
 
 NO_FAULT: Final = -1
 
-CANONICAL_SHIFT: Final = 47  # bits 63 to 47 of an address are equal
-
 
 @kernel
-def is_canonical(va: VirtAddr) -> bool:
-    """Whether the address is one that 4-level paging translates."""
-    top = va >> CANONICAL_SHIFT
+def is_canonical(cpu: Cpu, va: VirtAddr) -> bool:
+    """Whether the address is one that paging translates."""
+    top = va >> cpu.canonical_shift
     return top == 0 or top == -1
 
 
@@ -66,6 +67,9 @@ def set_masks(cpu: Cpu) -> None:
     no_execute = 0 if cpu.efer & EFER_NXE != 0 else ENTRY_NX
     cpu.reserved = (ENTRY_FRAME & ~cpu.frame_mask) | no_execute
     cpu.supervisor_write = ENTRY_WRITABLE if cpu.cr0 & CR0_WP != 0 else 0
+    cpu.leaf_bits = ENTRY_DIRTY | (ENTRY_GLOBAL if cpu.cr4 & CR4_PGE != 0 else 0)
+    cpu.root_level = ROOT_LEVEL + (1 if cpu.cr4 & CR4_LA57 != 0 else 0)
+    cpu.canonical_shift = shift_of(cpu.root_level + 1) - 1
 
 
 @kernel
@@ -100,7 +104,7 @@ def has_reserved_bits(cpu: Cpu, entry: word, level: word) -> bool:
     """Whether a present entry sets a bit that must be zero."""
     reserved = cpu.reserved
     if entry & ENTRY_LEAF != 0 and level > 1:
-        if level == ROOT_LEVEL:
+        if level > LARGEST_LEAF_LEVEL:
             reserved = reserved | ENTRY_LEAF
         elif level == 2:
             reserved = reserved | HUGE_RESERVED
@@ -142,7 +146,7 @@ def entry_address(table: PhysAddr, va: VirtAddr, level: word) -> PhysAddr:
 def found_at(cpu: Cpu, entry: word, level: word, va: VirtAddr, rights: word) -> tuple[word, word]:
     """The physical address of va by a leaf, and what is to be known of the leaf: rights, global, dirty, level."""
     inside = (1 << shift_of(level)) - 1
-    found = rights | (entry & (ENTRY_GLOBAL | ENTRY_DIRTY)) | (level << FOUND_LEVEL_SHIFT)
+    found = rights | (entry & cpu.leaf_bits) | (level << FOUND_LEVEL_SHIFT)
     return (entry & cpu.frame_mask & ~inside) | (va & inside), found
 
 
@@ -197,14 +201,14 @@ def walk_from(cpu: Cpu, va: VirtAddr, access: word, level: word, table: PhysAddr
 @kernel
 def walk_from_root(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
     """Walk all levels; see walk_from."""
-    return walk_from(cpu, va, access, ROOT_LEVEL, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS)
+    return walk_from(cpu, va, access, cpu.root_level, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS)
 
 
 @kernel
 def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
     """Walk from the lowest entry that is remembered; see walk_from. PRE va is canonical."""
     cpu.nr_walks += 1
-    for level in range(2, ROOT_LEVEL + 1):
+    for level in range(2, cpu.root_level + 1):
         upper = upper_slot(cpu, va, level)
         if is_remembered(cpu, upper, va, level):
             pa, found = walk_from(cpu, va, access, level - 1, upper.table, upper.rights)
@@ -232,7 +236,7 @@ def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
 @kernel
 def probe(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
     """What a walk from the root would give now; marks and remembers nothing. PRE va is canonical."""
-    level, table, rights = ROOT_LEVEL, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS
+    level, table, rights = cpu.root_level, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS
     while True:
         entry = load_entry(cpu, entry_address(table, va, level))
         rights = rights & (entry ^ ENTRY_NX)

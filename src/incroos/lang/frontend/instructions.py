@@ -154,6 +154,16 @@ def descriptor_table(mnemonic: str) -> Emit:
     return emit
 
 
+def invpcid(b: Any, arguments: list[Any]) -> Any:
+    """The operand in memory is sixteen bytes: the PCID in eight, then the address."""
+    kind, pcid, va = arguments
+    with b.goto_entry_block():
+        operand = pointer(b, b.ptrtoint(b.alloca(I8, size=I64(16)), I64))
+    store_number(b, operand, 64, pcid)
+    store_number(b, b.gep(operand, [I64(8)], source_etype=I8), 64, va)
+    asm(b, 'invpcid ($1), $0', f'r,r,{MEMORY}', ir.VoidType(), [kind, operand])
+
+
 def plain(mnemonic: str) -> Emit:
     """An instruction without operands."""
     return lambda b, arguments: asm(b, mnemonic, MEMORY, ir.VoidType(), [])
@@ -207,6 +217,7 @@ INSTRUCTIONS: Final[dict[str, Emit]] = {
     'read_msr': read_msr,
     'write_msr': write_msr,
     'invlpg': lambda b, arguments: asm(b, 'invlpg ($0)', f'r,{MEMORY}', ir.VoidType(), arguments),
+    'invpcid': invpcid,
     'load_idt': descriptor_table('lidt'),
     'load_gdt': descriptor_table('lgdt'),
     'cpuid': cpuid,

@@ -26,6 +26,7 @@ PRIVILEGED: Final = frozenset(
         'read_msr',
         'write_msr',
         'invlpg',
+        'invpcid',
         'load_idt',
         'load_gdt',
         'disable_interrupts',
