@@ -1,4 +1,7 @@
-"""`python -m bench`, which is `make bench`: a table on standard output, and JSON in build/bench.json."""
+"""`python -m bench`, which is `make bench`: a table on standard output, and JSON in build/.
+
+`python -m bench blocks` has the figures of frames of all of RAM, at every size and fill; some of them are in the other.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import processes, twins
+from bench import blocks, frames_page, processes, twins
 from bench.cases import CASES
 from bench.executable import CannotBench
 from bench.figures import MEAN_LIMIT, Figure, as_json, geometric_mean
@@ -22,7 +25,10 @@ from incroos.build.codegen import LLVM_VERSION
 RESULT: Final = Path('build/bench.json')
 SAMPLE_US: Final = 10_000
 NR_SAMPLES: Final = 9
-NAMES: Final = [*(case.name for case in CASES), *(process.name for process in processes.PROCESSES)]
+DIGITS: Final = '.4g'
+MAIN: Final = 'main'
+BLOCKS: Final = 'blocks'
+NAMES: Final = [each.name for each in (*CASES, *blocks.HEADLINES, *processes.PROCESSES)]
 
 
 def say(sentence: str) -> None:
@@ -61,6 +67,9 @@ def figures_of(names: set[str], missing: list[str]) -> list[Figure]:
         cases = [case for case in CASES if case.name in names]
         if cases:
             figures += twins.measure(cases, SAMPLE_US, NR_SAMPLES, 0, say)
+        headlines = [each for each in blocks.HEADLINES if each.name in names]
+        if headlines:
+            figures += blocks.measure_headlines(headlines, SAMPLE_US, NR_SAMPLES, say)
     except CannotBench as error:
         missing.append(str(error))
     for process in processes.PROCESSES:
@@ -72,9 +81,24 @@ def figures_of(names: set[str], missing: list[str]) -> list[Figure]:
     return figures
 
 
-def number(value: float | None, digits: int) -> str:
+def blocks_content(found_on: dict[str, Any]) -> dict[str, Any]:
+    """All figures of frames of all of RAM."""
+    missing: list[str] = []
+    figures: list[Figure] = []
+    shares: list[tuple[str, float, float]] = []
+    try:
+        with blocks.built(say) as executable:
+            figures += blocks.measure(executable, blocks.rows(), SAMPLE_US, NR_SAMPLES, 0, say)
+            shares += blocks.measure_fragmentation(executable, blocks.FRAGMENTATION_SIZES, say)
+    except CannotBench as error:
+        missing.append(str(error))
+    fragmentation = [{'name': name, 'per_cent': share, 'ns': ns} for name, share, ns in shares]
+    return {**as_json(figures, found_on, missing), 'fragmentation': fragmentation}
+
+
+def number(value: float | None, form: str) -> str:
     """A number, or nothing."""
-    return '' if value is None else f'{value:.{digits}f}'
+    return '' if value is None else f'{value:{form}}'
 
 
 def show(figures: list[Figure], found_on: dict[str, Any], missing: list[str]) -> None:
@@ -89,9 +113,9 @@ def show(figures: list[Figure], found_on: dict[str, Any], missing: list[str]) ->
         table.add_row(
             figure.name,
             figure.pattern,
-            f'{figure.ours:.2f} {figure.unit}',
-            number(figure.twin, 2),
-            number(figure.ratio, 2),
+            f'{figure.ours:{DIGITS}} {figure.unit}',
+            number(figure.twin, DIGITS),
+            number(figure.ratio, '.2f'),
             figure.required(),
             verdict(figure),
         )
@@ -115,25 +139,56 @@ def verdict(figure: Figure) -> str:
 
 
 @click.command(context_settings={'help_option_names': ['-h', '--help']})
+@click.argument('table', type=click.Choice([MAIN, BLOCKS]), default=MAIN)
 @click.option('--only', type=click.Choice(NAMES), multiple=True, help='Only this figure; may be given more than once.')
 @click.option('--json', 'wants_json', is_flag=True, help='JSON on standard output, in place of the table.')
-def main(only: tuple[str, ...], wants_json: bool) -> None:
+def main(table: str, only: tuple[str, ...], wants_json: bool) -> None:
     """Time the compiled kernel against its twins in C, and the command as a whole.
+
+    With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes.
 
     A figure is the median of nine runs, in turn with the twin's; the ratio is the median of those of runs side by side.
     Let nothing else run meanwhile.
     """
+    if table == BLOCKS and only:
+        raise click.UsageError('--only is for the main table')
+    content = blocks_main(wants_json) if table == BLOCKS else cases_main(only, wants_json)
+    if wants_json:
+        click.echo(json.dumps(content, indent=2))
+    are_equal = all(row['are_results_equal'] for row in content['rows'])
+    raise SystemExit(0 if are_equal and not content['missing'] else 1)
+
+
+def cases_main(only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
+    """The main table."""
     missing: list[str] = []
     found_on = machine()
     figures = figures_of(set(only or NAMES), missing)
-    content = json.dumps(as_json(figures, found_on, missing), indent=2)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(content + '\n')
-    if wants_json:
-        click.echo(content)
-    else:
+    content = as_json(figures, found_on, missing)
+    save(RESULT, content)
+    if not wants_json:
         show(figures, found_on, missing)
-    raise SystemExit(1 if missing or not all(figure.are_results_equal for figure in figures) else 0)
+    return content
+
+
+def blocks_main(wants_json: bool) -> dict[str, Any]:
+    """The tables of docs/frames.md."""
+    content = blocks_content(machine())
+    save(Path(frames_page.RESULT), content)
+    if not wants_json and not content['missing']:
+        click.echo(frames_page.section(content))
+    for sentence in content['missing']:
+        say(f'missing: {sentence}')
+    for row in content['rows']:
+        if not row['is_met']:
+            say(f'{row["name"]}: {row["ours"]:.2f} ns, ratio {row["ratio"]:.2f}: not met')
+    return content
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Keep a result."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + '\n')
 
 
 main(prog_name='python -m bench')

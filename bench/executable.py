@@ -108,14 +108,19 @@ def twin(function: Callable[..., Any]) -> str:
     return f'twin_{function.__name__}'
 
 
-def make(folder: Path) -> Path:
-    """Build the executable in a folder; CannotBench where this machine has not what it takes."""
+def check_host() -> None:
+    """CannotBench where this machine has not what it takes."""
     if sys.platform != 'linux':
         raise CannotBench(
             'the benchmarks against C need Linux on x86-64: they put memory at the addresses of the kernel'
         )
     if shutil.which('gcc') is None:
         raise CannotBench('the benchmarks against C need gcc: install it with the system package manager')
+
+
+def make(folder: Path) -> Path:
+    """Build the executable in a folder; CannotBench where this machine has not what it takes."""
+    check_host()
     objects = {'kernel.o': kernel_object(), 'computer.o': computer_object(), 'accesses.o': accesses_object()}
     for name, content in objects.items():
         (folder / name).write_bytes(content)

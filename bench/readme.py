@@ -1,8 +1,13 @@
-"""`python -m bench.readme`: puts the figures of the last `make bench` into the README, between its two markers."""
+"""`python -m bench.readme`: puts the figures of the last runs into the README and docs/frames.md, between two markers.
+
+Those of `make bench` go into the README, those of `make bench ARGS=blocks` into the other.
+"""
 
 import json
 from pathlib import Path
 from typing import Any, Final
+
+from bench import frames_page
 
 RESULT: Final = Path('build/bench.json')
 README: Final = Path('README.md')
@@ -15,9 +20,10 @@ def section(bench: dict[str, Any]) -> str:
     machine = bench['machine']
     lines = ['| what | ours | required | twin in C | ratio |', '|---|---|---|---|---|']
     for row in bench['rows']:
-        ours = f'{row["ours"]:.2f} {row["unit"]}'
+        digits = 2 if row['ours'] >= 0.1 else 5
+        ours = f'{row["ours"]:.{digits}f} {row["unit"]}'
         required = '' if row['at_most'] is None else f'{row["at_most"]:g} {row["unit"]}'
-        twin = '' if row['twin'] is None else f'{row["twin"]:.2f} {row["unit"]}'
+        twin = '' if row['twin'] is None else f'{row["twin"]:.{digits}f} {row["unit"]}'
         ratio = '' if row['ratio'] is None else f'{row["ratio"]:.2f}'
         lines.append(f'| {row["pattern"]} | {ours} | {required} | {twin} | {ratio} |')
     mean = bench['geometric_mean']
@@ -30,12 +36,20 @@ def section(bench: dict[str, Any]) -> str:
     return '\n'.join([*lines, *measured]) + '\n'
 
 
-def main() -> None:
+def put(document: Path, content: str) -> None:
     """Replace what stands between the markers."""
-    text = README.read_text()
-    before, _, rest = text.partition(START)
+    before, _, rest = document.read_text().partition(START)
     _, _, behind = rest.partition(END)
-    README.write_text(before + START + section(json.loads(RESULT.read_text())) + END + behind)
+    document.write_text(before + START + content + END + behind)
+
+
+def main() -> None:
+    """Each result that there is."""
+    blocks = Path(frames_page.RESULT)
+    if RESULT.exists():
+        put(README, section(json.loads(RESULT.read_text())))
+    if blocks.exists():
+        put(Path(frames_page.PAGE), frames_page.section(json.loads(blocks.read_text())))
 
 
 if __name__ == '__main__':

@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from bench import frames_page
+from bench.blocks import ALLOCATORS, FILLS, HEADLINES, NO_ORDER, PATTERNS, SIZES
 from bench.cases import CASES
 from bench.processes import PROCESSES
 from bench.readme import END, START
@@ -110,8 +112,20 @@ def test_the_figures_in_the_readme_are_those_that_are_measured() -> None:
     """The README's table has a row for each benchmark; the numbers are those of the machine that it names."""
     text = (ROOT / 'README.md').read_text()
     table = text.partition(START)[2].partition(END)[0]
-    patterns = [*(case.pattern for case in CASES), *(process.pattern for process in PROCESSES)]
+    patterns = [row.pattern for row in (*CASES, *HEADLINES, *PROCESSES)]
     assert re.findall(r'(?m)^\| (.*?) \| [\d.]+ n?s \|', table) == patterns
+
+
+def test_the_figures_of_frames_are_those_that_are_measured() -> None:
+    """docs/frames.md has a table for each pattern, with a line for each allocator and size, a column for each fill."""
+    figures = (ROOT / frames_page.PAGE).read_text().partition(START)[2].partition(END)[0]
+    names = [frames_page.line_name(allocator, size) for allocator in ALLOCATORS for size in SIZES]
+    for pattern in PATTERNS:
+        if pattern.order != NO_ORDER:
+            table = figures.partition(f'{pattern.words}:\n\n')[2].partition('\n\n')[0]
+            lines = [line.split(' | ') for line in table.splitlines()[2:]]
+            assert [line[0].removeprefix('| ') for line in lines] == names, pattern.words
+            assert {len(line) for line in lines} == {1 + len(FILLS)}
 
 
 def test_the_layers_that_are_drawn_are_those_that_are_enforced() -> None:
