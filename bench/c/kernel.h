@@ -63,7 +63,7 @@ struct heap {
 };
 
 struct kernel {
-    u64 console[2], memory_map[65]; /* not used here: every field lies where the kernel's does */
+    u64 console[2], memory_map[789]; /* not used here: every field lies where the kernel's does */
     struct bitmap pool, zone;
     u64 is_zone_mapped, requests, refuse_at;
     struct record records[NR_TRACKED_FRAMES];

@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel import console, heap, pmm
 from incroos.kernel.layout import IMAGE_START, MAILBOX, PAGE_BYTES, PAGE_SHIFT, ZONE_END
-from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP, TYPE_RAM
+from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP
 from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, store8, word
@@ -17,6 +17,7 @@ LOW_END: Final = 0x10_0000
 ROOT: Final = IMAGE_START
 ROOT_LEVEL: Final = 4
 NEVER_EMPTY: Final = 1  # counted as an entry of the root
+E820_RAM: Final = 1
 NO_MEMORY: Final = 8  # an address that no process has
 
 
@@ -55,7 +56,7 @@ def add_ram(m: Machine, info: StartInfo, index: word, start_address: word, end: 
     entry = StartInfoEntry(m, VirtAddr(info.memory_map + index * StartInfoEntry.SIZE))
     entry.start = start_address
     entry.nbytes = end - start_address
-    entry.kind = TYPE_RAM
+    entry.number = E820_RAM
 
 
 # ------------------------------------------------------------------ for the primitives that a process may not execute

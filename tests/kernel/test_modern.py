@@ -18,6 +18,7 @@ from incroos.kernel.layout import (
     STACK_GUARD,
     VGA_TEXT,
 )
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, space_check
 from incroos.kernel.vmm.entries import HUGE
 from incroos.lang import PhysAddr, VirtAddr
@@ -35,17 +36,17 @@ BOOKS = 2  # frames that go into what the kernel knows of frames, with 64 MiB
 RECORDS = 2 + 62  # of the first 2 MiB and of the rest
 NR_FRAMES = (62 * MIB >> 12) - 32 - BOOKS - RECORDS + 129  # from 2 MiB on, less the firmware's; left in the boot pool
 MEMORY_MAP = """\
-Memory map of the firmware:
-  [0x0000000000000000, 0x000000000009FC00) RAM
-  [0x000000000009FC00, 0x00000000000A0000) reserved
-  [0x00000000000F0000, 0x0000000000100000) reserved
-  [0x0000000000100000, 0x0000000003FE0000) RAM
-  [0x0000000003FE0000, 0x0000000004000000) reserved
-  [0x00000000FFFC0000, 0x0000000100000000) reserved
-  [0x000000FD00000000, 0x0000010000000000) reserved
-RAM in whole frames:
-  [0x0000000000000000, 0x000000000009F000) 636 KiB
-  [0x0000000000100000, 0x0000000003FE0000) 64384 KiB
+Memory map:
+  [0x0000000000000000, 0x000000000009F000) RAM                    159 frames
+  [0x000000000009F000, 0x00000000000A0000) reserved                 1 frames
+  [0x00000000000F0000, 0x0000000000100000) reserved                16 frames
+  [0x0000000000100000, 0x0000000003FE0000) RAM                  16096 frames
+  [0x0000000003FE0000, 0x0000000004000000) reserved                32 frames
+  [0x00000000FFFC0000, 0x0000000100000000) reserved                64 frames
+  [0x000000FD00000000, 0x0000010000000000) reserved           3145728 frames
+In all:
+  RAM                  16255 frames            63 MiB
+  reserved           3145841 frames         12288 MiB
 """
 SPACE_LINE = 'pmm_free_page: SUCCESS\naddress space: SUCCESS\n'
 LOW_PAGE = VirtAddr(0x4000_0000)
@@ -119,6 +120,7 @@ def test_the_direct_map_shows_all_ram_and_nothing_else(sim: Sim) -> None:
     regions = [
         range(region.start, region.end)
         for region in (sim.kernel.memory_map.regions[index] for index in range(sim.kernel.memory_map.nr_regions))
+        if region.kind == RAM
     ]
     unmapped = {0, STACK_GUARD, MODERN_STACK_END}
     for pa in range(0, 80 * MIB, 0x1000):

@@ -251,9 +251,11 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
         guest.ram[KERNEL_STATE:KERNEL_STATE_END] = before
         return code
 
-    assert broken('k.memory_map.nr_regions = 33') == 1
+    assert broken('k.memory_map.nr_regions = 257') == 1
     assert broken('k.memory_map.regions[0].end = 0x9_F800') == 2
-    assert broken('k.memory_map.regions[1].start = k.memory_map.regions[0].end') == 3
+    assert broken('k.memory_map.regions[1].start = k.memory_map.regions[0].start') == 3
+    assert broken('k.memory_map.regions[1].kind = 0') == 4
+    assert broken('k.memory_map.nr_frames[1] -= 1') == 5
     for base, stock in ((10, 'pool'), (20, 'zone')):
         assert broken(f'{stock}.hint = {stock}.hint + 1') == base + 1
         assert broken(f'{stock}.hint = -1') == base + 1

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 from incroos.kernel import console, heap, pmm, report, statistics, vmm
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.pmm import memory_map
 from incroos.kernel.state import Kernel
 from incroos.lang import (
     Array,
@@ -49,6 +50,7 @@ CHECK_PMM: Final = 7
 REFUSE_AT: Final = 8  # the a-th request for a frame from now on, counting from 1, is refused; 0: none is
 ALLOC_TABLE: Final = 9  # level
 FREE_TABLE: Final = 10  # a frame
+READ_MEMORY_MAP: Final = 11  # start information; what check says then. Nothing else may be asked afterwards
 
 MAP_PAGE: Final = 16  # address, frame, flags
 UNMAP_PAGE: Final = 17  # address
@@ -190,6 +192,9 @@ def execute_pmm(k: Kernel, code: word, a: word) -> word:
         return pmm.nr_free_pool_frames(k)
     if code == CHECK_PMM:
         return pmm.check(k)
+    if code == READ_MEMORY_MAP:
+        memory_map.read(k, PhysAddr(a))
+        return memory_map.check(k.memory_map)
     if code == REFUSE_AT:
         k.frames.requests = 0
         k.frames.refuse_at = a

@@ -7,6 +7,7 @@ from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import IMAGE_START, KERNEL_STATE_END
 from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr2, word
 
@@ -52,7 +53,7 @@ def require_own_ram(k: Kernel) -> None:
     end = 0
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        if region.start <= IMAGE_START < region.end:
+        if region.kind == RAM and region.start <= IMAGE_START < region.end:
             end = region.end
     if end < KERNEL_STATE_END:
         panic(k, b'too little RAM, the kernel has its own state up to: wanted end, found end', KERNEL_STATE_END, end, 0)

@@ -3,29 +3,34 @@
 Knows nothing of what the figures are for; statistics.py makes them.
 """
 
+from typing import Final
+
 from incroos.kernel import console, statistics
+from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.pmm import memory_map
-from incroos.kernel.start_info import entry_of, info_of
-from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, ZoneStatistics
+from incroos.kernel.pmm.memory_kinds import ACPI_NVS, ACPI_TABLES, PERSISTENT, RAM, RUNTIME, UNACCEPTED, UNUSABLE
+from incroos.kernel.state import NR_KINDS, NR_ORDERS, NR_ZONES, Kernel, ZoneStatistics
 from incroos.lang import PhysAddr, kernel, word
+
+FRAMES_OF_MEBIBYTE: Final = 256
+COUNT_COLUMNS: Final = 14  # for as many frames as there are addresses for
 
 
 @kernel
 def put_memory_map(k: Kernel, start_info: PhysAddr) -> None:
-    """Put the firmware's list as it is, and then the RAM that is left of it in whole frames. Needs console.init."""
+    """Put the regions, and what there is of each kind in all. Needs console.init."""
     memory_map.read(k, start_info)
-    console.put_text(k, b'Memory map of the firmware:\n')
-    info = info_of(k, start_info)
-    for index in range(info.nr_entries):
-        entry = entry_of(k, info, index)
-        put_range(k, entry.start, memory_map.clipped_end(entry))
-        put_kind(k, entry.kind)
-    console.put_text(k, b'RAM in whole frames:\n')
+    console.put_text(k, b'Memory map:\n')
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
         put_range(k, region.start, region.end)
-        console.put_decimal(k, (region.end - region.start) >> 10)
-        console.put_text(k, b' KiB\n')
+        put_kind(k, region.kind)
+        put_frames(k, (region.end - region.start) >> PAGE_SHIFT)
+        console.put_text(k, b'\n')
+    console.put_text(k, b'In all:\n')
+    for kind in range(NR_KINDS):
+        if k.memory_map.nr_frames[kind] != 0:
+            put_total(k, kind)
 
 
 @kernel
@@ -39,24 +44,59 @@ def put_range(k: Kernel, start: word, end: word) -> None:
 
 
 @kernel
+def put_total(k: Kernel, kind: word) -> None:
+    """Put what there is of a kind, and how much of it is in no region."""
+    nr_frames = k.memory_map.nr_frames[kind]
+    console.put_text(k, b'  ')
+    put_kind(k, kind)
+    put_frames(k, nr_frames)
+    put_right(k, nr_frames // FRAMES_OF_MEBIBYTE, COUNT_COLUMNS)
+    console.put_text(k, b' MiB')
+    if k.memory_map.nr_left_out[kind] != 0:
+        put_right(k, k.memory_map.nr_left_out[kind], COUNT_COLUMNS)
+        console.put_text(k, b' left out')
+    console.put_text(k, b'\n')
+
+
+@kernel
 def put_kind(k: Kernel, kind: word) -> None:
-    """Put what the firmware says that a range is: ACPI, "System Address Map Interfaces"."""
-    if kind == 1:
-        console.put_text(k, b'RAM\n')
-    elif kind == 2:
-        console.put_text(k, b'reserved\n')
-    elif kind == 3:
-        console.put_text(k, b'ACPI tables\n')
-    elif kind == 4:
-        console.put_text(k, b'ACPI, kept over sleep\n')
-    elif kind == 5:
-        console.put_text(k, b'broken\n')
-    elif kind == 7:
-        console.put_text(k, b'persistent\n')
+    """Put the name of a kind of memory, in a column."""
+    if kind == RAM:
+        console.put_text(k, b'RAM         ')
+    elif kind == ACPI_TABLES:
+        console.put_text(k, b'ACPI tables ')
+    elif kind == UNACCEPTED:
+        console.put_text(k, b'unaccepted  ')
+    elif kind == PERSISTENT:
+        console.put_text(k, b'persistent  ')
+    elif kind == ACPI_NVS:
+        console.put_text(k, b'ACPI NVS    ')
+    elif kind == RUNTIME:
+        console.put_text(k, b'UEFI runtime')
+    elif kind == UNUSABLE:
+        console.put_text(k, b'unusable    ')
     else:
-        console.put_text(k, b'of kind ')
-        console.put_decimal(k, kind)
-        console.put_text(k, b'\n')
+        console.put_text(k, b'reserved    ')
+
+
+@kernel
+def put_frames(k: Kernel, nr_frames: word) -> None:
+    """Put how many frames, in a column."""
+    put_right(k, nr_frames, COUNT_COLUMNS)
+    console.put_text(k, b' frames')
+
+
+@kernel
+def put_right(k: Kernel, number: word, nr_columns: word) -> None:
+    """Put a number that is not negative at the right end of so many columns, or of as many as it needs."""
+    nr_digits = 1
+    rest = number // 10
+    while rest != 0:
+        nr_digits += 1
+        rest //= 10
+    for _ in range(nr_columns - nr_digits):
+        console.put_text(k, b' ')
+    console.put_decimal(k, number)
 
 
 @kernel

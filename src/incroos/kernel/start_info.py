@@ -29,11 +29,11 @@ class StartInfo(Struct):
 
 
 class StartInfoEntry(Struct):
-    """Xen: struct hvm_memmap_table_entry."""
+    """Xen: struct hvm_memmap_table_entry. What the numbers mean says pmm/memory_kinds.py."""
 
     start: u64
     nbytes: u64
-    kind: u32
+    number: u32
     reserved: u32
 
 

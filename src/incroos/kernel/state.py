@@ -13,7 +13,8 @@ from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, u8, u16, u32, u
 
 NR_ZONES: Final = 3  # pmm/zones.py has them
 NR_ORDERS: Final = 19  # blocks have 2**0 to 2**18 frames
-MAX_REGIONS: Final = 32
+NR_KINDS: Final = 10  # pmm/memory_kinds.py has them
+MAX_REGIONS: Final = 256  # firmware in the field tells up to some 150; a region takes 24 bytes
 BITMAP_WORDS: Final = ZONE_FRAMES // 64
 SUMMARY_WORDS: Final = BITMAP_WORDS // 64
 
@@ -27,16 +28,19 @@ class ConsoleState(Struct):
 
 
 class Region(Struct):
-    """A piece of RAM, [start, end), whole frames."""
+    """[start, end), whole frames of one kind."""
 
     start: PhysAddr
     end: PhysAddr
+    kind: u64
 
 
 class MemoryMap(Struct):
-    """The RAM of the machine: regions in rising order that do not touch. Owner: pmm.memory_map."""
+    """What the address space holds: regions of all kinds in rising order. Owner: pmm.memory_map."""
 
     nr_regions: u64
+    nr_frames: Annotated[Array[u64], NR_KINDS]  # by kind, those that no region has included
+    nr_left_out: Annotated[Array[u64], NR_KINDS]  # in regions for which there was no room
     regions: Annotated[Array[Region], MAX_REGIONS]
 
 

@@ -12,6 +12,7 @@ from incroos.kernel.config import BUDDY, MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import all_ram, hot_list, zones
 from incroos.kernel.pmm.frame_database import HUGE_ORDER
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.pmm.memory_map import PHYSICAL_END
 from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
@@ -53,7 +54,8 @@ def count_ram(k: Kernel, start: word, end: word) -> word:
     nr_frames = 0
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        nr_frames += max(0, min(region.end, end) - max(region.start, start)) >> PAGE_SHIFT
+        if region.kind == RAM:
+            nr_frames += max(0, min(region.end, end) - max(region.start, start)) >> PAGE_SHIFT
     return nr_frames
 
 

@@ -22,6 +22,7 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm import bitmap, blocks, frame_database
 from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel
 from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
 
@@ -43,7 +44,7 @@ def init_early(k: Kernel) -> None:
         region = k.memory_map.regions[index]
         start = max(region.start, BOOT_MAP_END)
         end = min(region.end, FIRST_PIECE_END)
-        if end - start > k.frames.early_end - k.frames.early_start:
+        if region.kind == RAM and end - start > k.frames.early_end - k.frames.early_start:
             k.frames.early_start = PhysAddr(start)
             k.frames.early_end = PhysAddr(end)
     k.frames.early_limit = k.frames.early_end
@@ -64,8 +65,12 @@ def take_early(k: Kernel, nbytes: word, alignment: word, offset: word) -> PhysAd
 @kernel
 def nr_frames(k: Kernel) -> word:
     """The PFNs of all RAM are below it, but for what lies beyond the last record: nobody uses or maps that."""
-    last = k.memory_map.regions[k.memory_map.nr_regions - 1]
-    return min(last.end >> PAGE_SHIFT, frame_database.MAX_FRAMES)
+    end = 0
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            end = region.end
+    return min(end >> PAGE_SHIFT, frame_database.MAX_FRAMES)
 
 
 @kernel

@@ -10,6 +10,7 @@ Unit: the frame, named by its physical address. Knows nothing of what a frame ho
 
 from incroos.kernel.codes import DOUBLE_FREE, FOREIGN, MISALIGNED, NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, MemoryMap
 from incroos.lang import PhysAddr, count_ones, count_trailing_zeros, kernel, shl_wrap, shr_logical, sub_wrap, word
 
@@ -40,7 +41,7 @@ def add_ram(bitmap: FrameBitmap, regions: MemoryMap, end: PhysAddr) -> None:
         region = regions.regions[index]
         first = max(region.start, bitmap.start) - bitmap.start
         behind = min(region.end, end) - bitmap.start
-        if first < behind:
+        if region.kind == RAM and first < behind:
             add_frames(bitmap, first >> PAGE_SHIFT, behind >> PAGE_SHIFT)
 
 

@@ -28,7 +28,7 @@ from incroos.kernel.pmm import all_ram, bitmap, blocks, memory_map
 from incroos.kernel.state import Counters, FrameBitmap, FrameRecord, FrameState, Kernel, Statistics
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 
-# PMM-1   the memory map is in order                                              1 to 3: MAP invariant
+# PMM-1   the memory map is in order                                              1 to 5: MAP invariant
 # PMM-2   the pool is in order                                                   11 to 14: 10 + BITMAP invariant
 # PMM-3   the zone is in order                                                   21 to 24: 20 + BITMAP invariant
 # PMM-4   a record names a table only if the frame is handed out, or is one of the boot code's tables         31

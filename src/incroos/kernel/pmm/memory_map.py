@@ -1,35 +1,70 @@
-"""The memory map: which parts of the address space are RAM, as the firmware told.
+"""The memory map: what each part of the address space is, made from what the firmware told.
 
-Unit: the frame; regions are whole frames. Knows nothing of who uses them. The firmware's list may be unsorted, may
-overlap and may cut frames in two, and what is not RAM wins over what is. Kept are at most MAX_REGIONS pieces; RAM of
-more pieces than that is left alone, so a strange map costs memory and never safety.
-The list itself is start_info.py's.
+Unit: the frame. Knows nothing of who uses which. The firmware's list may be in any order, may overlap, and may cut
+frames in two. Byte by byte, the most restrictive kind that any entry gives has it (memory_kinds.py); a frame is what
+the most restrictive of its bytes is, and RAM only if all of them are:
+
+    the firmware's list        RAM......|             |..RAM.......         a frame is four characters wide
+                                  |reserved..|
+    regions                |RAM.|reserved....|    |...RAM.|
+
+The regions are in rising order and do not overlap. There is room for MAX_REGIONS of them; of more than that those are
+left out that are worth least, what is no RAM before what is. What is in no region nobody uses, so a strange map costs
+memory and never safety.
 """
 
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.panic import panic
+from incroos.kernel.pmm.memory_kinds import HOLE, RAM, kind_of_e820
 from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
-from incroos.kernel.state import MAX_REGIONS, Kernel, MemoryMap
-from incroos.lang import PhysAddr, kernel, word
+from incroos.kernel.state import MAX_REGIONS, NR_KINDS, Kernel, MemoryMap, Region
+from incroos.lang import PhysAddr, fill, kernel, word
 
 # MAP-1  nr_regions <= MAX_REGIONS
 # MAP-2  0 <= start < end <= PHYSICAL_END of each region, both multiples of a frame
-# MAP-3  each region ends before the next one starts: rising, and two that touch are one
+# MAP-3  each region starts where the one before it ends, and is of another kind, or starts behind it
+# MAP-4  each region is of a kind that regions can be of
+# MAP-5  nr_frames of each kind == the frames in its regions + nr_left_out of it
 
 PHYSICAL_END: Final = 1 << 52  # what a page-table entry can name
 HAS_MEMORY_MAP: Final = 1  # the version from which on the start information has one
-TYPE_RAM: Final = 1
+NOTHING: Final = 0  # less than any kind
+
+# What a region is worth, beyond its frames.
+WORTH_OF_RAM: Final = 1 << 41
+WORTH_OF_BOOT_RAM: Final = 1 << 42  # image, boot pool
 
 
 @kernel
 def read(k: Kernel, start_info: PhysAddr) -> None:
-    """Take the RAM regions of the start information over into the Kernel struct.
+    """Make the memory map of the Kernel struct from the start information.
 
-    Panics when the start information is not there, has no memory map, or lies where the boot code maps nothing:
-    without a memory map there is no kernel.
+    Takes as long as there are pairs of entries: for the 1,024 that the boot code hands over, some milliseconds.
+    """
+    info = find_list(k, start_info)
+    fill(k.m, k.memory_map.addr, 0, MemoryMap.SIZE)
+    start = 0
+    kind, end = find_frames(k, info, start)
+    while end < PHYSICAL_END:
+        next_kind, next_end = find_frames(k, info, end)
+        if next_kind != kind:
+            add(k.memory_map, kind, PhysAddr(start), PhysAddr(end))
+            start = end
+            kind = next_kind
+        end = next_end
+    add(k.memory_map, kind, PhysAddr(start), PhysAddr(end))
+
+
+# ------------------------------------------------------------------ the firmware's list
+@kernel
+def find_list(k: Kernel, start_info: PhysAddr) -> StartInfo:
+    """The start information, which names the list.
+
+    Panics when it is not there, has no memory map, or lies where the boot code maps nothing: without a memory map there
+    is no kernel.
     """
     info = info_of(k, start_info)
     if not is_in_reach(start_info, StartInfo.SIZE):
@@ -40,118 +75,142 @@ def read(k: Kernel, start_info: PhysAddr) -> None:
         panic(k, b'memory map: none: version, entries', info.version, 0, 0)
     if not is_in_reach(info.memory_map, info.nr_entries * StartInfoEntry.SIZE):
         panic(k, b'memory map: out of reach: address, entries', info.memory_map, info.nr_entries, 0)
-    k.memory_map.nr_regions = 0
-    for index in range(info.nr_entries):
-        add_if_ram(k.memory_map, entry_of(k, info, index))
-    for index in range(info.nr_entries):
-        cut_if_not_ram(k.memory_map, entry_of(k, info, index))
+    return info
 
 
 @kernel
-def add_if_ram(regions: MemoryMap, entry: StartInfoEntry) -> None:
-    """Add the whole frames inside an entry that is RAM."""
-    if entry.kind != TYPE_RAM:
-        return
-    start = (clipped_start(entry) + PAGE_BYTES - 1) & -PAGE_BYTES
-    end = clipped_end(entry) & -PAGE_BYTES
-    if start < end:
-        add(regions, PhysAddr(start), PhysAddr(end))
+def find_frames(k: Kernel, info: StartInfo, start: word) -> tuple[word, word]:
+    """The kind of the frame at start, and an end up to which all frames are of this kind."""
+    kind, end = find_bytes(k, info, start)
+    if end - start >= PAGE_BYTES:
+        return kind, end & -PAGE_BYTES
+    while end < start + PAGE_BYTES:
+        next_kind, next_end = find_bytes(k, info, end)
+        kind = max(kind, next_kind)
+        end = next_end
+    return kind, start + PAGE_BYTES
 
 
 @kernel
-def cut_if_not_ram(regions: MemoryMap, entry: StartInfoEntry) -> None:
-    """Cut out each frame that an entry of another type touches; an empty one touches none."""
-    if entry.kind == TYPE_RAM or entry.nbytes == 0:
-        return
-    start = clipped_start(entry) & -PAGE_BYTES
-    end = (clipped_end(entry) + PAGE_BYTES - 1) & -PAGE_BYTES
-    if start < end:
-        cut(regions, PhysAddr(start), PhysAddr(end))
+def find_bytes(k: Kernel, info: StartInfo, start: word) -> tuple[word, word]:
+    """The kind of the byte at start, and an end up to which all bytes are of this kind."""
+    kind = NOTHING
+    end = PHYSICAL_END
+    for index in range(info.nr_entries):
+        entry = entry_of(k, info, index)
+        entry_start = clipped_start(entry)
+        entry_end = clipped_end(entry)
+        if entry_start > start:
+            end = min(end, entry_start)
+        elif entry_end > start:
+            end = min(end, entry_end)
+            kind = max(kind, kind_of_e820(entry.number))
+    return kind if kind != NOTHING else HOLE, end
 
 
 @kernel
 def clipped_start(entry: StartInfoEntry) -> word:
     """Where the entry starts; PHYSICAL_END if it is beyond (a negative word is an address of 2**63 or more)."""
-    return entry.start if 0 <= entry.start < PHYSICAL_END else PHYSICAL_END
+    start = entry.start
+    return start if 0 <= start < PHYSICAL_END else PHYSICAL_END
 
 
 @kernel
 def clipped_end(entry: StartInfoEntry) -> word:
     """Where the entry ends, PHYSICAL_END at the latest; an end behind 2**64 counts as beyond."""
     start = clipped_start(entry)
-    return start + entry.nbytes if 0 <= entry.nbytes <= PHYSICAL_END - start else PHYSICAL_END
+    nbytes = entry.nbytes
+    return start + nbytes if 0 <= nbytes <= PHYSICAL_END - start else PHYSICAL_END
 
 
+# ------------------------------------------------------------------ the regions
 @kernel
-def add(regions: MemoryMap, start: PhysAddr, end: PhysAddr) -> None:
-    """Add [start, end), joined with all regions that it overlaps or touches."""
-    index = 0
-    while index < regions.nr_regions:
-        region = regions.regions[index]
-        if region.start <= end and start <= region.end:
-            start = PhysAddr(min(start, region.start))
-            end = PhysAddr(max(end, region.end))
-            remove(regions, index)
-        else:
-            index += 1
-    insert(regions, start, end)
-
-
-@kernel
-def cut(regions: MemoryMap, start: PhysAddr, end: PhysAddr) -> None:
-    """Take [start, end) out of the regions."""
-    index = 0
-    while index < regions.nr_regions:
-        region = regions.regions[index]
-        region_start = region.start
-        region_end = region.end
-        if region_end <= start or end <= region_start:
-            index += 1
-            continue
-        remove(regions, index)
-        if region_start < start:
-            insert(regions, region_start, start)
-            index += 1
-        if end < region_end:
-            insert(regions, end, region_end)
-            index += 1
-
-
-@kernel
-def insert(regions: MemoryMap, start: PhysAddr, end: PhysAddr) -> None:
-    """Put [start, end), which touches no region, where it belongs; drop it when there is no room."""
-    if regions.nr_regions == MAX_REGIONS:
+def add(regions: MemoryMap, kind: word, start: PhysAddr, end: PhysAddr) -> None:
+    """Add [start, end), behind all regions; leave out what is worth least where there is no room."""
+    if kind == HOLE:
         return
-    at = regions.nr_regions
-    while at > 0 and regions.regions[at - 1].start > start:
-        regions.regions[at].start = regions.regions[at - 1].start
-        regions.regions[at].end = regions.regions[at - 1].end
-        at -= 1
-    regions.regions[at].start = start
-    regions.regions[at].end = end
+    nr_frames = (end - start) >> PAGE_SHIFT
+    regions.nr_frames[kind] += nr_frames
+    if regions.nr_regions == MAX_REGIONS:
+        least = find_least(regions)
+        if worth_of(kind, start, end) <= worth_of_region(regions.regions[least]):
+            regions.nr_left_out[kind] += nr_frames
+            return
+        leave_out(regions, least)
+    region = regions.regions[regions.nr_regions]
+    region.start = start
+    region.end = end
+    region.kind = kind
     regions.nr_regions += 1
 
 
 @kernel
-def remove(regions: MemoryMap, index: word) -> None:
+def find_least(regions: MemoryMap) -> word:
+    """The index of the region that is worth least, the last of them."""
+    least = 0
+    for index in range(1, regions.nr_regions):
+        if worth_of_region(regions.regions[index]) <= worth_of_region(regions.regions[least]):
+            least = index
+    return least
+
+
+@kernel
+def worth_of_region(region: Region) -> word:
+    """What a region is worth."""
+    return worth_of(region.kind, region.start, region.end)
+
+
+@kernel
+def worth_of(kind: word, start: PhysAddr, end: PhysAddr) -> word:
+    """What [start, end) is worth: RAM more than the knowledge of what is none, that of the boot most, large more."""
+    worth = (end - start) >> PAGE_SHIFT
+    if kind == RAM:
+        worth += WORTH_OF_BOOT_RAM if start < BOOT_MAP_END else WORTH_OF_RAM
+    return worth
+
+
+@kernel
+def leave_out(regions: MemoryMap, index: word) -> None:
     """Take out the region at index; those behind move up."""
+    region = regions.regions[index]
+    regions.nr_left_out[region.kind] += (region.end - region.start) >> PAGE_SHIFT
     regions.nr_regions -= 1
     for at in range(index, regions.nr_regions):
-        regions.regions[at].start = regions.regions[at + 1].start
-        regions.regions[at].end = regions.regions[at + 1].end
+        behind = regions.regions[at + 1]
+        regions.regions[at].start = behind.start
+        regions.regions[at].end = behind.end
+        regions.regions[at].kind = behind.kind
 
 
 @kernel
 def check(regions: MemoryMap) -> word:
     """0, or the number of the first MAP invariant that does not hold."""
-    if regions.nr_regions > MAX_REGIONS:
+    if not 0 <= regions.nr_regions <= MAX_REGIONS:
         return 1
-    behind = -1
+    end = -1
+    kind = NOTHING
     for index in range(regions.nr_regions):
         region = regions.regions[index]
         if not 0 <= region.start < region.end <= PHYSICAL_END or (region.start | region.end) % PAGE_BYTES != 0:
             return 2
-        if region.start <= behind:
+        if region.start < end or (region.start == end and region.kind == kind):
             return 3
-        behind = region.end
+        if not RAM <= region.kind < NR_KINDS or region.kind == HOLE:
+            return 4
+        end = region.end
+        kind = region.kind
+    for counted in range(NR_KINDS):
+        if regions.nr_frames[counted] != count_frames(regions, counted) + regions.nr_left_out[counted]:
+            return 5
     return OK
+
+
+@kernel
+def count_frames(regions: MemoryMap, kind: word) -> word:
+    """The frames in the regions of a kind."""
+    nr_frames = 0
+    for index in range(regions.nr_regions):
+        region = regions.regions[index]
+        if region.kind == kind:
+            nr_frames += (region.end - region.start) >> PAGE_SHIFT
+    return nr_frames

@@ -29,6 +29,7 @@ from incroos.kernel.layout import (
 from incroos.kernel.panic import panic
 from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.frame_database import FrameRecord
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
 from incroos.kernel.vmm.pages import get_physical, map_page
@@ -55,14 +56,15 @@ def build(k: Kernel) -> None:
         map_boot_page(k, PhysAddr(pa), load_entry(k, PhysAddr(boot_leaves + pa // PAGE_BYTES * 8)) & RIGHTS)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        map_ram(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+        if region.kind == RAM:
+            map_ram(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
     write_cr3(k.m, root)
     open_frames(k)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
         start = PhysAddr(max(region.start, FIRST_PIECE_END))
         end = PhysAddr(min(region.end, all_ram.nr_frames(k) * PAGE_BYTES))
-        if start < end:
+        if region.kind == RAM and start < end:
             add_piece(k, start, end)
 
 
@@ -76,13 +78,15 @@ def open_frames(k: Kernel) -> None:
     map_early_records(k, 0, BOOT_MAP_END)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        map_early_records(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+        if region.kind == RAM:
+            map_early_records(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
     pmm.open_zone(k)
     all_ram.add_pool(k)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        start = PhysAddr(max(region.start, BOOT_MAP_END))
-        all_ram.add_ram(k, start, PhysAddr(min(region.end, FIRST_PIECE_END)))
+        if region.kind == RAM:
+            start = PhysAddr(max(region.start, BOOT_MAP_END))
+            all_ram.add_ram(k, start, PhysAddr(min(region.end, FIRST_PIECE_END)))
 
 
 @kernel
@@ -173,7 +177,7 @@ def is_all_ram(k: Kernel, pa: PhysAddr, nbytes: word) -> bool:
     """Whether all of [pa, pa + nbytes) is RAM."""
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        if region.start <= pa and pa + nbytes <= region.end:
+        if region.kind == RAM and region.start <= pa and pa + nbytes <= region.end:
             return True
     return False
 

@@ -10,6 +10,7 @@ from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
 from incroos.kernel.panic import panic
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import processor, vmalloc, windows
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
@@ -52,7 +53,8 @@ def take_over(k: Kernel) -> None:
         panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        map_identity(k, max(region.start, ZONE_START), min(region.end, ZONE_END))
+        if region.kind == RAM:
+            map_identity(k, max(region.start, ZONE_START), min(region.end, ZONE_END))
     pmm.open_zone(k)
 
 
