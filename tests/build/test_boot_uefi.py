@@ -23,6 +23,7 @@ from .test_boot_bios import elf_of
 
 EXIT: Final = ExitPort(0xF4, 0x5A)
 NEEDED: Final = (Range(0x1000, 0x5000), Range(MIB, 2 * MIB))
+KINDS: Final = (2, 1, 1, 1, 1, 0xF000_0000, 0xF000_0000, 1, 5, 3, 4, 2, 2, 2, 7, 8)
 ENTRY: Final = MIB + 8
 CONTENT: Final = random.Random(2).randbytes(50_001)
 KERNEL_BYTES: Final = 0x2_0000
@@ -37,7 +38,7 @@ def elf() -> bytes:
 
 @pytest.fixture(scope='module')
 def program(elf: bytes) -> bytes:
-    return program_of(elf, NEEDED, EXIT)
+    return program_of(elf, NEEDED, KINDS, EXIT)
 
 
 def booted(program: bytes, **habits: Any) -> Computer:
@@ -131,12 +132,9 @@ def test_more_pieces_than_are_handed_over(program: bytes) -> None:
     assert len(computer.regions()) == MAX_REGIONS
 
 
-KINDS: Final = {0: 2, 1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 2, 7: 1, 8: 5, 9: 3, 10: 4, 11: 2, 12: 2, 13: 2, 14: 7, 15: 2}
-
-
 def test_types(program: bytes) -> None:
     """Of the memory map; those that nobody has named yet are reserved."""
-    types = {**KINDS, 0x7000_0000: 2, 0xFFFF_FFFF: 2}
+    types = {**dict(enumerate(KINDS)), 16: 2, 0x7000_0000: 2, 0xFFFF_FFFF: 2}
     pieces = [(kind, 1 << 32 | number << 13, 1) for number, kind in enumerate(types)]
     computer = booted(program, pieces=[*PLAIN_MAP, *pieces])
     assert [region[2] for region in computer.regions()[2:]] == list(types.values())
@@ -230,7 +228,7 @@ def test_no_console(program: bytes) -> None:
 
 # ------------------------------------------------------------------ the program
 def test_program_is_the_same_each_time(elf: bytes, program: bytes) -> None:
-    assert program_of(elf, NEEDED, EXIT) == program
+    assert program_of(elf, NEEDED, KINDS, EXIT) == program
 
 
 @pytest.mark.parametrize('linker', link.LINKERS)
@@ -239,7 +237,7 @@ def test_linkers(elf: bytes, program: bytes, linker: str, monkeypatch: pytest.Mo
     if shutil.which(linker) is None:
         pytest.skip(f'{linker} is not installed')
     monkeypatch.setattr(link, 'LINKERS', (linker,))
-    assert program_of(elf, NEEDED, EXIT) == program
+    assert program_of(elf, NEEDED, KINDS, EXIT) == program
 
 
 def test_sections(program: bytes) -> None:

@@ -17,6 +17,7 @@ from incroos.build.uefi_program import (
     portable_executable,
     program_of,
 )
+from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 from incroos.run import qemu
 from incroos.run.firmware import UEFI
 from incroos.run.outcome import Outcome, Status
@@ -88,7 +89,7 @@ def boot_program(folder: Path, program: bytes, memory_bytes: int) -> tuple[Outco
 
 def program_with(elf: bytes) -> bytes:
     """The program that carries a kernel."""
-    return program_of(elf, NEEDED, EXIT)
+    return program_of(elf, NEEDED, e820_numbers_of_uefi(), EXIT)
 
 
 def firmware_map(folder: Path, memory_bytes: int) -> list[tuple[int, int, int]]:

@@ -284,7 +284,7 @@ uefi.convert_memory_map:
     cmp ${nr_kinds}, %eax
     jae 2f
     lea uefi.kinds(%rip), %rdx
-    movzbl (%rdx, %rax), %ecx
+    mov (%rdx, %rax, 4), %ecx
 2:  cmp $1, %ecx
     jne 3f
     btl $18, 32(%rsi)                       # memory with a purpose of its own is no RAM for everybody
@@ -417,7 +417,7 @@ uefi.graphics_guid:
     .word 0x23DC, 0x4A38
     .byte 0x96, 0xFB, 0x7A, 0xDE, 0xD0, 0x80, 0x51, 0x6A
 uefi.kinds:
-    .byte {kinds}
+    .long {kinds}
 """
 
 # rdx = start and r9 = end of a piece of RAM: what of it lies in one range.
@@ -434,16 +434,12 @@ _COUNT_NEEDED = """\
 8:  mov $1, %ecx
 """
 
-# What each type of the firmware's memory map is in that of PVH, once the services have ended: 1 is RAM, 2 reserved,
-# 3 ACPI tables, 4 ACPI memory to be kept, 5 broken, 7 persistent.
-_KINDS: Final = (
-    *(2, 1, 1, 1, 1, 2, 2, 1),  # reserved, code and data of loaders, of boot services, of runtime services; free
-    *(5, 3, 4, 2, 2, 2, 7),  # broken, ACPI tables, ACPI, two kinds of device memory, processor's, persistent
-)
 
+def assembly(payload: Payload, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> str:
+    """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place of the payload in the program.
 
-def assembly(payload: Payload, needed: tuple[Range, ...], exit_port: ExitPort) -> str:
-    """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place of the payload in the program."""
+    `kinds` is what each type of the firmware's memory map is in that of PVH, once the services have ended.
+    """
     low_sum, high_sum = sums_of(payload.content)
     zeros_start = payload.start + len(payload.content)
     map_buffer = COPY + -(-len(payload.content) // PAGE_BYTES) * PAGE_BYTES
@@ -471,8 +467,8 @@ def assembly(payload: Payload, needed: tuple[Range, ...], exit_port: ExitPort) -
         'max_regions': MAX_REGIONS,
         'needed_bytes': sum(part.end - part.start for part in needed),
         'count_needed': ''.join(_COUNT_NEEDED.format(start=part.start, end=part.end) for part in needed),
-        'nr_kinds': len(_KINDS),
-        'kinds': ', '.join(map(str, _KINDS)),
+        'nr_kinds': len(kinds),
+        'kinds': ', '.join(map(str, kinds)),
         'start_of_text': START_OF_TEXT,
         'exit_port': exit_port.port,
         'exit_code': exit_port.code,

@@ -54,10 +54,13 @@ class Section:
     characteristics: int
 
 
-def program_of(elf: bytes, needed: tuple[Range, ...], exit_port: ExitPort) -> bytes:
-    """The program for a kernel that has an ELF image with a PVH entry, and needs some memory besides."""
+def program_of(elf: bytes, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> bytes:
+    """The program for a kernel that has an ELF image with a PVH entry, and needs some memory besides.
+
+    `kinds` is the number by which PVH's memory map calls each type of UEFI's.
+    """
     payload = payload_of(elf)
-    text = boot_code(_SCRIPT, '.uefi', assembly(payload, needed, exit_port))
+    text = boot_code(_SCRIPT, '.uefi', assembly(payload, needed, kinds, exit_port))
     relocations = padded_bytes(DATA + len(payload.content), PAGE_BYTES)
     return portable_executable(
         (

@@ -71,10 +71,11 @@ def uefi_program(elf: bytes, say: Say) -> Path:
         from incroos.build.fat_volume import volume_with
         from incroos.build.uefi_program import program_of
         from incroos.kernel import layout
+        from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
         tables = Range(layout.BOOT_TABLES, layout.BOOT_TABLES_END)
         kernel = Range(layout.IMAGE_START, layout.KERNEL_STATE_END)
-        program = program_of(elf, (tables, kernel), ExitPort(EXIT_PORT, EXIT_PANIC))
+        program = program_of(elf, (tables, kernel), e820_numbers_of_uefi(), ExitPort(EXIT_PORT, EXIT_PANIC))
         return {PROGRAM: program, VOLUME: volume_with(program)}
 
     return made_from(elf, PROGRAM, make, say) / PROGRAM
@@ -86,7 +87,12 @@ def made_from(elf: bytes, name: str, make: Callable[[], dict[str, bytes]], say: 
     from incroos.build.errors import BuildError
     from incroos.build.link import linker_identity
 
-    sources = (PACKAGE / 'build', PACKAGE / 'run' / 'firmware.py', PACKAGE / 'kernel' / 'layout.py')
+    sources = (
+        PACKAGE / 'build',
+        PACKAGE / 'run' / 'firmware.py',
+        PACKAGE / 'kernel' / 'layout.py',
+        PACKAGE / 'kernel' / 'pmm' / 'memory_kinds.py',
+    )
     values = (hashlib.sha256(elf).hexdigest(), f'exit={EXIT_PORT},{EXIT_PANIC}', linker_identity())
     cache = Cache(say)
     try:
