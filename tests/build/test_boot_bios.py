@@ -19,6 +19,7 @@ from incroos.build.boot_bios_loader import LOADER_SENTENCES
 from incroos.build.boot_pvh import MAX_REGIONS
 from incroos.build.errors import BuildError
 
+from ..kernel.firmware_maps import E820, MAPS, FirmwareMap
 from . import small_kernels
 from .python_bios import MIB, PLAIN_MAP, UNTOUCHED, Computer, Habits, Region
 from .small_kernels import SmallKernel, build_small
@@ -185,6 +186,11 @@ def test_longest_memory_map(disk: bytes) -> None:
     assert booted(disk, regions=many_regions(count)).regions() == [(*region, 0) for region in many_regions(count)]
     computer = booted(disk, regions=many_regions(count + 1))
     assert sentence_of(computer) == LOADER_SENTENCES['endless_map']
+
+
+@pytest.mark.parametrize('told', [told for told in MAPS if told.form == E820], ids=str)
+def test_typical_maps(disk: bytes, told: FirmwareMap) -> None:
+    assert booted(disk, regions=told.entries).regions() == [(*entry, 0) for entry in told.entries]
 
 
 def test_entries_with_attributes(disk: bytes) -> None:

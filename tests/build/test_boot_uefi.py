@@ -17,7 +17,10 @@ from incroos.build.boot_pvh import MAX_REGIONS
 from incroos.build.boot_uefi import NR_TRIES, SENTENCES, Range
 from incroos.build.fat_volume import volume_with
 from incroos.build.uefi_program import program_of
+from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
+from ..kernel.firmware_maps import MAPS, UEFI, FirmwareMap
+from ..kernel.memory_map_model import compressed
 from .python_uefi import CONVENTIONAL, MIB, PLAIN_MAP, RAM_BYTES, RSDP, UNTOUCHED, Computer, Habits, Piece
 from .test_boot_bios import elf_of
 
@@ -138,6 +141,14 @@ def test_types(program: bytes) -> None:
     pieces = [(kind, 1 << 32 | number << 13, 1) for number, kind in enumerate(types)]
     computer = booted(program, pieces=[*PLAIN_MAP, *pieces])
     assert [region[2] for region in computer.regions()[2:]] == list(types.values())
+
+
+@pytest.mark.parametrize('told', [told for told in MAPS if told.form == UEFI], ids=str)
+def test_typical_maps(elf: bytes, told: FirmwareMap) -> None:
+    """By the kernel's own table: what is handed over means what the kernel must make of it."""
+    pieces = [(number, start, (end - start) >> 12) for start, end, number in told.pieces]
+    computer = booted(program_of(elf, NEEDED, e820_numbers_of_uefi(), EXIT), pieces=pieces)
+    assert compressed([(start, nbytes, number) for start, nbytes, number, _ in computer.regions()]) == told.regions
 
 
 def test_memory_with_a_purpose_of_its_own_is_no_ram(program: bytes) -> None:

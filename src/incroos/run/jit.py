@@ -118,9 +118,10 @@ class Guest:
         self._output = bytearray()
         self._sink = console_sink or self._output.extend
         self._status: int | None = None
-        prepare(self.computer, self._poke, code.config)
+        prepare(self.computer, self.poke, code.config)
 
-    def _poke(self, pa: int, content: bytes) -> None:
+    def poke(self, pa: int, content: bytes) -> None:
+        """Write RAM."""
         self.ram[pa : pa + len(content)] = content
 
     # -------------------------------------------------------------- the child
