@@ -6,7 +6,17 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from incroos.kernel import mailbox, main
-from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED, MODERN, MODERN_CHECKED, KernelConfig
+from incroos.kernel.config import (
+    CLASSIC,
+    CLASSIC_CHECKED,
+    CLASSIC_FIXMAP,
+    CLASSIC_RECURSIVE,
+    MODERN,
+    MODERN_CHECKED,
+    MODERN_FIXMAP,
+    MODERN_RECURSIVE,
+    KernelConfig,
+)
 from incroos.run import images, jit, qemu_guest
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
 from incroos.run.sim import Sim
@@ -28,6 +38,16 @@ class Build(NamedTuple):
 CHECKED: Final = Build(CLASSIC_CHECKED, images.CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
 MODERN_BUILD: Final = Build(MODERN_CHECKED, images.MODERN_CHECKED, is_checked=True)
 MODERN_PLAIN: Final = Build(MODERN, images.MODERN, is_checked=False)
+MODERN_BUILDS: Final = {  # by the way to page tables
+    'direct-map': MODERN_BUILD,
+    'recursive': Build(MODERN_RECURSIVE, 'MODERN_RECURSIVE', is_checked=True),
+    'fixmap': Build(MODERN_FIXMAP, 'MODERN_FIXMAP', is_checked=True),
+}
+CLASSIC_BUILDS: Final = {
+    'identity': CHECKED,
+    'recursive': Build(CLASSIC_RECURSIVE, 'CLASSIC_RECURSIVE', is_checked=True),
+    'fixmap': Build(CLASSIC_FIXMAP, 'CLASSIC_FIXMAP', is_checked=True),
+}
 PLAIN: Final = Build(CLASSIC, images.CLASSIC, is_checked=False)  # the one that users get
 
 

@@ -126,12 +126,14 @@ FLAGS: Final = [*(1 << bit for bit in (1, 2, 3, 4, 8, 9, 10, 11, 52, 55, 58, 62)
 BAD: Final = [0, 2, 1 | 1 << 13, 1 | 1 << 51, -1 << 63]
 ONE_LEVEL: Final = {'map_leaf': 'map_page', 'unmap_leaf': 'unmap_page', 'protect_leaf': 'protect'}
 BASES: Final = [0x1000_0000, 0x4000_0000, 0x80_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x8000_0000, -1 << 47]
+MODERN_BASES: Final = [0x80_0000_0000, 0x100_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x1000_0000_0000, -1 << 40]
 
 
 class Pages:
-    """A dict of pages: where each starts and its level, what it maps and how."""
+    """A dict of pages: where each starts and its level, what it maps and how; its steps are near the bases."""
 
-    def __init__(self) -> None:
+    def __init__(self, bases: Sequence[int] = BASES) -> None:
+        self.bases = bases
         self.pages: dict[tuple[int, int], tuple[int, int]] = {}
         self.under: Counter[tuple[int, int]] = Counter()  # pages under an upper entry: its first address, its level
 
@@ -202,7 +204,7 @@ class Pages:
         """Endless use of few enough addresses for them to meet."""
         while True:
             level = rng.choice((1, 1, 1, 1, 2, 2, 3, rng.randint(-1, 5)))
-            va = any_page(rng, level)
+            va = any_page(rng, level, self.bases)
             flags = any_flags(rng)
             what = rng.randrange(8)
             if what < 3:
@@ -222,13 +224,13 @@ class Pages:
         return name, words, expected
 
 
-def any_page(rng: random.Random, level: int) -> int:
+def any_page(rng: random.Random, level: int, bases: Sequence[int]) -> int:
     """An address that other calls are likely to name too; one in twenty is bad."""
-    va = rng.choice(BASES) + (rng.randrange(2) << 30) + (rng.randrange(3) << 21) + (rng.randrange(4) << 12)
+    va = rng.choice(bases) + (rng.randrange(2) << 30) + (rng.randrange(3) << 21) + (rng.randrange(4) << 12)
     if level in (2, 3):
         va &= -PAGE_BYTES[level]
     if 0 <= va < 1 << 30:  # the boot code's tables and the identity map are there
-        va = BASES[0]
+        va = bases[0]
     return rng.choice((va + 8, va ^ 1 << 50)) if rng.random() < 0.05 else va
 
 

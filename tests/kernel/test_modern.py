@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from incroos.kernel import mailbox, pmm, vmm
+from incroos.kernel import mailbox, pmm, statistics, vmm
 from incroos.kernel.codes import DOUBLE_FREE, NOT_MAPPED, OK, RESERVED
-from incroos.kernel.config import MODERN, MODERN_CHECKED, KernelConfig
+from incroos.kernel.config import MODERN, MODERN_FIXMAP, MODERN_RECURSIVE, KernelConfig
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
     IMAGE_START,
@@ -28,7 +28,7 @@ from incroos.run.harness import call_of
 from incroos.run.outcome import Outcome, Status
 from incroos.run.sim import Sim, boot
 
-from .drivers import MODERN_BUILD, PLACES, open_driver
+from .drivers import MODERN_BUILD, MODERN_BUILDS, PLACES, open_driver
 from .test_selftest import TRANSCRIPT
 
 MIB = 1 << 20
@@ -65,10 +65,10 @@ def boot_in(place: str, memory_bytes: int, config: KernelConfig = MODERN) -> tup
     return end, console.decode()
 
 
-@pytest.fixture
-def sim() -> Sim:
-    """A kernel that has started."""
-    sim = Sim(64 * MIB, MODERN_CHECKED)
+@pytest.fixture(params=MODERN_BUILDS)
+def sim(request: pytest.FixtureRequest) -> Sim:
+    """A kernel that has started, with each way to page tables."""
+    sim = Sim(64 * MIB, MODERN_BUILDS[request.param].config)
     sim.start(mailbox.start)
     return sim
 
@@ -76,11 +76,21 @@ def sim() -> Sim:
 # ------------------------------------------------------------------ boots
 @pytest.mark.parametrize('place', PLACES)
 def test_the_transcript_is_that_of_classic_and_a_line_for_the_address_space(place: str) -> None:
-    end, text = boot_in(place, 64 * MIB)
+    assert_transcript(*boot_in(place, 64 * MIB))
+
+
+@pytest.mark.parametrize('config', [MODERN_RECURSIVE, MODERN_FIXMAP], ids=['recursive', 'fixmap'])
+def test_the_self_test_passes_however_tables_are_reached(config: KernelConfig) -> None:
+    tables_of_the_fixmap = 2
+    assert_transcript(*boot_in('sim', 64 * MIB, config), NR_FRAMES - tables_of_the_fixmap)
+
+
+def assert_transcript(end: Outcome, text: str, nr_frames: int = NR_FRAMES) -> None:
+    """The boot ended well, and wrote what it should."""
     frame = re.search('addr: 0x([0-9A-F]{16})', text)
     assert frame
     wanted = TRANSCRIPT.format(frame=int(frame[1], 16)).replace('pmm_free_page: SUCCESS\n', SPACE_LINE)
-    wanted = MEMORY_MAP + wanted.replace('8192', str(NR_FRAMES))
+    wanted = MEMORY_MAP + wanted.replace('8192', str(nr_frames))
     assert (end.status, text) == (Status.PASSED, wanted)
 
 
@@ -155,6 +165,12 @@ def test_frames_below_2_mib_are_freed_once_as_all_others() -> None:
         for free in ('free_page', 'free_table'):
             assert {driver.call(free, frame) for frame in low} == {DOUBLE_FREE}
             assert {driver.call(free, frame) for frame in (0, 0x1000, KERNEL_STATE)} == {RESERVED}
+
+
+def test_statistics_count_pages_and_not_the_ways_to_tables(sim: Sim) -> None:
+    """The same numbers for each way."""
+    found = statistics.collect(sim.kernel)
+    assert [found.mapped[index] for index in range(3)] == [1213, 30, 0]
 
 
 # ------------------------------------------------------------------ what the checker finds

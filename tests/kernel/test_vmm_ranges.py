@@ -18,13 +18,12 @@ from incroos.kernel.codes import (
     NOT_MAPPED,
     OK,
 )
-from incroos.kernel.config import CLASSIC_FIXMAP, CLASSIC_RECURSIVE
 from incroos.kernel.vmm import ACCESSED, DIRTY, GLOBAL, NX, PAT, PAT_LARGE, PRESENT, USER, WRITABLE
 from incroos.lang import VirtAddr
 from incroos.run.harness import Driver
 from incroos.run.portrait import differences, portrait
 
-from .drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver
+from .drivers import CLASSIC_BUILDS, MODERN_BUILDS, PLACES, open_driver
 from .guest import WHOLE_4_MIB, CountedLoads, Guest
 from .models import BAD, nr_steps_in, play
 from .range_model import WINDOW_BYTES, WINDOWS, Ranges, pages_in, sizes_in
@@ -36,10 +35,9 @@ FAR: Final = 0x7000_0000_0000
 DATA: Final = PRESENT | WRITABLE | NX
 UNSIGNED: Final = (1 << 64) - 1
 BUILDS: Final = {
-    'identity': CHECKED,
-    'direct-map': MODERN_BUILD,
-    'recursive': Build(CLASSIC_RECURSIVE, 'CLASSIC_RECURSIVE', is_checked=True),
-    'fixmap': Build(CLASSIC_FIXMAP, 'CLASSIC_FIXMAP', is_checked=True),
+    f'{config}-{way}': build
+    for config, builds in (('classic', CLASSIC_BUILDS), ('modern', MODERN_BUILDS))
+    for way, build in builds.items()
 }
 
 

@@ -10,9 +10,10 @@ from incroos.run.harness import CODES, Call, Driver
 from incroos.run.portrait import differences, digest, portrait
 from incroos.run.trace import LostContent, Trace, record, replay
 
-from ..kernel.drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver
+from ..kernel.drivers import CHECKED, MODERN_BUILD, MODERN_BUILDS, PLACES, Build, open_driver
 
 NR_OPERATIONS = 12_000
+NR_SHORT = 2_000
 
 
 BUILDS = {'classic': CHECKED, 'modern': MODERN_BUILD}
@@ -44,6 +45,18 @@ def test_a_replayed_trace_has_equal_results_and_equal_memory(
         assert [(str(call), was, now) for call, was, now in calls if was != now] == []
         assert differences(memory, portrait(driver.ram)) == []
         assert digest(driver.ram) == wanted
+
+
+@pytest.mark.parametrize('way', ['recursive', 'fixmap'])
+def test_a_replayed_trace_is_equal_however_tables_are_reached(way: str) -> None:
+    build = MODERN_BUILDS[way]
+    with open_driver('sim', build=build) as driver:
+        trace = record(driver, 21, NR_SHORT)
+        memory = portrait(driver.ram)
+    for place in ('jit', 'qemu'):
+        with open_driver(place, build=build) as driver:
+            assert replay(driver, trace.calls) == trace.results
+            assert differences(memory, portrait(driver.ram)) == []
 
 
 def test_a_trace_has_all_operations_that_end_and_many_answers(recorded: tuple[Trace, dict[str, str], str]) -> None:

@@ -61,3 +61,5 @@ MODERN: Final = KernelConfig(
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
 )
 MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)
+MODERN_RECURSIVE: Final = replace(MODERN, fault_injection=1, table_access=RECURSIVE)
+MODERN_FIXMAP: Final = replace(MODERN, fault_injection=1, table_access=FIXMAP)

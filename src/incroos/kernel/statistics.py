@@ -18,6 +18,7 @@ from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
 from incroos.kernel.vmm import walk
 from incroos.kernel.vmm.entries import CANONICAL_END, LARGEST_LEAF_LEVEL, page_bytes
+from incroos.kernel.vmm.windows import is_window, window_bytes
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 PER_MILLE: Final = 1000
@@ -110,13 +111,17 @@ def count_zone(k: Kernel, zone: Zone, found: ZoneStatistics) -> word:
 
 @kernel
 def count_mapped(k: Kernel) -> None:
-    """Pages of each size."""
+    """Pages of each size; what is mapped to reach tables does not count."""
     found = k.statistics
     for index in range(LARGEST_LEAF_LEVEL):
         found.mapped[index] = 0
     at = 0
     while at < NR_ADDRESSES:
-        code, level, _slot, _entry = walk(k, VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES))
-        if code == OK:
-            found.mapped[level - 1] += 1
-        at += page_bytes(level)
+        va = VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
+        if is_window(k, va, PAGE_BYTES):
+            at += window_bytes(va)
+        else:
+            code, level, _slot, _entry = walk(k, va)
+            if code == OK:
+                found.mapped[level - 1] += 1
+            at += page_bytes(level)

@@ -118,7 +118,7 @@ def walk_tables(ram: RamMachine, root: int = BOOT_TABLES) -> Iterator[tuple[int,
         entries = list(ram.words[pa // WORD_BYTES : pa // WORD_BYTES + NR_ENTRIES])
         yield pa, level, start, entries
         for index, entry in enumerate(entries):
-            if is_present(entry) and not is_leaf(entry, level):
+            if is_present(entry) and not is_leaf(entry, level) and table_of(entry) != pa:  # not the recursive slot
                 waiting.append((table_of(entry), level - 1, start + index * page_bytes(level)))
 
 

@@ -20,7 +20,7 @@ from incroos.kernel.vmm.entries import (
     table_of,
 )
 from incroos.kernel.vmm.takeover import BOOT_MARK
-from incroos.kernel.vmm.windows import close_loose, is_recursive, open_loose
+from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 # VMM-1  root is the table that CR3 names, and its record says level 4
@@ -28,6 +28,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # VMM-3  no present entry sets a reserved bit, and no upper entry sets NX
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
 # VMM-5  nr_tables == tables outside the boot code's
+# VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
 
 NOT_A_TREE: Final = 4
 
@@ -42,6 +43,8 @@ def check(k: Kernel) -> word:
         return 1
     if k.frames.records[root >> PAGE_SHIFT].level != ROOT_LEVEL:
         return 1
+    if not are_right(k):
+        return 6
     code = OK
     pfn = find_table(k, 0)
     while pfn < NR_TRACKED_FRAMES and code == OK:

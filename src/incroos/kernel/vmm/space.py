@@ -23,6 +23,7 @@ from incroos.kernel.layout import (
     KERNEL_STATE_END,
     MODERN_STACK_END,
     PAGE_BYTES,
+    PAGE_SHIFT,
     STACK_GUARD,
     VGA_TEXT,
 )
@@ -31,14 +32,15 @@ from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm import windows
 from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
 from incroos.kernel.vmm.pages import get_physical, map_page
 from incroos.kernel.vmm.ranges import map_range
-from incroos.kernel.vmm.windows import load_entry
-from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word, write_cr3
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3
 
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_BYTES: Final = 1 << 21
+EARLY_MARK: Final = 1
 RECORD_BYTES: Final = FrameRecord.SIZE
 RIGHTS: Final = PRESENT | WRITABLE | NX  # what is taken over from the boot code's leaves
 
@@ -47,13 +49,9 @@ RIGHTS: Final = PRESENT | WRITABLE | NX  # what is taken over from the boot code
 def build(k: Kernel) -> None:
     """Make the kernel's own tables and switch to them. Panics when frames for tables run out, or text is writable."""
     boot_leaves = find_boot_leaves(k)
-    root = pmm.alloc_table(k, ROOT_LEVEL)
-    if root < 0:
-        panic(k, b'vmm: no frame for the root table', 0, 0, 0)
-    k.pages.root = root
-    k.pages.nr_tables = 1
+    root = make_root(k)
     for pa in range(PAGE_BYTES, BOOT_MAP_END, PAGE_BYTES):
-        map_boot_page(k, PhysAddr(pa), load_entry(k, PhysAddr(boot_leaves + pa // PAGE_BYTES * 8)) & RIGHTS)
+        map_boot_page(k, PhysAddr(pa), load_boot_entry(k, PhysAddr(boot_leaves + pa // PAGE_BYTES * 8)) & RIGHTS)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
         if region.kind == RAM:
@@ -68,6 +66,29 @@ def build(k: Kernel) -> None:
             add_piece(k, start, end)
 
 
+@kernel
+def make_root(k: Kernel) -> PhysAddr:
+    """The root of the kernel's own tables, with the way to them that the build takes."""
+    root = pmm.alloc_table(k, ROOT_LEVEL)
+    if root < 0:
+        panic(k, b'vmm: no frame for the root table', 0, 0, 0)
+    k.pages.root = root
+    k.pages.nr_tables = 1
+    code = windows.init(k)
+    if code != OK:
+        panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)
+    windows.lend(k, table_of(read_cr3(k.m)))
+    return root
+
+
+@kernel
+def mark_early_tables(k: Kernel) -> None:
+    """Count an entry more in each table that pmm will not take back, so that none is ever empty."""
+    for pa in range(0, BOOT_MAP_END, PAGE_BYTES):
+        if all_ram.is_early_table(k, PhysAddr(pa)):
+            k.frames.records[pa >> PAGE_SHIFT].nr_entries += EARLY_MARK
+
+
 # ------------------------------------------------------------------ the frame database
 @kernel
 def open_frames(k: Kernel) -> None:
@@ -80,6 +101,7 @@ def open_frames(k: Kernel) -> None:
         region = k.memory_map.regions[index]
         if region.kind == RAM:
             map_early_records(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+    mark_early_tables(k)
     pmm.open_zone(k)
     all_ram.add_pool(k)
     for index in range(k.memory_map.nr_regions):
@@ -141,8 +163,14 @@ def find_boot_leaves(k: Kernel) -> PhysAddr:
     """The boot code's table of level 1: its first entry in each table leads there."""
     table = table_of(read_cr3(k.m))
     for _ in range(ROOT_LEVEL - 1):
-        table = table_of(load_entry(k, table))
+        table = table_of(load_boot_entry(k, table))
     return table
+
+
+@kernel
+def load_boot_entry(k: Kernel, slot: PhysAddr) -> word:
+    """An entry of the boot code's tables, which are mapped at their own address until the switch."""
+    return load64(k.m, VirtAddr(slot))
 
 
 @kernel

@@ -1,8 +1,8 @@
 """The checker of config `modern`: goes through the whole tree of page tables, in the order of addresses.
 
-Unit: the page. Each table is looked at once, when the first of its addresses comes; a record of its own marks it as
-seen, so a table that two entries name is found, and the second pass takes the marks away again. Upper entries grant
-everything (VMM-3), so a leaf's own bits are what it allows.
+Unit: the run, entries in a row in one table. Each table is counted when the first of its addresses comes; a record of
+its own marks it as seen, so a table that two entries name is found, and the second pass takes the marks away again.
+Upper entries grant everything (VMM-3), so a leaf's own bits are what it allows.
 """
 
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
+from incroos.kernel.pmm.all_ram import is_early_table
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ADDRESS,
@@ -29,18 +30,19 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
-from incroos.kernel.vmm.space import is_all_ram
-from incroos.kernel.vmm.windows import load_entry
-from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr3, word
+from incroos.kernel.vmm.space import EARLY_MARK, is_all_ram
+from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, is_window, load_entry, open_loose
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 # VMM-1  root is the table that CR3 names
-# VMM-2  nr_entries of each table == its entries that are not 0
+# VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table that was made before the books
 # VMM-3  no present entry sets a reserved bit; an upper entry grants everything and does not set NX
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
 # VMM-5  nr_tables == tables in the tree
+# VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
 # SPACE-1  no page is both writable and executable
 # SPACE-2  no page of the upper half is a user's
-# SPACE-3  a page table can be written through the direct map and by no other address
+# SPACE-3  a page table can be written through the direct map, the windows, and by no other address
 # SPACE-4  page 0 is not mapped
 # SPACE-5  a page of the direct map shows the RAM that belongs there, and is not executable
 
@@ -49,6 +51,7 @@ WRONG_COUNT: Final = 2
 WRONG_BITS: Final = 3
 NOT_A_TREE: Final = 4
 WRONG_TOTAL: Final = 5
+WRONG_WINDOW: Final = 6
 SPACE: Final = 10  # and these are no invariants of the tables: callers may map such pages, the kernel does not
 WRITABLE_AND_EXECUTABLE: Final = SPACE + 1
 USER_IN_KERNEL_HALF: Final = SPACE + 2
@@ -81,6 +84,8 @@ def find_broken(k: Kernel, scope: word) -> tuple[word, VirtAddr]:
     """What is broken, and where; for tables alone or with what they map."""
     if table_of(read_cr3(k.m)) != k.pages.root:
         return NOT_THE_ROOT, VirtAddr(0)
+    if not are_right(k):
+        return WRONG_WINDOW, VirtAddr(0)
     code, va, nr_tables = look_through(k, scope, 1)
     look_through(k, scope, 0)
     if code == OK and nr_tables != k.pages.nr_tables:
@@ -94,35 +99,66 @@ def look_through(k: Kernel, scope: word, mark: word) -> tuple[word, VirtAddr, wo
     nr_tables = 0
     at = 0
     while at < NR_ADDRESSES:
-        va = VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
-        code, level, entry, nr_new = go_down(k, va, mark)
+        code, level, table, nr_new = go_down(k, canonical(at), mark)
         nr_tables += nr_new
-        if code == OK and scope == PAGES and is_present(entry):
-            code = check_page(k, va, entry, level)
+        if code == OK:
+            code, nr_done = check_run(k, at, table, level, scope)
+            at += nr_done * page_bytes(level)
         if code != OK:
-            return code, va, nr_tables
-        at += page_bytes(level)
+            return code, canonical(at), nr_tables
     return OK, VirtAddr(0), nr_tables
 
 
 @kernel
-def go_down(k: Kernel, va: VirtAddr, mark: word) -> tuple[word, word, word, word]:
-    """Go to the entry that decides about va: code, level, entry, and how many tables begin with va."""
+def canonical(at: word) -> VirtAddr:
+    """The address of which these are the low bits."""
+    return VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
+
+
+@kernel
+def go_down(k: Kernel, va: VirtAddr, mark: word) -> tuple[word, word, PhysAddr, word]:
+    """Go to the entry that decides about va: code, its level and table, and how many tables begin with va."""
     nr_new = 0
     table = k.pages.root
     for level in range(ROOT_LEVEL, 0, -1):
         if va & (page_bytes(level + 1) - 1) == 0 and (level < ROOT_LEVEL or va == 0):
             code = see_table(k, table, level, mark)
             if code != OK:
-                return code, level, 0, nr_new
+                return code, level, table, nr_new
             nr_new += 1
         entry = load_entry(k, PhysAddr(table + 8 * index_in(va, level)))
-        if not is_present(entry) or is_leaf(entry, level):
-            return check_leaf(entry, level), level, entry, nr_new
+        if not is_upper(k, va, entry, level):
+            return OK, level, table, nr_new
         if entry & TABLE_FLAGS != TABLE_FLAGS or entry & (NX | HUGE) != 0:
-            return WRONG_BITS, level, entry, nr_new
+            return WRONG_BITS, level, table, nr_new
         table = table_of(entry)
-    return NOT_A_TREE, 1, 0, nr_new
+    return NOT_A_TREE, 1, table, nr_new
+
+
+@kernel
+def is_upper(k: Kernel, va: VirtAddr, entry: word, level: word) -> bool:
+    """Whether the entry for va leads to a table of the tree."""
+    return is_present(entry) and not is_leaf(entry, level) and not is_recursive(k, entry, index_in(va, level), level)
+
+
+@kernel
+def check_run(k: Kernel, at: word, table: PhysAddr, level: word, scope: word) -> tuple[word, word]:
+    """Check entries in a row, from the one for `at` to the next that leads to a table: code, and how many are right."""
+    nr_done = 0
+    code = OK
+    entries = open_loose(k, table)
+    for index in range(index_in(canonical(at), level), NR_ENTRIES):
+        va = canonical(at + nr_done * page_bytes(level))
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        if is_upper(k, va, entry, level):
+            break
+        if is_present(entry) and is_leaf(entry, level):
+            code = check_leaf(k, va, entry, level, scope)
+        if code != OK:
+            break
+        nr_done += 1
+    close_loose(k)
+    return code, nr_done
 
 
 @kernel
@@ -134,19 +170,21 @@ def see_table(k: Kernel, table: PhysAddr, level: word, mark: word) -> word:
     if record.level != level or record.nr_references == mark:
         return NOT_A_TREE
     record.nr_references = mark
-    nr_entries = 0
+    nr_entries = EARLY_MARK if is_early_table(k, table) else 0
+    entries = open_loose(k, table)
     for index in range(NR_ENTRIES):
-        if load_entry(k, PhysAddr(table + 8 * index)) != 0:
+        if load64(k.m, VirtAddr(entries + 8 * index)) != 0:
             nr_entries += 1
+    close_loose(k)
     return OK if nr_entries == record.nr_entries else WRONG_COUNT
 
 
 @kernel
-def check_leaf(entry: word, level: word) -> word:
-    """VMM-3 of a leaf, or of an entry that is not present."""
-    if not is_present(entry) or level == 1:
-        return OK
-    return OK if entry & ADDRESS & (page_bytes(level) - 1) & ~PAT_LARGE == 0 else WRONG_BITS
+def check_leaf(k: Kernel, va: VirtAddr, leaf: word, level: word, scope: word) -> word:
+    """VMM-3 of a leaf, and what its page has to be, where that is asked for."""
+    if level > 1 and leaf & ADDRESS & (page_bytes(level) - 1) & ~PAT_LARGE != 0:
+        return WRONG_BITS
+    return check_page(k, va, leaf, level) if scope == PAGES and not is_window(k, va, PAGE_BYTES) else OK
 
 
 @kernel

@@ -26,6 +26,7 @@ from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ACCESSED,
+    ADDRESS,
     DIRTY,
     INDEX_BITS,
     NR_ENTRIES,
@@ -46,6 +47,7 @@ RECURSIVE_START: Final = (RECURSIVE_INDEX - NR_ENTRIES) << RECURSIVE_SHIFT
 FIXMAP_START: Final = -0x9000_0000
 NR_WINDOWS: Final = 7
 LOOSE: Final = 6  # the window for tables that no walk meets
+RECURSIVE_FLAGS: Final = PRESENT | WRITABLE | NX
 WINDOW_FLAGS: Final = PRESENT | WRITABLE | ACCESSED | DIRTY | NX
 ENTRY_BYTES_SHIFT: Final = 3
 
@@ -54,7 +56,7 @@ ENTRY_BYTES_SHIFT: Final = 3
 def init(k: Kernel) -> word:
     """Prepare the way that the build takes, while the boot code's map still shows all tables: OK or NO_FRAME."""
     if k.config.table_access == RECURSIVE:
-        add_entry(k, PhysAddr(k.pages.root + 8 * RECURSIVE_INDEX), k.pages.root | PRESENT | WRITABLE | NX)
+        add_entry(k, PhysAddr(k.pages.root + 8 * RECURSIVE_INDEX), k.pages.root | RECURSIVE_FLAGS)
     if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
         return make_fixmap(k)
     return 0
@@ -79,6 +81,24 @@ def make_fixmap(k: Kernel) -> word:
     for window in range(1, NR_WINDOWS):
         add_entry(k, PhysAddr(table + 8 * window), WINDOW_FLAGS & ~PRESENT)
     return 0
+
+
+@kernel
+def lend(k: Kernel, boot_root: PhysAddr) -> None:
+    """Put the windows into the boot code's tree as well, which is in use until the kernel switches to its own.
+
+    A recursive address goes through the root of the tree in use first. That root leads to the kernel's in one step, and
+    the kernel's root leads to itself, so the address means the same before the switch and after it.
+    """
+    if k.config.table_access == RECURSIVE:
+        own = load64(k.m, VirtAddr(k.pages.root + 8 * RECURSIVE_INDEX))
+        store64(k.m, VirtAddr(boot_root + 8 * RECURSIVE_INDEX), own)
+    if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
+        index4 = index_in(VirtAddr(FIXMAP_START), ROOT_LEVEL)
+        index3 = index_in(VirtAddr(FIXMAP_START), ROOT_LEVEL - 1)
+        upper = table_of(load64(k.m, VirtAddr(k.pages.root + 8 * index4)))
+        boot_upper = table_of(load64(k.m, VirtAddr(boot_root + 8 * index4)))  # the image window is near
+        store64(k.m, VirtAddr(boot_upper + 8 * index3), load64(k.m, VirtAddr(upper + 8 * index3)))
 
 
 @kernel
@@ -213,6 +233,29 @@ def is_window(k: Kernel, va: VirtAddr, nbytes: word) -> bool:
         return True
     has_fixmap = k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP
     return has_fixmap and overlaps(va, nbytes, FIXMAP_START, NR_WINDOWS * PAGE_BYTES)
+
+
+@kernel
+def window_bytes(va: VirtAddr) -> word:
+    """From the start of a window on: so many bytes are its own."""
+    return 1 << RECURSIVE_SHIFT if va == RECURSIVE_START else PAGE_BYTES
+
+
+@kernel
+def are_right(k: Kernel) -> bool:
+    """Whether the recursive slot names the root, and all windows of the fixmap but its own table's are closed."""
+    if k.config.table_access == RECURSIVE:
+        slot = load64(k.m, recursive_address(VirtAddr(RECURSIVE_START), ROOT_LEVEL))
+        if slot & ~(ACCESSED | DIRTY) != k.pages.root | RECURSIVE_FLAGS:
+            return False
+    if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
+        own = load64(k.m, VirtAddr(FIXMAP_START))
+        if own & ~ADDRESS != WINDOW_FLAGS or not pmm.is_table(k, table_of(own)):
+            return False
+        for window in range(1, NR_WINDOWS):
+            if load64(k.m, VirtAddr(FIXMAP_START + 8 * window)) & ~ADDRESS != WINDOW_FLAGS & ~PRESENT:
+                return False
+    return True
 
 
 @kernel
