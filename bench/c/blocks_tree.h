@@ -7,6 +7,7 @@
 #define OCTETS 0x0101010101010101UL
 #define BLOCKS_16 0x0001000100010001UL
 #define BLOCKS_32 0x0000000100000001UL
+#define NO_WORD (1UL << 62)
 
 static inline int class_of(u64 bits) {
     if (bits == 0)
@@ -260,36 +261,71 @@ static i64 tree_take(struct tree *t, int order) {
     return t->start + at;
 }
 
-static bool tree_is_free(struct tree *t, i64 pfn) {
-    u64 at = pfn - t->start;
-    for (int number = TOP; number > 0; number--) {
-        u64 bit = at >> DIGIT_BITS * number;
+static int find_free(struct tree *t, i64 pfn, int order) {
+    u64 at = pfn - t->start, bit;
+    int lowest = level_of(order);
+    for (int number = TOP; number > lowest; number--) {
+        bit = at >> DIGIT_BITS * number;
         if (is_set(t->levels[number].free, bit))
-            return true;
+            return number;
         if (!is_set(t->levels[number].split, bit))
-            return false;
+            return -1;
     }
-    return is_set(t->levels[0].free, at);
+    bit = at >> DIGIT_BITS * lowest;
+    u64 mask = block_mask(order - DIGIT_BITS * lowest) << (bit & 63);
+    return (~t->levels[lowest].free[bit >> 6] & mask) == 0 ? lowest : -1;
+}
+
+static void tree_take_at(struct tree *t, i64 pfn, int order) {
+    int number = find_free(t, pfn, order);
+    if (number >= 0)
+        carve(t, number, pfn - t->start, order);
+}
+
+static u64 find_fitting(struct level *level, int order) {
+    u64 candidates = suitable(&level->sets, order);
+    return candidates == 0 ? NO_WORD : first_in(&level->sets, __builtin_ctzl(candidates));
+}
+
+static u64 find_whole(struct tree *t, int number) {
+    u64 lowest = NO_WORD;
+    for (int upper = number + 1; upper <= TOP; upper++) {
+        struct level *level = &t->levels[upper];
+        if (level->sets.not_empty != 0) {
+            u64 index = first_in(&level->sets, ANY);
+            u64 bit = (index << 6) + __builtin_ctzl(level->free[index]);
+            lowest = MIN(lowest, bit << DIGIT_BITS * (upper - number - 1));
+        }
+    }
+    return lowest;
+}
+
+static u64 open_whole(struct tree *t, int number, u64 index, int order) {
+    int order_of_word = DIGIT_BITS * (number + 1);
+    tree_take_at(t, t->start + (index << order_of_word), order_of_word);
+    open_word(t, number, index);
+    t->nr_splits++;
+    return starts_in(~0UL, order);
+}
+
+static u64 take_all(struct tree *t, int number, u64 index, int order) {
+    struct level *level = &t->levels[number];
+    u64 before = level->free[index], starts = starts_in(before, order);
+    put_word(level, index, before, before & ~(starts * block_mask(order)));
+    t->nr_free_frames -= (i64)__builtin_popcountl(starts) << (order + DIGIT_BITS * number);
+    return starts;
 }
 
 static i64 tree_refill(struct tree *t, struct hot *h) {
     int number = level_of(h->order), wanted = h->order - DIGIT_BITS * number;
-    struct level *level = &t->levels[number];
-    u64 candidates = suitable(&level->sets, wanted), index, starts;
-    if (candidates != 0) {
-        index = first_in(&level->sets, __builtin_ctzl(candidates));
-        u64 before = level->free[index];
-        starts = starts_in(before, wanted);
-        put_word(level, index, before, before & ~(starts * block_mask(wanted)));
-        t->nr_free_frames -= (i64)__builtin_popcountl(starts) << h->order;
+    u64 index = find_fitting(&t->levels[number], wanted), whole = find_whole(t, number), starts;
+    if (whole < index && (wanted == 0 || index == NO_WORD)) {
+        index = whole;
+        starts = open_whole(t, number, whole, wanted);
+    } else if (index != NO_WORD) {
+        starts = take_all(t, number, index, wanted);
     } else {
-        i64 pfn = tree_take(t, DIGIT_BITS * (number + 1));
-        if (pfn < 0)
-            return 0;
-        index = (u64)(pfn - t->start) >> DIGIT_BITS * (number + 1);
-        open_word(t, number, index);
-        t->nr_splits++;
-        starts = starts_in(~0UL, wanted);
+        return 0;
     }
     h->frontier = t->start + (i64)((index + 1) << DIGIT_BITS * (number + 1));
     i64 nr_blocks = 0;

@@ -62,7 +62,7 @@ static inline i64 zone_take_from_allocator(struct zone *z, struct database *d, i
 }
 
 static bool zone_is_free(struct zone *z, struct database *d, i64 pfn) {
-    return ALLOCATOR == BUDDY ? buddy_is_free(d, pfn) : tree_is_free(&z->tree, pfn);
+    return ALLOCATOR == BUDDY ? buddy_is_free(d, pfn) : find_free(&z->tree, pfn, 0) >= 0;
 }
 
 static COLD void zone_refill(struct zone *z, struct database *d, struct hot *h) {

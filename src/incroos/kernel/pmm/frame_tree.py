@@ -16,7 +16,7 @@ further than two levels. Sets of words by class (word_sets.py) name the lowest w
 Start-up writes level 2 and the sets, 1/64 byte a frame; words below are written when a block is split.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.pmm import hot_list, word_sets
@@ -60,6 +60,8 @@ from incroos.lang import (
 # TREE-4  each word is in the sets that its class says, and each summary is right
 #
 # A bit or word counts if it is on level 2, or if the bit above it is split.
+
+NO_WORD: Final = 1 << 62  # behind all words
 
 
 class FrameTree(Struct):
@@ -253,28 +255,66 @@ def take_at(tree: FrameTree, pfn: Pfn, order: word) -> word:
 def refill(tree: FrameTree, hot: HotList) -> word:
     """Put all blocks of the hot list's order that one word has onto the empty list; how many.
 
-    The lowest is the newest. Blocks from behind the word on are not to be kept by the list.
+    Single frames are the lowest there are, even if that splits a block while others are split already: so those in use
+    gather at the start, and what is behind them coalesces. The lowest is the newest on the list. Blocks from behind
+    the word on are not to be kept by the list.
     """
     number = level_of(hot.order)
     wanted = hot.order - DIGIT_BITS * number
-    level = tree.levels[number]
-    candidates = suitable(level.sets, wanted)
-    if candidates != 0:
-        index = word_sets.first(level.sets, count_trailing_zeros(candidates))
-        before = free_words(level).items[index]
-        starts = word_sets.starts_in(before, wanted)
-        put_word(level, index, before, before & ~mul_wrap(starts, word_sets.block_mask(wanted)))
-        tree.nr_free_frames -= count_ones(starts) << hot.order
+    index = find_fitting(tree.levels[number], wanted)
+    whole = find_whole(tree, number)
+    if whole < index and (wanted == 0 or index == NO_WORD):
+        index = whole
+        starts = open_whole(tree, number, whole, wanted)
+    elif index != NO_WORD:
+        starts = take_all(tree, number, index, wanted)
     else:
-        pfn = take(tree, DIGIT_BITS * (number + 1))
-        if pfn < 0:
-            return 0
-        index = (pfn - tree.start) >> DIGIT_BITS * (number + 1)
-        open_word(tree, number, index)
-        tree.nr_splits += 1
-        starts = word_sets.starts_in(-1, wanted)
+        return 0
     hot.frontier = tree.start + ((index + 1) << DIGIT_BITS * (number + 1))
     return push_all(tree, hot, index << 6, number, starts)
+
+
+@kernel
+def find_fitting(level: Level, order: word) -> word:
+    """A word that has an aligned block of 2**order bits, of those with the smallest blocks the lowest; NO_WORD."""
+    candidates = suitable(level.sets, order)
+    if candidates == 0:
+        return NO_WORD
+    return word_sets.first(level.sets, count_trailing_zeros(candidates))
+
+
+@kernel
+def find_whole(tree: FrameTree, number: word) -> word:
+    """The lowest word of a level that lies free as a bit of a level above, or in one; NO_WORD."""
+    lowest = NO_WORD
+    for upper in range(number + 1, NR_LEVELS):
+        level = tree.levels[upper]
+        if level.sets.not_empty != 0:
+            index = word_sets.first(level.sets, ANY)
+            bit = (index << 6) + count_trailing_zeros(free_words(level).items[index])
+            lowest = min(lowest, bit << DIGIT_BITS * (upper - number - 1))
+    return lowest
+
+
+@kernel
+def open_whole(tree: FrameTree, number: word, index: word, order: word) -> word:
+    """Take all of a word that lies free above; where its blocks of 2**order bits begin, as bits."""
+    order_of_word = DIGIT_BITS * (number + 1)
+    take_at(tree, Pfn(tree.start + (index << order_of_word)), order_of_word)
+    open_word(tree, number, index)
+    tree.nr_splits += 1
+    return word_sets.starts_in(-1, order)
+
+
+@kernel
+def take_all(tree: FrameTree, number: word, index: word, order: word) -> word:
+    """Take all blocks of 2**order bits out of a word; where they begin, as bits."""
+    level = tree.levels[number]
+    before = free_words(level).items[index]
+    starts = word_sets.starts_in(before, order)
+    put_word(level, index, before, before & ~mul_wrap(starts, word_sets.block_mask(order)))
+    tree.nr_free_frames -= count_ones(starts) << (order + DIGIT_BITS * number)
+    return starts
 
 
 @kernel
