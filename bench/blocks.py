@@ -70,11 +70,11 @@ PATTERNS: Final = (
     Pattern('huge-repeat', 'take a block of 2 MiB, give it back', 9, 50_000, blocks.huge_repeat, slots=1),
     Pattern(
         'huge-churn',
-        'one of 8 slots, at random, takes a block of 2 MiB and gives its old one back',
+        'one of 64 slots, at random, takes a block of 2 MiB and gives its old one back',
         order=9,
         n=65_536,
         timed=blocks.huge_churn,
-        slots=8,
+        slots=64,
         spare=1,
         before=blocks.huge_churn_setup,
         after=blocks.huge_finish,
@@ -160,7 +160,7 @@ HEADLINES: Final = (
     ),
     Headline(
         Row('tree', BY_NAME['huge-churn'], '256G', 50),
-        'modern, 256 GiB half in use: take a block of 2 MiB, give another back, 8 live',
+        'modern, 256 GiB half in use: take a block of 2 MiB, give another back, 64 live',
         ambition=16.0,
     ),
     Headline(Row('tree', BY_NAME['start'], '256G', 0), 'modern, 256 GiB: start-up; per frame', ambition=0.1),

@@ -104,9 +104,9 @@ struct zone {
 };
 
 struct frames {
+    struct zone zones[NR_ZONES];
     struct database database;
     u64 preferred;
-    struct zone zones[NR_ZONES];
 };
 
 static inline void fill(void *addr, u64 byte, u64 nbytes) {

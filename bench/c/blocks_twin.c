@@ -66,10 +66,15 @@ static bool zone_is_free(struct zone *z, struct database *d, i64 pfn) {
 }
 
 static COLD void zone_refill(struct zone *z, struct database *d, struct hot *h) {
-    if (ALLOCATOR == BUDDY)
+    if (ALLOCATOR == BUDDY) {
         buddy_refill(&z->buddy, d, h);
-    else if (tree_refill(&z->tree, h) != 0 && h->order == 0)
-        open_all(d, hot_oldest(h));
+    } else if (tree_refill(&z->tree, h) != 0) {
+        if (h->order == 0)
+            open_all(d, hot_oldest(h));
+        else
+            for (u64 at = h->bottom; at < h->top; at++)
+                open_record(d, h->slots[at & (NR_SLOTS - 1)], h->order);
+    }
 }
 
 static inline void zone_take_back(struct zone *z, struct database *d, struct hot *h, i64 nr_blocks) {
@@ -153,8 +158,8 @@ static void add_ram(struct frames *f, i64 start, i64 end) {
     }
 }
 
-static inline i64 alloc_block(struct frames *f, int zone, i64 order, u64 owner) {
-    if (RARELY(order < 0 || order > MAX_ORDER))
+static COLD i64 alloc_slowly(struct frames *f, int zone, i64 order, u64 owner) {
+    if (order < 0 || order > MAX_ORDER)
         return BAD_ORDER;
     i64 pfn = NO_FRAME;
     for (int number = zone; pfn < 0 && number != NO_ZONE; number = f->zones[number].fallback)
@@ -164,16 +169,21 @@ static inline i64 alloc_block(struct frames *f, int zone, i64 order, u64 owner) 
     return pfn;
 }
 
-static COLD i64 alloc_slowly(struct frames *f, u64 owner) {
-    return alloc_block(f, f->preferred, 0, owner);
-}
-
 static inline i64 alloc_frame(struct frames *f, u64 owner) {
     struct hot *h = &f->zones[f->preferred].single;
     if (RARELY(h->top == h->bottom))
-        return alloc_slowly(f, owner);
+        return alloc_slowly(f, f->preferred, 0, owner);
     i64 pfn = hot_pop(h);
     f->database.records[pfn].head = USED_ONCE | owner << 16;
+    return pfn;
+}
+
+static inline i64 alloc_block(struct frames *f, int zone, i64 order, u64 owner) {
+    struct hot *h = &f->zones[zone].huge;
+    if (RARELY(order != HUGE_ORDER || h->top == h->bottom))
+        return alloc_slowly(f, zone, order, owner);
+    i64 pfn = hot_pop(h);
+    f->database.records[pfn].head = USED_ONCE | HUGE_ORDER << 8 | owner << 16;
     return pfn;
 }
 
@@ -215,7 +225,7 @@ static inline bool can_free(struct database *d, u64 pfn, u64 order) {
     return can_read(d, pfn) && (d->records[pfn].head & ~OWNER_MASK) == (USED_ONCE | order << 8);
 }
 
-static inline i64 free_block(struct frames *f, i64 pfn, i64 order) {
+static COLD i64 free_slowly(struct frames *f, i64 pfn, i64 order) {
     struct database *d = &f->database;
     if (RARELY(!can_free(d, pfn, order)))
         return why_not_free(f, pfn, order);
@@ -227,6 +237,16 @@ static inline i64 free_block(struct frames *f, i64 pfn, i64 order) {
         put_hot(zone, d, &zone->huge, pfn);
     else
         zone_put(zone, d, pfn, order);
+    return OK;
+}
+
+static inline i64 free_block(struct frames *f, i64 pfn, i64 order) {
+    struct database *d = &f->database;
+    if (RARELY(order != HUGE_ORDER || !can_free(d, pfn, HUGE_ORDER)))
+        return free_slowly(f, pfn, order);
+    d->records[pfn].head = INSIDE;
+    struct zone *zone = zone_of(f, pfn);
+    put_hot(zone, d, &zone->huge, pfn);
     return OK;
 }
 

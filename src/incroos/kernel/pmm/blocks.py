@@ -48,14 +48,19 @@ from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u6
 
 LOST_OR_FOUND: Final = 4
 ZONE_INVARIANTS: Final = 100
+HUGE_USED_ONCE: Final = USED_ONCE | HUGE_ORDER << ORDER_SHIFT
 
 
 class Frames(Struct):
-    """All frames of the machine. The zones' metadata lies behind this struct."""
+    """All frames of the machine. The zones' metadata lies behind this struct.
 
+    It begins a page, as the records of huge blocks do. What is read each time is not at its start: a load may wait for
+    a store before it to an address whose last twelve bits are the same.
+    """
+
+    zones: Annotated[Array[Zone], NR_ZONES]
     database: FrameDatabase
     preferred: u64  # the highest zone that has RAM
-    zones: Annotated[Array[Zone], NR_ZONES]
 
 
 # ------------------------------------------------------------------ making
@@ -111,22 +116,27 @@ def alloc_frame(frames: Frames, owner: word) -> Pfn:
     """A frame from anywhere; NO_FRAME."""
     hot = frames.zones[frames.preferred].single
     if hot.top == hot.bottom:
-        return alloc_slowly(frames, owner)
+        return alloc_slowly(frames, frames.preferred, 0, owner)
     pfn = hot_list.pop(hot)
     store64(frames.m, record_of(frames.database, pfn).addr, USED_ONCE | owner << OWNER_SHIFT)
     return pfn
 
 
-@cold
-@kernel
-def alloc_slowly(frames: Frames, owner: word) -> Pfn:
-    """A frame when the hot list is empty."""
-    return alloc_block(frames, frames.preferred, 0, owner)
-
-
 @kernel
 def alloc_block(frames: Frames, zone: word, order: word, owner: word) -> Pfn:
     """A block of a zone or of those that it falls back on; NO_FRAME, BAD_ORDER."""
+    hot = frames.zones[zone].huge
+    if order != HUGE_ORDER or hot.top == hot.bottom:
+        return alloc_slowly(frames, zone, order, owner)
+    pfn = hot_list.pop(hot)
+    store64(frames.m, record_of(frames.database, pfn).addr, HUGE_USED_ONCE | owner << OWNER_SHIFT)
+    return pfn
+
+
+@cold
+@kernel
+def alloc_slowly(frames: Frames, zone: word, order: word, owner: word) -> Pfn:
+    """The same when it is not simply the newest block of a hot list."""
     if order < 0 or order > MAX_ORDER:
         return Pfn(BAD_ORDER)
     pfn = take(frames, zone, order)
@@ -193,6 +203,18 @@ def free_frame(frames: Frames, pfn: Pfn) -> word:
 @kernel
 def free_block(frames: Frames, pfn: Pfn, order: word) -> word:
     """Take back a block. What why_not_free says changes nothing."""
+    if order != HUGE_ORDER or not can_free(frames.database, pfn, HUGE_ORDER):
+        return free_slowly(frames, pfn, order)
+    frame_database.note_free(frames.database, pfn)
+    zone = zone_of(frames, pfn)
+    zones.put_hot(zone, frames.database, zone.huge, pfn)
+    return OK
+
+
+@cold
+@kernel
+def free_slowly(frames: Frames, pfn: Pfn, order: word) -> word:
+    """The same when it is not simply one more block on a hot list."""
     if not can_free(frames.database, pfn, order):
         return why_not_free(frames, pfn, order)
     release(frames, pfn, order)

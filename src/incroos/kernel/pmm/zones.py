@@ -20,7 +20,7 @@ from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.config import BUDDY, KernelConfig
 from incroos.kernel.pmm import buddy, frame_tree, hot_list
 from incroos.kernel.pmm.buddy import Buddy
-from incroos.kernel.pmm.frame_database import HUGE_ORDER, FrameDatabase, open_all
+from incroos.kernel.pmm.frame_database import HUGE_ORDER, FrameDatabase, open_all, open_record
 from incroos.kernel.pmm.frame_tree import FrameTree
 from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
 from incroos.lang import Pfn, Struct, VirtAddr, cold, kernel, u64, word
@@ -160,11 +160,21 @@ def is_free(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> bool:
 @cold
 @kernel
 def refill(zone: Zone, database: FrameDatabase, hot: HotList) -> None:
-    """Put blocks on an empty hot list, if there are any. The records of single frames on it may be written."""
+    """Put blocks on an empty hot list, if there are any. Their records may be written."""
     if zone.config.frame_allocator == BUDDY:
         buddy.refill(zone.buddy, database, hot)
-    elif frame_tree.refill(zone.tree, hot) != 0 and hot.order == 0:
-        open_all(database, hot_list.oldest(hot))  # all of them lie in one word
+    elif frame_tree.refill(zone.tree, hot) != 0:
+        if hot.order == 0:
+            open_all(database, hot_list.oldest(hot))  # all of them lie in one word
+        else:
+            open_records(database, hot)
+
+
+@kernel
+def open_records(database: FrameDatabase, hot: HotList) -> None:
+    """Make the records readable of all blocks on a hot list."""
+    for at in range(hot.bottom, hot.top):
+        open_record(database, hot.slots[at & (NR_SLOTS - 1)], hot.order)
 
 
 @kernel
