@@ -225,6 +225,21 @@ def tell_memory_map(k: State, start_info: PhysAddr) -> None:
 
 
 @kernel
+def tell_modules(k: State, start_info: PhysAddr) -> None:
+    """How many, where their list is, the command line; and of the first its bytes, its command line, its content."""
+    put_hex(k.m, load32(k.m, VirtAddr(start_info + 12)))
+    put_hex(k.m, load64(k.m, VirtAddr(start_info + 24)))
+    module = VirtAddr(load64(k.m, VirtAddr(start_info + 16)))
+    if module != 0:
+        put_hex(k.m, load64(k.m, VirtAddr(module + 8)))
+        put_hex(k.m, load64(k.m, VirtAddr(module + 16)))
+        content = VirtAddr(load64(k.m, module))
+        for at in range(load64(k.m, VirtAddr(module + 8))):
+            put_hex(k.m, load8(k.m, VirtAddr(content + at)))
+    stop(k.m, PASSED)
+
+
+@kernel
 def touch_high_memory(k: State, start_info: PhysAddr) -> None:
     """Map the giant page at 4 GiB, write there and on the screen, and wait for the host to answer."""
     store64(k.m, VirtAddr(LEVEL3 + 8 * 4), 4 << 30 | 0x83)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from incroos.build.boot_pvh import assembly
+from incroos.build.boot_pvh import MODULE_BYTES, assembly
 from incroos.machine.computer import Computer
 from incroos.run.outcome import Status
+from incroos.run.qemu_guest import Guest
 from incroos.run.simulated import memory_map
 
-from ..run.qemu_boots import boot_small, words_of
+from ..run.qemu_boots import MEMORY, SECONDS, boot_small, words_of
 from . import small_kernels
-from .small_kernels import LAYOUT, SmallKernel, build_small
+from .small_kernels import LAYOUT, SmallKernel, build_small, write_small
 
 
 def test_boot_state(tmp_path: Path) -> None:
@@ -34,6 +35,28 @@ def test_memory_map_is_the_one_of_the_simulated_computer(tmp_path: Path, megabyt
     assert (magic, version) == (0x336E_C578, 1)
     found = [(start, start + nbytes, kind) for start, nbytes, kind in zip(*[iter(words)] * 3, strict=True)]
     assert found == memory_map(Computer(megabytes << 20))
+
+
+@pytest.mark.parametrize('nbytes', [1, 40, MODULE_BYTES])
+def test_a_small_module_is_kept(tmp_path: Path, nbytes: int) -> None:
+    """And no command line, neither its own nor the kernel's."""
+    content = bytes(range(3, 3 + nbytes))
+    assert modules_told(tmp_path, content) == [1, 0, nbytes, 0, *content]
+
+
+def test_a_larger_module_and_none(tmp_path: Path) -> None:
+    assert modules_told(tmp_path, bytes(MODULE_BYTES + 1)) == [0, 0]
+    assert modules_told(tmp_path, b'') == [0, 0]
+
+
+def modules_told(folder: Path, content: bytes) -> list[int]:
+    """What a kernel reads of its modules when QEMU's loader hands it a file, if there is content for one."""
+    file = folder / 'module'
+    file.write_bytes(content)
+    extra = ('-append', 'a command line', *(('-initrd', str(file)) if content else ()))
+    with Guest(write_small(folder, SmallKernel(small_kernels.tell_modules)), MEMORY, extra=extra) as guest:
+        assert guest.wait(SECONDS).status == Status.PASSED
+        return words_of(guest.console().decode())
 
 
 def test_page_fault_returns_to_the_access(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ FAULT_STACK_BYTES = 8192  # the double fault's own stack, in the image's bss
 START_INFO_BYTES = 56  # struct hvm_start_info, version 1
 REGION_BYTES = 24  # struct hvm_memmap_table_entry
 MAX_REGIONS = 1024  # far more than any firmware tells; further ones are dropped
+MODULE_ENTRY_BYTES = 32  # struct hvm_modlist_entry
+MODULE_BYTES = 64  # a first module of at most so many is kept: boot_uefi.py's, which describes a framebuffer
 
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
 PAGE_FAULT_FRAME_BYTES = 8 * (1 + 6 + 9 + 1)  # alignment by the processor, its frame, nine registers, alignment
@@ -102,10 +104,31 @@ pvh.start:
 2:  mov %edx, pvh.start_info + 48{physical}
     movl $pvh.memory_map{physical}, pvh.start_info + 40{physical}
     movl $0, pvh.start_info + 44{physical}
-    mov $pvh.start_info + 12{physical}, %edi          # modules and command line: not kept
+    mov pvh.start_info + 12{physical}, %ebp           # the number of modules, their list: its address has two halves
+    mov pvh.start_info + 16{physical}, %esi
+    mov pvh.start_info + 20{physical}, %edx
+    mov $pvh.start_info + 12{physical}, %edi          # modules and command line: not kept, but for
     xor %eax, %eax
     mov $5, %ecx
     rep stosl
+    test %ebp, %ebp                         # the first module, if it is small and below 4 GiB
+    jz 3f
+    test %edx, %edx
+    jnz 3f
+    mov 4(%esi), %eax
+    or 12(%esi), %eax
+    jnz 3f
+    mov 8(%esi), %ecx
+    cmp ${module_bytes}, %ecx
+    ja 3f
+    mov (%esi), %esi
+    mov $pvh.module_content{physical}, %edi
+    mov %edi, pvh.module{physical}
+    mov %ecx, pvh.module + 8{physical}
+    rep movsb
+    movl $pvh.module{physical}, pvh.start_info + 16{physical}
+    movl $1, pvh.start_info + 12{physical}
+3:
 
     # Three upper tables with one entry each: present, writable; the leaf decides.
     mov ${level4:#x}, %edi
@@ -314,6 +337,11 @@ pvh.start_info:
 pvh.memory_map:
     .skip {max_regions} * {region_bytes}
 .balign 16
+pvh.module:
+    .skip {module_entry_bytes}
+pvh.module_content:
+    .skip {module_bytes}
+.balign 16
 pvh.idt:
     .skip {nr_vectors} * 16
 pvh.fault_stack:
@@ -362,6 +390,8 @@ def assembly(layout: BootLayout) -> str:
         'start_info_bytes': START_INFO_BYTES,
         'region_bytes': REGION_BYTES,
         'max_regions': MAX_REGIONS,
+        'module_entry_bytes': MODULE_ENTRY_BYTES,
+        'module_bytes': MODULE_BYTES,
     }
     stubs = '.balign 16\npvh.stubs:\n' + ''.join(_stub(vector) for vector in range(NR_VECTORS))
     parts = (_NOTE, _ENTRY, _LONG_START, _PAGE_FAULT, _EXCEPTION)

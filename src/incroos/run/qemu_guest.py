@@ -27,10 +27,17 @@ class Guest:
     """
 
     def __init__(
-        self, image: Path, memory_bytes: int, accel: str = 'tcg', *, can_exit: bool = True, firmware: str = PVH
+        self,
+        image: Path,
+        memory_bytes: int,
+        accel: str = 'tcg',
+        *,
+        can_exit: bool = True,
+        firmware: str = PVH,
+        extra: tuple[str, ...] = (),
     ) -> None:
         self._image, self.memory_bytes, self._accel = image, memory_bytes, accel
-        self._can_exit, self._firmware = can_exit, firmware
+        self._can_exit, self._firmware, self._extra = can_exit, firmware, extra
         self._console = bytearray()
         self._closing = contextlib.ExitStack()
 
@@ -45,6 +52,7 @@ class Guest:
                 ram=file,
                 can_exit=self._can_exit,
                 firmware=self._firmware,
+                extra=self._extra,
             )
             self._qemu = closing.enter_context(qemu)
             self._reader = threading.Thread(target=self._read_serial, daemon=True)
@@ -70,13 +78,21 @@ class Guest:
         """What QEMU's monitor answers to a line, such as `info tlb`."""
         return self._qemu.monitor.ask_human_monitor(line)
 
+    def read(self, pa: int, nbytes: int) -> bytes:
+        """Physical memory as the processor sees it, that of devices included."""
+        return self._save('pmemsave', val=pa, size=nbytes)
+
     def screen_text(self) -> list[str]:
         """The rows of the screen."""
-        return text_rows(self._save('pmemsave', val=TEXT_ADDR, size=TEXT_BYTES))
+        return text_rows(self.read(TEXT_ADDR, TEXT_BYTES))
 
     def screenshot(self) -> bytes:
         """The screen as PNG."""
-        return png_of_ppm(self._save('screendump'))
+        return png_of_ppm(self.screen())
+
+    def screen(self) -> bytes:
+        """The screen as QEMU's command writes it: PPM."""
+        return self._save('screendump')
 
     def is_running(self) -> bool:
         """Has the guest not ended yet?"""
