@@ -1,8 +1,11 @@
 """A computer put together: one mapping with its RAM first, then the processor, then the two pages for what is no RAM.
 
+Behind them lies the memory of a device, such as the framebuffer of a video card, if the computer has one.
+
 How the RAM lies is that of QEMU's PC: what does not fit below 3.5 GiB begins again at 4 GiB.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from incroos.lang import PhysAddr, VirtAddr
@@ -17,10 +20,27 @@ LOW_OF_MUCH: Final = 0xC000_0000
 PA_BITS: Final = 46
 
 
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Whole pages at a physical address where there is no RAM."""
+
+    start: int
+    nbytes: int
+
+
+NO_DEVICE: Final = DeviceMemory(HIGH_START, 0)
+
+
 class Computer:
     """RAM and processor in memory that child processes share."""
 
-    def __init__(self, ram_bytes: int, pa_bits: int = PA_BITS, features: int = ALL_FEATURES) -> None:
+    def __init__(
+        self,
+        ram_bytes: int,
+        pa_bits: int = PA_BITS,
+        features: int = ALL_FEATURES,
+        device: DeviceMemory = NO_DEVICE,
+    ) -> None:
         """PRE ram_bytes is at least 1 MiB and a multiple of a page."""
         if ram_bytes < LOW_END or ram_bytes % PAGE_BYTES:
             raise ValueError(f'{ram_bytes} bytes of RAM: it takes whole pages and at least {LOW_END}')
@@ -29,7 +49,9 @@ class Computer:
         self.ram_bytes = ram_bytes
         self.span = high if high > HIGH_START else low  # of physical addresses
         cpu_bytes = -(-Cpu.SIZE // PAGE_BYTES) * PAGE_BYTES
-        self.memory = HostMemory(self.span + cpu_bytes + 2 * PAGE_BYTES)
+        device_at = self.span + cpu_bytes + 2 * PAGE_BYTES
+        self.memory = HostMemory(device_at + device.nbytes)
+        self.device = memoryview(self.memory.buffer)[device_at:]
         self.cpu = cpu = Cpu(self.memory, VirtAddr(self.memory.base + self.span))
         power_on(cpu, pa_bits, features)
         set_masks(cpu)
@@ -37,6 +59,8 @@ class Computer:
         cpu.host_ram = VirtAddr(self.memory.base)
         cpu.host_absent = VirtAddr(cpu.addr + cpu_bytes)
         cpu.host_drain = VirtAddr(cpu.host_absent + PAGE_BYTES)
+        cpu.device_start, cpu.device_end = PhysAddr(device.start), PhysAddr(device.start + device.nbytes)
+        cpu.host_device = VirtAddr(self.memory.base + device_at - device.start)
         self.memory.fill(cpu.host_absent, 0xFF, PAGE_BYTES)
 
     @property

@@ -115,6 +115,9 @@ class Cpu(Struct):
     ram_low_end: PhysAddr  # RAM is [0, ram_low_end) without the holes below 1 MiB, and [4 GiB, ram_high_end)
     ram_high_end: PhysAddr
     host_ram: VirtAddr  # where physical address 0 lies in this process
+    device_start: PhysAddr  # a device's memory is [device_start, device_end), whole pages that are no RAM
+    device_end: PhysAddr
+    host_device: VirtAddr  # where physical address 0 would lie if the device's memory began there
     host_absent: VirtAddr  # a page of ones: what reads find where there is no RAM
     host_drain: VirtAddr  # a page for what is written there
 

@@ -1,10 +1,11 @@
-"""What lies at a physical address: RAM, VGA text, or nothing.
+"""What lies at a physical address: RAM, VGA text, a device's memory, or nothing.
 
 ```
 0         0xA0000        0xB8000    0xC0000   0x100000      ram_low_end     4 GiB       ram_high_end
 | RAM     | no device    | VGA text | ROM     | RAM         | no device     | RAM       |
 ```
-Reads where nothing is, and from the ROM, give ones; writes there vanish. Unit: the byte, at an address of this process.
+Where no device is drawn, one may have memory, whole pages. Reads where nothing is, and from the ROM, give ones; writes
+there vanish. Unit: the byte, at an address of this process.
 """
 
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
@@ -14,26 +15,42 @@ from .cpu import Cpu
 
 
 @kernel
-def is_memory(cpu: Cpu, pa: PhysAddr) -> bool:
-    """Whether the byte at pa keeps what is written to it."""
+def is_ram(cpu: Cpu, pa: PhysAddr) -> bool:
+    """Whether the byte at pa is RAM or VGA text."""
     if pa < LOW_END:
         return 0 <= pa < VIDEO_START or TEXT_START <= pa < TEXT_END
     return pa < cpu.ram_low_end or HIGH_START <= pa < cpu.ram_high_end
 
 
 @kernel
+def is_device(cpu: Cpu, pa: PhysAddr) -> bool:
+    """Whether the byte at pa is a device's memory."""
+    return cpu.device_start <= pa < cpu.device_end
+
+
+@kernel
+def is_memory(cpu: Cpu, pa: PhysAddr) -> bool:
+    """Whether the byte at pa keeps what is written to it."""
+    return is_ram(cpu, pa) or is_device(cpu, pa)
+
+
+@kernel
 def host_to_read(cpu: Cpu, pa: PhysAddr) -> VirtAddr:
     """Where a read at pa finds its bytes in this process, up to the end of pa's page."""
-    if is_memory(cpu, pa):
+    if is_ram(cpu, pa):
         return VirtAddr(cpu.host_ram + pa)
+    if is_device(cpu, pa):
+        return VirtAddr(cpu.host_device + pa)
     return VirtAddr(cpu.host_absent + (pa & OFFSET_MASK))
 
 
 @kernel
 def host_to_write(cpu: Cpu, pa: PhysAddr) -> VirtAddr:
     """Where a write at pa puts its bytes in this process, up to the end of pa's page."""
-    if is_memory(cpu, pa):
+    if is_ram(cpu, pa):
         return VirtAddr(cpu.host_ram + pa)
+    if is_device(cpu, pa):
+        return VirtAddr(cpu.host_device + pa)
     return VirtAddr(cpu.host_drain + (pa & OFFSET_MASK))
 
 

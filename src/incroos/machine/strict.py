@@ -48,7 +48,8 @@ class SimulatedMachine(Atomics):
             raise ValueError(f'the interpreted computer has at most {MAX_RAM >> 20} MiB of RAM')
         self.computer, self.cpu, self.config = computer, computer.cpu, config
         self.ram = computer.memory.buffer  # physical address 0 is its first byte
-        self._written = bytearray(computer.ram_bytes)  # 1 for each byte of RAM that somebody wrote
+        nr_bytes = computer.memory.nbytes if computer.device else computer.ram_bytes
+        self._written = bytearray(nr_bytes)  # 1 for each byte of memory that somebody wrote
         self._translations = Translations(computer, self._check_entry)
         self._readable, self._writable = self._translations.readable, self._translations.writable
         self._tables = self._translations.tables
@@ -198,7 +199,7 @@ class SimulatedMachine(Atomics):
         return self._translations.translate(VirtAddr(addr), access) if frame is None else frame + (addr & OFFSET_MASK)
 
     def _places(self, addr: int, nbytes: int, access: int) -> list[tuple[int, int]]:
-        """Physical address and length of the one or two parts of an access; no fault has come between them."""
+        """Place in the mapping and length of the one or two parts of an access; no fault has come between them."""
         first = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
         if first < nbytes:
             check_next_page(self.cpu, VirtAddr(addr))

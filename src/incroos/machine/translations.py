@@ -34,7 +34,7 @@ from .architecture import (
 from .computer import Computer
 from .errors import OutsideRam, StaleTranslation
 from .host import WORD
-from .physical import host_to_read, host_to_write, is_memory, load_entry
+from .physical import host_to_read, host_to_write, is_memory, is_ram, load_entry
 from .walk import (
     ALL_RIGHTS,
     FOUND_LEVEL_SHIFT,
@@ -75,7 +75,7 @@ class Translations:
 
     def __init__(self, computer: Computer, check_entry: Callable[[int], None]) -> None:
         self.cpu, self.memory, self.check_entry = computer.cpu, computer.memory, check_entry
-        self.readable: dict[int, int] = {}  # page number -> physical address of its frame
+        self.readable: dict[int, int] = {}  # page number -> where its frame is in the computer's mapping
         self.writable: dict[int, int] = {}
         self.tables: set[int] = set()  # numbers of the frames in which walks read entries
         self._globals: Pages = {}
@@ -85,7 +85,10 @@ class Translations:
 
     # -------------------------------------------------------------- use
     def translate(self, va: VirtAddr, access: int) -> int:
-        """The physical address of va for the kernel's read or write; the access's faults are delivered on the way."""
+        """Where va is in the computer's mapping, for the kernel's read or write; faults are delivered on the way.
+
+        For RAM that is its physical address.
+        """
         remembered = self._remembered(va, access)
         for pa in remembered:
             self._compare(va, access, pa)
@@ -101,8 +104,9 @@ class Translations:
             self._refuse(va, host - self.memory.base, fresh)
         if not is_memory(self.cpu, PhysAddr(fresh)):
             raise OutsideRam(f'access to {va:#x}, mapped to physical {fresh:#x}: there is no RAM')
-        self._learn(va, access, fresh, found)
-        return fresh
+        place = host - self.memory.base
+        self._learn(va, access, fresh, found, place)
+        return place
 
     def _remembered(self, va: int, access: int) -> list[int]:
         """The physical addresses of va by the translations that may serve an access."""
@@ -145,7 +149,7 @@ class Translations:
             f'stale translation: {va:#x} is remembered at physical {used:#x}; a walk {now} now: flush what changes'
         )
 
-    def _learn(self, va: VirtAddr, access: int, pa: int, found: int) -> None:
+    def _learn(self, va: VirtAddr, access: int, pa: int, found: int, place: int) -> None:
         level = (found >> FOUND_LEVEL_SHIFT) & 7
         shift = shift_of(level)
         is_writable = access == ERROR_WRITE or (self.cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0)
@@ -155,17 +159,17 @@ class Translations:
         pages[level, va >> shift] = Known(pa & -(1 << shift), is_writable or was_writable)
         page = va >> PAGE_SHIFT
         # Not both for a write: there may be another translation of the page, good for reads only, and stale.
-        (self.writable if access == ERROR_WRITE else self.readable)[page] = pa & ~OFFSET_MASK
+        (self.writable if access == ERROR_WRITE else self.readable)[page] = place & ~OFFSET_MASK
         for entry in self._walk(va):
             self.tables.add(entry >> PAGE_SHIFT)
             self._users.setdefault(entry // ENTRY_BYTES, set()).add(page)
 
     def _walk(self, va: VirtAddr) -> Iterator[int]:
-        """The physical addresses of the entries that a walk from the root reads, as far as they lie in memory."""
+        """The physical addresses of the entries that a walk from the root reads, as far as they lie in RAM."""
         table = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask)
         for level in range(self.cpu.root_level, 0, -1):
             at = entry_address(table, va, level)
-            if not is_memory(self.cpu, at):
+            if not is_ram(self.cpu, at):
                 break
             yield at
             entry: int = WORD.unpack_from(self.memory.buffer, at)[0]

@@ -25,13 +25,13 @@ from incroos.build.memory_code import CodeInMemory
 from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.lang.frontend import compile_unit, simulated
 from incroos.machine import faults
-from incroos.machine.computer import Computer
 from incroos.machine.cpu import NO_SITE, STOPPED_BY_HALT
 from incroos.machine.lowering import LOWERINGS
 
 from . import outcome
+from .framebuffer import Framebuffer
 from .outcome import Outcome, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare, unsent
+from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare, unsent
 
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'machine', 'build')] + [Path(__file__)]
 OBJECT_FILE: Final = 'kernel.o'
@@ -107,10 +107,14 @@ class Guest:
     """
 
     def __init__(
-        self, memory_bytes: int, code: KernelCode, console_sink: Callable[[bytes], object] | None = None
+        self,
+        memory_bytes: int,
+        code: KernelCode,
+        console_sink: Callable[[bytes], object] | None = None,
+        framebuffer: Framebuffer | None = None,
     ) -> None:
         try:
-            self.computer = Computer(memory_bytes)
+            self.computer = computer_with(memory_bytes, framebuffer)
         except (OSError, OverflowError) as error:
             raise Unusable(f'no room for {memory_bytes >> 20}M of simulated RAM ({error}): ask for less') from error
         self.ram = self.computer.ram
@@ -118,7 +122,7 @@ class Guest:
         self._output = bytearray()
         self._sink = console_sink or self._output.extend
         self._status: int | None = None
-        prepare(self.computer, self.poke, code.config)
+        prepare(self.computer, self.poke, code.config, framebuffer)
 
     def poke(self, pa: int, content: bytes) -> None:
         """Write RAM."""

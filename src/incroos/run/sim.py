@@ -15,13 +15,13 @@ from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.machine import faults
-from incroos.machine.computer import Computer
 from incroos.machine.errors import MachineStopped, SimulationError, line_of
 from incroos.machine.strict import MAX_RAM, SimulatedMachine
 
 from . import outcome
+from .framebuffer import Framebuffer
 from .outcome import Outcome, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, outcome_of, prepare
+from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
 
 NO_SITE: Final = 0  # interpreted code has no sites: it raises
 SECONDS_BETWEEN_RINGS: Final = 0.1
@@ -36,17 +36,18 @@ class Sim:
         config: KernelConfig = CLASSIC,
         entries: EntryPoints = CLASSIC_ENTRIES,
         console_sink: Callable[[bytes], object] | None = None,
+        framebuffer: Framebuffer | None = None,
     ) -> None:
         if memory_bytes > MAX_RAM:
             raise Unusable(
                 f'the interpreted computer has at most {MAX_RAM >> 20}M of RAM: ask for that, or compile with --on jit'
             )
         self.output = bytearray()
-        self.computer = Computer(memory_bytes)
+        self.computer = computer_with(memory_bytes, framebuffer)
         self.machine = SimulatedMachine(self.computer, config)
         self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram
-        prepare(self.computer, self.machine.poke, config)
+        prepare(self.computer, self.machine.poke, config, framebuffer)
         self.machine.connect(
             page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
             exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),

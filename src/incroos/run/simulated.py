@@ -14,10 +14,11 @@ from incroos.kernel import layout, main
 from incroos.kernel.config import CLASSIC, MODERN_SPACE, KernelConfig
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
-from incroos.machine.computer import Computer
+from incroos.machine.computer import NO_DEVICE, Computer
 from incroos.machine.cpu import STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
 
 from . import outcome
+from .framebuffer import Framebuffer
 from .outcome import Outcome, Status
 
 # No code lies in a simulated computer's memory. What the boot code makes read-only and executable is this much of the
@@ -26,6 +27,8 @@ TEXT_START: Final = layout.IMAGE_START
 TEXT_END: Final = 0x14_0000
 START_INFO: Final = TEXT_END
 MEMORY_MAP: Final = START_INFO + 64
+MODULE: Final = START_INFO + 0x800
+MODULE_CONTENT: Final = MODULE + 32
 
 MAGIC: Final = 0x336E_C578
 VERSION: Final = 1
@@ -58,11 +61,21 @@ class EntryPoints:
 CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
 
 
-def prepare(computer: Computer, poke: Poke, config: KernelConfig = CLASSIC) -> None:
+def computer_with(memory_bytes: int, framebuffer: Framebuffer | None) -> Computer:
+    """A computer with so much RAM and the memory of a framebuffer."""
+    return Computer(memory_bytes, device=framebuffer.device if framebuffer else NO_DEVICE)
+
+
+def prepare(
+    computer: Computer, poke: Poke, config: KernelConfig = CLASSIC, framebuffer: Framebuffer | None = None
+) -> None:
     """Put a computer that was just made into the boot state of a kernel; `poke` writes its RAM."""
     for at, entry in boot_tables(config).items():
         poke(at, entry.to_bytes(8, 'little'))
-    poke(START_INFO, start_info(computer))
+    poke(START_INFO, start_info(computer, nr_modules=1 if framebuffer else 0))
+    if framebuffer:
+        content = framebuffer.description
+        poke(MODULE, struct.pack('<QQQQ', MODULE_CONTENT, len(content), 0, 0) + content)
     cpu = computer.cpu
     cpu.cr3 = layout.BOOT_TABLES
     cpu.idt_limit = IDT_LIMIT
@@ -116,11 +129,12 @@ def memory_map(computer: Computer) -> list[tuple[int, int, int]]:
     return regions
 
 
-def start_info(computer: Computer) -> bytes:
+def start_info(computer: Computer, nr_modules: int = 0) -> bytes:
     """The start information, and the memory map right behind it."""
     regions = memory_map(computer)
-    # No flags, modules, command line or ACPI tables.
-    head = struct.pack('<IIIIQQQQII', MAGIC, VERSION, 0, 0, 0, 0, 0, MEMORY_MAP, len(regions), 0)
+    # No flags, command line or ACPI tables.
+    modules = MODULE if nr_modules else 0
+    head = struct.pack('<IIIIQQQQII', MAGIC, VERSION, 0, nr_modules, modules, 0, 0, MEMORY_MAP, len(regions), 0)
     entries = (struct.pack('<QQII', start, end - start, kind, 0) for start, end, kind in regions)
     return head.ljust(MEMORY_MAP - START_INFO, b'\0') + b''.join(entries)
 
