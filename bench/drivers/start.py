@@ -24,8 +24,9 @@ NO_MEMORY: Final = 8  # an address that no process has
 @kernel
 def start(k: Kernel) -> None:
     """What kmain does, but for the boot tables: frames, pages and heap with nothing handed out."""
-    console.init(k)
-    pmm.init(k, write_start_info(k.m))
+    start_info = write_start_info(k.m)
+    console.init(k, start_info)
+    pmm.init(k, start_info)
     fill(k.m, VirtAddr(ROOT), 0, PAGE_BYTES)
     k.pages.root = PhysAddr(ROOT)
     k.pages.nr_tables = 0

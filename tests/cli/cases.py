@@ -34,7 +34,7 @@ MEBIBYTE_SHIFT: Final = 20
 @kernel
 def start(k: Kernel, start_info: PhysAddr) -> None:
     """Does what the case wants."""
-    console.init(k)
+    console.init(k, start_info)
     memory_map.read(k, start_info)
     case = nr_mebibytes(k)
     if case == PASS:

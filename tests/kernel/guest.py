@@ -44,7 +44,7 @@ class Guest:
         self.flushed: list[int] = []
         self._record_flushes()
         self.sim.machine.write_cr3(cr3)
-        console.init(self.k)
+        console.init(self.k, PhysAddr(START_INFO))
         pmm.init(self.k, PhysAddr(START_INFO))
         vmm.init(self.k)
 

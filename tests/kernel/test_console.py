@@ -10,9 +10,11 @@ from incroos.kernel import console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PASSED
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.panic import end_machine, panic
+from incroos.lang import PhysAddr
 from incroos.machine.errors import MachineStopped
 from incroos.machine.faults import flush_serial
 from incroos.run.sim import Sim
+from incroos.run.simulated import START_INFO
 
 SCREEN: Final = 0xB_8000
 WORD_MIN: Final = -1 << 63
@@ -22,14 +24,14 @@ WORD_MAX: Final = (1 << 63) - 1
 @pytest.fixture
 def sim() -> Sim:
     sim = Sim(2 << 20, CLASSIC)
-    console.init(sim.kernel)
+    console.init(sim.kernel, PhysAddr(START_INFO))
     return sim
 
 
 @pytest.fixture(scope='module')
 def shared() -> Sim:
     sim = Sim(2 << 20, CLASSIC)
-    console.init(sim.kernel)
+    console.init(sim.kernel, PhysAddr(START_INFO))
     return sim
 
 
@@ -62,7 +64,7 @@ def put(sim: Sim, text: bytes) -> None:
 def test_init_clears_the_screen() -> None:
     sim = Sim(2 << 20, CLASSIC)
     sim.machine.poke(SCREEN, b'firmware' * 500)
-    console.init(sim.kernel)
+    console.init(sim.kernel, PhysAddr(START_INFO))
     assert rows_of(sim) == [''] * 25
     assert cursor_of(sim) == (0, 0)
     assert serial(sim) == b''
@@ -73,7 +75,7 @@ def test_init_sets_the_serial_port_up(monkeypatch: pytest.MonkeyPatch) -> None:
     sim = Sim(2 << 20, CLASSIC)
     writes: list[tuple[int, int]] = []
     monkeypatch.setattr(sim.machine, 'out8', lambda port, value: writes.append((port - 0x3F8, value)))
-    console.init(sim.kernel)
+    console.init(sim.kernel, PhysAddr(START_INFO))
     serial_writes = [(register, value) for register, value in writes if 0 <= register < 8]
     divisor = serial_writes[serial_writes.index((3, 0x80)) + 1 : serial_writes.index((3, 0x03))]
     assert sorted(divisor) == [(0, 1), (1, 0)]

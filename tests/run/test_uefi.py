@@ -1,18 +1,23 @@
 """Boots by UEFI firmware in QEMU: the transcript with true counts, ends of all kinds, firmware that is not there."""
 
 import re
+import time
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from incroos.run import images, uefi
+from incroos.run.firmware import UEFI, file_for_qemu
 from incroos.run.outcome import Outcome, Status, Unusable
+from incroos.run.qemu import START_OF_TEXT
+from incroos.run.qemu_guest import Guest
 
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
 from ..cli.command import run
-from .uefi_boots import MIB, boot_program, firmware_map, program_with
+from ..kernel.screens import picture_of, picture_of_ppm
+from .uefi_boots import MIB, SECONDS, boot_program, firmware_map, program_with
 
 TRANSCRIPT: Final = """\
 Hello, 64-bit kernel World!
@@ -51,6 +56,23 @@ def test_counts_are_true(tmp_path: Path, memory_bytes: int) -> None:
     match = re.fullmatch(expected, done.output)
     assert match, done.output
     assert int(match[1], 16) in frames
+
+
+@pytest.mark.parametrize('config', [images.CLASSIC, images.MODERN])
+def test_the_screen_shows_what_the_serial_port_says(config: str) -> None:
+    """Every pixel of it, in the mode in which the firmware left the video card."""
+    image = images.kernel_image(print, config=config)
+    deadline = time.monotonic() + SECONDS
+    with Guest(file_for_qemu(UEFI, image, print), 128 * MIB, can_exit=False, firmware=UEFI) as guest:
+        while True:
+            sent = guest.console().rpartition(START_OF_TEXT)[2]
+            found = picture_of_ppm(guest.screen())
+            is_over = sent.endswith(b'Memory manager operational!\n')
+            if is_over and found == picture_of(sent, len(found[0]) // 4, len(found)):
+                break
+            assert time.monotonic() < deadline, sent
+            time.sleep(0.1)
+    assert b'Hello, 64-bit kernel World!\n' in sent
 
 
 def test_triple_fault(tmp_path: Path) -> None:

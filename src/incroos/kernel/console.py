@@ -1,22 +1,22 @@
-"""The console: the same text on the serial port and on the VGA screen.
+"""The console: the same text on the serial port and on the screen.
 
 Text is bytes. On the serial port a new line is the single byte 10, so that what arrives there is the transcript as it
-was put. On the screen it moves the cursor, and the screen scrolls when the cursor leaves the last row.
+was put. On the screen it moves the cursor, and the screen scrolls when the cursor leaves the last row. The screen is a
+framebuffer where the loader names one (screen.py), and VGA text memory elsewhere.
 The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Interface", CRT controller.
 """
 
 from typing import Final
 
-from incroos.kernel.layout import VGA_TEXT
+from incroos.kernel import screen
+from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
 from incroos.kernel.state import Kernel
-from incroos.lang import Machine, VirtAddr, copy, in8, kernel, out8, pause, store16, store64, word
+from incroos.lang import Machine, PhysAddr, VirtAddr, copy, in8, kernel, out8, pause, store16, store64, word
 
-# CONSOLE-1  row < ROWS and column < COLUMNS after each put_: the cursor is on the screen
+# CONSOLE-1  row < TEXT_ROWS and column < TEXT_COLUMNS after each put_: the cursor is on the screen
 
-COLUMNS: Final = 80
-ROWS: Final = 25
-ROW_BYTES: Final = COLUMNS * 2  # a cell is a character and its colours
-SCREEN_BYTES: Final = ROWS * ROW_BYTES
+ROW_BYTES: Final = TEXT_COLUMNS * 2  # a cell is a character and its colours
+SCREEN_BYTES: Final = TEXT_ROWS * ROW_BYTES
 LIGHT_GREY: Final = 0x0700  # on black
 FOUR_BLANKS: Final = 0x0720_0720_0720_0720
 NEW_LINE: Final = 10
@@ -46,13 +46,18 @@ BIGGEST_POWER_OF_TEN: Final = 1_000_000_000_000_000_000
 
 
 @kernel
-def init(k: Kernel) -> None:
-    """Set the port up, clear the screen, put the cursor in its corner. Needs nothing but the boot state."""
+def init(k: Kernel, start_info: PhysAddr) -> None:
+    """Set the port up, find and clear the screen, put the cursor in its corner. Needs nothing but the boot state.
+
+    start_info may be anything: whether it is right is for others to say.
+    """
     k.console.row = 0
     k.console.column = 0
     k.console.nr_panics = 0
     init_serial(k.m)
-    blank(k, 0, SCREEN_BYTES)
+    screen.init(k, start_info)
+    if not screen.is_there(k):
+        blank(k, 0, SCREEN_BYTES)
     show_cursor(k)
 
 
@@ -98,41 +103,59 @@ def put_char(k: Kernel, char: word) -> None:
     if char == NEW_LINE:
         start_row(k)
         return
-    cell = console.row * COLUMNS + console.column
-    store16(k.m, cell_at(k, 2 * cell), LIGHT_GREY | char)
+    put_cell(k, console.row * TEXT_COLUMNS + console.column, char)
     console.column += 1
-    if console.column == COLUMNS:
+    if console.column == TEXT_COLUMNS:
         start_row(k)
+
+
+@kernel
+def put_cell(k: Kernel, cell: word, char: word) -> None:
+    """Show a character on the screen."""
+    if screen.is_there(k):
+        screen.put_cell(k, cell, char)
+    else:
+        store16(k.m, cell_at(k, 2 * cell), LIGHT_GREY | char)
 
 
 @kernel
 def start_row(k: Kernel) -> None:
     """Go to the start of the next row; on the last one, move all rows up."""
     k.console.column = 0
-    if k.console.row + 1 < ROWS:
+    if k.console.row + 1 < TEXT_ROWS:
         k.console.row += 1
-        return
+    elif screen.is_there(k):
+        screen.scroll(k)
+    else:
+        scroll(k)
+
+
+@kernel
+def scroll(k: Kernel) -> None:
+    """Move all rows of VGA text up."""
     copy(k.m, cell_at(k, 0), cell_at(k, ROW_BYTES), SCREEN_BYTES - ROW_BYTES)
     blank(k, SCREEN_BYTES - ROW_BYTES, SCREEN_BYTES)
 
 
 @kernel
 def blank(k: Kernel, start: word, end: word) -> None:
-    """Fill the bytes [start, end) of the screen with blanks, four cells at a time."""
+    """Fill the bytes [start, end) of VGA text with blanks, four cells at a time."""
     for at in range(start, end, 8):
         store64(k.m, cell_at(k, at), FOUR_BLANKS)
 
 
 @kernel
 def cell_at(k: Kernel, offset: word) -> VirtAddr:
-    """The address of the screen's byte at offset."""
+    """The address of the byte at offset in VGA text."""
     return VirtAddr(k.config.image_window + VGA_TEXT + offset)
 
 
 @kernel
 def show_cursor(k: Kernel) -> None:
-    """Move the cursor that is seen to where the next character goes."""
-    cell = k.console.row * COLUMNS + k.console.column
+    """Move the cursor that is seen to where the next character goes; a framebuffer has none."""
+    if screen.is_there(k):
+        return
+    cell = k.console.row * TEXT_COLUMNS + k.console.column
     out8(k.m, CRT_INDEX, CURSOR_HIGH)
     out8(k.m, CRT_DATA, cell >> 8)
     out8(k.m, CRT_INDEX, CURSOR_LOW)

@@ -12,6 +12,7 @@
     0x001F_0000  Kernel struct                     all state (state.py)
     0x0020_0000  zone                              8,192 managed frames, the part of them that is RAM
     0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
+    0x3000_0000  framebuffer (virtual)             where the loader names one; mapped by the kernel itself
 
 Virtual addresses of config `modern`, each range in a part of the upper half that nothing else uses:
 
@@ -21,6 +22,7 @@ Virtual addresses of config `modern`, each range in a part of the upper half tha
     0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
     0xFFFF_E000_0000_0000  kernel heap    1 MiB, grows to 1 GiB
     0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
+    0xFFFF_FFFF_B000_0000  framebuffer    at this plus its address in `classic`
 
 Unit: the byte. Ranges are half-open: the name that ends in END is the first address behind.
 """
@@ -38,6 +40,8 @@ POOL_START: Final = 0x1_0000
 POOL_END: Final = 0x10_0000
 
 VGA_TEXT: Final = 0xB_8000
+TEXT_COLUMNS: Final = 80  # of the screen, whatever shows it
+TEXT_ROWS: Final = 25
 
 IMAGE_START: Final = 0x10_0000
 IMAGE_END: Final = 0x1D_0000
@@ -58,6 +62,9 @@ NR_TRACKED_FRAMES: Final = ZONE_END // PAGE_BYTES  # frames from address 0 that 
 HEAP: Final = 0x1000_0000
 HEAP_INITIAL_BYTES: Final = 1 << 20
 HEAP_MAX_BYTES: Final = 16 << 20
+
+FRAMEBUFFER: Final = 0x3000_0000  # a huge page on the boot code's table of level 2, and those behind it
+FRAMEBUFFER_END: Final = 0x4000_0000
 
 DIRECT_MAP_START: Final = -1 << 47
 FRAME_RECORDS: Final = DIRECT_MAP_START + (0x4000 << 32)

@@ -122,7 +122,7 @@ def mailbox_main(k: Kernel, start_info: PhysAddr) -> None:
 @kernel
 def start(k: Kernel, start_info: PhysAddr) -> None:
     """Start the memory manager as kmain does, in silence."""
-    console.init(k)
+    console.init(k, start_info)
     pmm.init(k, start_info)
     vmm.init(k)
     heap.init(k)

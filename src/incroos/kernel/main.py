@@ -24,7 +24,7 @@ def kmain(k: Kernel, start_info: PhysAddr) -> None:
 
     start_info is the loader's PVH start information, below 2 MiB.
     """
-    console.init(k)
+    console.init(k, start_info)
     if k.config.space == MODERN_SPACE:
         report.put_memory_map(k, start_info)
     console.put_text(k, b'Hello, 64-bit kernel World!\n')

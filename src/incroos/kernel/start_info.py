@@ -37,6 +37,15 @@ class StartInfoEntry(Struct):
     reserved: u32
 
 
+class Module(Struct):
+    """Xen: struct hvm_modlist_entry. The boot code keeps the first module, if it is small."""
+
+    content: PhysAddr
+    nbytes: u64
+    command_line: PhysAddr
+    reserved: u64
+
+
 @kernel
 def is_in_reach(start: PhysAddr, nbytes: word) -> bool:
     """Whether [start, start + nbytes) lies where the boot code maps memory, and not at 0, which means none."""
@@ -53,3 +62,17 @@ def info_of(k: Kernel, start_info: PhysAddr) -> StartInfo:
 def entry_of(k: Kernel, info: StartInfo, index: word) -> StartInfoEntry:
     """An entry of the firmware's list, which the start information names."""
     return StartInfoEntry(k.m, VirtAddr(k.config.image_window + info.memory_map + index * StartInfoEntry.SIZE))
+
+
+@kernel
+def find_module(k: Kernel, start_info: PhysAddr, nbytes: word) -> PhysAddr:
+    """Where the content of the first module is, if there is one of at least nbytes; 0."""
+    if not is_in_reach(start_info, StartInfo.SIZE):
+        return PhysAddr(0)
+    info = info_of(k, start_info)
+    if info.magic != MAGIC or info.nr_modules == 0 or not is_in_reach(info.modules, Module.SIZE):
+        return PhysAddr(0)
+    module = Module(k.m, VirtAddr(k.config.image_window + info.modules))
+    if module.nbytes < nbytes or not is_in_reach(module.content, nbytes):
+        return PhysAddr(0)
+    return module.content

@@ -8,7 +8,7 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
-from incroos.kernel.layout import NR_TRACKED_FRAMES, ZONE_FRAMES
+from incroos.kernel.layout import NR_TRACKED_FRAMES, TEXT_COLUMNS, TEXT_ROWS, ZONE_FRAMES
 from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, u8, u16, u32, u64
 
 NR_ZONES: Final = 3  # pmm/zones.py has them
@@ -22,9 +22,22 @@ SUMMARY_WORDS: Final = BITMAP_WORDS // 64
 class ConsoleState(Struct):
     """Owner: console."""
 
-    row: u32  # of the cursor on the VGA screen
+    row: u32  # of the cursor on the screen
     column: u32
     nr_panics: u64  # panics so far; the second one ends the machine without a word
+
+
+class ScreenState(Struct):
+    """A framebuffer with text on it, four bytes a pixel. Owner: screen."""
+
+    framebuffer: PhysAddr  # 0: there is none, and the other fields mean nothing
+    nbytes: u64  # from the first pixel to the end of the last row
+    width: u32  # pixels of a row that are seen
+    height: u32  # rows
+    pitch: u32  # pixels from one row to the next
+    scale: u32  # a letter's dot is so many pixels wide and high
+    is_drawing: u64
+    cells: Annotated[Array[u8], TEXT_COLUMNS * TEXT_ROWS]  # the characters that are seen
 
 
 class Region(Struct):
@@ -154,6 +167,7 @@ class Kernel(Struct):
 
     config: KernelConfig
     console: ConsoleState
+    screen: ScreenState
     memory_map: MemoryMap
     frames: FrameState
     pages: PageState

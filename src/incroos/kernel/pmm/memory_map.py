@@ -10,7 +10,7 @@ the most restrictive of its bytes is, and RAM only if all of them are:
 
 The regions are in rising order and do not overlap. There is room for MAX_REGIONS of them; of more than that those are
 left out that are worth least, what is no RAM before what is. What is in no region nobody uses, so a strange map costs
-memory and never safety.
+memory and never safety. The framebuffer that the console uses is no RAM, whatever the list says.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.panic import panic
-from incroos.kernel.pmm.memory_kinds import HOLE, RAM, kind_of_e820
+from incroos.kernel.pmm.memory_kinds import HOLE, RAM, RESERVED, kind_of_e820
 from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.state import MAX_REGIONS, NR_KINDS, Kernel, MemoryMap, Region
 from incroos.lang import PhysAddr, fill, kernel, word
@@ -105,6 +105,11 @@ def find_bytes(k: Kernel, info: StartInfo, start: word) -> tuple[word, word]:
         elif entry_end > start:
             end = min(end, entry_end)
             kind = max(kind, kind_of_e820(entry.number))
+    if k.screen.framebuffer > start:
+        end = min(end, k.screen.framebuffer)
+    elif k.screen.framebuffer != 0 and k.screen.framebuffer + k.screen.nbytes > start:
+        end = min(end, k.screen.framebuffer + k.screen.nbytes)
+        kind = kind if kind != RAM else RESERVED
     return kind if kind != NOTHING else HOLE, end
 
 

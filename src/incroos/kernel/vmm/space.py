@@ -1,7 +1,8 @@
 """The address space of config `modern`: built from the memory map, beside the boot code's tables, and then switched to.
 
     direct map     all RAM, in the largest pages that the map and the processor allow, never executable
-    image window   the pages of the image, its mailbox, stack and state, with the rights that the boot code gave them
+    image window   the pages of the image, its mailbox, stack and state, with the rights that the boot code gave them;
+                   a framebuffer, where it was seen before, but no more than its own frames, and write-combining
 
 Unit: the page. The boot code's leaves say which page of the first 2 MiB is text, read-only data or data: the linker
 knew, and nobody has to tell it twice. Direct map and image window do not differ there in what may be written. What only
@@ -10,7 +11,7 @@ the boot code mapped, page 0 and all identity, is gone after the switch.
 
 from typing import Final
 
-from incroos.kernel import pmm
+from incroos.kernel import framebuffer, pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import (
     BOOT_MAP_END,
@@ -35,6 +36,7 @@ from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import windows
 from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
 from incroos.kernel.vmm.pages import get_physical, map_page
+from incroos.kernel.vmm.processor import WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3
 
@@ -56,6 +58,8 @@ def build(k: Kernel) -> None:
         region = k.memory_map.regions[index]
         if region.kind == RAM:
             map_ram(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+    if k.screen.framebuffer != 0:
+        map_framebuffer(k)
     write_cr3(k.m, root)
     open_frames(k)
     for index in range(k.memory_map.nr_regions):
@@ -192,6 +196,15 @@ def map_new(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word) -> None:
     code = map_page(k, va, pa, flags)
     if code != OK:
         panic(k, b'vmm: a page of the kernel cannot be mapped: address, code', va, code, 0)
+
+
+@kernel
+def map_framebuffer(k: Kernel) -> None:
+    """Map the framebuffer's frames where the console looks for its pixels."""
+    va, pa, nbytes = framebuffer.find_frames(k)
+    code = map_range(k, va, pa, nbytes, with_type(DATA, WRITE_COMBINING))
+    if code != OK:
+        panic(k, b'vmm: the framebuffer cannot be mapped: address, bytes, code', pa, nbytes, code)
 
 
 @kernel

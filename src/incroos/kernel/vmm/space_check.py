@@ -7,10 +7,11 @@ Upper entries grant everything (VMM-3), so a leaf's own bits are what it allows.
 
 from typing import Final
 
-from incroos.kernel import pmm
+from incroos.kernel import framebuffer, pmm
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
+from incroos.kernel.layout import DIRECT_MAP_START, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
 from incroos.kernel.pmm.all_ram import is_early_table
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ADDRESS,
@@ -45,6 +46,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # SPACE-3  a page table can be written through the direct map, the windows, and by no other address
 # SPACE-4  page 0 is not mapped
 # SPACE-5  a page of the direct map shows the RAM that belongs there, and is not executable
+# SPACE-6  a page where the framebuffer is seen shows what belongs there, which is no RAM, and is not executable
 
 NOT_THE_ROOT: Final = 1  # what breaks each
 WRONG_COUNT: Final = 2
@@ -58,6 +60,7 @@ USER_IN_KERNEL_HALF: Final = SPACE + 2
 ALIAS_OF_TABLE: Final = SPACE + 3
 PAGE_ZERO: Final = SPACE + 4
 WRONG_DIRECT_MAP: Final = SPACE + 5
+WRONG_FRAMEBUFFER: Final = SPACE + 6
 
 TABLES: Final = 0  # what to look at: the tables alone, or what they map as well
 PAGES: Final = 1
@@ -200,9 +203,27 @@ def check_page(k: Kernel, va: VirtAddr, leaf: word, level: word) -> word:
     if DIRECT_MAP_START <= va < DIRECT_MAP_START + DIRECT_MAP_BYTES:
         is_right = va == DIRECT_MAP_START + pa and leaf & NX != 0 and is_all_ram(k, pa, page_bytes(level))
         return OK if is_right else WRONG_DIRECT_MAP
+    if k.config.image_window + FRAMEBUFFER <= va < k.config.image_window + FRAMEBUFFER_END:
+        is_right = is_framebuffer(k, va, pa, page_bytes(level)) and leaf & NX != 0
+        return OK if is_right else WRONG_FRAMEBUFFER
     if leaf & WRITABLE != 0 and has_table(k, pa, page_bytes(level)):
         return ALIAS_OF_TABLE
     return OK
+
+
+@kernel
+def is_framebuffer(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> bool:
+    """Whether [pa, pa + nbytes) are frames of the framebuffer, seen where they should be, and none of them is RAM."""
+    if k.screen.framebuffer == 0:
+        return False
+    first, start, its_bytes = framebuffer.find_frames(k)
+    if va - first != pa - start or not start <= pa <= start + its_bytes - nbytes:
+        return False
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM and region.start < pa + nbytes and pa < region.end:
+            return False
+    return True
 
 
 @kernel

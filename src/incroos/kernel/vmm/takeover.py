@@ -29,8 +29,8 @@ def init(k: Kernel) -> None:
     """Map what pmm hands out, and open its zone. Only after pmm.init; panics when the boot state is another."""
     vmalloc.init(k)
     if k.config.space == MODERN_SPACE:
+        processor.init(k)  # the new tables have pages of the type that it offers
         build(k)
-        processor.init(k)
     else:
         take_over(k)
 
