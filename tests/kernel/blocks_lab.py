@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from incroos.kernel.config import BUDDY, CLASSIC, TREE, KernelConfig
-from incroos.kernel.pmm import blocks, frame_database, zones
+from incroos.kernel.pmm import blocks, frame_database, frame_ranges, zones
 from incroos.kernel.pmm.blocks import Frames
 from incroos.kernel.pmm.frame_database import HUGE_FRAMES, FrameRecord
 from incroos.kernel.pmm.zones import Zone
@@ -125,13 +125,8 @@ def nr_free_blocks(frames: Frames, number: word, order: word) -> word:
 @kernel
 def nr_used_frames(frames: Frames) -> word:
     """Frames in blocks that were handed out."""
-    return frame_database.nr_used_frames(frames.database)
-
-
-@kernel
-def nr_frames_of(frames: Frames, owner: word) -> word:
-    """Those of one owner."""
-    return frame_database.nr_frames_of(frames.database, owner)
+    nr_used, _nr_kept = frame_database.count_frames(frames.database)
+    return nr_used
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
@@ -153,7 +148,12 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
         blocks.nr_free_frames,
         nr_free_blocks,
         nr_used_frames,
-        nr_frames_of,
+        frame_ranges.alloc_range,
+        frame_ranges.free_range,
+        frame_ranges.reserve_range,
+        frame_ranges.release_range,
+        frame_ranges.nr_reserved_frames_of,
+        frame_ranges.alloc_contiguous,
     )
 }
 
@@ -180,28 +180,14 @@ class Lab:
         """The view of a frame's record."""
         return frame_database.record_of(self.frames.database, pfn)
 
-    def counts(self) -> tuple[int, int]:
-        """Free frames, and those that were handed out."""
-        return self.call('nr_free_frames'), self.call('nr_used_frames')
+    def counts(self) -> tuple[int, int, int]:
+        """Frames that are free, that were handed out, and that are reserved."""
+        return self.call('nr_free_frames'), self.call('nr_used_frames'), self.frames.nr_reserved_frames
 
     def free_blocks(self) -> dict[tuple[int, int], int]:
         """How many free blocks each zone has of each order, if it has any."""
         found = {(zone, order): self.call('nr_free_blocks', zone, order) for zone in range(3) for order in range(19)}
         return {key: number for key, number in found.items() if number}
-
-    def state(self) -> object:
-        """What a call that is refused must not change. The free blocks are those that a drain would leave."""
-        return self.call('check'), self.counts(), self.used_records()
-
-    def used_records(self) -> dict[int, tuple[int, ...]]:
-        """The record of each block that was handed out."""
-        found: dict[int, tuple[int, ...]] = {}
-        for start, end in self.pieces:
-            for pfn in range(start, end):
-                record = self.record(pfn)
-                if frame_database.is_used(self.frames.database, pfn):
-                    found[pfn] = (record.state, record.order, record.owner, record.nr_references)
-        return found
 
 
 def interpreted(pieces: Pieces, allocator: str) -> Lab:

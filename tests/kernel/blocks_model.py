@@ -4,7 +4,9 @@ It says what a call must answer; where the kernel may choose a frame, it judges 
 """
 
 import random
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -17,14 +19,16 @@ from incroos.kernel.codes import (
     NO_FRAME,
     NOT_FREE,
     OK,
+    RESERVED,
     SHARED,
     WRONG_BLOCK,
 )
 
 from .blocks_lab import HIGH, MAX_ORDER, MIDDLE, Lab, Pieces
 
-HOLE, FREE, USED = 0, 1, 2
+HOLE, FREE, USED, KEPT = 0, 1, 2, 3
 ONE_FREE: Final = bytes([FREE])
+FREE_RUN: Final = re.compile(ONE_FREE + b'+')
 
 
 @dataclass
@@ -51,11 +55,13 @@ class Model:
         for start, end in pieces:
             self.state[start:end] = ONE_FREE * (end - start)
         self.used: dict[int, Block] = {}
+        self.kept: dict[int, Block] = {}  # reserved
         self.nr_free = self.nr_ram = self.state.count(FREE)
-        edges = (0, MIDDLE, HIGH, max(HIGH, self.nr_frames))
+        self.nr_kept = 0
+        self.edges = 0, MIDDLE, HIGH, max(HIGH, self.nr_frames)
         self.parts = [  # of each zone
             [(max(start, low), min(end, high)) for start, end in pieces if max(start, low) < min(end, high)]
-            for low, high in pairwise(edges)
+            for low, high in pairwise(self.edges)
         ]
         self.preferred = max(zone for zone in range(3) if self.parts[zone])
 
@@ -79,11 +85,48 @@ class Model:
         """The zone that a block must come from; -1."""
         return next((number for number in range(zone, -1, -1) if self.has_free(number, order)), -1)
 
+    def has_run(self, zone: int, nr_frames: int, alignment: int) -> bool:
+        """Whether a zone has so many free frames in a row, from a multiple of the alignment on."""
+        low, high = self.edges[zone : zone + 2]
+        runs = (found.span() for found in FREE_RUN.finditer(self.state, low, min(high, self.nr_frames)))
+        return any(-(-start // alignment) * alignment + nr_frames <= end for start, end in runs)
+
+    def range_code(self, start: int, end: int) -> int:
+        """What alloc_range and reserve_range must answer."""
+        is_inside = 0 <= start <= end <= self.nr_frames
+        return OK if is_inside and self.state.count(FREE, start, end) == end - start else NOT_FREE
+
+    def free_range_code(self, start: int, end: int) -> int:
+        """What free_range must answer."""
+        while start < end:
+            if start not in self.used:
+                return self.free_code(start, 0)
+            if self.used[start].references > 1:
+                return SHARED
+            start += 1 << self.used[start].order
+        return OK if start == end else WRONG_BLOCK
+
+    def release_code(self, start: int, end: int) -> int:
+        """What release_range must answer."""
+        while start < end and start in self.kept:
+            start += 1 << self.kept[start].order
+        return OK if start == end else WRONG_BLOCK
+
+    def blocks_of(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The largest blocks that a range consists of, none over the edge of a zone: PFN and order."""
+        while start < end:
+            limit = min(end, next(edge for edge in self.edges if edge > start))
+            sizes = ((order, 1 << order) for order in range(MAX_ORDER + 1))
+            order = max(order for order, size in sizes if start % size == 0 and start + size <= limit)
+            yield start, order
+            start += 1 << order
+
     def block_round(self, pfn: int) -> int:
-        """The first frame of the used block round a frame; -1."""
+        """The first frame of the used or reserved block round a frame; -1."""
         for order in range(MAX_ORDER + 1):
             first = pfn & -(1 << order)
-            if first in self.used and pfn < first + (1 << self.used[first].order):
+            block = self.used.get(first) or self.kept.get(first)
+            if block and pfn < first + (1 << block.order):
                 return first
         return -1
 
@@ -97,8 +140,9 @@ class Model:
             return MISALIGNED
         if pfn in self.used and self.used[pfn].order == order:
             return OK if self.used[pfn].references == 1 else SHARED
-        if self.block_round(pfn) >= 0:
-            return WRONG_BLOCK
+        first = self.block_round(pfn)
+        if first >= 0:
+            return RESERVED if first in self.kept else WRONG_BLOCK
         return DOUBLE_FREE if self.state[pfn] == FREE else FOREIGN
 
     def at_code(self, pfn: int, order: int) -> int:
@@ -113,29 +157,35 @@ class Model:
     # -------------------------------------------------------------- changes
     def note_used(self, pfn: int, order: int, owner: int) -> None:
         """A block is handed out."""
-        assert self.is_free(pfn, 1 << order)
-        self.state[pfn : pfn + (1 << order)] = bytes([USED]) * (1 << order)
         self.used[pfn] = Block(order, owner)
-        self.nr_free -= 1 << order
+        self.fill(pfn, 1 << order, FREE, USED)
 
     def note_free(self, pfn: int) -> None:
         """A used block is free again."""
-        nr_frames = 1 << self.used.pop(pfn).order
-        self.state[pfn : pfn + nr_frames] = ONE_FREE * nr_frames
-        self.nr_free += nr_frames
+        self.fill(pfn, 1 << self.used.pop(pfn).order, USED, FREE)
+
+    def note_kept(self, pfn: int, order: int, owner: int) -> None:
+        """A block is reserved."""
+        self.kept[pfn] = Block(order, owner)
+        self.fill(pfn, 1 << order, FREE, KEPT)
+
+    def note_released(self, pfn: int) -> None:
+        """It is free again."""
+        self.fill(pfn, 1 << self.kept.pop(pfn).order, KEPT, FREE)
+
+    def fill(self, pfn: int, nr_frames: int, before: int, after: int) -> None:
+        """Frames were this and are that."""
+        assert self.state[pfn : pfn + nr_frames] == bytes([before]) * nr_frames
+        self.state[pfn : pfn + nr_frames] = bytes([after]) * nr_frames
+        self.nr_free += nr_frames * ((after == FREE) - (before == FREE))
+        self.nr_kept += nr_frames * ((after == KEPT) - (before == KEPT))
 
     def largest_blocks(self) -> dict[tuple[int, int], int]:
         """How many free blocks of each order each zone must have when all of RAM is free."""
         found: Counter[tuple[int, int]] = Counter()
         for zone, parts in enumerate(self.parts):
             for start, end in joined(parts):
-                at = start
-                while at < end:
-                    order = max(
-                        order for order in range(MAX_ORDER + 1) if not at % (1 << order) and at + (1 << order) <= end
-                    )
-                    found[zone, order] += 1
-                    at += 1 << order
+                found.update((zone, order) for _pfn, order in self.blocks_of(start, end))
         return dict(found)
 
 
@@ -206,6 +256,57 @@ class Pair:
             self.model.note_free(pfn)
         return code
 
+    # -------------------------------------------------------------- ranges
+    def alloc_range(self, start: int, end: int, owner: int) -> int:
+        code = self.call('alloc_range', start, end, owner)
+        assert code == self.model.range_code(start, end)
+        if code == OK:
+            for pfn, order in self.model.blocks_of(start, end):
+                self.model.note_used(pfn, order, owner)
+        return code
+
+    def free_range(self, start: int, end: int) -> int:
+        code = self.call('free_range', start, end)
+        assert code == self.model.free_range_code(start, end)
+        if code == OK:
+            for pfn in [pfn for pfn in self.model.used if start <= pfn < end]:
+                self.model.note_free(pfn)
+        return code
+
+    def reserve_range(self, start: int, end: int, owner: int) -> int:
+        code = self.call('reserve_range', start, end, owner)
+        assert code == self.model.range_code(start, end)
+        if code == OK:
+            for pfn, order in self.model.blocks_of(start, end):
+                self.model.note_kept(pfn, order, owner)
+        return code
+
+    def release_range(self, start: int, end: int) -> int:
+        code = self.call('release_range', start, end)
+        assert code == self.model.release_code(start, end)
+        if code == OK:
+            for pfn in [pfn for pfn in self.model.kept if start <= pfn < end]:
+                self.model.note_released(pfn)
+        return code
+
+    def alloc_contiguous(self, zone: int, nr_frames: int, alignment: int, owner: int) -> int:
+        """It must be free, aligned, and of the first zone that has such frames in a row."""
+        start = self.call('alloc_contiguous', zone, nr_frames, alignment, owner)
+        if not 0 <= alignment <= MAX_ORDER or nr_frames <= 0:
+            assert start == BAD_ORDER
+            return start
+        zones = range(zone, -1, -1)
+        wanted = next((number for number in zones if self.model.has_run(number, nr_frames, 1 << alignment)), -1)
+        if wanted < 0:
+            assert start == NO_FRAME
+            return start
+        assert start >= 0
+        assert start % (1 << alignment) == 0
+        assert zone_of(start) == zone_of(start + nr_frames - 1) == wanted
+        for pfn, order in self.model.blocks_of(start, start + nr_frames):
+            self.model.note_used(pfn, order, owner)
+        return start
+
     # -------------------------------------------------------------- references
     def get(self, pfn: int) -> int:
         answer = self.call('get', pfn)
@@ -235,13 +336,17 @@ class Pair:
         """The invariants hold, and the frames are counted."""
         assert self.lab.call('check') == OK
         assert self.lab.call('nr_total_frames') == self.model.nr_ram
-        assert self.lab.counts() == (self.model.nr_free, self.model.nr_ram - self.model.nr_free)
+        model = self.model
+        assert self.lab.counts() == (model.nr_free, model.nr_ram - model.nr_free - model.nr_kept, model.nr_kept)
 
     def check_records(self) -> None:
         """The record of each used block says what it is."""
         for pfn, block in self.model.used.items():
             record = self.lab.record(pfn)
             assert (record.order, record.owner, record.nr_references) == (block.order, block.owner, block.references)
+        for owner in {block.owner for block in self.model.kept.values()}:
+            nr_frames = sum(1 << block.order for block in self.model.kept.values() if block.owner == owner)
+            assert self.lab.call('nr_reserved_frames_of', owner) == nr_frames
 
     def finish(self) -> None:
         """Give everything back: it coalesces to the largest blocks that the RAM allows."""
@@ -250,6 +355,8 @@ class Pair:
         for pfn in list(self.model.used):
             while pfn in self.model.used:
                 self.put(pfn)
+        for pfn, block in list(self.model.kept.items()):
+            assert self.release_range(pfn, pfn + (1 << block.order)) == OK
         self.drain()
         self.check()
         assert self.model.nr_free == self.model.nr_ram
@@ -270,8 +377,8 @@ class RandomUse:
         for number in range(nr_steps):
             if number % 200 == 0:
                 alloc_share = self.rng.choice((0.9, 0.75, 0.5, 0.25, 0.1))
-            kinds = (self.alloc, self.free, self.misuse, self.share)
-            weights = (alloc_share, 1 - alloc_share, 0.08, 0.1)
+            kinds = (self.alloc, self.free, self.use_range, self.misuse, self.share)
+            weights = (alloc_share, 1 - alloc_share, 0.1, 0.08, 0.1)
             self.rng.choices(kinds, weights)[0]()
             if number % check_each == 0:
                 self.pair.check()
@@ -299,6 +406,24 @@ class RandomUse:
             pfn = pfn if self.pair.alloc_at(pfn, order, owner) == OK else -1
         if pfn >= 0:
             self.held.append(pfn)
+
+    def use_range(self) -> None:
+        """Ranges, and frames in a row, of any size; what was reserved is released soon."""
+        owner = self.rng.randrange(1 << 16)
+        nr_frames = self.rng.randint(0, self.rng.choice((5, 100, 3 << self.largest_order)))
+        start = self.any_frame()
+        self.rng.choice((self.pair.alloc_range, self.pair.reserve_range))(start, start + nr_frames, owner)
+        self.pair.alloc_contiguous(self.rng.randrange(3), nr_frames, self.rng.randint(-1, self.largest_order), owner)
+        kept = sorted(self.pair.model.kept)
+        while len(kept) > 20:
+            first = self.rng.randrange(len(kept) - 3)
+            last = kept[first + self.rng.choice((0, 0, 1, 3))]
+            end = last + (1 << self.pair.model.kept[last].order)
+            if self.pair.release_range(kept[first], end) == OK:
+                kept = sorted(self.pair.model.kept)
+        for pfn in self.rng.sample(sorted(self.pair.model.used), min(8, len(self.pair.model.used))):
+            self.pair.free_range(pfn, pfn + self.rng.choice((1, 2, 3, 8, nr_frames)))
+        self.held = list(self.pair.model.used)
 
     def free(self) -> None:
         if not self.held:

@@ -16,6 +16,7 @@ from incroos.kernel.codes import (
     NO_FRAME,
     NOT_FREE,
     OK,
+    RESERVED,
     SHARED,
     WRONG_BLOCK,
 )
@@ -25,11 +26,23 @@ from .blocks_model import Pair, RandomUse
 
 FULL: Final = os.environ.get('INCROOS_BUDGET') == 'full'
 LARGEST_ORDER: Final = {'small': 9, 'huge': 13, 'giant': 18}
-ALL_CODES: Final = {OK, NO_FRAME, MISALIGNED, FOREIGN, DOUBLE_FREE, WRONG_BLOCK, SHARED, BAD_ORDER, NOT_FREE}
+ALL_CODES: Final = {
+    OK,
+    NO_FRAME,
+    MISALIGNED,
+    FOREIGN,
+    RESERVED,
+    DOUBLE_FREE,
+    WRONG_BLOCK,
+    SHARED,
+    BAD_ORDER,
+    NOT_FREE,
+}
 
 owners = st.integers(0, (1 << 16) - 1)
 orders = st.sampled_from((0, 1, 5, 6, 9, 10, 12)) | st.integers(-1, 19)
 edges = st.sampled_from([pfn for piece in HUGE_BLOCKS for pfn in piece] + [0, 1 << 8, 1 << 20])
+huge_numbers = st.integers(1, (1 << 63) - 1)
 frames = st.builds(int.__add__, edges, st.integers(-3, 600)) | st.integers(-1 << 63, (1 << 63) - 1)
 
 
@@ -46,7 +59,7 @@ def test_blocks_against_a_byte_for_each_frame(allocator: str, layout: str) -> No
 @pytest.mark.parametrize('allocator', ALLOCATORS)
 def test_nothing_is_read_before_it_was_written_nor_touched_without_ram(allocator: str, layout: str) -> None:
     pair = Pair(interpreted(LAYOUTS[layout], allocator))
-    RandomUse(pair, 7, LARGEST_ORDER[layout]).steps(1500, 700)
+    RandomUse(pair, 7, LARGEST_ORDER[layout]).steps(1500 if layout == 'small' or FULL else 500, 700)
     pair.finish()
 
 
@@ -88,6 +101,29 @@ class Blocks(RuleBasedStateMachine):
         if self.pair.model.used:
             pfn = data.draw(st.sampled_from(list(self.pair.model.used)))
             self.pair.free_block(pfn, self.pair.model.used[pfn].order)
+
+    @rule(start=frames, nr_frames=st.integers(-1, 3000), owner=owners)
+    def alloc_range(self, start: int, nr_frames: int, owner: int) -> None:
+        self.pair.alloc_range(start, min(start + nr_frames, (1 << 63) - 1), owner)
+
+    @rule(start=frames, nr_frames=st.integers(-1, 3000), owner=owners)
+    def reserve_range(self, start: int, nr_frames: int, owner: int) -> None:
+        self.pair.reserve_range(start, min(start + nr_frames, (1 << 63) - 1), owner)
+
+    @rule(data=st.data(), nr_frames=st.integers(-1, 3000))
+    def free_range(self, data: st.DataObject, nr_frames: int) -> None:
+        start = data.draw(self.some_frame())
+        self.pair.free_range(start, min(start + nr_frames, (1 << 63) - 1))
+
+    @rule(data=st.data(), nr_frames=st.integers(-1, 3000))
+    def release_range(self, data: st.DataObject, nr_frames: int) -> None:
+        kept = list(self.pair.model.kept)
+        start = data.draw(st.sampled_from(kept) | frames if kept else frames)
+        self.pair.release_range(start, min(start + nr_frames, (1 << 63) - 1))
+
+    @rule(zone=st.integers(0, 2), nr_frames=st.integers(-1, 7000) | huge_numbers, alignment=orders, owner=owners)
+    def alloc_contiguous(self, zone: int, nr_frames: int, alignment: int, owner: int) -> None:
+        self.pair.alloc_contiguous(zone, nr_frames, alignment, owner)
 
     @rule(data=st.data())
     def get(self, data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm import frame_database, zones
 from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.frame_database import ALL, HUGE_FRAMES, MAX_ORDER, USED, known_of
+from incroos.kernel.pmm.frame_database import ALL, HUGE_FRAMES, KEPT, MAX_ORDER, USED, known_of
 from incroos.kernel.pmm.zones import NR_ZONES
 from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
 from incroos.kernel.vmm.entries import (
@@ -78,14 +78,14 @@ def books_of(ram: RamMachine, k: Kernel) -> Frames:
 
 
 def used_blocks(books: Frames) -> Iterator[tuple[int, int, int]]:
-    """First frame, order, and owner with references of each block that is somebody's."""
+    """First frame, order with state, and owner with references of each block that is used or reserved."""
     database = books.database
     for first in range(0, database.nr_frames, HUGE_FRAMES):
         known = known_of(database, first)
         for pfn in range(first, first + (HUGE_FRAMES if known == ALL else known)):
             record = frame_database.record_of(database, pfn)
-            if record.state == USED:
-                yield pfn, record.order, record.owner << 32 | record.nr_references
+            if record.state in (USED, KEPT):
+                yield pfn, record.order | record.state << 8, record.owner << 32 | record.nr_references
 
 
 def free_blocks(books: Frames) -> list[tuple[int, ...]]:

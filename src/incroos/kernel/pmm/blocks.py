@@ -1,7 +1,7 @@
 """Blocks of frames for all of RAM: who asks gets 2**order frames, aligned on their size, and gives them back.
 
 Unit: the block, named by the PFN of its first frame. Knows nothing of addresses, of page tables, or of reclaim; does
-not touch frames. `owner` is the user's number for what a block is for.
+not touch frames. `owner` is the user's number for what a block is for. Ranges of any length: frame_ranges.py.
 
     Frames      database    which block has which order, owner and references
                 zones       which frames are free
@@ -20,6 +20,7 @@ from incroos.kernel.codes import (
     NO_FRAME,
     NOT_FREE,
     OK,
+    RESERVED,
     SHARED,
     WRONG_BLOCK,
 )
@@ -28,6 +29,7 @@ from incroos.kernel.pmm.frame_database import (
     ALL,
     HUGE_ORDER,
     INSIDE,
+    KEPT,
     MAX_ORDER,
     ORDER_SHIFT,
     OWNER_MASK,
@@ -43,10 +45,12 @@ from incroos.kernel.pmm.zones import LOW, NO_ZONE, NR_ZONES, Zone
 from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u64, unsigned_less, word
 
 # BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant
-# BLOCKS-2  each frame of RAM is free or in a used block                 4
-# BLOCKS-3  the zones are in order           101, 201, 301 on: 100 * (zone + 1) + ZONE invariant
+# BLOCKS-2  each frame of RAM is free, used or reserved                  4
+# BLOCKS-3  nr_reserved_frames is how many are reserved                  5
+# BLOCKS-4  the zones are in order           101, 201, 301 on: 100 * (zone + 1) + ZONE invariant
 
 LOST_OR_FOUND: Final = 4
+WRONG_RESERVED: Final = 5
 ZONE_INVARIANTS: Final = 100
 HUGE_USED_ONCE: Final = USED_ONCE | HUGE_ORDER << ORDER_SHIFT
 
@@ -61,6 +65,7 @@ class Frames(Struct):
     zones: Annotated[Array[Zone], NR_ZONES]
     database: FrameDatabase
     preferred: u64  # the highest zone that has RAM
+    nr_reserved_frames: u64
 
 
 # ------------------------------------------------------------------ making
@@ -87,6 +92,7 @@ def init(frames: Frames, records: VirtAddr, nr_frames: word) -> None:
     frame_database.init(frames.database, records, at, nr_frames)
     at = VirtAddr(at + frame_database.known_bytes(nr_frames))
     frames.preferred = LOW
+    frames.nr_reserved_frames = 0
     for number in range(NR_ZONES):
         zones.init(frames.zones[number], at, number, nr_frames)
         at = VirtAddr(at + zones.metadata_bytes(frames.zones[number], number, nr_frames))
@@ -247,8 +253,8 @@ def release(frames: Frames, pfn: Pfn, order: word) -> None:
 def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
     """Why a block cannot be freed.
 
-    BAD_ORDER, FOREIGN (no RAM), MISALIGNED (no multiple of its size), SHARED (others hold references), WRONG_BLOCK (a
-    used block of another order begins here, or the frame lies within one), DOUBLE_FREE.
+    BAD_ORDER, FOREIGN (no RAM), MISALIGNED (no multiple of its size), RESERVED, SHARED (others hold references),
+    WRONG_BLOCK (a used block of another order begins here, or the frame lies within one), DOUBLE_FREE.
     """
     database = frames.database
     if order < 0 or order > MAX_ORDER:
@@ -257,7 +263,9 @@ def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
         return FOREIGN
     if pfn & ((1 << order) - 1) != 0:
         return MISALIGNED
-    first = frame_database.find_used_round(database, pfn)
+    first = frame_database.find_block_round(database, pfn)
+    if first >= 0 and record_of(database, first).state == KEPT:
+        return RESERVED
     if first == pfn and record_of(database, pfn).order == order:
         return SHARED
     if first >= 0:
@@ -270,7 +278,7 @@ def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
 # ------------------------------------------------------------------ references
 @kernel
 def get(frames: Frames, pfn: Pfn) -> word:
-    """One more reference to a used block: how many it has then; WRONG_BLOCK where no used block begins."""
+    """One more reference to a used block: how many it has then; WRONG_BLOCK where none begins, SHARED if too many."""
     return frame_database.add_reference(frames.database, pfn)
 
 
@@ -321,8 +329,11 @@ def check(frames: Frames) -> word:
     code = frame_database.check(frames.database)
     if code != OK:
         return code
-    if frame_database.nr_used_frames(frames.database) + nr_free_frames(frames) != nr_total_frames(frames):
+    nr_used, nr_kept = frame_database.count_frames(frames.database)
+    if nr_used + nr_kept + nr_free_frames(frames) != nr_total_frames(frames):
         return LOST_OR_FOUND
+    if nr_kept != frames.nr_reserved_frames:
+        return WRONG_RESERVED
     for number in range(NR_ZONES):
         code = zones.check(frames.zones[number], frames.database)
         if code != OK:

@@ -19,14 +19,13 @@ RAM goes on behind them.
 from typing import Annotated, Final
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.pmm import frame_database, hot_list
-from incroos.kernel.pmm.frame_database import INSIDE, MAX_ORDER, NO_LINK, ON_LIST, FrameDatabase
+from incroos.kernel.pmm import frame_database, hot_list, orders
+from incroos.kernel.pmm.frame_database import HUGE_FRAMES, INSIDE, MAX_ORDER, NO_LINK, NONE, ON_LIST, FrameDatabase
 from incroos.kernel.pmm.hot_list import HotList
 from incroos.lang import (
     Array,
     Pfn,
     Struct,
-    count_leading_zeros,
     count_trailing_zeros,
     kernel,
     u32,
@@ -122,7 +121,7 @@ def add(buddy: Buddy, database: FrameDatabase, start: Pfn, end: Pfn) -> None:
     """Call [start, end) free, frames of the zone that it does not have yet."""
     at = start
     while at < end:
-        order = min(count_trailing_zeros(at | 1 << MAX_ORDER), 63 - count_leading_zeros(end - at))
+        order = orders.largest_order(at, end, MAX_ORDER)
         put(buddy, database, at, order)
         at = Pfn(at + (1 << order))
 
@@ -183,6 +182,14 @@ def find_free(database: FrameDatabase, pfn: Pfn, order: word) -> word:
 def is_free(database: FrameDatabase, pfn: Pfn, order: word) -> bool:
     """Whether all frames of a block are free."""
     return find_free(database, pfn, order) >= 0
+
+
+@kernel
+def end_of_taken(database: FrameDatabase, pfn: Pfn) -> Pfn:
+    """A PFN behind one at which a block begins that is not free: no frame between them is free."""
+    if frame_database.known_of(database, pfn) == NONE:
+        return Pfn((pfn | HUGE_FRAMES - 1) + 1)  # where no block ever began, no frame is free by itself
+    return Pfn(pfn + 1)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Frame database: what is known of each frame that was handed out, in a record of 16 bytes.
+"""Frame database: what is known of each frame that was handed out or reserved, in a record of 16 bytes.
 
 Unit: the frame, named by its PFN. Knows nothing of zones, and not where the free frames are.
 
@@ -15,7 +15,7 @@ record is never read before `known` allows it, so records may be unmapped wherev
 
 from typing import Annotated, Final
 
-from incroos.kernel.codes import OK, WRONG_BLOCK
+from incroos.kernel.codes import OK, SHARED, WRONG_BLOCK
 from incroos.lang import (
     Array,
     Pfn,
@@ -30,11 +30,12 @@ from incroos.lang import (
     u16,
     u32,
     u64,
+    unsigned_less,
     word,
 )
 
-# DATABASE-1  the record of a used block lies at a multiple of the block's size, and its order is at most MAX_ORDER
-# DATABASE-2  used blocks do not overlap
+# DATABASE-1  the record of a used or reserved block lies at a multiple of its size, and its order is at most MAX_ORDER
+# DATABASE-2  used and reserved blocks do not overlap
 # DATABASE-3  a used block has at least one reference
 
 MAX_ORDER: Final = 18  # a block of 1 GiB
@@ -52,12 +53,14 @@ ALL: Final = 2
 INSIDE: Final = 0  # no block that anybody has begins here
 USED: Final = 1  # a block begins here that was handed out
 ON_LIST: Final = 2  # a block begins here that is on a list of free blocks
+KEPT: Final = 3  # a block begins here that is reserved: nobody gets it
 
 # The first eight bytes of a record as one word.
 ORDER_SHIFT: Final = 8
 OWNER_SHIFT: Final = 16
 OWNER_MASK: Final = 0xFFFF << OWNER_SHIFT
 ONE_REFERENCE: Final = 1 << 32
+MAX_REFERENCES: Final = (1 << 32) - 1
 USED_ONCE: Final = USED | ONE_REFERENCE  # of order 0, once its owner is masked
 
 
@@ -66,7 +69,7 @@ class FrameRecord(Struct):
 
     state: u8
     order: u8  # of the block
-    owner: u16  # what a used block is for: its user's number
+    owner: u16  # what a used or reserved block is for: its user's number
     nr_references: u32  # of a used block: as many `put` free it
     next: u32  # of a free block: PFNs of its neighbours on the list; of a used one: its owner's to use
     previous: u32
@@ -163,40 +166,58 @@ def open_record(database: FrameDatabase, pfn: word, order: word) -> FrameRecord:
 @kernel
 def note_used(database: FrameDatabase, pfn: word, order: word, owner: word) -> None:
     """A block is handed out, with one reference."""
+    note(database, pfn, order, USED_ONCE | owner << OWNER_SHIFT)
+
+
+@kernel
+def note(database: FrameDatabase, pfn: word, order: word, mark: word) -> None:
+    """A block is free no more: it has this state, these references and this owner."""
     record = open_record(database, pfn, order)
-    store64(database.m, record.addr, USED_ONCE | order << ORDER_SHIFT | owner << OWNER_SHIFT)
+    store64(database.m, record.addr, mark | order << ORDER_SHIFT)
 
 
 @kernel
 def note_free(database: FrameDatabase, pfn: word) -> None:
-    """A used block is nobody's from now on."""
+    """A used or reserved block is nobody's from now on."""
     store64(database.m, record_of(database, pfn).addr, INSIDE)
+
+
+@kernel
+def state_of(database: FrameDatabase, pfn: word) -> word:
+    """What begins at a frame, which may be any number."""
+    if not unsigned_less(pfn, database.nr_frames) or not can_read(database, pfn):
+        return INSIDE
+    return record_of(database, pfn).state
 
 
 @kernel
 def is_used(database: FrameDatabase, pfn: word) -> bool:
     """Whether a block begins at the frame that was handed out."""
-    return 0 <= pfn < database.nr_frames and can_read(database, pfn) and record_of(database, pfn).state == USED
+    return state_of(database, pfn) == USED
 
 
 @kernel
-def find_used_round(database: FrameDatabase, pfn: word) -> word:
-    """The first frame of the used block that a frame below nr_frames lies in; -1."""
+def find_block_round(database: FrameDatabase, pfn: word) -> word:
+    """The first frame of the used or reserved block that a frame lies in; -1."""
     for order in range(MAX_ORDER + 1):
         first = pfn & -(1 << order)
-        if can_read(database, first):
-            record = record_of(database, first)
-            if record.state == USED and pfn - first < 1 << record.order:
-                return first
+        state = state_of(database, first)
+        if (state == USED or state == KEPT) and pfn - first < 1 << record_of(database, first).order:
+            return first
     return -1
 
 
 @kernel
 def add_reference(database: FrameDatabase, pfn: Pfn) -> word:
-    """One more reference to a used block; how many it has now, or WRONG_BLOCK where no used block begins."""
+    """One more reference to a used block; how many it has now.
+
+    WRONG_BLOCK where no used block begins; SHARED when the count can go no higher.
+    """
     if not is_used(database, pfn):
         return WRONG_BLOCK
     record = record_of(database, pfn)
+    if record.nr_references == MAX_REFERENCES:
+        return SHARED
     record.nr_references += 1
     return record.nr_references
 
@@ -209,24 +230,29 @@ def nr_known(database: FrameDatabase, first: word) -> word:
 
 
 @kernel
-def nr_used_frames(database: FrameDatabase) -> word:
-    """Frames in blocks that were handed out. Looks at all records."""
-    total = 0
+def count_frames(database: FrameDatabase) -> tuple[word, word]:
+    """Frames in used blocks, and in reserved ones. Looks at all records."""
+    nr_used = 0
+    nr_kept = 0
     for first in range(0, database.nr_frames, HUGE_FRAMES):
         for pfn in range(first, first + nr_known(database, first)):
             record = record_of(database, pfn)
-            total += 1 << record.order if record.state == USED else 0
-    return total
+            state = record.state
+            if state == USED:
+                nr_used += 1 << record.order
+            elif state == KEPT:
+                nr_kept += 1 << record.order
+    return nr_used, nr_kept
 
 
 @kernel
-def nr_frames_of(database: FrameDatabase, owner: word) -> word:
-    """Those of one owner. Looks at all records."""
+def nr_frames_of(database: FrameDatabase, state: word, owner: word) -> word:
+    """Frames in blocks of a state and an owner. Looks at all records."""
     total = 0
     for first in range(0, database.nr_frames, HUGE_FRAMES):
         for pfn in range(first, first + nr_known(database, first)):
             record = record_of(database, pfn)
-            total += 1 << record.order if record.state == USED and record.owner == owner else 0
+            total += 1 << record.order if record.state == state and record.owner == owner else 0
     return total
 
 
@@ -237,13 +263,14 @@ def check(database: FrameDatabase) -> word:
     for first in range(0, database.nr_frames, HUGE_FRAMES):
         for pfn in range(first, first + nr_known(database, first)):
             record = record_of(database, pfn)
-            if record.state != USED:
+            state = record.state
+            if state != USED and state != KEPT:
                 continue
             if record.order > MAX_ORDER or pfn % (1 << record.order) != 0:
                 return 1
             if pfn < end:
                 return 2
-            if record.nr_references == 0:
+            if state == USED and record.nr_references == 0:
                 return 3
             end = pfn + (1 << record.order)
     return OK

@@ -19,7 +19,7 @@ Start-up writes level 2 and the sets, 1/64 byte a frame; words below are written
 from typing import Annotated, Final
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.pmm import hot_list, word_sets
+from incroos.kernel.pmm import hot_list, orders, word_sets
 from incroos.kernel.pmm.hot_list import HotList
 from incroos.kernel.pmm.tree_levels import (
     DIGIT_BITS,
@@ -129,7 +129,7 @@ def add(tree: FrameTree, start: Pfn, end: Pfn) -> None:
     at = start - tree.start
     behind = end - tree.start
     while at < behind:
-        order = min(count_trailing_zeros(at | 1 << TOP_ORDER), 63 - count_leading_zeros(behind - at))
+        order = orders.largest_order(at, behind, TOP_ORDER)
         number = level_of(order)
         open_word(tree, number, at >> DIGIT_BITS * (number + 1))
         put(tree, Pfn(tree.start + at), order)
@@ -238,6 +238,19 @@ def find_free(tree: FrameTree, pfn: Pfn, order: word) -> word:
 def is_free(tree: FrameTree, pfn: Pfn, order: word) -> bool:
     """Whether all frames of a block are free."""
     return find_free(tree, pfn, order) >= 0
+
+
+@kernel
+def end_of_taken(tree: FrameTree, pfn: Pfn) -> Pfn:
+    """A PFN behind one at which a block begins that is not free: no frame between them is free."""
+    at = pfn - tree.start
+    for number in range(TOP, 0, -1):
+        bit = at >> DIGIT_BITS * number
+        if is_set(free_words(tree.levels[number]), bit):
+            break
+        if not is_set(split_words(tree.levels[number]), bit):
+            return Pfn(tree.start + ((bit + 1) << DIGIT_BITS * number))
+    return Pfn(pfn + 1)
 
 
 @kernel

@@ -2,7 +2,8 @@
 
 Unit: the block, named by the PFN of its first frame. Knows nothing of who has a block: blocks.py does. What a request
 may fall back on is data: each zone names the next one to ask. Which allocator holds the free frames is up to the
-configuration; it has these few functions: init, add, put, take, take_at, is_free, refill, take_back, check.
+configuration; it has these few functions: init, add, put, take, take_at, is_free, end_of_taken, refill,
+take_back, check.
 
     zone        LOW                  MIDDLE                              HIGH
     PFN         [0, 0x100)           [0x100, 0x100000)                   [0x100000, ...)
@@ -155,6 +156,14 @@ def is_free(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> bool:
     if zone.config.frame_allocator == BUDDY:
         return buddy.is_free(database, pfn, order)
     return frame_tree.is_free(zone.tree, pfn, order)
+
+
+@kernel
+def end_of_taken(zone: Zone, database: FrameDatabase, pfn: Pfn) -> Pfn:
+    """A PFN behind one at which a block begins that is not free: no frame between them is free."""
+    if zone.config.frame_allocator == BUDDY:
+        return buddy.end_of_taken(database, pfn)
+    return frame_tree.end_of_taken(zone.tree, pfn)
 
 
 @cold
