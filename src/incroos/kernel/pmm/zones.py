@@ -19,7 +19,7 @@ from typing import Final
 
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.config import BUDDY, KernelConfig
-from incroos.kernel.pmm import buddy, frame_tree, hot_list
+from incroos.kernel.pmm import buddy, frame_tree, hot_list, tree_batches
 from incroos.kernel.pmm.buddy import Buddy
 from incroos.kernel.pmm.frame_database import HUGE_ORDER, FrameDatabase, open_all, open_record
 from incroos.kernel.pmm.frame_tree import FrameTree
@@ -172,7 +172,7 @@ def refill(zone: Zone, database: FrameDatabase, hot: HotList) -> None:
     """Put blocks on an empty hot list, if there are any. Their records may be written."""
     if zone.config.frame_allocator == BUDDY:
         buddy.refill(zone.buddy, database, hot)
-    elif frame_tree.refill(zone.tree, hot) != 0:
+    elif tree_batches.refill(zone.tree, hot) != 0:
         if hot.order == 0:
             open_all(database, hot_list.oldest(hot))  # all of them lie in one word
         else:
@@ -192,7 +192,7 @@ def take_back(zone: Zone, database: FrameDatabase, hot: HotList, nr_blocks: word
     if zone.config.frame_allocator == BUDDY:
         buddy.take_back(zone.buddy, database, hot, nr_blocks)
     else:
-        frame_tree.take_back(zone.tree, hot, nr_blocks)
+        tree_batches.take_back(zone.tree, hot, nr_blocks)
 
 
 @kernel
