@@ -43,9 +43,10 @@ gdb: ## boot an image with debug information and stop it in gdb
 	@$(PYTHON) tools/setup qemu linker gdb
 	@$(VENV)/incroos gdb $(ARGS)
 
-picture: ## boot in QEMU and write what its screen shows to docs/boot.png
+picture: ## boot in QEMU and write what its screen shows to docs/boot.png and docs/boot-uefi.png
 	@$(PYTHON) tools/setup qemu linker
-	@$(VENV)/python tools/picture.py docs/boot.png
+	@$(VENV)/python tools/picture.py pvh docs/boot.png
+	@$(VENV)/python tools/picture.py uefi docs/boot-uefi.png
 
 lock: ## resolve the ranges of pyproject.toml anew into requirements.lock
 	@$(PYTHON) tools/setup

@@ -14,6 +14,7 @@ from bench.blocks import ALLOCATORS, FILLS, HEADLINES, NO_ORDER, PATTERNS, SIZES
 from bench.cases import CASES
 from bench.processes import PROCESSES
 from bench.readme import END, START
+from incroos.build import boot_bios, boot_bios_loader, boot_uefi
 from incroos.kernel import layout
 from incroos.run.outcome import Status
 
@@ -106,6 +107,18 @@ def test_the_table_of_exit_statuses_is_that_of_the_command() -> None:
     assert [int(number) for number in in_help] == [status.value for status in Status]
     for (_, meaning), status in zip(rows, Status, strict=True):
         assert status.name.lower().replace('_', ' ').split()[-1] in meaning.lower()
+
+
+@pytest.mark.parametrize(
+    ('name', 'sentences'),
+    [
+        ('docs/boot-bios.md', {**boot_bios.SENTENCES, **boot_bios_loader.LOADER_SENTENCES}),
+        ('docs/boot-uefi.md', boot_uefi.SENTENCES),
+    ],
+)
+def test_what_boot_code_says_when_it_fails_is_what_it_can_say(name: str, sentences: dict[str, str]) -> None:
+    told = re.findall(r'(?m)^\| ([A-Z].*?\.) \|', DOCUMENTS[name].prose)
+    assert sorted(told) == sorted(sentences.values())
 
 
 def test_the_figures_in_the_readme_are_those_that_are_measured() -> None:
