@@ -14,7 +14,8 @@ from incroos.build import link
 from incroos.build.bios_disk import payload_of
 from incroos.build.boot_bios import ExitPort
 from incroos.build.boot_pvh import MAX_REGIONS
-from incroos.build.boot_uefi import NR_TRIES, SENTENCES, Range
+from incroos.build.boot_uefi import NR_TRIES, SENTENCES
+from incroos.build.boot_uefi_handover import Range
 from incroos.build.fat_volume import volume_with
 from incroos.build.uefi_program import program_of
 from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi

@@ -6,7 +6,8 @@ from typing import Final
 
 from incroos.build.bios_disk import boot_code
 from incroos.build.boot_bios import ExitPort
-from incroos.build.boot_uefi import DATA, TEXT, Range
+from incroos.build.boot_uefi import DATA, TEXT
+from incroos.build.boot_uefi_handover import Range
 from incroos.build.fat_volume import volume_with
 from incroos.build.uefi_program import (
     CODE,

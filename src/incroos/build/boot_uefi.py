@@ -24,25 +24,17 @@ at the entry "x86/HVM direct boot ABI" of the Xen documentation; for leaving lon
 Manual, volume 2, chapter 14.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from . import boot_uefi_handover
 from .boot_bios import ExitPort, Payload, sums_of
-from .boot_pvh import MAX_REGIONS, PAGE_BYTES, REGION_BYTES
+from .boot_pvh import PAGE_BYTES
+from .boot_uefi_handover import COPY, START_INFO, Range
 
 START_OF_TEXT: Final = 2  # ASCII: STX
 
 TEXT: Final = 0x1000  # the addresses of the program's parts, from where it is loaded on
 DATA: Final = 0x3000
-
-START_INFO: Final = 0x1000  # in the area
-MODULE: Final = START_INFO + 0x40
-FRAMEBUFFER: Final = START_INFO + 0x80
-MEMORY_MAP: Final = 0x2000
-COPY: Final = 0x8000
-
-FRAMEBUFFER_MAGIC: Final = 0x4655_4249  # 'IBUF'
-FRAMEBUFFER_BYTES: Final = 40
 
 NR_TRIES: Final = 8  # to end the firmware's services: each time its memory map has changed, it refuses
 SPARE_BYTES: Final = 0x2000  # for the pieces into which the memory map may fall after its size was asked
@@ -55,14 +47,6 @@ SENTENCES: Final = {
     'not_ours': 'This firmware keeps memory to itself that the kernel needs: below 2 MiB.',
     'no_exit': 'This firmware does not end its services.',
 }
-
-
-@dataclass(frozen=True)
-class Range:
-    """Memory that must be RAM, [start, end)."""
-
-    start: int
-    end: int
 
 
 # The firmware's calling convention: rcx, rdx, r8, r9, then the stack behind 32 bytes that belong to the callee; rbx,
@@ -204,123 +188,9 @@ uefi.get_memory_map:
     add $40, %rsp
     ret
 
-# Start information without its memory map.
-uefi.fill_start_info:
-    lea {start_info}(%r15), %rdi
-    xor %eax, %eax
-    mov ${page_bytes}, %ecx
-    rep stosb
-    lea {start_info}(%r15), %rdi
-    movl $0x336EC578, (%rdi)                # magic
-    movl $1, 4(%rdi)                        # version
-    lea {memory_map}(%r15), %rax
-    mov %rax, 40(%rdi)
+"""
 
-    # ACPI's root: of the newer of its two kinds.
-    mov 0x68(%r13), %rcx                    # how many tables
-    mov 0x70(%r13), %rdx                    # 24 bytes each: GUID, address
-1:  test %rcx, %rcx
-    jz 2f
-    mov uefi.acpi_guid(%rip), %rax
-    cmp %rax, (%rdx)
-    jne 3f
-    mov uefi.acpi_guid + 8(%rip), %rax
-    cmp %rax, 8(%rdx)
-    jne 3f
-    mov 16(%rdx), %rax
-    mov %rax, 32(%rdi)
-    jmp 2f
-3:  add $24, %rdx
-    dec %rcx
-    jmp 1b
-
-2:  lea uefi.graphics_guid(%rip), %rcx
-    xor %edx, %edx
-    lea 8 + uefi.found(%rsp), %r8
-    sub $40, %rsp
-    call *0x140(%r14)                       # LocateProtocol
-    add $40, %rsp
-    test %rax, %rax
-    jnz 4f
-    mov 8 + uefi.found(%rsp), %rax
-    mov 0x18(%rax), %rax                    # the mode
-    mov 8(%rax), %rdx                       # what the mode is like
-    mov 12(%rdx), %ecx
-    cmp $1, %ecx                            # 0: red first, 1: blue first; four bytes a pixel both
-    ja 4f
-    movl $1, 12(%rdi)                       # one module
-    lea {module}(%r15), %rsi
-    mov %rsi, 16(%rdi)
-    movq ${framebuffer_bytes}, 8(%rsi)
-    lea {framebuffer}(%r15), %rdi
-    mov %rdi, (%rsi)
-    movl ${framebuffer_magic:#x}, (%rdi)
-    mov %ecx, 4(%rdi)
-    mov 24(%rax), %rcx                      # address
-    mov %rcx, 8(%rdi)
-    mov 32(%rax), %rcx                      # bytes
-    mov %rcx, 16(%rdi)
-    mov 4(%rdx), %ecx                       # pixels of a row that are seen
-    mov %ecx, 24(%rdi)
-    mov 8(%rdx), %ecx                       # rows
-    mov %ecx, 28(%rdi)
-    mov 32(%rdx), %ecx                      # pixels from one row to the next
-    mov %ecx, 32(%rdi)
-4:  ret
-
-# The firmware's memory map in the form of PVH; carry is set unless all that the kernel needs is RAM. Pieces that follow
-# each other and are of one type become one.
-uefi.convert_memory_map:
-    lea {map_buffer}(%r15), %rsi
-    lea {memory_map} - {region_bytes}(%r15), %rdi   # the last piece written
-    xor %ebp, %ebp                          # how many
-    mov ${needed_bytes:#x}, %r10d           # that are still to be found
-    mov 8 + uefi.map_bytes(%rsp), %r11
-    add %rsi, %r11
-1:  cmp %r11, %rsi
-    jae 5f
-    mov (%rsi), %eax
-    mov $2, %ecx                            # reserved, as all that has no better name
-    cmp ${nr_kinds}, %eax
-    jae 2f
-    lea uefi.kinds(%rip), %rdx
-    mov (%rdx, %rax, 4), %ecx
-2:  cmp $1, %ecx
-    jne 3f
-    btl $18, 32(%rsi)                       # memory with a purpose of its own is no RAM for everybody
-    jnc 3f
-    mov $2, %ecx
-3:  mov 8(%rsi), %rdx                       # start
-    mov 24(%rsi), %r8                       # pages
-    shl $12, %r8
-    cmp $1, %ecx
-    jne 4f
-    lea (%rdx, %r8), %r9
-{count_needed}
-4:  test %ebp, %ebp
-    jz 6f
-    cmp %ecx, 16(%rdi)
-    jne 6f
-    mov (%rdi), %rax
-    add 8(%rdi), %rax
-    cmp %rax, %rdx
-    jne 6f
-    add %r8, 8(%rdi)
-    jmp 7f
-6:  cmp ${max_regions}, %ebp
-    je 7f
-    inc %ebp
-    add ${region_bytes}, %rdi
-    mov %rdx, (%rdi)
-    mov %r8, 8(%rdi)
-    mov %ecx, 16(%rdi)
-    movl $0, 20(%rdi)
-7:  add 8 + uefi.descriptor_bytes(%rsp), %rsi
-    jmp 1b
-5:  mov %ebp, {start_info} + 48(%r15)
-    neg %r10                                # carry unless 0
-    ret
-
+_FAIL = """
 # Tell the sentence at rsi, and stop.
 uefi.fail:
     mov %rsi, %rdi
@@ -407,31 +277,6 @@ uefi.gdt_end:
 uefi.last_steps_end:
 .code64
 
-.balign 8
-uefi.acpi_guid:
-    .long 0x8868E871
-    .word 0xE4F1, 0x11D3
-    .byte 0xBC, 0x22, 0x00, 0x80, 0xC7, 0x3C, 0x88, 0x81
-uefi.graphics_guid:
-    .long 0x9042A9DE
-    .word 0x23DC, 0x4A38
-    .byte 0x96, 0xFB, 0x7A, 0xDE, 0xD0, 0x80, 0x51, 0x6A
-uefi.kinds:
-    .long {kinds}
-"""
-
-# rdx = start and r9 = end of a piece of RAM: what of it lies in one range.
-_COUNT_NEEDED = """\
-    mov ${start:#x}, %eax
-    cmp %rdx, %rax
-    cmovb %rdx, %rax
-    mov ${end:#x}, %ecx
-    cmp %r9, %rcx
-    cmova %r9, %rcx
-    sub %rax, %rcx
-    jbe 8f
-    sub %rcx, %r10
-8:  mov $1, %ecx
 """
 
 
@@ -458,20 +303,11 @@ def assembly(payload: Payload, needed: tuple[Range, ...], kinds: tuple[int, ...]
         'nr_tries': NR_TRIES,
         'map_buffer': map_buffer,
         'start_info': START_INFO,
-        'module': MODULE,
-        'framebuffer': FRAMEBUFFER,
-        'framebuffer_magic': FRAMEBUFFER_MAGIC,
-        'framebuffer_bytes': FRAMEBUFFER_BYTES,
-        'memory_map': MEMORY_MAP,
-        'region_bytes': REGION_BYTES,
-        'max_regions': MAX_REGIONS,
-        'needed_bytes': sum(part.end - part.start for part in needed),
-        'count_needed': ''.join(_COUNT_NEEDED.format(start=part.start, end=part.end) for part in needed),
-        'nr_kinds': len(kinds),
-        'kinds': ', '.join(map(str, kinds)),
         'start_of_text': START_OF_TEXT,
         'exit_port': exit_port.port,
         'exit_code': exit_port.code,
     }
     sentences = (f'uefi.{name}:\n    .ascii "{text}\\r\\n"\n' for name, text in SENTENCES.items())
-    return ''.join((_START.format(**values), _LAST_STEPS.format(**values), *sentences))
+    handover = boot_uefi_handover.code(map_buffer, needed, len(kinds))
+    parts = (_START.format(**values), handover, _FAIL.format(**values), _LAST_STEPS.format(**values))
+    return ''.join((*parts, boot_uefi_handover.data(kinds), *sentences))

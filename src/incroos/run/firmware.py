@@ -67,7 +67,7 @@ def uefi_program(elf: bytes, say: Say) -> Path:
 
     def make() -> dict[str, bytes]:
         from incroos.build.boot_bios import ExitPort
-        from incroos.build.boot_uefi import Range
+        from incroos.build.boot_uefi_handover import Range
         from incroos.build.fat_volume import volume_with
         from incroos.build.uefi_program import program_of
         from incroos.kernel import layout
