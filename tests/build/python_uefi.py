@@ -28,10 +28,13 @@ SERVICES: Final = 0xF1_0000  # an address for each service
 STACK_END: Final = 0xF8_0000
 PROGRAM: Final = 0xE0_0000
 HANDLE: Final = 0x1234_5678_9ABC
+SCREENS: Final = TABLES + 0x5000
+SCREEN_HANDLE: Final = 0x7777_0000_0001
 RETURN_ADDRESS: Final = 0xF2_0000
 
 EFI_ERROR: Final = 1 << 63
 INVALID_PARAMETER: Final = EFI_ERROR | 2
+UNSUPPORTED: Final = EFI_ERROR | 3
 BUFFER_TOO_SMALL: Final = EFI_ERROR | 5
 OUT_OF_RESOURCES: Final = EFI_ERROR | 9
 NOT_FOUND: Final = EFI_ERROR | 14
@@ -41,18 +44,22 @@ CONVENTIONAL: Final = 7
 DESCRIPTOR_BYTES: Final = 48  # 40 in the specification, which warns that it may be more
 ACPI: Final = bytes.fromhex('71e86888f1e4d311bc220080c73c8881')
 OTHER_TABLE: Final = bytes.fromhex('71e86888f1e4d311bc220080c73c8882')
+CONSOLE_DEVICE: Final = bytes.fromhex('2c6fb3d351d5d4119a460090273fc14d')
 GRAPHICS: Final = bytes.fromhex('dea94290dc23384a96fb7aded080516a')
 RSDP: Final = 0xE_1230
 
 SERVICE_OFFSETS: Final = {
     'allocate_pages': 0x28,
     'get_memory_map': 0x38,
+    'handle_protocol': 0x98,
     'exit_boot_services': 0xE8,
-    'locate_protocol': 0x140,
+    'locate_handle_buffer': 0x138,
 }
 ENDING: Final = ('get_memory_map', 'exit_boot_services')  # the only calls once the services have begun to end
 
 Piece = tuple[int, int, int]  # type, start, pages
+Screen = tuple[int, ...]  # format, columns and rows of pixels, pixels from row to row, address, bytes
+PLAIN_SCREEN: Final = (1, 1280, 800, 1280, 0x8000_0000, 0x3E_8000)
 
 PLAIN_MAP: Final[Sequence[Piece]] = (
     (CONVENTIONAL, 0, 0xA0),
@@ -74,7 +81,8 @@ class Habits:
     map_status: int = 0  # what GetMemoryMap answers when it could answer
     has_console: bool = True
     has_acpi: bool = True
-    graphics: tuple[int, ...] | None = (1, 1280, 800, 1280, 0x8000_0000, 0x3E_8000)
+    screens: Sequence[Screen] = (PLAIN_SCREEN,)
+    console_screen: int | None = 0  # which of them is a device of the console
     has_nx: bool = True
 
 
@@ -181,7 +189,7 @@ class Computer:
 
     def _put_tables(self) -> None:
         """The system table, the boot services, the console and the graphics protocol."""
-        boot, console, acpi, graphics = (TABLES + 0x1000 * n for n in range(1, 5))
+        boot, console, acpi, handles = (TABLES + 0x1000 * n for n in range(1, 5))
         self._poke(TABLES + 0x40, struct.pack('<Q', console if self.habits.has_console else 0))
         self._poke(TABLES + 0x60, struct.pack('<Q', boot))
         self._poke(TABLES + 0x68, struct.pack('<QQ', 1 + self.habits.has_acpi, acpi))
@@ -192,8 +200,10 @@ class Computer:
             self._addresses[SERVICES + 16 * number] = name
             self._poke(SERVICES + 16 * number, b'\xc3')  # ret
             self._poke(place, struct.pack('<Q', SERVICES + 16 * number))
-        if self.habits.graphics:
-            kind, width, height, stride, address, nbytes = self.habits.graphics
+        for number, screen in enumerate(self.habits.screens):
+            kind, width, height, stride, address, nbytes = screen
+            graphics = SCREENS + 0x300 * number
+            self._poke(handles + 8 * number, struct.pack('<Q', SCREEN_HANDLE + number))
             self._poke(graphics + 0x18, struct.pack('<Q', graphics + 0x100))
             self._poke(graphics + 0x100, struct.pack('<IIQQQQ', 1, 0, graphics + 0x200, 36, address, nbytes))
             self._poke(graphics + 0x200, struct.pack('<IIIIIIIII', 0, width, height, kind, 0, 0, 0, 0, stride))
@@ -274,11 +284,25 @@ class Computer:
         self.is_over = True
         return 0
 
-    def _locate_protocol(self, guid: int, registration: int, interface: int, *_: int) -> int:
-        assert registration == 0
-        if self.ram[guid : guid + 16] != GRAPHICS or not self.habits.graphics:
+    def _locate_handle_buffer(self, how: int, guid: int, key: int, count: int, handles: int) -> int:
+        assert (how, key) == (2, 0)
+        if self.ram[guid : guid + 16] != GRAPHICS or not self.habits.screens:
             return NOT_FOUND
-        self._poke(interface, struct.pack('<Q', TABLES + 0x4000))
+        self._poke(count, struct.pack('<Q', len(self.habits.screens)))
+        self._poke(handles, struct.pack('<Q', TABLES + 0x4000))
+        return 0
+
+    def _handle_protocol(self, handle: int, guid: int, interface: int, *_: int) -> int:
+        number = handle - SCREEN_HANDLE
+        assert 0 <= number < len(self.habits.screens)
+        wanted = self.ram[guid : guid + 16]
+        if wanted == GRAPHICS:
+            self._poke(interface, struct.pack('<Q', SCREENS + 0x300 * number))
+            return 0
+        assert wanted == CONSOLE_DEVICE
+        if number != self.habits.console_screen:
+            return UNSUPPORTED
+        self._poke(interface, struct.pack('<Q', 0))
         return 0
 
     def _output_string(self, console: int, text: int, *_: int) -> int:

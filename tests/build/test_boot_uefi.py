@@ -5,6 +5,7 @@ import random
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
 from ..kernel.firmware_maps import MAPS, UEFI, FirmwareMap
 from ..kernel.memory_map_model import compressed
-from .python_uefi import CONVENTIONAL, MIB, PLAIN_MAP, RAM_BYTES, RSDP, UNTOUCHED, Computer, Habits, Piece
+from .python_uefi import CONVENTIONAL, MIB, PLAIN_MAP, RAM_BYTES, RSDP, UNTOUCHED, Computer, Habits, Piece, Screen
 from .test_boot_bios import elf_of
 
 EXIT: Final = ExitPort(0xF4, 0x5A)
@@ -169,10 +170,32 @@ def test_neighbours_of_one_type_become_one_region(program: bytes) -> None:
     ]
 
 
-@pytest.mark.parametrize('graphics', [None, (2, 1280, 800, 1280, 1 << 32, 1), (3, 1280, 800, 1280, 0, 0)])
-def test_no_framebuffer_or_one_of_another_format(program: bytes, graphics: tuple[int, ...] | None) -> None:
-    _, _, _, nr_modules, module, *_ = booted(program, graphics=graphics).start_info()
-    assert (nr_modules, module) == (0, 0)
+MASKS: Final = (2, 1280, 800, 1280, 1 << 32, 1)
+NO_FRAMEBUFFER: Final = (3, 1280, 800, 1280, 0, 0)
+
+
+@pytest.mark.parametrize('screens', [(), (MASKS,), (NO_FRAMEBUFFER,), (MASKS, NO_FRAMEBUFFER)])
+@pytest.mark.parametrize('console_screen', [None, 0])
+def test_no_framebuffer_or_one_of_another_format(
+    program: bytes, screens: Sequence[Screen], console_screen: int | None
+) -> None:
+    computer = booted(program, screens=screens, console_screen=console_screen)
+    _, _, _, nr_modules, module, *_ = computer.start_info()
+    assert (computer.reached, nr_modules, module) == (ENTRY, 0, 0)
+
+
+@pytest.mark.parametrize(('console_screen', 'taken'), [(None, 800), (0, 800), (1, 800), (2, 900), (3, 1000)], ids=str)
+def test_of_several_screens_the_one_of_the_console_is_taken(
+    program: bytes, console_screen: int | None, taken: int
+) -> None:
+    """If it has a framebuffer; the first of all is what the console makes of the others."""
+    screens = [NO_FRAMEBUFFER, *((0, width, 600, width, 1 << 32 | width << 20, 1 << 22) for width in (800, 900, 1000))]
+    computer = booted(program, screens=screens, console_screen=console_screen)
+    _, _, _, nr_modules, module, *_ = computer.start_info()
+    assert (computer.reached, nr_modules) == (ENTRY, 1)
+    (address,) = struct.unpack_from('<Q', computer.ram, module)
+    framebuffer = struct.unpack_from('<IIQQIIII', computer.ram, address)
+    assert framebuffer == (0x4655_4249, 0, 1 << 32 | taken << 20, 1 << 22, taken, 600, taken, 0)
 
 
 def test_no_acpi_tables(program: bytes) -> None:

@@ -2,7 +2,7 @@
 
 Assembly text, a part of boot_uefi.py's, with its registers and its places on the stack: r13 = system table, r14 = boot
 services, r15 = area. The sources: UEFI specification, chapters 4 (configuration table), 7 (memory map, protocols) and
-12 (Graphics Output Protocol).
+12 (Graphics Output Protocol); the mark of the console's devices: EDK II, MdeModulePkg, `Guid/ConsoleOutDevice.h`.
 """
 
 from dataclasses import dataclass
@@ -59,20 +59,49 @@ uefi.fill_start_info:
     dec %rcx
     jmp 1b
 
-2:  lea uefi.graphics_guid(%rip), %rcx
-    xor %edx, %edx
-    lea 8 + uefi.found(%rsp), %r8
-    sub $40, %rsp
-    call *0x140(%r14)                       # LocateProtocol
-    add $40, %rsp
+# The framebuffer: of the screens that have one in a format that is known, the first that is a device of the firmware's
+# console, or else the first. What the console makes of all its screens is a screen, too, and has none.
+2:  sub $72, %rsp
+    xor %esi, %esi                          # the mode of the one that is taken
+    mov $2, %ecx                            # by protocol
+    lea uefi.graphics_guid(%rip), %rdx
+    xor %r8d, %r8d
+    lea 40(%rsp), %r9                       # how many handles
+    lea 48(%rsp), %rax                      # and where
+    mov %rax, 32(%rsp)
+    call *0x138(%r14)                       # LocateHandleBuffer
     test %rax, %rax
-    jnz 4f
-    mov 8 + uefi.found(%rsp), %rax
-    mov 0x18(%rax), %rax                    # the mode
-    mov 8(%rax), %rdx                       # what the mode is like
+    jnz 8f
+    mov 40(%rsp), %rbx
+    mov 48(%rsp), %rbp
+5:  test %rbx, %rbx
+    jz 8f
+    lea uefi.graphics_guid(%rip), %rdx
+    call uefi.handle_protocol
+    jnz 7f
+    mov 56(%rsp), %rdi
+    mov 0x18(%rdi), %rdi                    # the mode
+    mov 8(%rdi), %rax                       # what the mode is like
+    cmpl $1, 12(%rax)                       # 0: red first, 1: blue first; four bytes a pixel both
+    ja 7f
+    test %rsi, %rsi
+    jnz 6f
+    mov %rdi, %rsi
+6:  lea uefi.console_guid(%rip), %rdx
+    call uefi.handle_protocol
+    jnz 7f
+    mov %rdi, %rsi
+    jmp 8f
+7:  add $8, %rbp
+    dec %rbx
+    jmp 5b
+8:  add $72, %rsp
+    test %rsi, %rsi
+    jz 4f
+    mov %rsi, %rax
+    mov 8(%rax), %rdx
     mov 12(%rdx), %ecx
-    cmp $1, %ecx                            # 0: red first, 1: blue first; four bytes a pixel both
-    ja 4f
+    lea {start_info}(%r15), %rdi
     movl $1, 12(%rdi)                       # one module
     lea {module}(%r15), %rsi
     mov %rsi, 16(%rdi)
@@ -92,6 +121,16 @@ uefi.fill_start_info:
     mov 32(%rdx), %ecx                      # pixels from one row to the next
     mov %ecx, 32(%rdi)
 4:  ret
+
+# rdx = GUID, rbp = place of a handle; zero is set if it has the protocol, which goes to 56 on the caller's stack.
+uefi.handle_protocol:
+    mov (%rbp), %rcx
+    lea 8 + 56(%rsp), %r8
+    sub $40, %rsp
+    call *0x98(%r14)                        # HandleProtocol
+    add $40, %rsp
+    test %rax, %rax
+    ret
 
 """
 
@@ -161,6 +200,10 @@ uefi.graphics_guid:
     .long 0x9042A9DE
     .word 0x23DC, 0x4A38
     .byte 0x96, 0xFB, 0x7A, 0xDE, 0xD0, 0x80, 0x51, 0x6A
+uefi.console_guid:                          # of a handle that is a device of the console for output
+    .long 0xD3B36F2C
+    .word 0xD551, 0x11D4
+    .byte 0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D
 uefi.kinds:
     .long {kinds}
 """
