@@ -547,7 +547,18 @@ def fragmented() -> FirmwareMap:
     return FirmwareMap(name, UEFI, '\n'.join(told), '\n'.join(wanted), nr_ram_frames + 0x80000)
 
 
+def scattered() -> FirmwareMap:
+    """No machine: 200 pieces of RAM below 1 GiB, each of which wants a page table of its own, and the boot pool has
+    143 frames."""
+    starts = range(0x100_0000, 0x100_0000 + 200 * 0x30_0000, 0x30_0000)
+    pieces = [(0, 0xA_0000), (0x10_0000, 0x40_0000), *((start, start + 0x10_0000) for start in starts)]
+    told = '\n'.join(f'{start:x} {end:x} 1' for start, end in pieces)
+    wanted = '\n'.join(f'{start:x} {end:x} RAM' for start, end in pieces)
+    return FirmwareMap('RAM in many pieces', PVH, told, wanted, 0xA0 + 0x300 + 200 * 0x100)
+
+
 FRAGMENTED: Final = fragmented()
+SCATTERED: Final = scattered()
 
 MAPS: Final = (
     *(SMALL_BIOS_PC, BIOS_PC, UEFI_LAPTOP, UEFI_DESKTOP, SERVER, PERSISTENT_SERVER, QEMU_PC, QEMU_Q35, QEMU_OVMF),

@@ -19,7 +19,7 @@ from incroos.run.ram import RamMachine
 from incroos.run.simulated import START_INFO
 from incroos.run.statistics import statistics_of
 
-from .firmware_maps import FRAGMENTED, MAPS, FirmwareMap
+from .firmware_maps import FRAGMENTED, MAPS, SCATTERED, FirmwareMap
 from .memory_map_model import FRAME, Entry, Region, compressed, frames_by_kind, list_of, regions_of
 from .test_selftest import TRANSCRIPT
 
@@ -68,7 +68,7 @@ def test_the_model_makes_the_regions_that_are_written_down(told: FirmwareMap) ->
 
 
 # ------------------------------------------------------------------ boots
-PLACES_OF_MAPS = [('jit', told) for told in MAPS] + [('sim', told) for told in SMALL]
+PLACES_OF_MAPS = [('jit', told) for told in (*MAPS, SCATTERED)] + [('sim', told) for told in SMALL]
 
 
 @pytest.mark.parametrize(('place', 'told'), PLACES_OF_MAPS, ids=str)

@@ -74,5 +74,5 @@ VMALLOC_BYTES: Final = 1 << 44
 VMALLOC_END: Final = VMALLOC + VMALLOC_BYTES
 MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
 MODERN_HEAP_MAX_BYTES: Final = 1 << 30
-FIRST_PIECE_END: Final = 1 << 30  # RAM below it is mapped first; its frames hold the tables of the rest
+FIRST_PIECE_END: Final = 1 << 30  # the largest piece of RAM below it is mapped first, and holds the tables of the rest
 IMAGE_WINDOW: Final = -2 << 30

@@ -16,7 +16,6 @@ from incroos.kernel.codes import OK
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
-    FIRST_PIECE_END,
     FRAME_BOOKS,
     FRAME_RECORDS,
     IMAGE_START,
@@ -32,7 +31,7 @@ from incroos.kernel.panic import panic
 from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, Region
 from incroos.kernel.vmm import windows
 from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
 from incroos.kernel.vmm.pages import get_physical, map_page
@@ -54,20 +53,15 @@ def build(k: Kernel) -> None:
     root = make_root(k)
     for pa in range(PAGE_BYTES, BOOT_MAP_END, PAGE_BYTES):
         map_boot_page(k, PhysAddr(pa), load_boot_entry(k, PhysAddr(boot_leaves + pa // PAGE_BYTES * 8)) & RIGHTS)
-    for index in range(k.memory_map.nr_regions):
-        region = k.memory_map.regions[index]
-        if region.kind == RAM:
-            map_ram(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+    map_ram(k, k.frames.early_start, k.frames.early_limit)
     if k.screen.framebuffer != 0:
         map_framebuffer(k)
     write_cr3(k.m, root)
     open_frames(k)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        start = PhysAddr(max(region.start, FIRST_PIECE_END))
-        end = PhysAddr(min(region.end, all_ram.nr_frames(k) * PAGE_BYTES))
-        if region.kind == RAM and start < end:
-            add_piece(k, start, end)
+        if region.kind == RAM:
+            add_rest(k, region)
 
 
 @kernel
@@ -96,23 +90,16 @@ def mark_early_tables(k: Kernel) -> None:
 # ------------------------------------------------------------------ the frame database
 @kernel
 def open_frames(k: Kernel) -> None:
-    """Map the books and the records of the first piece of RAM, and let pmm have its frames."""
+    """Map the books, and the records of the boot pool and of the first piece of RAM, and let pmm have those frames."""
     nbytes = all_ram.books_bytes(k)
     map_early(k, VirtAddr(FRAME_BOOKS), nbytes)
     all_ram.open_books(k)
     map_early_records(k, 0, BOOT_MAP_END)
-    for index in range(k.memory_map.nr_regions):
-        region = k.memory_map.regions[index]
-        if region.kind == RAM:
-            map_early_records(k, max(region.start, BOOT_MAP_END), min(region.end, FIRST_PIECE_END))
+    map_early_records(k, k.frames.early_start, k.frames.early_limit)
     mark_early_tables(k)
     pmm.open_zone(k)
     all_ram.add_pool(k)
-    for index in range(k.memory_map.nr_regions):
-        region = k.memory_map.regions[index]
-        if region.kind == RAM:
-            start = PhysAddr(max(region.start, BOOT_MAP_END))
-            all_ram.add_ram(k, start, PhysAddr(min(region.end, FIRST_PIECE_END)))
+    all_ram.add_ram(k, k.frames.early_start, k.frames.early_limit)
 
 
 @kernel
@@ -140,7 +127,20 @@ def find_records(k: Kernel, start: word, end: word) -> tuple[VirtAddr, VirtAddr]
     behind = VirtAddr(FRAME_RECORDS + ((end + HUGE_BYTES - 1) & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
     while first < behind and get_physical(k, first) >= 0:
         first = VirtAddr(first + PAGE_BYTES)
+    while first < behind and get_physical(k, VirtAddr(behind - PAGE_BYTES)) >= 0:
+        behind = VirtAddr(behind - PAGE_BYTES)
     return first, behind
+
+
+@kernel
+def add_rest(k: Kernel, region: Region) -> None:
+    """Add what is new of a region of RAM: not below 2 MiB, and not of the first piece, which begins or fills it."""
+    start = max(region.start, BOOT_MAP_END)
+    if start == k.frames.early_start:
+        start = k.frames.early_limit
+    end = min(region.end, all_ram.nr_frames(k) * PAGE_BYTES)
+    if start < end:
+        add_piece(k, PhysAddr(start), PhysAddr(end))
 
 
 @kernel
@@ -218,8 +218,8 @@ def is_all_ram(k: Kernel, pa: PhysAddr, nbytes: word) -> bool:
     """Whether all of [pa, pa + nbytes) is RAM."""
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
-        if region.kind == RAM and region.start <= pa and pa + nbytes <= region.end:
-            return True
+        if pa < region.end:
+            return region.kind == RAM and region.start <= pa and pa + nbytes <= region.end
     return False
 
 
