@@ -2,10 +2,12 @@
 
 import struct
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -32,11 +34,14 @@ from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.errors import MachineStopped
 from incroos.run import images, jit, qemu_guest
 from incroos.run.framebuffer import BLUE_FIRST, RED_FIRST, Framebuffer
+from incroos.run.harness import DirectDriver, Driver, GuestEnded, MailboxDriver, call_of
 from incroos.run.outcome import Status
+from incroos.run.portrait import differences, portrait
 from incroos.run.sim import Sim, run
 from incroos.run.simulated import CLASSIC_ENTRIES, MEMORY_MAP, MODULE, MODULE_CONTENT, START_INFO, EntryPoints
 
-from .drivers import PLACES
+from .drivers import MODERN_PLAIN, PLACES, Build, booted, compiled
+from .drivers import PLAIN as PLAIN_BUILD
 from .screens import picture_in, picture_of, seen_rows
 
 MIB: Final = 1 << 20
@@ -69,6 +74,14 @@ def show(k: Kernel, start_info: PhysAddr) -> None:
 
 
 SHOW: Final = EntryPoints(show, main.on_page_fault, main.on_exception)
+
+
+class Run(NamedTuple):
+    """A kernel to be driven; what it sent once it has ended, and its framebuffer's bytes."""
+
+    driver: Driver
+    console: Callable[[], bytes]
+    pixels: Callable[[], bytes]
 
 
 @cache
@@ -123,6 +136,33 @@ def check_unseen(pixels: bytes, at: Framebuffer) -> None:
     assert all(pixels[start : start + hidden] == PATTERN * hidden for start in rows)
 
 
+@contextmanager
+def running(place: str, build: Build, at: Framebuffer, folder: Path) -> Iterator[Run]:
+    """A kernel that has started, and serves its mailbox."""
+    if place == 'sim':
+        sim = Sim(MEMORY, build.config, framebuffer=at)
+        sim.start(mailbox.start)
+        yield Run(DirectDriver(sim.kernel, sim.ram), sim.console, lambda: bytes(at.pixels_in(sim.computer.device)))
+    elif place == 'jit':
+        with jit.Guest(MEMORY, compiled(build), framebuffer=at) as guest:
+
+            def console() -> bytes:
+                guest.wait(SECONDS)
+                return guest.console()
+
+            driver = MailboxDriver(guest.ram, guest.is_running, config=build.config)
+            driver.wait_until_ready()
+            yield Run(driver, console, lambda: bytes(at.pixels_in(guest.computer.device)))
+    else:
+        description = folder / 'framebuffer'
+        description.write_bytes(at.description)
+        extra = ('-initrd', str(description))
+        with qemu_guest.Guest(booted(build).path, MEMORY, can_exit=False, extra=extra) as machine:
+            driver = MailboxDriver(machine.ram, machine.is_running, config=build.config)
+            driver.wait_until_ready()
+            yield Run(driver, machine.console, lambda: machine.read(at.address, at.nbytes))
+
+
 def check_picture_in_qemu(at: Framebuffer, image: Path, folder: Path) -> bytes:
     """The same in QEMU, whose loader hands a file over as a module. The kernel stands still at its end."""
     description = folder / 'framebuffer'
@@ -154,6 +194,37 @@ def test_the_whole_boot_is_seen(place: str, config: KernelConfig, tmp_path: Path
     sent, _ = check_picture(place, SHAPES['larger, with odd rows, inside a page'], CLASSIC_ENTRIES, config, tmp_path)
     assert b'Hello, 64-bit kernel World!\n' in sent
     assert sent.endswith(b'Memory manager operational!\n')
+
+
+@pytest.mark.parametrize('build', [PLAIN_BUILD, MODERN_PLAIN], ids=['classic', 'modern'])
+def test_memory_is_equal_everywhere_and_a_panic_is_seen(build: Build, tmp_path: Path) -> None:
+    at = replace(SHAPES['larger, with odd rows, inside a page'], address=BASES['qemu'] + 0x10_1A34)
+    portraits = []
+    for place in PLACES:
+        with running(place, build, at, tmp_path) as run:
+            assert run.driver.call('kmalloc', 5000) != 0
+            run.driver.call('put_statistics')
+            portraits.append(portrait(run.driver.ram))
+            stop(run.driver)
+            deadline = time.monotonic() + SECONDS
+            while True:
+                sent = run.console()
+                if b'PANIC: the host asked for it 0x0000000000000001' in sent and sent.endswith(b'3\n'):
+                    found = picture_in(run.pixels(), at)
+                    if found == picture_of(sent, at.width, at.height):
+                        break
+                assert time.monotonic() < deadline, sent
+    assert differences(portraits[0], portraits[1]) == differences(portraits[0], portraits[2]) == []
+
+
+def stop(driver: Driver) -> None:
+    """Have the kernel panic."""
+    call = call_of('panic', 1, 2, 3)
+    if isinstance(driver, MailboxDriver):
+        driver.send([call])
+        return
+    with pytest.raises(GuestEnded):
+        driver.execute([call])
 
 
 @pytest.fixture(params=[CLASSIC_CHECKED, MODERN_CHECKED], ids=['classic', 'modern'])
