@@ -42,7 +42,7 @@ WORTH_OF_BOOT_RAM: Final = 1 << 42  # image, boot pool
 def read(k: Kernel, start_info: PhysAddr) -> None:
     """Make the memory map of the Kernel struct from the start information.
 
-    Takes as long as there are pairs of entries: for the 1,024 that the boot code hands over, some milliseconds.
+    Takes as long as there are pairs of entries, of which the boot code hands over 1,024 at most.
     """
     info = find_list(k, start_info)
     fill(k.m, k.memory_map.addr, 0, MemoryMap.SIZE)
