@@ -134,6 +134,7 @@ class Pages:
 
     def __init__(self, bases: Sequence[int] = BASES) -> None:
         self.bases = bases
+        self.memory_gib = 1 << 22  # that steps map
         self.pages: dict[tuple[int, int], tuple[int, int]] = {}
         self.under: Counter[tuple[int, int]] = Counter()  # pages under an upper entry: its first address, its level
 
@@ -208,7 +209,7 @@ class Pages:
             flags = any_flags(rng)
             what = rng.randrange(8)
             if what < 3:
-                yield self.step('map_leaf', (va, any_memory(rng, level), flags, level), rng)
+                yield self.step('map_leaf', (va, any_memory(rng, level, self.memory_gib), flags, level), rng)
             elif what < 5:
                 yield self.step('unmap_leaf', (va, level), rng)
             elif what < 6:
@@ -234,9 +235,9 @@ def any_page(rng: random.Random, level: int, bases: Sequence[int]) -> int:
     return rng.choice((va + 8, va ^ 1 << 50)) if rng.random() < 0.05 else va
 
 
-def any_memory(rng: random.Random, level: int) -> int:
+def any_memory(rng: random.Random, level: int, memory_gib: int) -> int:
     """Memory to be mapped, which nobody touches; one in twenty is bad."""
-    pa = rng.randrange(1 << 22) << 30
+    pa = rng.randrange(memory_gib) << 30
     if level == 1:
         pa += rng.randrange(1 << 18) << 12
     return rng.choice((pa + 16, pa | 1 << 52, pa - (1 << 62))) if rng.random() < 0.05 else pa

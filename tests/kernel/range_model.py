@@ -41,6 +41,7 @@ class Ranges:
 
     def __init__(self) -> None:
         self.pages: dict[int, tuple[int, int]] = {}
+        self.memory_gib = 1 << 20  # that steps map
 
     def range_code(self, va: int, nbytes: int) -> int:
         if not -1 << 47 <= va < 1 << 47 or nbytes < 0 or va + nbytes > (1 << 47 if va >= 0 else 0):
@@ -93,7 +94,8 @@ class Ranges:
             flags = rng.choice((3, 3, 7, -1 << 63 | 3, 3 | PAT, any_flags(rng)))
             what = rng.randrange(8)
             if what < 3:
-                pa = (rng.randrange(1, 1 << 20) << 30) + rng.choice((va % (1 << 30), va % HUGE, rng.randrange(HUGE)))
+                pa = rng.randrange(1, self.memory_gib) << 30
+                pa += rng.choice((va % (1 << 30), va % HUGE, rng.randrange(HUGE)))
                 words = va, pa & (-PAGE if rng.random() < 0.97 else -1), nbytes, flags
                 yield 'map_range', words, self.map_range(*words)
             elif what < 5:

@@ -75,6 +75,7 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
         ('check_heap', (), 0),
         ('check_pmm', (), 0),
         ('check_vmm', (), 0),
+        ('check_space', (), 0),
     ]
     for name, words, wanted in steps:
         assert driver.call(name, *words) == wanted, name

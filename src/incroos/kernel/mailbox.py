@@ -64,6 +64,7 @@ MAP_RANGE: Final = 24  # address, memory, bytes, flags
 UNMAP_RANGE: Final = 25  # address, bytes
 PROTECT_RANGE: Final = 26  # address, bytes, flags
 MERGE: Final = 27  # address, bytes
+CHECK_SPACE: Final = 28
 
 KMALLOC: Final = 32  # bytes
 KFREE: Final = 33  # address
@@ -235,6 +236,8 @@ def execute_ranges(k: Kernel, code: word, va: VirtAddr, b: word, c: word, d: wor
         return vmm.protect_range(k, va, b, c)
     if code == MERGE:
         return vmm.merge(k, va, b)
+    if code == CHECK_SPACE:
+        return vmm.check_space(k)
     return UNKNOWN
 
 

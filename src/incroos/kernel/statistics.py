@@ -7,7 +7,6 @@ of free frames. Unit: the frame.
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.codes import OK
 from incroos.kernel.config import BUDDY, MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import all_ram, hot_list, zones
@@ -17,9 +16,17 @@ from incroos.kernel.pmm.memory_map import PHYSICAL_END
 from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
 from incroos.kernel.vmm import walk
-from incroos.kernel.vmm.entries import CANONICAL_END, LARGEST_LEAF_LEVEL, page_bytes
-from incroos.kernel.vmm.windows import is_window, window_bytes
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.kernel.vmm.entries import (
+    CANONICAL_END,
+    LARGEST_LEAF_LEVEL,
+    NR_ENTRIES,
+    index_in,
+    is_leaf,
+    is_present,
+    page_bytes,
+)
+from incroos.kernel.vmm.windows import close_table, is_window, open_table, window_bytes
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 
 PER_MILLE: Final = 1000
 NR_ADDRESSES: Final = 2 * CANONICAL_END
@@ -121,7 +128,25 @@ def count_mapped(k: Kernel) -> None:
         if is_window(k, va, PAGE_BYTES):
             at += window_bytes(va)
         else:
-            code, level, _slot, _entry = walk(k, va)
-            if code == OK:
-                found.mapped[level - 1] += 1
-            at += page_bytes(level)
+            level, nr_entries, nr_pages = count_run(k, va)
+            if nr_pages != 0:
+                found.mapped[level - 1] += nr_pages
+            at += nr_entries * page_bytes(level)
+
+
+@kernel
+def count_run(k: Kernel, va: VirtAddr) -> tuple[word, word, word]:
+    """Look at entries in a row, from the one for va to the next that leads to a table: level, entries, pages."""
+    _code, level, slot, _entry = walk(k, va)
+    nr_entries = 0
+    nr_pages = 0
+    entries = open_table(k, slot, va, level)
+    for index in range(NR_ENTRIES - index_in(va, level)):
+        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        if is_present(entry):
+            if not is_leaf(entry, level):
+                break
+            nr_pages += 1
+        nr_entries += 1
+    close_table(k, level)
+    return level, nr_entries, nr_pages

@@ -32,7 +32,7 @@ from incroos.kernel.vmm.pages import (
 )
 from incroos.kernel.vmm.processor import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_range
-from incroos.kernel.vmm.space_check import find_fault
+from incroos.kernel.vmm.space_check import check_space, find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
@@ -57,6 +57,7 @@ __all__ = [
     'WRITE_COMBINING',
     'WRITE_THROUGH',
     'check',
+    'check_space',
     'check_vmalloc',
     'find_fault',
     'get_physical',

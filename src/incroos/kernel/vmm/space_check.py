@@ -9,6 +9,7 @@ from typing import Final
 
 from incroos.kernel import framebuffer, pmm
 from incroos.kernel.codes import OK
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import DIRECT_MAP_START, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
 from incroos.kernel.pmm.all_ram import is_early_table
 from incroos.kernel.pmm.memory_kinds import RAM
@@ -80,6 +81,15 @@ def check(k: Kernel) -> word:
 def find_fault(k: Kernel) -> tuple[word, VirtAddr]:
     """What is broken, and the lowest address at which: a VMM invariant, or 10 and a SPACE invariant; or OK."""
     return find_broken(k, PAGES)
+
+
+@kernel
+def check_space(k: Kernel) -> word:
+    """What find_fault finds, without its address; OK where the address space is the boot code's."""
+    if k.config.space != MODERN_SPACE:
+        return OK
+    code, _va = find_fault(k)
+    return code
 
 
 @kernel
