@@ -14,7 +14,7 @@ from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine import access
 from incroos.machine import architecture as arch
-from incroos.machine.computer import Computer
+from incroos.machine.computer import NO_DEVICE, Computer, DeviceMemory
 from incroos.machine.lowering import LOWERINGS
 from incroos.machine.walk import set_masks
 
@@ -44,9 +44,16 @@ def compiled_core(checked: bool) -> CodeInMemory:
 class Bench:
     """A computer with an empty root table; `call` runs a function of its core, interpreted or compiled."""
 
-    def __init__(self, engine: str, ram_bytes: int = RAM_BYTES, pa_bits: int = 46, levels: int = 4) -> None:
+    def __init__(
+        self,
+        engine: str,
+        ram_bytes: int = RAM_BYTES,
+        pa_bits: int = 46,
+        levels: int = 4,
+        device: DeviceMemory = NO_DEVICE,
+    ) -> None:
         self.engine = engine
-        self.computer = Computer(ram_bytes, pa_bits)
+        self.computer = Computer(ram_bytes, pa_bits, device=device)
         self.cpu, self.memory, self.ram = self.computer.cpu, self.computer.memory, self.computer.ram
         self.cpu.cr3, self.cpu.idt_limit = ROOT, 4095
         self.levels = levels

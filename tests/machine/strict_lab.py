@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from incroos.lang import Machine, VirtAddr, kernel, load64, store32, store64, word
-from incroos.machine.computer import Computer
+from incroos.machine.computer import NO_DEVICE, Computer, DeviceMemory
 from incroos.machine.errors import SimulationError
 from incroos.machine.strict import SimulatedMachine
 
@@ -19,8 +19,8 @@ OTHER = DATA + 0x1000
 class Strict:
     """A strict machine whose tables the test pokes; level-1 table of VA at TABLES + 0x2000."""
 
-    def __init__(self) -> None:
-        self.machine = SimulatedMachine(Computer(RAM_BYTES))
+    def __init__(self, device: DeviceMemory = NO_DEVICE) -> None:
+        self.machine = SimulatedMachine(Computer(RAM_BYTES, device=device))
         cpu = self.machine.cpu
         cpu.cr3, cpu.idt_limit = ROOT, 4095
         for frame in (ROOT, TABLES, TABLES + 0x1000, TABLES + 0x2000):
