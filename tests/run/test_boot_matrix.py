@@ -98,8 +98,8 @@ def check_counts(text: str, figures: dict[str, Any], ram: list[Range]) -> None:
     assert frames['ram'] == nr_frames(ram)
     assert int(told) == frames['in_the_books'] == frames['ram'] - sum(reserved.values())
     assert frames['in_the_books'] > 0.99 * min(frames['ram'], MANAGED_END // PAGE_BYTES) - 400
-    kilobytes = re.findall(r'^  \[0x\w+, 0x\w+\) (\d+) KiB$', text, re.MULTILINE)
-    assert sum(map(int, kilobytes)) * KIB == frames['ram'] * PAGE_BYTES
+    regions = re.findall(r'^  \[0x\w+, 0x\w+\) RAM +(\d+) frames$', text, re.MULTILINE)
+    assert sum(map(int, regions)) == frames['ram']
 
 
 # ------------------------------------------------------------------ PCs in QEMU
