@@ -88,14 +88,19 @@ static inline i64 free_page(struct kernel *k, i64 pa) {
     return code;
 }
 
-static i64 alloc_table(struct kernel *k, int level) {
+static i64 take_table(struct kernel *k, int level) {
     i64 pa = bitmap_take(&k->pool);
     if (pa < 0 && k->is_zone_mapped)
         pa = bitmap_take(&k->zone);
-    if (pa < 0)
-        return pa;
-    fill(pa, 0, PAGE_BYTES);
-    record_at(k, pa)->level = level;
+    if (pa >= 0)
+        record_at(k, pa)->level = level;
+    return pa;
+}
+
+static i64 alloc_table(struct kernel *k, int level) {
+    i64 pa = take_table(k, level);
+    if (pa >= 0)
+        fill(pa, 0, PAGE_BYTES);
     return pa;
 }
 

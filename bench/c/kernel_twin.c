@@ -5,6 +5,7 @@
 #define MAX_SLOTS 16384
 #define NR_STEPS 65536
 #define PAGES 0x100000000UL
+#define HUGE_BYTES (1L << 21)
 #define FLAGS (PRESENT | WRITABLE | NX)
 
 struct plan {
@@ -143,6 +144,19 @@ i64 twin_pages_translate(struct kernel *k, struct plan *plan, i64 n) {
     return total;
 }
 
+i64 twin_pages_random_setup(struct kernel *k, struct plan *plan, i64 n) {
+    start(k);
+    draw(plan, n);
+    return k->nr_tables;
+}
+
+i64 twin_pages_translate_random(struct kernel *k, struct plan *plan, i64 n) {
+    i64 total = 0;
+    for (i64 index = 0; index < n; index++)
+        total += get_physical(k, PAGES + plan->order[index] * PAGE_BYTES + 123);
+    return total;
+}
+
 i64 twin_pages_unmap(struct kernel *k, struct plan *plan, i64 n) {
     (void)plan;
     i64 total = 0;
@@ -217,4 +231,19 @@ i64 twin_ranges_protect(struct kernel *k, struct plan *plan, i64 n) {
 i64 twin_ranges_unmap(struct kernel *k, struct plan *plan, i64 n) {
     (void)plan;
     return unmap_range(k, PAGES, n * PAGE_BYTES);
+}
+
+i64 twin_ranges_map_huge(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return map_range(k, PAGES, HUGE_BYTES, n * HUGE_BYTES, FLAGS);
+}
+
+i64 twin_ranges_protect_huge(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return protect_range(k, PAGES, n * HUGE_BYTES, PRESENT | NX);
+}
+
+i64 twin_ranges_unmap_huge(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return unmap_range(k, PAGES, n * HUGE_BYTES);
 }

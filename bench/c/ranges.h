@@ -59,6 +59,40 @@ static inline i64 run_length(u64 va, u64 end, int level) {
     return min(512 - index_in(va, level), nr_pages);
 }
 
+static void write_run(u64 *at, i64 nr_entries, u64 leaf, u64 step) {
+    for (i64 round = 0; round < nr_entries / 4; round++, at += 4, leaf += 4 * step) {
+        at[0] = leaf;
+        at[1] = leaf + step;
+        at[2] = leaf + 2 * step;
+        at[3] = leaf + 3 * step;
+    }
+    for (i64 rest = 0; rest < nr_entries % 4; rest++, leaf += step)
+        *at++ = leaf;
+}
+
+static u64 build_table(struct kernel *k, u64 va, u64 leaf, i64 nr_pages, int level) {
+    i64 table = take_table(k, level);
+    if (table < 0)
+        return 0;
+    u64 *start = slot_in(table, va, level), *end = start + nr_pages;
+    fill(table, 0, (u64)start - table);
+    write_run(start, nr_pages, leaf, page_bytes(level));
+    fill((u64)end, 0, table + PAGE_BYTES - (u64)end);
+    record_at(k, table)->nr_entries = nr_pages;
+    k->nr_tables++;
+    return table | PRESENT | WRITABLE | USER;
+}
+
+static u64 build_row(struct kernel *k, u64 va, u64 leaf, i64 nr_pages, int level, int top) {
+    u64 table = build_table(k, va, leaf, nr_pages, level);
+    if (table == 0)
+        return 0;
+    u64 branch = build_branch(k, va, table, level + 1, top);
+    if (branch == 0)
+        free_branch(k, va, table, level, level + 1);
+    return branch;
+}
+
 static i64 map_run(struct kernel *k, u64 *at, u64 end, u64 pa, u64 flags, int largest) {
     struct place place = walk(k, *at);
     if (place.code == OK)
@@ -67,16 +101,16 @@ static i64 map_run(struct kernel *k, u64 *at, u64 end, u64 pa, u64 flags, int la
         return ENTRY_IN_USE;
     int level = min(fitting_level(*at, pa, end - *at, largest), place.level);
     u64 leaf = make_leaf(pa, flags_in(flags, level), level);
+    i64 nr_pages = min(512 - index_in(*at, level), (end - *at) / page_bytes(level));
     if (place.level > level) {
-        u64 branch = build_branch(k, *at, leaf, level, place.level);
+        u64 branch = build_row(k, *at, leaf, nr_pages, level, place.level);
         if (branch == 0)
             return NO_FRAME;
         *place.slot = branch;
         record_at(k, (u64)place.slot)->nr_entries++;
-        *at += page_bytes(level);
+        *at += nr_pages * page_bytes(level);
         return OK;
     }
-    i64 nr_pages = min(512 - index_in(*at, level), (end - *at) / page_bytes(level));
     i64 index = 0;
     for (; index < nr_pages && place.slot[index] == 0; index++)
         place.slot[index] = leaf + index * page_bytes(level);
@@ -93,31 +127,31 @@ static void allow_over(struct kernel *k, u64 va, u64 end, u64 rights) {
     }
 }
 
+static i64 survey_run(u64 *at, i64 most, int level, u64 *bits) {
+    u64 needed = level == 1 ? PRESENT : PRESENT | HUGE_LEAF;
+    u64 any = 0;
+    i64 index = 0;
+    for (; index + 8 <= most; index += 8) {
+        u64 *of = at + index;
+        if ((of[0] & of[1] & of[2] & of[3] & of[4] & of[5] & of[6] & of[7] & needed) != needed)
+            break;
+        any |= of[0] | of[1] | of[2] | of[3] | of[4] | of[5] | of[6] | of[7];
+    }
+    for (; index < most && (at[index] & needed) == needed; index++)
+        any |= at[index];
+    *bits |= any;
+    return index;
+}
+
 static i64 survey(struct kernel *k, u64 va, u64 end, u64 *bits) {
     i64 nr_pages = 0;
     for (u64 at = va; (i64)at < (i64)end;) {
         struct place place = walk(k, at);
         if (place.code != OK)
             return place.code;
-        i64 most = run_length(at, end, place.level), index = 0;
-        if (place.level == 1) {
-            u64 common = PRESENT;
-            for (; index < most; index++) {
-                common &= place.slot[index];
-                *bits |= place.slot[index];
-            }
-            if (!common)
-                return NOT_MAPPED;
-        } else {
-            for (; index < most; index++) {
-                u64 entry = place.slot[index];
-                if (!(entry & PRESENT) || !is_leaf(entry, place.level))
-                    break;
-                *bits |= entry;
-            }
-        }
-        nr_pages += index;
-        at = (at & -page_bytes(place.level)) + index * page_bytes(place.level);
+        i64 nr_run = survey_run(place.slot, run_length(at, end, place.level), place.level, bits);
+        nr_pages += nr_run;
+        at = (at & -page_bytes(place.level)) + nr_run * page_bytes(place.level);
     }
     return nr_pages;
 }
@@ -128,8 +162,7 @@ static bool split_page(struct kernel *k, u64 *slot, int level) {
         return false;
     u64 entry = *slot;
     u64 leaf = make_leaf(page_of(entry, level), flags_in(flags_of(entry, level), level - 1), level - 1);
-    for (int index = 0; index < 512; index++)
-        ((u64 *)table)[index] = leaf + index * page_bytes(level - 1);
+    write_run((u64 *)table, 512, leaf, page_bytes(level - 1));
     record_at(k, table)->nr_entries = 512;
     k->nr_tables++;
     *slot = table | PRESENT | WRITABLE | USER;
@@ -186,14 +219,21 @@ static u64 join_page(struct kernel *k, u64 va, int level, u64 parked) {
     return park_table(entry & ADDRESS, parked);
 }
 
+static u64 behind(struct kernel *k, u64 va, int level) {
+    struct place place = walk(k, va);
+    u64 step = page_bytes(place.level > level ? place.level : level), bits = 0;
+    i64 nr_leaves = 1;
+    if (place.code == OK && place.level >= level)
+        nr_leaves = survey_run(place.slot, 512 - index_in(va, place.level), place.level, &bits);
+    return (va & -step) + nr_leaves * step;
+}
+
 static u64 join_pages(struct kernel *k, u64 va, u64 end) {
     u64 parked = 0;
     for (int level = 2; level <= 3; level++)
         for (u64 at = va & -page_bytes(level); (i64)at < (i64)end;) {
             parked = join_page(k, at, level, parked);
-            int found = walk(k, at).level;
-            u64 step = page_bytes(found > level ? found : level);
-            at = (at & -step) + step;
+            at = behind(k, at, level);
         }
     return parked;
 }
@@ -239,10 +279,8 @@ static u64 clear_run(struct kernel *k, u64 at, u64 end, i64 *budget, u64 *parked
     struct place place = walk(k, at);
     i64 nr_pages = run_length(at, end, place.level);
     if (place.level > 1) {
-        i64 index = 0;
-        while (index < nr_pages && (place.slot[index] & PRESENT) && is_leaf(place.slot[index], place.level))
-            index++;
-        nr_pages = index;
+        u64 bits = 0;
+        nr_pages = survey_run(place.slot, nr_pages, place.level, &bits);
     }
     struct record *record = record_at(k, (u64)place.slot);
     if (record->nr_entries == nr_pages) {
@@ -280,8 +318,9 @@ static i64 map_range(struct kernel *k, u64 va, u64 pa, i64 nbytes, u64 flags) {
     if (code != OK)
         return code;
     u64 at = va;
+    int largest = nbytes >= 1L << 30 && (va - pa) % (1UL << 30) == 0 ? 3 : 2;
     while ((i64)at < (i64)(va + nbytes) && code == OK)
-        code = map_run(k, &at, va + nbytes, pa + (at - va), flags, nbytes >= 1L << 30 ? 3 : 2);
+        code = map_run(k, &at, va + nbytes, pa + (at - va), flags, largest);
     if (code != OK) {
         clear_range(k, va, at, FLUSH_ALL);
         return code;
@@ -323,14 +362,11 @@ static i64 protect_range(struct kernel *k, u64 va, i64 nbytes, u64 flags) {
         i64 nr_run = run_length(at, end, place.level);
         u64 kept = (ADDRESS & -page_bytes(place.level)) | SEEN;
         u64 other = make_leaf(0, flags_in(flags, place.level), place.level);
-        i64 index = 0;
-        for (; index < nr_run; index++) {
-            u64 entry = place.slot[index];
-            if (place.level > 1 && (!(entry & PRESENT) || !is_leaf(entry, place.level)))
-                break;
-            place.slot[index] = (entry & kept) | other;
-        }
-        at = (at & -page_bytes(place.level)) + index * page_bytes(place.level);
+        if (place.level > 1)
+            nr_run = survey_run(place.slot, nr_run, place.level, &bits);
+        for (i64 index = 0; index < nr_run; index++)
+            place.slot[index] = (place.slot[index] & kept) | other;
+        at = (at & -page_bytes(place.level)) + nr_run * page_bytes(place.level);
     }
     free_parked(k, join_pages(k, va, end));
     return OK;

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bench.drivers.plan import Plan
+from bench.drivers.plan import Plan, draw
 from bench.drivers.start import start
 from incroos.kernel import vmm
 from incroos.kernel.layout import PAGE_BYTES, ZONE_START
@@ -36,6 +36,23 @@ def pages_translate(k: Kernel, plan: Plan, n: word) -> word:
     total = 0
     for index in range(n):
         total += vmm.get_physical(k, VirtAddr(PAGES + index * PAGE_BYTES + 123))
+    return total
+
+
+@kernel
+def pages_random_setup(k: Kernel, plan: Plan, n: word) -> word:
+    """The same, with a plan for n pages."""
+    start(k)
+    draw(plan, n)
+    return k.pages.nr_tables
+
+
+@kernel
+def pages_translate_random(k: Kernel, plan: Plan, n: word) -> word:
+    """Translate an address in each of n pages, as the plan has them."""
+    total = 0
+    for index in range(n):
+        total += vmm.get_physical(k, VirtAddr(PAGES + plan.order[index] * PAGE_BYTES + 123))
     return total
 
 

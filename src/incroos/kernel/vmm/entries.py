@@ -57,13 +57,19 @@ def is_leaf(entry: word, level: word) -> bool:
 @kernel
 def page_bytes(level: word) -> word:
     """Bytes that an entry of the level spans: 4 KiB, 2 MiB, 1 GiB, 512 GiB."""
-    return 1 << (PAGE_SHIFT + INDEX_BITS * (level - 1))
+    return 1 << page_shift(level)
+
+
+@kernel
+def page_shift(level: word) -> word:
+    """The binary logarithm of that."""
+    return PAGE_SHIFT + INDEX_BITS * (level - 1)
 
 
 @kernel
 def index_in(va: VirtAddr, level: word) -> word:
     """Which entry of a table of the level the address goes through, 0 to 511."""
-    return (va >> (PAGE_SHIFT + INDEX_BITS * (level - 1))) & (NR_ENTRIES - 1)
+    return (va >> page_shift(level)) & (NR_ENTRIES - 1)
 
 
 @kernel

@@ -20,7 +20,6 @@ from incroos.kernel.codes import (
     MISALIGNED,
     NO_FRAME,
     NOT_CANONICAL,
-    NOT_MAPPED,
     OK,
     OUT_OF_RANGE,
     RESERVED,
@@ -32,21 +31,20 @@ from incroos.kernel.vmm.entries import (
     CANONICAL_END,
     NR_ENTRIES,
     PHYSICAL_END,
-    PRESENT,
     are_flags_good,
     flags_in,
     index_in,
     is_canonical,
-    is_leaf,
-    is_present,
     make_leaf,
     page_bytes,
+    page_shift,
 )
 from incroos.kernel.vmm.pages import RIGHTS, SEEN
+from incroos.kernel.vmm.runs import rewrite_run, survey_run
 from incroos.kernel.vmm.sizes import has_giant_pages, join_pages, split_edges
 from incroos.kernel.vmm.tables import (
     allow_above,
-    build_branch,
+    build_row,
     find_cut,
     free_parked,
     link,
@@ -76,7 +74,7 @@ def map_range(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word, flags: word) 
     if code != OK:
         return code
     end = VirtAddr(va + nbytes)
-    largest = largest_level(k, nbytes)
+    largest = largest_level(k, va, pa, nbytes)
     at = va
     while at < end and code == OK:
         code, at = map_run(k, at, end, PhysAddr(pa + (at - va)), flags, largest)
@@ -176,9 +174,10 @@ def check_memory(pa: PhysAddr, nbytes: word, flags: word) -> word:
 
 
 @kernel
-def largest_level(k: Kernel, nbytes: word) -> word:
-    """The level of the largest page that a range of so many bytes can have here."""
-    return 3 if nbytes >= page_bytes(3) and has_giant_pages(k) else 2
+def largest_level(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> word:
+    """The level of the largest page that [va, va + nbytes) can have here. Asks the processor only where it matters."""
+    has_room = nbytes >= page_bytes(3) and (va - pa) % page_bytes(3) == 0
+    return 3 if has_room and has_giant_pages(k) else 2
 
 
 @kernel
@@ -200,7 +199,7 @@ def first_budget(k: Kernel, nr_pages: word) -> word:
 @kernel
 def run_length(va: VirtAddr, end: VirtAddr, level: word) -> word:
     """How many entries of a table of the level [va, end) reaches, from the one for va on."""
-    nr_pages = (end - (va & -page_bytes(level)) + page_bytes(level) - 1) // page_bytes(level)
+    nr_pages = (end - (va & -page_bytes(level)) + page_bytes(level) - 1) >> page_shift(level)
     return min(NR_ENTRIES - index_in(va, level), nr_pages)
 
 
@@ -217,13 +216,13 @@ def map_run(k: Kernel, at: VirtAddr, end: VirtAddr, pa: PhysAddr, flags: word, l
         return ENTRY_IN_USE, at
     level = min(fitting_level(at, pa, end - at, largest), found_level)
     leaf = make_leaf(pa, flags_in(flags, level), level)
+    nr_pages = min(NR_ENTRIES - index_in(at, level), (end - at) >> page_shift(level))
     if found_level > level:
-        branch = build_branch(k, at, leaf, level, found_level)
+        branch = build_row(k, at, leaf, nr_pages, level, found_level)
         if branch == 0:
             return NO_FRAME, at
         link(k, slot, at, found_level, branch)
-        return OK, VirtAddr(at + page_bytes(level))
-    nr_pages = min(NR_ENTRIES - index_in(at, level), (end - at) // page_bytes(level))
+        return OK, VirtAddr(at + nr_pages * page_bytes(level))
     nr_done = fill_run(k, open_table(k, slot, at, level), nr_pages, leaf, page_bytes(level))
     close_table(k, level)
     record_of(k, slot).nr_entries += nr_done
@@ -261,42 +260,12 @@ def survey(k: Kernel, va: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
         if code != OK:
             return code, 0, 0
         most = run_length(at, end, level)
-        entries = open_table(k, slot, at, level)
-        if level == 1:
-            nr_run, run_bits = survey_small(k, entries, most)
-        else:
-            nr_run, run_bits = survey_large(k, entries, most, level)
+        nr_run, run_bits = survey_run(k, open_table(k, slot, at, level), most, level)
         close_table(k, level)
-        if nr_run == 0:
-            return NOT_MAPPED, 0, 0
         nr_pages += nr_run
         bits |= run_bits
         at = VirtAddr((at & -page_bytes(level)) + nr_run * page_bytes(level))
     return OK, nr_pages, bits
-
-
-@kernel
-def survey_small(k: Kernel, entries: VirtAddr, nr_entries: word) -> tuple[word, word]:
-    """Of so many entries of a table of level 1: their number and bits, or 0 if any is not present."""
-    bits = 0
-    common = PRESENT
-    for index in range(nr_entries):
-        entry = load64(k.m, VirtAddr(entries + 8 * index))
-        bits |= entry
-        common &= entry
-    return (nr_entries if common != 0 else 0), bits
-
-
-@kernel
-def survey_large(k: Kernel, entries: VirtAddr, most: word, level: word) -> tuple[word, word]:
-    """How many leaves come in a row among so many entries of a table above level 1, and their bits."""
-    bits = 0
-    for index in range(most):
-        entry = load64(k.m, VirtAddr(entries + 8 * index))
-        if not is_present(entry) or not is_leaf(entry, level):
-            return index, bits
-        bits |= entry
-    return most, bits
 
 
 @kernel
@@ -320,7 +289,7 @@ def clear_run(
     _code, level, slot, _entry = walk(k, at)
     nr_pages = run_length(at, end, level)
     if level > 1:
-        nr_pages, _bits = survey_large(k, open_table(k, slot, at, level), nr_pages, level)
+        nr_pages, _bits = survey_run(k, open_table(k, slot, at, level), nr_pages, level)
         close_table(k, level)
     record = record_of(k, slot)
     if record.nr_entries == nr_pages:
@@ -350,12 +319,10 @@ def protect_run(k: Kernel, at: VirtAddr, end: VirtAddr, flags: word, budget: wor
     nr_pages = run_length(at, end, level)
     entries = open_table(k, slot, at, level)
     if level > 1:
-        nr_pages, _bits = survey_large(k, entries, nr_pages, level)
+        nr_pages, _bits = survey_run(k, entries, nr_pages, level)
     kept = (ADDRESS & -page_bytes(level)) | SEEN
     other = make_leaf(PhysAddr(0), flags_in(flags, level), level)
-    for index in range(nr_pages):
-        entry = load64(k.m, VirtAddr(entries + 8 * index))
-        store64(k.m, VirtAddr(entries + 8 * index), (entry & kept) | other)
+    rewrite_run(k, entries, nr_pages, kept, other)
     close_table(k, level)
     start = VirtAddr(at & -page_bytes(level))
     return VirtAddr(start + nr_pages * page_bytes(level)), flush_run(k, start, nr_pages, level, budget)

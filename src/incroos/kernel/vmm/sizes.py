@@ -17,6 +17,7 @@ from incroos.kernel.vmm.entries import (
     TABLE_FLAGS,
     flags_in,
     flags_of,
+    index_in,
     is_leaf,
     is_present,
     make_leaf,
@@ -25,10 +26,19 @@ from incroos.kernel.vmm.entries import (
     table_of,
 )
 from incroos.kernel.vmm.pages import SEEN
+from incroos.kernel.vmm.runs import survey_run, write_run
 from incroos.kernel.vmm.tables import free_parked, park_table, record_of, slot_in, walk
 from incroos.kernel.vmm.tlb import FLUSH_ALL, finish_flush
-from incroos.kernel.vmm.windows import alloc_table, close_loose, load_linked, open_loose, store_linked
-from incroos.lang import PhysAddr, VirtAddr, cpuid, kernel, load64, store64, word
+from incroos.kernel.vmm.windows import (
+    alloc_table,
+    close_loose,
+    close_table,
+    load_linked,
+    open_loose,
+    open_table,
+    store_linked,
+)
+from incroos.lang import PhysAddr, VirtAddr, cpuid, kernel, load64, word
 
 EXTENDED_FEATURES: Final = 0x8000_0001
 GIANT_PAGES: Final = 1 << 26  # in register D
@@ -79,8 +89,7 @@ def split_page(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> bool:
     entry = load_linked(k, slot, va, level)  # after alloc_table, which may have written through this very page
     leaf = make_leaf(page_of(entry, level), flags_in(flags_of(entry, level), level - 1), level - 1)
     entries = open_loose(k, table)
-    for index in range(NR_ENTRIES):
-        store64(k.m, VirtAddr(entries + 8 * index), leaf + index * page_bytes(level - 1))
+    write_run(k, entries, NR_ENTRIES, leaf, page_bytes(level - 1))
     close_loose(k)
     record_of(k, table).nr_entries = NR_ENTRIES
     k.pages.nr_tables += 1
@@ -109,10 +118,21 @@ def join_pages(k: Kernel, va: VirtAddr, end: VirtAddr) -> PhysAddr:
         at = VirtAddr(va & -page_bytes(level))
         while at < end:
             parked = join_page(k, at, level, parked)
-            _code, found_level, _slot, _entry = walk(k, at)
-            step = page_bytes(max(found_level, level))
-            at = VirtAddr((at & -step) + step)
+            at = behind(k, at, level)
     return parked
+
+
+@kernel
+def behind(k: Kernel, va: VirtAddr, level: word) -> VirtAddr:
+    """Where the next table might be that can be joined to a page of the level: not among leaves of that size."""
+    code, found_level, slot, _entry = walk(k, va)
+    step = page_bytes(max(found_level, level))
+    nr_leaves = 1
+    if code == OK and found_level >= level:
+        most = NR_ENTRIES - index_in(va, found_level)
+        nr_leaves, _bits = survey_run(k, open_table(k, slot, va, found_level), most, found_level)
+        close_table(k, found_level)
+    return VirtAddr((va & -step) + nr_leaves * step)
 
 
 @kernel

@@ -7,11 +7,31 @@ branches are linked and cut with a single store, so that a walk meets either not
 
 from incroos.kernel import pmm
 from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import FrameRecord, Kernel
-from incroos.kernel.vmm.entries import ROOT_LEVEL, TABLE_FLAGS, index_in, is_canonical, is_leaf, is_present, table_of
-from incroos.kernel.vmm.windows import alloc_table, forget_table, load_entry, load_linked, store_entry, store_linked
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.kernel.vmm.entries import (
+    ROOT_LEVEL,
+    TABLE_FLAGS,
+    index_in,
+    is_canonical,
+    is_leaf,
+    is_present,
+    page_bytes,
+    table_of,
+)
+from incroos.kernel.vmm.runs import write_run
+from incroos.kernel.vmm.windows import (
+    alloc_table,
+    close_loose,
+    forget_table,
+    load_entry,
+    load_linked,
+    open_loose,
+    store_entry,
+    store_linked,
+)
+from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
 
 
 @kernel
@@ -64,6 +84,39 @@ def build_branch(k: Kernel, va: VirtAddr, leaf: word, level: word, top: word) ->
         k.pages.nr_tables += 1
         entry = table | TABLE_FLAGS
     return entry
+
+
+@kernel
+def build_row(k: Kernel, va: VirtAddr, leaf: word, nr_pages: word, level: word, top: word) -> word:
+    """The entry for a table of level `top` that leads to leaves in a row, all in one new table; 0: no frames."""
+    table = build_table(k, va, leaf, nr_pages, level)
+    if table == 0:
+        return 0
+    branch = build_branch(k, va, table, level + 1, top)
+    if branch == 0:
+        free_branch(k, va, table, level, level + 1)
+    return branch
+
+
+@kernel
+def build_table(k: Kernel, va: VirtAddr, leaf: word, nr_pages: word, level: word) -> word:
+    """The entry for a new table of the level with leaves in a row for va on and nothing else; 0 when no frame is free.
+
+    It is linked nowhere, and was not filled with zeros before.
+    """
+    table = pmm.take_table(k, level)
+    if table < 0:
+        return 0
+    entries = open_loose(k, table)
+    start = VirtAddr(entries + 8 * index_in(va, level))
+    end = VirtAddr(start + 8 * nr_pages)
+    fill(k.m, entries, 0, start - entries)
+    write_run(k, start, nr_pages, leaf, page_bytes(level))
+    fill(k.m, end, 0, entries + PAGE_BYTES - end)
+    close_loose(k)
+    record_of(k, table).nr_entries = nr_pages
+    k.pages.nr_tables += 1
+    return table | TABLE_FLAGS
 
 
 @kernel
