@@ -52,6 +52,13 @@ struct record {
     uint8_t level, nr_references;
 };
 
+#define NR_KNOWN 8
+#define NOWHERE 1UL
+
+struct known {
+    u64 start, entry;
+};
+
 struct chunk {
     u64 header;
     struct chunk *next, *previous;
@@ -68,6 +75,7 @@ struct kernel {
     u64 is_zone_mapped, requests, refuse_at;
     struct record records[NR_TRACKED_FRAMES];
     u64 root, nr_tables;
+    struct known known[NR_KNOWN];
     struct heap heap;
 };
 

@@ -39,6 +39,8 @@ static void start(struct kernel *k) {
     fill(ROOT, 0, PAGE_BYTES);
     k->root = ROOT;
     k->nr_tables = 0;
+    for (int index = 0; index < NR_KNOWN; index++)
+        k->known[index] = (struct known){.start = NOWHERE};
     *record_at(k, ROOT) = (struct record){.level = ROOT_LEVEL, .nr_entries = 1};
     k->is_zone_mapped = 1;
     heap_init(k);

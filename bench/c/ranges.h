@@ -180,7 +180,8 @@ static void free_parked(struct kernel *k, u64 table) {
     }
 }
 
-static inline u64 park_table(u64 table, u64 parked) {
+static inline u64 park_table(struct kernel *k, u64 va, int level, u64 table, u64 parked) {
+    forget_known(k, va, level);
     *(u64 *)table = parked;
     return table;
 }
@@ -216,7 +217,7 @@ static u64 join_page(struct kernel *k, u64 va, int level, u64 parked) {
     if (leaf == 0)
         return parked;
     *slot = leaf;
-    return park_table(entry & ADDRESS, parked);
+    return park_table(k, va, level - 1, entry & ADDRESS, parked);
 }
 
 static u64 behind(struct kernel *k, u64 va, int level) {
@@ -293,7 +294,7 @@ static u64 clear_run(struct kernel *k, u64 at, u64 end, i64 *budget, u64 *parked
         for (int below = cut_level - 1; below >= place.level; below--) {
             u64 table = rest & ADDRESS;
             rest = *slot_in(table, at, below);
-            *parked = park_table(table, *parked);
+            *parked = park_table(k, at, below, table, *parked);
         }
     } else {
         for (i64 index = 0; index < nr_pages; index++)

@@ -10,6 +10,7 @@ from incroos.kernel.layout import IMAGE_START, MAILBOX, PAGE_BYTES, PAGE_SHIFT, 
 from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP
 from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.tables import plant
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, store8, word
 
 VIDEO: Final = 0xA_0000
@@ -28,8 +29,7 @@ def start(k: Kernel) -> None:
     console.init(k, start_info)
     pmm.init(k, start_info)
     fill(k.m, VirtAddr(ROOT), 0, PAGE_BYTES)
-    k.pages.root = PhysAddr(ROOT)
-    k.pages.nr_tables = 0
+    plant(k, PhysAddr(ROOT), 0)
     record = k.frames.records[ROOT >> PAGE_SHIFT]
     record.level = ROOT_LEVEL
     record.nr_entries = NEVER_EMPTY

@@ -10,7 +10,7 @@ from typing import Final
 from incroos.kernel import console, pmm, vmm
 from incroos.kernel.config import CLASSIC_CHECKED, KernelConfig
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, NR_TRACKED_FRAMES, PAGE_BYTES, ZONE_START
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import NR_KNOWN, Kernel, KnownTable
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.run.sim import Sim
 from incroos.run.simulated import MAGIC, MEMORY_MAP, START_INFO
@@ -78,15 +78,20 @@ class Guest:
         return bytes(self.ram[pa : pa + PAGE_BYTES])
 
     def state(self) -> bytes:
-        """What a refused call must leave as it was: the Kernel struct, less the count of requests, and every table."""
+        """What a refused call must leave as it was: the Kernel struct, less the count of requests, and every table.
+
+        Nor which tables are known: that says again what tables say, and check_vmm whether it says the truth.
+        """
         requests, self.k.frames.requests = self.k.frames.requests, 0
-        content = bytes(self.ram[KERNEL_STATE : KERNEL_STATE + Kernel.SIZE])
+        content = bytearray(self.ram[KERNEL_STATE : KERNEL_STATE + Kernel.SIZE])
+        start = self.k.pages.known.addr - KERNEL_STATE
+        content[start : start + NR_KNOWN * KnownTable.SIZE] = b''
         self.k.frames.requests = requests
         tables = [pfn << 12 for pfn, record in enumerate(self.records()) if record[2]]
         entries = [
             [entry & ~ACCESSED_AND_DIRTY for (entry,) in struct.iter_unpack('<Q', self.frame(pa))] for pa in tables
         ]
-        return content + b''.join(struct.pack('<512Q', *table) for table in entries)
+        return bytes(content) + b''.join(struct.pack('<512Q', *table) for table in entries)
 
     def records(self) -> list[tuple[int, ...]]:
         """The frame database: low and high byte of nr_entries, level, nr_references."""

@@ -8,15 +8,16 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import (
     ALREADY_MAPPED,
     EXIT_PANIC,
+    LARGE_PAGE,
     NO_FRAME,
     NOT_MAPPED,
     OK,
 )
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, POOL_START, STACK_GUARD, ZONE_END, ZONE_START
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import NR_KNOWN, Kernel
 from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE, takeover
-from incroos.lang import PhysAddr
+from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 
 from .guest import ADDRESS, WHOLE_4_MIB, Guest
@@ -299,6 +300,91 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
     guest.k.frames.records[1].level = 3
     assert vmm.check(guest.k) == 1
     guest.k.frames.records[1].level = 4
+    assert vmm.check(guest.k) == OK
+
+
+# ------------------------------------------------------------------ known tables
+def test_tables_that_leave_the_tree_are_known_no_more(guest: Guest) -> None:
+    def is_known(va: int) -> bool:
+        return any(guest.k.pages.known[index].start == va for index in range(NR_KNOWN))
+
+    def know(va: int) -> None:
+        assert guest.call('get_physical', va) == 0
+        assert is_known(va)
+        assert guest.call('check_vmm') == OK
+
+    def check_forgotten(va: int) -> None:
+        assert not is_known(va)
+        assert guest.call('check_vmm') == OK
+        assert guest.call('get_physical', va) == guest.call('unmap_page', va) == NOT_MAPPED
+
+    assert guest.call('map_page', FAR, 0, DATA) == OK
+    know(FAR)
+    assert guest.call('unmap_page', FAR) == 0
+    check_forgotten(FAR)
+    assert guest.call('map_range', FAR, 0, HUGE - 0x1000, DATA) == OK
+    know(FAR)
+    assert guest.call('unmap_range', FAR, HUGE - 0x1000) == OK
+    check_forgotten(FAR)
+    assert guest.call('map_range', FAR, 0, HUGE - 0x1000, DATA) == OK
+    assert guest.call('map_page', FAR + HUGE - 0x1000, HUGE - 0x1000, DATA) == OK
+    know(FAR)
+    assert guest.call('merge', FAR, HUGE) == 1
+    assert not is_known(FAR)
+    assert guest.call('map_page', FAR, 0, DATA) == ALREADY_MAPPED
+    assert guest.call('unmap_page', FAR) == LARGE_PAGE
+    assert guest.call('protect_range', FAR, 0x1000, PRESENT) == OK
+    know(FAR)
+    assert guest.call('protect_range', FAR, 0x1000, DATA) == OK  # which joins
+    assert not is_known(FAR)
+    assert guest.call('unmap_leaf', FAR, 2) == 0
+    check_forgotten(FAR)
+
+
+def test_many_tables_share_the_places_of_known_ones(guest: Guest) -> None:
+    pages = [FAR + index * HUGE + (index << 12) for index in range(3 * NR_KNOWN)]
+    for number, va in enumerate(pages):
+        assert guest.call('map_page', va, number << 12, DATA) == OK
+    for _ in range(2):
+        for number, va in reversed(list(enumerate(pages))):
+            assert guest.call('get_physical', va + 5) == (number << 12) + 5
+            assert guest.call('map_page', va, 0, DATA) == ALREADY_MAPPED
+            assert guest.call('get_physical', va + 0x1000) == NOT_MAPPED
+    assert guest.call('check_vmm') == OK
+    for number, va in enumerate(pages):
+        assert guest.call('unmap_page', va) == number << 12
+        assert guest.call('get_physical', va) == NOT_MAPPED
+    assert guest.call('check_vmm') == OK
+
+
+def test_rights_are_granted_above_also_where_the_table_is_known(guest: Guest) -> None:
+    free = STACK_GUARD  # in a table of the boot code, under entries that do not grant USER
+    assert guest.call('get_physical', free) == NOT_MAPPED
+    assert guest.call('map_page', free, 0, DATA) == OK
+    assert not any(entry & USER for entry in guest.entries_to(free))
+    assert guest.call('unmap_page', free) == 0
+    assert guest.call('map_page', free, 0, DATA | USER) == OK
+    assert all(entry & USER for entry in guest.entries_to(free))
+    assert guest.call('unmap_page', free) == 0
+    assert guest.call('check_vmm') == OK
+
+
+def test_the_check_finds_what_is_not_known_rightly(guest: Guest) -> None:
+    va = FAR + HUGE
+    assert guest.call('map_page', va, 0, DATA) == OK
+    assert guest.call('get_physical', va) == guest.call('get_physical', 0) == 0
+    known = [guest.k.pages.known[index] for index in range(NR_KNOWN)]
+    far = next(one for one in known if one.start == va)
+    low = next(one for one in known if one.start == 0)
+    far.entry += 0x1000
+    assert vmm.check(guest.k) == 7
+    far.entry -= 0x1000
+    far.start = VirtAddr(va + HUGE)
+    assert vmm.check(guest.k) == 7
+    far.start = VirtAddr(va)
+    low.entry |= USER
+    assert vmm.check(guest.k) == 7
+    low.entry &= ~USER
     assert vmm.check(guest.k) == OK
 
 

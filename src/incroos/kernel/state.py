@@ -15,6 +15,7 @@ NR_ZONES: Final = 3  # pmm/zones.py has them
 NR_ORDERS: Final = 19  # blocks have 2**0 to 2**18 frames
 NR_KINDS: Final = 10  # pmm/memory_kinds.py has them
 MAX_REGIONS: Final = 256  # firmware in the field tells up to some 150; a region takes 24 bytes
+NR_KNOWN: Final = 8  # tables of level 1 to which walks came
 BITMAP_WORDS: Final = ZONE_FRAMES // 64
 SUMMARY_WORDS: Final = BITMAP_WORDS // 64
 
@@ -91,11 +92,19 @@ class FrameState(Struct):
     records: Annotated[Array[FrameRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on
 
 
+class KnownTable(Struct):
+    """A table of level 1 to which somebody walked. Owner: vmm.tables."""
+
+    start: VirtAddr  # the first address about which it decides; tables.NOWHERE: there is no such table
+    entry: u64  # that names it, with no more rights than all entries above it are known to grant
+
+
 class PageState(Struct):
     """Owner: vmm."""
 
     root: PhysAddr  # the level-4 table, CR3 without its flags
     nr_tables: u64  # tables taken from pmm and not given back
+    known: Annotated[Array[KnownTable], NR_KNOWN]
 
 
 class Counters(Struct):

@@ -19,6 +19,7 @@ from incroos.kernel.vmm.entries import (
     page_bytes,
     table_of,
 )
+from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.takeover import BOOT_MARK
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
@@ -29,6 +30,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
 # VMM-5  nr_tables == tables outside the boot code's
 # VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
+# VMM-7  a walk comes to each known table, by entries that grant the rights in what is known
 
 NOT_A_TREE: Final = 4
 
@@ -51,7 +53,9 @@ def check(k: Kernel) -> word:
         code = check_table(k, pfn)
         pfn = find_table(k, pfn + 1)
     references_code = check_references(k)
-    return code if code != OK else references_code
+    if code == OK:
+        code = references_code
+    return code if code != OK or are_known_right(k) else 7
 
 
 @kernel

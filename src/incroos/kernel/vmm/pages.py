@@ -16,11 +16,13 @@ from incroos.kernel.codes import (
     MISALIGNED,
     NO_FRAME,
     NOT_CANONICAL,
+    NOT_MAPPED,
     OK,
     OUT_OF_RANGE,
     RESERVED,
     SMALL_PAGE,
 )
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ACCESSED,
@@ -31,6 +33,7 @@ from incroos.kernel.vmm.entries import (
     WRITABLE,
     are_flags_good,
     is_canonical,
+    is_present,
     make_leaf,
     page_bytes,
     page_of,
@@ -40,14 +43,16 @@ from incroos.kernel.vmm.tables import (
     build_branch,
     find_cut,
     free_branch,
+    is_known,
+    known_slot,
     link,
     record_of,
     unlink,
-    walk,
+    walk_and_know,
 )
 from incroos.kernel.vmm.tlb import flush_page
-from incroos.kernel.vmm.windows import is_window, store_linked
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.kernel.vmm.windows import is_window, load_linked, store_linked
+from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
 
 RIGHTS: Final = WRITABLE | USER  # that every level must grant; NX is the leaf's alone
 SEEN: Final = ACCESSED | DIRTY  # written by the processor, not lost when rights change
@@ -74,7 +79,17 @@ def protect(k: Kernel, va: VirtAddr, flags: word) -> word:
 @kernel
 def get_physical(k: Kernel, va: VirtAddr) -> PhysAddr:
     """The physical address of the byte at va, in a page of any size; NOT_MAPPED, NOT_CANONICAL."""
-    code, level, _slot, entry = walk(k, va)
+    if not is_known(k, va, 1, 0):
+        return translate_by_walk(k, va)
+    entry = load_linked(k, known_slot(k, va), va, 1)
+    return PhysAddr(page_of(entry, 1) | (va & (PAGE_BYTES - 1)) if is_present(entry) else NOT_MAPPED)
+
+
+@cold
+@kernel
+def translate_by_walk(k: Kernel, va: VirtAddr) -> PhysAddr:
+    """The same when the table is not known."""
+    code, level, _slot, entry = walk_and_know(k, va)
     if code != OK:
         return PhysAddr(code)
     return PhysAddr(page_of(entry, level) | (va & (page_bytes(level) - 1)))
@@ -98,15 +113,31 @@ def map_leaf(k: Kernel, va: VirtAddr, pa: PhysAddr, flags: word, level: word) ->
         return OUT_OF_RANGE
     if not are_flags_good(flags, level):
         return BAD_FLAGS
-    found, found_level, slot, entry = walk(k, va)
+    leaf = make_leaf(pa, flags, level)
+    if not is_known(k, va, level, flags & RIGHTS):
+        return map_by_walk(k, va, leaf, flags & RIGHTS, level)
+    slot = known_slot(k, va)
+    entry = load_linked(k, slot, va, level)
+    if entry != 0:
+        return ALREADY_MAPPED if is_present(entry) else ENTRY_IN_USE
+    link(k, slot, va, level, leaf)
+    flush_page(k, va)
+    return OK
+
+
+@cold
+@kernel
+def map_by_walk(k: Kernel, va: VirtAddr, leaf: word, rights: word, level: word) -> word:
+    """The same when the table is not known, or not to grant the rights."""
+    found, found_level, slot, entry = walk_and_know(k, va)
     if found == OK or found_level < level:
         return ALREADY_MAPPED
     if entry != 0:
         return ENTRY_IN_USE
-    branch = build_branch(k, va, make_leaf(pa, flags, level), level, found_level)
+    branch = build_branch(k, va, leaf, level, found_level)
     if branch == 0:
         return NO_FRAME
-    allow_above(k, va, flags & RIGHTS, found_level)
+    allow_above(k, va, rights, found_level)
     link(k, slot, va, found_level, branch)
     flush_page(k, va)
     return OK
@@ -118,16 +149,43 @@ def unmap_leaf(k: Kernel, va: VirtAddr, level: word) -> word:
 
     BAD_LEVEL, NOT_CANONICAL, MISALIGNED, NOT_MAPPED, and LARGE_PAGE or SMALL_PAGE when the page at va has another size.
     """
-    code, slot, entry = find_leaf(k, va, level)
+    code = check_place(k, va, level)
     if code != OK:
         return code
-    cut_level = level
+    if not is_known(k, va, level, 0):
+        return unmap_by_walk(k, va, level)
+    slot = known_slot(k, va)
+    entry = load_linked(k, slot, va, level)
+    return unmap_entry(k, va, slot, entry, level) if is_present(entry) else NOT_MAPPED
+
+
+@cold
+@kernel
+def unmap_by_walk(k: Kernel, va: VirtAddr, level: word) -> word:
+    """The same when the table is not known."""
+    code, slot, entry = find_leaf(k, va, level)
+    return unmap_entry(k, va, slot, entry, level) if code == OK else code
+
+
+@kernel
+def unmap_entry(k: Kernel, va: VirtAddr, slot: PhysAddr, entry: word, level: word) -> word:
+    """Unmap a page of the level, whose entry was found at slot, and return the memory that it mapped."""
     if record_of(k, slot).nr_entries == 1:
-        cut_level, slot = find_cut(k, va, level)
+        unmap_with_tables(k, va, level)
+    else:
+        unlink(k, slot, va, level)
+        flush_page(k, va)
+    return page_of(entry, level)
+
+
+@cold
+@kernel
+def unmap_with_tables(k: Kernel, va: VirtAddr, level: word) -> None:
+    """Unmap the only page in its table, and give back that table and all others that this empties."""
+    cut_level, slot = find_cut(k, va, level)
     branch = unlink(k, slot, va, cut_level)
     flush_page(k, va)
     free_branch(k, va, branch, level, cut_level)
-    return page_of(entry, level)
 
 
 @kernel
@@ -154,7 +212,7 @@ def find_leaf(k: Kernel, va: VirtAddr, level: word) -> tuple[word, PhysAddr, wor
     code = check_place(k, va, level)
     if code != OK:
         return code, PhysAddr(0), 0
-    code, found_level, slot, entry = walk(k, va)
+    code, found_level, slot, entry = walk_and_know(k, va)
     if code == OK and found_level != level:
         code = LARGE_PAGE if found_level > level else SMALL_PAGE
     return code, slot, entry

@@ -37,6 +37,7 @@ from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_
 from incroos.kernel.vmm.pages import get_physical, map_page
 from incroos.kernel.vmm.processor import WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range
+from incroos.kernel.vmm.tables import plant
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3
 
 DATA: Final = PRESENT | WRITABLE | NX
@@ -70,8 +71,7 @@ def make_root(k: Kernel) -> PhysAddr:
     root = pmm.alloc_table(k, ROOT_LEVEL)
     if root < 0:
         panic(k, b'vmm: no frame for the root table', 0, 0, 0)
-    k.pages.root = root
-    k.pages.nr_tables = 1
+    plant(k, root, 1)
     code = windows.init(k)
     if code != OK:
         panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)

@@ -33,6 +33,7 @@ from incroos.kernel.vmm.entries import (
     table_of,
 )
 from incroos.kernel.vmm.space import EARLY_MARK, is_all_ram
+from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, is_window, load_entry, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
@@ -42,6 +43,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
 # VMM-5  nr_tables == tables in the tree
 # VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
+# VMM-7  a walk comes to each known table, by entries that grant the rights in what is known
 # SPACE-1  no page is both writable and executable
 # SPACE-2  no page of the upper half is a user's
 # SPACE-3  a page table can be written through the direct map, the windows, and by no other address
@@ -55,6 +57,7 @@ WRONG_BITS: Final = 3
 NOT_A_TREE: Final = 4
 WRONG_TOTAL: Final = 5
 WRONG_WINDOW: Final = 6
+WRONGLY_KNOWN: Final = 7
 SPACE: Final = 10  # and these are no invariants of the tables: callers may map such pages, the kernel does not
 WRITABLE_AND_EXECUTABLE: Final = SPACE + 1
 USER_IN_KERNEL_HALF: Final = SPACE + 2
@@ -103,6 +106,8 @@ def find_broken(k: Kernel, scope: word) -> tuple[word, VirtAddr]:
     look_through(k, scope, 0)
     if code == OK and nr_tables != k.pages.nr_tables:
         code = WRONG_TOTAL
+    if code == OK and not are_known_right(k):
+        code = WRONGLY_KNOWN
     return code, va
 
 

@@ -5,12 +5,15 @@ nothing of what is mapped for whom. A branch is a new or cut-off entry with the 
 branches are linked and cut with a single store, so that a walk meets either nothing or all of it.
 """
 
+from typing import Final
+
 from incroos.kernel import pmm
 from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
-from incroos.kernel.state import FrameRecord, Kernel
+from incroos.kernel.state import NR_KNOWN, FrameRecord, Kernel, KnownTable
 from incroos.kernel.vmm.entries import (
+    ADDRESS,
     ROOT_LEVEL,
     TABLE_FLAGS,
     index_in,
@@ -32,6 +35,11 @@ from incroos.kernel.vmm.windows import (
     store_linked,
 )
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
+
+# The last walks are remembered as far as their tables of level 1, because the next page is most often a neighbour. A
+# table that leaves the tree is forgotten; upper entries only ever come to grant more.
+KNOWN_BYTES: Final = page_bytes(2)
+NOWHERE: Final = VirtAddr(1)  # where no table begins
 
 
 @kernel
@@ -66,6 +74,80 @@ def record_of(k: Kernel, slot: PhysAddr) -> FrameRecord:
     return pmm.record_of(k, slot)
 
 
+# ------------------------------------------------------------------ known tables
+@kernel
+def plant(k: Kernel, root: PhysAddr, nr_tables: word) -> None:
+    """Begin with a root table, and so many tables under it that are not the boot code's. No table is known."""
+    k.pages.root = root
+    k.pages.nr_tables = nr_tables
+    for index in range(NR_KNOWN):
+        known = k.pages.known[index]
+        known.start = NOWHERE
+        known.entry = 0
+
+
+@kernel
+def known_of(k: Kernel, va: VirtAddr) -> KnownTable:
+    """What may be known of the table of level 1 for va."""
+    return k.pages.known[index_in(va, 2) % NR_KNOWN]
+
+
+@kernel
+def is_known(k: Kernel, va: VirtAddr, level: word, rights: word) -> bool:
+    """Whether known_slot has the slot for a page of the level at va, and all entries above grant the rights."""
+    known = known_of(k, va)
+    return level == 1 and known.start == va & -KNOWN_BYTES and rights & ~known.entry == 0
+
+
+@kernel
+def known_slot(k: Kernel, va: VirtAddr) -> PhysAddr:
+    """Where the entry for va is in the known table."""
+    return slot_in(table_of(known_of(k, va).entry), va, 1)
+
+
+@kernel
+def walk_and_know(k: Kernel, va: VirtAddr) -> tuple[word, word, PhysAddr, word]:
+    """The same as walk. If it ends in a table of level 1, that one is known from now on."""
+    code, level, slot, entry = walk(k, va)
+    if level == 1:
+        known = known_of(k, va)
+        known.start = VirtAddr(va & -KNOWN_BYTES)
+        known.entry = table_of(slot)
+    return code, level, slot, entry
+
+
+@kernel
+def forget_known(k: Kernel, va: VirtAddr, level: word) -> None:
+    """Do not know the table of the level for va any more: it leaves the tree."""
+    known = known_of(k, va)
+    if level == 1 and known.start == va & -KNOWN_BYTES:
+        known.start = NOWHERE
+        known.entry = 0
+
+
+@kernel
+def are_known_right(k: Kernel) -> bool:
+    """Whether a walk comes to each known table by entries that grant what is known of them."""
+    for index in range(NR_KNOWN):
+        known = k.pages.known[index]
+        if known.start != NOWHERE and not is_known_right(k, known):
+            return False
+    return True
+
+
+@kernel
+def is_known_right(k: Kernel, known: KnownTable) -> bool:
+    """The same of one."""
+    slot = slot_in(k.pages.root, known.start, ROOT_LEVEL)
+    for level in range(ROOT_LEVEL, 1, -1):
+        entry = load_linked(k, slot, known.start, level)
+        if not is_present(entry) or is_leaf(entry, level) or known.entry & ~ADDRESS & ~entry != 0:
+            return False
+        slot = slot_in(table_of(entry), known.start, level - 1)
+    return slot == table_of(known.entry)
+
+
+# ------------------------------------------------------------------ branches
 @kernel
 def build_branch(k: Kernel, va: VirtAddr, leaf: word, level: word, top: word) -> word:
     """The entry for a table of level `top` that leads to the leaf, over new tables; 0 when frames ran out.
@@ -127,6 +209,7 @@ def free_branch(k: Kernel, va: VirtAddr, entry: word, level: word, top: word) ->
         table = table_of(rest)
         slot = slot_in(table, va, below)
         rest = load_entry(k, slot)
+        forget_known(k, va, below)
         forget_table(k, va, below)
         free_table(k, table)
 
@@ -159,6 +242,7 @@ def park_branch(k: Kernel, va: VirtAddr, entry: word, level: word, top: word, pa
 @kernel
 def park_table(k: Kernel, va: VirtAddr, level: word, table: PhysAddr, parked: PhysAddr) -> PhysAddr:
     """Park one table of the level that was on the way to va."""
+    forget_known(k, va, level)
     store_entry(k, table, parked)
     forget_table(k, va, level)
     return table
@@ -214,6 +298,9 @@ def allow_above(k: Kernel, va: VirtAddr, rights: word, level: word) -> None:
     Entries made here have them; those of the boot code lack USER. Widening needs no flush of other pages: their leaves
     grant what they granted.
     """
+    known = known_of(k, va)
+    if level == 1 and known.start == va & -KNOWN_BYTES:
+        known.entry |= rights
     slot = slot_in(k.pages.root, va, ROOT_LEVEL)
     for above in range(ROOT_LEVEL, level, -1):
         entry = load_linked(k, slot, va, above)

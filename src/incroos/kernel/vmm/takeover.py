@@ -16,7 +16,7 @@ from incroos.kernel.vmm import processor, vmalloc, windows
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
-from incroos.kernel.vmm.tables import record_of
+from incroos.kernel.vmm.tables import plant, record_of
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 DATA: Final = PRESENT | WRITABLE | NX
@@ -38,8 +38,7 @@ def init(k: Kernel) -> None:
 @kernel
 def take_over(k: Kernel) -> None:
     """Take the boot code's tables over, and map the zone."""
-    k.pages.root = table_of(read_cr3(k.m))
-    k.pages.nr_tables = 0
+    plant(k, table_of(read_cr3(k.m)), 0)
     table = k.pages.root
     for level in range(ROOT_LEVEL, 0, -1):
         if not BOOT_TABLES <= table < BOOT_TABLES_END:
