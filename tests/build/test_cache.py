@@ -1,9 +1,13 @@
 """The cache of build results: what makes a key, and what happens to entries that are damaged or cannot be kept."""
 
+import errno
+import fcntl
 import os
+import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,6 +153,63 @@ def test_what_was_just_fetched_stays_however_much_others_store(tmp_path: Path, m
     os.utime(entry, (long_ago, long_ago))
     drop_old_entries(fixture.folder)
     assert [path.name for path in fixture.folder.iterdir()] == ['b']
+
+
+def test_no_entry_is_dropped_that_is_fetched_meanwhile(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was found to be old; before it is gone, another process wants it."""
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    os.utime(used.folder / KEY, (1, 1))
+    fetched: list[Path | None] = []
+    other = threading.Thread(target=lambda: fetched.append(used.cache.fetch(KEY)))
+    monkeypatch.setattr(shutil, 'rmtree', meanwhile(other))
+    drop_old_entries(used.folder)
+    other.join()
+    assert fetched == [None]
+    assert used.said == []
+
+
+def test_no_entry_is_replaced_that_was_stored_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There was none; before the new one is in its place, another process has stored and reads it."""
+    fixture = Fixture(tmp_path / 'cache')
+    stored: list[Path] = []
+    other = threading.Thread(target=lambda: stored.append(fixture.cache.store(KEY, FILES)))
+    rmtree = meanwhile(other)
+
+    def look_and_remove(path: Path, ignore_errors: bool) -> None:
+        rmtree(path, ignore_errors)
+        assert all(entry.exists() for entry in stored)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, 'rmtree', look_and_remove)
+        mine = fixture.cache.store(KEY, FILES)
+    other.join()
+    assert stored == [mine]
+    assert {name: (mine / name).read_bytes() for name in FILES} == FILES
+
+
+def meanwhile(other: threading.Thread) -> Callable[[Path, bool], None]:
+    """An rmtree that lets another thread go first, the first time, unless that has to wait for something."""
+    rmtree = shutil.rmtree
+
+    def remove(path: Path, ignore_errors: bool) -> None:
+        if other.ident is None:
+            other.start()
+            other.join(0.5)
+        rmtree(path, ignore_errors=ignore_errors)
+
+    return remove
+
+
+def test_a_folder_that_cannot_be_locked_is_a_cache_nevertheless(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network file systems."""
+
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', refuse)
+    assert used.cache.store('b', FILES) == used.folder / 'b'
+    assert used.cache.fetch('b') == used.folder / 'b'
+    assert used.said == []
 
 
 def test_an_entry_counts_as_used_before_it_is_looked_at(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:

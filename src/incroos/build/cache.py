@@ -5,11 +5,13 @@
         checksums                    what each file must hash to
 
 An entry appears whole, by a rename, and is never changed; one whose files do not fit their checksums is built anew.
+Processes share the folder: who fetches holds its lock with others, who replaces or drops an entry holds it alone.
 Unit: the entry. Knows nothing of what the files mean. Imports nothing heavy: a warm start passes through here.
 """
 
 import atexit
 import contextlib
+import fcntl
 import hashlib
 import os
 import pwd
@@ -17,7 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -77,10 +79,11 @@ class Cache:
         if self._folder is None:
             return None
         entry = self._folder / key
-        if not os.path.isdir(entry):
-            return None
-        with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
-            os.utime(entry)  # before it is looked at: from now on nobody drops it
+        with locked(self._folder, fcntl.LOCK_SH):
+            if not os.path.isdir(entry):
+                return None
+            with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
+                os.utime(entry)  # from now on nobody drops it
         if not is_whole(entry):
             self._say(f'the cached build in {entry} is damaged: building it anew')
             return None
@@ -114,25 +117,40 @@ class Cache:
             for name, content in files.items():
                 (staging / name).write_bytes(content)
             (staging / CHECKSUMS).write_text(checksums_of(staging))
-            if not is_whole(entry):
-                shutil.rmtree(entry, ignore_errors=True)
-                os.rename(staging, entry)
+            with locked(folder, fcntl.LOCK_EX):
+                if not is_whole(entry):
+                    shutil.rmtree(entry, ignore_errors=True)
+                    os.rename(staging, entry)
         except OSError:
             if not is_whole(entry):  # else another process was quicker, with the same content
                 raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another process may drop the same
-            drop_old_entries(folder)
+        drop_old_entries(folder)
         return entry
+
+
+@contextlib.contextmanager
+def locked(folder: Path, how: int) -> Iterator[None]:
+    """The folder's lock while the block runs, with others (fcntl.LOCK_SH) or alone (LOCK_EX).
+
+    Without it where there is none, as on some network file systems: then a rare race is left, and a build too many.
+    """
+    with contextlib.ExitStack() as closing:
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            closing.callback(os.close, handle)  # which unlocks it
+            fcntl.flock(handle, how)
+        yield
 
 
 def drop_old_entries(folder: Path) -> None:
     """Forget the entries that were not used for longest, but none that another process may be about to read."""
-    entries = sorted(folder.iterdir(), key=used_at, reverse=True)
-    for entry in entries[NR_ENTRIES_KEPT:]:
-        if used_at(entry) < time.time() - SECONDS_IN_USE:
-            shutil.rmtree(entry, ignore_errors=True)
+    with locked(folder, fcntl.LOCK_EX), contextlib.suppress(OSError):  # others clear their own away without asking
+        entries = sorted(folder.iterdir(), key=used_at, reverse=True)
+        for entry in entries[NR_ENTRIES_KEPT:]:
+            if used_at(entry) < time.time() - SECONDS_IN_USE:
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def used_at(entry: Path) -> float:
