@@ -84,6 +84,7 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
     assert driver.call('check_vmm') == 4  # a table that no entry names
     assert driver.call('free_table', table) == driver.call('check_vmm') == 0
     elsewhere = {'alloc_table', 'free_table', 'read_memory_map'}  # above, and in test_pmm_memory_map.py
+    elsewhere |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}  # in tests/run/test_soak.py
     assert {name for name, _, _ in steps} | ENDLESS | elsewhere == CODES.keys()
 
 

@@ -64,6 +64,7 @@ def test_a_trace_has_all_operations_that_end_and_many_answers(recorded: tuple[Tr
     names = {code: name for name, code in CODES.items()}
     missing = {'panic', 'spin', 'stop', 'load', 'store', 'nr_total_pool_frames'}
     missing |= {'collect_statistics', 'put_statistics', 'read_memory_map', 'check_space'}
+    missing |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}
     assert {names[call.code] for call in trace.calls} == CODES.keys() - missing
     refusals = {result for result in trace.results if -16 <= result < 0}
     assert len(refusals) >= 8

@@ -12,10 +12,11 @@ the same start leave the same memory in every place, however they were cut into 
 
 from typing import Annotated, Final
 
-from incroos.kernel import console, heap, pmm, report, statistics, vmm
+from incroos.kernel import console, heap, pmm, report, soak, statistics, vmm
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
+from incroos.kernel.soak import Soak
 from incroos.kernel.state import Kernel
 from incroos.lang import (
     Array,
@@ -85,6 +86,11 @@ SPIN: Final = 65  # never ends
 STOP: Final = 66  # exit code; ends the machine
 COLLECT_STATISTICS: Final = 67
 PUT_STATISTICS: Final = 68
+
+SOAK_BEGIN: Final = 80  # seed; an address
+SOAK_RUN: Final = 81  # that address, operations
+SOAK_CHECK: Final = 82  # that address
+SOAK_FINISH: Final = 83  # that address
 
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
 
@@ -169,7 +175,7 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
         return execute_heap(k, code, a) if code < VMALLOC else execute_vmalloc(k, code, a)
     if code < PANIC:
         return execute_memory(k, code, VirtAddr(a), b, c)
-    return execute_control(k, code, a, b, c)
+    return execute_control(k, code, a, b, c) if code < SOAK_BEGIN else execute_soak(k, code, a, b)
 
 
 @kernel
@@ -309,4 +315,18 @@ def execute_control(k: Kernel, code: word, a: word, b: word, c: word) -> word:
         return 0
     while code == SPIN:
         pause(k.m)
+    return UNKNOWN
+
+
+@kernel
+def execute_soak(k: Kernel, code: word, a: word, b: word) -> word:
+    """Operations that the kernel makes up by itself."""
+    if code == SOAK_BEGIN:
+        return soak.begin(k, a)
+    if code == SOAK_RUN:
+        return soak.run(k, Soak(k.m, VirtAddr(a)), b)
+    if code == SOAK_CHECK:
+        return soak.check(k, Soak(k.m, VirtAddr(a)))
+    if code == SOAK_FINISH:
+        return soak.finish(k, Soak(k.m, VirtAddr(a)))
     return UNKNOWN
