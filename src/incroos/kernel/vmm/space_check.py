@@ -11,6 +11,7 @@ from incroos.kernel import framebuffer, pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import DIRECT_MAP_START, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
+from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.all_ram import is_early_table
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
@@ -243,8 +244,8 @@ def is_framebuffer(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> bool:
 
 @kernel
 def has_table(k: Kernel, start: PhysAddr, nbytes: word) -> bool:
-    """Whether a frame of [start, start + nbytes) is a page table."""
-    for pa in range(start, start + nbytes, PAGE_BYTES):
+    """Whether a frame of [start, start + nbytes) is a page table. What lies beyond all RAM has none."""
+    for pa in range(start, min(start + nbytes, all_ram.nr_frames(k) * PAGE_BYTES), PAGE_BYTES):
         if pmm.is_table(k, PhysAddr(pa)):
             return True
     return False
