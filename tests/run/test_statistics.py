@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from incroos.kernel import mailbox
+from incroos.kernel import mailbox, pmm, statistics
+from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.pmm import all_ram, blocks
 from incroos.lang import VirtAddr
 from incroos.run import places
 from incroos.run.address_space import AddressSpace, NotMapped
@@ -44,6 +46,10 @@ def check_sums(figures: dict[str, Any]) -> None:
     assert frames['ram'] == frames['in_the_books'] + sum(reserved.values())
     assert frames['in_the_books'] == sum(zone['total'] for zone in zones)
     assert frames['free'] == sum(zone['free'] for zone in zones)
+    fragmentation = figures['fragmentation_per_mille']
+    assert fragmentation == sorted(fragmentation)
+    assert (fragmentation[0], len(fragmentation)) == (0, 19)
+    assert fragmentation[18] == 1000 or figures['largest_free_block_bytes'] == GIB
     for zone in zones:
         in_blocks = sum(nr_blocks << order for order, nr_blocks in enumerate(zone['free_blocks']))
         assert in_blocks <= zone['free'] <= in_blocks + (16 << 9) + 64  # the rest is on hot lists
@@ -107,8 +113,28 @@ def test_the_kernel_prints_the_same_figures() -> None:
     assert int(told['reserved for books']) == figures['reserved']['books']
     assert int(told['merges']) == figures['counters']['merges']
     zone = figures['zones']['below 4 GiB']
+    by_order = ' '.join(map(str, figures['fragmentation_per_mille']))
+    assert f'fragmentation by order, per mille: {by_order}\n' in sim.console().decode()
     line = f'zone 1: {zone["free"]} of {zone["total"]} free; by order {" ".join(map(str, zone["free_blocks"]))}\n'
     assert line in sim.console().decode()
+
+
+def test_fragmentation_says_how_much_is_of_no_use_to_a_request() -> None:
+    sim = Sim(16 * MIB, MODERN)
+    sim.start(mailbox.start)
+    k = sim.kernel
+    frames = []
+    while (frame := pmm.take_frame(k)) >= 0:
+        frames.append(frame)
+    for frame in frames:
+        if frame % (4 * PAGE_BYTES) < 2 * PAGE_BYTES:  # two in a row of each four
+            assert pmm.free_page(k, frame) == OK
+    blocks.drain(all_ram.frames_of(k))
+    found = statistics.collect(k)
+    assert found.largest_free_order == 1
+    assert found.fragmentation[0] == 0
+    assert found.fragmentation[1] < 5  # at the edges of RAM
+    assert [found.fragmentation[order] for order in range(2, 19)] == [1000] * 17
 
 
 def test_the_host_sees_what_the_kernel_sees_by_address() -> None:

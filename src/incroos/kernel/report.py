@@ -111,7 +111,6 @@ def put_statistics(k: Kernel) -> None:
     put_figure(k, b'reserved below 2 MiB', found.reserved_low)
     put_figure(k, b'reserved for books', found.reserved_books)
     put_figure(k, b'largest free order', found.largest_free_order)
-    put_figure(k, b'fragmentation, per mille', found.fragmentation)
     put_figure(k, b'pages of 4 KiB', found.mapped[0])
     put_figure(k, b'pages of 2 MiB', found.mapped[1])
     put_figure(k, b'pages of 1 GiB', found.mapped[2])
@@ -120,6 +119,11 @@ def put_statistics(k: Kernel) -> None:
     put_figure(k, b'splits', found.splits)
     put_figure(k, b'merges', found.merges)
     put_figure(k, b'flushes', k.counters.flushes)
+    console.put_text(k, b'fragmentation by order, per mille:')
+    for order in range(NR_ORDERS):
+        console.put_text(k, b' ')
+        console.put_decimal(k, found.fragmentation[order])
+    console.put_text(k, b'\n')
     for number in range(NR_ZONES):
         put_zone(k, number, found.zones[number])
 

@@ -138,7 +138,7 @@ class Statistics(Struct):
     reserved_low: u64  # below 2 MiB: BIOS data, boot tables, image and state, early page tables
     reserved_books: u64  # the books themselves, and the frames' records
     largest_free_order: i64  # -1 when no block is free
-    fragmentation: u64  # free frames that are in no free huge block, per mille
+    fragmentation: Annotated[Array[u64], NR_ORDERS]  # free frames that are in no free block of the order, per mille
     mapped: Annotated[Array[u64], 3]  # pages of 4 KiB, 2 MiB and 1 GiB
     splits: u64
     merges: u64

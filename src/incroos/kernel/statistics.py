@@ -90,30 +90,44 @@ def count_blocks(k: Kernel) -> None:
     found.largest_free_order = -1
     found.splits = 0
     found.merges = 0
-    nr_in_huge = 0
     for number in range(NR_ZONES):
         zone = zone_of(k, number)
         found.splits += zone.buddy.nr_splits if k.config.frame_allocator == BUDDY else zone.tree.nr_splits
         found.merges += zone.buddy.nr_merges if k.config.frame_allocator == BUDDY else zone.tree.nr_merges
-        nr_in_huge += count_zone(k, zone, found.zones[number])
-    scattered = found.free - nr_in_huge
-    found.fragmentation = PER_MILLE * scattered // found.free if found.free != 0 else 0
+        count_zone(k, zone, found.zones[number])
+    count_fragmentation(k)
 
 
 @kernel
-def count_zone(k: Kernel, zone: Zone, found: ZoneStatistics) -> word:
-    """The figures of a zone; how many of its free frames are in huge blocks."""
+def count_zone(k: Kernel, zone: Zone, found: ZoneStatistics) -> None:
+    """The figures of a zone, and whether it has the largest free block so far."""
     found.total = zone.nr_total_frames
     found.free = zones.nr_free_frames(zone)
-    nr_in_huge = hot_list.nr_blocks(zone.huge) << HUGE_ORDER
+    if hot_list.nr_blocks(zone.huge) != 0:
+        k.statistics.largest_free_order = max(k.statistics.largest_free_order, HUGE_ORDER)
     for order in range(NR_ORDERS):
         nr_blocks = zones.nr_free_blocks(zone, order)
         found.free_blocks[order] = nr_blocks
         if nr_blocks != 0:
             k.statistics.largest_free_order = max(k.statistics.largest_free_order, order)
-        if order >= HUGE_ORDER:
-            nr_in_huge += nr_blocks << order
-    return nr_in_huge
+
+
+@kernel
+def count_fragmentation(k: Kernel) -> None:
+    """For each order, how much of what is free is of no use to who asks for it, per mille.
+
+    The unusable free space index of M. Gorman and A. Whitcroft, "The What, The Why and the Where To of
+    Anti-Fragmentation", Ottawa Linux Symposium 2006. Frames on hot lists of single frames count as scattered.
+    """
+    found = k.statistics
+    nr_usable = 0
+    for order in range(NR_ORDERS - 1, 0, -1):
+        for number in range(NR_ZONES):
+            nr_usable += found.zones[number].free_blocks[order] << order
+            if order == HUGE_ORDER:
+                nr_usable += hot_list.nr_blocks(zone_of(k, number).huge) << order
+        found.fragmentation[order] = PER_MILLE * (found.free - nr_usable) // found.free if found.free != 0 else 0
+    found.fragmentation[0] = 0
 
 
 @kernel

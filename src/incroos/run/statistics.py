@@ -25,7 +25,7 @@ def statistics_of(ram: RamMachine) -> dict[str, Any]:
         'reserved': {'below_2_mib': found.reserved_low, 'books': found.reserved_books},
         'page_tables': found.tables,
         'largest_free_block_bytes': PAGE_BYTES << order if order >= 0 else 0,
-        'fragmentation_per_mille': found.fragmentation,
+        'fragmentation_per_mille': [found.fragmentation[order] for order in range(NR_ORDERS)],  # by order
         'mappings': {size: found.mapped[index] for index, size in enumerate(PAGE_SIZES)},
         'vmalloc': {'ranges': k.vmalloc.nr_ranges, 'pages': k.vmalloc.nr_pages},
         'counters': {
