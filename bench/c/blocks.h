@@ -98,7 +98,7 @@ struct buddy {
 
 struct zone {
     i64 start, end, fallback, nr_total_frames;
-    struct hot single, huge;
+    struct hot single, huge, zeroed;
     struct tree tree;
     struct buddy buddy;
 };

@@ -36,6 +36,7 @@ static void zone_init(struct zone *z, u64 memory, int number, i64 nr_frames) {
     z->nr_total_frames = 0;
     hot_init(&z->single, 0, NR_SLOTS, z->end);
     hot_init(&z->huge, HUGE_ORDER, HUGE_SLOTS, z->end);
+    hot_init(&z->zeroed, 0, NR_SLOTS, z->end);
     if (ALLOCATOR == BUDDY)
         buddy_init(&z->buddy, z->start, z->end);
     else
@@ -85,10 +86,11 @@ static inline void zone_take_back(struct zone *z, struct database *d, struct hot
 }
 
 static u64 zone_drain(struct zone *z, struct database *d) {
-    u64 nr_single = hot_count(&z->single), nr_huge = hot_count(&z->huge);
+    u64 nr_single = hot_count(&z->single), nr_huge = hot_count(&z->huge), nr_zeroed = hot_count(&z->zeroed);
     zone_take_back(z, d, &z->single, nr_single);
     zone_take_back(z, d, &z->huge, nr_huge);
-    return nr_single + nr_huge;
+    zone_take_back(z, d, &z->zeroed, nr_zeroed);
+    return nr_single + nr_huge + nr_zeroed;
 }
 
 static inline i64 take_hot(struct zone *z, struct database *d, struct hot *h) {
@@ -201,7 +203,7 @@ static COLD i64 why_not_free(struct frames *f, i64 pfn, i64 order) {
     if (first >= 0)
         return WRONG_BLOCK;
     struct zone *zone = zone_of(f, pfn);
-    bool is_hot = hot_has(&zone->single, pfn) || hot_has(&zone->huge, pfn);
+    bool is_hot = hot_has(&zone->single, pfn) || hot_has(&zone->huge, pfn) || hot_has(&zone->zeroed, pfn);
     return is_hot || zone_is_free(zone, d, pfn) ? DOUBLE_FREE : FOREIGN;
 }
 
@@ -255,7 +257,7 @@ static i64 nr_free_frames(struct frames *f) {
     for (int number = 0; number < NR_ZONES; number++) {
         struct zone *z = &f->zones[number];
         total += ALLOCATOR == BUDDY ? z->buddy.nr_free_frames : z->tree.nr_free_frames;
-        total += hot_count(&z->single) + (hot_count(&z->huge) << HUGE_ORDER);
+        total += hot_count(&z->single) + hot_count(&z->zeroed) + (hot_count(&z->huge) << HUGE_ORDER);
     }
     return total;
 }

@@ -52,6 +52,7 @@ REFUSE_AT: Final = 8  # the a-th request for a frame from now on, counting from 
 ALLOC_TABLE: Final = 9  # level
 FREE_TABLE: Final = 10  # a frame
 READ_MEMORY_MAP: Final = 11  # start information; what check says then. Nothing else may be asked afterwards
+ZERO_AHEAD: Final = 12  # frames
 
 MAP_PAGE: Final = 16  # address, frame, flags
 UNMAP_PAGE: Final = 17  # address
@@ -189,6 +190,8 @@ def execute_pmm(k: Kernel, code: word, a: word) -> word:
         return pmm.alloc_table(k, a)
     if code == FREE_TABLE:
         return pmm.free_table(k, PhysAddr(a))
+    if code == ZERO_AHEAD:
+        return pmm.zero_ahead(k, a)
     if code == NR_TOTAL_FRAMES:
         return pmm.nr_total_frames(k)
     if code == NR_FREE_FRAMES:

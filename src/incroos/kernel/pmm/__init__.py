@@ -25,6 +25,7 @@ from incroos.kernel.pmm.frames import (
     take_frame,
     take_huge,
     take_table,
+    zero_ahead,
     zero_frame,
 )
 
@@ -52,5 +53,6 @@ __all__ = [
     'take_frame',
     'take_huge',
     'take_table',
+    'zero_ahead',
     'zero_frame',
 ]

@@ -20,7 +20,7 @@ from incroos.kernel.layout import (
     PAGE_BYTES,
     PAGE_SHIFT,
 )
-from incroos.kernel.pmm import bitmap, blocks, frame_database
+from incroos.kernel.pmm import bitmap, blocks, frame_database, zeroing
 from incroos.kernel.pmm.blocks import Frames
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel
@@ -128,6 +128,27 @@ def take_huge(k: Kernel) -> PhysAddr:
     if k.config.counters != 0 and pfn >= 0:
         k.counters.allocs += frame_database.HUGE_FRAMES
     return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
+
+
+@kernel
+def has_zeroed(k: Kernel) -> bool:
+    """Whether a frame was zeroed ahead."""
+    return zeroing.nr_zeroed(frames_of(k)) != 0
+
+
+@kernel
+def take_zeroed(k: Kernel) -> PhysAddr:
+    """A frame that was zeroed ahead; NO_FRAME when none is in stock."""
+    pfn = zeroing.alloc_zeroed(frames_of(k), PAGE_OWNER)
+    if k.config.counters != 0 and pfn >= 0:
+        k.counters.allocs += 1
+    return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
+
+
+@kernel
+def zero_ahead(k: Kernel, nr_frames: word) -> word:
+    """Zero so many free frames for alloc_page, or as many as there is room for; how many."""
+    return zeroing.zero_ahead(frames_of(k), VirtAddr(k.config.frame_window), nr_frames)
 
 
 @kernel

@@ -271,8 +271,7 @@ def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
     if first >= 0:
         return WRONG_BLOCK
     zone = zone_of(frames, pfn)
-    is_hot = hot_list.has(zone.single, pfn) or hot_list.has(zone.huge, pfn)
-    return DOUBLE_FREE if is_hot or zones.is_free(zone, database, pfn, 0) else FOREIGN
+    return DOUBLE_FREE if zones.is_hot(zone, pfn) or zones.is_free(zone, database, pfn, 0) else FOREIGN
 
 
 # ------------------------------------------------------------------ references

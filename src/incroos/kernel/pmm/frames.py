@@ -75,10 +75,34 @@ def open_zone(k: Kernel) -> None:
 @kernel
 def alloc_page(k: Kernel) -> PhysAddr:
     """A zeroed frame of the zone; NO_FRAME when none is free."""
-    pa = take_frame(k)
-    if pa >= 0:
-        zero_frame(k, pa)
+    if has_zeroed(k):
+        pa = take_zeroed(k)
+    else:
+        pa = take_frame(k)
+        if pa >= 0:
+            zero_frame(k, pa)
     return pa
+
+
+@kernel
+def has_zeroed(k: Kernel) -> bool:
+    """Whether a frame was zeroed ahead."""
+    return k.config.space == MODERN_SPACE and k.frames.is_zone_mapped != 0 and all_ram.has_zeroed(k)
+
+
+@kernel
+def take_zeroed(k: Kernel) -> PhysAddr:
+    """One that was; NO_FRAME."""
+    return PhysAddr(NO_FRAME) if is_refused(k) else all_ram.take_zeroed(k)
+
+
+@kernel
+def zero_ahead(k: Kernel, nr_frames: word) -> word:
+    """Zero so many frames, at most, for alloc_page to find: for a kernel that has nothing else to do. How many it did.
+
+    None in `classic`, which has a fixed number of frames and hands out the lowest.
+    """
+    return all_ram.zero_ahead(k, nr_frames) if k.config.space == MODERN_SPACE else 0
 
 
 @kernel

@@ -13,6 +13,7 @@ take_back, check.
     request -> single (hot list, order 0) -> tree or buddy
             -> huge   (hot list, order 9) ->
             -> any other order             ->
+            -> zeroed (frames that are full of zeros), for those who ask for such (zeroing.py)
 """
 
 from typing import Final
@@ -30,6 +31,7 @@ from incroos.lang import Pfn, Struct, VirtAddr, cold, kernel, u64, word
 # ZONE-2   the one of huge blocks is in order             11 and 12: 10 + HOT invariant
 # ZONE-3   the allocator is in order                      21 on: 20 + TREE or BUDDY invariant
 # ZONE-4   what is on a hot list is not free as well      31
+# ZONE-5   the list of zeroed frames is in order          41 and 42: 40 + HOT invariant
 
 LOW: Final = 0
 MIDDLE: Final = 1
@@ -43,6 +45,7 @@ HUGE_SLOTS: Final = 16  # huge blocks that are kept from coalescing
 HUGE_INVARIANTS: Final = 10
 ALLOCATOR_INVARIANTS: Final = 20
 HOT_AND_FREE: Final = 31
+ZEROED_INVARIANTS: Final = 40
 
 
 class Zone(Struct):
@@ -55,6 +58,7 @@ class Zone(Struct):
     nr_total_frames: u64  # its RAM
     single: HotList
     huge: HotList
+    zeroed: HotList
     tree: FrameTree
     buddy: Buddy
 
@@ -108,6 +112,7 @@ def init(zone: Zone, memory: VirtAddr, number: word, nr_frames: word) -> None:
     zone.nr_total_frames = 0
     hot_list.init(zone.single, 0, NR_SLOTS, zone.end)
     hot_list.init(zone.huge, HUGE_ORDER, HUGE_SLOTS, zone.end)
+    hot_list.init(zone.zeroed, 0, NR_SLOTS, zone.end)
     if zone.config.frame_allocator == BUDDY:
         buddy.init(zone.buddy, zone.start, zone.end)
     else:
@@ -206,7 +211,8 @@ def check_allocator(zone: Zone, database: FrameDatabase) -> word:
 @kernel
 def nr_free_frames(zone: Zone) -> word:
     """Frames that nobody has, those on hot lists too."""
-    nr_hot = hot_list.nr_blocks(zone.single) + (hot_list.nr_blocks(zone.huge) << HUGE_ORDER)
+    nr_hot = hot_list.nr_blocks(zone.single) + hot_list.nr_blocks(zone.zeroed)
+    nr_hot += hot_list.nr_blocks(zone.huge) << HUGE_ORDER
     if zone.config.frame_allocator == BUDDY:
         return zone.buddy.nr_free_frames + nr_hot
     return zone.tree.nr_free_frames + nr_hot
@@ -277,9 +283,11 @@ def drain(zone: Zone, database: FrameDatabase) -> word:
     """Give all blocks of the hot lists back to the allocator, so that they can coalesce; how many there were."""
     nr_single = hot_list.nr_blocks(zone.single)
     nr_huge = hot_list.nr_blocks(zone.huge)
+    nr_zeroed = hot_list.nr_blocks(zone.zeroed)
     take_back(zone, database, zone.single, nr_single)
     take_back(zone, database, zone.huge, nr_huge)
-    return nr_single + nr_huge
+    take_back(zone, database, zone.zeroed, nr_zeroed)
+    return nr_single + nr_huge + nr_zeroed
 
 
 @kernel
@@ -294,9 +302,18 @@ def check(zone: Zone, database: FrameDatabase) -> word:
     code = check_allocator(zone, database)
     if code != OK:
         return ALLOCATOR_INVARIANTS + code
+    code = hot_list.check(zone.zeroed)
+    if code != OK:
+        return ZEROED_INVARIANTS + code
     if has_free(zone, database, zone.single) or has_free(zone, database, zone.huge):
         return HOT_AND_FREE
-    return OK
+    return HOT_AND_FREE if has_free(zone, database, zone.zeroed) else OK
+
+
+@kernel
+def is_hot(zone: Zone, pfn: word) -> bool:
+    """Whether a frame is on a hot list, or lies in a block that is."""
+    return hot_list.has(zone.single, pfn) or hot_list.has(zone.huge, pfn) or hot_list.has(zone.zeroed, pfn)
 
 
 @kernel

@@ -1,0 +1,52 @@
+"""Zeroing ahead of time: a stock of free frames that are full of zeros, for who cannot wait until a frame is zeroed.
+
+Unit: the frame, named by its PFN. Each zone has a stock beside its hot lists; frames in stock are free, count as
+free, and go back to the allocator with the hot lists when memory gets tight. Knows nothing of page tables: the caller
+says where frames are seen.
+
+The kernel calls zero_ahead when it has nothing else to do; nothing here runs by itself. Frames are zeroed in ascending
+order of addresses, as they come from the tree: processors fetch ahead upwards. The last one zeroed goes first, because
+it may still be in the cache.
+"""
+
+from incroos.kernel.codes import NO_FRAME
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.pmm import hot_list, zones
+from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm.frame_database import OWNER_SHIFT, USED_ONCE, record_of
+from incroos.lang import Pfn, VirtAddr, fill, kernel, store64, word
+
+
+@kernel
+def nr_zeroed(frames: Frames) -> word:
+    """How many frames are in stock where alloc_zeroed looks."""
+    return hot_list.nr_blocks(frames.zones[frames.preferred].zeroed)
+
+
+@kernel
+def alloc_zeroed(frames: Frames, owner: word) -> Pfn:
+    """A frame full of zeros; NO_FRAME when none is in stock, even though others may be free."""
+    stock = frames.zones[frames.preferred].zeroed
+    if stock.top == stock.bottom:
+        return Pfn(NO_FRAME)
+    pfn = hot_list.pop(stock)
+    store64(frames.m, record_of(frames.database, pfn).addr, USED_ONCE | owner << OWNER_SHIFT)
+    return pfn
+
+
+@kernel
+def zero_ahead(frames: Frames, window: VirtAddr, nr_frames: word) -> word:
+    """Zero free frames and stock them, so many if there is room and if as many are free; how many.
+
+    `window` is where physical address 0 would be seen.
+    """
+    zone = frames.zones[frames.preferred]
+    nr_zeroed = 0
+    while nr_zeroed < nr_frames and hot_list.nr_blocks(zone.zeroed) < zone.zeroed.limit:
+        pfn = zones.take_hot(zone, frames.database, zone.single)
+        if pfn < 0:
+            break
+        fill(frames.m, VirtAddr(window + (pfn << PAGE_SHIFT)), 0, PAGE_BYTES)
+        hot_list.push(zone.zeroed, pfn)
+        nr_zeroed += 1
+    return nr_zeroed
