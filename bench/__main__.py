@@ -25,6 +25,7 @@ from incroos.build.codegen import LLVM_VERSION
 RESULT: Final = Path('build/bench.json')
 SAMPLE_US: Final = 10_000
 NR_SAMPLES: Final = 9
+ZEROING_ROUNDS: Final = 41  # a sample
 DIGITS: Final = '.4g'
 MAIN: Final = 'main'
 BLOCKS: Final = 'blocks'
@@ -89,6 +90,7 @@ def blocks_content(found_on: dict[str, Any]) -> dict[str, Any]:
     try:
         with blocks.built(say) as executable:
             figures += blocks.measure(executable, blocks.rows(), SAMPLE_US, NR_SAMPLES, 0, say)
+            figures += blocks.measure_zeroing(executable, NR_SAMPLES, ZEROING_ROUNDS, say)
             shares += blocks.measure_fragmentation(executable, blocks.FRAGMENTATION_SIZES, say)
     except CannotBench as error:
         missing.append(str(error))

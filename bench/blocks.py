@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.drivers import blocks, fragmentation
+from bench.drivers import blocks, fragmentation, zeroing
 from bench.executable import KERNEL_LIMITS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
@@ -102,6 +102,34 @@ FRAGMENTATIONS: Final = {
 
 
 @dataclass(frozen=True)
+class Zeroing:
+    """A loop over n frames of the tree: zeroed ahead or not, in no cache when the clock starts or in the last round's.
+
+    What each is in words stands in frames_page.py.
+    """
+
+    name: str
+    timed: Function
+    is_stocked: bool = False
+    is_cold: bool = False
+    n: int = 128
+
+
+ZEROINGS: Final = (
+    Zeroing('zero-now-warm', zeroing.zero_now),
+    Zeroing('zero-now-warm-use', zeroing.zero_now_use),
+    Zeroing('zero-ahead-warm', zeroing.zero_ahead, is_stocked=True),
+    Zeroing('zero-ahead-warm-use', zeroing.zero_ahead_use, is_stocked=True),
+    Zeroing('zero-now-cold', zeroing.zero_now, is_cold=True),
+    Zeroing('zero-now-cold-use', zeroing.zero_now_use, is_cold=True),
+    Zeroing('zero-ahead-cold', zeroing.zero_ahead, is_stocked=True, is_cold=True),
+    Zeroing('zero-ahead-cold-use', zeroing.zero_ahead_use, is_stocked=True, is_cold=True),
+    Zeroing('zero-upwards', zeroing.zero_upwards, is_cold=True, n=1024),
+    Zeroing('zero-downwards', zeroing.zero_downwards, is_cold=True, n=1024),
+)
+
+
+@dataclass(frozen=True)
 class Row:
     """One figure: a pattern on an allocator, so much RAM and so many per cent of it in use."""
 
@@ -185,9 +213,16 @@ def fragmentation_functions() -> list[Function]:
     return [fragmentation.per_mille_whole, *dict.fromkeys(steps)]
 
 
+def zeroing_functions() -> list[Function]:
+    """Those of drivers/zeroing.py."""
+    timed = dict.fromkeys(each.timed for each in ZEROINGS)
+    return [zeroing.zero_setup, zeroing.zero_stock, *timed]
+
+
 def kernel_object(allocator: str) -> bytes:
     """The kernel's frames with one allocator, and the loops that drive it."""
-    roots = {symbol('ours', allocator, step): step for step in (*timed_functions(), *fragmentation_functions())}
+    steps = [*timed_functions(), *fragmentation_functions(), *zeroing_functions()]
+    roots = {symbol('ours', allocator, step): step for step in steps}
     unit = compile_unit(roots, RAW, replace(CLASSIC, frame_allocator=ALLOCATORS[allocator]))
     return compile_bare(unit.ir, '', debug=False).object_bytes
 
@@ -207,7 +242,8 @@ def pattern_lines(side: str, allocator: str) -> str:
 
 def table() -> str:
     """blocks_cases.h."""
-    functions = [(side, step) for side in ('ours', 'twin') for step in timed_functions()]
+    both = [*timed_functions(), *zeroing_functions()]
+    functions = [(side, step) for side in ('ours', 'twin') for step in both]
     functions += [('ours', step) for step in fragmentation_functions()]
     lines = [f'i64 {symbol(side, name, step)}();' for name in ALLOCATORS for side, step in functions]
     lines += ['static const struct allocator allocators[] = {']
@@ -220,6 +256,11 @@ def table() -> str:
         for kind, (start, round_) in FRAGMENTATIONS.items():
             steps = (start, round_, fragmentation.per_mille_whole)
             lines += [f'{{"{name}-{kind}", {", ".join(symbol("ours", name, step) for step in steps)}}},']
+    lines += ['};', 'static const struct zeroing zeroings[] = {']
+    for each in ZEROINGS:
+        calls = (zeroing.zero_setup, zeroing.zero_stock, each.timed)
+        pairs = [f'{{{symbol("ours", "tree", step)}, {symbol("twin", "tree", step)}}}' for step in calls]
+        lines += [f'{{"{each.name}", {each.n}, {each.is_stocked:d}, {each.is_cold:d}, {", ".join(pairs)}}},']
     return '\n'.join([*lines, '};', ''])
 
 
@@ -297,3 +338,11 @@ def measure_fragmentation(
         for line in run([executable, 'fragmentation', str(SIZES[size])]):
             name, per_mille, ns = line.split()
             yield f'{name}-{size}', int(per_mille) / 10, float(ns)
+
+
+def measure_zeroing(executable: str, nr_samples: int, rounds: int, say: Callable[[str], None]) -> Iterator[Figure]:
+    """A figure for each of the ways to a zeroed frame."""
+    say('zeroing')
+    for line in run([executable, 'zeroing', str(nr_samples), str(rounds)]):
+        name, _, equal, *samples = line.split()
+        yield against_twin(name, [*map(float, samples)], equal == '1', pattern=name)

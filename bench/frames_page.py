@@ -10,6 +10,13 @@ RESULT: Final = 'build/bench-blocks.json'
 PAGE: Final = 'docs/frames.md'
 NO_FIGURE: Final = '–'
 NAMES: Final = {'32M': '32 MiB', '1G': '1 GiB', '16G': '16 GiB', '256G': '256 GiB'}
+TAKEN: Final = {
+    'zero-now-warm': 'zeroed when it is asked for; it was in the cache',
+    'zero-ahead-warm': 'zeroed ahead of time; it still is in the cache',
+    'zero-now-cold': 'zeroed when it is asked for; it was not in the cache',
+    'zero-ahead-cold': 'zeroed ahead of time; it is not in the cache any more',
+}
+CLEARED: Final = {'zero-upwards': 'in ascending order', 'zero-downwards': 'in descending order'}
 KINDS: Final = {
     'order-tenths': 'the lowest half is in use; a tenth of them is freed, then as many are taken',
     'random-tenths': 'a random half is in use; a tenth of them is freed, then as many are taken',
@@ -20,7 +27,7 @@ KINDS: Final = {
 def section(bench: dict[str, Any]) -> str:
     """All tables, and on what they were measured."""
     rows = {row['name']: row for row in bench['rows']}
-    parts = [times(rows), starts(rows), shares(bench['fragmentation']), summary(bench, rows)]
+    parts = [times(rows), starts(rows), zeroings(rows), shares(bench['fragmentation']), summary(bench, rows)]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -59,6 +66,16 @@ def starts(rows: dict[str, Any]) -> str:
             for row, nr_frames in zip(found, SIZES.values(), strict=True)
         ]
         lines.append(f'| {allocator} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def zeroings(rows: dict[str, Any]) -> str:
+    """The ways to a zeroed frame."""
+    lines = ['| take a frame that is zeroed, give it back | ns | with a word of each line written |', '|---|---|---|']
+    for name, words in TAKEN.items():
+        lines.append(f'| {words} | {cell(rows[name])} | {cell(rows[f"{name}-use"])} |')
+    lines += ['', '| clear 1,024 frames in a row that are in no cache | ns a frame |', '|---|---|']
+    lines += [f'| {words} | {cell(rows[name])} |' for name, words in CLEARED.items()]
     return '\n'.join(lines)
 
 

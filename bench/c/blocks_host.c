@@ -4,6 +4,7 @@
    usage: host blocks <frames> <order> <percent in use> <microseconds a sample> <samples> <operations at most, 0 for all>
                [<allocator>-<pattern> ...]
           host fragmentation <frames>
+          host zeroing <samples> <rounds a sample>
 
    One line a pattern: its name, operations, whether all results were equal, then the nanoseconds an operation of each
    sample, ours and the twin's in turn. Order -1 is for the patterns without one: all RAM is free there. No line for a pattern for which too few blocks are free. The clock is the
@@ -40,6 +41,13 @@ struct allocator {
 struct fragmentation {
     const char *name;
     step *start, *round, *result;
+};
+
+struct zeroing {
+    const char *name;
+    i64 n;
+    int is_stocked, is_cold; /* frames are zeroed ahead; they are in no cache when the clock starts */
+    step *setup[2], *stock[2], *timed[2];
 };
 
 #include "blocks_cases.h" /* made by bench/blocks.py */
@@ -192,9 +200,88 @@ static void measure_fragmentation(u64 nr_frames) {
     }
 }
 
+#define ZEROING_FRAMES 8192UL
+#define PAGE_BYTES 4096UL
+
+struct zero_plan {
+    void *records;
+    u64 nr_frames;
+    char *window;
+    u64 nr_held;
+    char rest[];
+};
+
+static void flush(const char *from, u64 nbytes) {
+    for (u64 at = 0; at < nbytes; at += 64)
+        __asm__ volatile("clflush (%0)" : : "r"(from + at) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+static double wall(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b) {
+    double first = *(const double *)a, second = *(const double *)b;
+    return (first > second) - (first < second);
+}
+
+/* The median of the rounds: the clock is that on the wall, because one of the processor's time is too slow to read. */
+static double zeroing_sample(const struct zeroing *this, int index, void *frames, struct zero_plan *plan, int rounds,
+                             i64 *result) {
+    double taken[rounds];
+    for (int round = 0; round < rounds; round++) {
+        if (this->is_stocked)
+            *result += this->stock[index](frames, plan, this->n);
+        if (this->is_cold)
+            flush(plan->window, 2 * this->n * PAGE_BYTES + (1UL << 20));
+        double begin = wall();
+        i64 given = this->timed[index](frames, plan, this->n);
+        taken[round] = wall() - begin;
+        *result = *result * 31 + given;
+    }
+    qsort(taken, rounds, sizeof *taken, by_size);
+    return taken[rounds / 2] / this->n;
+}
+
+static void measure_zeroing(int nr_samples, int rounds) {
+    void *frames[2];
+    struct zero_plan *plans[2];
+    for (int index = 0; index < 2; index++) {
+        frames[index] = map(METADATA_BYTES(ZEROING_FRAMES));
+        plans[index] = map(PLAN_BYTES);
+        char *window = map(ZEROING_FRAMES * PAGE_BYTES);
+        memset(window, 1, ZEROING_FRAMES * PAGE_BYTES);
+        *plans[index] = (struct zero_plan){map(ZEROING_FRAMES * 16), ZEROING_FRAMES, window, 0};
+    }
+    for (size_t at = 0; at < sizeof zeroings / sizeof *zeroings; at++) {
+        const struct zeroing *this = &zeroings[at];
+        i64 results[2];
+        for (int index = 0; index < 2; index++) {
+            results[index] = this->setup[index](frames[index], plans[index], this->n);
+            zeroing_sample(this, index, frames[index], plans[index], rounds, &results[index]);
+        }
+        double samples[2 * nr_samples];
+        for (int sample = 0; sample < 2 * nr_samples; sample++) {
+            int index = sample & 1;
+            samples[sample] = zeroing_sample(this, index, frames[index], plans[index], rounds, &results[index]);
+        }
+        printf("%s %ld %d", this->name, this->n, results[0] == results[1]);
+        for (int sample = 0; sample < 2 * nr_samples; sample++)
+            printf(" %.5f", samples[sample]);
+        printf("\n");
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "fragmentation") == 0) {
         measure_fragmentation(atoll(argv[2]));
+        return 0;
+    }
+    if (argc == 4 && strcmp(argv[1], "zeroing") == 0) {
+        measure_zeroing(atoi(argv[2]), atoi(argv[3]));
         return 0;
     }
     if (argc < 8 || strcmp(argv[1], "blocks") != 0)

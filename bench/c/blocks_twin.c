@@ -472,3 +472,6 @@ TWIN(huge_finish) {
         }
     return code;
 }
+
+/* ------------------------------------------------------------------ zeroing ahead */
+#include "blocks_zeroing.h"

@@ -64,11 +64,18 @@ def test_fragmentation_is_measured_for_each_allocator(executable: str) -> None:
     assert all(0 <= share <= 100 and nanoseconds > 0 for _, share, nanoseconds in shares)
 
 
+def test_each_way_to_a_zeroed_frame_is_measured(executable: str) -> None:
+    figures = list(blocks.measure_zeroing(executable, 1, 1, quiet))
+    assert [figure.name for figure in figures] == [each.name for each in blocks.ZEROINGS]
+    assert all(figure.are_results_equal and figure.ours > 0 for figure in figures)
+
+
 def test_the_page_shows_each_figure_in_its_place() -> None:
     rows = blocks.rows()
     figures = [
         Figure(row.name, row.pattern.words, 'ns', float(index), 1.0, 1.5) for index, row in enumerate(rows, start=1)
     ]
+    figures += [Figure(each.name, '', 'ns', 0.1 * index, 1.0, 0.5) for index, each in enumerate(blocks.ZEROINGS)]
     machine = dict.fromkeys(('processor', 'processors', 'load', 'python', 'llvm', 'gcc'), '')
     shares = [{'name': 'tree-random-pairs-1G', 'per_cent': 99.5, 'ns': 1.0}]
     page = frames_page.section({**as_json(figures, machine, []), 'fragmentation': shares})
@@ -77,6 +84,7 @@ def test_the_page_shows_each_figure_in_its_place() -> None:
     _, _, table = page.partition(f'{blocks.BY_NAME["frame-bulk"].words}:\n')
     assert f'| buddy, 1 GiB | {cells} |' in table.partition(':\n')[0]
     assert f'| {frames_page.KINDS["random-pairs"]} | tree, 1 GiB | 99.5 |' in page
+    assert f'| {frames_page.TAKEN["zero-ahead-warm"]} | 0.2 (0.50) | 0.3 (0.50) |' in page
     assert 'the highest ratio 1.50' in page
 
 
