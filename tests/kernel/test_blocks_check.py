@@ -13,10 +13,11 @@ from incroos.kernel.pmm.frame_tree import FrameTree
 from incroos.kernel.pmm.hot_list import NR_SLOTS
 from incroos.kernel.pmm.zones import Zone
 
-from .blocks_lab import SMALL, Lab, interpreted
+from .blocks_lab import Lab, interpreted
 
 SINGLE, PAIR, KEPT = 0x100, 0x102, 0x108  # used blocks of orders 0 and 1, a reservation of 9 frames
 RUN, RUN_ORDER = 0x200, 8  # a free block that no call below takes
+RAM: Final = ((1, 0x9F), (0x100, 0x333), (0x5FE, 0x2A02))
 MIDDLE: Final = 1
 FIRST_CODE: Final = 100 * (MIDDLE + 1)
 
@@ -147,6 +148,7 @@ BUDDY_BREAKS: list[tuple[int, str, Break]] = [
     (22, 'a block on the list of another order', set_head_record('order', lambda order: order + 1)),
     (22, 'a block that is not free', set_head_record('state', lambda _: INSIDE)),
     (22, 'a block out of the zone', lambda lab: setattr(buddy_of(lab), 'end', RUN)),
+    (22, 'a block over the end of the zone', lambda lab: setattr(buddy_of(lab), 'end', RAM[-1][1] - 1)),
     (22, 'a block that is not aligned', move_a_block),
     (23, 'a link that does not lead back', set_head_record('previous', lambda _: RUN)),
     (24, 'a bit for an empty list', add(buddy_of, 'not_empty', 1 << 18)),
@@ -189,7 +191,7 @@ IDS: Final = [f'{allocator} {number}: {how}' for allocator, number, how, _ in AL
 
 def situation(allocator: str) -> Lab:
     """Used blocks, a reservation, two frames on the hot list and a huge block on its own, if there is one."""
-    lab = interpreted((*SMALL[:1], (0x100, 0x333), (0x5FE, 0x2A02)), allocator)
+    lab = interpreted(RAM, allocator)
     for pfn, order in ((SINGLE, 0), (PAIR, 1), (0x120, 0), (0x122, 0), (0x800, 9)):
         assert lab.call('alloc_at', pfn, order, 1) == OK
     assert lab.call('reserve_range', KEPT, KEPT + 9, 2) == OK
