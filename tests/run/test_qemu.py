@@ -115,6 +115,18 @@ def test_broken_qemu(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert '\n' not in sentence
 
 
+def test_qemu_that_is_slow_with_more_memory_than_it_can_have(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / PROGRAM
+    fake.write_text('#!/bin/sh\nsleep 60\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    sentence = r'did not answer within 1 s: ask for less with --memory$'
+    with pytest.raises(Unusable, match=sentence), qemu_process.Qemu(image, 64 << 40, 'tcg', start_seconds=1):
+        pass
+
+
 def test_garbage_on_the_monitor(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / PROGRAM
     fake.write_text(

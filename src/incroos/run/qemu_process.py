@@ -28,11 +28,14 @@ ENDING_SECONDS: Final = 0.5  # that a QEMU which closed its monitor has to end b
 LAST_BYTES: Final = 200  # of its standard error, among which its last line is looked for
 ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
 
+ASK_FOR_LESS: Final = 'ask for less with --memory'
+
 EXIT_OPTIONS: Final = ('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1')
 
 # Under KVM arch-capabilities is left out: a nested KVM offers the feature and then fails to set it.
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
 
+HUGE_MEMORY: Final = 1 << 40  # of more, QEMU takes seconds to make lists
 MUCH_MEMORY: Final = 8 << 30  # more is not set aside on the host: most of it is never touched. Takes QEMU 6.1 or newer
 
 
@@ -75,7 +78,8 @@ class Qemu:
             try:
                 self.monitor.negotiate(self._start_seconds)
             except NoAnswer:
-                raise SlowStart(f'{PROGRAM} did not answer within {self._start_seconds:g} s: {ADVICE}') from None
+                advice = ADVICE if self._memory_bytes <= HUGE_MEMORY else ASK_FOR_LESS
+                raise SlowStart(f'{PROGRAM} did not answer within {self._start_seconds:g} s: {advice}') from None
             except MonitorError as error:
                 words = self.last_words_after(error)
                 raise Unusable(f'{PROGRAM} does not work ({words}): {advice_about(words, self._accel)}') from None
@@ -149,7 +153,7 @@ def how_it_ended(returncode: int) -> str:
 def advice_about(last_words: str, accel: str) -> str:
     """What to do about a QEMU that did not start."""
     if 'guest memory' in last_words or 'phys-bits' in last_words:
-        return 'ask for less with --memory'
+        return ASK_FOR_LESS
     return 'take --accel tcg' if accel == 'kvm' else ADVICE
 
 
