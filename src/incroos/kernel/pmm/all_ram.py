@@ -239,12 +239,24 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
 
 @kernel
 def check_free_table(k: Kernel, pa: PhysAddr) -> word:
-    """OK if free_table may have the frame back, else why not; early tables are for ever."""
+    """OK if free_table may have the frame back, else why not; early tables are for ever once the books are open."""
     if pa & (PAGE_BYTES - 1) != 0:
         return MISALIGNED
+    if k.frames.is_zone_mapped == 0:
+        return OK if is_early_table(k, pa) else RESERVED
     if is_owned(k, pa, TABLE_OWNER):
         return OK
     return RESERVED if is_page(k, pa) else why_not_free(k, pa)
+
+
+@kernel
+def put_table(k: Kernel, pa: PhysAddr) -> None:
+    """Take back a table's frame, checked before."""
+    if k.frames.is_zone_mapped == 0:
+        k.frames.records[pa >> PAGE_SHIFT].level = 0
+        bitmap.put(k.frames.pool, pa)
+    else:
+        put_frame(k, pa)
 
 
 @kernel

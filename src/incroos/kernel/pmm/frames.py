@@ -204,7 +204,7 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
         code = all_ram.check_free_table(k, pa)
         if code == OK:
             poison(k, pa)
-            all_ram.put_frame(k, pa)
+            all_ram.put_table(k, pa)
         return code
     stock = stock_of(k.frames, pa)
     code = bitmap.check_free(stock, pa)
