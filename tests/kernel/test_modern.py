@@ -19,7 +19,7 @@ from incroos.kernel.layout import (
     VGA_TEXT,
 )
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, space_check
+from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, space_check, windows
 from incroos.kernel.vmm.entries import HUGE
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
@@ -196,6 +196,49 @@ def test_an_alias_of_a_page_table_is_found(sim: Sim, level: int) -> None:
     assert find_fault(k) == (OK, 0)  # it can be read
     assert vmm.protect_leaf(k, LOW_PAGE, PRESENT | WRITABLE | NX, level) == OK
     assert find_fault(k) == (space_check.ALIAS_OF_TABLE, LOW_PAGE)
+
+
+@pytest.mark.parametrize('guard', [STACK_GUARD, MODERN_STACK_END])
+@pytest.mark.parametrize('window', [IMAGE_WINDOW, DIRECT_MAP_START])
+def test_a_guard_that_is_mapped_is_found(sim: Sim, guard: int, window: int) -> None:
+    at = VirtAddr(window + guard)
+    assert vmm.map_page(sim.kernel, at, PhysAddr(guard), PRESENT | NX) == OK
+    assert find_fault(sim.kernel) == (space_check.MAPPED_GUARD, at)
+    assert vmm.unmap_page(sim.kernel, at) == guard
+    assert find_fault(sim.kernel) == (OK, 0)
+
+
+def test_frame_0_in_the_direct_map_is_found(sim: Sim) -> None:
+    at = VirtAddr(DIRECT_MAP_START)
+    assert vmm.map_page(sim.kernel, at, PhysAddr(0), PRESENT | NX) == OK
+    assert find_fault(sim.kernel) == (space_check.MAPPED_GUARD, at)
+
+
+@pytest.mark.parametrize('level', [1, 2, 3])
+def test_wrong_rights_are_found_whatever_the_size_of_the_page(sim: Sim, level: int) -> None:
+    for va, flags, code in (
+        (0x5000_0000_0000, PRESENT | WRITABLE, space_check.WRITABLE_AND_EXECUTABLE),
+        (-0x1000_0000_0000, PRESENT | USER | NX, space_check.USER_IN_KERNEL_HALF),
+        (0, PRESENT | NX, space_check.PAGE_ZERO),
+    ):
+        assert vmm.map_leaf(sim.kernel, VirtAddr(va), PhysAddr(1 << 30), flags, level) == OK
+        assert find_fault(sim.kernel) == (code, va)
+        assert vmm.unmap_leaf(sim.kernel, VirtAddr(va), level) == 1 << 30
+    assert find_fault(sim.kernel) == (OK, 0)
+
+
+def test_a_recursive_slot_that_is_not_as_it_was_is_found() -> None:
+    sim = Sim(64 * MIB, MODERN_RECURSIVE)
+    sim.start(mailbox.start)
+    slot = VirtAddr(DIRECT_MAP_START + sim.kernel.pages.root + 8 * windows.RECURSIVE_INDEX)
+    right = sim.kernel.m.load64(slot)
+    for wrong in (right | USER, right & ~NX):
+        sim.kernel.m.store64(slot, wrong)
+        sim.machine.write_cr3(sim.machine.read_cr3())
+        assert find_fault(sim.kernel) == (space_check.WRONG_WINDOW, 0)
+    sim.kernel.m.store64(slot, right)
+    sim.machine.write_cr3(sim.machine.read_cr3())
+    assert find_fault(sim.kernel) == (OK, 0)
 
 
 def test_page_0_is_found(sim: Sim) -> None:

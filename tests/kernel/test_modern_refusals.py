@@ -9,7 +9,7 @@ import pytest
 
 from incroos.kernel import console, heap, mailbox, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
-from incroos.kernel.state import Counters, Kernel
+from incroos.kernel.state import NR_KNOWN, Counters, Kernel, KnownTable
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
@@ -29,6 +29,8 @@ FAR: Final = VirtAddr(0x7000_0000_0000)
 DATA: Final = PRESENT | WRITABLE | NX
 CHECKERS: Final = (pmm.check, vmm.check, heap.check, vmm.check_vmalloc)
 INNER: Final = VirtAddr(FAR - GIANT + PAGE)  # in the pages that are mapped before: two of 1 GiB
+
+KNOWN_BYTES: Final = NR_KNOWN * KnownTable.SIZE
 
 Call = Callable[[Kernel], int]
 
@@ -66,13 +68,16 @@ def start(way: str, memory_bytes: int = 8 * MIB) -> Sim:
 def state_of(sim: Sim) -> tuple[dict[str, str], list[int]]:
     """Memory as it counts, and the numbers of frames; which block a frame is in may change, as may the counters.
 
-    A window of the fixmap remembers which table it showed last.
+    Nor do caches count: which tables are known, and which table a window of the fixmap showed last.
     """
     k = sim.kernel
     requests, k.frames.requests = k.frames.requests, 0
     counters = [k.counters.allocs, k.counters.frees, k.counters.flushes]
     k.counters.allocs = k.counters.frees = k.counters.flushes = 0
+    known = slice(k.pages.known.addr - k.config.image_window, k.pages.known.addr - k.config.image_window + KNOWN_BYTES)
+    kept, sim.ram[known] = bytes(sim.ram[known]), bytes(KNOWN_BYTES)
     memory = portrait(RamMachine(sim.ram, k.config))
+    sim.ram[known] = kept
     k.frames.requests = requests
     k.counters.allocs, k.counters.frees, k.counters.flushes = counters
     assert 8 * len(counters) == Counters.SIZE

@@ -13,7 +13,7 @@ import pytest
 from incroos.kernel import vmm
 from incroos.kernel.codes import NOT_MAPPED, OK
 from incroos.kernel.config import MODERN_SPACE
-from incroos.kernel.layout import DIRECT_MAP_START
+from incroos.kernel.layout import DIRECT_MAP_START, IMAGE_WINDOW, MODERN_STACK_END, STACK_GUARD
 from incroos.kernel.vmm import windows
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
@@ -49,6 +49,9 @@ NR_RANGE_STEPS: Final = 60
 NR_SAMPLES: Final = 300  # of the pages, for a kernel that is interpreted
 FAR: Final = 0x2000_4000_0000
 SEED: Final = 17
+GUARDS: Final = [DIRECT_MAP_START] + [
+    window + guard for window in (DIRECT_MAP_START, IMAGE_WINDOW) for guard in (STACK_GUARD, MODERN_STACK_END)
+]
 BUILDS: Final = {
     f'{config}-{way}': build
     for config, builds in (('classic', CLASSIC_BUILDS), ('modern', MODERN_BUILDS))
@@ -205,6 +208,8 @@ def expected_fault(mixed: Mixed) -> int:
             return 12
         if page.va == 0:
             return 14
+        if any(page.va <= guard < page.va + page.nbytes for guard in GUARDS):
+            return 17
         is_direct = DIRECT_MAP_START <= page.va < DIRECT_MAP_START // 2
         if is_direct and (page.pa != page.va - DIRECT_MAP_START or page.is_executable):
             return 15

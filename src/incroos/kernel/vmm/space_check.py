@@ -10,7 +10,15 @@ from typing import Final
 from incroos.kernel import framebuffer, pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
-from incroos.kernel.layout import DIRECT_MAP_START, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
+from incroos.kernel.layout import (
+    DIRECT_MAP_START,
+    FRAMEBUFFER,
+    FRAMEBUFFER_END,
+    IMAGE_WINDOW,
+    MODERN_STACK_END,
+    PAGE_BYTES,
+    STACK_GUARD,
+)
 from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.all_ram import is_early_table
 from incroos.kernel.pmm.memory_kinds import RAM
@@ -51,6 +59,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # SPACE-4  page 0 is not mapped
 # SPACE-5  a page of the direct map shows the RAM that belongs there, and is not executable
 # SPACE-6  a page where the framebuffer is seen shows what belongs there, which is no RAM, and is not executable
+# SPACE-7  no guard of the stack is mapped where the stack is, nor in the direct map, nor frame 0 there
 
 NOT_THE_ROOT: Final = 1  # what breaks each
 WRONG_COUNT: Final = 2
@@ -66,6 +75,7 @@ ALIAS_OF_TABLE: Final = SPACE + 3
 PAGE_ZERO: Final = SPACE + 4
 WRONG_DIRECT_MAP: Final = SPACE + 5
 WRONG_FRAMEBUFFER: Final = SPACE + 6
+MAPPED_GUARD: Final = SPACE + 7
 
 TABLES: Final = 0  # what to look at: the tables alone, or what they map as well
 PAGES: Final = 1
@@ -215,6 +225,8 @@ def check_page(k: Kernel, va: VirtAddr, leaf: word, level: word) -> word:
         return USER_IN_KERNEL_HALF
     if va == 0:
         return PAGE_ZERO
+    if has_guard(va, page_bytes(level)):
+        return MAPPED_GUARD
     pa = page_of(leaf, level)
     if DIRECT_MAP_START <= va < DIRECT_MAP_START + DIRECT_MAP_BYTES:
         is_right = va == DIRECT_MAP_START + pa and leaf & NX != 0 and is_all_ram(k, pa, page_bytes(level))
@@ -240,6 +252,18 @@ def is_framebuffer(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> bool:
         if region.kind == RAM and region.start < pa + nbytes and pa < region.end:
             return False
     return True
+
+
+@kernel
+def has_guard(va: VirtAddr, nbytes: word) -> bool:
+    """Whether a guard page of the stack, or frame 0 in the direct map, is in [va, va + nbytes)."""
+    return (
+        va <= DIRECT_MAP_START < va + nbytes
+        or va <= DIRECT_MAP_START + STACK_GUARD < va + nbytes
+        or va <= DIRECT_MAP_START + MODERN_STACK_END < va + nbytes
+        or va <= IMAGE_WINDOW + STACK_GUARD < va + nbytes
+        or va <= IMAGE_WINDOW + MODERN_STACK_END < va + nbytes
+    )
 
 
 @kernel
