@@ -21,19 +21,20 @@ Architecture Programmer's Manual, volume 2, chapters 4 (descriptors), 8 (excepti
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
-PAGE_BYTES = 4096
-ENTRY_SYMBOL = 'pvh.start'
-FAULT_STACK_BYTES = 8192  # the double fault's own stack, in the image's bss
-START_INFO_BYTES = 56  # struct hvm_start_info, version 1
-REGION_BYTES = 24  # struct hvm_memmap_table_entry
-MAX_REGIONS = 1024  # far more than any firmware tells; further ones are dropped
-MODULE_ENTRY_BYTES = 32  # struct hvm_modlist_entry
-MODULE_BYTES = 64  # a first module of at most so many is kept: boot_uefi.py's, which describes a framebuffer
+PAGE_BYTES: Final = 4096
+ENTRY_SYMBOL: Final = 'pvh.start'
+FAULT_STACK_BYTES: Final = 8192  # the double fault's own stack, in the image's bss
+START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
+REGION_BYTES: Final = 24  # struct hvm_memmap_table_entry
+MAX_REGIONS: Final = 1024  # far more than any firmware tells; further ones are dropped
+MODULE_ENTRY_BYTES: Final = 32  # struct hvm_modlist_entry
+MODULE_BYTES: Final = 64  # a first module of at most so many is kept: boot_uefi.py's, which describes a framebuffer
 
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
-PAGE_FAULT_FRAME_BYTES = 8 * (1 + 6 + 9 + 1)  # alignment by the processor, its frame, nine registers, alignment
-EXCEPTION_FRAME_BYTES = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
+PAGE_FAULT_FRAME_BYTES: Final = 8 * (1 + 6 + 9 + 1)  # alignment, what the processor pushes, nine registers, alignment
+EXCEPTION_FRAME_BYTES: Final = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class BootLayout:
 
 
 # Exceptions that push an error code; for the others the stub pushes a zero (AMD64 manual volume 2, table 8-1).
-VECTORS_WITH_ERROR_CODE = frozenset({8, 10, 11, 12, 13, 14, 17, 21, 29, 30})
-NR_VECTORS = 32
-_WORD = (1 << 64) - 1
-DOUBLE_FAULT = 8
-PAGE_FAULT = 14
+VECTORS_WITH_ERROR_CODE: Final = frozenset({8, 10, 11, 12, 13, 14, 17, 21, 29, 30})
+NR_VECTORS: Final = 32
+_WORD: Final = (1 << 64) - 1
+DOUBLE_FAULT: Final = 8
+PAGE_FAULT: Final = 14
 
-_NOTE = """
+_NOTE: Final = """
 .section .note.pvh, "a", @note
 .balign 4
 .long 4, 4, 18                              # name bytes, descriptor bytes, XEN_ELFNOTE_PHYS32_ENTRY
@@ -76,7 +77,7 @@ _NOTE = """
 """
 
 # The loader leaves: 32-bit protected mode, paging off, flat segments, ebx = hvm_start_info.
-_ENTRY = """
+_ENTRY: Final = """
 .section .boot, "ax", @progbits
 .code32
 .globl pvh.start
@@ -184,13 +185,13 @@ pvh.start:
 """
 
 # The first 2 MiB once more, at the window and at the start of the upper half, by the tables that are there.
-_UPPER_ENTRIES = """\
+_UPPER_ENTRIES: Final = """\
     movl ${upper3:#x} + 3, {level4:#x} + {window_index4} * 8
     movl ${level2:#x} + 3, {upper3:#x} + {window_index3} * 8
     movl ${level3:#x} + 3, {level4:#x} + 256 * 8
 """
 
-_MOVE_UP = """\
+_MOVE_UP: Final = """\
     mov $1f, %rax
     jmp *%rax
 1:  lgdt pvh.gdt_register_above
@@ -198,13 +199,13 @@ _MOVE_UP = """\
 
 """
 
-_GDT_REGISTER_ABOVE = """\
+_GDT_REGISTER_ABOVE: Final = """\
 pvh.gdt_register_above:
     .word pvh.gdt_register - pvh.gdt - 1
     .quad pvh.gdt
 """
 
-_LONG_START = """
+_LONG_START: Final = """
 .code64
 .cfi_sections .debug_frame                  # for debuggers; nothing of it is loaded
 pvh.long_start:
@@ -258,7 +259,7 @@ pvh.stop:
 """
 
 # On the stack at the entry, from rsp up: error code, rip, cs, rflags, rsp, ss. The processor aligned it before.
-_PAGE_FAULT = """
+_PAGE_FAULT: Final = """
 pvh.page_fault:
     push %rax
     push %rcx
@@ -290,7 +291,7 @@ pvh.page_fault:
 """
 
 # The stub pushed the vector, and the error code where the processor did not. The handler does not come back.
-_EXCEPTION = """
+_EXCEPTION: Final = """
 pvh.exception:
     mov %rdi, %r8                           # vector 6: the site of a trap in a checked build
     mov ${kernel_struct:#x}, %rdi
@@ -304,7 +305,7 @@ pvh.exception:
 """
 
 # Limits are inclusive. The accessed bits are set beforehand; ltr sets the busy bit, so the table is writable.
-_TABLES = """
+_TABLES: Final = """
 .section .boot_data, "aw", @progbits
 .balign 16
 pvh.gdt:
@@ -370,7 +371,7 @@ def assembly(layout: BootLayout) -> str:
         'window_index3': layout.window >> 30 & 511,
         'stack_top_above': layout.stack_top + layout.window & _WORD,
     }
-    values = {
+    values: dict[str, Any] = {
         'physical': f' - {layout.window & _WORD:#x}' if layout.window else '',
         'upper_entries': _UPPER_ENTRIES.format(**above) if layout.window else '',
         'move_up': _MOVE_UP.format(**above) if layout.window else '',

@@ -52,7 +52,7 @@ SENTENCES: Final = {
 # The firmware's calling convention: rcx, rdx, r8, r9, then the stack behind 32 bytes that belong to the callee; rbx,
 # rbp, rsi, rdi and r12 to r15 survive a call. In use throughout: r12 = this program's handle, r13 = system table,
 # r14 = boot services, r15 = area.
-_START = """
+_START: Final = """
 .section .uefi, "ax", @progbits
 .code64
 .set uefi.map_bytes, 40                     # places on the stack
@@ -190,7 +190,7 @@ uefi.get_memory_map:
 
 """
 
-_FAIL = """
+_FAIL: Final = """
 # Tell the sentence at rsi, and stop.
 uefi.fail:
     mov %rsi, %rdi
@@ -238,7 +238,7 @@ uefi.send:                                  # the byte in cl
 """
 
 # Copied to the area; entered in the compatibility mode of long mode, ebx = start information, esi = copy of the kernel.
-_LAST_STEPS = """
+_LAST_STEPS: Final = """
 .balign 16
 uefi.last_steps:
 .code32

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from llvmlite import ir
 
@@ -35,7 +35,7 @@ from .types import (
 from .values import Value
 
 # primitive: how many bits each of its words (the machine is none) may have, where that is less than a word
-NARROW = {
+NARROW: Final = {
     'store8': (64, 8),
     'store16': (64, 16),
     'store32': (64, 32),

@@ -6,7 +6,7 @@ inside a function and a word between functions. A Machine takes no register: the
 
 import types
 from dataclasses import dataclass
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, Final, NoReturn, get_args, get_origin
 
 from llvmlite import ir
 
@@ -14,8 +14,8 @@ from ..machine import Machine
 from ..structs import ArrayField, Config, Struct, is_word
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-POINTER = ir.PointerType()
-TEXT = ir.LiteralStructType([I64, I64])  # address and length
+POINTER: Final = ir.PointerType()
+TEXT: Final = ir.LiteralStructType([I64, I64])  # address and length
 
 
 @dataclass(frozen=True)
