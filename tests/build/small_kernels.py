@@ -4,7 +4,7 @@ Exit codes are the real kernel's: 0x10 passed, 0x11 failed, 0x12 a handler was c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -259,12 +259,13 @@ class SmallKernel:
     page_fault: Callable[..., Any] = report_page_fault
     checked: bool = False
     debug: bool = False
+    levels: int = 4
 
 
 def build_small(small: SmallKernel, layout: BootLayout = LAYOUT) -> Image:
     roots = {'kmain': small.main, 'on_page_fault': small.page_fault, 'on_exception': report_exception}
     unit = compile_unit(roots, target=BARE, checked=small.checked, debug=small.debug)
-    return build_image(unit.ir, unit.sites, layout, small.debug)
+    return build_image(unit.ir, unit.sites, replace(layout, levels=small.levels), small.debug)
 
 
 def write_small(folder: Path, small: SmallKernel) -> Path:

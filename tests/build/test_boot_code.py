@@ -27,6 +27,14 @@ def test_boot_state(tmp_path: Path) -> None:
     assert efer == 0xD00  # NXE, LMA, LME
 
 
+def test_boot_state_with_five_levels(tmp_path: Path) -> None:
+    """QEMU's emulation has them. The root is the sixth boot table, and its first entry leads to the old root."""
+    outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.tell_boot_state, levels=5))
+    assert outcome.status == Status.PASSED
+    _, cr0, cr3, cr4, efer = words_of(text)
+    assert (cr0, cr3, cr4, efer) == (0x8001_0031, LAYOUT.page_tables + 0x5000, 0x1020, 0xD00)  # LA57, PAE
+
+
 @pytest.mark.parametrize('megabytes', [2, 3, 64, 3583, 3584, 5120])
 def test_memory_map_is_the_one_of_the_simulated_computer(tmp_path: Path, megabytes: int) -> None:
     outcome, text = boot_small(tmp_path, SmallKernel(small_kernels.tell_memory_map), megabytes << 20)

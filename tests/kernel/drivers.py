@@ -17,6 +17,7 @@ from incroos.kernel.config import (
     MODERN_RECURSIVE,
     KernelConfig,
 )
+from incroos.machine.cpu import ALL_FEATURES
 from incroos.run import images, jit, qemu_guest
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
 from incroos.run.sim import Sim
@@ -52,23 +53,27 @@ PLAIN: Final = Build(CLASSIC, images.CLASSIC, is_checked=False)  # the one that 
 
 
 @contextmanager
-def open_driver(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) -> Iterator[Driver]:
-    """A kernel that has just started."""
+def open_driver(
+    place: str, memory_bytes: int = MEMORY, build: Build = CHECKED, features: int = ALL_FEATURES
+) -> Iterator[Driver]:
+    """A kernel that has just started. `features` are those of a simulated computer."""
     if place == 'sim':
-        sim = Sim(memory_bytes, build.config)
+        sim = Sim(memory_bytes, build.config, features=features)
         sim.start(mailbox.start)
         yield DirectDriver(sim.kernel, sim.ram)
     else:
-        with make_guest(place, memory_bytes, build) as running:
+        with make_guest(place, memory_bytes, build, features) as running:
             driver = MailboxDriver(running.ram, running.is_running, config=build.config)
             driver.wait_until_ready()
             yield driver
 
 
-def make_guest(place: str, memory_bytes: int = MEMORY, build: Build = CHECKED) -> jit.Guest | qemu_guest.Guest:
+def make_guest(
+    place: str, memory_bytes: int = MEMORY, build: Build = CHECKED, features: int = ALL_FEATURES
+) -> jit.Guest | qemu_guest.Guest:
     """The guest of a place with a process of its own, not started yet; its kernel looks at the mailbox."""
     if place == 'jit':
-        return jit.Guest(memory_bytes, compiled(build))
+        return jit.Guest(memory_bytes, compiled(build), features=features)
     return qemu_guest.Guest(booted(build).path, memory_bytes)
 
 

@@ -121,20 +121,22 @@ def any_frame(rng: random.Random) -> int:
 
 
 # ------------------------------------------------------------------ pages
-PAGE_BYTES: Final = {1: 1 << 12, 2: 1 << 21, 3: 1 << 30, 4: 1 << 39}
+PAGE_BYTES: Final = {1: 1 << 12, 2: 1 << 21, 3: 1 << 30, 4: 1 << 39, 5: 1 << 48}
 FLAGS: Final = [*(1 << bit for bit in (1, 2, 3, 4, 8, 9, 10, 11, 52, 55, 58, 62)), -1 << 63]
 BAD: Final = [0, 2, 1 | 1 << 13, 1 | 1 << 51, -1 << 63]
 ONE_LEVEL: Final = {'map_leaf': 'map_page', 'unmap_leaf': 'unmap_page', 'protect_leaf': 'protect'}
 BASES: Final = [0x1000_0000, 0x4000_0000, 0x80_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x8000_0000, -1 << 47]
 MODERN_BASES: Final = [0x80_0000_0000, 0x100_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x1000_0000_0000, -1 << 40]
+BASES_OF_FIVE: Final = [*BASES, 1 << 47, 1 << 48, (1 << 56) - (2 << 30), -1 << 56, (-1 << 48) - (1 << 30)]
 
 
 class Pages:
     """A dict of pages: where each starts and its level, what it maps and how; its steps are near the bases."""
 
-    def __init__(self, bases: Sequence[int] = BASES) -> None:
+    def __init__(self, bases: Sequence[int] = BASES, levels: int = 4) -> None:
         self.bases = bases
         self.memory_gib = 1 << 22  # that steps map
+        self.levels, self.end = levels, PAGE_BYTES[levels] << 8
         self.pages: dict[tuple[int, int], tuple[int, int]] = {}
         self.under: Counter[tuple[int, int]] = Counter()  # pages under an upper entry: its first address, its level
 
@@ -149,7 +151,7 @@ class Pages:
     def place_code(self, va: int, level: int) -> int:
         if level not in (1, 2, 3):
             return BAD_LEVEL
-        if not -1 << 47 <= va < 1 << 47:
+        if not -self.end <= va < self.end:
             return NOT_CANONICAL
         return MISALIGNED if va % PAGE_BYTES[level] else OK
 
@@ -170,7 +172,7 @@ class Pages:
         return OK
 
     def _count(self, va: int, level: int, by: int) -> None:
-        for above in range(level + 1, 5):
+        for above in range(level + 1, self.levels + 1):
             self.under[va & -PAGE_BYTES[above], above] += by
 
     def leaf_code(self, va: int, level: int) -> int:
@@ -196,7 +198,7 @@ class Pages:
         return code
 
     def get_physical(self, va: int) -> int:
-        if not -1 << 47 <= va < 1 << 47:
+        if not -self.end <= va < self.end:
             return NOT_CANONICAL
         found = self.find(va)
         return NOT_MAPPED if found is None else self.pages[found][0] + va - found[0]
@@ -205,7 +207,7 @@ class Pages:
         """Endless use of few enough addresses for them to meet."""
         while True:
             level = rng.choice((1, 1, 1, 1, 2, 2, 3, rng.randint(-1, 5)))
-            va = any_page(rng, level, self.bases)
+            va = any_page(rng, level, self.bases, self.end)
             flags = any_flags(rng)
             what = rng.randrange(8)
             if what < 3:
@@ -225,14 +227,14 @@ class Pages:
         return name, words, expected
 
 
-def any_page(rng: random.Random, level: int, bases: Sequence[int]) -> int:
-    """An address that other calls are likely to name too; one in twenty is bad."""
+def any_page(rng: random.Random, level: int, bases: Sequence[int], end: int) -> int:
+    """An address below the end, or in the upper half, that other calls are likely to name too; one in twenty is bad."""
     va = rng.choice(bases) + (rng.randrange(2) << 30) + (rng.randrange(3) << 21) + (rng.randrange(4) << 12)
     if level in (2, 3):
         va &= -PAGE_BYTES[level]
     if 0 <= va < 1 << 30:  # the boot code's tables and the identity map are there
         va = bases[0]
-    return rng.choice((va + 8, va ^ 1 << 50)) if rng.random() < 0.05 else va
+    return rng.choice((va + 8, va ^ end << 3)) if rng.random() < 0.05 else va
 
 
 def any_memory(rng: random.Random, level: int, memory_gib: int) -> int:
@@ -250,14 +252,20 @@ def any_flags(rng: random.Random) -> int:
     return 1 | sum(flag for flag in FLAGS if rng.random() < 0.4)
 
 
-def leaves_in(driver: Driver, table: int = 0x1000, level: int = 4, start: int = 0) -> Iterator[tuple[int, int, int]]:
+def leaves_in(driver: Driver, root: int = 0) -> Iterator[tuple[int, int, int]]:
     """Start, level and entry of all leaves, as a reader of the RAM sees them who shares nothing with the kernel."""
+    pages = driver.kernel.pages
+    end = PAGE_BYTES[pages.root_level] << 8
+    for va, level, entry in leaves_under(driver, root or pages.root, pages.root_level, 0):
+        yield (va if va < end else va - 2 * end), level, entry
+
+
+def leaves_under(driver: Driver, table: int, level: int, start: int) -> Iterator[tuple[int, int, int]]:
+    """The same, of one table; addresses count from the lower half on."""
     for index in range(512):
         entry = int.from_bytes(driver.ram.read(table + 8 * index, 8), 'little')
         va = start + index * PAGE_BYTES[level]
-        if va >= 1 << 47 and level == 4:
-            va -= 1 << 48
         if entry & 1 and (level == 1 or (level < 4 and entry & 0x80)):
             yield va, level, entry
         elif entry & 1 and entry & 0x000F_FFFF_FFFF_F000 != table:  # a recursive slot leads to no page of its own
-            yield from leaves_in(driver, entry & 0x000F_FFFF_FFFF_F000, level - 1, va)
+            yield from leaves_under(driver, entry & 0x000F_FFFF_FFFF_F000, level - 1, va)

@@ -1,7 +1,7 @@
 """A model of ranges, too simple to be wrong: a dict of pages of 4 KiB, which knows nothing of larger ones."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from incroos.kernel.codes import (
@@ -33,18 +33,20 @@ WINDOWS: Final = [
     -0x4000_0000 - 3 * HUGE,
     -6 * HUGE,
 ]
+WINDOWS_OF_FIVE: Final = [*WINDOWS, (1 << 48) - 3 * HUGE, (1 << 56) - 6 * HUGE, -1 << 56, (-5 << 48) - 2 * HUGE]
 WINDOW_BYTES: Final = 6 * HUGE
 
 
 class Ranges:
     """Pages by address: where each leads, and its flags."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: int = 4) -> None:
+        self.end, self.windows = (1 << 47, WINDOWS) if levels == 4 else (1 << 56, WINDOWS_OF_FIVE)
         self.pages: dict[int, tuple[int, int]] = {}
         self.memory_gib = 1 << 20  # that steps map
 
     def range_code(self, va: int, nbytes: int) -> int:
-        if not -1 << 47 <= va < 1 << 47 or nbytes < 0 or va + nbytes > (1 << 47 if va >= 0 else 0):
+        if not -self.end <= va < self.end or nbytes < 0 or va + nbytes > (self.end if va >= 0 else 0):
             return NOT_CANONICAL
         return MISALIGNED if va % PAGE or nbytes % PAGE else OK
 
@@ -82,7 +84,7 @@ class Ranges:
         return code
 
     def get_physical(self, va: int) -> int:
-        if not -1 << 47 <= va < 1 << 47:
+        if not -self.end <= va < self.end:
             return NOT_CANONICAL
         page = self.pages.get(va & -PAGE)
         return NOT_MAPPED if page is None else page[0] + va % PAGE
@@ -90,7 +92,7 @@ class Ranges:
     def steps(self, rng: random.Random) -> Iterator[Step]:
         """Endless use of a few places; a step in twelve is one that must be refused."""
         while True:
-            va, nbytes = any_range(rng)
+            va, nbytes = any_range(rng, self.windows, self.end)
             flags = rng.choice((3, 3, 7, -1 << 63 | 3, 3 | PAT, any_flags(rng)))
             what = rng.randrange(8)
             if what < 3:
@@ -122,14 +124,14 @@ class Ranges:
         return at, end - at
 
 
-def any_range(rng: random.Random) -> tuple[int, int]:
+def any_range(rng: random.Random, windows: Sequence[int], end: int) -> tuple[int, int]:
     """A range in one of the windows, often whole large pages; one in fifty is bad."""
     unit = rng.choice((PAGE, HUGE, HUGE))
-    start = rng.choice(WINDOWS)
+    start = rng.choice(windows)
     at = rng.randrange(0, WINDOW_BYTES, unit)
     nbytes = min(rng.choice((PAGE, 7 * PAGE, 40 * PAGE, HUGE, HUGE, 2 * HUGE, 3 * HUGE)), WINDOW_BYTES - at)
     if rng.random() < 0.02:
-        return rng.choice(((start + at + 8, nbytes), (start + at, nbytes + 8), (start, -PAGE), (1 << 47, PAGE)))
+        return rng.choice(((start + at + 8, nbytes), (start + at, nbytes + 8), (start, -PAGE), (end, PAGE)))
     return start + at, nbytes
 
 
@@ -144,7 +146,7 @@ def pages_in(driver: Driver, root: int) -> dict[int, tuple[int, int]]:
     """All pages in the windows, as RAM says: large leaves are cut into pages of 4 KiB, accessed and dirty left out."""
     pages = {}
     for va, level, entry in leaves_in(driver, root):
-        if not any(start <= va < start + WINDOW_BYTES for start in WINDOWS):
+        if not any(start <= va < start + WINDOW_BYTES for start in WINDOWS_OF_FIVE):
             continue
         flags = entry & ~ADDRESS & ~SEEN
         pa = entry & ADDRESS
@@ -160,5 +162,5 @@ def sizes_in(driver: Driver, root: int) -> dict[int, int]:
     """How many leaves of each level lie in the windows."""
     sizes = {1: 0, 2: 0, 3: 0}
     for va, level, _ in leaves_in(driver, root):
-        sizes[level] += any(start <= va < start + WINDOW_BYTES for start in WINDOWS)
+        sizes[level] += any(start <= va < start + WINDOW_BYTES for start in WINDOWS_OF_FIVE)
     return sizes

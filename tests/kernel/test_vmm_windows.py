@@ -137,7 +137,7 @@ def test_every_table_refused_once(driver: Driver) -> None:
 def test_the_way_itself_is_nobody_elses(k: Kernel) -> None:
     places = [windows.FIXMAP_START, windows.FIXMAP_START + 6 * PAGE_BYTES]
     if k.config.table_access == RECURSIVE:
-        places += [windows.RECURSIVE_START, windows.RECURSIVE_START + (1 << 39) - PAGE_BYTES]
+        places += [windows.recursive_start(k), windows.recursive_start(k) + (1 << 39) - PAGE_BYTES]
     for place in map(VirtAddr, places):
         assert vmm.map_page(k, place, PhysAddr(0), DATA) == RESERVED
         assert vmm.unmap_page(k, place) == RESERVED

@@ -12,12 +12,15 @@ from typing import Any, Final
 
 import pytest
 
-from incroos.kernel.layout import PAGE_BYTES, ZONE_END, ZONE_START
+from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, ZONE_END, ZONE_START
+from incroos.kernel.state import Kernel
+from incroos.lang import VirtAddr
 from incroos.machine.computer import Computer
 from incroos.run import places, qemu
 from incroos.run.firmware import BIOS, PVH, UEFI, bios_disk
 from incroos.run.outcome import Status
 from incroos.run.places import CONFIGS
+from incroos.run.ram import RamMachine
 from incroos.run.simulated import memory_map
 from incroos.run.statistics import statistics_of
 
@@ -81,7 +84,7 @@ def boot(place: str, memory_bytes: int, config: str, firmware: str = PVH) -> tup
     found: list[dict[str, Any]] = []
     end = places.boot(
         *(place, memory_bytes, 'tcg', SECONDS, False, console.extend, lambda _: None, firmware, CONFIGS[config]),
-        look=(lambda ram: found.append(statistics_of(ram))) if config == 'modern' else None,
+        look=(lambda ram: found.append(statistics_of(ram))) if config != 'classic' else None,
     )
     text = console.decode()
     assert (end.status, text.splitlines()[-1]) == (Status.PASSED, 'Memory manager operational!'), text
@@ -104,7 +107,7 @@ def check_counts(text: str, figures: dict[str, Any], ram: list[Range]) -> None:
 
 # ------------------------------------------------------------------ PCs in QEMU
 @pytest.mark.parametrize('memory_bytes', (*USUAL, *SMALL, *ODD) if FULL else USUAL, ids=lambda n: f'{n >> 10}K')
-@pytest.mark.parametrize('config', CONFIGS)
+@pytest.mark.parametrize('config', CONFIGS if FULL else ['classic', 'modern'])
 @pytest.mark.parametrize('firmware', [PVH, BIOS])
 def test_a_pc(firmware: str, config: str, memory_bytes: int) -> None:
     text, figures = boot('qemu', memory_bytes, config, firmware)
@@ -118,6 +121,19 @@ def test_a_pc_with_uefi(config: str, memory_bytes: int) -> None:
     """Whose firmware takes seconds; test_uefi.py has config classic."""
     text, figures = boot('qemu', memory_bytes, config, UEFI)
     check_counts(text, figures, ram_told(UEFI, memory_bytes))
+
+
+@pytest.mark.parametrize('firmware', [PVH, BIOS, UEFI])
+def test_five_levels_by_each_firmware(firmware: str) -> None:
+    """All firmwares come through the PVH entry, which turns them on: QEMU's emulation has them."""
+    levels = []
+
+    def look(ram: RamMachine) -> None:
+        levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).pages.root_level)
+
+    config = CONFIGS['modern-la57']
+    end = places.boot('qemu', GIB, 'tcg', SECONDS, False, lambda _: None, lambda _: None, firmware, config, look)
+    assert (end.status, levels) == (Status.PASSED, [5])
 
 
 # ------------------------------------------------------------------ the simulated computer

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -106,35 +106,44 @@ RAM_BYTES: Final = 16 << 20
 RESCUE_TABLES: Final = 0xA0_0000
 RESCUE_ROOT: Final = RESCUE_TABLES - 4096
 QEMU_PA_BITS: Final = 40  # of QEMU's emulated processor
-LOW: Final = 0x2000 | P | W  # the boot code's entry for what lies below 512 GiB
+LEVELS: Final = (4, 5)
+GUEST_ROOT: Final = {4: ROOT, 5: 0x6000}  # the boot code's, where the tables under test are put
+LOW: Final = {4: 0x2000 | P | W, 5: 0x1000 | P | W}  # the boot code's entry for the lowest addresses
 
 
-@pytest.fixture(scope='module')
-def asking_guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A guest whose kernel makes the accesses that the host asks for."""
-    kernel = SmallKernel(serve_accesses, page_fault=note_page_fault)
+class Asking(NamedTuple):
+    """A guest whose kernel makes the accesses that the host asks for, and its number of levels."""
+
+    guest: Guest
+    levels: int
+
+
+@pytest.fixture(scope='module', params=LEVELS)
+def asking(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    kernel = SmallKernel(serve_accesses, page_fault=note_page_fault, levels=request.param)
     with Guest(write_small(tmp_path_factory.mktemp('paging'), kernel), RAM_BYTES) as guest:
         end = time.monotonic() + SECONDS
         while b'ready\n' not in guest.console():
             assert time.monotonic() < end
             time.sleep(0.01)
-        yield guest
+        yield Asking(guest, request.param)
 
 
-def rescue_tables(places: list[paging_cases.Place]) -> tuple[bytes, bytes]:
+def rescue_tables(places: list[paging_cases.Place], levels: int) -> tuple[bytes, bytes]:
     """A root table, and the tables behind it, in which every place can be read and written."""
-    rescue = Bench('interpreted', RAM_BYTES)
+    rescue = Bench('interpreted', RAM_BYTES, levels=levels)
     rescue.next_table = RESCUE_TABLES
     for place in places:
         rescue.map(place.va & -4096, DATA, P | W)
     return bytes(rescue.ram[ROOT : ROOT + 4096]), bytes(rescue.ram[RESCUE_TABLES : rescue.next_table])
 
 
-def ask_the_guest(guest: Guest, accesses: list[tuple[int, bool]]) -> list[tuple[int, int, int]]:
+def ask_the_guest(asking: Asking, accesses: list[tuple[int, bool]]) -> list[tuple[int, int, int]]:
     """Of each access: how often it faulted, where, and with which error code."""
+    guest = asking.guest
     machine = RamMachine(guest.ram)
     request = Request(machine, REQUEST)
-    request.root, request.rescue, request.nr_accesses = ROOT, RESCUE_ROOT, len(accesses)
+    request.root, request.rescue, request.nr_accesses = GUEST_ROOT[asking.levels], RESCUE_ROOT, len(accesses)
     for index, (va, is_write) in enumerate(accesses):
         access = request.accesses[index]
         access.va, access.is_write, access.value = VirtAddr(va), int(is_write), 0
@@ -173,38 +182,41 @@ def ask_the_simulator(bench: Bench, accesses: list[tuple[int, bool]]) -> list[tu
     return found
 
 
+def lay_places(seed: int, levels: int) -> tuple[Bench, list[paging_cases.Place]]:
+    """A bench with random tables, and the canonical ones of the places for which they are."""
+    bench = Bench('compiled', RAM_BYTES, QEMU_PA_BITS, levels)
+    places = paging_cases.lay_tables(bench, Random(seed), NR_PLACES)
+    return bench, [place for place in places if paging_cases.is_canonical(place.va, levels)]
+
+
 @pytest.mark.parametrize('seed', range(NR_ROUNDS))
-def test_the_same_faults_as_qemu(asking_guest: Guest, seed: int) -> None:
+def test_the_same_faults_as_qemu(asking: Asking, seed: int) -> None:
     """Random tables, reads and writes: the same accesses fault, at the same address, with the same error code."""
-    random = Random(seed)
-    bench = Bench('compiled', RAM_BYTES, QEMU_PA_BITS)
-    places = [
-        place for place in paging_cases.lay_tables(bench, random, NR_PLACES) if paging_cases.is_canonical(place.va)
-    ]
+    bench, places = lay_places(seed, asking.levels)
     assert bench.next_table < 0x9_F000  # RAM, below the kernel
-    bench.put(ROOT, LOW)
-    root, tables = rescue_tables(places)
-    root = LOW.to_bytes(8, 'little') + root[8:]
-    for memory in (bench.ram, asking_guest.ram):
+    low, guest_root, ram = LOW[asking.levels], GUEST_ROOT[asking.levels], asking.guest.ram
+    bench.put(ROOT, low)
+    root, tables = rescue_tables(places, asking.levels)
+    root = low.to_bytes(8, 'little') + root[8:]
+    for memory in (bench.ram, ram):
         memory[RESCUE_ROOT : RESCUE_ROOT + 4096] = root
         memory[RESCUE_TABLES : RESCUE_TABLES + len(tables)] = tables
-    asking_guest.ram[TABLES : bench.next_table] = bytes(bench.ram[TABLES : bench.next_table])
-    asking_guest.ram[ROOT + 8 : ROOT + 4096] = bytes(bench.ram[ROOT + 8 : ROOT + 4096])
+    ram[TABLES : bench.next_table] = bytes(bench.ram[TABLES : bench.next_table])
+    ram[guest_root + 8 : guest_root + 4096] = bytes(bench.ram[ROOT + 8 : ROOT + 4096])
     accesses = [(place.va, is_write) for place in places for is_write in (False, True)]
-    assert ask_the_guest(asking_guest, accesses) == ask_the_simulator(bench, accesses)
+    assert ask_the_guest(asking, accesses) == ask_the_simulator(bench, accesses)
 
 
-def test_the_rounds_meet_every_error_code() -> None:
+@pytest.mark.parametrize('levels', LEVELS)
+def test_the_rounds_meet_every_error_code(levels: int) -> None:
     """So that the comparison compares something: no fault, and reads and writes of each kind."""
     codes = set()
     for seed in range(NR_ROUNDS):
-        bench, random = Bench('compiled', RAM_BYTES, QEMU_PA_BITS), Random(seed)
-        places = paging_cases.lay_tables(bench, random, NR_PLACES)
-        root, tables = rescue_tables([place for place in places if paging_cases.is_canonical(place.va)])
+        bench, places = lay_places(seed, levels)
+        root, tables = rescue_tables(places, levels)
         bench.ram[RESCUE_ROOT : RESCUE_ROOT + 4096] = root
         bench.ram[RESCUE_TABLES : RESCUE_TABLES + len(tables)] = tables
-        canonical = [place.va for place in places if paging_cases.is_canonical(place.va)]
-        found = ask_the_simulator(bench, [(va, is_write) for va in canonical for is_write in (False, True)])
+        found = ask_the_simulator(bench, [(place.va, is_write) for place in places for is_write in (False, True)])
         codes |= {error for nr_faults, _, error in found if nr_faults} | {
             -1 for nr_faults, *_ in found if not nr_faults
         }

@@ -13,7 +13,9 @@ kernel_struct                     the address that the kernel's functions get as
 ```
 A kernel in the upper half is linked for its physical addresses plus `window`, and runs there. For it a fifth table, of
 level 3, follows the four, and their entries make the first 2 MiB appear at `window` and at the start of the upper half
-as well. The identity map stays: without it there would be no way from here to there.
+as well. The identity map stays: without it there would be no way from here to there. With five `levels`, where the
+processor has them, a sixth table is the root, and the ends of the address space that are in use lead from it to the
+table of level 4. Only here can that be chosen: CR4.LA57 does not change while paging is on.
 All other pages of the first 2 MiB, page 0 with the BIOS data included, are writable and not executable.
 
 The entry and the state at it: "x86/HVM direct boot ABI" of the Xen documentation. Long mode, gates and the TSS: AMD64
@@ -51,10 +53,11 @@ class BootLayout:
     stack_top: int
     kernel_struct: int
     window: int = 0
+    levels: int = 4
 
     @property
     def nr_tables(self) -> int:
-        return 5 if self.window else 4
+        return 6 if self.levels == 5 else 5 if self.window else 4
 
     @property
     def stack_bytes(self) -> int:
@@ -168,10 +171,11 @@ pvh.start:
     cmp $0x200000, %eax
     jb 1b
 
-    mov ${level4:#x}, %eax
-    mov %eax, %cr3
+    mov ${level4:#x}, %esi
+    mov $0x20, %edi                         # PAE
+{find_levels}    mov %esi, %cr3
     mov %cr4, %eax
-    or $0x20, %eax                          # PAE
+    or %edi, %eax
     mov %eax, %cr4
     mov $0xC0000080, %ecx                   # EFER
     rdmsr
@@ -189,6 +193,27 @@ _UPPER_ENTRIES: Final = """\
     movl ${upper3:#x} + 3, {level4:#x} + {window_index4} * 8
     movl ${level2:#x} + 3, {upper3:#x} + {window_index3} * 8
     movl ${level3:#x} + 3, {level4:#x} + 256 * 8
+"""
+
+# A root above the root, where the processor has five levels: "CPUID" in the Intel SDM, volume 2.
+_FIND_LEVELS: Final = """\
+    xor %eax, %eax
+    cpuid                                   # eax is the largest leaf
+    cmp $7, %eax
+    jb 1f
+    mov $7, %eax
+    xor %ecx, %ecx
+    cpuid
+    bt $16, %ecx                            # LA57
+    jnc 1f
+    movl ${level4:#x} + 3, {level5:#x}
+{upper_half}    mov ${level5:#x}, %esi
+    or $0x1000, %edi                        # LA57
+1:
+"""
+
+_UPPER_HALF: Final = """\
+    movl ${level4:#x} + 3, {level5:#x} + 511 * 8
 """
 
 _MOVE_UP: Final = """\
@@ -367,6 +392,7 @@ def assembly(layout: BootLayout) -> str:
         'level3': level4 + PAGE_BYTES,
         'level2': level4 + 2 * PAGE_BYTES,
         'upper3': level4 + 4 * PAGE_BYTES,
+        'level5': level4 + 5 * PAGE_BYTES,
         'window_index4': layout.window >> 39 & 511,
         'window_index3': layout.window >> 30 & 511,
         'stack_top_above': layout.stack_top + layout.window & _WORD,
@@ -374,6 +400,9 @@ def assembly(layout: BootLayout) -> str:
     values: dict[str, Any] = {
         'physical': f' - {layout.window & _WORD:#x}' if layout.window else '',
         'upper_entries': _UPPER_ENTRIES.format(**above) if layout.window else '',
+        'find_levels': _FIND_LEVELS.format(**above, upper_half=_UPPER_HALF.format(**above) if layout.window else '')
+        if layout.levels == 5
+        else '',
         'move_up': _MOVE_UP.format(**above) if layout.window else '',
         'gdt_register_above': _GDT_REGISTER_ABOVE if layout.window else '',
         'upper_half': layout.window >> 32 & 0xFFFF_FFFF,

@@ -87,7 +87,8 @@ config_option = click.option(
     type=click.Choice(list(CONFIGS)),
     default='classic',
     show_default=True,
-    help='Which kernel: 32 MiB at their own addresses (classic), or all of RAM from the upper half (modern).',
+    help='Which kernel: 32 MiB at their own addresses (classic), or all of RAM from the upper half (modern), with five '
+    'levels of page tables where the processor has them (modern-la57).',
 )
 
 

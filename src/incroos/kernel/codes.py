@@ -16,7 +16,7 @@ RESERVED: Final = -4  # the frame has a use that this call must not end
 DOUBLE_FREE: Final = -5  # free already
 
 # Pages
-NOT_CANONICAL: Final = -6  # bits 48 to 63 of the virtual address differ from bit 47
+NOT_CANONICAL: Final = -6  # the highest bits of the virtual address, which no level uses, are not all equal
 OUT_OF_RANGE: Final = -7  # the physical address does not fit the 52 bits of the architecture
 BAD_FLAGS: Final = -8  # not present, or bits that are no flags of an entry of this level
 ALREADY_MAPPED: Final = -9  # the page, or a part of it, is mapped

@@ -29,6 +29,9 @@ CLASSIC_SPACE: Final = 0  # the boot code's tables, which map memory at its own 
 MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half, a direct map of all RAM
 
 
+FOUR_LEVELS: Final = 4  # of page tables; what every processor has
+
+
 @dataclass(frozen=True)
 class KernelConfig(Config):
     """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
@@ -36,6 +39,7 @@ class KernelConfig(Config):
     fault_injection: word = 0  # count the requests for frames and refuse the one that FrameState.refuse_at names
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
     table_access: word = IDENTITY
+    levels: word = FOUR_LEVELS  # of page tables; of 5 one is left out where the processor has four
     flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
     frame_allocator: word = TREE
     counters: word = 0  # count what frames were asked for and given back, and flushes
@@ -63,3 +67,8 @@ MODERN: Final = KernelConfig(
 MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)
 MODERN_RECURSIVE: Final = replace(MODERN, fault_injection=1, table_access=RECURSIVE)
 MODERN_FIXMAP: Final = replace(MODERN, fault_injection=1, table_access=FIXMAP)
+MODERN_LA57: Final = replace(MODERN, levels=5)
+MODERN_LA57_CHECKED: Final = replace(MODERN_CHECKED, levels=5)
+CLASSIC_LA57: Final = replace(CLASSIC_CHECKED, levels=5)
+CLASSIC_RECURSIVE_LA57: Final = replace(CLASSIC_RECURSIVE, levels=5)
+CLASSIC_FIXMAP_LA57: Final = replace(CLASSIC_FIXMAP, levels=5)

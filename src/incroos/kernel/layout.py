@@ -2,7 +2,8 @@
 
     0x0000_0000  real-mode vectors, BIOS data      never touched
     0x0000_1000  PML4, PDPT, PD, PT                built by the boot code: the first 2 MiB, identity, 4 KiB pages
-    0x0000_5000  reserved
+    0x0000_5000  another PDPT, PML5                the same, where the configuration wants them
+    0x0000_7000  reserved
     0x0001_0000  boot pool                         the part of it that is RAM; page tables first of all
     0x000B_8000  VGA text memory                   80 columns, 25 rows
     0x0010_0000  kernel image                      text R-X, rodata R--, data RW-
@@ -33,7 +34,9 @@ PAGE_SHIFT: Final = 12
 PAGE_BYTES: Final = 1 << PAGE_SHIFT
 
 BOOT_TABLES: Final = 0x1000
-BOOT_TABLES_END: Final = 0x5000
+BOOT_UPPER_PDPT: Final = 0x5000  # of a kernel in the upper half
+BOOT_PML5: Final = 0x6000
+BOOT_TABLES_END: Final = 0x7000
 BOOT_MAP_END: Final = 0x20_0000  # the boot code maps what lies below
 
 POOL_START: Final = 0x1_0000

@@ -74,7 +74,7 @@ class FrameRecord(Struct):
     """What is known of one frame. Owner: pmm for the level, vmm for the rest."""
 
     nr_entries: u16  # of a table: entries that are not 0, and 1 more if the boot code made it
-    level: u8  # 1 to 4: the frame is a page table of this level; 0: it is not a table
+    level: u8  # 1 to 5: the frame is a page table of this level; 0: it is not a table
     nr_references: u8  # used inside vmm.check, 0 at all other times
 
 
@@ -102,7 +102,8 @@ class KnownTable(Struct):
 class PageState(Struct):
     """Owner: vmm."""
 
-    root: PhysAddr  # the level-4 table, CR3 without its flags
+    root: PhysAddr  # the table of the highest level, CR3 without its flags
+    root_level: u64  # 4 or 5
     nr_tables: u64  # tables taken from pmm and not given back
     known: Annotated[Array[KnownTable], NR_KNOWN]
 

@@ -17,7 +17,6 @@ from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
 from incroos.kernel.vmm import walk
 from incroos.kernel.vmm.entries import (
-    CANONICAL_END,
     LARGEST_LEAF_LEVEL,
     NR_ENTRIES,
     index_in,
@@ -25,11 +24,11 @@ from incroos.kernel.vmm.entries import (
     is_present,
     page_bytes,
 )
+from incroos.kernel.vmm.levels import address_behind, nr_addresses
 from incroos.kernel.vmm.windows import close_table, is_window, open_table, window_bytes
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 
 PER_MILLE: Final = 1000
-NR_ADDRESSES: Final = 2 * CANONICAL_END
 
 
 @kernel
@@ -137,10 +136,10 @@ def count_mapped(k: Kernel) -> None:
     for index in range(LARGEST_LEAF_LEVEL):
         found.mapped[index] = 0
     at = 0
-    while at < NR_ADDRESSES:
-        va = VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
+    while at < nr_addresses(k):
+        va = address_behind(k, at)
         if is_window(k, va, PAGE_BYTES):
-            at += window_bytes(va)
+            at += window_bytes(k, va)
         else:
             level, nr_entries, nr_pages = count_run(k, va)
             if nr_pages != 0:

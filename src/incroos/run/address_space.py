@@ -3,7 +3,8 @@
 Walks the page tables in the guest's RAM for every access, and writes nothing.
 """
 
-from incroos.kernel.vmm.entries import ROOT_LEVEL, index_in, is_leaf, is_present, page_bytes, page_of, table_of
+from incroos.kernel.config import FOUR_LEVELS
+from incroos.kernel.vmm.entries import index_in, is_leaf, is_present, page_bytes, page_of, table_of
 from incroos.lang import Machine, VirtAddr, word
 
 from .ram import RamMachine
@@ -14,15 +15,15 @@ class NotMapped(Exception):
 
 
 class AddressSpace(Machine):
-    """What the tables under a root map."""
+    """What the tables under a root map; its level is 4 or 5."""
 
-    def __init__(self, ram: RamMachine, root: int) -> None:
-        self.ram, self.root, self.config = ram, root, ram.config
+    def __init__(self, ram: RamMachine, root: int, level: int = FOUR_LEVELS) -> None:
+        self.ram, self.root, self.level, self.config = ram, root, level, ram.config
 
     def physical(self, va: int) -> int:
         """Where a byte lies. Raises NotMapped."""
         table = self.root
-        for level in range(ROOT_LEVEL, 0, -1):
+        for level in range(self.level, 0, -1):
             entry = self.ram.load64(VirtAddr(table + 8 * index_in(VirtAddr(va), level)))
             if not is_present(entry):
                 raise NotMapped(f'no page at {va:#x}')

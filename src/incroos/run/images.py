@@ -105,6 +105,7 @@ def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:
         stack_top=layout.MODERN_STACK_END if config.space == MODERN_SPACE else layout.STACK_END,
         kernel_struct=layout.KERNEL_STATE,
         window=config.image_window,
+        levels=config.levels,
     )
 
 

@@ -25,7 +25,7 @@ from incroos.build.memory_code import CodeInMemory
 from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.lang.frontend import compile_unit, simulated
 from incroos.machine import faults
-from incroos.machine.cpu import NO_SITE, STOPPED_BY_HALT
+from incroos.machine.cpu import ALL_FEATURES, NO_SITE, STOPPED_BY_HALT
 from incroos.machine.lowering import LOWERINGS
 
 from . import outcome
@@ -112,9 +112,10 @@ class Guest:
         code: KernelCode,
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
+        features: int = ALL_FEATURES,
     ) -> None:
         try:
-            self.computer = computer_with(memory_bytes, framebuffer)
+            self.computer = computer_with(memory_bytes, framebuffer, features)
         except (OSError, OverflowError) as error:
             raise Unusable(f'no room for {memory_bytes >> 20}M of simulated RAM ({error}): ask for less') from error
         self.ram = self.computer.ram

@@ -19,7 +19,11 @@ Sink = Callable[[bytes], object]
 Look = Callable[['RamMachine'], object]
 
 CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
-CONFIGS: Final = {'classic': CLASSIC, 'modern': 'MODERN'}  # by the names that users give them
+CONFIGS: Final = {
+    'classic': CLASSIC,
+    'modern': 'MODERN',
+    'modern-la57': 'MODERN_LA57',
+}  # by the names that users give them
 
 LAST_BYTES: Final = 4096  # of the output, among which a panic's line is looked for
 TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})')  # kernel/main.py: on_exception

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
+from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import (
     BOOT_TABLES,
     BOOT_TABLES_END,
@@ -31,7 +32,6 @@ from incroos.kernel.vmm.entries import (
     DIRTY,
     NR_ENTRIES,
     NX,
-    ROOT_LEVEL,
     WRITABLE,
     is_leaf,
     is_present,
@@ -45,7 +45,8 @@ from .ram import RamMachine
 
 SEEN: Final = ACCESSED | DIRTY
 RIGHTS: Final = WRITABLE | NX
-OF_THE_IMAGE: Final = [window & ((1 << 48) - 1) for window in (DIRECT_MAP_START, IMAGE_WINDOW)]
+LOW_48: Final = (1 << 48) - 1
+OF_THE_IMAGE: Final = [window & LOW_48 for window in (DIRECT_MAP_START, IMAGE_WINDOW)]
 WORD_BYTES: Final = 8
 
 
@@ -55,10 +56,10 @@ def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str
     tables: set[int] = set()
     k = Kernel(ram, VirtAddr(kernel_state))
     frames = k.frames
-    for pa, level, va, entries in walk_tables(ram, k.pages.root):
+    for pa, level, va, entries in walk_tables(ram, k.pages.root, k.pages.root_level):
         tables.add(pa)
         if not BOOT_TABLES <= pa < BOOT_TABLES_END:
-            unequal = SEEN | RIGHTS if level == 1 and va in OF_THE_IMAGE else SEEN
+            unequal = SEEN | RIGHTS if level == 1 and va & LOW_48 in OF_THE_IMAGE else SEEN
             parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries, unequal))
     own = [*handed_out(frames.pool), *handed_out(frames.zone)]
     if frames.early_limit:
@@ -74,7 +75,7 @@ def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str
 
 def books_of(ram: RamMachine, k: Kernel) -> Frames:
     """The books of all frames in config `modern`."""
-    return Frames(AddressSpace(ram, k.pages.root), VirtAddr(FRAME_BOOKS))
+    return Frames(AddressSpace(ram, k.pages.root, k.pages.root_level), VirtAddr(FRAME_BOOKS))
 
 
 def used_blocks(books: Frames) -> Iterator[tuple[int, int, int]]:
@@ -110,9 +111,14 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
-def walk_tables(ram: RamMachine, root: int = BOOT_TABLES) -> Iterator[tuple[int, int, int, list[int]]]:
-    """Address, level, low 48 bits of the first virtual address, and entries of each table reachable from the root."""
-    waiting = [(root, ROOT_LEVEL, 0)]
+def walk_tables(
+    ram: RamMachine, root: int = BOOT_TABLES, root_level: int = FOUR_LEVELS
+) -> Iterator[tuple[int, int, int, list[int]]]:
+    """Address, level, first virtual address, and entries of each table reachable from the root.
+
+    The addresses have only the bits that tables use.
+    """
+    waiting = [(root, root_level, 0)]
     while waiting:
         pa, level, start = waiting.pop()
         entries = list(ram.words[pa // WORD_BYTES : pa // WORD_BYTES + NR_ENTRIES])

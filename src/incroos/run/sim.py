@@ -15,6 +15,7 @@ from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.machine import faults
+from incroos.machine.cpu import ALL_FEATURES
 from incroos.machine.errors import MachineStopped, SimulationError, line_of
 from incroos.machine.strict import MAX_RAM, SimulatedMachine
 
@@ -28,7 +29,10 @@ SECONDS_BETWEEN_RINGS: Final = 0.1
 
 
 class Sim:
-    """A computer in the boot state. `kernel` is its Kernel struct, which the kernel's init functions fill."""
+    """A computer in the boot state. `kernel` is its Kernel struct, which the kernel's init functions fill.
+
+    `features` are what not every processor has: see machine/cpu.py.
+    """
 
     def __init__(
         self,
@@ -37,13 +41,14 @@ class Sim:
         entries: EntryPoints = CLASSIC_ENTRIES,
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
+        features: int = ALL_FEATURES,
     ) -> None:
         if memory_bytes > MAX_RAM:
             raise Unusable(
                 f'the interpreted computer has at most {MAX_RAM >> 20}M of RAM: ask for that, or compile with --on jit'
             )
         self.output = bytearray()
-        self.computer = computer_with(memory_bytes, framebuffer)
+        self.computer = computer_with(memory_bytes, framebuffer, features)
         self.machine = SimulatedMachine(self.computer, config)
         self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from incroos.kernel import layout, main
-from incroos.kernel.config import CLASSIC, MODERN_SPACE, KernelConfig
+from incroos.kernel.config import CLASSIC, FOUR_LEVELS, MODERN_SPACE, KernelConfig
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import NO_DEVICE, Computer
-from incroos.machine.cpu import STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
+from incroos.machine.cpu import HAS_LA57, STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
+from incroos.machine.walk import set_masks
 
 from . import outcome
 from .framebuffer import Framebuffer
@@ -61,35 +62,46 @@ class EntryPoints:
 CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
 
 
-def computer_with(memory_bytes: int, framebuffer: Framebuffer | None) -> Computer:
-    """A computer with so much RAM and the memory of a framebuffer."""
-    return Computer(memory_bytes, device=framebuffer.device if framebuffer else NO_DEVICE)
+def computer_with(memory_bytes: int, framebuffer: Framebuffer | None, features: int) -> Computer:
+    """A computer with so much RAM, the memory of a framebuffer, and features of a processor (machine/cpu.py)."""
+    device = framebuffer.device if framebuffer else NO_DEVICE
+    return Computer(memory_bytes, features=features, device=device)
 
 
 def prepare(
     computer: Computer, poke: Poke, config: KernelConfig = CLASSIC, framebuffer: Framebuffer | None = None
 ) -> None:
     """Put a computer that was just made into the boot state of a kernel; `poke` writes its RAM."""
-    for at, entry in boot_tables(config).items():
+    cpu = computer.cpu
+    has_five = config.levels > FOUR_LEVELS and cpu.features & HAS_LA57 != 0
+    for at, entry in boot_tables(config, has_five).items():
         poke(at, entry.to_bytes(8, 'little'))
     poke(START_INFO, start_info(computer, nr_modules=1 if framebuffer else 0))
     if framebuffer:
         content = framebuffer.description
         poke(MODULE, struct.pack('<QQQQ', MODULE_CONTENT, len(content), 0, 0) + content)
-    cpu = computer.cpu
-    cpu.cr3 = layout.BOOT_TABLES
+    cpu.cr3 = layout.BOOT_PML5 if has_five else layout.BOOT_TABLES
+    cpu.cr4 |= arch.CR4_LA57 if has_five else 0
+    set_masks(cpu)
     cpu.idt_limit = IDT_LIMIT
     cpu.kernel = VirtAddr(config.image_window + layout.KERNEL_STATE)
 
 
-def boot_tables(config: KernelConfig) -> dict[int, int]:
-    """Address and value of each entry of the boot tables: four, and a fifth for a kernel in the upper half."""
-    level4, level3, level2, level1 = range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, layout.PAGE_BYTES)
-    entries = dict.fromkeys(range(layout.BOOT_TABLES, layout.BOOT_TABLES_END, 8), 0)
+def boot_tables(config: KernelConfig, has_five: bool) -> dict[int, int]:
+    """Address and value of each entry of the boot tables: four, and up to two more.
+
+    One is for a kernel in the upper half, one for five levels.
+    """
+    level4, level3, level2, level1 = range(layout.BOOT_TABLES, layout.BOOT_UPPER_PDPT, layout.PAGE_BYTES)
+    entries = dict.fromkeys(range(layout.BOOT_TABLES, layout.BOOT_UPPER_PDPT, 8), 0)
+    if has_five:
+        entries |= dict.fromkeys(range(layout.BOOT_UPPER_PDPT, layout.BOOT_TABLES_END, 8), 0)
+        for index in (0, 511) if config.space == MODERN_SPACE else (0,):
+            entries[layout.BOOT_PML5 + 8 * index] = level4 | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE
     for table, below in ((level4, level3), (level3, level2), (level2, level1)):
         entries[table] = below | arch.ENTRY_PRESENT | arch.ENTRY_WRITABLE
     if config.space == MODERN_SPACE:
-        upper3 = layout.BOOT_TABLES_END
+        upper3 = layout.BOOT_UPPER_PDPT
         entries |= dict.fromkeys(range(upper3, upper3 + layout.PAGE_BYTES, 8), 0)
         for slot, below in (
             (level4 + 8 * 511, upper3),  # the image window, 2 GiB below the end

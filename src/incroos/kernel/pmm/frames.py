@@ -172,7 +172,7 @@ def zero_frame(k: Kernel, pa: PhysAddr) -> None:
 
 @kernel
 def alloc_table(k: Kernel, level: word) -> PhysAddr:
-    """A zeroed frame to be a page table of the level, 1 to 4: of the pool, or else of the zone; NO_FRAME."""
+    """A zeroed frame to be a page table of the level, 1 to 5: of the pool, or else of the zone; NO_FRAME."""
     pa = take_table(k, level)
     if pa >= 0:
         zero_frame(k, pa)

@@ -13,18 +13,18 @@ from incroos.kernel.vmm.entries import (
     NR_ENTRIES,
     NX,
     PAT_LARGE,
-    ROOT_LEVEL,
     is_leaf,
     is_present,
     page_bytes,
     table_of,
 )
+from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.takeover import BOOT_MARK
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
-# VMM-1  root is the table that CR3 names, and its record says level 4
+# VMM-1  root is the table that CR3 names, and its record says the highest level
 # VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table of the boot code
 # VMM-3  no present entry sets a reserved bit, and no upper entry sets NX
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
@@ -43,7 +43,7 @@ def check(k: Kernel) -> word:
     root = k.pages.root
     if table_of(read_cr3(k.m)) != root or root >= BOOT_TABLES_END:
         return 1
-    if k.frames.records[root >> PAGE_SHIFT].level != ROOT_LEVEL:
+    if k.frames.records[root >> PAGE_SHIFT].level != root_level(k):
         return 1
     if not are_right(k):
         return 6

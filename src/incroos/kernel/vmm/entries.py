@@ -4,9 +4,9 @@
     NX  free    free   frame                              free  G S D A PCD PWT  U W P
                        ...... 12: PAT of a large leaf, and zeros up to its own size
 
-Unit: the entry, a word. Knows nothing of where an entry is kept. Levels count from 4, the root, to 1, whose entries are
-always leaves; S says that an entry of level 3 (1 GiB) or 2 (2 MiB) is a leaf, and in a leaf of level 1 the same bit is
-PAT. Written from: Intel SDM volume 3, "4-Level Paging"; AMD APM volume 2, "Long-Mode Page Translation".
+Unit: the entry, a word. Knows nothing of where an entry is kept. Levels count from the root, 4 or 5, to 1, whose
+entries are always leaves; S says that an entry of level 3 (1 GiB) or 2 (2 MiB) is a leaf, and in a leaf of level 1 the
+same bit is PAT. Written from: Intel SDM volume 3, "4-Level Paging"; AMD APM volume 2, "Long-Mode Page Translation".
 """
 
 from typing import Final
@@ -35,11 +35,9 @@ LARGE_LEAF_FLAGS: Final = SMALL_LEAF_FLAGS | PAT_LARGE
 TABLE_FLAGS: Final = PRESENT | WRITABLE | USER  # of an upper entry: it allows all, so that the leaf decides
 PHYSICAL_END: Final = 1 << 52
 
-ROOT_LEVEL: Final = 4
 LARGEST_LEAF_LEVEL: Final = 3
 INDEX_BITS: Final = 9
 NR_ENTRIES: Final = 1 << INDEX_BITS
-CANONICAL_END: Final = 1 << 47
 
 
 @kernel
@@ -50,13 +48,13 @@ def is_present(entry: word) -> bool:
 
 @kernel
 def is_leaf(entry: word, level: word) -> bool:
-    """Whether a present entry maps memory, and does not name a table. On level 4 the bit HUGE is reserved."""
+    """Whether a present entry maps memory, and does not name a table. Above level 3 the bit HUGE is reserved."""
     return level == 1 or (entry & HUGE != 0 and level <= LARGEST_LEAF_LEVEL)
 
 
 @kernel
 def page_bytes(level: word) -> word:
-    """Bytes that an entry of the level spans: 4 KiB, 2 MiB, 1 GiB, 512 GiB."""
+    """Bytes that an entry of the level spans: 4 KiB, 2 MiB, 1 GiB, 512 GiB, 256 TiB."""
     return 1 << page_shift(level)
 
 
@@ -114,9 +112,3 @@ def flags_of(leaf: word, level: word) -> word:
 def make_leaf(pa: PhysAddr, flags: word, level: word) -> word:
     """The leaf of the level that maps pa, a multiple of its size, with good flags."""
     return pa | flags if level == 1 else pa | flags | HUGE
-
-
-@kernel
-def is_canonical(va: VirtAddr) -> bool:
-    """Whether bits 48 to 63 repeat bit 47."""
-    return -CANONICAL_END <= va < CANONICAL_END

@@ -32,12 +32,12 @@ from incroos.kernel.vmm.entries import (
     USER,
     WRITABLE,
     are_flags_good,
-    is_canonical,
     is_present,
     make_leaf,
     page_bytes,
     page_of,
 )
+from incroos.kernel.vmm.levels import is_canonical
 from incroos.kernel.vmm.tables import (
     allow_above,
     build_branch,
@@ -223,7 +223,7 @@ def check_place(k: Kernel, va: VirtAddr, level: word) -> word:
     """OK if a page of the level can start at va; RESERVED where tables are reached."""
     if not 1 <= level <= LARGEST_LEAF_LEVEL:
         return BAD_LEVEL
-    if not is_canonical(va):
+    if not is_canonical(k, va):
         return NOT_CANONICAL
     if va & (page_bytes(level) - 1) != 0:
         return MISALIGNED

@@ -28,17 +28,16 @@ from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ADDRESS,
-    CANONICAL_END,
     NR_ENTRIES,
     PHYSICAL_END,
     are_flags_good,
     flags_in,
     index_in,
-    is_canonical,
     make_leaf,
     page_bytes,
     page_shift,
 )
+from incroos.kernel.vmm.levels import canonical_end, is_canonical
 from incroos.kernel.vmm.pages import RIGHTS, SEEN
 from incroos.kernel.vmm.runs import rewrite_run, survey_run
 from incroos.kernel.vmm.sizes import has_giant_pages, join_pages, split_edges
@@ -153,9 +152,9 @@ def merge(k: Kernel, va: VirtAddr, nbytes: word) -> word:
 @kernel
 def check_range(k: Kernel, va: VirtAddr, nbytes: word) -> word:
     """OK if [va, va + nbytes) is whole pages of one half of the address space, none of them a window's."""
-    if not is_canonical(va):
+    if not is_canonical(k, va):
         return NOT_CANONICAL
-    room = (CANONICAL_END if va >= 0 else 0) - va
+    room = (canonical_end(k) if va >= 0 else 0) - va
     if not 0 <= nbytes <= room:
         return NOT_CANONICAL
     if va % PAGE_BYTES != 0 or nbytes % PAGE_BYTES != 0:

@@ -13,7 +13,6 @@ from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     LARGEST_LEAF_LEVEL,
     NR_ENTRIES,
-    ROOT_LEVEL,
     TABLE_FLAGS,
     flags_in,
     flags_of,
@@ -25,6 +24,7 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
+from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import SEEN
 from incroos.kernel.vmm.runs import survey_run, write_run
 from incroos.kernel.vmm.tables import free_parked, park_table, record_of, slot_in, walk
@@ -153,8 +153,8 @@ def join_page(k: Kernel, va: VirtAddr, level: word, parked: PhysAddr) -> PhysAdd
 @kernel
 def find_slot(k: Kernel, va: VirtAddr, level: word) -> PhysAddr:
     """Where the entry for va is in the table of the level; 0 if the walk ends above."""
-    slot = slot_in(k.pages.root, va, ROOT_LEVEL)
-    for above in range(ROOT_LEVEL, level, -1):
+    slot = slot_in(k.pages.root, va, root_level(k))
+    for above in range(root_level(k), level, -1):
         entry = load_linked(k, slot, va, above)
         if not is_present(entry) or is_leaf(entry, above):
             return PhysAddr(0)

@@ -33,7 +33,8 @@ from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel, Region
 from incroos.kernel.vmm import windows
-from incroos.kernel.vmm.entries import NX, PRESENT, ROOT_LEVEL, WRITABLE, table_of
+from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE, table_of
+from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import get_physical, map_page
 from incroos.kernel.vmm.processor import WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range
@@ -68,7 +69,7 @@ def build(k: Kernel) -> None:
 @kernel
 def make_root(k: Kernel) -> PhysAddr:
     """The root of the kernel's own tables, with the way to them that the build takes."""
-    root = pmm.alloc_table(k, ROOT_LEVEL)
+    root = pmm.alloc_table(k, root_level(k))
     if root < 0:
         panic(k, b'vmm: no frame for the root table', 0, 0, 0)
     plant(k, root, 1)
@@ -166,7 +167,7 @@ def add_piece(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
 def find_boot_leaves(k: Kernel) -> PhysAddr:
     """The boot code's table of level 1: its first entry in each table leads there."""
     table = table_of(read_cr3(k.m))
-    for _ in range(ROOT_LEVEL - 1):
+    for _ in range(root_level(k) - 1):
         table = table_of(load_boot_entry(k, table))
     return table
 

@@ -25,12 +25,10 @@ from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     ADDRESS,
-    CANONICAL_END,
     HUGE,
     NR_ENTRIES,
     NX,
     PAT_LARGE,
-    ROOT_LEVEL,
     TABLE_FLAGS,
     USER,
     WRITABLE,
@@ -41,6 +39,7 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
+from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
 from incroos.kernel.vmm.space import EARLY_MARK, is_all_ram
 from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, is_window, load_entry, open_loose
@@ -80,7 +79,6 @@ MAPPED_GUARD: Final = SPACE + 7
 TABLES: Final = 0  # what to look at: the tables alone, or what they map as well
 PAGES: Final = 1
 
-NR_ADDRESSES: Final = 2 * CANONICAL_END
 DIRECT_MAP_BYTES: Final = 1 << 46
 
 
@@ -127,21 +125,15 @@ def look_through(k: Kernel, scope: word, mark: word) -> tuple[word, VirtAddr, wo
     """What is broken, where, and how many tables were seen; gives each table the mark, which none of them has yet."""
     nr_tables = 0
     at = 0
-    while at < NR_ADDRESSES:
-        code, level, table, nr_new = go_down(k, canonical(at), mark)
+    while at < nr_addresses(k):
+        code, level, table, nr_new = go_down(k, address_behind(k, at), mark)
         nr_tables += nr_new
         if code == OK:
             code, nr_done = check_run(k, at, table, level, scope)
             at += nr_done * page_bytes(level)
         if code != OK:
-            return code, canonical(at), nr_tables
+            return code, address_behind(k, at), nr_tables
     return OK, VirtAddr(0), nr_tables
-
-
-@kernel
-def canonical(at: word) -> VirtAddr:
-    """The address of which these are the low bits."""
-    return VirtAddr(at if at < CANONICAL_END else at - NR_ADDRESSES)
 
 
 @kernel
@@ -149,8 +141,8 @@ def go_down(k: Kernel, va: VirtAddr, mark: word) -> tuple[word, word, PhysAddr, 
     """Go to the entry that decides about va: code, its level and table, and how many tables begin with va."""
     nr_new = 0
     table = k.pages.root
-    for level in range(ROOT_LEVEL, 0, -1):
-        if va & (page_bytes(level + 1) - 1) == 0 and (level < ROOT_LEVEL or va == 0):
+    for level in range(root_level(k), 0, -1):
+        if va & (page_bytes(level + 1) - 1) == 0 and (level < root_level(k) or va == 0):
             code = see_table(k, table, level, mark)
             if code != OK:
                 return code, level, table, nr_new
@@ -176,8 +168,8 @@ def check_run(k: Kernel, at: word, table: PhysAddr, level: word, scope: word) ->
     nr_done = 0
     code = OK
     entries = open_loose(k, table)
-    for index in range(index_in(canonical(at), level), NR_ENTRIES):
-        va = canonical(at + nr_done * page_bytes(level))
+    for index in range(index_in(address_behind(k, at), level), NR_ENTRIES):
+        va = address_behind(k, at + nr_done * page_bytes(level))
         entry = load64(k.m, VirtAddr(entries + 8 * index))
         if is_upper(k, va, entry, level):
             break

@@ -14,15 +14,14 @@ from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_KNOWN, FrameRecord, Kernel, KnownTable
 from incroos.kernel.vmm.entries import (
     ADDRESS,
-    ROOT_LEVEL,
     TABLE_FLAGS,
     index_in,
-    is_canonical,
     is_leaf,
     is_present,
     page_bytes,
     table_of,
 )
+from incroos.kernel.vmm.levels import is_canonical, root_level
 from incroos.kernel.vmm.runs import write_run
 from incroos.kernel.vmm.windows import (
     alloc_table,
@@ -48,10 +47,10 @@ def walk(k: Kernel, va: VirtAddr) -> tuple[word, word, PhysAddr, word]:
 
     OK with a leaf; NOT_MAPPED with the first entry that is not present; NOT_CANONICAL with zeros.
     """
-    if not is_canonical(va):
+    if not is_canonical(k, va):
         return NOT_CANONICAL, 0, PhysAddr(0), 0
-    slot = slot_in(k.pages.root, va, ROOT_LEVEL)
-    for level in range(ROOT_LEVEL, 1, -1):
+    slot = slot_in(k.pages.root, va, root_level(k))
+    for level in range(root_level(k), 1, -1):
         entry = load_linked(k, slot, va, level)
         if not is_present(entry):
             return NOT_MAPPED, level, slot, entry
@@ -138,8 +137,8 @@ def are_known_right(k: Kernel) -> bool:
 @kernel
 def is_known_right(k: Kernel, known: KnownTable) -> bool:
     """The same of one."""
-    slot = slot_in(k.pages.root, known.start, ROOT_LEVEL)
-    for level in range(ROOT_LEVEL, 1, -1):
+    slot = slot_in(k.pages.root, known.start, root_level(k))
+    for level in range(root_level(k), 1, -1):
         entry = load_linked(k, slot, known.start, level)
         if not is_present(entry) or is_leaf(entry, level) or known.entry & ~ADDRESS & ~entry != 0:
             return False
@@ -280,10 +279,10 @@ def find_cut(k: Kernel, va: VirtAddr, leaf_level: word) -> tuple[word, PhysAddr]
 
     The boot code's tables count one entry too many, so the cut is never above them.
     """
-    slot = slot_in(k.pages.root, va, ROOT_LEVEL)
-    cut_level = ROOT_LEVEL
+    slot = slot_in(k.pages.root, va, root_level(k))
+    cut_level = root_level(k)
     cut_slot = slot
-    for level in range(ROOT_LEVEL - 1, leaf_level - 1, -1):
+    for level in range(root_level(k) - 1, leaf_level - 1, -1):
         slot = slot_in(table_of(load_linked(k, slot, va, level + 1)), va, level)
         if record_of(k, slot).nr_entries > 1:
             cut_level = level
@@ -301,8 +300,8 @@ def allow_above(k: Kernel, va: VirtAddr, rights: word, level: word) -> None:
     known = known_of(k, va)
     if level == 1 and known.start == va & -KNOWN_BYTES:
         known.entry |= rights
-    slot = slot_in(k.pages.root, va, ROOT_LEVEL)
-    for above in range(ROOT_LEVEL, level, -1):
+    slot = slot_in(k.pages.root, va, root_level(k))
+    for above in range(root_level(k), level, -1):
         entry = load_linked(k, slot, va, above)
         if entry & rights != rights:
             store_linked(k, slot, va, above, entry | rights)

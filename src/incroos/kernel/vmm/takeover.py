@@ -1,6 +1,6 @@
 """Takeover in config `classic`: the boot code's page tables become the kernel's, the identity map grows over the zone.
 
-The boot code leaves one table of each level, below 0x5000, that maps the first 2 MiB at their own address.
+The boot code leaves one table of each level that maps the first 2 MiB at their own address.
 """
 
 from typing import Final
@@ -12,8 +12,8 @@ from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_S
 from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import processor, vmalloc, windows
-from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, ROOT_LEVEL, WRITABLE, page_bytes, table_of
+from incroos.kernel.vmm import levels, processor, vmalloc, windows
+from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
 from incroos.kernel.vmm.tables import plant, record_of
@@ -27,6 +27,7 @@ BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is 
 @kernel
 def init(k: Kernel) -> None:
     """Map what pmm hands out, and open its zone. Only after pmm.init; panics when the boot state is another."""
+    levels.init(k)
     vmalloc.init(k)
     if k.config.space == MODERN_SPACE:
         processor.init(k)  # the new tables have pages of the type that it offers
@@ -40,7 +41,7 @@ def take_over(k: Kernel) -> None:
     """Take the boot code's tables over, and map the zone."""
     plant(k, table_of(read_cr3(k.m)), 0)
     table = k.pages.root
-    for level in range(ROOT_LEVEL, 0, -1):
+    for level in range(levels.root_level(k), 0, -1):
         if not BOOT_TABLES <= table < BOOT_TABLES_END:
             panic(k, b'vmm: not a table of the boot code: table, level', table, level, 0)
         record = record_of(k, table)

@@ -21,7 +21,7 @@ from typing import Final
 from incroos.kernel import pmm
 from incroos.kernel.codes import NO_FRAME
 from incroos.kernel.config import DIRECT_MAP, FIXMAP, IDENTITY, RECURSIVE
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
@@ -32,19 +32,19 @@ from incroos.kernel.vmm.entries import (
     NR_ENTRIES,
     NX,
     PRESENT,
-    ROOT_LEVEL,
     TABLE_FLAGS,
     WRITABLE,
     index_in,
     is_present,
+    page_bytes,
     table_of,
 )
+from incroos.kernel.vmm.levels import root_level
 from incroos.lang import PhysAddr, VirtAddr, fill, invlpg, kernel, load64, store64, word
 
 RECURSIVE_INDEX: Final = 0x1F8  # the root's entry that names the root
-RECURSIVE_SHIFT: Final = PAGE_SHIFT + INDEX_BITS * (ROOT_LEVEL - 1)
-RECURSIVE_START: Final = (RECURSIVE_INDEX - NR_ENTRIES) << RECURSIVE_SHIFT
 FIXMAP_START: Final = -0x9000_0000
+LENT_LEVEL: Final = 3  # of a table that shows the image window, and has room for the fixmap
 NR_WINDOWS: Final = 7
 LOOSE: Final = 6  # the window for tables that no walk meets
 RECURSIVE_FLAGS: Final = PRESENT | WRITABLE | NX
@@ -66,7 +66,7 @@ def init(k: Kernel) -> word:
 def make_fixmap(k: Kernel) -> word:
     """Make the tables of the fixmap, the last of which maps itself, and close all windows."""
     table = k.pages.root
-    for level in range(ROOT_LEVEL, 1, -1):
+    for level in range(root_level(k), 1, -1):
         slot = PhysAddr(table + 8 * index_in(VirtAddr(FIXMAP_START), level))
         entry = load64(k.m, VirtAddr(slot))
         if not is_present(entry):
@@ -94,11 +94,14 @@ def lend(k: Kernel, boot_root: PhysAddr) -> None:
         own = load64(k.m, VirtAddr(k.pages.root + 8 * RECURSIVE_INDEX))
         store64(k.m, VirtAddr(boot_root + 8 * RECURSIVE_INDEX), own)
     if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
-        index4 = index_in(VirtAddr(FIXMAP_START), ROOT_LEVEL)
-        index3 = index_in(VirtAddr(FIXMAP_START), ROOT_LEVEL - 1)
-        upper = table_of(load64(k.m, VirtAddr(k.pages.root + 8 * index4)))
-        boot_upper = table_of(load64(k.m, VirtAddr(boot_root + 8 * index4)))  # the image window is near
-        store64(k.m, VirtAddr(boot_upper + 8 * index3), load64(k.m, VirtAddr(upper + 8 * index3)))
+        upper = k.pages.root
+        boot_upper = boot_root
+        for level in range(root_level(k), LENT_LEVEL, -1):
+            offset = 8 * index_in(VirtAddr(FIXMAP_START), level)
+            upper = table_of(load64(k.m, VirtAddr(upper + offset)))
+            boot_upper = table_of(load64(k.m, VirtAddr(boot_upper + offset)))
+        offset = 8 * index_in(VirtAddr(FIXMAP_START), LENT_LEVEL)
+        store64(k.m, VirtAddr(boot_upper + offset), load64(k.m, VirtAddr(upper + offset)))
 
 
 @kernel
@@ -118,7 +121,7 @@ def open_table(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> VirtAddr
     if k.config.table_access == IDENTITY or k.config.table_access == DIRECT_MAP:
         return VirtAddr(k.config.frame_window + slot)
     if k.config.table_access == RECURSIVE:
-        return recursive_address(va, level)
+        return recursive_address(k, va, level)
     return get_window(k, level, slot)
 
 
@@ -145,11 +148,23 @@ def store_linked(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word, entry: wo
 
 
 @kernel
-def recursive_address(va: VirtAddr, level: word) -> VirtAddr:
+def recursive_bytes(k: Kernel) -> word:
+    """What the root's entry for itself spans."""
+    return page_bytes(root_level(k))
+
+
+@kernel
+def recursive_start(k: Kernel) -> word:
+    """Where it begins: entries of linked tables of level 1 are seen from here on."""
+    return (RECURSIVE_INDEX - NR_ENTRIES) * recursive_bytes(k)
+
+
+@kernel
+def recursive_address(k: Kernel, va: VirtAddr, level: word) -> VirtAddr:
     """Where the entry for va in the table of the level is seen. Each step goes through the root once more."""
     at = va
     for _ in range(level):
-        at = VirtAddr(RECURSIVE_START | ((at >> INDEX_BITS) & ((1 << RECURSIVE_SHIFT) - (1 << ENTRY_BYTES_SHIFT))))
+        at = VirtAddr(recursive_start(k) | ((at >> INDEX_BITS) & (recursive_bytes(k) - (1 << ENTRY_BYTES_SHIFT))))
     return at
 
 
@@ -157,7 +172,7 @@ def recursive_address(va: VirtAddr, level: word) -> VirtAddr:
 def forget_table(k: Kernel, va: VirtAddr, level: word) -> None:
     """Forget where the table of the level on the way to va was seen: it is linked no more."""
     if k.config.table_access == RECURSIVE:
-        invlpg(k.m, recursive_address(va, level))
+        invlpg(k.m, recursive_address(k, va, level))
 
 
 # ------------------------------------------------------------------ entries of any table
@@ -229,23 +244,23 @@ def put_window(k: Kernel, window: word) -> None:
 @kernel
 def is_window(k: Kernel, va: VirtAddr, nbytes: word) -> bool:
     """Whether tables are reached at an address in [va, va + nbytes): pages there are mapped in this file only."""
-    if k.config.table_access == RECURSIVE and overlaps(va, nbytes, RECURSIVE_START, 1 << RECURSIVE_SHIFT):
+    if k.config.table_access == RECURSIVE and overlaps(va, nbytes, recursive_start(k), recursive_bytes(k)):
         return True
     has_fixmap = k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP
     return has_fixmap and overlaps(va, nbytes, FIXMAP_START, NR_WINDOWS * PAGE_BYTES)
 
 
 @kernel
-def window_bytes(va: VirtAddr) -> word:
+def window_bytes(k: Kernel, va: VirtAddr) -> word:
     """From the start of a window on: so many bytes are its own."""
-    return 1 << RECURSIVE_SHIFT if va == RECURSIVE_START else PAGE_BYTES
+    return recursive_bytes(k) if va == recursive_start(k) else PAGE_BYTES
 
 
 @kernel
 def are_right(k: Kernel) -> bool:
     """Whether the recursive slot names the root, and all windows of the fixmap but its own table's are closed."""
     if k.config.table_access == RECURSIVE:
-        slot = load64(k.m, recursive_address(VirtAddr(RECURSIVE_START), ROOT_LEVEL))
+        slot = load64(k.m, recursive_address(k, VirtAddr(recursive_start(k)), root_level(k)))
         if slot & ~(ACCESSED | DIRTY) != k.pages.root | RECURSIVE_FLAGS:
             return False
     if k.config.table_access == RECURSIVE or k.config.table_access == FIXMAP:
@@ -269,4 +284,4 @@ def is_recursive(k: Kernel, entry: word, index: word, level: word) -> bool:
     """Whether the entry is the one of the root that names the root."""
     if k.config.table_access != RECURSIVE:
         return False
-    return level == ROOT_LEVEL and index == RECURSIVE_INDEX and table_of(entry) == k.pages.root
+    return level == root_level(k) and index == RECURSIVE_INDEX and table_of(entry) == k.pages.root
