@@ -29,6 +29,7 @@ CLASSIC_SPACE: Final = 0  # the boot code's tables, which map memory at its own 
 MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half, a direct map of all RAM
 
 
+ALL_PCIDS: Final = (1 << 12) - 1
 FOUR_LEVELS: Final = 4  # of page tables; what every processor has
 
 
@@ -40,6 +41,7 @@ class KernelConfig(Config):
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
     table_access: word = IDENTITY
     levels: word = FOUR_LEVELS  # of page tables; of 5 one is left out where the processor has four
+    nr_pcids: word = 0  # so many address spaces besides the first does the TLB tell apart; 0: none
     flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
     frame_allocator: word = TREE
     counters: word = 0  # count what frames were asked for and given back, and flushes
@@ -61,6 +63,7 @@ MODERN: Final = KernelConfig(
     image_window=IMAGE_WINDOW,
     frame_window=DIRECT_MAP_START,
     table_access=DIRECT_MAP,
+    nr_pcids=ALL_PCIDS,
     heap=MODERN_HEAP,
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
 )

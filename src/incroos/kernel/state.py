@@ -108,6 +108,13 @@ class PageState(Struct):
     known: Annotated[Array[KnownTable], NR_KNOWN]
 
 
+class PcidState(Struct):
+    """Owner: vmm.pcid."""
+
+    generation: u64  # of the tags that are good, from 1 on
+    next: u64  # the PCID that is handed out next
+
+
 class Counters(Struct):
     """How often things were done, where config.counters is set. Owner: who does them."""
 
@@ -181,6 +188,7 @@ class Kernel(Struct):
     memory_map: MemoryMap
     frames: FrameState
     pages: PageState
+    pcids: PcidState
     heap: HeapState
     vmalloc: VmallocState
     counters: Counters

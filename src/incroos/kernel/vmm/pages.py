@@ -50,7 +50,7 @@ from incroos.kernel.vmm.tables import (
     unlink,
     walk_and_know,
 )
-from incroos.kernel.vmm.tlb import flush_page
+from incroos.kernel.vmm.tlb import flush_page, flush_shared
 from incroos.kernel.vmm.windows import is_window, load_linked, store_linked
 from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
 
@@ -174,7 +174,7 @@ def unmap_entry(k: Kernel, va: VirtAddr, slot: PhysAddr, entry: word, level: wor
         unmap_with_tables(k, va, level)
     else:
         unlink(k, slot, va, level)
-        flush_page(k, va)
+        flush_shared(k, va)
     return page_of(entry, level)
 
 
@@ -184,7 +184,7 @@ def unmap_with_tables(k: Kernel, va: VirtAddr, level: word) -> None:
     """Unmap the only page in its table, and give back that table and all others that this empties."""
     cut_level, slot = find_cut(k, va, level)
     branch = unlink(k, slot, va, cut_level)
-    flush_page(k, va)
+    flush_shared(k, va)
     free_branch(k, va, branch, level, cut_level)
 
 
@@ -202,7 +202,7 @@ def protect_leaf(k: Kernel, va: VirtAddr, flags: word, level: word) -> word:
     allow_above(k, va, flags & RIGHTS, level)
     leaf = make_leaf(page_of(entry, level), flags | (entry & SEEN), level)
     store_linked(k, slot, va, level, leaf)
-    flush_page(k, va)
+    flush_shared(k, va)
     return OK
 
 

@@ -12,7 +12,7 @@ from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_S
 from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import levels, processor, vmalloc, windows
+from incroos.kernel.vmm import levels, pcid, processor, vmalloc, windows
 from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, WRITABLE, page_bytes, table_of
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
@@ -34,6 +34,7 @@ def init(k: Kernel) -> None:
         build(k)
     else:
         take_over(k)
+    pcid.init(k)
 
 
 @kernel

@@ -28,6 +28,7 @@ from incroos.kernel.vmm.entries import (
     ACCESSED,
     ADDRESS,
     DIRTY,
+    GLOBAL,
     INDEX_BITS,
     NR_ENTRIES,
     NX,
@@ -48,7 +49,7 @@ LENT_LEVEL: Final = 3  # of a table that shows the image window, and has room fo
 NR_WINDOWS: Final = 7
 LOOSE: Final = 6  # the window for tables that no walk meets
 RECURSIVE_FLAGS: Final = PRESENT | WRITABLE | NX
-WINDOW_FLAGS: Final = PRESENT | WRITABLE | ACCESSED | DIRTY | NX
+WINDOW_FLAGS: Final = PRESENT | WRITABLE | ACCESSED | DIRTY | NX | GLOBAL  # one for all PCIDs, so one flush
 ENTRY_BYTES_SHIFT: Final = 3
 
 
