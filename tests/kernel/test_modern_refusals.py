@@ -68,17 +68,19 @@ def start(way: str, memory_bytes: int = 8 * MIB) -> Sim:
 def state_of(sim: Sim) -> tuple[dict[str, str], list[int]]:
     """Memory as it counts, and the numbers of frames; which block a frame is in may change, as may the counters.
 
-    Nor do caches count: which tables are known, and which table a window of the fixmap showed last.
+    Nor do caches count: which tables are known, and which table a window of the fixmap showed last. The generation of
+    PCIDs moves on when something in the upper half is flushed, also for what is undone.
     """
     k = sim.kernel
     requests, k.frames.requests = k.frames.requests, 0
+    generation, k.pcids.generation = k.pcids.generation, 1
     counters = [k.counters.allocs, k.counters.frees, k.counters.flushes]
     k.counters.allocs = k.counters.frees = k.counters.flushes = 0
     known = slice(k.pages.known.addr - k.config.image_window, k.pages.known.addr - k.config.image_window + KNOWN_BYTES)
     kept, sim.ram[known] = bytes(sim.ram[known]), bytes(KNOWN_BYTES)
     memory = portrait(RamMachine(sim.ram, k.config))
     sim.ram[known] = kept
-    k.frames.requests = requests
+    k.frames.requests, k.pcids.generation = requests, generation
     k.counters.allocs, k.counters.frees, k.counters.flushes = counters
     assert 8 * len(counters) == Counters.SIZE
     del memory['free blocks']
