@@ -25,7 +25,8 @@ Architecture Programmer's Manual, volume 2, chapters 4 (descriptors), 8 (excepti
 from dataclasses import dataclass
 from typing import Any, Final
 
-PAGE_BYTES: Final = 4096
+from .boot_tables import PAGE_BYTES, find_levels, upper_entries
+
 ENTRY_SYMBOL: Final = 'pvh.start'
 FAULT_STACK_BYTES: Final = 8192  # the double fault's own stack, in the image's bss
 START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
@@ -186,34 +187,6 @@ pvh.start:
     mov %eax, %cr0
     lgdt pvh.gdt_register{physical}
     ljmp $8, $pvh.long_start{physical}
-"""
-
-# The first 2 MiB once more, at the window and at the start of the upper half, by the tables that are there.
-_UPPER_ENTRIES: Final = """\
-    movl ${upper3:#x} + 3, {level4:#x} + {window_index4} * 8
-    movl ${level2:#x} + 3, {upper3:#x} + {window_index3} * 8
-    movl ${level3:#x} + 3, {level4:#x} + 256 * 8
-"""
-
-# A root above the root, where the processor has five levels: "CPUID" in the Intel SDM, volume 2.
-_FIND_LEVELS: Final = """\
-    xor %eax, %eax
-    cpuid                                   # eax is the largest leaf
-    cmp $7, %eax
-    jb 1f
-    mov $7, %eax
-    xor %ecx, %ecx
-    cpuid
-    bt $16, %ecx                            # LA57
-    jnc 1f
-    movl ${level4:#x} + 3, {level5:#x}
-{upper_half}    mov ${level5:#x}, %esi
-    or $0x1000, %edi                        # LA57
-1:
-"""
-
-_UPPER_HALF: Final = """\
-    movl ${level4:#x} + 3, {level5:#x} + 511 * 8
 """
 
 _MOVE_UP: Final = """\
@@ -387,23 +360,11 @@ def _stub(vector: int) -> str:
 def assembly(layout: BootLayout) -> str:
     """The boot code in AT&T syntax, for the sections .boot, .boot_data, .boot_bss and .note.pvh."""
     level4 = layout.page_tables
-    above = {
-        'level4': level4,
-        'level3': level4 + PAGE_BYTES,
-        'level2': level4 + 2 * PAGE_BYTES,
-        'upper3': level4 + 4 * PAGE_BYTES,
-        'level5': level4 + 5 * PAGE_BYTES,
-        'window_index4': layout.window >> 39 & 511,
-        'window_index3': layout.window >> 30 & 511,
-        'stack_top_above': layout.stack_top + layout.window & _WORD,
-    }
     values: dict[str, Any] = {
         'physical': f' - {layout.window & _WORD:#x}' if layout.window else '',
-        'upper_entries': _UPPER_ENTRIES.format(**above) if layout.window else '',
-        'find_levels': _FIND_LEVELS.format(**above, upper_half=_UPPER_HALF.format(**above) if layout.window else '')
-        if layout.levels == 5
-        else '',
-        'move_up': _MOVE_UP.format(**above) if layout.window else '',
+        'upper_entries': upper_entries(level4, layout.window),
+        'find_levels': find_levels(level4, layout.window, layout.levels),
+        'move_up': _MOVE_UP.format(stack_top_above=layout.stack_top + layout.window & _WORD) if layout.window else '',
         'gdt_register_above': _GDT_REGISTER_ABOVE if layout.window else '',
         'upper_half': layout.window >> 32 & 0xFFFF_FFFF,
         'level4': level4,

@@ -28,7 +28,7 @@ from typing import Final
 
 from . import boot_uefi_handover
 from .boot_bios import ExitPort, Payload, sums_of
-from .boot_pvh import PAGE_BYTES
+from .boot_tables import PAGE_BYTES
 from .boot_uefi_handover import COPY, START_INFO, Range
 
 START_OF_TEXT: Final = 2  # ASCII: STX

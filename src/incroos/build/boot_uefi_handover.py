@@ -8,7 +8,8 @@ services, r15 = area. The sources: UEFI specification, chapters 4 (configuration
 from dataclasses import dataclass
 from typing import Final
 
-from .boot_pvh import MAX_REGIONS, PAGE_BYTES, REGION_BYTES
+from .boot_pvh import MAX_REGIONS, REGION_BYTES
+from .boot_tables import PAGE_BYTES
 
 START_INFO: Final = 0x1000  # the first of the places in the area
 MODULE: Final = START_INFO + 0x40

@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from .boot_pvh import ENTRY_SYMBOL, PAGE_BYTES, BootLayout
+from .boot_pvh import ENTRY_SYMBOL, BootLayout
+from .boot_tables import PAGE_BYTES
 from .errors import BuildError
 
 # GNU ld links in a fifth of lld's time, but the system's `ld` makes x86-64 ELF on such a system only.
