@@ -43,6 +43,15 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
         ('get_physical', (HEAP + 17,), heap_frame + 17),
         ('used_bytes', (), 112),
         ('free_bytes', (), (1 << 20) - 16 - 112),
+        ('committed_bytes', (), 0x1000),
+        ('kmalloc_usable_size', (HEAP + 16,), 104),
+        ('kzalloc', (40,), HEAP + 128),
+        ('kcalloc', (3, 8), HEAP + 176),
+        ('krealloc', (HEAP + 176, 24), HEAP + 176),
+        ('krealloc', (HEAP + 176, 0), 0),
+        ('kmemalign', (32, 8), 0),  # not in this configuration
+        ('kfree', (HEAP + 128,), 0),
+        ('shrink', (), 0),  # nor this
         ('alloc_page', (), frame),
         ('nr_free_frames', (), ZONE_FRAMES - 2),
         ('map_page', (PAGE, frame, DATA), 0),

@@ -34,7 +34,7 @@ def test_the_lines_are_those_of_the_python_files(dwarf: Any) -> None:
         if entry.state is not None and not entry.state.end_sequence:
             lines.setdefault(files[entry.state.file - 1], set()).add(entry.state.line)
     text = Path(str(first_fit.__file__)).read_text().splitlines()
-    start = next(number for number, line in enumerate(text, 1) if line.startswith('def kmalloc('))
+    start = next(number for number, line in enumerate(text, 1) if line.startswith('def alloc('))
     body = {number for number in range(start, start + 20) if text[number - 1].startswith('    free = find_free(')}
     assert body
     assert body <= lines['first_fit.py']

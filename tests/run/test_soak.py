@@ -71,8 +71,7 @@ def soak_in(driver: Driver, seed: int, nr_operations: int) -> int:
 
 def nr_frames(driver: Driver) -> int:
     """All frames that are free, tables or the heap's."""
-    heap_start: int = driver.ram.config.heap
-    heap_frames = (driver.kernel.heap.committed_end - heap_start) >> 12
+    heap_frames = driver.call('committed_bytes') >> 12
     return (
         driver.call('nr_free_frames') + driver.call('nr_free_pool_frames') + driver.kernel.pages.nr_tables + heap_frames
     )

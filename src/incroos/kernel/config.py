@@ -11,6 +11,8 @@ from incroos.kernel.layout import (
     IMAGE_WINDOW,
     MODERN_HEAP,
     MODERN_HEAP_MAX_BYTES,
+    SLAB_RECORDS,
+    SLABS,
 )
 from incroos.lang import Config, word
 
@@ -32,6 +34,14 @@ MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half,
 ALL_PCIDS: Final = (1 << 12) - 1
 FOUR_LEVELS: Final = 4  # of page tables; what every processor has
 
+# heap_design: who serves kmalloc (heap/)
+FIRST_FIT: Final = 0  # chunks, the first that fits
+SIZE_CLASSES: Final = 1  # slabs for small requests, chunks by best fit for others, vmalloc for large ones
+
+# heap_memory: what is behind the addresses of the heap
+MAPPED: Final = 0  # frames that the heap maps itself
+GIVEN: Final = 1  # memory that whoever starts it has made ready
+
 
 @dataclass(frozen=True)
 class KernelConfig(Config):
@@ -48,9 +58,13 @@ class KernelConfig(Config):
     space: word = CLASSIC_SPACE
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
     frame_window: word = 0  # the window on frames and page tables
+    heap_design: word = FIRST_FIT
+    heap_memory: word = MAPPED
     heap: word = HEAP
     heap_initial_bytes: word = HEAP_INITIAL_BYTES
     heap_max_bytes: word = HEAP_MAX_BYTES
+    slab_records: word = SLAB_RECORDS
+    slabs: word = SLABS
 
 
 CLASSIC: Final = KernelConfig()
@@ -64,6 +78,7 @@ MODERN: Final = KernelConfig(
     frame_window=DIRECT_MAP_START,
     table_access=DIRECT_MAP,
     nr_pcids=ALL_PCIDS,
+    heap_design=SIZE_CLASSES,
     heap=MODERN_HEAP,
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
 )

@@ -73,9 +73,16 @@ KFREE: Final = 33  # address
 USED_BYTES: Final = 34
 FREE_BYTES: Final = 35
 CHECK_HEAP: Final = 36
-VMALLOC: Final = 40  # bytes
-VFREE: Final = 41  # address
-CHECK_VMALLOC: Final = 42
+KZALLOC: Final = 37  # bytes
+KCALLOC: Final = 38  # items, bytes of one
+KREALLOC: Final = 39  # address, bytes
+KMEMALIGN: Final = 40  # alignment, bytes
+KMALLOC_USABLE_SIZE: Final = 41  # address
+SHRINK: Final = 42
+COMMITTED_BYTES: Final = 43
+VMALLOC: Final = 44  # bytes
+VFREE: Final = 45  # address
+CHECK_VMALLOC: Final = 46
 
 LOAD: Final = 48  # address; the word there
 STORE: Final = 49  # address, word
@@ -173,7 +180,7 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
     if code < KMALLOC:
         return execute_vmm(k, code, VirtAddr(a), b, c, d)
     if code < LOAD:
-        return execute_heap(k, code, a) if code < VMALLOC else execute_vmalloc(k, code, a)
+        return execute_heap(k, code, a, b) if code < VMALLOC else execute_vmalloc(k, code, a)
     if code < PANIC:
         return execute_memory(k, code, VirtAddr(a), b, c)
     return execute_control(k, code, a, b, c) if code < SOAK_BEGIN else execute_soak(k, code, a, b)
@@ -251,7 +258,7 @@ def execute_ranges(k: Kernel, code: word, va: VirtAddr, b: word, c: word, d: wor
 
 
 @kernel
-def execute_heap(k: Kernel, code: word, a: word) -> word:
+def execute_heap(k: Kernel, code: word, a: word, b: word) -> word:
     """Operations on the heap."""
     if code == KMALLOC:
         return heap.kmalloc(k, a)
@@ -263,6 +270,20 @@ def execute_heap(k: Kernel, code: word, a: word) -> word:
         return heap.free_bytes(k)
     if code == CHECK_HEAP:
         return heap.check(k)
+    if code == KZALLOC:
+        return heap.kzalloc(k, a)
+    if code == KCALLOC:
+        return heap.kcalloc(k, a, b)
+    if code == KREALLOC:
+        return heap.krealloc(k, VirtAddr(a), b)
+    if code == KMEMALIGN:
+        return heap.kmemalign(k, a, b)
+    if code == KMALLOC_USABLE_SIZE:
+        return heap.kmalloc_usable_size(k, VirtAddr(a))
+    if code == COMMITTED_BYTES:
+        return heap.committed_bytes(k)
+    if code == SHRINK:
+        return heap.shrink(k)
     return UNKNOWN
 
 

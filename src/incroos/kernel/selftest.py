@@ -101,7 +101,7 @@ def is_place_right(k: Kernel, block: VirtAddr) -> bool:
 @kernel
 def is_in_heap(k: Kernel, block: VirtAddr) -> bool:
     """Whether all bytes of the block are among the heap's addresses."""
-    return k.config.heap <= block <= k.config.heap + k.config.heap_max_bytes - BLOCK_BYTES
+    return heap.owns(k, block) and heap.owns(k, VirtAddr(block + BLOCK_BYTES - 1))
 
 
 @kernel

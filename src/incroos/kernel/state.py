@@ -18,6 +18,12 @@ MAX_REGIONS: Final = 256  # firmware in the field tells up to some 150; a region
 NR_KNOWN: Final = 8  # tables of level 1 to which walks came
 BITMAP_WORDS: Final = ZONE_FRAMES // 64
 SUMMARY_WORDS: Final = BITMAP_WORDS // 64
+NR_SMALL_BINS: Final = 64
+NR_TREE_BINS: Final = 32
+NR_SLAB_WORDS: Final = 4
+NR_RUN_LENGTHS: Final = 4
+NR_CLASSES: Final = 32
+NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
 
 
 class ConsoleState(Struct):
@@ -179,6 +185,98 @@ class HeapState(Struct):
     queue: Chunk  # the head of the list of free chunks
 
 
+class SizedChunk(Struct):
+    """A chunk of the dlmalloc-style heap; all but the header only while it is free. Owner: heap.chunks."""
+
+    header: u64  # a tag, the chunk's bytes, flags
+    next: VirtAddr  # the neighbours of its bin, or of the ring of its size
+    previous: VirtAddr
+    left: VirtAddr  # from 1,024 bytes on: children in the trie of its bin
+    right: VirtAddr
+    parent: VirtAddr  # itself at the root; 0 for a chunk on a ring that is no node
+
+
+class BinState(Struct):
+    """Free chunks by size. Owner: heap.bins."""
+
+    small_map: u64  # a bit for each bin: is it not empty?
+    tree_map: u64
+    small: Annotated[Array[VirtAddr], NR_SMALL_BINS]  # the first chunk of 16 * index bytes
+    trees: Annotated[Array[VirtAddr], NR_TREE_BINS]  # the root of the trie
+
+
+class ChunkState(Struct):
+    """Owner: heap.dlmalloc."""
+
+    start: VirtAddr
+    top: VirtAddr  # the end of the last chunk
+    committed_end: VirtAddr  # the addresses below it have frames
+    end: VirtAddr
+    remainder: VirtAddr  # what was left of the chunk that was split last; 0 when it is gone
+    remainder_bytes: u64
+    used_bytes: u64  # of the chunks that are handed out
+    bins: BinState
+
+
+class SlabRecord(Struct):
+    """What is known of a page of the slabs; of those behind a slab's first, the distance. Owner: heap.slab."""
+
+    free: Annotated[Array[u64], NR_SLAB_WORDS]  # a bit for each object: is it nobody's?
+    next: VirtAddr  # records of the neighbours on the cache's list, or on that of free runs
+    previous: VirtAddr
+    cache: VirtAddr
+    colour: u32  # how far behind the start of the slab its first object is
+    distance: u16  # how many pages the first one of the slab is before this one
+    state: u16  # which list the slab is on
+
+
+class Cache(Struct):
+    """Objects of one size. Owner: heap.slab."""
+
+    word: VirtAddr  # of bits of the current slab, where objects are taken; `nothing` when there is none
+    first: VirtAddr  # the object of its bit 0
+    object_bytes: u64
+    reciprocal: u64  # 2**32 divided by that, rounded up
+    all_free: Annotated[Array[u64], NR_SLAB_WORDS]  # the bits of a slab without used objects
+    nothing: u64  # 0: a word without free objects
+    current: VirtAddr  # the record of the current slab, or 0
+    partial: VirtAddr  # the first record on each list
+    empty: VirtAddr
+    nr_objects: u64  # in a slab
+    nr_pages: u64  # of a slab
+    nr_slabs: u64
+    nr_empty: u64  # slabs on the list of empty ones, at most max_empty
+    max_empty: u64
+    next_colour: u64  # how far behind the start of the next slab its objects begin
+    last_colour: u64
+    colour_bytes: u64
+    template: VirtAddr  # what an object is when its slab is made; 0 when anything
+    alignment: u64
+    name: u64  # eight characters
+    serial: u64  # of caches that users created; 0 for those of the size classes
+
+
+class SlabArea(Struct):
+    """Pages for slabs, and their records. Owner: heap.slab_pages."""
+
+    records: VirtAddr
+    records_end: VirtAddr  # the records below it have frames
+    start: VirtAddr
+    top: VirtAddr  # the pages below it were a slab's once
+    end: VirtAddr
+    runs: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the first record of a run of 2**index pages without a slab
+
+
+class SlabState(Struct):
+    """Owner: heap.kmalloc."""
+
+    area: SlabArea
+    nr_large: u64  # requests that vmalloc serves
+    large_bytes: u64
+    class_of: Annotated[Array[u8], NR_CLASS_STEPS]  # by the size in steps of 16 bytes, rounded up
+    caches: Annotated[Array[Cache], NR_CLASSES]
+
+
 class Kernel(Struct):
     """Everything."""
 
@@ -190,6 +288,8 @@ class Kernel(Struct):
     pages: PageState
     pcids: PcidState
     heap: HeapState
+    chunks: ChunkState
+    slabs: SlabState
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics

@@ -6,7 +6,6 @@ batch uses is put aside until its result is known, so no call depends on a resul
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
@@ -14,6 +13,7 @@ from incroos.kernel.layout import PAGE_BYTES, ZONE_START
 from incroos.kernel.vmm.entries import GLOBAL, NX, PRESENT, USER, WRITABLE
 
 from .harness import Call, Driver, call_of
+from .trace_parts import Held, Large, LostContent, Settle, Trace, must_be, must_be_any
 
 BATCH: Final = 64
 WINDOW: Final = 0x40_0000_0000  # addresses that the trace maps: some in one table, some far apart
@@ -22,7 +22,14 @@ NR_PLACES: Final = 64  # per stride
 SIZES: Final = (1, 8, 24, 25, 64, 100, 100, 256, 1000, 4096, 20_000, 60_000)
 BAD_SIZES: Final = (0, -1, -7, -1 << 63, (1 << 63) - 1, 1 << 24)
 CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm', 'check_vmalloc')
-STATISTICS: Final = ('nr_total_frames', 'nr_free_frames', 'nr_free_pool_frames', 'used_bytes', 'free_bytes')
+STATISTICS: Final = (
+    'nr_total_frames',
+    'nr_free_frames',
+    'nr_free_pool_frames',
+    'used_bytes',
+    'free_bytes',
+    'committed_bytes',
+)
 MAX_VERIFIED_BYTES: Final = 64  # each is a load of its own
 MAX_HELD: Final = 400
 LARGE_WINDOW: Final = 0x48_0000_0000  # where pages of 2 MiB and 1 GiB are mapped; nobody looks into them
@@ -34,38 +41,7 @@ RANGE_STARTS: Final = (*range(0, 16 << 20, 2 << 20), 0x1000, 0x1F_F000, 0x20_300
 RANGE_BYTES: Final = (0x1000, 0x5000, 0x20_0000, 0x20_0000, 0x60_1000, 0x100_0000)
 MAX_VMALLOCED: Final = 40
 
-Settle = Callable[[int], None]
 T = TypeVar('T')
-
-
-class LostContent(Exception):
-    """Memory that the trace held did not keep what was written to it, or a call answered what it must not."""
-
-
-@dataclass
-class Trace:
-    """Calls with the results that they had where they were recorded."""
-
-    calls: list[Call] = field(default_factory=list)
-    results: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Large:
-    """Where a page of level 2 or 3 is, or may be."""
-
-    addr: int
-    level: int
-
-
-@dataclass
-class Held:
-    """Memory that the trace owns and how it is filled."""
-
-    addr: int
-    nbytes: int
-    byte: int = -1  # not filled yet
-    frame: int = 0  # of a mapped page
 
 
 class Recorder:
@@ -92,6 +68,9 @@ class Recorder:
             (self.write_chunk, 12),
             (self.verify_chunk, 8),
             (self.free_wrongly, 4),
+            (self.other_alloc, 6),
+            (self.krealloc, 5),
+            (self.look_at_chunk, 2),
             (self.alloc_page, 8),
             (self.free_page, 6),
             (self.map_page, 8),
@@ -159,8 +138,35 @@ class Recorder:
         chunk = self._pick(self.chunks)
         if chunk:
             self.chunks.append(chunk)
-            off = self.random.choice((-16, -8, 1, 8, 16, 1 << 28, 1 << 40, -1 << 62))  # no chunk begins there
+            off = self.random.choice((-8, 1, 8, 24, 1 << 28, 1 << 40, -1 << 62))  # nothing begins there
             self._add(must_be(BAD_FREE), 'kfree', chunk.addr + off)
+
+    def other_alloc(self) -> None:
+        """Ask for zeros, for items, or for an alignment."""
+        nbytes = self.random.choice(SIZES if len(self.chunks) < MAX_HELD else BAD_SIZES)
+        name, words = self.random.choice(
+            (
+                ('kzalloc', (nbytes,)),
+                ('kcalloc', (self.random.choice((1, 2, 1 << 60)), nbytes)),
+                ('kmemalign', (1 << self.random.randrange(14), nbytes)),
+                ('kmemalign', (48, nbytes)),
+            )
+        )
+        self._add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, name, *words)
+
+    def krealloc(self) -> None:
+        chunk = self._pick(self.chunks)
+        nbytes = self.random.choice(SIZES)
+        if chunk:
+            self._add(
+                lambda ptr: self.chunks.append(Held(ptr, nbytes) if ptr else chunk), 'krealloc', chunk.addr, nbytes
+            )
+
+    def look_at_chunk(self) -> None:
+        chunk = self._pick(self.chunks)
+        if chunk:
+            self.chunks.append(chunk)
+            self._add(must_be_any, 'kmalloc_usable_size', chunk.addr)
 
     # -------------------------------------------------------------- vmalloc
     def vmalloc(self) -> None:
@@ -313,6 +319,10 @@ class Recorder:
     def count(self) -> None:
         if self.random.randrange(20) == 0:
             self.check(self.random.choice(CHECKS))
+        if self.random.randrange(10) == 0:
+            self._add(must_be_any, 'shrink')
+        elif self.random.randrange(10) == 0:
+            self._add(must_be_any, 'zero_ahead', self.random.randrange(9))
         else:
             self._add(must_be_any, self.random.choice(STATISTICS))
 
@@ -351,20 +361,6 @@ class Recorder:
             start = thing.addr + self.random.choice((0, thing.nbytes - nbytes))
             if thing.byte >= 0:
                 self._add(must_be(0), 'count_other', start, thing.byte, nbytes)
-
-
-def must_be(wanted: int) -> Settle:
-    """The result has to be this."""
-
-    def settle(result: int) -> None:
-        if result != wanted:
-            raise LostContent(f'it should be {wanted}')
-
-    return settle
-
-
-def must_be_any(_: int) -> None:
-    """Whatever it is, it has to be the same everywhere."""
 
 
 def record(driver: Driver, seed: int, nr_operations: int) -> Trace:

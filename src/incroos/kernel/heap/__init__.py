@@ -1,8 +1,38 @@
-"""The heap: `kmalloc` and `kfree` over a range of addresses that gets frames as it needs them.
+"""The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them.
 
-One design per file, all with the functions below. First fit is the one there is, and every configuration has it.
+front is the interface; the configuration picks the design behind it: first_fit, or size_classes with slab and dlmalloc.
 """
 
-from .first_fit import check, free_bytes, init, kfree, kmalloc, used_bytes
+from .front import (
+    check,
+    committed_bytes,
+    free_bytes,
+    init,
+    kcalloc,
+    kfree,
+    kmalloc,
+    kmalloc_usable_size,
+    kmemalign,
+    krealloc,
+    kzalloc,
+    owns,
+    shrink,
+    used_bytes,
+)
 
-__all__ = ['check', 'free_bytes', 'init', 'kfree', 'kmalloc', 'used_bytes']
+__all__ = [
+    'check',
+    'committed_bytes',
+    'free_bytes',
+    'init',
+    'kcalloc',
+    'kfree',
+    'kmalloc',
+    'kmalloc_usable_size',
+    'kmemalign',
+    'krealloc',
+    'kzalloc',
+    'owns',
+    'shrink',
+    'used_bytes',
+]

@@ -94,7 +94,7 @@ def init(k: Kernel) -> None:
 
 
 @kernel
-def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
+def alloc(k: Kernel, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
 
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
@@ -115,8 +115,8 @@ def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
 
 
 @kernel
-def kfree(k: Kernel, ptr: VirtAddr) -> word:
-    """Take back what kmalloc gave and join it with its free neighbours; 0 is nobody's and does nothing.
+def free(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what alloc gave and join it with its free neighbours; 0 is nobody's and does nothing.
 
     BAD_FREE, and nothing changed, for every other address that is not the payload of a used chunk (how sure that is:
     the head of this file). Reads no address without a frame. The time does not depend on how many chunks there are.
@@ -138,6 +138,18 @@ def kfree(k: Kernel, ptr: VirtAddr) -> word:
     else:
         join_neighbours(k, chunk, head, absorb_next(k, end))
     return OK
+
+
+@kernel
+def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+    """How many bytes there are at the payload of a used chunk; 0 for every other address."""
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= k.config.heap + FIRST_CHUNK or ptr > k.heap.top:
+        return 0
+    chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
+    head = chunk.header & HEAD_MASK
+    if head & USED == 0 or chunk.header != sealed(chunk.addr, head):
+        return 0
+    return (head & BYTES_MASK) - HEADER_BYTES
 
 
 @kernel

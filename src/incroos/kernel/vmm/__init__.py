@@ -36,7 +36,7 @@ from incroos.kernel.vmm.space_check import check_space, find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
-from incroos.kernel.vmm.vmalloc import vfree, vmalloc
+from incroos.kernel.vmm.vmalloc import pages_from, vfree, vmalloc
 
 __all__ = [
     'ACCESSED',
@@ -66,6 +66,7 @@ __all__ = [
     'map_page',
     'map_range',
     'merge',
+    'pages_from',
     'protect',
     'protect_leaf',
     'protect_range',

@@ -1,0 +1,126 @@
+"""Chunks: what the dlmalloc-style heap cuts its range into, and how the header of one is sealed.
+
+Unit: the byte. Knows nothing of bins, nor of where memory comes from. A chunk's address is 8 modulo 16, so that its
+payload's is 0 modulo 16:
+```
+ chunk          +---------------------------------------------------------------+
+   header       | tag, 24 bits | chunk's bytes, flags in the low four bits, 40  |
+ payload        +---------------------------------+-----------------------------+
+   used: the caller's bytes                       | free: next of its size      |
+   (to the end of the chunk)                      |       previous of its size  |
+                                                  |       from 1,024 bytes on:  |
+                                                  |       left, right, parent   |
+                                                  |       what was there before |
+                                                  |       bytes, boundary tag   |
+ next chunk     +---------------------------------+-----------------------------+
+```
+The tag is a hash of the chunk's address, bytes and flags, and the header of a chunk that ends is erased. So kfree takes
+only payloads of used chunks. One flag is not in the tag, PREVIOUS_USED: it changes with the chunk before.
+
+Boundary tags: D. E. Knuth, The Art of Computer Programming, volume 1, section 2.5, algorithm C. The flag of the chunk
+before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memory Allocator".
+"""
+
+from typing import Final
+
+from incroos.kernel.panic import panic
+from incroos.kernel.state import Kernel, SizedChunk
+from incroos.lang import VirtAddr, add_wrap, cold, kernel, load64, mul_wrap, shl_wrap, store64, sub_wrap, word
+
+ALIGNMENT: Final = 16
+HEADER_BYTES: Final = 8
+MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
+FIRST_CHUNK: Final = 8  # behind the start of a range
+
+USED: Final = 1  # flags in a header
+PREVIOUS_USED: Final = 2
+ALIGNED: Final = 4  # the user asked for an alignment, which a payload that moves must keep
+HEAD_MASK: Final = (1 << 40) - 1  # bytes and flags
+BYTES_MASK: Final = HEAD_MASK & -ALIGNMENT
+# 1, so that the low part of a product is the other factor; above it digits of the golden ratio, which spread what they
+# multiply: Knuth, volume 3, section 6.4.
+SEAL: Final = -0x61C8_86FF_FFFF_FFFF
+
+
+@kernel
+def sealed(chunk: VirtAddr, head: word) -> word:
+    """The header that belongs at this address for these bytes and flags."""
+    return add_wrap(mul_wrap(head & ~PREVIOUS_USED, SEAL), add_wrap(shl_wrap(chunk, 40), head & PREVIOUS_USED))
+
+
+@kernel
+def chunk_at(k: Kernel, addr: word) -> SizedChunk:
+    """The chunk at an address."""
+    return SizedChunk(k.m, VirtAddr(addr))
+
+
+@kernel
+def chunk_bytes_for(nbytes: word) -> word:
+    """How large a chunk must be for a payload of so many bytes."""
+    return max(MIN_CHUNK_BYTES, (nbytes + HEADER_BYTES + ALIGNMENT - 1) & -ALIGNMENT)
+
+
+@kernel
+def bytes_of(chunk: SizedChunk) -> word:
+    """The chunk's bytes, header included."""
+    return chunk.header & BYTES_MASK
+
+
+@kernel
+def is_sealed(chunk: SizedChunk) -> bool:
+    """Whether the chunk's header is one."""
+    return chunk.header == sealed(chunk.addr, chunk.header & HEAD_MASK)
+
+
+@kernel
+def checked_head(k: Kernel, chunk: SizedChunk) -> word:
+    """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
+    head = chunk.header & HEAD_MASK
+    if chunk.header != sealed(chunk.addr, head):
+        report_overwritten(k, chunk)
+    return head
+
+
+@cold
+@kernel
+def report_overwritten(k: Kernel, chunk: SizedChunk) -> None:
+    """Panic: something wrote over this header."""
+    wanted = sealed(chunk.addr, chunk.header & HEAD_MASK)
+    panic(k, b'heap: chunk overwritten: address, header found, header wanted', chunk.addr, chunk.header, wanted)
+
+
+@kernel
+def write_used(chunk: SizedChunk, nbytes: word, flags: word) -> None:
+    """Make the chunk a used one of so many bytes, with these other flags."""
+    chunk.header = sealed(chunk.addr, nbytes | USED | flags)
+
+
+@kernel
+def write_free(chunk: SizedChunk, nbytes: word) -> None:
+    """Make the chunk a free one of so many bytes behind a used one; its links stay."""
+    chunk.header = sealed(chunk.addr, nbytes | PREVIOUS_USED)
+    store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
+
+
+@kernel
+def note_previous_used(k: Kernel, addr: VirtAddr) -> None:
+    """Tell the chunk at an address that the one before it is used."""
+    chunk = chunk_at(k, addr)
+    chunk.header = chunk.header | PREVIOUS_USED
+
+
+@kernel
+def note_previous_free(k: Kernel, addr: VirtAddr) -> None:
+    """Tell the chunk at an address that the one before it is free."""
+    chunk = chunk_at(k, addr)
+    chunk.header = chunk.header & ~PREVIOUS_USED
+
+
+@kernel
+def chunk_before(k: Kernel, chunk: SizedChunk) -> SizedChunk:
+    """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
+    nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
+    before = chunk_at(k, sub_wrap(chunk.addr, nbytes))
+    if before.header != sealed(before.addr, nbytes | PREVIOUS_USED):
+        panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
+    return before

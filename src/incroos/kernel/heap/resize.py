@@ -1,0 +1,111 @@
+"""Chunks of another size or alignment: growing and shrinking where they are, and payloads on a boundary.
+
+Unit: the byte. A part of dlmalloc.py, which has the range and its words. Never moves a payload: who calls does, where
+this says that it cannot.
+"""
+
+from typing import Final
+
+from incroos.kernel.heap.chunks import (
+    ALIGNED,
+    BYTES_MASK,
+    HEADER_BYTES,
+    MIN_CHUNK_BYTES,
+    PREVIOUS_USED,
+    USED,
+    bytes_of,
+    checked_head,
+    chunk_at,
+    chunk_bytes_for,
+    note_previous_used,
+    write_used,
+)
+from incroos.kernel.heap.dlmalloc import MAX_BYTES, has_frames, leave, release, take
+from incroos.kernel.state import Kernel, SizedChunk
+from incroos.lang import VirtAddr, kernel, word
+
+KEPT: Final = PREVIOUS_USED | ALIGNED  # flags, when a chunk changes its size
+
+
+@kernel
+def resize(k: Kernel, ptr: VirtAddr, nbytes: word) -> bool:
+    """Give a used chunk with this payload room for nbytes bytes, more than 0, where it is; False if that cannot be."""
+    if nbytes > MAX_BYTES:
+        return False
+    chunk = chunk_at(k, ptr - HEADER_BYTES)
+    wanted = chunk_bytes_for(nbytes)
+    if wanted > bytes_of(chunk) and not extend(k, chunk, wanted):
+        return False
+    cut_off(k, chunk, wanted)
+    return True
+
+
+@kernel
+def extend(k: Kernel, chunk: SizedChunk, wanted: word) -> bool:
+    """Let a used chunk take what is free behind it; False, and nothing changed, where that is not enough."""
+    chunks = k.chunks
+    head = checked_head(k, chunk)
+    have = head & BYTES_MASK
+    end = VirtAddr(chunk.addr + have)
+    if end == chunks.top:
+        if not has_frames(k, VirtAddr(chunk.addr + wanted)):
+            return False
+        chunks.top = VirtAddr(chunk.addr + wanted)
+        more = wanted - have
+    else:
+        following = chunk_at(k, end)
+        head_behind = checked_head(k, following)
+        more = head_behind & BYTES_MASK
+        if head_behind & USED != 0 or have + more < wanted:
+            return False
+        leave(k, following, more)
+        following.header = 0
+        note_previous_used(k, VirtAddr(end + more))
+    write_used(chunk, have + more, head & KEPT)
+    chunks.used_bytes += more
+    return True
+
+
+@kernel
+def cut_off(k: Kernel, chunk: SizedChunk, wanted: word) -> None:
+    """Take back what a used chunk has beyond so many bytes, if that makes a chunk."""
+    head = checked_head(k, chunk)
+    rest = (head & BYTES_MASK) - wanted
+    if rest < MIN_CHUNK_BYTES:
+        return
+    write_used(chunk, wanted, head & KEPT)
+    k.chunks.used_bytes -= rest
+    release(k, chunk_at(k, chunk.addr + wanted), rest | USED | PREVIOUS_USED)
+
+
+@kernel
+def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
+    """Give nbytes bytes, more than 0, at a multiple of the alignment, a power of two above 16; 0 as in alloc."""
+    if nbytes > MAX_BYTES or alignment > MAX_BYTES:
+        return VirtAddr(0)
+    wanted = chunk_bytes_for(nbytes)
+    start = take(k, wanted + alignment + MIN_CHUNK_BYTES)
+    if start == 0:
+        return start
+    payload = (start + HEADER_BYTES + alignment - 1) & -alignment
+    lead = payload - HEADER_BYTES - start
+    if 0 < lead < MIN_CHUNK_BYTES:
+        lead += alignment
+    chunk = chunk_at(k, start)
+    if lead > 0:
+        chunk = cut_lead(k, chunk, lead)
+    cut_off(k, chunk, wanted)
+    head = checked_head(k, chunk)
+    write_used(chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
+    return VirtAddr(chunk.addr + HEADER_BYTES)
+
+
+@kernel
+def cut_lead(k: Kernel, chunk: SizedChunk, lead: word) -> SizedChunk:
+    """Take back the first bytes of a used chunk; what is left of it."""
+    head = checked_head(k, chunk)
+    rest = chunk_at(k, chunk.addr + lead)
+    write_used(rest, (head & BYTES_MASK) - lead, PREVIOUS_USED)
+    k.chunks.used_bytes -= lead
+    release(k, chunk, lead | USED | head & PREVIOUS_USED)
+    return rest

@@ -1,0 +1,240 @@
+"""kmalloc in front: small requests to slabs of their size class, larger ones to chunks, the largest to vmalloc.
+
+Unit: the byte. Knows nothing of frames. Serves one user at a time: there is no lock.
+
+    1 to 1,024         slab       32 classes: 16 bytes apart up to 256, then 32, then 64; no header
+    to 1 MiB           chunk      16 bytes apart; header of 8 bytes
+    more               vmalloc    whole pages, with a guard behind; in configurations that have it, else chunks
+
+An address says by the range where it lies which of them has it. Every one of them tells what was handed out from what
+was not, so that kfree refuses each other pointer with BAD_FREE, and nothing changes.
+"""
+
+from typing import Final
+
+from incroos.kernel import vmm
+from incroos.kernel.codes import OK
+from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.heap import chunks_check, dlmalloc, resize, slab, slab_check, slab_pages
+from incroos.kernel.heap.chunks import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import NR_CLASSES, Cache, Kernel
+from incroos.lang import VirtAddr, fill, kernel, sub_wrap, unsigned_less, word
+
+SMALL_BYTES: Final = 1024
+LARGE_BYTES: Final = 1 << 20
+ALIGNMENT: Final = 16
+
+SLAB_INVARIANTS: Final = 20
+
+POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison: that came back
+POISON_FRESH: Final = 0xCD  # that are handed out
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin with an empty heap that owns addresses and no frame."""
+    dlmalloc.init(k, VirtAddr(k.config.heap), k.config.heap_max_bytes)
+    slab_pages.init(k, VirtAddr(k.config.slab_records), VirtAddr(k.config.slabs), k.config.heap_max_bytes)
+    k.slabs.nr_large = 0
+    k.slabs.large_bytes = 0
+    last = 0
+    for number in range(NR_CLASSES):
+        nbytes = class_bytes(number)
+        slab.init_cache(k.slabs.caches[number], nbytes, ALIGNMENT)
+        for index in range(last + 1, nbytes // ALIGNMENT + 1):
+            k.slabs.class_of[index] = number
+        last = nbytes // ALIGNMENT
+    k.slabs.class_of[0] = 0
+
+
+@kernel
+def class_bytes(number: word) -> word:
+    """The size of the objects of a class."""
+    if number < 16:
+        return (number + 1) * 16
+    if number < 24:
+        return 256 + (number - 15) * 32
+    return 512 + (number - 23) * 64
+
+
+# ------------------------------------------------------------------ alloc
+@kernel
+def alloc(k: Kernel, nbytes: word) -> VirtAddr:
+    """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
+
+    0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
+    nothing has changed.
+    """
+    if not unsigned_less(sub_wrap(nbytes, 1), SMALL_BYTES):
+        return alloc_large(k, nbytes)
+    ptr = slab.take(k, cache_for(k, nbytes))
+    poison(k, ptr, nbytes, POISON_FRESH)
+    return ptr
+
+
+@kernel
+def cache_for(k: Kernel, nbytes: word) -> Cache:
+    """The cache of the class for a small request."""
+    return k.slabs.caches[k.slabs.class_of[(nbytes + ALIGNMENT - 1) >> 4]]
+
+
+@kernel
+def alloc_large(k: Kernel, nbytes: word) -> VirtAddr:
+    """What alloc gives for requests that are not small."""
+    if nbytes <= 0:
+        return VirtAddr(0)
+    if nbytes > LARGE_BYTES and k.config.space == MODERN_SPACE:
+        ptr = vmm.vmalloc(k, nbytes)
+        if ptr != 0:
+            k.slabs.nr_large += 1
+            k.slabs.large_bytes += usable_bytes(k, ptr)
+    else:
+        ptr = dlmalloc.alloc(k, nbytes)
+    poison(k, ptr, nbytes, POISON_FRESH)
+    return ptr
+
+
+@kernel
+def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
+    """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
+    if nbytes <= 0:
+        return VirtAddr(0)
+    ptr = resize.alloc_aligned(k, alignment, nbytes)
+    poison(k, ptr, nbytes, POISON_FRESH)
+    return ptr
+
+
+# ------------------------------------------------------------------ free
+@kernel
+def free(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
+    if slab_pages.has(k, ptr):
+        if k.config.poison != 0:
+            poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
+        return slab.put(k, ptr)
+    return free_large(k, ptr)
+
+
+@kernel
+def free_large(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what is no slab's."""
+    if ptr == 0:
+        return OK
+    if k.config.poison != 0:
+        poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
+    if is_of_chunks(k, ptr):
+        return dlmalloc.free(k, ptr)
+    nbytes = usable_bytes(k, ptr)
+    code = vmm.vfree(k, ptr)
+    if code == OK:
+        k.slabs.nr_large -= 1
+        k.slabs.large_bytes -= nbytes
+    return code
+
+
+@kernel
+def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+    """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
+    if slab_pages.has(k, ptr):
+        return slab.usable_bytes(k, ptr)
+    if is_of_chunks(k, ptr):
+        return max((dlmalloc.used_head(k, ptr) & BYTES_MASK) - HEADER_BYTES, 0)
+    return vmm.pages_from(k, ptr) * PAGE_BYTES
+
+
+@kernel
+def is_of_chunks(k: Kernel, ptr: VirtAddr) -> bool:
+    """Whether an address lies in the range of the chunks."""
+    return unsigned_less(sub_wrap(ptr, k.config.heap), k.config.heap_max_bytes)
+
+
+@kernel
+def owns(k: Kernel, ptr: VirtAddr) -> bool:
+    """Whether an address lies in a slab, or in the range of the chunks."""
+    return slab_pages.has(k, ptr) or is_of_chunks(k, ptr)
+
+
+@kernel
+def poison(k: Kernel, ptr: VirtAddr, nbytes: word, byte: word) -> None:
+    """Fill a payload, in the builds that look for uses before and after its time."""
+    if k.config.poison != 0 and ptr != 0:
+        fill(k.m, ptr, byte, nbytes)
+
+
+# ------------------------------------------------------------------ realloc
+@kernel
+def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
+    """Whether nbytes bytes can be had at ptr without waste; a chunk is made to fit."""
+    if slab_pages.has(k, ptr):
+        return nbytes <= SMALL_BYTES and cache_for(k, nbytes).object_bytes == have
+    if is_of_chunks(k, ptr):
+        return (nbytes > SMALL_BYTES or is_aligned(k, ptr)) and resize.resize(k, ptr, nbytes)
+    return have - PAGE_BYTES < nbytes <= have
+
+
+@kernel
+def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
+    """Whether what was given was asked for with an alignment: whole pages, or a chunk that says so."""
+    if slab_pages.has(k, ptr):
+        return False
+    return not is_of_chunks(k, ptr) or chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
+
+
+# ------------------------------------------------------------------ counts and the check
+@kernel
+def used_bytes(k: Kernel) -> word:
+    """Bytes that are handed out, rounding and headers included. Looks at the record of every slab."""
+    total = k.chunks.used_bytes + k.slabs.large_bytes
+    at = k.slabs.area.start
+    while at < k.slabs.area.top:
+        record, _ = slab_pages.locate(k, at)
+        if record.state != slab.NOTHING:
+            cache = Cache(k.m, record.cache)
+            total += slab.nr_used(k, cache, record) * cache.object_bytes
+        at = VirtAddr(at + slab_pages.length_of(k, record) * PAGE_BYTES)
+    return total
+
+
+@kernel
+def committed_bytes(k: Kernel) -> word:
+    """Bytes of the pages that have frames, those of records among them and those of vmalloc not."""
+    area = k.slabs.area
+    total = k.chunks.committed_end - k.chunks.start + area.records_end - area.records
+    at = area.start
+    while at < area.top:
+        record, _ = slab_pages.locate(k, at)
+        nr_pages = slab_pages.length_of(k, record)
+        total += nr_pages * PAGE_BYTES * (record.state != slab.NOTHING)
+        at = VirtAddr(at + nr_pages * PAGE_BYTES)
+    return total
+
+
+@kernel
+def free_bytes(k: Kernel) -> word:
+    """Bytes of the chunks' range that none has, with frames or without."""
+    return k.chunks.end - k.chunks.start - k.chunks.used_bytes
+
+
+@kernel
+def shrink(k: Kernel) -> word:
+    """Give back the frames that nothing lies in; how many bytes of them."""
+    nr_pages = 0
+    for number in range(NR_CLASSES):
+        nr_pages += slab.shrink(k, k.slabs.caches[number])
+    return nr_pages * PAGE_BYTES + dlmalloc.trim(k, 0)
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number of the first invariant that does not hold: of CHUNKS and BIN, or of SLAB as 20 + n."""
+    code = chunks_check.check(k)
+    if code != OK:
+        return code
+    code = slab_check.check_area(k)
+    if code == OK:
+        code = slab_check.check_records(k)
+    for number in range(NR_CLASSES):
+        if code == OK:
+            code = slab_check.check_cache(k, k.slabs.caches[number])
+    return SLAB_INVARIANTS + code if code != OK else OK

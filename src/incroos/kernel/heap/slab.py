@@ -1,0 +1,338 @@
+"""Slabs: objects of one size, side by side in a few pages, and a bit for each that says whether it is free.
+
+Unit: the object. Knows nothing of chunks, nor which size a request has. An object is made when its slab is, and stays
+made while it is free: nothing is written into free objects.
+
+    pages       | slab of 1 page | slab of 4 pages                | no slab | ...
+    records     |   record       | record | distance 1 | 2 | 3    |         | ...     64 bytes a page, apart from it
+
+    cache       current   the slab whose word of bits requests are taken from, lowest object first
+                partial   slabs with free objects, newest first
+                empty     slabs whose objects are all free, kept up to a limit
+                (slabs without a free object are on no list until one of theirs comes back)
+
+From a pointer, arithmetic leads to the record of its page, to the slab and to the bit. So a pointer that is not an
+object, or is one that is free, is told from one that can be taken back, always. The word of bits that is current is
+used without a look at its slab: a request costs one load, one store and one count of zeros.
+
+J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator" (1994): caches, colouring, constructed
+objects. Bits in the place of its lists, and all records off the slab, are our own choice: docs/adr/0401.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.heap import slab_pages
+from incroos.kernel.layout import PAGE_SHIFT
+from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
+from incroos.lang import (
+    VirtAddr,
+    cold,
+    copy,
+    count_ones,
+    count_trailing_zeros,
+    kernel,
+    load64,
+    offset_of,
+    shl_wrap,
+    shr_logical,
+    store64,
+    sub_wrap,
+    unsigned_less,
+    word,
+)
+
+NOTHING: Final = 0  # a record's state: no slab begins here
+FULL: Final = 1
+PARTIAL: Final = 2
+EMPTY: Final = 3
+CURRENT: Final = 4
+
+MAX_OBJECTS: Final = NR_SLAB_WORDS * 64
+MAX_SLAB_PAGES: Final = 8
+KEPT_EMPTY: Final = 2  # slabs a cache keeps, before it gives their pages back
+
+
+# ------------------------------------------------------------------ alloc
+@kernel
+def take(k: Kernel, cache: Cache) -> VirtAddr:
+    """An object; 0 when there is none and no frame for a slab."""
+    bits = load64(k.m, cache.word)
+    if bits == 0:
+        return take_slowly(k, cache)
+    return take_lowest(k, cache, bits)
+
+
+@kernel
+def take_lowest(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
+    """The first object of the current word, which has these bits."""
+    store64(k.m, cache.word, bits & sub_wrap(bits, 1))
+    return VirtAddr(cache.first + count_trailing_zeros(bits) * cache.object_bytes)
+
+
+@cold
+@kernel
+def take_slowly(k: Kernel, cache: Cache) -> VirtAddr:
+    """An object when the current word has none: from another word, slab or page."""
+    while not find_word(k, cache):
+        retire(k, cache)
+        record = next_slab(k, cache)
+        if record.addr == 0:
+            return VirtAddr(0)
+        record.state = CURRENT
+        cache.current = record.addr
+    return take_lowest(k, cache, load64(k.m, cache.word))
+
+
+@kernel
+def find_word(k: Kernel, cache: Cache) -> bool:
+    """Let the first word of the current slab that is not 0 be the current word; False when there is none."""
+    if cache.current == 0:
+        return False
+    record = SlabRecord(k.m, cache.current)
+    for index in range(NR_SLAB_WORDS):
+        if record.free[index] != 0:
+            cache.word = VirtAddr(record.addr + offset_of(SlabRecord, 'free') + 8 * index)
+            cache.first = VirtAddr(first_object(k, record) + 64 * index * cache.object_bytes)
+            return True
+    return False
+
+
+@kernel
+def first_object(k: Kernel, record: SlabRecord) -> VirtAddr:
+    """Where the first object of a slab is."""
+    return VirtAddr(slab_pages.address_of(k, record) + record.colour)
+
+
+@kernel
+def retire(k: Kernel, cache: Cache) -> None:
+    """Let no slab be current; the one that was it has no free object."""
+    if cache.current != 0:
+        SlabRecord(k.m, cache.current).state = FULL
+    forget_current(cache)
+
+
+@kernel
+def forget_current(cache: Cache) -> None:
+    """Point to a word of no objects."""
+    cache.current = VirtAddr(0)
+    cache.word = VirtAddr(cache.addr + offset_of(Cache, 'nothing'))
+
+
+@kernel
+def next_slab(k: Kernel, cache: Cache) -> SlabRecord:
+    """A slab with free objects, on no list: a partial, an empty or a fresh one; at address 0 when there is none."""
+    if cache.partial != 0:
+        record = SlabRecord(k.m, cache.partial)
+        pull(k, cache, record)
+        return record
+    if cache.empty != 0:
+        record = SlabRecord(k.m, cache.empty)
+        pull(k, cache, record)
+        return record
+    return make(k, cache)
+
+
+# ------------------------------------------------------------------ free
+@kernel
+def put(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what lies in the pages of slabs; BAD_FREE, and nothing changed, when it is no object or is free."""
+    record, at = slab_pages.locate(k, ptr)
+    cache = Cache(k.m, record.cache)
+    distance = at - record.colour
+    number = index_of(cache, distance)
+    if (
+        record.state == NOTHING
+        or not unsigned_less(number, cache.nr_objects)
+        or number * cache.object_bytes != distance
+    ):
+        return BAD_FREE
+    index = number >> 6
+    before = record.free[index]
+    bit = shl_wrap(1, number & 63)
+    if before & bit != 0:
+        return BAD_FREE
+    after = before | bit
+    record.free[index] = after
+    if record.state == FULL or after == cache.all_free[index]:
+        settle(k, cache, record)
+    return OK
+
+
+@kernel
+def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+    """The size of the object at ptr, if there is one that somebody has; else 0."""
+    record, at = slab_pages.locate(k, ptr)
+    if record.state == NOTHING:
+        return 0
+    cache = Cache(k.m, record.cache)
+    distance = at - record.colour
+    number = index_of(cache, distance)
+    if not unsigned_less(number, cache.nr_objects) or number * cache.object_bytes != distance:
+        return 0
+    is_free = shr_logical(record.free[number >> 6], number & 63) & 1 != 0
+    return 0 if is_free else cache.object_bytes
+
+
+@kernel
+def index_of(cache: Cache, distance: word) -> word:
+    """Which object lies there, if one begins there; any other number when not. Negative before the first."""
+    return (distance * cache.reciprocal) >> 32
+
+
+@cold
+@kernel
+def settle(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+    """Put a slab that has a free object on the list where it belongs, unless it is current."""
+    if record.state == CURRENT:
+        return
+    wanted = EMPTY if is_empty(cache, record) else PARTIAL
+    if record.state == wanted:
+        return
+    if record.state != FULL:
+        pull(k, cache, record)
+    if wanted == EMPTY and cache.nr_empty >= cache.max_empty:
+        unmake(k, cache, record)
+    else:
+        push(k, cache, record, wanted)
+
+
+@kernel
+def is_empty(cache: Cache, record: SlabRecord) -> bool:
+    """Whether all objects of a slab are free."""
+    for index in range(NR_SLAB_WORDS):
+        if record.free[index] != cache.all_free[index]:
+            return False
+    return True
+
+
+# ------------------------------------------------------------------ lists
+@kernel
+def push(k: Kernel, cache: Cache, record: SlabRecord, state: word) -> None:
+    """Put a slab in front of the list of that state."""
+    record.state = state
+    record.previous = VirtAddr(0)
+    if state == EMPTY:
+        record.next = cache.empty
+        cache.empty = record.addr
+        cache.nr_empty += 1
+    else:
+        record.next = cache.partial
+        cache.partial = record.addr
+    if record.next != 0:
+        SlabRecord(k.m, record.next).previous = record.addr
+
+
+@kernel
+def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+    """Take a slab off its list."""
+    if record.next != 0:
+        SlabRecord(k.m, record.next).previous = record.previous
+    if record.previous != 0:
+        SlabRecord(k.m, record.previous).next = record.next
+    elif record.state == EMPTY:
+        cache.empty = record.next
+    else:
+        cache.partial = record.next
+    if record.state == EMPTY:
+        cache.nr_empty -= 1
+
+
+# ------------------------------------------------------------------ slabs
+@kernel
+def make(k: Kernel, cache: Cache) -> SlabRecord:
+    """A fresh slab with all objects free and made, on no list; at address 0 when there are no pages for it."""
+    record = slab_pages.take(k, cache.nr_pages)
+    if record.addr == 0:
+        return record
+    colour = cache.next_colour
+    cache.next_colour = 0 if colour + cache.colour_bytes > cache.last_colour else colour + cache.colour_bytes
+    record.cache = cache.addr
+    record.colour = colour
+    for index in range(NR_SLAB_WORDS):
+        record.free[index] = cache.all_free[index]
+    cache.nr_slabs += 1
+    if cache.template != 0:
+        for number in range(cache.nr_objects):
+            copy(
+                k.m, VirtAddr(first_object(k, record) + number * cache.object_bytes), cache.template, cache.object_bytes
+            )
+    return record
+
+
+@kernel
+def unmake(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+    """Give back the pages of a slab without used objects that is on no list."""
+    record.state = NOTHING
+    cache.nr_slabs -= 1
+    slab_pages.put(k, record, cache.nr_pages)
+
+
+@kernel
+def shrink(k: Kernel, cache: Cache) -> word:
+    """Give back the pages of all slabs without used objects; how many pages."""
+    nr_pages = 0
+    if cache.current != 0 and is_empty(cache, SlabRecord(k.m, cache.current)):
+        record = SlabRecord(k.m, cache.current)
+        forget_current(cache)
+        unmake(k, cache, record)
+        nr_pages += cache.nr_pages
+    while cache.empty != 0:
+        record = SlabRecord(k.m, cache.empty)
+        pull(k, cache, record)
+        unmake(k, cache, record)
+        nr_pages += cache.nr_pages
+    return nr_pages
+
+
+# ------------------------------------------------------------------ caches
+@kernel
+def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
+    """Begin without slabs. Objects of at least a byte, at most MAX_SLAB_PAGES pages; alignment a power of two."""
+    size = (max(object_bytes, 8) + alignment - 1) & -alignment
+    cache.object_bytes = size
+    cache.reciprocal = ((1 << 32) + size - 1) // size
+    cache.nr_pages = pages_for(size)
+    cache.nr_objects = min((cache.nr_pages << PAGE_SHIFT) // size, MAX_OBJECTS)
+    cache.colour_bytes = max(alignment, 64)
+    cache.last_colour = (cache.nr_pages << PAGE_SHIFT) - cache.nr_objects * size
+    cache.next_colour = 0
+    for index in range(NR_SLAB_WORDS):
+        nr_bits = min(max(cache.nr_objects - 64 * index, 0), 64)
+        cache.all_free[index] = shr_logical(-1, 64 - nr_bits) if nr_bits > 0 else 0
+    cache.partial = VirtAddr(0)
+    cache.empty = VirtAddr(0)
+    cache.nr_empty = 0
+    cache.max_empty = KEPT_EMPTY
+    cache.nr_slabs = 0
+    cache.template = VirtAddr(0)
+    cache.alignment = alignment
+    cache.name = 0
+    cache.serial = 0
+    cache.nothing = 0
+    cache.first = VirtAddr(0)
+    forget_current(cache)
+
+
+@kernel
+def pages_for(size: word) -> word:
+    """The fewest pages, a power of two, of which at most an eighth is in no object; MAX_SLAB_PAGES where none are."""
+    nr_pages = 1
+    while nr_pages < MAX_SLAB_PAGES and not is_well_used(nr_pages << PAGE_SHIFT, size):
+        nr_pages *= 2
+    return nr_pages
+
+
+@kernel
+def is_well_used(nbytes: word, size: word) -> bool:
+    """Whether objects of that size fill seven eighths of the bytes, eight of them at least."""
+    return nbytes >= 8 * size and nbytes % size <= nbytes >> 3
+
+
+@kernel
+def nr_used(k: Kernel, cache: Cache, record: SlabRecord) -> word:
+    """How many objects of a slab are somebody's."""
+    nr_free = 0
+    for index in range(NR_SLAB_WORDS):
+        nr_free += count_ones(record.free[index])
+    return cache.nr_objects - nr_free

@@ -1,0 +1,121 @@
+"""The checker of the slabs: one walk over the records, compared with what the caches count.
+
+Unit: the object. Changes nothing, and reads no address that has no frame.
+"""
+
+from incroos.kernel import vmm
+from incroos.kernel.codes import OK
+from incroos.kernel.config import GIVEN
+from incroos.kernel.heap import slab, slab_pages
+from incroos.kernel.heap.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
+from incroos.lang import VirtAddr, kernel, word
+
+# SLAB-1  records follow each other as runs: the distance of each page's says how far the first one is
+# SLAB-2  a bit is set only for an object that there is
+# SLAB-3  a slab without a free object is FULL or CURRENT, one with all objects free EMPTY or CURRENT, else PARTIAL or
+#         CURRENT; only the slab that its cache says is CURRENT
+# SLAB-4  the lists of a cache have the slabs of their state, and links agree
+# SLAB-5  nr_slabs and nr_empty are the counts of a cache's slabs; nr_empty is at most max_empty
+# SLAB-6  the pages of a slab are mapped, those of a run without a slab are not; records are mapped
+
+
+@kernel
+def check_records(k: Kernel) -> word:
+    """SLAB-1 to SLAB-3 and SLAB-6: 0, or the number of the first that does not hold."""
+    at = k.slabs.area.start
+    while at < k.slabs.area.top:
+        record, distance = slab_pages.locate(k, at)
+        if distance != 0:
+            return 1
+        nr_pages = slab_pages.length_of(k, record)
+        has_slab = record.state != NOTHING
+        if has_slab and Cache(k.m, record.cache).nr_pages != nr_pages:
+            return 1
+        code = check_slab(k, record) if has_slab else OK
+        if code == OK:
+            code = check_pages(k, at, nr_pages, has_slab)
+        if code != OK:
+            return code
+        at = VirtAddr(at + (nr_pages << PAGE_SHIFT))
+    return OK
+
+
+@kernel
+def check_slab(k: Kernel, record: SlabRecord) -> word:
+    """SLAB-2 and SLAB-3 of one slab."""
+    cache = Cache(k.m, record.cache)
+    nr_free = 0
+    for index in range(NR_SLAB_WORDS):
+        if record.free[index] & ~cache.all_free[index] != 0:
+            return 2
+    nr_free = cache.nr_objects - slab.nr_used(k, cache, record)
+    if (record.state == CURRENT) != (cache.current == record.addr):
+        return 3
+    if record.state == CURRENT:
+        return OK
+    wanted = PARTIAL
+    if nr_free == 0:
+        wanted = FULL
+    elif nr_free == cache.nr_objects:
+        wanted = EMPTY
+    return OK if record.state == wanted else 3
+
+
+@kernel
+def check_pages(k: Kernel, start: VirtAddr, nr_pages: word, wanted: bool) -> word:
+    """SLAB-6 of one run."""
+    if k.config.heap_memory == GIVEN:
+        return OK
+    for number in range(nr_pages):
+        if (vmm.get_physical(k, VirtAddr(start + (number << PAGE_SHIFT))) >= 0) != wanted:
+            return 6
+    return OK
+
+
+@kernel
+def count_list(k: Kernel, first: VirtAddr, state: word) -> word:
+    """How many slabs a list has; -1 when one of them is not of that state, or links do not agree."""
+    count = 0
+    previous = VirtAddr(0)
+    at = first
+    while at != 0:
+        record = SlabRecord(k.m, at)
+        if record.state != state or record.previous != previous:
+            return -1
+        previous = at
+        at = record.next
+        count += 1
+    return count
+
+
+@kernel
+def check_cache(k: Kernel, cache: Cache) -> word:
+    """SLAB-4 and SLAB-5, once the records are known to be right: 0, or the number of the first that does not hold."""
+    nr_slabs = 0
+    nr_partial = 0
+    nr_empty = 0
+    at = k.slabs.area.start
+    while at < k.slabs.area.top:
+        record, _ = slab_pages.locate(k, at)
+        if record.state != NOTHING and record.cache == cache.addr:
+            nr_slabs += 1
+            nr_partial += record.state == PARTIAL
+            nr_empty += record.state == EMPTY
+        at = VirtAddr(at + (slab_pages.length_of(k, record) << PAGE_SHIFT))
+    if count_list(k, cache.partial, PARTIAL) != nr_partial or count_list(k, cache.empty, EMPTY) != nr_empty:
+        return 4
+    return OK if nr_slabs == cache.nr_slabs and nr_empty == cache.nr_empty <= cache.max_empty else 5
+
+
+@kernel
+def check_area(k: Kernel) -> word:
+    """SLAB-6 of the records."""
+    if k.config.heap_memory == GIVEN:
+        return OK
+    area = k.slabs.area
+    for va in range(area.records, area.records_end, PAGE_BYTES):
+        if vmm.get_physical(k, VirtAddr(va)) < 0:
+            return 6
+    return OK

@@ -1,0 +1,113 @@
+"""Pages for slabs: runs of 1, 2, 4 or 8 pages of one range, each page with a record.
+
+Unit: the page, by its number in the range. Knows nothing of objects. A run that comes back keeps its addresses, on a
+list of runs of that length, and gives its frames back; its records stay.
+"""
+
+from incroos.kernel.codes import OK
+from incroos.kernel.heap import pages
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
+from incroos.lang import VirtAddr, count_trailing_zeros, kernel, word
+
+
+@kernel
+def init(k: Kernel, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None:
+    """Begin without runs in a range that has no frames yet, and with no records; all page-aligned."""
+    area = k.slabs.area
+    area.records = records
+    area.records_end = records
+    area.start = start
+    area.top = start
+    area.end = VirtAddr(start + max_bytes)
+    for index in range(NR_RUN_LENGTHS):
+        area.runs[index] = VirtAddr(0)
+
+
+@kernel
+def locate(k: Kernel, ptr: VirtAddr) -> tuple[SlabRecord, word]:
+    """The record of the run that has an address, which lies below the top, and how far behind its start that is."""
+    area = k.slabs.area
+    at = ptr - area.start
+    record = SlabRecord(k.m, VirtAddr(area.records + (at >> PAGE_SHIFT) * SlabRecord.SIZE))
+    nr_pages = record.distance
+    first = SlabRecord(k.m, VirtAddr(record.addr - nr_pages * SlabRecord.SIZE))
+    return first, (at & PAGE_BYTES - 1) + (nr_pages << PAGE_SHIFT)
+
+
+@kernel
+def address_of(k: Kernel, record: SlabRecord) -> VirtAddr:
+    """Where the page of a record is."""
+    area = k.slabs.area
+    return VirtAddr(area.start + ((record.addr - area.records) // SlabRecord.SIZE << PAGE_SHIFT))
+
+
+@kernel
+def length_of(k: Kernel, record: SlabRecord) -> word:
+    """How many pages the run of its first record has."""
+    area = k.slabs.area
+    end = area.records + ((area.top - area.start) >> PAGE_SHIFT) * SlabRecord.SIZE
+    nr_pages = 1
+    at = VirtAddr(record.addr + SlabRecord.SIZE)
+    while at < end and SlabRecord(k.m, at).distance == nr_pages:
+        nr_pages += 1
+        at = VirtAddr(at + SlabRecord.SIZE)
+    return nr_pages
+
+
+@kernel
+def has(k: Kernel, ptr: VirtAddr) -> bool:
+    """Whether an address lies in a page that is or was a slab's."""
+    area = k.slabs.area
+    return area.start <= ptr < area.top
+
+
+@kernel
+def take(k: Kernel, nr_pages: word) -> SlabRecord:
+    """A run of so many pages with frames; at address 0 when there are no addresses or frames."""
+    area = k.slabs.area
+    length = count_trailing_zeros(nr_pages)
+    record = SlabRecord(k.m, area.runs[length])
+    if record.addr == 0:
+        return extend(k, nr_pages)
+    start = address_of(k, record)
+    if pages.map_fresh(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
+        return SlabRecord(k.m, VirtAddr(0))
+    area.runs[length] = record.next
+    return record
+
+
+@kernel
+def extend(k: Kernel, nr_pages: word) -> SlabRecord:
+    """A run of pages that were never used; at address 0 when there are no addresses or frames."""
+    area = k.slabs.area
+    records_before = area.records_end
+    nothing = SlabRecord(k.m, VirtAddr(0))
+    first = (area.top - area.start) >> PAGE_SHIFT
+    records_end = VirtAddr((area.records + (first + nr_pages) * SlabRecord.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
+    end = VirtAddr(area.top + (nr_pages << PAGE_SHIFT))
+    if records_end > area.records_end:
+        if pages.map_fresh(k, area.records_end, records_end, area.start) != OK:
+            return nothing
+        area.records_end = records_end
+    if pages.map_fresh(k, area.top, end, area.end) != OK:
+        pages.unmap_and_free(k, records_before, area.records_end)
+        area.records_end = records_before
+        return nothing
+    area.top = end
+    for number in range(nr_pages):
+        record = SlabRecord(k.m, VirtAddr(area.records + (first + number) * SlabRecord.SIZE))
+        record.distance = number
+        record.state = 0
+    return SlabRecord(k.m, VirtAddr(area.records + first * SlabRecord.SIZE))
+
+
+@kernel
+def put(k: Kernel, record: SlabRecord, nr_pages: word) -> None:
+    """Take back a run and give its frames back."""
+    area = k.slabs.area
+    start = address_of(k, record)
+    pages.unmap_and_free(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)))
+    length = count_trailing_zeros(nr_pages)
+    record.next = area.runs[length]
+    area.runs[length] = record.addr
