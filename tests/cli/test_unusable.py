@@ -135,19 +135,30 @@ def test_kvm_that_does_not_work(programs: Path) -> None:
 
 
 HALF_A_BOOT: Final = f"""#!{sys.executable}
-import os, re, sys
+import os, re, sys, time
 arguments = ' '.join(sys.argv)
 serial = int(re.search(r'id=serial,path=/dev/fd/([0-9]+)', arguments)[1])
 monitor = int(re.search(r'id=monitor,fd=([0-9]+)', arguments)[1])
-os.write(monitor, {GREETING + b'{"return": {}}' + bytes([10])!r})
 os.write(serial, b'Hello')
+os.write(monitor, {GREETING!r})
 os.read(monitor, 1000)
+ENDING
 """
+REFUSAL: Final = b'{"error": "no"}\n'
+ENDINGS: Final = {  # between the command that it accepts, and the next, to let the machine run
+    'ends': '',
+    'closes its monitor': 'os.close(monitor); time.sleep(0.2)',
+    'refuses to run': f'os.write(monitor, {REFUSAL!r}); time.sleep(60)',
+    'babbles on its monitor': 'os.write(monitor, b"junk" + bytes([10])); time.sleep(60)',
+}
 
 
-def test_a_boot_that_printed_something_is_not_tried_again(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('ending', ENDINGS.values(), ids=ENDINGS)
+def test_a_boot_that_printed_something_is_not_tried_again(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
     """Standard output is what one kernel wrote, not two."""
-    (programs / PROGRAM).write_text(HALF_A_BOOT)
+    (programs / PROGRAM).write_text(HALF_A_BOOT.replace('ENDING', ending))
     (programs / PROGRAM).chmod(0o755)
     monkeypatch.setattr(qemu, 'why_not_kvm', lambda: '')
     console = bytearray()

@@ -5,6 +5,7 @@ resets the machine, which `-no-reboot` turns into an end whose reason the monito
 failure, or the time is over.
 """
 
+import os
 import selectors
 import subprocess
 import time
@@ -95,10 +96,15 @@ def boot_with(
     try:
         start_seconds = min(timeout, START_SECONDS)
         with Qemu(image, memory_bytes, accel, ram=ram, start_seconds=start_seconds, firmware=firmware) as qemu:
-            qemu.go()
-            if not relay(qemu, deadline, console_sink):
-                return outcome.hang(timeout)
-            return judge(qemu)
+            try:
+                qemu.go()
+                if relay(qemu, deadline, console_sink):
+                    return judge(qemu)
+            except (MonitorError, Unusable):
+                hand_on_rest(qemu, console_sink)
+                raise
+            hand_on_rest(qemu, console_sink)
+            return outcome.hang(timeout)
     except MonitorError as error:
         raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
     except SlowStart:
@@ -127,6 +133,14 @@ def relay(qemu: Qemu, deadline: float, console_sink: Callable[[bytes], object]) 
                 if not is_open:
                     selector.unregister(key.fileobj)
     return True
+
+
+def hand_on_rest(qemu: Qemu, console_sink: Callable[[bytes], object]) -> None:
+    """End a QEMU that is of no use any more, and hand on what it wrote to the serial port and nobody has read."""
+    qemu.end()
+    os.set_blocking(qemu.serial.fileno(), False)  # something that it started may live on and hold the pipe
+    while data := qemu.serial.read(1 << 16):
+        console_sink(data)
 
 
 def judge(qemu: Qemu) -> Outcome:
