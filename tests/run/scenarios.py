@@ -8,7 +8,7 @@ which the boot tables map.
 from typing import Final
 
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PASSED, EXIT_PORT
-from incroos.kernel.layout import BOOT_TABLES_END, PAGE_BYTES, STACK_GUARD
+from incroos.kernel.layout import BOOT_TABLES, PAGE_BYTES, STACK_GUARD
 from incroos.kernel.state import Kernel
 from incroos.lang import (
     Machine,
@@ -46,7 +46,8 @@ from incroos.lang import (
 
 NOTES: Final = 0x15_0000
 GUARD: Final = VirtAddr(STACK_GUARD)
-GUARD_ENTRY: Final = VirtAddr(BOOT_TABLES_END - PAGE_BYTES + STACK_GUARD // PAGE_BYTES * 8)
+LAST_BOOT_TABLE: Final = BOOT_TABLES + 3 * PAGE_BYTES  # of level 1
+GUARD_ENTRY: Final = VirtAddr(LAST_BOOT_TABLE + STACK_GUARD // PAGE_BYTES * 8)
 UNMAPPED: Final = VirtAddr(0x5000_0000)
 NOT_CANONICAL: Final = VirtAddr(1 << 47)
 PRESENT_WRITABLE: Final = 3
@@ -285,7 +286,7 @@ def on_page_fault(k: Kernel, error: word, ip: VirtAddr) -> None:
 @kernel
 def notes_entry() -> VirtAddr:
     """The boot tables' entry for the page behind the notes."""
-    return VirtAddr(BOOT_TABLES_END - PAGE_BYTES + (NOTES + PAGE_BYTES) // PAGE_BYTES * 8)
+    return VirtAddr(LAST_BOOT_TABLE + (NOTES + PAGE_BYTES) // PAGE_BYTES * 8)
 
 
 @kernel

@@ -26,7 +26,7 @@ def test_stops_at_a_line_of_the_heap(tmp_path: Path, capfd: pytest.CaptureFixtur
     )
     said = capfd.readouterr().out
     assert status == 0
-    assert f'Breakpoint 1, kmalloc () at {first_fit.__file__}:{line}' in said
+    assert f'Breakpoint 1, alloc () at {first_fit.__file__}:{line}' in said
     assert lines[line - 1] in said
     assert ' in kmain () at main.py:' in said
     assert '$1 = 100\n' in said  # the self-test's kmalloc(100)

@@ -26,7 +26,7 @@ from incroos.run.outcome import Outcome, Status
 MIB: Final = 1 << 20
 SECONDS: Final = 90.0  # the firmware takes four on a quiet machine
 EXIT: Final = ExitPort(0xF4, 0x12)
-NEEDED: Final = (Range(0x1000, 0x5000), Range(MIB, 2 * MIB))
+NEEDED: Final = (Range(0x1000, 0x7000), Range(MIB, 2 * MIB))
 MAP_BYTES: Final = 0x8000
 
 # Sends STX, the bytes of the firmware's memory map, the bytes of a piece, and the map as the firmware tells it.
