@@ -10,8 +10,8 @@ from incroos.kernel import mailbox, pmm, statistics
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.pmm import all_ram, blocks
-from incroos.lang import VirtAddr
+from incroos.kernel.pmm import all_ram, blocks, frame_ranges
+from incroos.lang import Pfn, VirtAddr
 from incroos.run import places
 from incroos.run.address_space import AddressSpace, NotMapped
 from incroos.run.guest_ram import file_offset
@@ -100,6 +100,18 @@ def test_figures_change_by_what_is_done(place: str) -> None:
         assert after['counters']['frees'] == before['counters']['frees'] + 14
 
 
+def test_what_is_kept_is_no_page() -> None:
+    sim = Sim(16 * MIB, MODERN)
+    sim.start(mailbox.start)
+    k = sim.kernel
+    before = statistics.collect(k).pages
+    books = all_ram.frames_of(k)
+    start = next(pfn for pfn in range(0x600, 0xF00) if blocks.is_free(books, Pfn(pfn), 3) and pfn % 8 == 0)
+    assert frame_ranges.reserve_range(books, Pfn(start), Pfn(start + 5), 7) == OK
+    found = statistics.collect(k)
+    assert (found.kept, found.pages) == (5, before)
+
+
 def test_the_kernel_prints_the_same_figures() -> None:
     sim = Sim(64 * MIB, MODERN_CHECKED)
     sim.start(mailbox.start)
@@ -111,6 +123,10 @@ def test_the_kernel_prints_the_same_figures() -> None:
     assert int(told['page tables']) == figures['page_tables']
     assert int(told['pages of 2 MiB']) == figures['mappings']['2 MiB']
     assert int(told['reserved for books']) == figures['reserved']['books']
+    assert int(told['frames kept']) == figures['frames']['kept']
+    reserved = re.search(r'\n  reserved +(\d+) frames', sim.console().decode())
+    assert reserved
+    assert int(reserved[1]) == figures['not_ram']['reserved'] > 0
     assert int(told['merges']) == figures['counters']['merges']
     zone = figures['zones']['below 4 GiB']
     by_order = ' '.join(map(str, figures['fragmentation_per_mille']))

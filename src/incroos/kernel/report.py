@@ -27,10 +27,7 @@ def put_memory_map(k: Kernel, start_info: PhysAddr) -> None:
         put_kind(k, region.kind)
         put_frames(k, (region.end - region.start) >> PAGE_SHIFT)
         console.put_text(k, b'\n')
-    console.put_text(k, b'In all:\n')
-    for kind in range(NR_KINDS):
-        if k.memory_map.nr_frames[kind] != 0:
-            put_total(k, kind)
+    put_kinds(k)
 
 
 @kernel
@@ -107,6 +104,7 @@ def put_statistics(k: Kernel) -> None:
     put_figure(k, b'frames in the books', found.books)
     put_figure(k, b'free frames', found.free)
     put_figure(k, b'frames of pages', found.pages)
+    put_figure(k, b'frames kept', found.kept)
     put_figure(k, b'page tables', found.tables)
     put_figure(k, b'reserved below 2 MiB', found.reserved_low)
     put_figure(k, b'reserved for books', found.reserved_books)
@@ -126,6 +124,16 @@ def put_statistics(k: Kernel) -> None:
     console.put_text(k, b'\n')
     for number in range(NR_ZONES):
         put_zone(k, number, found.zones[number])
+    put_kinds(k)
+
+
+@kernel
+def put_kinds(k: Kernel) -> None:
+    """Put what there is of each kind in all."""
+    console.put_text(k, b'In all:\n')
+    for kind in range(NR_KINDS):
+        if k.memory_map.nr_frames[kind] != 0:
+            put_total(k, kind)
 
 
 @kernel

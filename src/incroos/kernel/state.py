@@ -140,7 +140,8 @@ class ZoneStatistics(Struct):
 class Statistics(Struct):
     """Figures about memory, in frames where nothing else is said; as they were when somebody asked. Owner: statistics.
 
-    ram == books + reserved_low + reserved_books, books == the sum of the zones' totals.
+    ram == books + reserved_low + reserved_books, books == the sum of the zones' totals. What is no RAM is counted
+    by kind in memory_map.nr_frames.
     """
 
     nr_collected: u64  # how often somebody asked
@@ -148,6 +149,7 @@ class Statistics(Struct):
     books: u64  # frames that blocks are made of
     free: u64
     pages: u64  # handed out, and no page tables
+    kept: u64  # that pmm.frame_ranges has reserved
     tables: u64  # page tables, early ones too
     reserved_low: u64  # below 2 MiB: BIOS data, boot tables, image and state, early page tables
     reserved_books: u64  # the books themselves, and the frames' records

@@ -46,7 +46,8 @@ def collect(k: Kernel) -> Statistics:
     found.books = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
     found.tables = k.pages.nr_tables
-    found.pages = found.books - found.free - (found.tables - count_early_tables(k))
+    found.kept = all_ram.frames_of(k).nr_reserved_frames
+    found.pages = found.books - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames
     found.reserved_low = count_ram(k, 0, BOOT_MAP_END) - nr_low
     found.reserved_books = count_ram(k, BOOT_MAP_END, PHYSICAL_END) - (found.books - nr_low)

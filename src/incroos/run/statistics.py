@@ -3,12 +3,22 @@
 from typing import Any, Final
 
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES
+from incroos.kernel.pmm import memory_kinds as kinds
 from incroos.kernel.state import NR_ORDERS, Kernel, ZoneStatistics
 from incroos.lang import VirtAddr
 
 from .ram import RamMachine
 
 ZONES: Final = ('below 1 MiB', 'below 4 GiB', 'above')
+NOT_RAM: Final = {
+    'acpi_tables': kinds.ACPI_TABLES,
+    'unaccepted': kinds.UNACCEPTED,
+    'persistent': kinds.PERSISTENT,
+    'acpi_nvs': kinds.ACPI_NVS,
+    'uefi_runtime': kinds.RUNTIME,
+    'reserved': kinds.RESERVED,
+    'unusable': kinds.UNUSABLE,
+}
 PAGE_SIZES: Final = ('4 KiB', '2 MiB', '1 GiB')
 NAME_WIDTH: Final = 28
 
@@ -21,8 +31,15 @@ def statistics_of(ram: RamMachine) -> dict[str, Any]:
         return {}
     order = found.largest_free_order
     return {
-        'frames': {'ram': found.ram, 'in_the_books': found.books, 'free': found.free, 'pages': found.pages},
+        'frames': {
+            'ram': found.ram,
+            'in_the_books': found.books,
+            'free': found.free,
+            'pages': found.pages,
+            'kept': found.kept,
+        },
         'reserved': {'below_2_mib': found.reserved_low, 'books': found.reserved_books},
+        'not_ram': {name: k.memory_map.nr_frames[kind] for name, kind in NOT_RAM.items()},
         'page_tables': found.tables,
         'largest_free_block_bytes': PAGE_BYTES << order if order >= 0 else 0,
         'fragmentation_per_mille': [found.fragmentation[order] for order in range(NR_ORDERS)],  # by order
