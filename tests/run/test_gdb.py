@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from incroos.kernel.heap import first_fit
-from incroos.run.gdb import debug
+from incroos.run.gdb import NoSuchPlace, debug
 from incroos.run.images import kernel_image
-from incroos.run.outcome import Unusable
+from incroos.run.outcome import Status, Unusable
+
+from ..cli.command import run
 
 MEMORY = 64 << 20
 
@@ -39,6 +41,18 @@ def test_stops_at_a_function_behind_its_first_lines(capfd: pytest.CaptureFixture
     image = kernel_image(print, debug=True).path
     debug(image, 'kmalloc', MEMORY, lambda data: None, ['-batch', '-ex', 'print nbytes'])
     assert '$1 = 100\n' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize('at', ['nowhere_at_all', 'first_fit.py:1000000', 'no_file.py:3'])
+def test_a_place_that_is_not_there(at: str) -> None:
+    with pytest.raises(NoSuchPlace, match=f'^--break {at}: .*: name a function of the kernel, or a line as '):
+        debug(kernel_image(print, debug=True).path, at, MEMORY, lambda data: None)
+
+
+def test_the_command_says_so_in_a_sentence() -> None:
+    done = run('gdb', '--break', 'nowhere_at_all')
+    assert done.status == Status.WRONG_USAGE
+    assert 'Function "nowhere_at_all" not defined' in done.sentence
 
 
 def test_no_gdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,8 +246,12 @@ def check(config: str | None, as_json: bool) -> None:
 def gdb(at: str, memory: int) -> None:
     """Boot an image with debug information in QEMU, stopped in gdb at a line of Python."""
     from incroos.run import images
+    from incroos.run.gdb import NoSuchPlace
 
-    raise click.exceptions.Exit(images.debug(at, memory, say))
+    try:
+        raise click.exceptions.Exit(images.debug(at, memory, say))
+    except NoSuchPlace as error:
+        raise click.UsageError(str(error)) from None
 
 
 def run() -> int:

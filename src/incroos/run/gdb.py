@@ -20,6 +20,11 @@ from .qemu_process import Qemu
 
 PROGRAM: Final = 'gdb'
 
+
+class NoSuchPlace(ValueError):
+    """There is no such function or line in the image."""
+
+
 # The processor is in real mode at first: from that gdb would guess another architecture. And gdb lets go of a machine
 # that it was attached to; one that it takes for its own it kills at its end, so that the kernel does not run on.
 COMMANDS: Final = """\
@@ -46,9 +51,11 @@ def debug(
 ) -> int:
     """Run gdb until the user leaves it; its exit status. It stops first at `at`, a function or `file:line`.
 
-    `arguments` go to gdb, behind the commands that lead to the first stop. Raises Unusable where gdb is missing.
+    `arguments` go to gdb, behind the commands that lead to the first stop. Raises Unusable where gdb is missing,
+    NoSuchPlace for a wrong `at`.
     """
     gdb = find_gdb()
+    require_place(gdb, image, at)
     with tempfile.TemporaryDirectory(prefix='incroos-gdb-') as name:
         remote, commands = Path(name, 'stub'), Path(name, 'commands')
         commands.write_text(COMMANDS.format(remote=remote, at=at))
@@ -62,6 +69,15 @@ def debug(
             finally:
                 qemu.end()
                 reader.join()
+
+
+def require_place(gdb: str, image: Path, at: str) -> None:
+    """Raise NoSuchPlace where gdb cannot set a breakpoint there."""
+    commands = ('-ex', 'set breakpoint pending off', '-ex', f'break {at}')
+    done = subprocess.run([gdb, '-q', '-nx', '-batch', *commands, str(image)], capture_output=True, text=True)
+    if done.returncode != 0:
+        said = ' '.join(done.stderr.split()).rstrip('.')
+        raise NoSuchPlace(f'--break {at}: {said}: name a function of the kernel, or a line as first_fit.py:100')
 
 
 def relay(serial: FileIO, console_sink: Callable[[bytes], object]) -> None:
