@@ -38,10 +38,6 @@ FOUR_LEVELS: Final = 4  # of page tables; what every processor has
 FIRST_FIT: Final = 0  # chunks, the first that fits
 SIZE_CLASSES: Final = 1  # slabs for small requests, chunks by best fit for others, vmalloc for large ones
 
-# heap_memory: what is behind the addresses of the heap
-MAPPED: Final = 0  # frames that the heap maps itself
-GIVEN: Final = 1  # memory that whoever starts it has made ready
-
 
 @dataclass(frozen=True)
 class KernelConfig(Config):
@@ -59,7 +55,6 @@ class KernelConfig(Config):
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
     frame_window: word = 0  # the window on frames and page tables
     heap_design: word = FIRST_FIT
-    heap_memory: word = MAPPED
     heap: word = HEAP
     heap_initial_bytes: word = HEAP_INITIAL_BYTES
     heap_max_bytes: word = HEAP_MAX_BYTES

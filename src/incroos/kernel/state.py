@@ -252,10 +252,6 @@ class Cache(Struct):
     next_colour: u64  # how far behind the start of the next slab its objects begin
     last_colour: u64
     colour_bytes: u64
-    template: VirtAddr  # what an object is when its slab is made; 0 when anything
-    alignment: u64
-    name: u64  # eight characters
-    serial: u64  # of caches that users created; 0 for those of the size classes
 
 
 class SlabArea(Struct):

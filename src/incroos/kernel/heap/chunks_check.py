@@ -7,7 +7,6 @@ from typing import Final
 
 from incroos.kernel import vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.config import GIVEN
 from incroos.kernel.heap import bins_check
 from incroos.kernel.heap.chunks import (
     ALIGNMENT,
@@ -66,8 +65,6 @@ def check_range(k: Kernel) -> word:
         return 1
     if chunks.top & (ALIGNMENT - 1) != FIRST_CHUNK or chunks.committed_end & (PAGE_BYTES - 1) != 0:
         return 1
-    if k.config.heap_memory == GIVEN:
-        return OK
     for va in range(chunks.start, chunks.committed_end, PAGE_BYTES):
         if vmm.get_physical(k, VirtAddr(va)) < 0:
             return 7

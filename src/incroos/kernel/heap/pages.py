@@ -1,12 +1,11 @@
 """Frames for ranges of the heap: mapped before anything reaches them, given back when nothing does.
 
 Unit: the page. Knows nothing of chunks or slabs. Never by a page fault, so that running out of frames is a code and not
-a fault. Where config.heap_memory says that memory is given, there are no frames to ask for.
+a fault.
 """
 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
-from incroos.kernel.config import GIVEN
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
@@ -20,7 +19,7 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
     if end > limit:
         return NO_ADDRESSES
     va = start
-    while va < end and k.config.heap_memory != GIVEN:
+    while va < end:
         code = map_fresh_page(k, va)
         if code != OK:
             unmap_and_free(k, start, va)
@@ -46,7 +45,7 @@ def map_fresh_page(k: Kernel, va: VirtAddr) -> word:
 def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
     """Give back the frames of [start, end), the last page first; unmap_page flushes before the frame is free."""
     va = end
-    while va > start and k.config.heap_memory != GIVEN:
+    while va > start:
         va = VirtAddr(va - PAGE_BYTES)
         frame = vmm.unmap_page(k, va)
         code = frame

@@ -1,7 +1,6 @@
 """Slabs: objects of one size, side by side in a few pages, and a bit for each that says whether it is free.
 
-Unit: the object. Knows nothing of chunks, nor which size a request has. An object is made when its slab is, and stays
-made while it is free: nothing is written into free objects.
+Unit: the object. Knows nothing of chunks, nor which size a request has. Nothing is written into free objects.
 
     pages       | slab of 1 page | slab of 4 pages                | no slab | ...
     records     |   record       | record | distance 1 | 2 | 3    |         | ...     64 bytes a page, apart from it
@@ -15,8 +14,8 @@ From a pointer, arithmetic leads to the record of its page, to the slab and to t
 object, or is one that is free, is told from one that can be taken back, always. The word of bits that is current is
 used without a look at its slab: a request costs one load, one store and one count of zeros.
 
-J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator" (1994): caches, colouring, constructed
-objects. Bits in the place of its lists, and all records off the slab, are our own choice: docs/adr/0401.
+J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator" (1994): caches and colouring.
+Bits in the place of its lists, and all records off the slab, are our own choice: docs/adr/0401-bits-for-objects.md.
 """
 
 from typing import Final
@@ -28,7 +27,6 @@ from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
 from incroos.lang import (
     VirtAddr,
     cold,
-    copy,
     count_ones,
     count_trailing_zeros,
     kernel,
@@ -241,7 +239,7 @@ def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
 # ------------------------------------------------------------------ slabs
 @kernel
 def make(k: Kernel, cache: Cache) -> SlabRecord:
-    """A fresh slab with all objects free and made, on no list; at address 0 when there are no pages for it."""
+    """A fresh slab with all objects free, on no list; at address 0 when there are no pages for it."""
     record = slab_pages.take(k, cache.nr_pages)
     if record.addr == 0:
         return record
@@ -252,11 +250,6 @@ def make(k: Kernel, cache: Cache) -> SlabRecord:
     for index in range(NR_SLAB_WORDS):
         record.free[index] = cache.all_free[index]
     cache.nr_slabs += 1
-    if cache.template != 0:
-        for number in range(cache.nr_objects):
-            copy(
-                k.m, VirtAddr(first_object(k, record) + number * cache.object_bytes), cache.template, cache.object_bytes
-            )
     return record
 
 
@@ -305,10 +298,6 @@ def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
     cache.nr_empty = 0
     cache.max_empty = KEPT_EMPTY
     cache.nr_slabs = 0
-    cache.template = VirtAddr(0)
-    cache.alignment = alignment
-    cache.name = 0
-    cache.serial = 0
     cache.nothing = 0
     cache.first = VirtAddr(0)
     forget_current(cache)
