@@ -1,28 +1,16 @@
-"""The heap's functions, by the design that the configuration has: first fit, or size classes.
+"""The heap's functions, whatever its design: kmalloc and what is built on it.
 
-Unit: the byte. What does not depend on the design is written here, on top of the rest.
+Unit: the byte. designs.py has the design that the configuration names.
 """
 
 from typing import Final
 
-from incroos.kernel.config import SIZE_CLASSES
-from incroos.kernel.heap import first_fit, size_classes
-from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
+from incroos.kernel.heap import designs
+from incroos.kernel.heap.size_classes import ALIGNMENT
+from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, copy, fill, kernel, word
 
 MAX_BYTES: Final = 1 << 38  # of a request
-
-
-@kernel
-def init(k: Kernel) -> None:
-    """Begin with an empty heap that owns addresses and no frame."""
-    if k.config.heap_design == SIZE_CLASSES:
-        fill(k.m, k.heap.addr, 0, HeapState.SIZE)
-        size_classes.init(k)
-    else:
-        fill(k.m, k.chunks.addr, 0, ChunkState.SIZE)
-        fill(k.m, k.slabs.addr, 0, SlabState.SIZE)
-        first_fit.init(k)
 
 
 @kernel
@@ -32,17 +20,13 @@ def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.alloc(k, nbytes)
-    return first_fit.alloc(k, nbytes)
+    return designs.alloc(k, nbytes)
 
 
 @kernel
 def kfree(k: Kernel, ptr: VirtAddr) -> word:
     """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.free(k, ptr)
-    return first_fit.free(k, ptr)
+    return designs.free(k, ptr)
 
 
 @kernel
@@ -70,19 +54,15 @@ def kmemalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """
     if alignment <= 0 or alignment & (alignment - 1) != 0:
         return VirtAddr(0)
-    if alignment <= size_classes.ALIGNMENT:
+    if alignment <= ALIGNMENT:
         return kmalloc(k, nbytes)
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.alloc_aligned(k, alignment, nbytes)
-    return VirtAddr(0)
+    return designs.alloc_aligned(k, alignment, nbytes)
 
 
 @kernel
 def kmalloc_usable_size(k: Kernel, ptr: VirtAddr) -> word:
     """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.usable_bytes(k, ptr)
-    return first_fit.usable_bytes(k, ptr)
+    return designs.usable_bytes(k, ptr)
 
 
 @kernel
@@ -100,7 +80,7 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
     have = kmalloc_usable_size(k, ptr)
     if have == 0 or nbytes < 0:
         return VirtAddr(0)
-    if fits_in_place(k, ptr, have, nbytes):
+    if designs.fits_in_place(k, ptr, have, nbytes):
         return ptr
     new = kmemalign(k, alignment_of(k, ptr), nbytes)
     if new != 0:
@@ -110,64 +90,6 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
 
 
 @kernel
-def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
-    """Whether nbytes bytes can be had at ptr, where there are so many bytes."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.fits_in_place(k, ptr, have, nbytes)
-    return nbytes <= have
-
-
-@kernel
 def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
     """The alignment that a payload must keep when it moves."""
-    if k.config.heap_design == SIZE_CLASSES and size_classes.is_aligned(k, ptr):
-        return ptr & -ptr
-    return 1
-
-
-@kernel
-def owns(k: Kernel, ptr: VirtAddr) -> bool:
-    """Whether an address lies in the heap's ranges."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.owns(k, ptr)
-    return k.config.heap <= ptr < k.config.heap + k.config.heap_max_bytes
-
-
-@kernel
-def used_bytes(k: Kernel) -> word:
-    """Bytes that are handed out, headers and rounding included."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.used_bytes(k)
-    return first_fit.used_bytes(k)
-
-
-@kernel
-def committed_bytes(k: Kernel) -> word:
-    """Bytes of the pages that have frames; those that vmalloc serves are among its own."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.committed_bytes(k)
-    return k.heap.committed_end - k.config.heap
-
-
-@kernel
-def free_bytes(k: Kernel) -> word:
-    """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.free_bytes(k)
-    return first_fit.free_bytes(k)
-
-
-@kernel
-def shrink(k: Kernel) -> word:
-    """Give back frames that nothing lies in; how many bytes. First fit keeps them."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.shrink(k)
-    return 0
-
-
-@kernel
-def check(k: Kernel) -> word:
-    """0, or the number of the first invariant that does not hold."""
-    if k.config.heap_design == SIZE_CLASSES:
-        return size_classes.check(k)
-    return first_fit.check(k)
+    return ptr & -ptr if designs.is_aligned(k, ptr) else 1
