@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from incroos.kernel.heap.first_fit import FIRST_CHUNK, PREVIOUS_USED, USED, sealed
+from incroos.kernel.heap.first_fit_header import FIRST_CHUNK, PREVIOUS_USED, USED, sealed
 from incroos.kernel.layout import HEAP, PAGE_BYTES, ZONE_END
 from incroos.kernel.state import Chunk
 from incroos.kernel.vmm.entries import PRESENT
@@ -22,6 +22,11 @@ def put(chunk: int, offset: int, value: int) -> Break:
     return lambda driver: driver.call('store', chunk + offset, value)
 
 
+def put_header(at: VirtAddr, head: int, of: VirtAddr | None = None) -> Break:
+    """The header that belongs there, or at another place."""
+    return lambda driver: driver.call('store', at, sealed(driver.kernel, of or at, head))
+
+
 def set_state(name: str, change: Callable[[int], int]) -> Break:
     return lambda driver: setattr(driver.kernel.heap, name, change(getattr(driver.kernel.heap, name)))
 
@@ -32,7 +37,7 @@ def queue_of(driver: Driver) -> Chunk:
 
 def free_last_chunk(driver: Driver) -> None:
     """Make the last chunk a free one, and leave top where it is."""
-    driver.call('store', FOURTH + HEADER, sealed(FOURTH, SMALL | PREVIOUS_USED))
+    put_header(FOURTH, SMALL | PREVIOUS_USED)(driver)
     driver.call('store', FOURTH + SMALL - 8, SMALL)
 
 
@@ -44,14 +49,14 @@ BREAKS: list[tuple[int, str, Break]] = [
     (1, 'a range that is too long', set_state('end', lambda end: HEAP + (17 << 20))),
     (1, 'an end inside a page', set_state('end', lambda end: end + 16)),
     (2, 'a header that is not sealed', put(SECOND, HEADER, SMALL | PREVIOUS_USED)),
-    (2, 'the header of another place', put(SECOND, HEADER, sealed(FIRST, SMALL | USED | PREVIOUS_USED))),
-    (2, 'a chunk of no bytes', put(FIRST, HEADER, sealed(FIRST, USED | PREVIOUS_USED))),
-    (2, 'a chunk that goes beyond top', put(FOURTH, HEADER, sealed(FOURTH, 2 * SMALL | USED | PREVIOUS_USED))),
-    (3, 'a chunk before the first', put(FIRST, HEADER, sealed(FIRST, SMALL | USED))),
-    (3, 'a used chunk taken for free by the next', put(SECOND, HEADER, sealed(SECOND, SMALL))),
-    (3, 'a free chunk taken for used by the next', put(THIRD, HEADER, sealed(THIRD, SMALL | USED | PREVIOUS_USED))),
+    (2, 'the header of another place', put_header(SECOND, SMALL | USED | PREVIOUS_USED, FIRST)),
+    (2, 'a chunk of no bytes', put_header(FIRST, USED | PREVIOUS_USED)),
+    (2, 'a chunk that goes beyond top', put_header(FOURTH, 2 * SMALL | USED | PREVIOUS_USED)),
+    (3, 'a chunk before the first', put_header(FIRST, SMALL | USED)),
+    (3, 'a used chunk taken for free by the next', put_header(SECOND, SMALL)),
+    (3, 'a free chunk taken for used by the next', put_header(THIRD, SMALL | USED | PREVIOUS_USED)),
     (3, 'a free chunk before top', free_last_chunk),
-    (4, 'two free neighbours', put(THIRD, HEADER, sealed(THIRD, SMALL))),
+    (4, 'two free neighbours', put_header(THIRD, SMALL)),
     (5, 'a boundary tag that is not the bytes', put(SECOND, SMALL - 8, SMALL + 16)),
     (6, 'a free chunk off the list', lambda driver: setattr(queue_of(driver), 'next', queue_of(driver).addr)),
     (6, 'a list that goes nowhere', put(SECOND, NEXT, 0)),

@@ -38,6 +38,13 @@ FOUR_LEVELS: Final = 4  # of page tables; what every processor has
 FIRST_FIT: Final = 0  # chunks, the first that fits
 SIZE_CLASSES: Final = 1  # slabs for small requests, chunks by best fit for others, vmalloc for large ones
 
+# hardening: what the heap does against its users' mistakes, at which price (docs/heap-hardening.md)
+NO_HARDENING: Final = 0
+CHEAP: Final = 1  # headers are sealed, links masked and checked: damage ends in a panic before it spreads
+FULL: Final = 2  # also tags, red zones, poison, quarantine, random places: a user's mistake is found and named
+
+NR_QUARANTINED: Final = 256  # places in the heap's quarantine
+
 
 @dataclass(frozen=True)
 class KernelConfig(Config):
@@ -60,6 +67,11 @@ class KernelConfig(Config):
     heap_max_bytes: word = HEAP_MAX_BYTES
     slab_records: word = SLAB_RECORDS
     slabs: word = SLABS
+    hardening: word = CHEAP
+    call_sites: word = 0  # each block tells who asked for it, also where hardening is less than FULL
+    heap_seed: word = 0x5EED_1E55_0B57_AC1E  # of the secret in seals and masks, and of random places
+    quarantine_blocks: word = NR_QUARANTINED  # so many freed blocks wait in FULL, at most NR_QUARANTINED
+    quarantine_bytes: word = 1 << 18  # that they have at most, together
 
 
 CLASSIC: Final = KernelConfig()
@@ -85,3 +97,13 @@ MODERN_LA57_CHECKED: Final = replace(MODERN_CHECKED, levels=5)
 CLASSIC_LA57: Final = replace(CLASSIC_CHECKED, levels=5)
 CLASSIC_RECURSIVE_LA57: Final = replace(CLASSIC_RECURSIVE, levels=5)
 CLASSIC_FIXMAP_LA57: Final = replace(CLASSIC_FIXMAP, levels=5)
+
+# With other levels of hardening than CHEAP, under the name of the configuration and the level.
+CLASSIC_OFF: Final = replace(CLASSIC, hardening=NO_HARDENING)
+CLASSIC_FULL: Final = replace(CLASSIC, hardening=FULL)
+CLASSIC_FULL_CHECKED: Final = replace(CLASSIC_CHECKED, hardening=FULL)
+MODERN_OFF: Final = replace(MODERN, hardening=NO_HARDENING)
+MODERN_FULL: Final = replace(MODERN, hardening=FULL)
+MODERN_FULL_CHECKED: Final = replace(MODERN_CHECKED, hardening=FULL)
+MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
+MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)

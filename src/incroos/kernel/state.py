@@ -7,7 +7,7 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 
 from typing import Annotated, Final
 
-from incroos.kernel.config import KernelConfig
+from incroos.kernel.config import NR_QUARANTINED, KernelConfig
 from incroos.kernel.layout import NR_TRACKED_FRAMES, TEXT_COLUMNS, TEXT_ROWS, ZONE_FRAMES
 from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, u8, u16, u32, u64
 
@@ -275,6 +275,23 @@ class SlabState(Struct):
     caches: Annotated[Array[Cache], NR_CLASSES]
 
 
+class HardeningState(Struct):
+    """What the heap hardens itself with. Owner: heap.hardening."""
+
+    secret: u64  # in the seals of headers and tags, and in the masks of links
+    generator: u64  # of random places in slabs
+    nr_given: u64  # blocks that got a tag so far: the number of the last one
+
+
+class QuarantineState(Struct):
+    """Blocks that came back and are kept from everybody for a while: a ring. Owner: heap.quarantine."""
+
+    first: u64  # the place of the oldest one
+    nr_blocks: u64
+    nbytes: u64  # that the design below counts as used for them
+    payloads: Annotated[Array[VirtAddr], NR_QUARANTINED]
+
+
 class Kernel(Struct):
     """Everything."""
 
@@ -288,6 +305,8 @@ class Kernel(Struct):
     heap: HeapState
     chunks: ChunkState
     slabs: SlabState
+    hardening: HardeningState
+    quarantine: QuarantineState
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics

@@ -52,7 +52,7 @@ def is_free_chunk(k: Kernel, addr: VirtAddr) -> bool:
     if addr & (ALIGNMENT - 1) != FIRST_CHUNK or addr < chunks.start + FIRST_CHUNK or addr >= chunks.top:
         return False
     chunk = chunk_at(k, addr)
-    return is_sealed(chunk) and chunk.header & USED == 0
+    return is_sealed(k, chunk) and chunk.header & USED == 0
 
 
 @kernel

@@ -14,8 +14,9 @@ payload's is 0 modulo 16:
                                                   |       bytes, boundary tag   |
  next chunk     +---------------------------------+-----------------------------+
 ```
-The tag is a hash of the chunk's address, bytes and flags, and the header of a chunk that ends is erased. So kfree takes
-only payloads of used chunks. One flag is not in the tag, PREVIOUS_USED: it changes with the chunk before.
+The tag is a hash of the chunk's address, bytes and flags with the heap's secret, and the header of a chunk that ends is
+erased. So kfree takes only payloads of used chunks. One flag is not in the tag, PREVIOUS_USED: it changes with the
+chunk before. Without hardening the tag is 0, and what is read is believed.
 
 Boundary tags: D. E. Knuth, The Art of Computer Programming, volume 1, section 2.5, algorithm C. The flag of the chunk
 before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memory Allocator".
@@ -23,6 +24,7 @@ before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memor
 
 from typing import Final
 
+from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, add_wrap, cold, kernel, load64, mul_wrap, shl_wrap, store64, sub_wrap, word
@@ -43,9 +45,12 @@ SEAL: Final = -0x61C8_86FF_FFFF_FFFF
 
 
 @kernel
-def sealed(chunk: VirtAddr, head: word) -> word:
+def sealed(k: Kernel, chunk: VirtAddr, head: word) -> word:
     """The header that belongs at this address for these bytes and flags."""
-    return add_wrap(mul_wrap(head & ~PREVIOUS_USED, SEAL), add_wrap(shl_wrap(chunk, 40), head & PREVIOUS_USED))
+    if k.config.hardening == NO_HARDENING:
+        return head
+    place = shl_wrap(chunk ^ k.hardening.secret, 40)
+    return add_wrap(mul_wrap(head & ~PREVIOUS_USED, SEAL), add_wrap(place, head & PREVIOUS_USED))
 
 
 @kernel
@@ -67,16 +72,16 @@ def bytes_of(chunk: SizedChunk) -> word:
 
 
 @kernel
-def is_sealed(chunk: SizedChunk) -> bool:
+def is_sealed(k: Kernel, chunk: SizedChunk) -> bool:
     """Whether the chunk's header is one."""
-    return chunk.header == sealed(chunk.addr, chunk.header & HEAD_MASK)
+    return chunk.header == sealed(k, chunk.addr, chunk.header & HEAD_MASK)
 
 
 @kernel
 def checked_head(k: Kernel, chunk: SizedChunk) -> word:
     """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
     head = chunk.header & HEAD_MASK
-    if chunk.header != sealed(chunk.addr, head):
+    if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
         report_overwritten(k, chunk)
     return head
 
@@ -85,20 +90,20 @@ def checked_head(k: Kernel, chunk: SizedChunk) -> word:
 @kernel
 def report_overwritten(k: Kernel, chunk: SizedChunk) -> None:
     """Panic: something wrote over this header."""
-    wanted = sealed(chunk.addr, chunk.header & HEAD_MASK)
+    wanted = sealed(k, chunk.addr, chunk.header & HEAD_MASK)
     panic(k, b'heap: chunk overwritten: address, header found, header wanted', chunk.addr, chunk.header, wanted)
 
 
 @kernel
-def write_used(chunk: SizedChunk, nbytes: word, flags: word) -> None:
+def write_used(k: Kernel, chunk: SizedChunk, nbytes: word, flags: word) -> None:
     """Make the chunk a used one of so many bytes, with these other flags."""
-    chunk.header = sealed(chunk.addr, nbytes | USED | flags)
+    chunk.header = sealed(k, chunk.addr, nbytes | USED | flags)
 
 
 @kernel
-def write_free(chunk: SizedChunk, nbytes: word) -> None:
+def write_free(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
     """Make the chunk a free one of so many bytes behind a used one; its links stay."""
-    chunk.header = sealed(chunk.addr, nbytes | PREVIOUS_USED)
+    chunk.header = sealed(k, chunk.addr, nbytes | PREVIOUS_USED)
     store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
 
 
@@ -121,6 +126,6 @@ def chunk_before(k: Kernel, chunk: SizedChunk) -> SizedChunk:
     """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
     nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
     before = chunk_at(k, sub_wrap(chunk.addr, nbytes))
-    if before.header != sealed(before.addr, nbytes | PREVIOUS_USED):
+    if k.config.hardening != NO_HARDENING and before.header != sealed(k, before.addr, nbytes | PREVIOUS_USED):
         panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
     return before

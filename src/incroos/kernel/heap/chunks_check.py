@@ -84,7 +84,7 @@ def walk_chunks(k: Kernel) -> tuple[word, word, word]:
     while at < top:
         chunk = chunk_at(k, at)
         nbytes = bytes_of(chunk)
-        if not is_sealed(chunk) or nbytes < MIN_CHUNK_BYTES or nbytes > top - at:
+        if not is_sealed(k, chunk) or nbytes < MIN_CHUNK_BYTES or nbytes > top - at:
             return 2, 0, 0
         if chunk.header & PREVIOUS_USED != previous_used:
             return 3, 0, 0

@@ -4,7 +4,7 @@ Unit: the byte. Knows nothing of what is built on top of these functions; front.
 """
 
 from incroos.kernel.config import SIZE_CLASSES
-from incroos.kernel.heap import first_fit, size_classes
+from incroos.kernel.heap import first_fit, hardening, size_classes
 from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
 from incroos.lang import VirtAddr, fill, kernel, word
 
@@ -12,6 +12,7 @@ from incroos.lang import VirtAddr, fill, kernel, word
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
+    hardening.init(k)
     if k.config.heap_design == SIZE_CLASSES:
         fill(k.m, k.heap.addr, 0, HeapState.SIZE)
         size_classes.init(k)

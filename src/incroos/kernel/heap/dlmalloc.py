@@ -106,7 +106,7 @@ def take_small(k: Kernel, chunk: SizedChunk, nbytes: word) -> VirtAddr:
 @kernel
 def hand_out(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
     """Make a free chunk that is in no bin a used one, whole."""
-    write_used(chunk, nbytes, PREVIOUS_USED)
+    write_used(k, chunk, nbytes, PREVIOUS_USED)
     note_previous_used(k, VirtAddr(chunk.addr + nbytes))
     k.chunks.used_bytes += nbytes
 
@@ -120,10 +120,10 @@ def split(k: Kernel, chunk: SizedChunk, nbytes: word) -> VirtAddr:
     if rest < MIN_CHUNK_BYTES:
         hand_out(k, chunk, size)
         return chunk.addr
-    write_used(chunk, nbytes, PREVIOUS_USED)
+    write_used(k, chunk, nbytes, PREVIOUS_USED)
     k.chunks.used_bytes += nbytes
     left = chunk_at(k, chunk.addr + nbytes)
-    write_free(left, rest)
+    write_free(k, left, rest)
     if nbytes < FIRST_TREE_BYTES:
         replace_remainder(k, left, rest)
     else:
@@ -153,11 +153,11 @@ def cut_remainder(k: Kernel, nbytes: word) -> VirtAddr:
         chunks.remainder = VirtAddr(0)
         chunks.remainder_bytes = 0
         return chunk.addr
-    write_used(chunk, nbytes, PREVIOUS_USED)
+    write_used(k, chunk, nbytes, PREVIOUS_USED)
     chunks.used_bytes += nbytes
     chunks.remainder = VirtAddr(chunk.addr + nbytes)
     chunks.remainder_bytes = rest
-    write_free(chunk_at(k, chunks.remainder), rest)
+    write_free(k, chunk_at(k, chunks.remainder), rest)
     return chunk.addr
 
 
@@ -168,7 +168,7 @@ def cut_top(k: Kernel, nbytes: word) -> VirtAddr:
     chunk = chunk_at(k, chunks.top)
     if not has_frames(k, VirtAddr(chunk.addr + nbytes)):
         return VirtAddr(0)
-    write_used(chunk, nbytes, PREVIOUS_USED)
+    write_used(k, chunk, nbytes, PREVIOUS_USED)
     chunks.top = VirtAddr(chunk.addr + nbytes)
     chunks.used_bytes += nbytes
     return chunk.addr
@@ -217,7 +217,7 @@ def used_head(k: Kernel, ptr: VirtAddr) -> word:
         return 0
     chunk = chunk_at(k, ptr - HEADER_BYTES)
     head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(chunk.addr, head):
+    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
         return 0
     return head
 
@@ -246,7 +246,7 @@ def release(k: Kernel, chunk: SizedChunk, head: word) -> None:
         following.header = 0
     else:
         note_previous_free(k, end)
-    write_free(start, nbytes)
+    write_free(k, start, nbytes)
     bins.insert(k, start, nbytes)
 
 

@@ -7,49 +7,35 @@ The range, from config.heap to at most config.heap_max_bytes behind it:
 start    first chunk                      top               committed_end        end                limit
   | 8 unused | chunk | chunk | ... | chunk | frames, no chunk | addresses only | not yet in use |
 ```
-A used chunk and a free one. A chunk's address is 8 modulo 16, so that its payload's is 0 modulo 16:
-```
- chunk          +---------------------------------+---------------------------------+
-   header       | tag, 32 bits | chunk's bytes, flags in the low four bits          |
- payload        +---------------------------------+---------------------------------+
-   used: the caller's bytes                       | free: next chunk on the list    |
-   (to the end of the chunk)                      |       previous chunk            |
-                                                  |       what was there before     |
-                                                  |       bytes, the boundary tag   |
- next chunk     +---------------------------------+---------------------------------+
-```
-A request costs eight bytes of header and what rounds it up to a multiple of 16; the smallest chunk has 32 bytes.
+What a chunk looks like: first_fit_header.py. A request costs eight bytes of header and what rounds it up to a multiple
+of 16; the smallest chunk has 32 bytes.
 
 First fit, splitting from the high end, boundary tags and the free list with two links: D. E. Knuth, The Art of Computer
 Programming, volume 1, section 2.5, algorithms A and C. The flag of the chunk before, which lets the boundary tag of a
 used chunk be payload, and the top: D. Lea, "A Memory Allocator". The list is a queue: docs/adr/0101-first-fit-queue.md.
-
-The tag is a hash of the chunk's address, bytes and flags, and the header of a chunk that ends is erased. So a header
-that was moved, partly overwritten or left over is not taken for one: kfree refuses every pointer that is not the
-payload of a used chunk. What it cannot see is a payload in which somebody put the very header that belongs there:
-computed, or written back from a copy.
 """
 
 from typing import Final
 
 from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.config import FULL, NO_HARDENING
+from incroos.kernel.heap.first_fit_header import (
+    ALIGNMENT,
+    BYTES_MASK,
+    FIRST_CHUNK,
+    HEAD_MASK,
+    HEADER_BYTES,
+    MIN_CHUNK_BYTES,
+    PREVIOUS_USED,
+    USED,
+    sealed,
+)
 from incroos.kernel.heap.growth import commit
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Chunk, Kernel
-from incroos.lang import (
-    VirtAddr,
-    add_wrap,
-    fill,
-    kernel,
-    load64,
-    mul_wrap,
-    shl_wrap,
-    store64,
-    sub_wrap,
-    word,
-)
+from incroos.lang import VirtAddr, fill, kernel, load64, store64, sub_wrap, word
 
 # HEAP-1  start + 8 <= top <= committed_end <= end <= limit, except that top may be start + 8 before there are frames;
 #         top is 8 modulo 16, both ends are page-aligned
@@ -61,21 +47,9 @@ from incroos.lang import (
 # HEAP-7  used_bytes == sum of the bytes of used chunks
 # HEAP-8  each page of [start, committed_end) is mapped, the page at committed_end is not
 
-ALIGNMENT: Final = 16
-HEADER_BYTES: Final = 8
-MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
 EDGE_BYTES: Final = 16  # of the range, in no chunk: 8 before the first, 8 behind the last
-FIRST_CHUNK: Final = 8  # behind the start of the range
 
-USED: Final = 1  # flags in a header
-PREVIOUS_USED: Final = 2
-BYTES_MASK: Final = 0xFFFF_FFF0  # the rest of its low half
-HEAD_MASK: Final = 0xFFFF_FFFF  # bytes and flags
-# 1, so that the low half of a product is the other factor; above it 2**32 divided by the golden ratio, which spreads
-# what it multiplies: Knuth, volume 3, section 6.4.
-SEAL: Final = -0x61C8_8646_FFFF_FFFF
-
-POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison: of chunks that ended
+POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison and without tags: of chunks that ended
 POISON_FRESH: Final = 0xCD  # of chunks that begin
 
 
@@ -119,7 +93,7 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
     """Take back what alloc gave and join it with its free neighbours; 0 is nobody's and does nothing.
 
     BAD_FREE, and nothing changed, for every other address that is not the payload of a used chunk (how sure that is:
-    the head of this file). Reads no address without a frame. The time does not depend on how many chunks there are.
+    first_fit_header.py). Reads no address without a frame. The time does not depend on how many chunks there are.
     """
     if ptr == 0:
         return OK
@@ -128,7 +102,7 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
         return BAD_FREE
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(chunk.addr, head):
+    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
         return BAD_FREE
     heap.used_bytes -= head & BYTES_MASK
     poison(k, chunk, head & BYTES_MASK, POISON_FREED)
@@ -147,7 +121,7 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
         return 0
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(chunk.addr, head):
+    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
         return 0
     return (head & BYTES_MASK) - HEADER_BYTES
 
@@ -166,30 +140,24 @@ def free_bytes(k: Kernel) -> word:
 
 # ------------------------------------------------------------------ headers
 @kernel
-def sealed(chunk: VirtAddr, head: word) -> word:
-    """The header that belongs at this address for these bytes and flags."""
-    return add_wrap(shl_wrap(chunk, 32), mul_wrap(head, SEAL))
-
-
-@kernel
 def checked_head(k: Kernel, chunk: Chunk) -> word:
     """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
     head = chunk.header & HEAD_MASK
-    if chunk.header != sealed(chunk.addr, head):
+    if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
         panic(
             k,
             b'heap: chunk overwritten: address, header found, header wanted',
             chunk.addr,
             chunk.header,
-            sealed(chunk.addr, head),
+            sealed(k, chunk.addr, head),
         )
     return head
 
 
 @kernel
-def write_free(chunk: Chunk, nbytes: word) -> None:
+def write_free(k: Kernel, chunk: Chunk, nbytes: word) -> None:
     """Make the chunk a free one of so many bytes behind a used one; its links stay."""
-    chunk.header = sealed(chunk.addr, nbytes | PREVIOUS_USED)
+    chunk.header = sealed(k, chunk.addr, nbytes | PREVIOUS_USED)
     store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
 
 
@@ -210,15 +178,15 @@ def take(k: Kernel, chunk: Chunk, nbytes: word) -> VirtAddr:
     free_bytes_before = checked_head(k, chunk) & BYTES_MASK
     rest = free_bytes_before - nbytes
     following = Chunk(k.m, VirtAddr(chunk.addr + free_bytes_before))
-    following.header = sealed(following.addr, checked_head(k, following) | PREVIOUS_USED)
+    following.header = sealed(k, following.addr, checked_head(k, following) | PREVIOUS_USED)
     if rest < MIN_CHUNK_BYTES:
         remove(chunk)
-        chunk.header = sealed(chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
+        chunk.header = sealed(k, chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
         k.heap.used_bytes += free_bytes_before
         return chunk.addr
-    write_free(chunk, rest)
+    write_free(k, chunk, rest)
     used = Chunk(k.m, VirtAddr(chunk.addr + rest))
-    used.header = sealed(used.addr, nbytes | USED)
+    used.header = sealed(k, used.addr, nbytes | USED)
     k.heap.used_bytes += nbytes
     return used.addr
 
@@ -231,7 +199,7 @@ def carve(k: Kernel, nbytes: word) -> VirtAddr:
     end = VirtAddr(chunk.addr + nbytes)
     if end > heap.committed_end and commit(k, end) != OK:
         return VirtAddr(0)
-    chunk.header = sealed(chunk.addr, nbytes | USED | PREVIOUS_USED)
+    chunk.header = sealed(k, chunk.addr, nbytes | USED | PREVIOUS_USED)
     heap.top = end
     heap.used_bytes += nbytes
     return chunk.addr
@@ -256,7 +224,7 @@ def absorb_next(k: Kernel, end: VirtAddr) -> word:
     following = Chunk(k.m, end)
     head = checked_head(k, following)
     if head & USED != 0:
-        following.header = sealed(end, head & ~PREVIOUS_USED)
+        following.header = sealed(k, end, head & ~PREVIOUS_USED)
         return 0
     remove(following)
     following.header = 0
@@ -270,9 +238,9 @@ def join_neighbours(k: Kernel, chunk: Chunk, head: word, bytes_behind: word) -> 
     if head & PREVIOUS_USED == 0:
         before = chunk_before(k, chunk)
         chunk.header = 0
-        write_free(before, chunk.addr - before.addr + nbytes)
+        write_free(k, before, chunk.addr - before.addr + nbytes)
     else:
-        write_free(chunk, nbytes)
+        write_free(k, chunk, nbytes)
         append(k.heap.queue, chunk)
 
 
@@ -281,7 +249,7 @@ def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
     """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
     nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
     before = Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
-    if before.header != sealed(before.addr, nbytes | PREVIOUS_USED):
+    if k.config.hardening != NO_HARDENING and before.header != sealed(k, before.addr, nbytes | PREVIOUS_USED):
         panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
     return before
 
@@ -289,7 +257,7 @@ def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
 @kernel
 def poison(k: Kernel, chunk: Chunk, nbytes: word, byte: word) -> None:
     """Fill the payload of a chunk of so many bytes, in the builds that look for uses before and after its time."""
-    if k.config.poison != 0:
+    if k.config.poison != 0 and k.config.hardening != FULL:
         fill(k.m, VirtAddr(chunk.addr + HEADER_BYTES), byte, nbytes - HEADER_BYTES)
 
 
@@ -354,7 +322,7 @@ def check_chunks(k: Kernel) -> word:
     while chunk.addr < top:
         head = chunk.header & HEAD_MASK
         nbytes = head & BYTES_MASK
-        if chunk.header != sealed(chunk.addr, head) or nbytes < MIN_CHUNK_BYTES or nbytes > top - chunk.addr:
+        if chunk.header != sealed(k, chunk.addr, head) or nbytes < MIN_CHUNK_BYTES or nbytes > top - chunk.addr:
             return 2
         if head & PREVIOUS_USED != previous_used:
             return 3
@@ -386,7 +354,7 @@ def check_list(k: Kernel) -> word:
         previous = chunk.addr
         chunk = Chunk(k.m, following)
         head = chunk.header & HEAD_MASK
-        if chunk.header != sealed(following, head) or head & USED != 0 or chunk.previous != previous:
+        if chunk.header != sealed(k, following, head) or head & USED != 0 or chunk.previous != previous:
             return 6
     return 0 if chunk.next == queue.addr and queue.previous == chunk.addr else 6
 

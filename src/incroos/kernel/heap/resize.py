@@ -61,7 +61,7 @@ def extend(k: Kernel, chunk: SizedChunk, wanted: word) -> bool:
         leave(k, following, more)
         following.header = 0
         note_previous_used(k, VirtAddr(end + more))
-    write_used(chunk, have + more, head & KEPT)
+    write_used(k, chunk, have + more, head & KEPT)
     chunks.used_bytes += more
     return True
 
@@ -73,7 +73,7 @@ def cut_off(k: Kernel, chunk: SizedChunk, wanted: word) -> None:
     rest = (head & BYTES_MASK) - wanted
     if rest < MIN_CHUNK_BYTES:
         return
-    write_used(chunk, wanted, head & KEPT)
+    write_used(k, chunk, wanted, head & KEPT)
     k.chunks.used_bytes -= rest
     release(k, chunk_at(k, chunk.addr + wanted), rest | USED | PREVIOUS_USED)
 
@@ -96,7 +96,7 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
         chunk = cut_lead(k, chunk, lead)
     cut_off(k, chunk, wanted)
     head = checked_head(k, chunk)
-    write_used(chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
+    write_used(k, chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
     return VirtAddr(chunk.addr + HEADER_BYTES)
 
 
@@ -105,7 +105,7 @@ def cut_lead(k: Kernel, chunk: SizedChunk, lead: word) -> SizedChunk:
     """Take back the first bytes of a used chunk; what is left of it."""
     head = checked_head(k, chunk)
     rest = chunk_at(k, chunk.addr + lead)
-    write_used(rest, (head & BYTES_MASK) - lead, PREVIOUS_USED)
+    write_used(k, rest, (head & BYTES_MASK) - lead, PREVIOUS_USED)
     k.chunks.used_bytes -= lead
     release(k, chunk, lead | USED | head & PREVIOUS_USED)
     return rest

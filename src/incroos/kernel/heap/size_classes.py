@@ -14,7 +14,7 @@ from typing import Final
 
 from incroos.kernel import vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.config import FULL, MODERN_SPACE
 from incroos.kernel.heap import chunks_check, dlmalloc, resize, slab, slab_check, slab_pages
 from incroos.kernel.heap.chunks import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
 from incroos.kernel.layout import PAGE_BYTES
@@ -27,7 +27,7 @@ ALIGNMENT: Final = 16
 
 SLAB_INVARIANTS: Final = 20
 
-POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison: that came back
+POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison and without tags: that came back
 POISON_FRESH: Final = 0xCD  # that are handed out
 
 
@@ -158,7 +158,7 @@ def owns(k: Kernel, ptr: VirtAddr) -> bool:
 @kernel
 def poison(k: Kernel, ptr: VirtAddr, nbytes: word, byte: word) -> None:
     """Fill a payload, in the builds that look for uses before and after its time."""
-    if k.config.poison != 0 and ptr != 0:
+    if k.config.poison != 0 and k.config.hardening != FULL and ptr != 0:
         fill(k.m, ptr, byte, nbytes)
 
 

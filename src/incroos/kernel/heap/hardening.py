@@ -1,0 +1,41 @@
+"""Hardening: the secret of this heap, its random numbers, and which blocks get a tag.
+
+Knows nothing of what is hardened: chunks.py and bins.py seal and mask with the secret, slab.py draws places, tags.py
+puts tags. The levels are in config.py, what each of them catches in docs/heap-hardening.md.
+"""
+
+from typing import Final
+
+from incroos.kernel.config import FULL
+from incroos.kernel.state import Kernel
+from incroos.lang import add_wrap, kernel, mul_wrap, shr_logical, word
+
+MULTIPLIER: Final = 6364136223846793005  # D. Knuth, "MMIX", the linear congruential generator
+INCREMENT: Final = 1442695040888963407
+USABLE_SHIFT: Final = 33  # its low bits have short periods
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin with the seed of the configuration.
+
+    Who has better random numbers may store another secret as long as the heap is empty.
+    """
+    hardening = k.hardening
+    hardening.generator = k.config.heap_seed
+    hardening.secret = add_wrap(mul_wrap(k.config.heap_seed, MULTIPLIER), INCREMENT)
+    hardening.nr_given = 0
+
+
+@kernel
+def is_tagged(k: Kernel) -> bool:
+    """Whether each block has a tag in front of it."""
+    return k.config.hardening == FULL or k.config.call_sites != 0
+
+
+@kernel
+def draw_below(k: Kernel, limit: word) -> word:
+    """A random number below the limit, which is more than 0 and less than 2**31."""
+    hardening = k.hardening
+    hardening.generator = add_wrap(mul_wrap(hardening.generator, MULTIPLIER), INCREMENT)
+    return shr_logical(hardening.generator, USABLE_SHIFT) % limit
