@@ -608,6 +608,40 @@ def f(k: Top) -> word:
         assert memory.words()[0] == module.Top(machine, VirtAddr(memory.addr)).size == wanted[1]
 
 
+def test_what_the_configuration_excludes_is_not_compiled() -> None:
+    text = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Choice(Config):
+    space: word
+
+class Top(Struct):
+    size: u64
+    config: Choice
+
+@kernel
+def f(k: Top) -> word:
+    if k.config.space == 1:
+        write_cr2(k.m, VirtAddr(5))
+        return 1
+    elif k.config.space != 2:
+        k.size = 3
+    else:
+        return in8(k.m, 5)
+    return k.size + 1
+"""
+    module = define(text)
+    memory = Memory(64)
+    assert compiled([module.f], config=module.Choice(3)).call('f', memory.addr) == 4
+    for space, primitive in ((1, 'write_cr2'), (2, 'in8')):
+        with pytest.raises(Refused, match=f'the target raw has no primitive {primitive}'):
+            compile_unit({'f': module.f}, RAW, module.Choice(space))
+    other = define(text.replace('k.config.space !=', 'k.size !='))  # which is no choice of the build
+    with pytest.raises(Refused, match='the target raw has no primitive in8'):
+        compile_unit({'f': other.f}, RAW, other.Choice(3))
+
+
 def test_a_plain_unit_has_no_sites_and_calls_nothing_outside() -> None:
     module = define(HEAD + SAMPLES['text'])
     unit = compile_unit({'f': module.f}, RAW)

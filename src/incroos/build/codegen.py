@@ -1,4 +1,4 @@
-"""From LLVM IR to machine code: an object for bare metal, or one for the processor that this process runs on.
+"""From LLVM IR to machine code: for bare metal, for a shared library, or for the processor that this process runs on.
 
 The module is optimised once, as a whole, without the vectorisers: kernel code must not touch vector registers, because
 exception handlers do not save them. The front end marks its functions `noredzone` and `no-builtins`; the latter keeps
@@ -13,6 +13,7 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 
 BARE_TRIPLE: Final = 'x86_64-unknown-none-elf'
+SHARED_TRIPLE: Final = 'x86_64-unknown-linux-gnu'
 BARE_PROCESSOR: Final = 'x86-64'
 LOW_CODE: Final = 'small'  # LLVM's names of code models: in the lowest 2 GiB of the address space, or the highest
 HIGH_CODE: Final = 'kernel'
@@ -52,6 +53,17 @@ def compile_bare(ir_text: str, boot_assembly: str, debug: bool, code_model: str 
     if not debug:
         _optimise(module, machine)
     return BareCode(machine.emit_object(module), machine.emit_assembly(module))
+
+
+def compile_shared(ir_text: str) -> bytes:
+    """Compile a unit for any process on x86-64 Linux: an object for a shared library."""
+    _initialize()
+    machine = llvm.Target.from_triple(SHARED_TRIPLE).create_target_machine(
+        cpu=BARE_PROCESSOR, opt=2, reloc='pic', codemodel=LOW_CODE
+    )
+    module = _parse(ir_text, SHARED_TRIPLE, machine, '')
+    _optimise(module, machine)
+    return bytes(machine.emit_object(module))
 
 
 def compile_host(ir_text: str) -> bytes:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
 from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.places import CONFIGS
+from incroos.run.shared_library import DEFAULT_DESIGN, DESIGNS, HARDENINGS, NO_HARDENING, SHARED
 
 from .channels import OutputLost, put, say
 
@@ -108,6 +110,8 @@ def cli() -> None:
                                        a disk with it, for a PC with a BIOS
       incroos build --format uefi -o BOOTX64.EFI
                                        a program for UEFI firmware
+      incroos build --format shared --malloc -o heap
+                                       the heap for LD_PRELOAD, in a folder
     """
 
 
@@ -190,27 +194,56 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
 @click.option(
     '-o',
     '--output',
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    type=click.Path(allow_dash=True, path_type=Path),
     required=True,
-    help='Where to write the image; - is standard output.',
+    help='Where to write the image, - is standard output; of a shared library, the folder.',
 )
 @click.option(
     '--format',
     'image_format',
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice([*FORMATS, SHARED]),
     default='elf',
     show_default=True,
     help='ELF with a PVH entry, for virtual machines; a disk that a BIOS starts, to be written onto a stick; a program'
-    ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick.',
+    ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick; the heap alone as a shared library for'
+    ' programs of this system, with a header for C.',
+)
+@click.option('--malloc', 'is_malloc', is_flag=True, help="shared: take malloc's own names too, for LD_PRELOAD.")
+@click.option(
+    '--heap', 'design', type=click.Choice(list(DESIGNS)), help='shared: how the heap works.  [default: kmalloc]'
+)
+@click.option(
+    '--hardening',
+    type=click.Choice(list(HARDENINGS)),
+    help='shared: what the heap does against damage.  [default: off]',
 )
 @config_option
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')
 @click.option('--json', 'as_json', is_flag=True, help='Print what was built as JSON.')
-def build(output: Path, image_format: str, config: str, checked: bool, debug: bool, as_json: bool) -> None:
-    """Build the kernel as an image that boots."""
+@click.pass_context
+def build(
+    context: click.Context,
+    output: Path,
+    image_format: str,
+    is_malloc: bool,
+    design: str | None,
+    hardening: str | None,
+    config: str,
+    checked: bool,
+    debug: bool,
+    as_json: bool,
+) -> None:
+    """Build the kernel as an image that boots, or its heap as a library."""
     from incroos.run import images
 
+    if image_format == SHARED:
+        refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
+        build_shared(output, is_malloc, design or DEFAULT_DESIGN, hardening or NO_HARDENING, as_json)
+        return
+    refuse_options(context, ('is_malloc', 'design', 'hardening'), f'--format {image_format}')
+    if output.is_dir():
+        raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
@@ -224,6 +257,27 @@ def build(output: Path, image_format: str, config: str, checked: bool, debug: bo
         put(f'{json.dumps(built)}\n'.encode())
     else:
         say(f'{output}: {built["bytes"]:,} bytes, deepest stack {built["stack_bytes"]:,} bytes')
+
+
+def refuse_options(context: click.Context, names: tuple[str, ...], what: str) -> None:
+    """Wrong usage where one of these options was given, which mean nothing for what is built."""
+    for parameter in context.command.params:
+        given = parameter.name and context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
+        if given and parameter.name in names:
+            raise click.UsageError(f'{parameter.opts[0]} is not for {what}: leave it away')
+
+
+def build_shared(folder: Path, is_malloc: bool, design: str, hardening: str, as_json: bool) -> None:
+    """Build the heap as a shared library, and write it and its header into a folder."""
+    from incroos.run import shared_library
+
+    if folder == STANDARD_OUTPUT or (folder.exists() and not folder.is_dir()):
+        raise click.UsageError(f'{folder} is no folder, and a library and its header are written: name one with -o')
+    built = shared_library.write(folder, say=say, design=design, hardening=hardening, is_malloc=is_malloc)
+    if as_json:
+        put(f'{json.dumps(built)}\n'.encode())
+    else:
+        say(f'{built["path"]}: {built["bytes"]:,} bytes, heap {design}, hardening {hardening}')
 
 
 @cli.command()

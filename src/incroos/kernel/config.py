@@ -29,6 +29,7 @@ FIXMAP: Final = 3
 # space: how addresses are laid out
 CLASSIC_SPACE: Final = 0  # the boot code's tables, which map memory at its own address, grown over the zone
 MODERN_SPACE: Final = 1  # tables of the kernel's own: image in the higher half, a direct map of all RAM
+HOSTED_SPACE: Final = 2  # no kernel, but a heap in a process of an operating system, which has the pages (hosted/)
 
 
 ALL_PCIDS: Final = (1 << 12) - 1
@@ -37,6 +38,8 @@ FOUR_LEVELS: Final = 4  # of page tables; what every processor has
 # heap_design: who serves kmalloc (heap/)
 FIRST_FIT: Final = 0  # chunks, the first that fits
 SIZE_CLASSES: Final = 1  # slabs for small requests, chunks by best fit for others, vmalloc for large ones
+CHUNKS: Final = 2  # chunks by best fit for all
+SLABS_AND_PAGES: Final = 3  # slabs for small requests, whole pages for all others
 
 # hardening: what the heap does against its users' mistakes, at which price (docs/heap-hardening.md)
 NO_HARDENING: Final = 0
@@ -107,3 +110,9 @@ MODERN_FULL: Final = replace(MODERN, hardening=FULL)
 MODERN_FULL_CHECKED: Final = replace(MODERN_CHECKED, hardening=FULL)
 MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
 MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
+
+# Heaps in a process; their ranges are where the process has room, and only the designs differ
+HOSTED: Final = KernelConfig(space=HOSTED_SPACE, heap_design=SIZE_CLASSES, hardening=NO_HARDENING)
+HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)
+HOSTED_SLABS: Final = replace(HOSTED, heap_design=SLABS_AND_PAGES)
+HOSTED_FIRST_FIT: Final = replace(HOSTED, heap_design=FIRST_FIT)

@@ -1,7 +1,8 @@
 """Panic: a broken invariant is a bug. Says where and which, and ends the machine with a status of its own."""
 
-from incroos.kernel import console
+from incroos.kernel import console, hosted_console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
+from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, cold, disable_interrupts, halt, kernel, out8, word
 
@@ -13,11 +14,14 @@ def panic(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
 
     Needs console.init. A panic inside a panic, as when printing faults, ends the machine in silence.
     """
-    disable_interrupts(k.m)
-    k.console.nr_panics += 1
-    if k.console.nr_panics == 1:
-        report(k, site, a, b, c)
-    end_machine(k.m, EXIT_PANIC)
+    if k.config.space == HOSTED_SPACE:
+        stop_process(k, site, a, b, c)
+    else:
+        disable_interrupts(k.m)
+        k.console.nr_panics += 1
+        if k.console.nr_panics == 1:
+            report(k, site, a, b, c)
+        end_machine(k.m, EXIT_PANIC)
 
 
 @kernel
@@ -29,6 +33,17 @@ def report(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
     put_word(k, b)
     put_word(k, c)
     console.put_text(k, b'\n')
+
+
+@kernel
+def stop_process(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
+    """End the process that a hosted heap is in with the line of a panic."""
+    hosted_console.put_text(k, b'panic: ')
+    hosted_console.put_text(k, site)
+    hosted_console.put_word(k, a)
+    hosted_console.put_word(k, b)
+    hosted_console.put_word(k, c)
+    hosted_console.stop(k)
 
 
 @kernel

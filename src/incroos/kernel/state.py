@@ -22,6 +22,7 @@ NR_SMALL_BINS: Final = 64
 NR_TREE_BINS: Final = 32
 NR_SLAB_WORDS: Final = 4
 NR_RUN_LENGTHS: Final = 4
+HOST_TEXT_BYTES: Final = 192
 NR_CLASSES: Final = 32
 NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
 
@@ -161,6 +162,17 @@ class Statistics(Struct):
     zones: Annotated[Array[ZoneStatistics], NR_ZONES]
 
 
+class Host(Struct):
+    """The process that a hosted heap is in: what it gave, and C functions that call4 calls. Owner: hosted."""
+
+    slot_bytes: u64  # from the Kernel struct on, all of them the heap's
+    release: u64  # (start, nbytes): the pages are given back, and read as zeros when they are next touched
+    commit: u64  # (start, nbytes): 0 when the pages can be used; 0 where all can be from the start
+    stop: u64  # (text, nbytes): ends the process with a sentence
+    nr_chars: u64  # of the sentence
+    text: Annotated[Array[u8], HOST_TEXT_BYTES]
+
+
 class VmallocState(Struct):
     """Owner: vmm.vmalloc."""
 
@@ -185,6 +197,7 @@ class HeapState(Struct):
     end: VirtAddr  # the addresses below it are the heap's
     used_bytes: u64  # of the chunks that are handed out
     queue: Chunk  # the head of the list of free chunks
+    start: VirtAddr  # of the range, in a process; elsewhere the configuration says it, and this is 0
 
 
 class SizedChunk(Struct):
@@ -308,5 +321,6 @@ class Kernel(Struct):
     hardening: HardeningState
     quarantine: QuarantineState
     vmalloc: VmallocState
+    host: Host
     counters: Counters
     statistics: Statistics

@@ -5,9 +5,8 @@ Unit: the byte. Changes nothing, and reads no address that has no frame.
 
 from typing import Final
 
-from incroos.kernel import vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import bins_check
+from incroos.kernel.heap import bins_check, pages
 from incroos.kernel.heap.chunks import (
     ALIGNMENT,
     FIRST_CHUNK,
@@ -65,12 +64,10 @@ def check_range(k: Kernel) -> word:
         return 1
     if chunks.top & (ALIGNMENT - 1) != FIRST_CHUNK or chunks.committed_end & (PAGE_BYTES - 1) != 0:
         return 1
-    for va in range(chunks.start, chunks.committed_end, PAGE_BYTES):
-        if vmm.get_physical(k, VirtAddr(va)) < 0:
-            return 7
-    if chunks.committed_end < chunks.end and vmm.get_physical(k, chunks.committed_end) >= 0:
+    if not pages.are_as(k, chunks.start, chunks.committed_end, True):
         return 7
-    return OK
+    behind = VirtAddr(min(chunks.committed_end + PAGE_BYTES, chunks.end))
+    return OK if pages.are_as(k, chunks.committed_end, behind, False) else 7
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 Unit: the byte. Frames come from growth.py and are not given back. Serves one user at a time: there is no lock.
 
-The range, from config.heap to at most config.heap_max_bytes behind it:
+The range, from first_fit_start() to at most first_fit_bytes() behind it (ranges.py):
 ```
 start    first chunk                      top               committed_end        end                limit
   | 8 unused | chunk | chunk | ... | chunk | frames, no chunk | addresses only | not yet in use |
@@ -17,9 +17,9 @@ used chunk be payload, and the top: D. Lea, "A Memory Allocator". The list is a 
 
 from typing import Final
 
-from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import FULL, NO_HARDENING
+from incroos.kernel.config import FULL, HOSTED_SPACE, NO_HARDENING
+from incroos.kernel.heap import pages
 from incroos.kernel.heap.first_fit_header import (
     ALIGNMENT,
     BYTES_MASK,
@@ -32,6 +32,7 @@ from incroos.kernel.heap.first_fit_header import (
     sealed,
 )
 from incroos.kernel.heap.growth import commit
+from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Chunk, Kernel
@@ -57,9 +58,10 @@ POISON_FRESH: Final = 0xCD  # of chunks that begin
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
     heap = k.heap
-    heap.top = VirtAddr(k.config.heap + FIRST_CHUNK)
-    heap.committed_end = VirtAddr(k.config.heap)
-    heap.end = VirtAddr(k.config.heap + k.config.heap_initial_bytes)
+    heap.start = chunks_start(k) if k.config.space == HOSTED_SPACE else VirtAddr(0)
+    heap.top = VirtAddr(first_fit_start(k) + FIRST_CHUNK)
+    heap.committed_end = first_fit_start(k)
+    heap.end = VirtAddr(first_fit_start(k) + k.config.heap_initial_bytes)
     heap.used_bytes = 0
     queue = heap.queue
     queue.header = BYTES_MASK  # claims to fit every request, so that a search needs one comparison a step
@@ -74,7 +76,7 @@ def alloc(k: Kernel, nbytes: word) -> VirtAddr:
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if nbytes <= 0 or nbytes > k.config.heap_max_bytes:
+    if nbytes <= 0 or nbytes > first_fit_bytes(k):
         return VirtAddr(0)
     chunk_bytes = max(MIN_CHUNK_BYTES, (nbytes + HEADER_BYTES + ALIGNMENT - 1) & -ALIGNMENT)
     free = find_free(k, chunk_bytes)
@@ -98,7 +100,7 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
     if ptr == 0:
         return OK
     heap = k.heap
-    if ptr & (ALIGNMENT - 1) != 0 or ptr <= k.config.heap + FIRST_CHUNK or ptr > heap.top:
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(k) + FIRST_CHUNK or ptr > heap.top:
         return BAD_FREE
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
@@ -117,7 +119,7 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
 @kernel
 def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     """How many bytes there are at the payload of a used chunk; 0 for every other address."""
-    if ptr & (ALIGNMENT - 1) != 0 or ptr <= k.config.heap + FIRST_CHUNK or ptr > k.heap.top:
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(k) + FIRST_CHUNK or ptr > k.heap.top:
         return 0
     chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
@@ -135,7 +137,7 @@ def used_bytes(k: Kernel) -> word:
 @kernel
 def free_bytes(k: Kernel) -> word:
     """Bytes that chunks can take before the range must grow, with frames or without; used_bytes is not among them."""
-    return k.heap.end - k.config.heap - EDGE_BYTES - k.heap.used_bytes
+    return k.heap.end - first_fit_start(k) - EDGE_BYTES - k.heap.used_bytes
 
 
 # ------------------------------------------------------------------ headers
@@ -297,26 +299,24 @@ def check(k: Kernel) -> word:
 def check_range(k: Kernel) -> word:
     """HEAP-1 and HEAP-8."""
     heap = k.heap
-    limit = k.config.heap + k.config.heap_max_bytes
-    if heap.top < k.config.heap + FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
+    limit = first_fit_start(k) + first_fit_bytes(k)
+    if heap.top < first_fit_start(k) + FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
         return 1
-    if heap.top > heap.committed_end and heap.top != k.config.heap + FIRST_CHUNK:
+    if heap.top > heap.committed_end and heap.top != first_fit_start(k) + FIRST_CHUNK:
         return 1
     if heap.top & (ALIGNMENT - 1) != 8 or (heap.committed_end | heap.end) & (PAGE_BYTES - 1) != 0:
         return 1
-    for va in range(k.config.heap, heap.committed_end, PAGE_BYTES):
-        if vmm.get_physical(k, VirtAddr(va)) < 0:
-            return 8
-    if heap.committed_end < limit and vmm.get_physical(k, heap.committed_end) >= 0:
+    if not pages.are_as(k, first_fit_start(k), heap.committed_end, True):
         return 8
-    return 0
+    behind = VirtAddr(min(heap.committed_end + PAGE_BYTES, limit))
+    return 0 if pages.are_as(k, heap.committed_end, behind, False) else 8
 
 
 @kernel
 def check_chunks(k: Kernel) -> word:
     """HEAP-2 to HEAP-5 and HEAP-7, in one walk over all chunks."""
     top = k.heap.top
-    chunk = Chunk(k.m, VirtAddr(k.config.heap + FIRST_CHUNK))
+    chunk = Chunk(k.m, VirtAddr(first_fit_start(k) + FIRST_CHUNK))
     previous_used = PREVIOUS_USED
     used = 0
     while chunk.addr < top:
@@ -349,7 +349,7 @@ def check_list(k: Kernel) -> word:
     chunk = queue
     for _ in range(count_free_chunks(k)):
         following = chunk.next
-        if following & (ALIGNMENT - 1) != 8 or following < k.config.heap + FIRST_CHUNK or following >= k.heap.top:
+        if following & (ALIGNMENT - 1) != 8 or following < first_fit_start(k) + FIRST_CHUNK or following >= k.heap.top:
             return 6
         previous = chunk.addr
         chunk = Chunk(k.m, following)
@@ -363,7 +363,7 @@ def check_list(k: Kernel) -> word:
 def count_free_chunks(k: Kernel) -> word:
     """How many chunks below top are free."""
     count = 0
-    chunk = Chunk(k.m, VirtAddr(k.config.heap + FIRST_CHUNK))
+    chunk = Chunk(k.m, VirtAddr(first_fit_start(k) + FIRST_CHUNK))
     while chunk.addr < k.heap.top:
         head = chunk.header
         count += 1 - (head & USED)

@@ -5,6 +5,9 @@ Unit: the page. Knows nothing of chunks. Never by a page fault, so that running 
 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
+from incroos.kernel.config import HOSTED_SPACE
+from incroos.kernel.heap import pages
+from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
@@ -17,8 +20,27 @@ def commit(k: Kernel, until: VirtAddr) -> word:
     heap = k.heap
     begin = heap.committed_end
     end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
-    if end - k.config.heap > k.config.heap_max_bytes:
+    if end - first_fit_start(k) > first_fit_bytes(k):
         return NO_ADDRESSES
+    code = get_pages(k, begin, end)
+    if code == OK:
+        heap.committed_end = end
+        heap.end = VirtAddr(max(heap.end, end))
+    return code
+
+
+@kernel
+def get_pages(k: Kernel, begin: VirtAddr, end: VirtAddr) -> word:
+    """Let pages be at [begin, end); a code, and nothing changed, when that cannot be."""
+    if k.config.space == HOSTED_SPACE:
+        return pages.map_fresh(k, begin, end, end)
+    else:
+        return commit_pages(k, begin, end)
+
+
+@kernel
+def commit_pages(k: Kernel, begin: VirtAddr, end: VirtAddr) -> word:
+    """Map frames at [begin, end); a code, and nothing changed, when one is refused."""
     va = begin
     while va < end:
         code = commit_page(k, va)
@@ -26,8 +48,6 @@ def commit(k: Kernel, until: VirtAddr) -> word:
             decommit(k, begin, va)
             return code
         va = VirtAddr(va + PAGE_BYTES)
-    heap.committed_end = end
-    heap.end = VirtAddr(max(heap.end, end))
     return OK
 
 

@@ -1,15 +1,16 @@
 """Frames for ranges of the heap: mapped before anything reaches them, given back when nothing does.
 
 Unit: the page. Knows nothing of chunks or slabs. Never by a page fault, so that running out of frames is a code and not
-a fault.
+a fault. In a process the system has the frames: it maps them as they are touched, and here only limits are kept.
 """
 
 from incroos.kernel import pmm, vmm
-from incroos.kernel.codes import NO_ADDRESSES, OK
+from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
+from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
-from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, call4, cold, kernel, word
 
 
 @cold
@@ -18,6 +19,15 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
     """Map frames at [start, end), writable and never executed; a code, and nothing changed, when one is refused."""
     if end > limit:
         return NO_ADDRESSES
+    if k.config.space == HOSTED_SPACE:
+        return commit(k, start, end)
+    else:
+        return map_all(k, start, end)
+
+
+@kernel
+def map_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> word:
+    """Map frames at [start, end); gives all back when one is refused."""
     va = start
     while va < end:
         code = map_fresh_page(k, va)
@@ -26,6 +36,14 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
             return code
         va = VirtAddr(va + PAGE_BYTES)
     return OK
+
+
+@kernel
+def commit(k: Kernel, start: VirtAddr, end: VirtAddr) -> word:
+    """Ask the system for the pages, where it wants to be asked."""
+    if k.host.commit == 0 or call4(k.m, k.host.commit, start, end - start, 0, 0) == 0:
+        return OK
+    return NO_FRAME
 
 
 @kernel
@@ -44,12 +62,39 @@ def map_fresh_page(k: Kernel, va: VirtAddr) -> word:
 @kernel
 def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
     """Give back the frames of [start, end), the last page first; unmap_page flushes before the frame is free."""
-    va = end
-    while va > start:
-        va = VirtAddr(va - PAGE_BYTES)
-        frame = vmm.unmap_page(k, va)
-        code = frame
-        if frame >= 0:
-            code = pmm.free_page(k, PhysAddr(frame))
-        if code != OK:
-            panic(k, b'heap: a page that is not as it was: address, code', va, code, 0)
+    if k.config.space == HOSTED_SPACE:
+        call4(k.m, k.host.release, start, end - start, 0, 0)
+    else:
+        va = end
+        while va > start:
+            va = VirtAddr(va - PAGE_BYTES)
+            unmap_and_free_page(k, va)
+
+
+@kernel
+def unmap_and_free_page(k: Kernel, va: VirtAddr) -> None:
+    """Give back the frame at va."""
+    frame = vmm.unmap_page(k, va)
+    code = frame
+    if frame >= 0:
+        code = pmm.free_page(k, PhysAddr(frame))
+    if code != OK:
+        panic(k, b'heap: a page that is not as it was: address, code', va, code, 0)
+
+
+@kernel
+def are_as(k: Kernel, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
+    """Whether all pages of [start, end) have frames, or none has: for checkers. In a process only the system knows."""
+    if k.config.space == HOSTED_SPACE:
+        return True
+    else:
+        return are_mapped_as(k, start, end, wanted)
+
+
+@kernel
+def are_mapped_as(k: Kernel, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
+    """The same where page tables know it."""
+    for va in range(start, end, PAGE_BYTES):
+        if (vmm.get_physical(k, VirtAddr(va)) >= 0) != wanted:
+            return False
+    return True

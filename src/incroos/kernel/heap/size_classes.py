@@ -6,6 +6,9 @@ Unit: the byte. Knows nothing of frames. Serves one user at a time: there is no 
     to 1 MiB           chunk      16 bytes apart; header of 8 bytes
     more               vmalloc    whole pages, with a guard behind; in configurations that have it, else chunks
 
+Of the two designs in one, a configuration can have the one alone: CHUNKS has chunks for small requests too,
+SLABS_AND_PAGES has whole pages for all that slabs have not.
+
 An address says by the range where it lies which of them has it. Every one of them tells what was handed out from what
 was not, so that kfree refuses each other pointer with BAD_FREE, and nothing changes.
 """
@@ -13,9 +16,9 @@ was not, so that kfree refuses each other pointer with BAD_FREE, and nothing cha
 from typing import Final
 
 from incroos.kernel import vmm
-from incroos.kernel.codes import OK
-from incroos.kernel.config import FULL, MODERN_SPACE
-from incroos.kernel.heap import chunks_check, dlmalloc, resize, slab, slab_check, slab_pages
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.config import CHUNKS, FULL, HOSTED_SPACE, MODERN_SPACE, SLABS_AND_PAGES
+from incroos.kernel.heap import chunks_check, dlmalloc, ranges, resize, slab, slab_check, slab_pages
 from incroos.kernel.heap.chunks import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel
@@ -34,8 +37,8 @@ POISON_FRESH: Final = 0xCD  # that are handed out
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    dlmalloc.init(k, VirtAddr(k.config.heap), k.config.heap_max_bytes)
-    slab_pages.init(k, VirtAddr(k.config.slab_records), VirtAddr(k.config.slabs), k.config.heap_max_bytes)
+    dlmalloc.init(k, ranges.chunks_start(k), ranges.chunks_bytes(k))
+    slab_pages.init(k, ranges.records_start(k), ranges.slabs_start(k), ranges.slabs_bytes(k))
     k.slabs.nr_large = 0
     k.slabs.large_bytes = 0
     last = 0
@@ -66,11 +69,17 @@ def alloc(k: Kernel, nbytes: word) -> VirtAddr:
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if not unsigned_less(sub_wrap(nbytes, 1), SMALL_BYTES):
+    if not is_small(k, nbytes):
         return alloc_large(k, nbytes)
     ptr = slab.take(k, cache_for(k, nbytes))
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
+
+
+@kernel
+def is_small(k: Kernel, nbytes: word) -> bool:
+    """Whether slabs serve a request; nbytes may be anything."""
+    return k.config.heap_design != CHUNKS and unsigned_less(sub_wrap(nbytes, 1), SMALL_BYTES)
 
 
 @kernel
@@ -84,15 +93,36 @@ def alloc_large(k: Kernel, nbytes: word) -> VirtAddr:
     """What alloc gives for requests that are not small."""
     if nbytes <= 0:
         return VirtAddr(0)
-    if nbytes > LARGE_BYTES and k.config.space == MODERN_SPACE:
+    ptr = alloc_pages(k, nbytes) if is_large(k, nbytes) else dlmalloc.alloc(k, nbytes)
+    poison(k, ptr, nbytes, POISON_FRESH)
+    return ptr
+
+
+@kernel
+def is_large(k: Kernel, nbytes: word) -> bool:
+    """Whether a request that is not small gets pages of its own."""
+    return nbytes > LARGE_BYTES or k.config.heap_design == SLABS_AND_PAGES
+
+
+@kernel
+def alloc_pages(k: Kernel, nbytes: word) -> VirtAddr:
+    """What alloc gives for the largest requests."""
+    if k.config.space == MODERN_SPACE:
         ptr = vmm.vmalloc(k, nbytes)
         if ptr != 0:
             k.slabs.nr_large += 1
             k.slabs.large_bytes += usable_bytes(k, ptr)
+        return ptr
     else:
-        ptr = dlmalloc.alloc(k, nbytes)
-    poison(k, ptr, nbytes, POISON_FRESH)
-    return ptr
+        return dlmalloc.alloc(k, payload_for(k, nbytes))
+
+
+@kernel
+def payload_for(k: Kernel, nbytes: word) -> word:
+    """What a chunk has room for that serves such a request: so many bytes, or what makes its length whole pages."""
+    if k.config.heap_design != SLABS_AND_PAGES:
+        return nbytes
+    return ((min(nbytes, dlmalloc.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
 
 
 @kernel
@@ -100,7 +130,7 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
     if nbytes <= 0:
         return VirtAddr(0)
-    ptr = resize.alloc_aligned(k, alignment, nbytes)
+    ptr = resize.alloc_aligned(k, alignment, payload_for(k, nbytes))
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -109,7 +139,7 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
 @kernel
 def free(k: Kernel, ptr: VirtAddr) -> word:
     """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    if slab_pages.has(k, ptr):
+    if is_of_slabs(k, ptr):
         if k.config.poison != 0:
             poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
         return slab.put(k, ptr)
@@ -125,34 +155,60 @@ def free_large(k: Kernel, ptr: VirtAddr) -> word:
         poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
     if is_of_chunks(k, ptr):
         return dlmalloc.free(k, ptr)
-    nbytes = usable_bytes(k, ptr)
-    code = vmm.vfree(k, ptr)
-    if code == OK:
-        k.slabs.nr_large -= 1
-        k.slabs.large_bytes -= nbytes
-    return code
+    return free_pages(k, ptr)
+
+
+@kernel
+def free_pages(k: Kernel, ptr: VirtAddr) -> word:
+    """Take back what is neither a slab's nor a chunk."""
+    if k.config.space == MODERN_SPACE:
+        nbytes = usable_bytes(k, ptr)
+        code = vmm.vfree(k, ptr)
+        if code == OK:
+            k.slabs.nr_large -= 1
+            k.slabs.large_bytes -= nbytes
+        return code
+    else:
+        return BAD_FREE
 
 
 @kernel
 def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
-    if slab_pages.has(k, ptr):
+    if is_of_slabs(k, ptr):
         return slab.usable_bytes(k, ptr)
     if is_of_chunks(k, ptr):
         return max((dlmalloc.used_head(k, ptr) & BYTES_MASK) - HEADER_BYTES, 0)
-    return vmm.pages_from(k, ptr) * PAGE_BYTES
+    return bytes_of_pages(k, ptr)
+
+
+@kernel
+def bytes_of_pages(k: Kernel, ptr: VirtAddr) -> word:
+    """How many bytes there are in pages that were handed out whole."""
+    if k.config.space == MODERN_SPACE:
+        return vmm.pages_from(k, ptr) * PAGE_BYTES
+    else:
+        return 0
+
+
+@kernel
+def is_of_slabs(k: Kernel, ptr: VirtAddr) -> bool:
+    """Whether an address lies in a page that is or was a slab's."""
+    return k.config.heap_design != CHUNKS and slab_pages.has(k, ptr)
 
 
 @kernel
 def is_of_chunks(k: Kernel, ptr: VirtAddr) -> bool:
     """Whether an address lies in the range of the chunks."""
+    if k.config.space == HOSTED_SPACE:
+        return k.chunks.start <= ptr < k.chunks.top
     return unsigned_less(sub_wrap(ptr, k.config.heap), k.config.heap_max_bytes)
 
 
 @kernel
 def owns(k: Kernel, ptr: VirtAddr) -> bool:
     """Whether an address lies in a slab, or in the range of the chunks."""
-    return slab_pages.has(k, ptr) or is_of_chunks(k, ptr)
+    return is_of_slabs(k, ptr) or is_of_chunks(k, ptr)
 
 
 @kernel
@@ -166,17 +222,17 @@ def poison(k: Kernel, ptr: VirtAddr, nbytes: word, byte: word) -> None:
 @kernel
 def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     """Whether nbytes bytes can be had at ptr without waste; a chunk is made to fit."""
-    if slab_pages.has(k, ptr):
-        return nbytes <= SMALL_BYTES and cache_for(k, nbytes).object_bytes == have
+    if is_of_slabs(k, ptr):
+        return is_small(k, nbytes) and cache_for(k, nbytes).object_bytes == have
     if is_of_chunks(k, ptr):
-        return (nbytes > SMALL_BYTES or is_aligned(k, ptr)) and resize.resize(k, ptr, nbytes)
+        return (not is_small(k, nbytes) or is_aligned(k, ptr)) and resize.resize(k, ptr, payload_for(k, nbytes))
     return have - PAGE_BYTES < nbytes <= have
 
 
 @kernel
 def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
     """Whether what was given was asked for with an alignment: whole pages, or a chunk that says so."""
-    if slab_pages.has(k, ptr):
+    if is_of_slabs(k, ptr):
         return False
     return not is_of_chunks(k, ptr) or chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
 

@@ -3,11 +3,10 @@
 Unit: the object. Changes nothing, and reads no address that has no frame.
 """
 
-from incroos.kernel import vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import slab, slab_pages
+from incroos.kernel.heap import pages, slab, slab_pages
 from incroos.kernel.heap.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
 from incroos.lang import VirtAddr, kernel, word
 
@@ -65,10 +64,7 @@ def check_slab(k: Kernel, record: SlabRecord) -> word:
 @kernel
 def check_pages(k: Kernel, start: VirtAddr, nr_pages: word, wanted: bool) -> word:
     """SLAB-6 of one run."""
-    for number in range(nr_pages):
-        if (vmm.get_physical(k, VirtAddr(start + (number << PAGE_SHIFT))) >= 0) != wanted:
-            return 6
-    return OK
+    return OK if pages.are_as(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), wanted) else 6
 
 
 @kernel
@@ -110,7 +106,4 @@ def check_cache(k: Kernel, cache: Cache) -> word:
 def check_area(k: Kernel) -> word:
     """SLAB-6 of the records."""
     area = k.slabs.area
-    for va in range(area.records, area.records_end, PAGE_BYTES):
-        if vmm.get_physical(k, VirtAddr(va)) < 0:
-            return 6
-    return OK
+    return OK if pages.are_as(k, area.records, area.records_end, True) else 6

@@ -13,6 +13,7 @@ from .types import (
     NOTHING,
     WORD,
     ArrayView,
+    Constants,
     Nothing,
     Several,
     Text,
@@ -265,20 +266,40 @@ class Statements(Calls):
 
     # ---------------------------------------------------------------- branches
     def do_If(self, node: ast.If) -> None:
+        chosen = self.choice_of(node.test)
         test = self.condition(node.test)
         yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
         branch = self.b.cbranch(test, yes, no)
         if self.is_guard(node):
             branch.set_weights(GUARD_WEIGHTS)
         before, after = self.assigned, []
-        for block, body in ((yes, node.body), (no, node.orelse)):
+        for block, body, side in ((yes, node.body, True), (no, node.orelse, False)):
             self.b.position_at_end(block)
+            if body and chosen is not None and side != chosen:
+                self.b.unreachable()  # and what is there may need primitives that this target does not have
+                continue
             self.assigned = before
             self.statements(body)
             if not self.b.block.is_terminated:
                 self.b.branch(end)
                 after.append(self.assigned)
         self.go_on_at(end, after)
+
+    def choice_of(self, test: ast.expr) -> bool | None:
+        """What a test gives that compares a choice of the build with a number, as k.config.space == MODERN_SPACE."""
+        if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq | ast.NotEq) or len(test.ops) > 1:
+            return None
+        left, right = test.left, test.comparators[0]
+        if not isinstance(left, ast.Attribute) or not self.is_config(left.value):
+            return None
+        found, wanted = self.value(left).number, self.value(right).number
+        return None if wanted is None else (found == wanted) == isinstance(test.ops[0], ast.Eq)
+
+    def is_config(self, node: ast.expr) -> bool:
+        """Whether an expression is k.config, for some view k."""
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or self.is_static(node):
+            return False
+        return isinstance(self.value(node).type, Constants)
 
     def is_guard(self, node: ast.If) -> bool:
         """Whether an `if` only leaves the function with a code: a negative constant, or a local that holds one.

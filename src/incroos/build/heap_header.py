@@ -1,0 +1,40 @@
+"""incro_heap.h: what C sees of the hosted heap, made of prototypes and of the docstrings of the kernel functions."""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+COLUMNS: Final = 100
+HEAD: Final = """\
+/* The heap of IncroOS in a process: malloc and its kin, under names of their own. Made by `incroos build`. */
+#ifndef INCRO_HEAP_H
+#define INCRO_HEAP_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+"""
+TAIL: Final = """
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+"""
+
+
+def header_of(calls: Mapping[str, Callable[..., Any]]) -> str:
+    """The header's text: for each prototype the docstring of the function behind it."""
+    return HEAD + ''.join(f'\n{comment(function)}{prototype};\n' for prototype, function in calls.items()) + TAIL
+
+
+def comment(function: Callable[..., Any]) -> str:
+    """A function's docstring as a C comment."""
+    text = inspect.getdoc(function) or ''
+    lines = [
+        line for part in text.split('\n\n') for line in textwrap.wrap(' '.join(part.split()), COLUMNS - 3, max_lines=40)
+    ]
+    return '/* ' + '\n * '.join(lines) + ' */\n'

@@ -1,0 +1,52 @@
+"""The console of a hosted heap: a sentence in the Kernel struct, with which the process ends.
+
+Knows neither files nor signals: a C function that the process gave prints the sentence and stops. No memory is asked
+for, since it is the heap that has something to say.
+"""
+
+from typing import Final
+
+from incroos.kernel.state import HOST_TEXT_BYTES, Host, Kernel
+from incroos.lang import VirtAddr, call4, kernel, offset_of, word
+
+ZERO: Final = 48
+LETTER_A_MINUS_TEN: Final = 87
+BLANK: Final = 32
+LETTER_X: Final = 120
+
+
+@kernel
+def put_text(k: Kernel, text: bytes) -> None:
+    """Put the characters of text."""
+    for char in text:
+        put_char(k, char)
+
+
+@kernel
+def put_char(k: Kernel, char: word) -> None:
+    """Put one byte; what is too much for the sentence is lost."""
+    host = k.host
+    if host.nr_chars < HOST_TEXT_BYTES:
+        host.text[host.nr_chars] = char
+        host.nr_chars += 1
+
+
+@kernel
+def put_word(k: Kernel, value: word) -> None:
+    """Put a blank and value in hexadecimal, without zeros in front."""
+    put_char(k, BLANK)
+    put_char(k, ZERO)
+    put_char(k, LETTER_X)
+    has_digit = False
+    for shift in range(60, -1, -4):
+        digit = (value >> shift) & 15
+        has_digit = has_digit or digit != 0 or shift == 0
+        if has_digit:
+            put_char(k, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+
+
+@kernel
+def stop(k: Kernel) -> None:
+    """End the process with the sentence. Never returns: the C function does not."""
+    host = k.host
+    call4(k.m, host.stop, VirtAddr(host.addr + offset_of(Host, 'text')), host.nr_chars, 0, 0)

@@ -1,0 +1,114 @@
+"""The hosted heap as a shared library: from the cache, or built; and written to a folder with its header.
+
+Kernel, front end and compiler are imported only where something is built.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from incroos.build.c_compiler import c_compiler_identity, compile_c, find_c_compiler
+from incroos.build.cache import PACKAGE, Cache, key_of
+from incroos.build.errors import BuildError
+
+from .outcome import Unusable
+
+Say = Callable[[str], object]
+
+SHIM: Final = PACKAGE / 'build/heap_shim.c'
+SOURCES: Final = (*(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run/shared_library.py')), SHIM)
+LIBRARY: Final = 'libincro_heap.so'
+HEADER: Final = 'incro_heap.h'
+SHARED: Final = 'shared'  # the format's name
+DEFAULT_DESIGN: Final = 'kmalloc'
+NO_HARDENING: Final = 'off'
+# Names in kernel/config.py, by what the command calls designs and levels
+DESIGNS: Final = {
+    'kmalloc': 'HOSTED',
+    'first-fit': 'HOSTED_FIRST_FIT',
+    'slab': 'HOSTED_SLABS',
+    'dlmalloc': 'HOSTED_CHUNKS',
+}
+HARDENINGS: Final = {NO_HARDENING: 'NO_HARDENING', 'cheap': 'CHEAP', 'full': 'FULL'}
+COMPILER_OPTIONS: Final = (
+    '-std=gnu11',
+    '-O2',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-fno-builtin-malloc',  # else gcc makes calloc of malloc and memset, which is what calloc is made of
+    '-fno-plt',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+)
+LINK_OPTIONS: Final = ('-shared', '-pthread', '-Wl,-z,now,-z,noexecstack', f'-Wl,-soname,{LIBRARY}')
+
+
+def shared_library(
+    say: Say, *, design: str = DEFAULT_DESIGN, hardening: str = NO_HARDENING, is_malloc: bool = False
+) -> Path:
+    """The path of the library in the cache, with its header beside it.
+
+    With is_malloc it takes malloc's own names as well, for LD_PRELOAD. Raises Unusable where it cannot be built.
+    """
+    values = ('shared', DESIGNS[design], f'hardening={HARDENINGS[hardening]}', f'malloc={is_malloc}')
+    key = key_of(SOURCES, (*values, c_compiler_identity()))
+    cache = Cache(say)
+    folder = cache.fetch(key)
+    try:
+        if folder is None:
+            find_c_compiler()  # before much time is spent for nothing
+            say('building the shared library')
+            folder = cache.store(key, build_files(DESIGNS[design], HARDENINGS[hardening], is_malloc))
+    except BuildError as error:
+        raise Unusable(str(error)) from error
+    return folder / LIBRARY
+
+
+def write(folder: Path, *, say: Say, design: str, hardening: str, is_malloc: bool) -> dict[str, Any]:
+    """Write library and header into a folder, which is made if it is not there; what was written."""
+    library = shared_library(say, design=design, hardening=hardening, is_malloc=is_malloc)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (LIBRARY, HEADER):
+            (folder / name).write_bytes(library.with_name(name).read_bytes())
+    except OSError as error:
+        raise Unusable(f'{folder} cannot be written ({error.strerror}): name a folder that can') from error
+    return {'path': str(folder / LIBRARY), 'bytes': library.stat().st_size, 'design': design, 'hardening': hardening}
+
+
+def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes]:
+    """Compile and link; the files of the cache's entry."""
+    from incroos.build.codegen import compile_shared
+    from incroos.kernel import config as configs
+    from incroos.kernel.hosted import front
+    from incroos.lang.frontend import RAW, compile_unit
+
+    roots = {f'incro_k_{name}': getattr(front, name) for name in CALLED_BY_SHIM}
+    settings = replace(getattr(configs, config), hardening=getattr(configs, hardening))
+    unit = compile_unit(roots, RAW, settings)
+    header = header_text().encode()
+    files = {'heap.o': compile_shared(unit.ir), 'heap_shim.c': SHIM.read_bytes(), HEADER: header}
+    names = ('-DINCRO_MALLOC',) if is_malloc else ()
+    arguments = (*COMPILER_OPTIONS, *names, 'heap_shim.c', 'heap.o', *LINK_OPTIONS)
+    return {LIBRARY: compile_c(files, arguments, LIBRARY), HEADER: header}
+
+
+CALLED_BY_SHIM: Final = ('init', 'malloc', 'free', 'calloc', 'realloc', 'memalign', 'usable_bytes')
+
+
+def header_text() -> str:
+    """incro_heap.h."""
+    from incroos.build.heap_header import header_of
+    from incroos.kernel.hosted import front
+
+    calls: Mapping[str, Callable[..., Any]] = {
+        'void *incro_malloc(size_t nbytes)': front.malloc,
+        'void incro_free(void *ptr)': front.free,
+        'void *incro_calloc(size_t nr_items, size_t item_bytes)': front.calloc,
+        'void *incro_realloc(void *ptr, size_t nbytes)': front.realloc,
+        'void *incro_memalign(size_t alignment, size_t nbytes)': front.memalign,
+        'size_t incro_malloc_usable_size(void *ptr)': front.usable_bytes,
+    }
+    return header_of(calls)

@@ -1,0 +1,39 @@
+"""Real programs and C programs with the hosted heap in the place of the system's malloc."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from incroos.run.shared_library import HEADER, shared_library
+
+WARNINGS: Final = ('-Wall', '-Wextra', '-Werror', '-pedantic')
+SECONDS: Final = 60
+
+
+def library(design: str = 'kmalloc', is_malloc: bool = True) -> Path:
+    """The library, built once and cached."""
+    return shared_library(lambda remark: None, design=design, is_malloc=is_malloc)
+
+
+def run(command: list[str], preload: Path | None = None, **options: object) -> 'subprocess.CompletedProcess[str]':
+    """Run a program to its end, with the heap in malloc's place or without."""
+    environment = {name: value for name, value in os.environ.items() if name != 'LD_PRELOAD'}
+    if preload is not None:
+        environment['LD_PRELOAD'] = str(preload)
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False, **options
+    )
+
+
+def compile_program(folder: Path, source: str, heap: Path, *, compiler: str = 'cc', name: str = 'program.c') -> Path:
+    """A program in C or C++ that is linked with the library."""
+    (folder / name).write_text(source)
+    (folder / HEADER).write_bytes(heap.with_name(HEADER).read_bytes())
+    program = folder / 'program'
+    arguments = [name, str(heap), f'-Wl,-rpath,{heap.parent}', '-pthread', '-O1', '-fno-builtin', '-o', str(program)]
+    done = subprocess.run(
+        [compiler, *WARNINGS, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return program
