@@ -36,6 +36,9 @@ SHARED: Final = -18  # others hold references to the block
 BAD_ORDER: Final = -19  # blocks have 2**0 to 2**18 frames
 NOT_FREE: Final = -20  # a frame of the block or range is not free
 
+# Caches
+CACHE_IN_USE: Final = -21  # somebody has an object of the cache
+
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4
 EXIT_PASSED: Final = 0x10

@@ -17,7 +17,7 @@ from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.soak import Soak
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import (
     Array,
     PhysAddr,
@@ -32,6 +32,7 @@ from incroos.lang import (
     load64,
     offset_of,
     pause,
+    shr_logical,
     store64,
     u64,
     word,
@@ -99,6 +100,13 @@ SOAK_BEGIN: Final = 80  # seed; an address
 SOAK_RUN: Final = 81  # that address, operations
 SOAK_CHECK: Final = 82  # that address
 SOAK_FINISH: Final = 83  # that address
+
+CACHE_CREATE: Final = 96  # bytes of an object, alignment, template, a word with the first eight bytes of the name
+CACHE_ALLOC: Final = 97  # a cache
+CACHE_FREE: Final = 98  # a cache, address
+CACHE_DESTROY: Final = 99  # a cache
+CACHE_SHRINK: Final = 100  # a cache
+CACHE_KEEP: Final = 101  # a cache, slabs
 
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
 
@@ -183,7 +191,9 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
         return execute_heap(k, code, a, b) if code < VMALLOC else execute_vmalloc(k, code, a)
     if code < PANIC:
         return execute_memory(k, code, VirtAddr(a), b, c)
-    return execute_control(k, code, a, b, c) if code < SOAK_BEGIN else execute_soak(k, code, a, b)
+    if code < SOAK_BEGIN:
+        return execute_control(k, code, a, b, c)
+    return execute_soak(k, code, a, b) if code < CACHE_CREATE else execute_caches(k, code, a, b, c, d)
 
 
 @kernel
@@ -354,3 +364,31 @@ def execute_soak(k: Kernel, code: word, a: word, b: word) -> word:
     if code == SOAK_FINISH:
         return soak.finish(k, Soak(k.m, VirtAddr(a)))
     return UNKNOWN
+
+
+@kernel
+def execute_caches(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
+    """Operations on caches of objects."""
+    if code == CACHE_CREATE:
+        return create_cache(k, a, b, VirtAddr(c), d)
+    cache = ObjectCache(k.m, VirtAddr(a))
+    if code == CACHE_ALLOC:
+        return heap.cache_alloc(k, cache)
+    if code == CACHE_FREE:
+        return heap.cache_free(k, cache, VirtAddr(b))
+    if code == CACHE_DESTROY:
+        return heap.cache_destroy(k, cache)
+    if code == CACHE_SHRINK:
+        return heap.cache_shrink(k, cache)
+    if code == CACHE_KEEP:
+        return heap.cache_keep(k, cache, b)
+    return UNKNOWN
+
+
+@kernel
+def create_cache(k: Kernel, object_bytes: word, alignment: word, template: VirtAddr, name: word) -> word:
+    """A cache whose name comes in a word, its first byte lowest."""
+    cache = heap.cache_create(k, b'', object_bytes, alignment, template)
+    for index in range(8 if cache.addr != 0 else 0):
+        cache.name[index] = shr_logical(name, 8 * index) & 0xFF
+    return cache.addr

@@ -25,6 +25,7 @@ NR_RUN_LENGTHS: Final = 4
 HOST_TEXT_BYTES: Final = 192
 NR_CLASSES: Final = 32
 NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
+NR_NAME_BYTES: Final = 24  # of a cache
 
 
 class ConsoleState(Struct):
@@ -258,6 +259,7 @@ class Cache(Struct):
     partial: VirtAddr  # the first record on each list
     empty: VirtAddr
     nr_objects: u64  # in a slab
+    nr_open: u64  # of these, so many does kfree take back: all, or none where only cache_free does
     nr_pages: u64  # of a slab
     nr_slabs: u64
     nr_empty: u64  # slabs on the list of empty ones, at most max_empty
@@ -305,6 +307,28 @@ class QuarantineState(Struct):
     payloads: Annotated[Array[VirtAddr], NR_QUARANTINED]
 
 
+class ObjectCache(Struct):
+    """A cache that somebody made, for objects of one kind. Owner: heap.caches."""
+
+    slabs: Cache
+    next: VirtAddr  # neighbours on the list of all of them
+    previous: VirtAddr
+    asked_bytes: u64  # of an object, before rounding
+    alignment: u64
+    template: VirtAddr  # what a fresh object is a copy of; 0: its content is not specified
+    allocs: u64  # counted where config.counters is set
+    frees: u64
+    name: Annotated[Array[u8], NR_NAME_BYTES]  # zeros behind it
+
+
+class CachesState(Struct):
+    """Owner: heap.caches."""
+
+    first: VirtAddr  # of the list of all of them, but for `own`
+    nr_caches: u64
+    own: ObjectCache  # whose objects are the caches
+
+
 class Kernel(Struct):
     """Everything."""
 
@@ -320,6 +344,7 @@ class Kernel(Struct):
     slabs: SlabState
     hardening: HardeningState
     quarantine: QuarantineState
+    caches: CachesState
     vmalloc: VmallocState
     host: Host
     counters: Counters

@@ -1,12 +1,21 @@
-"""The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them.
+"""The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them, and caches of objects.
 
-front is the interface; designs picks what the configuration names: first_fit, or size_classes with slab and dlmalloc.
+front is kmalloc; designs picks what the configuration names: first_fit, or size_classes with slab and dlmalloc. caches
+has the caches.
 """
 
-from .designs import check, committed_bytes, free_bytes, init, owns, shrink, used_bytes
+from .caches import cache_alloc, cache_create, cache_destroy, cache_free, cache_keep, cache_shrink
+from .designs import committed_bytes, free_bytes, owns, used_bytes
 from .front import kcalloc, kfree, kmalloc, kmalloc_usable_size, kmemalign, krealloc, kzalloc
+from .whole import check, init, shrink
 
 __all__ = [
+    'cache_alloc',
+    'cache_create',
+    'cache_destroy',
+    'cache_free',
+    'cache_keep',
+    'cache_shrink',
     'check',
     'committed_bytes',
     'free_bytes',

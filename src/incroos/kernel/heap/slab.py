@@ -134,16 +134,21 @@ def next_slab(k: Kernel, cache: Cache) -> SlabRecord:
 # ------------------------------------------------------------------ free
 @kernel
 def put(k: Kernel, ptr: VirtAddr) -> word:
-    """Take back what lies in the pages of slabs; BAD_FREE, and nothing changed, when it is no object or is free."""
+    """Take back what lies in the pages of slabs; BAD_FREE, and nothing changed, when it is no object or is free.
+
+    BAD_FREE also for objects that only cache_free takes back.
+    """
     record, at = slab_pages.locate(k, ptr)
     cache = Cache(k.m, record.cache)
+    return put_object(k, cache, record, at, cache.nr_open)
+
+
+@kernel
+def put_object(k: Kernel, cache: Cache, record: SlabRecord, at: word, limit: word) -> word:
+    """As put, what lies so far behind the start of a slab and is one of the first `limit` objects."""
     distance = at - record.colour
     number = index_of(cache, distance)
-    if (
-        record.state == NOTHING
-        or not unsigned_less(number, cache.nr_objects)
-        or number * cache.object_bytes != distance
-    ):
+    if record.state == NOTHING or not unsigned_less(number, limit) or number * cache.object_bytes != distance:
         return BAD_FREE
     index = number >> 6
     before = record.free[index]
@@ -159,17 +164,22 @@ def put(k: Kernel, ptr: VirtAddr) -> word:
 
 @kernel
 def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
-    """The size of the object at ptr, if there is one that somebody has; else 0."""
+    """The size of the object at ptr, if kfree would take it back; else 0."""
     record, at = slab_pages.locate(k, ptr)
     if record.state == NOTHING:
         return 0
     cache = Cache(k.m, record.cache)
+    return cache.object_bytes if is_used(cache, record, at, cache.nr_open) else 0
+
+
+@kernel
+def is_used(cache: Cache, record: SlabRecord, at: word, limit: word) -> bool:
+    """Whether so far behind the start of a slab there is one of the first `limit` objects, and somebody has it."""
     distance = at - record.colour
     number = index_of(cache, distance)
-    if not unsigned_less(number, cache.nr_objects) or number * cache.object_bytes != distance:
-        return 0
-    is_free = shr_logical(record.free[number >> 6], number & 63) & 1 != 0
-    return 0 if is_free else cache.object_bytes
+    if not unsigned_less(number, limit) or number * cache.object_bytes != distance:
+        return False
+    return shr_logical(record.free[number >> 6], number & 63) & 1 == 0
 
 
 @kernel
@@ -287,6 +297,7 @@ def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
     cache.reciprocal = ((1 << 32) + size - 1) // size
     cache.nr_pages = pages_for(size)
     cache.nr_objects = min((cache.nr_pages << PAGE_SHIFT) // size, MAX_OBJECTS)
+    cache.nr_open = cache.nr_objects
     cache.colour_bytes = max(alignment, 64)
     cache.last_colour = (cache.nr_pages << PAGE_SHIFT) - cache.nr_objects * size
     cache.next_colour = 0

@@ -1,0 +1,291 @@
+"""Caches of objects: slabs that hold objects of one kind, under a name, for who asks for many of them.
+
+Unit: the object. The slabs are slab.py's, and so is the way from a pointer to its bit. Knows nothing of size classes,
+but for the copy of a template, which is a block of kmalloc.
+
+    k.caches    own     the cache whose objects are the caches
+                first   a list of all the others
+    cache       slabs of its own: no object of kmalloc lies among its objects, and none of another cache
+
+An object is constructed once, when its slab is made: it becomes a copy of the cache's template. Who gives an object
+back leaves it as it was constructed, so that who takes it next has that for nothing (J. Bonwick, "The Slab Allocator",
+1994). Builds that poison freed memory leave such objects alone: docs/adr/0425-constructed-by-a-template.md. There is no
+destructor: slabs go as they are.
+
+Full slabs are on no list, and all books of a slab are off it, those of small objects too (slab.py).
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
+from incroos.kernel.config import SIZE_CLASSES
+from incroos.kernel.heap import front, slab, slab_pages
+from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.slab import MAX_SLAB_PAGES
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import NR_NAME_BYTES, Cache, Kernel, ObjectCache, SlabRecord
+from incroos.lang import VirtAddr, cold, copy, fill, kernel, load64, word
+
+MAX_OBJECT_BYTES: Final = MAX_SLAB_PAGES * PAGE_BYTES
+OWN_ALIGNMENT: Final = 64  # of the caches: what a request needs of one lies in one line of the processor's cache
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin without caches."""
+    k.caches.first = VirtAddr(0)
+    k.caches.nr_caches = 0
+    begin(k.caches.own, ObjectCache.SIZE, OWN_ALIGNMENT)
+    put_name(k.caches.own, b'caches')
+
+
+@kernel
+def can_have_caches(k: Kernel) -> bool:
+    """Whether the heap of this configuration has slabs."""
+    return k.config.heap_design == SIZE_CLASSES
+
+
+# ------------------------------------------------------------------ making and ending
+@kernel
+def cache_create(k: Kernel, name: bytes, object_bytes: word, alignment: word, template: VirtAddr) -> ObjectCache:
+    """A cache of objects of 1 to MAX_OBJECT_BYTES bytes, at multiples of a power of two up to a page.
+
+    Fresh objects are copies of what template points to now, unless that is 0. A name keeps its first NR_NAME_BYTES
+    bytes.
+    At address 0, and nothing changed, for other sizes and alignments, without frames, and in heaps without slabs.
+    """
+    nothing = ObjectCache(k.m, VirtAddr(0))
+    if not can_have_caches(k) or not 0 < object_bytes <= MAX_OBJECT_BYTES:
+        return nothing
+    if not 0 < alignment <= PAGE_BYTES or alignment & (alignment - 1) != 0:
+        return nothing
+    copied = VirtAddr(0)
+    if template != 0:
+        copied = front.kmalloc(k, object_bytes)
+        if copied == 0:
+            return nothing
+        copy(k.m, copied, template, object_bytes)
+    cache = ObjectCache(k.m, cache_alloc(k, k.caches.own))
+    if cache.addr == 0:
+        front.kfree(k, copied)
+        return nothing
+    begin(cache, object_bytes, alignment)
+    put_name(cache, name)
+    cache.template = copied
+    insert(k, cache)
+    return cache
+
+
+@kernel
+def begin(cache: ObjectCache, object_bytes: word, alignment: word) -> None:
+    """Let a cache have no slabs, name or template."""
+    slab.init_cache(cache.slabs, object_bytes, alignment)
+    cache.slabs.nr_open = 0
+    cache.asked_bytes = object_bytes
+    cache.alignment = alignment
+    cache.template = VirtAddr(0)
+    cache.allocs = 0
+    cache.frees = 0
+    cache.next = VirtAddr(0)
+    cache.previous = VirtAddr(0)
+    for index in range(NR_NAME_BYTES):
+        cache.name[index] = 0
+
+
+@kernel
+def put_name(cache: ObjectCache, name: bytes) -> None:
+    """Name a cache that has no name."""
+    for index in range(min(len(name), NR_NAME_BYTES)):
+        cache.name[index] = name[index]
+
+
+@kernel
+def insert(k: Kernel, cache: ObjectCache) -> None:
+    """Put a cache in front of the list."""
+    cache.next = k.caches.first
+    if cache.next != 0:
+        ObjectCache(k.m, cache.next).previous = cache.addr
+    k.caches.first = cache.addr
+    k.caches.nr_caches += 1
+
+
+@kernel
+def remove(k: Kernel, cache: ObjectCache) -> None:
+    """Take a cache off the list."""
+    if cache.next != 0:
+        ObjectCache(k.m, cache.next).previous = cache.previous
+    if cache.previous != 0:
+        ObjectCache(k.m, cache.previous).next = cache.next
+    else:
+        k.caches.first = cache.next
+    k.caches.nr_caches -= 1
+
+
+@kernel
+def cache_destroy(k: Kernel, cache: ObjectCache) -> word:
+    """End a cache and give its pages back. CACHE_IN_USE while somebody has an object; BAD_FREE when it is no cache."""
+    if not is_cache(k, cache):
+        return BAD_FREE
+    if has_used_objects(k, cache.slabs):
+        return CACHE_IN_USE
+    slab.shrink(k, cache.slabs)
+    remove(k, cache)
+    front.kfree(k, cache.template)
+    return cache_free(k, k.caches.own, cache.addr)
+
+
+@kernel
+def is_cache(k: Kernel, cache: ObjectCache) -> bool:
+    """Whether cache_create gave it and cache_destroy did not take it."""
+    return is_object(k, k.caches.own, cache.addr)
+
+
+@kernel
+def has_used_objects(k: Kernel, cache: Cache) -> bool:
+    """Whether somebody has an object of a cache."""
+    nr_unused = cache.nr_empty
+    if cache.current != 0 and slab.is_empty(cache, SlabRecord(k.m, cache.current)):
+        nr_unused += 1
+    return nr_unused != cache.nr_slabs
+
+
+# ------------------------------------------------------------------ objects
+@kernel
+def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
+    """An object; 0, and nothing changed, without frames for a slab. The cache must be one that there is."""
+    bits = load64(k.m, cache.slabs.word)
+    ptr = take_slowly(k, cache) if bits == 0 else slab.take_lowest(k, cache.slabs, bits)
+    if ptr != 0:
+        if k.config.counters != 0:
+            cache.allocs += 1
+        if k.config.poison != 0 and cache.template == 0:
+            fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
+    return ptr
+
+
+@cold
+@kernel
+def take_slowly(k: Kernel, cache: ObjectCache) -> VirtAddr:
+    """An object when the current word has none; constructs those of a slab that is made for it."""
+    slabs = cache.slabs
+    if slabs.partial == 0 and slabs.empty == 0 and not slab.find_word(k, slabs):
+        record = slab.make(k, slabs)
+        if record.addr == 0:
+            return VirtAddr(0)
+        if cache.template != 0:
+            construct(k, cache, slab.first_object(k, record))
+        slab.push(k, slabs, record, slab.EMPTY)
+    return slab.take_slowly(k, slabs)
+
+
+@kernel
+def construct(k: Kernel, cache: ObjectCache, first: VirtAddr) -> None:
+    """Construct the objects of a fresh slab, the first of which lies there."""
+    ptr = first
+    for _ in range(cache.slabs.nr_objects):
+        copy(k.m, ptr, cache.template, cache.asked_bytes)
+        ptr = VirtAddr(ptr + cache.slabs.object_bytes)
+
+
+@kernel
+def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
+    """Take back an object of this cache; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else.
+
+    An object that was constructed has to be as it was then.
+    """
+    if not slab_pages.has(k, ptr):
+        return OK if ptr == 0 else BAD_FREE
+    record, at = slab_pages.locate(k, ptr)
+    if record.cache != cache.addr:
+        return BAD_FREE
+    if k.config.poison != 0 and cache.template == 0 and is_object(k, cache, ptr):
+        fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
+    code = slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
+    if k.config.counters != 0 and code == OK:
+        cache.frees += 1
+    return code
+
+
+@kernel
+def is_object(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> bool:
+    """Whether ptr is an object of this cache that somebody has."""
+    if not slab_pages.has(k, ptr):
+        return False
+    record, at = slab_pages.locate(k, ptr)
+    is_its = record.state != slab.NOTHING and record.cache == cache.addr
+    return is_its and slab.is_used(cache.slabs, record, at, cache.slabs.nr_objects)
+
+
+# ------------------------------------------------------------------ pages that nobody needs
+@kernel
+def cache_keep(k: Kernel, cache: ObjectCache, nr_slabs: word) -> word:
+    """Let a cache keep up to so many slabs without used objects for later, and give back those beyond; BAD_FREE."""
+    if not is_cache(k, cache):
+        return BAD_FREE
+    cache.slabs.max_empty = max(nr_slabs, 0)
+    while cache.slabs.nr_empty > cache.slabs.max_empty:
+        give_back_empty(k, cache.slabs)
+    return OK
+
+
+@kernel
+def give_back_empty(k: Kernel, slabs: Cache) -> None:
+    """Give back the pages of a slab on the list of empty ones."""
+    record = SlabRecord(k.m, slabs.empty)
+    slab.pull(k, slabs, record)
+    slab.unmake(k, slabs, record)
+
+
+@kernel
+def cache_shrink(k: Kernel, cache: ObjectCache) -> word:
+    """Give back the pages of all slabs without used objects; how many bytes, or BAD_FREE when it is no cache."""
+    if not is_cache(k, cache):
+        return BAD_FREE
+    return slab.shrink(k, cache.slabs) << PAGE_SHIFT
+
+
+@kernel
+def shrink(k: Kernel) -> word:
+    """cache_shrink of all caches."""
+    nbytes = 0
+    at = k.caches.first
+    while at != 0:
+        cache = ObjectCache(k.m, at)
+        nbytes += cache_shrink(k, cache)
+        at = cache.next
+    return nbytes + (slab.shrink(k, k.caches.own.slabs) << PAGE_SHIFT)
+
+
+# ------------------------------------------------------------------ counts
+@kernel
+def usage(k: Kernel, cache: Cache) -> tuple[word, word, word, word]:
+    """Objects that somebody has, and slabs of which all objects, some, and none are somebody's.
+
+    Looks at slabs that have both kinds, not at full ones.
+    """
+    nr_full = cache.nr_slabs - cache.nr_empty
+    nr_partial = 0
+    nr_unused = cache.nr_empty
+    nr_objects = 0
+    if cache.current != 0:
+        nr_objects = slab.nr_used(k, cache, SlabRecord(k.m, cache.current))
+        nr_full -= nr_objects != cache.nr_objects
+        nr_partial += 0 < nr_objects < cache.nr_objects
+        nr_unused += nr_objects == 0
+        nr_objects %= cache.nr_objects  # a full one is counted with the others
+    at = cache.partial
+    while at != 0:
+        record = SlabRecord(k.m, at)
+        nr_objects += slab.nr_used(k, cache, record)
+        nr_partial += 1
+        nr_full -= 1
+        at = record.next
+    return nr_objects + nr_full * cache.nr_objects, nr_full, nr_partial, nr_unused
+
+
+@kernel
+def lost_bytes(cache: ObjectCache) -> tuple[word, word]:
+    """How many bytes of a slab no object has: for rounding objects up, and at the slab's ends."""
+    slabs = cache.slabs
+    rounding = slabs.nr_objects * (slabs.object_bytes - cache.asked_bytes)
+    return rounding, (slabs.nr_pages << PAGE_SHIFT) - slabs.nr_objects * slabs.object_bytes

@@ -1,0 +1,84 @@
+"""The checker of the caches: their list, their slabs, and whose the slabs are.
+
+Unit: the object. Changes nothing, and reads no address that has no frame. slab_check.py has looked at the records.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import OK
+from incroos.kernel.heap import caches, slab, slab_check, slab_pages
+from incroos.kernel.heap.size_classes import SLAB_INVARIANTS
+from incroos.kernel.layout import PAGE_SHIFT
+from incroos.kernel.state import NR_CLASSES, Cache, Kernel, ObjectCache
+from incroos.lang import VirtAddr, kernel, word
+
+# CACHE-1  the list has nr_caches caches, which are the objects in use of the cache of caches, and links agree
+# CACHE-2  a slab's cache is one of these, the cache of caches, or a size class
+# CACHE-3  allocs - frees == objects in use, where they are counted
+# CACHE-4  kfree takes back no object of a cache
+# SLAB-n   for the slabs of each, as 20 + n
+
+CACHE_INVARIANTS: Final = 40
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or the number of the first invariant that does not hold, of CACHE as 40 + n."""
+    code = check_cache(k, k.caches.own)
+    if code != OK:
+        return code
+    code = check_list(k)
+    at = k.caches.first
+    while at != 0 and code == OK:
+        cache = ObjectCache(k.m, at)
+        code = check_cache(k, cache)
+        at = cache.next
+    return check_owners(k) if code == OK else code
+
+
+@kernel
+def check_list(k: Kernel) -> word:
+    """CACHE-1."""
+    nr_used, _full, _partial, _unused = caches.usage(k, k.caches.own.slabs)
+    previous = VirtAddr(0)
+    at = k.caches.first
+    for _ in range(k.caches.nr_caches):
+        cache = ObjectCache(k.m, at)
+        if not caches.is_cache(k, cache) or cache.previous != previous:
+            return CACHE_INVARIANTS + 1
+        previous = at
+        at = cache.next
+    return OK if at == 0 and nr_used == k.caches.nr_caches else CACHE_INVARIANTS + 1
+
+
+@kernel
+def check_cache(k: Kernel, cache: ObjectCache) -> word:
+    """CACHE-3, CACHE-4, and the SLAB invariants of a cache's lists and counts."""
+    code = slab_check.check_cache(k, cache.slabs)
+    if code != OK:
+        return SLAB_INVARIANTS + code
+    nr_used, _full, _partial, _unused = caches.usage(k, cache.slabs)
+    if k.config.counters != 0 and cache.allocs - cache.frees != nr_used:
+        return CACHE_INVARIANTS + 3
+    return OK if cache.slabs.nr_open == 0 else CACHE_INVARIANTS + 4
+
+
+@kernel
+def check_owners(k: Kernel) -> word:
+    """CACHE-2."""
+    at = k.slabs.area.start
+    while at < k.slabs.area.top:
+        record, _ = slab_pages.locate(k, at)
+        if record.state != slab.NOTHING and not is_owner(k, record.cache):
+            return CACHE_INVARIANTS + 2
+        at = VirtAddr(at + (slab_pages.length_of(k, record) << PAGE_SHIFT))
+    return OK
+
+
+@kernel
+def is_owner(k: Kernel, cache: VirtAddr) -> bool:
+    """Whether slabs can be of this cache."""
+    classes = k.slabs.caches[0].addr
+    if classes <= cache < classes + NR_CLASSES * Cache.SIZE:
+        return (cache - classes) % Cache.SIZE == 0
+    return cache == k.caches.own.addr or caches.is_cache(k, ObjectCache(k.m, cache))
