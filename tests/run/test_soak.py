@@ -13,6 +13,7 @@ import pytest
 from incroos.kernel import pmm, soak
 from incroos.kernel.codes import OK
 from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
+from incroos.kernel.heap.size_classes import SMALL_BYTES
 from incroos.kernel.layout import FRAME_BOOKS, PAGE_BYTES
 from incroos.kernel.pmm import frames
 from incroos.kernel.pmm.blocks import Frames
@@ -174,7 +175,8 @@ def lose_table(soaked: Soaked) -> None:
 
 
 def break_heap(soaked: Soaked) -> None:
-    soaked.call('store', soaked.slots(CHUNK)[0].start - 8, 0)
+    chunk = next(slot for slot in soaked.slots(CHUNK) if slot.nbytes > SMALL_BYTES)
+    soaked.call('store', chunk.start - 8, 0)
 
 
 def break_zone(soaked: Soaked) -> None:

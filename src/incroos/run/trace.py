@@ -6,14 +6,15 @@ batch uses is put aside until its result is known, so no call depends on a resul
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.kernel.layout import PAGE_BYTES, ZONE_START
 from incroos.kernel.vmm.entries import GLOBAL, NX, PRESENT, USER, WRITABLE
 
 from .harness import Call, Driver, call_of
-from .trace_parts import Held, Large, LostContent, Settle, Trace, must_be, must_be_any
+from .trace_caches import CacheActions
+from .trace_parts import Held, Large, LostContent, Settle, T, Trace, must_be, must_be_any
 
 BATCH: Final = 64
 WINDOW: Final = 0x40_0000_0000  # addresses that the trace maps: some in one table, some far apart
@@ -40,8 +41,6 @@ RANGE_WINDOW: Final = 0x70_0000_0000  # where ranges are mapped, split and merge
 RANGE_STARTS: Final = (*range(0, 16 << 20, 2 << 20), 0x1000, 0x1F_F000, 0x20_3000)
 RANGE_BYTES: Final = (0x1000, 0x5000, 0x20_0000, 0x20_0000, 0x60_1000, 0x100_0000)
 MAX_VMALLOCED: Final = 40
-
-T = TypeVar('T')
 
 
 class Recorder:
@@ -90,6 +89,7 @@ class Recorder:
             (self.count, 4),
             (self.vmalloc, 2),
             (self.vfree, 2),
+            *CacheActions(self).weighted(),
         ]
 
     def record(self, nr_operations: int) -> Trace:
@@ -119,27 +119,27 @@ class Recorder:
     # -------------------------------------------------------------- the heap
     def kmalloc(self) -> None:
         nbytes = self.random.choice(SIZES if len(self.chunks) < MAX_HELD else BAD_SIZES)
-        self._add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, 'kmalloc', nbytes)
+        self.add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, 'kmalloc', nbytes)
 
     def kfree(self) -> None:
-        chunk = self._pick(self.chunks)
+        chunk = self.pick(self.chunks)
         if chunk:
-            self._add(must_be(OK), 'kfree', chunk.addr)
+            self.add(must_be(OK), 'kfree', chunk.addr)
             if self.random.randrange(4) == 0:
-                self._add(must_be(BAD_FREE), 'kfree', chunk.addr)
+                self.add(must_be(BAD_FREE), 'kfree', chunk.addr)
 
     def write_chunk(self) -> None:
-        self._write(self.chunks)
+        self.write(self.chunks)
 
     def verify_chunk(self) -> None:
-        self._verify(self.chunks)
+        self.verify(self.chunks)
 
     def free_wrongly(self) -> None:
-        chunk = self._pick(self.chunks)
+        chunk = self.pick(self.chunks)
         if chunk:
             self.chunks.append(chunk)
             off = self.random.choice((-8, 1, 8, 24, 1 << 28, 1 << 40, -1 << 62))  # nothing begins there
-            self._add(must_be(BAD_FREE), 'kfree', chunk.addr + off)
+            self.add(must_be(BAD_FREE), 'kfree', chunk.addr + off)
 
     def other_alloc(self) -> None:
         """Ask for zeros, for items, or for an alignment."""
@@ -152,50 +152,50 @@ class Recorder:
                 ('kmemalign', (48, nbytes)),
             )
         )
-        self._add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, name, *words)
+        self.add(lambda ptr: self.chunks.append(Held(ptr, nbytes)) if ptr else None, name, *words)
 
     def krealloc(self) -> None:
-        chunk = self._pick(self.chunks)
+        chunk = self.pick(self.chunks)
         nbytes = self.random.choice(SIZES)
         if chunk:
-            self._add(
+            self.add(
                 lambda ptr: self.chunks.append(Held(ptr, nbytes) if ptr else chunk), 'krealloc', chunk.addr, nbytes
             )
 
     def look_at_chunk(self) -> None:
-        chunk = self._pick(self.chunks)
+        chunk = self.pick(self.chunks)
         if chunk:
             self.chunks.append(chunk)
-            self._add(must_be_any, 'kmalloc_usable_size', chunk.addr)
+            self.add(must_be_any, 'kmalloc_usable_size', chunk.addr)
 
     # -------------------------------------------------------------- vmalloc
     def vmalloc(self) -> None:
         nbytes = self.random.choice(SIZES if len(self.vmalloced) < MAX_VMALLOCED else BAD_SIZES)
-        self._add(lambda va: self.vmalloced.append(Held(va, nbytes)) if va else None, 'vmalloc', nbytes)
+        self.add(lambda va: self.vmalloced.append(Held(va, nbytes)) if va else None, 'vmalloc', nbytes)
 
     def vfree(self) -> None:
-        held = self._pick(self.vmalloced)
+        held = self.pick(self.vmalloced)
         if held:
-            self._add(must_be(OK), 'vfree', held.addr)
-        self._add(must_be(BAD_FREE), 'vfree', held.addr if held else PAGE_BYTES)
+            self.add(must_be(OK), 'vfree', held.addr)
+        self.add(must_be(BAD_FREE), 'vfree', held.addr if held else PAGE_BYTES)
 
     # -------------------------------------------------------------- frames and pages
     def alloc_page(self) -> None:
         if len(self.frames) < MAX_HELD:
-            self._add(lambda pa: self.frames.append(pa) if pa >= 0 else None, 'alloc_page')
+            self.add(lambda pa: self.frames.append(pa) if pa >= 0 else None, 'alloc_page')
 
     def free_page(self) -> None:
-        frame = self._pick(self.frames)
+        frame = self.pick(self.frames)
         if frame is not None:
-            self._add(must_be(OK), 'free_page', frame)
+            self.add(must_be(OK), 'free_page', frame)
             if self.random.randrange(4) == 0:
-                self._add(must_be(DOUBLE_FREE), 'free_page', frame)
+                self.add(must_be(DOUBLE_FREE), 'free_page', frame)
 
     def map_page(self) -> None:
-        frame, va = self._pick(self.frames), self._pick(self.places)
+        frame, va = self.pick(self.frames), self.pick(self.places)
         if frame is not None and va is not None:
             flags = PRESENT | WRITABLE | self.random.choice((0, NX, USER, GLOBAL))
-            self._add(lambda code: self._settle_map(code, va, frame), 'map_page', va, frame, flags)
+            self.add(lambda code: self._settle_map(code, va, frame), 'map_page', va, frame, flags)
         else:
             self.frames += [frame] if frame is not None else []
             self.places += [va] if va is not None else []
@@ -208,9 +208,9 @@ class Recorder:
             self.places.append(va)
 
     def unmap_page(self) -> None:
-        page = self._pick(self.mapped)
+        page = self.pick(self.mapped)
         if page:
-            self._add(lambda frame: self._settle_unmap(page, frame), 'unmap_page', page.addr)
+            self.add(lambda frame: self._settle_unmap(page, frame), 'unmap_page', page.addr)
 
     def _settle_unmap(self, page: Held, frame: int) -> None:
         must_be(page.frame)(frame)
@@ -218,10 +218,10 @@ class Recorder:
         self.places.append(page.addr)
 
     def protect(self) -> None:
-        page = self._pick(self.mapped)
+        page = self.pick(self.mapped)
         if page:
             flags = PRESENT | WRITABLE | self.random.choice((0, NX, USER, GLOBAL, GLOBAL | NX))
-            self._add(lambda code: self._give_back(page, code), 'protect', page.addr, flags)
+            self.add(lambda code: self._give_back(page, code), 'protect', page.addr, flags)
 
     def _give_back(self, page: Held, code: int) -> None:
         must_be(OK)(code)
@@ -230,28 +230,28 @@ class Recorder:
     # -------------------------------------------------------------- large pages and tables
     def map_leaf(self) -> None:
         """Map the memory from 0 on; its content is not the trace's."""
-        place = self._pick(self.large_places)
+        place = self.pick(self.large_places)
         if place:
             flags = PRESENT | self.random.choice((0, NX, WRITABLE | NX, USER, GLOBAL))
-            self._add(lambda code: self._settle_leaf(code, place), 'map_leaf', place.addr, 0, flags, place.level)
+            self.add(lambda code: self._settle_leaf(code, place), 'map_leaf', place.addr, 0, flags, place.level)
 
     def _settle_leaf(self, code: int, place: Large) -> None:
         (self.large if code == OK else self.large_places).append(place)
 
     def unmap_leaf(self) -> None:
-        place = self._pick(self.large)
+        place = self.pick(self.large)
         if place:
-            self._add(lambda memory: self._settle_unmap_leaf(memory, place), 'unmap_leaf', place.addr, place.level)
+            self.add(lambda memory: self._settle_unmap_leaf(memory, place), 'unmap_leaf', place.addr, place.level)
 
     def _settle_unmap_leaf(self, memory: int, place: Large) -> None:
         must_be(0)(memory)
         self.large_places.append(place)
 
     def protect_leaf(self) -> None:
-        place = self._pick(self.large)
+        place = self.pick(self.large)
         if place:
             flags = PRESENT | self.random.choice((0, NX, WRITABLE, USER | NX, GLOBAL))
-            self._add(lambda code: self._keep_leaf(code, place), 'protect_leaf', place.addr, flags, place.level)
+            self.add(lambda code: self._keep_leaf(code, place), 'protect_leaf', place.addr, flags, place.level)
 
     def _keep_leaf(self, code: int, place: Large) -> None:
         must_be(OK)(code)
@@ -259,16 +259,14 @@ class Recorder:
 
     def alloc_table(self) -> None:
         if len(self.tables) < MAX_HELD:
-            self._add(
-                lambda pa: self.tables.append(pa) if pa >= 0 else None, 'alloc_table', self.random.randrange(1, 5)
-            )
+            self.add(lambda pa: self.tables.append(pa) if pa >= 0 else None, 'alloc_table', self.random.randrange(1, 5))
 
     def free_table(self) -> None:
-        table = self._pick(self.tables)
+        table = self.pick(self.tables)
         if table is not None:
-            self._add(must_be(OK), 'free_table', table)
+            self.add(must_be(OK), 'free_table', table)
             if self.random.randrange(4) == 0:
-                self._add(must_be(DOUBLE_FREE), 'free_table', table)
+                self.add(must_be(DOUBLE_FREE), 'free_table', table)
 
     # -------------------------------------------------------------- ranges of pages
     def change_range(self) -> None:
@@ -283,18 +281,18 @@ class Recorder:
                 ('merge', nbytes),
             )
         )
-        self._add(must_be_any, name, RANGE_WINDOW + start, *words)
+        self.add(must_be_any, name, RANGE_WINDOW + start, *words)
 
     # -------------------------------------------------------------- questions and content
     def get_physical(self) -> None:
         va = self.random.choice([0, WINDOW, WINDOW + self.random.choice(STRIDES) * self.random.randrange(NR_PLACES)])
-        self._add(must_be_any, 'get_physical', va + self.random.randrange(PAGE_BYTES))
+        self.add(must_be_any, 'get_physical', va + self.random.randrange(PAGE_BYTES))
 
     def write_page(self) -> None:
-        self._write(self.mapped)
+        self.write(self.mapped)
 
     def verify_page(self) -> None:
-        self._verify(self.mapped)
+        self.verify(self.mapped)
 
     # -------------------------------------------------------------- the rest
     def ask_wrongly(self) -> None:
@@ -311,20 +309,20 @@ class Recorder:
             ('kfree', (self.random.choice((0x1000, 0x20_0000, (1 << 63) - 16, -1 << 63)),)),
         ]
         name, words = self.random.choice(wrong)
-        self._add(must_be_any, name, *words)
+        self.add(must_be_any, name, *words)
 
     def refuse(self) -> None:
-        self._add(must_be_any, 'refuse_at', self.random.randrange(4))
+        self.add(must_be_any, 'refuse_at', self.random.randrange(4))
 
     def count(self) -> None:
         if self.random.randrange(20) == 0:
             self.check(self.random.choice(CHECKS))
         if self.random.randrange(10) == 0:
-            self._add(must_be_any, 'shrink')
+            self.add(must_be_any, 'shrink')
         elif self.random.randrange(10) == 0:
-            self._add(must_be_any, 'zero_ahead', self.random.randrange(9))
+            self.add(must_be_any, 'zero_ahead', self.random.randrange(9))
         else:
-            self._add(must_be_any, self.random.choice(STATISTICS))
+            self.add(must_be_any, self.random.choice(STATISTICS))
 
     def check(self, name: str) -> None:
         """One room's own check. Tables that no entry names are against the vmm's, so they go back first."""
@@ -332,13 +330,13 @@ class Recorder:
             self.flush()
             while self.tables:
                 self.free_table()
-        self._add(must_be(OK), name)
+        self.add(must_be(OK), name)
 
     # -------------------------------------------------------------- help
-    def _add(self, settle: Settle, name: str, *words: int) -> None:
+    def add(self, settle: Settle, name: str, *words: int) -> None:
         self._batch.append((call_of(name, *words), settle))
 
-    def _pick(self, held: list[T]) -> T | None:
+    def pick(self, held: list[T]) -> T | None:
         """Take something out of a list; None when it is empty."""
         if not held:
             return None
@@ -346,21 +344,21 @@ class Recorder:
         held[at], held[-1] = held[-1], held[at]
         return held.pop()
 
-    def _write(self, held: list[Held]) -> None:
-        thing = self._pick(held)
+    def write(self, held: list[Held]) -> None:
+        thing = self.pick(held)
         if thing:
             thing.byte = self.random.randrange(256)
-            self._add(lambda _: held.append(thing), 'fill', thing.addr, thing.byte, thing.nbytes)
+            self.add(lambda _: held.append(thing), 'fill', thing.addr, thing.byte, thing.nbytes)
 
-    def _verify(self, held: list[Held]) -> None:
+    def verify(self, held: list[Held]) -> None:
         """Look at one end of something that was filled, and keep it."""
-        thing = self._pick(held)
+        thing = self.pick(held)
         if thing:
             held.append(thing)
             nbytes = min(thing.nbytes, MAX_VERIFIED_BYTES)
             start = thing.addr + self.random.choice((0, thing.nbytes - nbytes))
             if thing.byte >= 0:
-                self._add(must_be(0), 'count_other', start, thing.byte, nbytes)
+                self.add(must_be(0), 'count_other', start, thing.byte, nbytes)
 
 
 def record(driver: Driver, seed: int, nr_operations: int) -> Trace:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .harness import Call
 
+T = TypeVar('T')
 Settle = Callable[[int], None]
 
 
@@ -36,6 +38,16 @@ class Held:
     nbytes: int
     byte: int = -1  # not filled yet
     frame: int = 0  # of a mapped page
+
+
+@dataclass
+class Cached:
+    """A cache of objects that the trace made."""
+
+    addr: int
+    nbytes: int  # of an object
+    byte: int = -1  # which fills constructed objects
+    objects: list[Held] = field(default_factory=list)
 
 
 def must_be(wanted: int) -> Settle:

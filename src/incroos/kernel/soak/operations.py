@@ -7,6 +7,7 @@ from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import ALREADY_MAPPED, BAD_FREE, MISALIGNED, OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import PAGE_SHIFT
+from incroos.kernel.soak.caches import give_object, make_caches, take_object, unmake_caches
 from incroos.kernel.soak.memory import borrow_table, give_frame, take_chunk, take_frame, take_page, take_vmalloc
 from incroos.kernel.soak.ranges import change_range, level_of, take_large_page, take_range, unmap_rest
 from incroos.kernel.soak.slots import (
@@ -18,6 +19,7 @@ from incroos.kernel.soak.slots import (
     LOST,
     NOTHING,
     NR_SLOTS,
+    OBJECT,
     PAGE,
     PAGES_BROKEN,
     RANGE,
@@ -55,6 +57,9 @@ def begin(k: Kernel, seed: word) -> VirtAddr:
     soak.used_bytes = used_bytes
     for index in range(NR_SLOTS):
         empty(soak.slots[index])
+    if not make_caches(k, soak):
+        heap.kfree(k, soak.addr)
+        return VirtAddr(0)
     return soak.addr
 
 
@@ -108,7 +113,9 @@ def finish(k: Kernel, soak: Soak) -> word:
         fault = give_back(k, soak, slot) if slot.kind != NOTHING else OK
         if fault != OK:
             return fault
-    fault = check(k, soak)
+    fault = unmake_caches(k, soak)
+    if fault == OK:
+        fault = check(k, soak)
     used_bytes = soak.used_bytes
     if fault == OK and (soak.nr_frames != 0 or k.vmalloc.nr_ranges != 0):
         fault = WRONG_COUNT
@@ -131,7 +138,9 @@ def count_frames(k: Kernel) -> word:
 @kernel
 def fill_slot(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
     """Take something."""
-    what = draw(soak, 16)
+    what = draw(soak, 19)
+    if what >= 16:
+        return take_object(k, soak, slot)
     if what < 3:
         return take_frame(k, soak, slot)
     if what < 6:
@@ -176,6 +185,8 @@ def give_back(k: Kernel, soak: Soak, slot: Slot) -> word:
         fault = expect(heap.kfree(k, slot.start), OK)
         if fault == OK and draw(soak, 4) == 0:
             fault = expect(heap.kfree(k, slot.start), BAD_FREE)
+    elif slot.kind == OBJECT:
+        fault = give_object(k, soak, slot)
     elif slot.kind == VMALLOCED:
         fault = expect(vmm.vfree(k, slot.start), OK)
         if fault == OK and draw(soak, 4) == 0:

@@ -18,6 +18,7 @@ CHUNK: Final = 3
 VMALLOCED: Final = 4
 RANGE: Final = 5
 LARGE_PAGE: Final = 6
+OBJECT: Final = 7
 
 # What can be wrong; 0 is nothing
 NOT_ZEROED: Final = 1  # a fresh frame has something in it
@@ -32,6 +33,7 @@ VMALLOC_BROKEN: Final = 9
 SPACE_BROKEN: Final = 10
 
 NR_SLOTS: Final = 1024
+NR_CACHES: Final = 4
 MULTIPLIER: Final = 6364136223846793005  # D. Knuth, "MMIX", the linear congruential generator
 INCREMENT: Final = 1442695040888963407
 USABLE_SHIFT: Final = 33  # its low bits have short periods
@@ -51,6 +53,7 @@ class Slot(Struct):
     hole: VirtAddr  # of a range: [hole, hole_end) is not mapped
     hole_end: VirtAddr
     stamp: i64  # what was written to its first and last word
+    cache: VirtAddr  # of an object
 
 
 class Soak(Struct):
@@ -62,6 +65,7 @@ class Soak(Struct):
     nr_frames: u64  # in slots
     balance: i64  # count_frames at the start
     used_bytes: u64  # of the heap, at the start
+    caches: Annotated[Array[VirtAddr], NR_CACHES]  # 0 in heaps that have none
     slots: Annotated[Array[Slot], NR_SLOTS]
 
 
@@ -99,6 +103,7 @@ def empty(slot: Slot) -> None:
     slot.hole = VirtAddr(0)
     slot.hole_end = VirtAddr(0)
     slot.stamp = 0
+    slot.cache = VirtAddr(0)
 
 
 @kernel
