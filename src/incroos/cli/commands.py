@@ -15,6 +15,7 @@ from incroos.run.places import CONFIGS
 from incroos.run.shared_library import DEFAULT_DESIGN, DESIGNS, HARDENINGS, NO_HARDENING, SHARED
 
 from .channels import OutputLost, put, say
+from .trace import trace
 
 if TYPE_CHECKING:
     from incroos.run.ram import RamMachine
@@ -112,6 +113,8 @@ def cli() -> None:
                                        a program for UEFI firmware
       incroos build --format shared --malloc -o heap
                                        the heap for LD_PRELOAD, in a folder
+      incroos trace record -o FILE -- COMMAND
+                                       what a program asks of malloc
     """
 
 
@@ -306,6 +309,9 @@ def gdb(at: str, memory: int) -> None:
         raise click.exceptions.Exit(images.debug(at, memory, say))
     except NoSuchPlace as error:
         raise click.UsageError(str(error)) from None
+
+
+cli.add_command(trace)
 
 
 def run() -> int:

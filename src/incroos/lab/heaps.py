@@ -1,0 +1,81 @@
+"""The allocators that a trace can be replayed against, by name, and the library of each.
+
+Ours are built; those of other people are found where the dynamic linker finds them, and are not needed.
+"""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from incroos.run.outcome import Unusable
+from incroos.run.shared_library import DESIGNS, HARDENINGS, shared_library
+from incroos.run.shared_library import NO_HARDENING as NO_HARDENING
+
+from .programs import Say
+
+GLIBC: Final = 'glibc'
+OURS: Final = tuple(DESIGNS)
+FIRST_FIT: Final = 'first-fit'
+LEVELS: Final = tuple(HARDENINGS)
+# The library, and the package of Debian and Ubuntu that has it
+OTHERS: Final = {
+    'mimalloc': ('libmimalloc.so.2', 'libmimalloc2.0'),
+    'jemalloc': ('libjemalloc.so.2', 'libjemalloc2'),
+    'tcmalloc': ('libtcmalloc_minimal.so.4', 'libtcmalloc-minimal4'),
+}
+NAMES: Final = (*OURS, GLIBC, *OTHERS)
+_LDCONFIG: Final = ('ldconfig', '/sbin/ldconfig', '/usr/sbin/ldconfig')
+_CACHED: Final = re.compile(r'^\s*(\S+) \([^)]*x86-64[^)]*\) => (\S+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Heap:
+    """An allocator: what it is called in tables, and what goes into LD_PRELOAD, if anything."""
+
+    name: str
+    library: Path | None
+    can_align: bool = True  # to more than 16 bytes
+
+
+def heaps(names: Sequence[str], levels: Sequence[str], say: Say) -> list[Heap]:
+    """The heaps of these names, ours in each of these levels of hardening.
+
+    Without names all that there are; one that is not installed is then left out with a remark. Raises Unusable.
+    """
+    found = []
+    installed = installed_libraries()
+    for name in names or NAMES:
+        if name in OURS:
+            for level in levels or (NO_HARDENING,):
+                library = shared_library(say, design=name, hardening=level, is_malloc=True)
+                label = name if level == NO_HARDENING else f'{name}, {level}'
+                found.append(Heap(label, library, name != FIRST_FIT))
+        elif name == GLIBC:
+            found.append(Heap(name, None))
+        elif OTHERS[name][0] in installed:
+            found.append(Heap(name, installed[OTHERS[name][0]]))
+        elif names:
+            raise Unusable(missing(name))
+        else:
+            say(f'{missing(name)}; left out')
+    return found
+
+
+def missing(name: str) -> str:
+    """The sentence about a library that is not installed."""
+    library, package = OTHERS[name]
+    return f'{name} is not installed ({library}; on Debian and Ubuntu: apt install {package})'
+
+
+def installed_libraries() -> dict[str, Path]:
+    """What the dynamic linker knows, by name."""
+    for program in _LDCONFIG:
+        try:
+            done = subprocess.run([program, '-p'], capture_output=True, text=True, errors='replace', check=False)
+        except OSError:
+            continue
+        return {name: Path(path) for name, path in reversed(_CACHED.findall(done.stdout))}
+    return {}

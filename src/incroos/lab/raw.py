@@ -1,0 +1,101 @@
+"""What the recorder leaves (c/recorder.c): records with addresses. Makes a trace of them.
+
+file     records taken, capacity, 0, and then the records
+record   size, number of the thread, kind << 56 | log2 of the alignment << 48 | address
+"""
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .operations import MAX_BYTES, Kind, Trace
+
+_START: Final = struct.Struct('<QQQ')
+_RECORD: Final = struct.Struct('<QQQ')
+_ALLOCATE, _ALLOCATE_ZEROED, _ALLOCATE_ALIGNED, _FREE, _REALLOCATE_FROM, _REALLOCATE_TO = range(1, 7)
+_ADDRESS: Final = (1 << 48) - 1
+
+
+@dataclass
+class Left:
+    """What a recording could not tell: counted, and no part of the trace."""
+
+    nr_unwritten: int = 0  # records that a thread had taken when the process ended
+    nr_unknown: int = 0  # frees of blocks from before the recording
+    nr_reused: int = 0  # addresses handed out again whose free was not seen: freed in the trace
+    nr_beyond: int = 0  # operations for which the file had no room
+
+
+def read_raw(path: Path) -> tuple[Trace, Left]:
+    """The trace of one process. Raises OSError."""
+    with (
+        path.open('rb') as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+    ):
+        taken, capacity, _ = _START.unpack_from(content)
+        nr_records = min(taken, capacity)
+        with view[_START.size : _START.size + nr_records * _RECORD.size] as records:
+            trace, left = trace_of(records)
+    left.nr_beyond = taken - nr_records
+    return trace, left
+
+
+def trace_of(records: memoryview) -> tuple[Trace, Left]:
+    """Gives each block a number in the place of its addresses."""
+    trace, left = Trace(), Left()
+    add = trace.add
+    block_at: dict[int, int] = {}
+    moving: dict[int, tuple[int, int]] = {}  # of each thread within realloc: block and old address
+    for size, thread, head in _RECORD.iter_unpack(records):
+        kind = head >> 56
+        address = head & _ADDRESS
+        if kind == 0 or size > MAX_BYTES:
+            left.nr_unwritten += 1
+        elif kind <= _ALLOCATE_ALIGNED:
+            if address in block_at:
+                left.nr_reused += 1
+                add(Kind.FREE, block_at[address], thread=thread)
+            block_at[address] = trace.nr_blocks
+            add(Kind(kind - 1), trace.nr_blocks, size, head >> 48 & 0xFF, thread)
+        elif kind == _REALLOCATE_TO:
+            moved_to(trace, left, block_at, moving.pop(thread, None), size, address, thread)
+        else:
+            block = block_at.pop(address, None)
+            if block is None:
+                left.nr_unknown += 1
+            elif kind == _FREE:
+                add(Kind.FREE, block, thread=thread)
+            else:
+                moving[thread] = block, address
+    return trace, left
+
+
+def moved_to(
+    trace: Trace,
+    left: Left,
+    block_at: dict[int, int],
+    moving: tuple[int, int] | None,
+    size: int,
+    address: int,
+    thread: int,
+) -> None:
+    """The second half of a realloc: it failed, or freed a block for size 0, or moved it."""
+    if address in block_at:
+        left.nr_reused += 1
+        trace.add(Kind.FREE, block_at[address], thread=thread)
+    if moving is None:  # the block was from before the recording; from now on it is known
+        if address:
+            block_at[address] = trace.nr_blocks
+            trace.add(Kind.ALLOCATE, trace.nr_blocks, size, thread=thread)
+        return
+    block, old = moving
+    if address:
+        block_at[address] = block
+        trace.add(Kind.REALLOCATE, block, size, thread=thread)
+    elif size:
+        block_at[old] = block
+    else:
+        trace.add(Kind.FREE, block, thread=thread)

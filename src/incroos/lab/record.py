@@ -1,0 +1,113 @@
+"""Runs a command with the recorder in it, and makes traces of what it leaves."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from incroos.run.outcome import Unusable
+
+from . import binary, raw
+from .programs import RECORDER, Say, compiled
+
+NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
+BY_SIGNAL: Final = 128
+
+
+def record(command: list[str], output: Path, with_children: bool, say: Say, nr_records: int = NR_RECORDS) -> int:
+    """Run a command to its end and write its trace; the command's status, as a shell gives it. Raises Unusable."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise Unusable(f'{command[0]} is not a command that can be started: see to its name and the PATH')
+    recorder = compiled(RECORDER, say)
+    with folder_beside(output) as folder:
+        environment = {
+            **os.environ,
+            'INCROOS_TRACE_FOLDER': str(folder.absolute()),
+            'INCROOS_TRACE_RECORDS': str(nr_records),
+            'LD_PRELOAD': ' '.join(filter(None, (str(recorder), os.environ.get('LD_PRELOAD')))),
+        }
+        if not with_children:
+            environment['INCROOS_TRACE_PARENT'] = str(os.getpid())
+        try:
+            pid, status = run_to_its_end(command, program, environment)
+        except OSError as error:
+            raise Unusable(f'{program} cannot be started ({error.strerror}): see to it') from error
+        write_traces(folder, pid, output, say)
+    return status
+
+
+@contextmanager
+def folder_beside(output: Path) -> Iterator[Path]:
+    """A folder for what the recorder writes, on the file system of the trace."""
+    try:
+        with tempfile.TemporaryDirectory(prefix='.incroos-trace-', dir=output.parent) as name:
+            yield Path(name)
+    except OSError as error:
+        raise Unusable(f'{error.filename or output} cannot be written ({error.strerror}): name another file') from error
+
+
+def run_to_its_end(command: list[str], program: str, environment: dict[str, str]) -> tuple[int, int]:
+    """Run a command; its number and its status. Raises OSError where it cannot be started.
+
+    Ctrl-C is the command's own business; other signals that end a command are handed on to it, also those that come
+    while it is being started.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    came_early: list[int] = []
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        if process is None:
+            came_early.append(number)
+        else:
+            process.send_signal(number)
+
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: hand_on, signal.SIGHUP: hand_on}
+    before = {number: signal.getsignal(number) for number in handlers}
+    try:
+        for number, handler in handlers.items():
+            if before[number] != signal.SIG_IGN:
+                signal.signal(number, handler)
+        process = subprocess.Popen(command, executable=program, env=environment)
+        for early in came_early:
+            process.send_signal(early)
+        status = process.wait()
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+    return process.pid, BY_SIGNAL - status if status < 0 else status
+
+
+def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
+    """A trace for each process: the command's own as the file that was asked for, others with their number behind."""
+    images: dict[int, list[tuple[int, Path]]] = {}
+    for file in folder.iterdir():
+        number, _, image = file.name.partition('.')
+        images.setdefault(int(number), []).append((int(image), file))
+    if pid not in images:
+        raise Unusable(
+            'nothing was recorded: the command allocates nothing, is static, or has the rights of another user'
+        )
+    for process, found in sorted(images.items()):
+        found.sort()
+        if process == pid:
+            convert(found[-1][1], output, say)  # an exec begins anew: what it was before it became itself is left out
+        else:
+            for nth, file in found:
+                convert(file, Path(f'{output}.{process}{f".{nth}" if nth else ""}'), say)
+
+
+def convert(file: Path, output: Path, say: Say) -> None:
+    """One recording as a trace; what could not be recorded is a remark."""
+    trace, left = raw.read_raw(file)
+    binary.write(trace, output)
+    if left.nr_beyond:
+        say(f'{output}: only the beginning, the last {left.nr_beyond:,} calls found no room')
+    if left.nr_reused:
+        say(f'{output}: {left.nr_reused:,} frees were not seen, and stand where the address was handed out again')

@@ -1,0 +1,195 @@
+"""Replays a trace against allocators, in turn, and gathers what c/replay.c says.
+
+Each figure of an allocator comes from processes that did nothing else before. docs/traces.md says what is timed, what
+is touched, and how memory is counted.
+"""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from incroos.run.outcome import Unusable
+
+from .flat import Flat, flatten
+from .heaps import Heap
+from .operations import Trace
+from .programs import REPLAY, Say, compiled
+
+NR_ROUNDS: Final = 9
+NR_WORST_ROUNDS: Final = 5
+SECONDS: Final = 600  # that one replay may take
+WRONG_HEAP: Final = 1  # a status of c/replay.c
+MIN_SHIFT: Final = 4  # of every block: 16 bytes
+ONE_IN: Final = 10_000  # operations: the slowest but for so few
+# What would make a heap another one than the user gets, or would replay the trace in another one
+_SETTINGS: Final = ('LD_PRELOAD', 'MALLOC_', 'GLIBC_TUNABLES', 'MIMALLOC_', 'TCMALLOC_')
+
+
+class WrongHeap(Exception):
+    """An allocator did not do what malloc and its kin have to; the message says what."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one allocator took for a trace."""
+
+    heap: str
+    ns: float  # an operation, the loop included: the median
+    ns_least: float
+    ns_most: float
+    footprint: float  # peak bytes held from the system over peak live bytes
+    held_bytes: int
+    high_water_bytes: int
+    worst_ns: float  # the worst single operation
+    rarely_ns: float  # all but one in 10,000 are faster
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What all of them took."""
+
+    nr_operations: int
+    peak_live_bytes: int
+    nr_threads: int
+    nr_rounds: int
+    loop_ns: float  # the loop alone
+    figures: list[Figures]
+    failures: dict[str, str]  # of heaps that went wrong, in a sentence
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Driver:
+    """The program that replays, with a trace laid out for it."""
+
+    def __init__(self, trace: Trace, folder: Path, say: Say) -> None:
+        self._program = compiled(REPLAY, say)
+        self.flat: Flat = flatten(trace)
+        self._file = folder / 'flat'
+        self._file.write_bytes(self.flat.content)
+        self._least = folder / 'least'
+
+    def run(self, heap: Heap, *measurement: str) -> dict[str, float]:
+        """One process. Raises WrongHeap, Unusable."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+        if heap.library is not None:
+            environment['LD_PRELOAD'] = str(heap.library)
+        command = [str(self._program), str(self._file), *measurement]
+        try:
+            done = subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors='replace',
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise WrongHeap(f'{heap.name}: the replay had not ended after {SECONDS} s') from None
+        words = done.stderr.strip().splitlines()
+        if done.returncode < 0:
+            raise WrongHeap(f'{heap.name}: the replay was ended by {signal.Signals(-done.returncode).name}')
+        if done.returncode == 0 and not words:
+            answer: dict[str, float] = json.loads(done.stdout)
+            return answer
+        sentence = f'{heap.name}: {words[-1] if words else f"the replay ended with {done.returncode}"}'
+        raise (WrongHeap if done.returncode in (0, WRONG_HEAP) else Unusable)(sentence)
+
+    def ns(self, heap: Heap, *measurement: str) -> float:
+        """Nanoseconds an operation of one thread, in one process."""
+        return self.run(heap, *measurement)['ns'] / max(1, self.flat.nr_operations)
+
+    def worst(self, heap: Heap, nr_rounds: int) -> tuple[float, float]:
+        """The worst operation, and the one than which one in 10,000 is worse, in nanoseconds.
+
+        Of each operation the least that it took in any round counts: what came between in one of them does not.
+        """
+        nr_operations = self.flat.nr_operations
+        self._least.write_bytes(b'\xff' * 4 * nr_operations)
+        for _ in range(nr_rounds):
+            ticks_a_ns = self.run(heap, 'worst', str(self._least))['ticks_a_ns']
+        least = sorted(array('I', self._least.read_bytes()), reverse=True)
+        return least[0] / ticks_a_ns, least[nr_operations // ONE_IN] / ticks_a_ns
+
+
+def replay(trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, say: Say) -> Replayed:
+    """All figures. A heap that goes wrong has none, and the others go on without it. Raises Unusable."""
+    if not len(trace):
+        raise Unusable('a trace without operations cannot be replayed: record one that has some')
+    with tempfile.TemporaryDirectory(prefix='incroos-replay-') as name:
+        try:
+            driver = Driver(trace, Path(name), say)
+            return measure(driver, heaps, nr_threads, nr_rounds)
+        except OSError as error:
+            raise Unusable(f'{error.filename or name} cannot be written ({error.strerror}): free some space') from error
+
+
+def heaps_for(trace: Trace, heaps: Sequence[Heap], name: str, say: Say) -> list[Heap]:
+    """Those that can do what a trace asks for; the others are named in a remark. Raises Unusable if none is left."""
+    able = [heap for heap in heaps if heap.can_align or max(trace.shifts, default=0) <= MIN_SHIFT]
+    unable = ', '.join(heap.name for heap in heaps if heap not in able)
+    if not able:
+        raise Unusable(f'{name}: {unable} cannot align to more than 16 bytes, as the trace asks: name another heap')
+    if unable:
+        say(f'{name}: {unable} cannot align to more than 16 bytes, as the trace asks; left out')
+    return able
+
+
+def measure(driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int) -> Replayed:
+    """The allocators take turns, in the order of their names and back, so that none always comes after the same."""
+    nothing = Heap('the loop', None)
+    loops: list[float] = []
+    times: dict[str, list[float]] = {heap.name: [] for heap in heaps}
+    failures: dict[str, str] = {}
+    figures: list[Figures] = []
+    for number in range(nr_rounds):
+        loops.append(driver.ns(nothing, 'loop'))
+        right = [heap for heap in heaps if heap.name not in failures]
+        for heap in right if number % 2 == 0 else reversed(right):
+            with remembered(heap, failures):
+                times[heap.name].append(driver.ns(heap, 'time', str(nr_threads)))
+    empty = int(driver.run(nothing, 'start')['before_bytes'])
+    for heap in [heap for heap in heaps if heap.name not in failures]:
+        with remembered(heap, failures):
+            figures.append(figures_of(driver, heap, times[heap.name], empty, min(nr_rounds, NR_WORST_ROUNDS)))
+    peak = driver.flat.peak_live_bytes
+    return Replayed(driver.flat.nr_operations, peak, nr_threads, nr_rounds, statistics.median(loops), figures, failures)
+
+
+@contextmanager
+def remembered(heap: Heap, failures: dict[str, str]) -> Iterator[None]:
+    """Remembers how a heap went wrong, the first time."""
+    try:
+        yield
+    except WrongHeap as error:
+        failures.setdefault(heap.name, str(error))
+
+
+def figures_of(driver: Driver, heap: Heap, times: list[float], empty: int, nr_worst_rounds: int) -> Figures:
+    """What one took. What a library holds before it is asked for anything counts; `empty` is a process with none."""
+    held = driver.run(heap, 'footprint')
+    held_bytes = int(held['peak_bytes']) - empty
+    worst, rarely = driver.worst(heap, nr_worst_rounds)
+    return Figures(
+        heap.name,
+        statistics.median(times),
+        min(times),
+        max(times),
+        held_bytes / max(1, driver.flat.peak_live_bytes),
+        held_bytes,
+        int(held['high_water_bytes']),
+        worst,
+        rarely,
+    )

@@ -1,0 +1,65 @@
+"""Tables for people: what a trace holds, and what allocators took for it."""
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from .replay import Replayed
+from .summary import Summary
+
+WIDTH: Final = 110  # where the terminal does not say how wide it is
+_BAR: Final = 40
+
+
+def summary_text(name: str, summary: Summary) -> str:
+    """A trace, summed up."""
+    lines = [
+        f'{name}: {summary.nr_operations:,} operations of {count(summary.nr_threads, "thread")}',
+        *(f'  {kind:<20}{number:>14,}' for kind, number in summary.nr_by_kind.items() if number),
+        f'live at most: {summary.live_bytes_at_most:,} bytes, {count(summary.nr_live_at_most, "block")}',
+        f'live at the end: {summary.left_bytes:,} bytes, {count(summary.nr_left, "block")}',
+        f'asked for in all: {summary.asked_bytes:,} bytes',
+        'sizes of requests:',
+    ]
+    most = max(summary.histogram.values(), default=1)
+    for size, number in summary.histogram.items():
+        lines.append(f'  up to {size:>13,}{number:>14,}  {"#" * round(number / most * _BAR)}'.rstrip())
+    return '\n'.join(lines) + '\n'
+
+
+def count(number: int, what: str) -> str:
+    return f'{number:,} {what}{"" if number == 1 else "s"}'
+
+
+def replay_table(name: str, replayed: Replayed) -> Table:
+    """What each allocator took for a trace."""
+    at_once = '' if replayed.nr_threads == 1 else f', in {replayed.nr_threads} threads at once'
+    live = f'at most {replayed.peak_live_bytes:,} bytes live'
+    table = Table(
+        title=f'{name}: {replayed.nr_operations:,} operations{at_once}, {live}',
+        caption=f'median of {count(replayed.nr_rounds, "round")}; the loop alone takes {replayed.loop_ns:.1f} ns',
+        title_justify='left',
+        caption_justify='left',
+    )
+    table.add_column('heap')
+    for column in ('ns an operation', 'least to most', 'footprint', 'worst, ns', '99.99 %, ns'):
+        table.add_column(column, justify='right')
+    for each in replayed.figures:
+        table.add_row(
+            each.heap,
+            f'{each.ns:.1f}',
+            f'{each.ns_least:.1f} - {each.ns_most:.1f}',
+            f'{each.footprint:.3f}',
+            f'{each.worst_ns:,.0f}',
+            f'{each.rarely_ns:,.0f}',
+        )
+    return table
+
+
+def text_of(table: Table, width: int | None) -> str:
+    """A table as text, as wide as the terminal."""
+    console = Console(width=width or WIDTH, no_color=True, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()

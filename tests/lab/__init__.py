@@ -1,0 +1,1 @@
+"""Tests of traces: the formats, the recorder, the replay, and the commands."""
