@@ -21,7 +21,7 @@ from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import HOLE, RAM, RESERVED, kind_of_e820
 from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.state import MAX_REGIONS, NR_KINDS, Kernel, MemoryMap, Region
-from incroos.lang import PhysAddr, fill, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
 
 # MAP-1  nr_regions <= MAX_REGIONS
 # MAP-2  0 <= start < end <= PHYSICAL_END of each region, both multiples of a frame
@@ -40,16 +40,22 @@ WORTH_OF_BOOT_RAM: Final = 1 << 42  # image, boot pool
 
 @kernel
 def read(k: Kernel, start_info: PhysAddr) -> None:
-    """Make the memory map of the Kernel struct from the start information.
+    """Make the memory map of the Kernel struct from the start information."""
+    info = find_list(k, start_info)
+    read_list(k, entry_of(k, info, 0).addr, info.nr_entries)
+
+
+@kernel
+def read_list(k: Kernel, entries: VirtAddr, nr_entries: word) -> None:
+    """Make the memory map of the Kernel struct from the firmware's list.
 
     Takes as long as there are pairs of entries, of which the boot code hands over 1,024 at most.
     """
-    info = find_list(k, start_info)
     fill(k.m, k.memory_map.addr, 0, MemoryMap.SIZE)
     start = 0
-    kind, end = find_frames(k, info, start)
+    kind, end = find_frames(k, entries, nr_entries, start)
     while end < PHYSICAL_END:
-        next_kind, next_end = find_frames(k, info, end)
+        next_kind, next_end = find_frames(k, entries, nr_entries, end)
         if next_kind != kind:
             add(k.memory_map, kind, PhysAddr(start), PhysAddr(end))
             start = end
@@ -79,25 +85,25 @@ def find_list(k: Kernel, start_info: PhysAddr) -> StartInfo:
 
 
 @kernel
-def find_frames(k: Kernel, info: StartInfo, start: word) -> tuple[word, word]:
+def find_frames(k: Kernel, entries: VirtAddr, nr_entries: word, start: word) -> tuple[word, word]:
     """The kind of the frame at start, and an end up to which all frames are of this kind."""
-    kind, end = find_bytes(k, info, start)
+    kind, end = find_bytes(k, entries, nr_entries, start)
     if end - start >= PAGE_BYTES:
         return kind, end & -PAGE_BYTES
     while end < start + PAGE_BYTES:
-        next_kind, next_end = find_bytes(k, info, end)
+        next_kind, next_end = find_bytes(k, entries, nr_entries, end)
         kind = max(kind, next_kind)
         end = next_end
     return kind, start + PAGE_BYTES
 
 
 @kernel
-def find_bytes(k: Kernel, info: StartInfo, start: word) -> tuple[word, word]:
+def find_bytes(k: Kernel, entries: VirtAddr, nr_entries: word, start: word) -> tuple[word, word]:
     """The kind of the byte at start, and an end up to which all bytes are of this kind."""
     kind = NOTHING
     end = PHYSICAL_END
-    for index in range(info.nr_entries):
-        entry = entry_of(k, info, index)
+    for index in range(nr_entries):
+        entry = StartInfoEntry(k.m, VirtAddr(entries + index * StartInfoEntry.SIZE))
         entry_start = clipped_start(entry)
         entry_end = clipped_end(entry)
         if entry_start > start:
