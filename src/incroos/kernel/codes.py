@@ -39,6 +39,11 @@ NOT_FREE: Final = -20  # a frame of the block or range is not free
 # Caches
 CACHE_IN_USE: Final = -21  # somebody has an object of the cache
 
+# A library in somebody's kernel
+NOT_STARTED: Final = -31  # the steps of the start that must come before have not been made
+ALREADY_STARTED: Final = -32  # this step of the start was made before
+BAD_START: Final = -33  # the arguments of the first step are no state, no regions, or no hook for panics
+
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4
 EXIT_PASSED: Final = 0x10

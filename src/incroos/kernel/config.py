@@ -62,6 +62,7 @@ class KernelConfig(Config):
     frame_allocator: word = TREE
     counters: word = 0  # count what frames were asked for and given back, and flushes
     space: word = CLASSIC_SPACE
+    embedded: word = 0  # a library in somebody's kernel: no device is ours, text goes to hooks, what is mapped stays
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
     frame_window: word = 0  # the window on frames and page tables
     heap_design: word = FIRST_FIT
@@ -95,6 +96,10 @@ MODERN: Final = KernelConfig(
 MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)
 MODERN_RECURSIVE: Final = replace(MODERN, fault_injection=1, table_access=RECURSIVE)
 MODERN_FIXMAP: Final = replace(MODERN, fault_injection=1, table_access=FIXMAP)
+EMBEDDED_CLASSIC: Final = replace(CLASSIC, embedded=1)
+EMBEDDED_CLASSIC_CHECKED: Final = replace(CLASSIC_CHECKED, embedded=1)
+EMBEDDED_MODERN: Final = replace(MODERN, embedded=1, image_window=0, nr_pcids=0)
+EMBEDDED_MODERN_CHECKED: Final = replace(MODERN_CHECKED, embedded=1, image_window=0, nr_pcids=0)
 MODERN_LA57: Final = replace(MODERN, levels=5)
 MODERN_LA57_CHECKED: Final = replace(MODERN_CHECKED, levels=5)
 CLASSIC_LA57: Final = replace(CLASSIC_CHECKED, levels=5)

@@ -2,16 +2,17 @@
 
 Text is bytes. On the serial port a new line is the single byte 10, so that what arrives there is the transcript as it
 was put. On the screen it moves the cursor, and the screen scrolls when the cursor leaves the last row. The screen is a
-framebuffer where the loader names one (screen.py), and VGA text memory elsewhere.
+framebuffer where the loader names one (screen.py), and VGA text memory elsewhere. In a library, all text goes to a hook
+of the kernel that it is linked into (hooks.py), and neither port nor screen is touched.
 The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Interface", CRT controller.
 """
 
 from typing import Final
 
-from incroos.kernel import screen
+from incroos.kernel import hooks, screen
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
-from incroos.kernel.state import Kernel
-from incroos.lang import Machine, PhysAddr, VirtAddr, copy, in8, kernel, out8, pause, store16, store64, word
+from incroos.kernel.state import ConsoleState, Kernel, ScreenState
+from incroos.lang import Machine, PhysAddr, VirtAddr, copy, fill, in8, kernel, out8, pause, store16, store64, word
 
 # CONSOLE-1  row < TEXT_ROWS and column < TEXT_COLUMNS after each put_: the cursor is on the screen
 
@@ -54,11 +55,20 @@ def init(k: Kernel, start_info: PhysAddr) -> None:
     k.console.row = 0
     k.console.column = 0
     k.console.nr_panics = 0
+    hooks.clear(k)
     init_serial(k.m)
     screen.init(k, start_info)
     if not screen.is_there(k):
         blank(k, 0, SCREEN_BYTES)
     show_cursor(k)
+
+
+@kernel
+def init_embedded(k: Kernel) -> None:
+    """Begin without port and screen: text goes to hooks, of which there are none yet."""
+    fill(k.m, k.console.addr, 0, ConsoleState.SIZE)
+    fill(k.m, k.screen.addr, 0, ScreenState.SIZE)
+    hooks.clear(k)
 
 
 @kernel
@@ -98,6 +108,9 @@ def put_decimal(k: Kernel, value: word) -> None:
 @kernel
 def put_char(k: Kernel, char: word) -> None:
     """Put one byte, without moving the cursor that is seen."""
+    if k.config.embedded != 0:
+        hooks.put_char(k, char)
+        return
     send(k.m, char)
     console = k.console
     if char == NEW_LINE:
@@ -153,6 +166,9 @@ def cell_at(k: Kernel, offset: word) -> VirtAddr:
 @kernel
 def show_cursor(k: Kernel) -> None:
     """Move the cursor that is seen to where the next character goes; a framebuffer has none."""
+    if k.config.embedded != 0:
+        hooks.flush(k)
+        return
     if screen.is_there(k):
         return
     cell = k.console.row * TEXT_COLUMNS + k.console.column

@@ -24,6 +24,7 @@ Virtual addresses of config `modern`, each range in a part of the upper half tha
     0xFFFF_E000_0000_0000  kernel heap    1 MiB, grows to 1 GiB
     0xFFFF_E800_0000_0000  slab records   64 bytes for each page of the slabs
     0xFFFF_EC00_0000_0000  slabs          objects of the small size classes
+    0xFFFF_F000_0000_0000  end of these           in a library, all else is its kernel's
     0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
     0xFFFF_FFFF_B000_0000  framebuffer    at this plus its address in `classic`
 
@@ -81,5 +82,6 @@ MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
 MODERN_HEAP_MAX_BYTES: Final = 1 << 30
 SLAB_RECORDS: Final = DIRECT_MAP_START + (0x6800 << 32)
 SLABS: Final = DIRECT_MAP_START + (0x6C00 << 32)
+MODERN_END: Final = DIRECT_MAP_START + (0x7000 << 32)
 FIRST_PIECE_END: Final = 1 << 30  # the largest piece of RAM below it is mapped first, and holds the tables of the rest
 IMAGE_WINDOW: Final = -2 << 30

@@ -1,6 +1,10 @@
-"""Panic: a broken invariant is a bug. Says where and which, and ends the machine with a status of its own."""
+"""Panic: a broken invariant is a bug. Says where and which, and ends the machine with a status of its own.
 
-from incroos.kernel import console, hosted_console
+
+In a library (config.embedded), the kernel that it is linked into is told, and says and ends what it likes.
+"""
+
+from incroos.kernel import console, hooks, hosted_console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
 from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.state import Kernel
@@ -19,9 +23,21 @@ def panic(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
     else:
         disable_interrupts(k.m)
         k.console.nr_panics += 1
+        if k.config.embedded != 0:
+            hand_over(k, site, a, b, c)
         if k.console.nr_panics == 1:
             report(k, site, a, b, c)
         end_machine(k.m, EXIT_PANIC)
+
+
+@kernel
+def hand_over(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
+    """Leave it to the kernel that this is a library of, once, and never go on. Never returns."""
+    if k.console.nr_panics == 1:
+        hooks.report_panic(k, site, a, b, c)
+    while True:
+        disable_interrupts(k.m)
+        halt(k.m)
 
 
 @kernel

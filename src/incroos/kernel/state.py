@@ -24,6 +24,7 @@ NR_SLAB_WORDS: Final = 4
 NR_RUN_LENGTHS: Final = 4
 HOST_TEXT_BYTES: Final = 192
 NR_CLASSES: Final = 32
+HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
 NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
 NR_NAME_BYTES: Final = 24  # of a cache
 
@@ -34,6 +35,37 @@ class ConsoleState(Struct):
     row: u32  # of the cursor on the screen
     column: u32
     nr_panics: u64  # panics so far; the second one ends the machine without a word
+
+
+class Hooks(Struct):
+    """Functions in C of whoever the kernel's code is a part of; 0 where there is none. Owner: hooks."""
+
+    context: VirtAddr  # handed to each of them first, to nobody's use but theirs
+    write: VirtAddr  # text, its bytes
+    panic: VirtAddr  # a PanicReport; does not return
+    lock: VirtAddr  # before each call that changes or reads the Kernel struct; what it returns is handed to
+    unlock: VirtAddr  # after the call
+
+
+class PanicReport(Struct):
+    """What a panic says: where in the kernel and about what, and three words. Owner: hooks."""
+
+    text: VirtAddr  # ends with a 0
+    nbytes: u64  # of it, without the 0
+    a: u64
+    b: u64
+    c: u64
+
+
+class HookState(Struct):
+    """Where config.embedded is set. Owner: hooks, and library for the stage."""
+
+    stage: u64  # how far the start has come
+    window: VirtAddr  # where the kernel saw physical address 0 at the start
+    hooks: Hooks
+    report: PanicReport
+    nr_waiting: u64  # characters in `text` that were not handed to the hook yet
+    text: Annotated[Array[u8], HOOK_TEXT_BYTES]
 
 
 class ScreenState(Struct):
@@ -334,6 +366,7 @@ class Kernel(Struct):
 
     config: KernelConfig
     console: ConsoleState
+    hooks: HookState
     screen: ScreenState
     memory_map: MemoryMap
     frames: FrameState

@@ -47,6 +47,19 @@ def init(k: Kernel, start_info: PhysAddr) -> None:
     Frames of the zone can be had after open_zone.
     """
     memory_map.read(k, start_info)
+    begin(k)
+
+
+@kernel
+def init_embedded(k: Kernel, entries: VirtAddr, nr_entries: word) -> None:
+    """The same from a list of regions in the form of PVH, wherever it lies."""
+    memory_map.read_list(k, entries, nr_entries)
+    begin(k)
+
+
+@kernel
+def begin(k: Kernel) -> None:
+    """Call all RAM of pool and zone free that the memory map has."""
     frames = k.frames
     bitmap.init(frames.pool, PhysAddr(POOL_START))
     bitmap.init(frames.zone, PhysAddr(ZONE_START))

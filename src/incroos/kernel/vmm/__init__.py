@@ -1,10 +1,12 @@
 """Virtual memory manager: the page tables.
 
 pages is the interface. Below it: entries (bits), tables (the tree), windows (how a table is reached), tlb (forgetting);
-beside it: takeover (init) and check; in config `modern` space and space_check do their work.
+beside it: takeover (init) and check; in config `modern` space and space_check do their work. embedded takes
+the place of takeover in a library.
 """
 
 from incroos.kernel.vmm.check import check
+from incroos.kernel.vmm.embedded import init as init_embedded
 from incroos.kernel.vmm.entries import (
     ACCESSED,
     CACHE_DISABLE,
@@ -62,6 +64,7 @@ __all__ = [
     'find_fault',
     'get_physical',
     'init',
+    'init_embedded',
     'map_leaf',
     'map_page',
     'map_range',

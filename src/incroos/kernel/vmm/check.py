@@ -41,7 +41,7 @@ def check(k: Kernel) -> word:
     if k.config.space == MODERN_SPACE:
         return space_check.check(k)
     root = k.pages.root
-    if table_of(read_cr3(k.m)) != root or root >= BOOT_TABLES_END:
+    if table_of(read_cr3(k.m)) != root or root >= ZONE_END:
         return 1
     if k.frames.records[root >> PAGE_SHIFT].level != root_level(k):
         return 1

@@ -63,6 +63,7 @@ class Target:
 
 
 BARE: Final = Target('bare', is_bare=True, refused=frozenset({'call4'}))
+LIBRARY: Final = Target('library', is_bare=True)  # the same in a kernel whose functions it is given to call
 RAW: Final = Target('raw', refused=PRIVILEGED)
 
 

@@ -1,0 +1,198 @@
+"""The address space of a library (config.embedded): tables of its own, with all that its kernel had mapped.
+
+    classic    what was mapped, and the zone at its own address
+    modern     what was mapped, and the ranges of layout.py from the direct map to the slabs
+
+Unit: the page. The kernel's tables are copied and left; their frames, which its list of regions names as reserved, are
+its own again. Ours come from the boot pool until they are in use, so the pool's frames must be seen where the
+configuration looks for frames: `classic` wants them at their own addresses, `modern` lets the kernel's root show them
+for as long as it takes.
+"""
+
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.codes import OK
+from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.layout import (
+    BOOT_MAP_END,
+    DIRECT_MAP_START,
+    PAGE_BYTES,
+    POOL_END,
+    POOL_START,
+    ZONE_END,
+    ZONE_START,
+)
+from incroos.kernel.panic import panic
+from incroos.kernel.pmm.memory_kinds import RAM
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm import levels, pcid, vmalloc
+from incroos.kernel.vmm.entries import HUGE, NX, PRESENT, TABLE_FLAGS, WRITABLE, index_in, page_bytes, page_of, table_of
+from incroos.kernel.vmm.old_tables import copy_leaves, shows
+from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.space import add_rest, map_ram, open_frames
+from incroos.kernel.vmm.tables import plant, walk
+from incroos.lang import (
+    PhysAddr,
+    VirtAddr,
+    fill,
+    kernel,
+    load64,
+    read_cr3,
+    read_cr4,
+    read_msr,
+    store64,
+    word,
+    write_cr3,
+    write_msr,
+)
+
+DATA: Final = PRESENT | WRITABLE | NX
+HUGE_LEVEL: Final = 2
+MSR_EFER: Final = 0xC000_0080
+EFER_NXE: Final = 1 << 11  # entries may say NX
+NOT_LENT: Final = PhysAddr(0)
+
+
+@kernel
+def init(k: Kernel, window: word) -> None:
+    """Make tables, load CR3, open the frames. Panics when the kernel's state is not what docs/c-library.md wants.
+
+    Only after pmm.init_embedded. `window` is where the kernel sees physical address 0.
+    """
+    levels.init(k)
+    vmalloc.init(k)
+    pcid.init(k)
+    require_processor(k)
+    lent = lend_direct_map(k, window) if k.config.table_access == DIRECT_MAP else NOT_LENT
+    require_pool(k, window)
+    root = pmm.alloc_table(k, levels.root_level(k))
+    if root < 0:
+        panic(k, b'vmm: no frame for the root table', 0, 0, 0)
+    plant(k, root, 1)
+    copy_leaves(k, window)
+    if k.config.space == CLASSIC_SPACE:
+        map_zone(k)
+        write_cr3(k.m, root)
+        pmm.open_zone(k)
+    else:
+        map_first_ram(k)
+        switch_from(k, window, lent, root)
+        open_all_frames(k)
+
+
+@kernel
+def require_processor(k: Kernel) -> None:
+    """Panic where there are five levels; let entries say NX."""
+    cr4 = read_cr4(k.m)
+    if cr4 & levels.CR4_LA57 != 0:
+        panic(k, b'vmm: the library knows four levels of page tables: CR4', cr4, 0, 0)
+    efer = read_msr(k.m, MSR_EFER)
+    if efer & EFER_NXE == 0:
+        write_msr(k.m, MSR_EFER, efer | EFER_NXE)
+
+
+@kernel
+def require_pool(k: Kernel, window: word) -> None:
+    """Panic unless each frame of the pool can be written where frames are looked for."""
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            for pa in range(max(region.start, POOL_START), min(region.end, POOL_END), PAGE_BYTES):
+                require_seen(k, window, pmm.address_of(k, PhysAddr(pa)), PhysAddr(pa))
+
+
+@kernel
+def require_seen(k: Kernel, window: word, va: VirtAddr, pa: PhysAddr) -> None:
+    """Panic unless the frame at pa can be written at va."""
+    if not shows(k, window, va, pa):
+        panic(k, b'vmm: the kernel has not mapped a frame of the boot pool for writing: address, frame', va, pa, 0)
+
+
+# ------------------------------------------------------------------ classic
+@kernel
+def map_zone(k: Kernel) -> None:
+    """Map what is RAM of the zone at its own address, where the kernel has not done so."""
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            at = max(region.start, ZONE_START)
+            while at < min(region.end, ZONE_END):
+                at += map_identity(k, VirtAddr(at), min(region.end, ZONE_END) - at)
+
+
+@kernel
+def map_identity(k: Kernel, at: VirtAddr, most: word) -> word:
+    """See that a page is mapped at its own address, for writing; how many bytes, which may be more than `most`."""
+    code, level, _slot, entry = walk(k, at)
+    if code == OK:
+        if page_of(entry, level) != at & -page_bytes(level) or entry & WRITABLE == 0:
+            panic(k, b'vmm: memory of the zone is mapped elsewhere, or not for writing: address, entry', at, entry, 0)
+        return page_bytes(level) - at % page_bytes(level)
+    size = page_bytes(HUGE_LEVEL)
+    leaf_level = HUGE_LEVEL if level >= HUGE_LEVEL and at % size == 0 and most >= size else 1
+    code = map_leaf(k, at, PhysAddr(at), DATA, leaf_level)
+    if code != OK:
+        panic(k, b'vmm: the zone cannot be mapped: address, code, level', at, code, leaf_level)
+    return page_bytes(leaf_level)
+
+
+# ------------------------------------------------------------------ modern
+@kernel
+def lend_direct_map(k: Kernel, window: word) -> PhysAddr:
+    """Let the kernel's root show the first 2 MiB in the direct map too, if it shows nothing there; by which table."""
+    slot = root_slot(k, window)
+    if load64(k.m, slot) != 0:
+        return NOT_LENT
+    upper = pmm.take_table(k, HUGE_LEVEL + 1)
+    lower = pmm.take_table(k, HUGE_LEVEL)
+    if upper < 0 or lower < 0:
+        panic(k, b'vmm: no frame for the first tables: codes', upper, lower, 0)
+    require_seen(k, window, VirtAddr(window + upper), upper)
+    require_seen(k, window, VirtAddr(window + lower), lower)
+    fill(k.m, VirtAddr(window + upper), 0, PAGE_BYTES)
+    fill(k.m, VirtAddr(window + lower), 0, PAGE_BYTES)
+    store64(k.m, VirtAddr(window + lower), DATA | HUGE)
+    store64(k.m, VirtAddr(window + upper), lower | TABLE_FLAGS)
+    store64(k.m, slot, upper | TABLE_FLAGS)
+    return upper
+
+
+@kernel
+def root_slot(k: Kernel, window: word) -> VirtAddr:
+    """Where the entry of the kernel's root for the direct map is."""
+    root = table_of(read_cr3(k.m))
+    return VirtAddr(window + root + 8 * index_in(VirtAddr(DIRECT_MAP_START), levels.root_level(k)))
+
+
+@kernel
+def map_first_ram(k: Kernel) -> None:
+    """Begin the direct map: what is RAM of the first 2 MiB but page 0, and the piece that early memory comes from."""
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            map_ram(k, max(region.start, PAGE_BYTES), min(region.end, BOOT_MAP_END))
+    map_ram(k, k.frames.early_start, k.frames.early_limit)
+
+
+@kernel
+def switch_from(k: Kernel, window: word, lent: PhysAddr, root: PhysAddr) -> None:
+    """Use our tables, and leave the kernel's as they were; the direct map is not used between the two."""
+    if lent == NOT_LENT:
+        write_cr3(k.m, root)
+        return
+    store64(k.m, root_slot(k, window), 0)
+    write_cr3(k.m, root)
+    lower = table_of(load64(k.m, pmm.address_of(k, lent)))
+    pmm.free_table(k, lower)
+    pmm.free_table(k, lent)
+
+
+@kernel
+def open_all_frames(k: Kernel) -> None:
+    """Begin the books, and bring all other RAM into them."""
+    open_frames(k)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            add_rest(k, region)

@@ -1,0 +1,88 @@
+"""Old tables: the page tables that somebody else made and the processor uses, read until ours take their place.
+
+    old tables     root -> ... -> leaf      read at `window` plus their physical address, as their kernel sees memory
+    copy           all of their leaves in our tables, of the same size, with the rights that the way to each grants
+
+Unit: the page of any size. Nothing of the old tables is changed. What is not copied: entries that are not present, and
+an entry of the root that names the root, which would show the old tables.
+"""
+
+from incroos.kernel.codes import OK
+from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.layout import DIRECT_MAP_START, FRAME_RECORDS, MODERN_END
+from incroos.kernel.panic import panic
+from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.entries import (
+    NX,
+    USER,
+    WRITABLE,
+    index_in,
+    is_leaf,
+    is_present,
+    leaf_flags,
+    page_bytes,
+    page_of,
+    table_of,
+)
+from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
+from incroos.kernel.vmm.pages import map_leaf
+from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
+
+
+@kernel
+def find(k: Kernel, window: word, va: VirtAddr) -> tuple[word, word]:
+    """The entry that decides about va and its level; its rights are those that the whole way grants, or it is 0."""
+    root = table_of(read_cr3(k.m))
+    table = root
+    rights = WRITABLE | USER
+    never_executed = 0
+    for level in range(root_level(k), 0, -1):
+        entry = load64(k.m, VirtAddr(window + table + 8 * index_in(va, level)))
+        if not is_present(entry) or (level == root_level(k) and table_of(entry) == root):
+            return 0, level
+        rights &= entry
+        never_executed |= entry & NX
+        if is_leaf(entry, level):
+            return entry & ~(WRITABLE | USER) | rights | never_executed, level
+        table = table_of(entry)
+    return 0, 1
+
+
+@kernel
+def shows(k: Kernel, window: word, va: VirtAddr, pa: PhysAddr) -> bool:
+    """Whether the byte at pa can be read and written at va."""
+    entry, level = find(k, window, va)
+    return entry & WRITABLE != 0 and page_of(entry, level) + va % page_bytes(level) == pa
+
+
+@kernel
+def copy_leaves(k: Kernel, window: word) -> None:
+    """Map all that is mapped in the old tables; panics when frames for tables run out.
+
+    Nothing is copied of the range of the direct map, which shows the same RAM at the same addresses where it shows any.
+    """
+    at = 0
+    while at < nr_addresses(k):
+        va = address_behind(k, at)
+        entry, level = find(k, window, va)
+        if entry != 0 and not is_direct_map(k, va):
+            require_foreign(k, va, page_bytes(level))
+            code = map_leaf(k, va, page_of(entry, level), entry & leaf_flags(level), level)
+            if code != OK:
+                panic(k, b'vmm: a page of the kernel cannot be mapped again: address, level, code', va, level, code)
+        at += page_bytes(level)
+
+
+@kernel
+def is_direct_map(k: Kernel, va: VirtAddr) -> bool:
+    """Whether the address is one at which our tables show RAM."""
+    return k.config.table_access == DIRECT_MAP and DIRECT_MAP_START <= va < FRAME_RECORDS
+
+
+@kernel
+def require_foreign(k: Kernel, va: VirtAddr, nbytes: word) -> None:
+    """Panic if [va, va + nbytes), which is mapped, has an address that our ranges need."""
+    start = k.config.heap if k.config.space == CLASSIC_SPACE else DIRECT_MAP_START
+    end = k.config.heap + k.config.heap_max_bytes if k.config.space == CLASSIC_SPACE else MODERN_END
+    if va < end and start < va + nbytes:
+        panic(k, b'vmm: the kernel has mapped what must be free: address, and the range', va, start, end)
