@@ -6,6 +6,7 @@ LLVM from making calls of memset and memcpy, which nobody provides.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -19,6 +20,8 @@ LOW_CODE: Final = 'small'  # LLVM's names of code models: in the lowest 2 GiB of
 HIGH_CODE: Final = 'kernel'
 BARE_FEATURES: Final = '-mmx,-sse,-sse2,-avx,+soft-float'  # no vector and no x87 registers
 LLVM_VERSION: Final = '.'.join(map(str, llvm.llvm_version_info))
+
+_NO_EXECUTABLE_STACK: Final = '.section .note.GNU-stack,"",@progbits'
 
 # What a checked unit calls where it stops becomes a call through a word that CodeInMemory sets. So an object calls
 # nothing outside itself, and LLVM's loader can put all of it into one block of memory.
@@ -64,6 +67,20 @@ def compile_shared(ir_text: str) -> bytes:
     module = _parse(ir_text, SHARED_TRIPLE, machine, '')
     _optimise(module, machine)
     return bytes(machine.emit_object(module))
+
+
+def compile_library(ir_text: str, public: Iterable[str]) -> BareCode:
+    """Compile a unit for a library that is linked into any kernel, anywhere; only the public functions are seen."""
+    _initialize()
+    machine = llvm.Target.from_triple(BARE_TRIPLE).create_target_machine(
+        cpu=BARE_PROCESSOR, features=BARE_FEATURES, opt=2, reloc='pic', codemodel=LOW_CODE
+    )
+    module = _parse(ir_text, BARE_TRIPLE, machine, _NO_EXECUTABLE_STACK)
+    for function in module.functions:
+        if not function.is_declaration and function.name not in public:
+            function.linkage = 'internal'
+    _optimise(module, machine)
+    return BareCode(machine.emit_object(module), machine.emit_assembly(module))
 
 
 def compile_host(ir_text: str) -> bytes:

@@ -58,8 +58,11 @@ class StackAnalysis:
         return chain
 
 
-def analyse(assembly: str) -> StackAnalysis:
-    """Read the frames and calls of all functions in LLVM's assembly text (AT&T syntax)."""
+def analyse(assembly: str, *, hooks_may_be_called: bool = False) -> StackAnalysis:
+    """Read the frames and calls of all functions in LLVM's assembly text (AT&T syntax).
+
+    Where hooks may be called, a call through a pointer is one, and what it takes is not counted.
+    """
     lines = assembly.splitlines()
     functions = {_plain(match[1]) for line in lines if (match := _FUNCTION_TYPE.match(line))}
     frames: dict[str, Frame] = {}
@@ -71,11 +74,11 @@ def analyse(assembly: str) -> StackAnalysis:
                 current = name
                 frames[name] = Frame()
         elif current:
-            _take_instruction(line, current, frames[current], functions)
+            _take_instruction(line, current, frames[current], functions, hooks_may_be_called)
     return StackAnalysis(frames)
 
 
-def _take_instruction(line: str, name: str, frame: Frame, functions: set[str]) -> None:
+def _take_instruction(line: str, name: str, frame: Frame, functions: set[str], hooks_may_be_called: bool) -> None:
     if _PUSH.match(line):
         frame.nbytes += WORD_BYTES
     elif match := _ADJUST.match(line):
@@ -83,7 +86,7 @@ def _take_instruction(line: str, name: str, frame: Frame, functions: set[str]) -
     elif match := _BRANCH.match(line):
         mnemonic, target, rest = match.groups()
         if target.startswith('*'):
-            if mnemonic.startswith('call') or _TAIL_CALL in rest:
+            if not hooks_may_be_called and (mnemonic.startswith('call') or _TAIL_CALL in rest):
                 raise BuildError(f'{name} calls through a pointer, so its stack has no bound: call functions by name')
         elif _plain(target) in functions:
             frame.callees.add(_plain(target))

@@ -34,6 +34,7 @@ Exit status:
   143, 129  ended by SIGTERM, SIGHUP
 """
 MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
+LIBRARY: Final = 'library'  # beside the formats of images
 STANDARD_OUTPUT: Final = Path('-')
 
 
@@ -199,17 +200,17 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
     '--output',
     type=click.Path(allow_dash=True, path_type=Path),
     required=True,
-    help='Where to write the image, - is standard output; of a shared library, the folder.',
+    help='Where to write the image, - is standard output; of a library, the folder.',
 )
 @click.option(
     '--format',
     'image_format',
-    type=click.Choice([*FORMATS, SHARED]),
+    type=click.Choice([*FORMATS, LIBRARY, SHARED]),
     default='elf',
     show_default=True,
     help='ELF with a PVH entry, for virtual machines; a disk that a BIOS starts, to be written onto a stick; a program'
-    ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick; the heap alone as a shared library for'
-    ' programs of this system, with a header for C.',
+    ' for UEFI firmware, which finds it as EFI/BOOT/BOOTX64.EFI on a stick; the memory manager as a static library for'
+    ' kernels in C; the heap alone as a shared library for programs of this system, with a header for C.',
 )
 @click.option('--malloc', 'is_malloc', is_flag=True, help="shared: take malloc's own names too, for LD_PRELOAD.")
 @click.option(
@@ -237,9 +238,13 @@ def build(
     debug: bool,
     as_json: bool,
 ) -> None:
-    """Build the kernel as an image that boots, or its heap as a library."""
+    """Build the kernel as an image that boots, or its memory manager or heap as a library."""
     from incroos.run import images
 
+    if image_format == LIBRARY:
+        refuse_options(context, ('is_malloc', 'design', 'hardening', 'debug'), f'--format {LIBRARY}')
+        build_library(output, config, checked, as_json)
+        return
     if image_format == SHARED:
         refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
         build_shared(output, is_malloc, design or DEFAULT_DESIGN, hardening or NO_HARDENING, as_json)
@@ -281,6 +286,22 @@ def build_shared(folder: Path, is_malloc: bool, design: str, hardening: str, as_
         put(f'{json.dumps(built)}\n'.encode())
     else:
         say(f'{built["path"]}: {built["bytes"]:,} bytes, heap {design}, hardening {hardening}')
+
+
+def build_library(folder: Path, config: str, checked: bool, as_json: bool) -> None:
+    """Write the C library and its header into a folder."""
+    from incroos.run import library
+
+    if config not in library.CONFIGS:
+        raise click.UsageError(f'A library is of --config {" or ".join(library.CONFIGS)}, and this is {config}')
+    if folder == STANDARD_OUTPUT or (folder.exists() and not folder.is_dir()):
+        raise click.UsageError(f'{folder} is no folder, and a library and its header are written: name one with -o')
+    built = library.write(folder, config=config, checked=checked, say=say)
+    if as_json:
+        put(f'{json.dumps(built)}\n'.encode())
+    else:
+        files = ', '.join(f'{name} of {nbytes:,} bytes' for name, nbytes in built['files'].items())
+        say(f'{folder}: {files}; deepest stack {built["stack_bytes"]:,} bytes')
 
 
 @cli.command()

@@ -1,6 +1,5 @@
 """Panic: a broken invariant is a bug. Says where and which, and ends the machine with a status of its own.
 
-
 In a library (config.embedded), the kernel that it is linked into is told, and says and ends what it likes.
 """
 

@@ -149,11 +149,13 @@ def write_whole(output: Path, content: bytes) -> None:
 def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
     """Put the kernel and the simulated computer through the front end, for each target. Raises Refused.
 
-    Of each configuration that is named, and of the one with the same name that tests use.
+    Of each configuration that is named, of the one with the same name that tests use, and of the library of it.
     """
     from incroos.kernel import config as configs
     from incroos.lang.frontend import BARE, compile_unit, simulated
     from incroos.machine.lowering import LOWERINGS
+
+    from . import library
 
     roots = {**entry_functions(BOOT), MAILBOX: entry_functions(MAILBOX)['kmain']}
     units = [
@@ -162,6 +164,7 @@ def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
         for name in names
         for config in (getattr(configs, name), getattr(configs, f'{name}_CHECKED'))
     ]
+    units += [library.compile_functions(name, checked=True) for name in library.CONFIGS if name.upper() in names]
     return {'functions': sum(unit.ir.count('\ndefine ') for unit in units)}
 
 

@@ -1,0 +1,244 @@
+"""The static library: kernel functions under C names, one object in an archive, for kernels that others write.
+
+C has no Kernel struct to hand on: the library keeps the address of the one that its user gave. Each public function is
+a wrapper, IR text made here, that finds the struct, takes the user's lock if there is one, and calls the kernel
+function, which is inlined where there is no lock:
+
+    incro_mm.starting    the struct, from the first step of the start on; 0 before
+    incro_mm.kernel      the same, from the last step on; while it is 0 every other function answers that
+
+The code is position-independent, so that one archive serves kernels linked anywhere. Whatever is not public is
+internal, and nothing is undefined. Knows nothing of what the functions do.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from .c_prototypes import Prototype
+from .codegen import compile_library
+from .errors import BuildError
+from .stack import analyse
+
+ARCHIVERS: Final = ('ar', 'llvm-ar', 'x86_64-linux-gnu-ar', 'x86_64-elf-ar')
+SECONDS: Final = 60
+OBJECT: Final = 'incro_mm.o'
+
+
+class Step(Enum):
+    """What a function has to do with the start."""
+
+    NONE = 'a function of the library that was started'
+    FIRST = 'takes the struct'
+    NEXT = 'between the first and the last'
+    LAST = 'after it, all functions can be called'
+    ALL = 'first and last in one'
+
+
+@dataclass(frozen=True)
+class LockOffsets:
+    """Where in the Kernel struct the addresses of the hooks are that wrappers call."""
+
+    context: int
+    lock: int
+    unlock: int
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What wrappers answer by themselves."""
+
+    not_started: int
+    already_started: int
+
+
+@dataclass(frozen=True)
+class LibraryCode:
+    """The object and what the header tells of it."""
+
+    object_bytes: bytes
+    stack_bytes: int  # the deepest stack of a public function, hooks left out
+    nr_functions: int
+
+
+_ATTRIBUTES: Final = 'nounwind noredzone null_pointer_is_valid "no-builtins"'
+_COMMON: Final = """
+@"incro_mm.starting" = internal global i64 0
+@"incro_mm.kernel" = internal global i64 0
+
+define internal i64 @"incro_mm.lock"(ptr %k) cold noinline {attributes} {{
+  %context_at = getelementptr i8, ptr %k, i64 {context}
+  %lock_at = getelementptr i8, ptr %k, i64 {lock}
+  %context = load i64, ptr %context_at
+  %lock = load ptr, ptr %lock_at
+  %state = call i64 %lock(i64 %context)
+  ret i64 %state
+}}
+define internal void @"incro_mm.unlock"(ptr %k, i64 %state) cold noinline {attributes} {{
+  %context_at = getelementptr i8, ptr %k, i64 {context}
+  %unlock_at = getelementptr i8, ptr %k, i64 {unlock}
+  %context = load i64, ptr %context_at
+  %unlock = load ptr, ptr %unlock_at
+  call void %unlock(i64 %context, i64 %state)
+  ret void
+}}
+"""
+_CALL: Final = """
+define internal {result} @"incro_mm.locked.{name}"(ptr %k{inner_parameters}) cold noinline {attributes} {{
+  %state = call i64 @"incro_mm.lock"(ptr %k)
+  {assign}call {result} @"{inner}"(ptr %k{arguments}) noinline
+  call void @"incro_mm.unlock"(ptr %k, i64 %state)
+  ret {returned}
+}}
+define {result} @"{name}"({parameters}) {attributes} {{
+  %word = load i64, ptr @"incro_mm.kernel"
+  %is_started = icmp ne i64 %word, 0
+  br i1 %is_started, label %go, label %no
+no:
+  ret {refusal}
+go:
+  %k = inttoptr i64 %word to ptr
+  %lock_at = getelementptr i8, ptr %k, i64 {lock}
+  %lock = load i64, ptr %lock_at
+  %is_free = icmp eq i64 %lock, 0
+  br i1 %is_free, label %plain, label %locked
+plain:
+  {assign}call {result} @"{inner}"(ptr %k{arguments})
+  ret {returned}
+locked:
+  {assign_locked}tail call {result} @"incro_mm.locked.{name}"(ptr %k{arguments})
+  ret {returned_locked}
+}}
+"""
+_FIRST: Final = """
+define i64 @"{name}"(i64 %a0, i64 %a1) {attributes} {{
+  %before = load i64, ptr @"incro_mm.starting"
+  %is_first = icmp eq i64 %before, 0
+  br i1 %is_first, label %go, label %no
+no:
+  ret i64 {already_started}
+go:
+  %k = inttoptr i64 %a0 to ptr
+  %start = inttoptr i64 %a1 to ptr
+  %code = call i64 @"{inner}"(ptr %k, ptr %start)
+  %is_done = icmp eq i64 %code, 0
+  br i1 %is_done, label %done, label %end
+done:
+  store i64 %a0, ptr @"incro_mm.starting"
+{publish}  br label %end
+end:
+  ret i64 %code
+}}
+"""
+_NEXT: Final = """
+define i64 @"{name}"() {attributes} {{
+  %word = load i64, ptr @"incro_mm.starting"
+  %is_started = icmp ne i64 %word, 0
+  br i1 %is_started, label %go, label %no
+no:
+  ret i64 {not_started}
+go:
+  %k = inttoptr i64 %word to ptr
+  %code = call i64 @"{inner}"(ptr %k)
+  %is_done = icmp eq i64 %code, 0
+  br i1 %is_done, label %done, label %end
+done:
+{publish}  br label %end
+end:
+  ret i64 %code
+}}
+"""
+_CONSTANT: Final = """
+define i64 @"{name}"() {attributes} {{
+  ret i64 {value}
+}}
+"""
+
+
+def inner_name(name: str) -> str:
+    """What the unit of compilation calls the kernel function behind a public one."""
+    return f'incro_mm.inner.{name}'
+
+
+def wrapper(prototype: Prototype, step: Step, offsets: LockOffsets, codes: Codes) -> str:
+    """The IR of a public function."""
+    name = prototype.name
+    values: dict[str, Any] = {'name': name, 'inner': inner_name(name), 'attributes': _ATTRIBUTES}
+    values |= {'not_started': codes.not_started, 'already_started': codes.already_started, 'lock': offsets.lock}
+    if step in (Step.FIRST, Step.ALL):
+        store = '  store i64 %a0, ptr @"incro_mm.kernel"\n' if step is Step.ALL else ''
+        return _FIRST.format(publish=store, **values)
+    if step in (Step.NEXT, Step.LAST):
+        store = '  store i64 %word, ptr @"incro_mm.kernel"\n' if step is Step.LAST else ''
+        return _NEXT.format(publish=store, **values)
+    words = [f'i64 %a{index}' for index in range(len(prototype.parameters))]
+    arguments = ''.join(f', {word}' for word in words)
+    values |= {'parameters': ', '.join(words), 'arguments': arguments, 'inner_parameters': arguments}
+    if prototype.result == 'void':
+        nothing = dict.fromkeys(('result', 'refusal', 'returned', 'returned_locked'), 'void')
+        return _CALL.format(assign='', assign_locked='', **nothing, **values)
+    refusal = codes.not_started if prototype.result == 'int64_t' else 0
+    results = {'assign': '%result = ', 'assign_locked': '%locked_result = '}
+    results |= {'returned': 'i64 %result', 'returned_locked': 'i64 %locked_result'}
+    return _CALL.format(result='i64', refusal=f'i64 {refusal}', **results, **values)
+
+
+def wrappers(
+    functions: Mapping[Prototype, Step], constants: Mapping[str, int], offsets: LockOffsets, codes: Codes
+) -> str:
+    """The IR of all public functions, and of functions without parameters that give a constant."""
+    common = _COMMON.format(attributes=_ATTRIBUTES, context=offsets.context, lock=offsets.lock, unlock=offsets.unlock)
+    parts = [wrapper(prototype, step, offsets, codes) for prototype, step in functions.items()]
+    parts += [_CONSTANT.format(name=name, value=value, attributes=_ATTRIBUTES) for name, value in constants.items()]
+    return common + ''.join(parts)
+
+
+def build_library(ir_text: str, public: Iterable[str]) -> LibraryCode:
+    """Compile a unit with its wrappers; all that is not public becomes internal."""
+    names = list(public)
+    code = compile_library(ir_text, names)
+    frames = analyse(code.assembly, hooks_may_be_called=True)
+    return LibraryCode(code.object_bytes, max(map(frames.worst_bytes, names)), len(frames.frames))
+
+
+def find_archiver() -> Path:
+    """The program that makes archives. Raises BuildError where there is none."""
+    for name in ARCHIVERS:
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    raise BuildError(
+        f'no archiver is installed ({" or ".join(ARCHIVERS)}): install one (on Debian and Ubuntu: apt install binutils)'
+    )
+
+
+def archive(object_bytes: bytes) -> bytes:
+    """The object as a static library, with its index."""
+    archiver = find_archiver()
+    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
+        folder = Path(name)
+        (folder / OBJECT).write_bytes(object_bytes)
+        try:
+            done = subprocess.run(
+                [str(archiver), 'rcsD', 'library.a', OBJECT],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors='replace',
+                timeout=SECONDS,
+                check=False,
+            )
+        except OSError as error:
+            raise BuildError(f'{archiver} cannot be started ({error.strerror}): install a working archiver') from error
+        except subprocess.TimeoutExpired:
+            raise BuildError(f'{archiver} had not ended after {SECONDS} s: install a working archiver') from None
+        if done.returncode != 0 or not (folder / 'library.a').exists():
+            reason = (done.stderr.strip() or f'exit status {done.returncode}, and no archive').splitlines()[0]
+            raise BuildError(f'{archiver} cannot make the library ({reason}): install a working archiver')
+        return (folder / 'library.a').read_bytes()

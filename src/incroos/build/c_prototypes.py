@@ -1,0 +1,38 @@
+"""Prototypes: what a C function is called and takes, read from its line in the header.
+
+`void *kmalloc(size_t nbytes)` is name, result and parameters; each parameter is one word, or the address of one. The
+header prints the line as it is, and the wrapper (c_library.py) is made for what it says.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_PROTOTYPE: Final = re.compile(r'^(?P<result>[\w ]+[ *])(?P<name>\w+)\((?P<parameters>[^()]*)\)$')
+_PARAMETER: Final = re.compile(r'^[\w ]+[ *](\w+)$')
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """One function as C sees it."""
+
+    text: str
+    name: str
+    result: str
+    parameters: tuple[str, ...]  # their names
+
+    @property
+    def is_pointer(self) -> bool:
+        return self.result.endswith('*')
+
+
+def prototype_of(text: str) -> Prototype:
+    """Take a prototype apart."""
+    match = _PROTOTYPE.match(text)
+    if not match:
+        raise ValueError(f'{text!r} is not a prototype')
+    listed = [] if match['parameters'] == 'void' else match['parameters'].split(', ')
+    names = [_PARAMETER.match(parameter) for parameter in listed]
+    if None in names:
+        raise ValueError(f'{text!r} has a parameter without a name')
+    return Prototype(text, match['name'], match['result'].strip(), tuple(name[1] for name in names if name))

@@ -1,0 +1,171 @@
+"""The C library of the memory manager: `libincro_mm.a` and `incro_mm.h`, from the cache or built, and written out.
+
+What is offered says library_functions.py; compiled and archived it is by build/c_library.py, and described to C by
+build/c_header.py. Compiler and kernel are imported only where something is built.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from incroos.build.cache import PACKAGE, Cache, key_of
+from incroos.build.errors import BuildError
+
+from .images import write_whole
+from .outcome import Unusable
+
+if TYPE_CHECKING:
+    from incroos.build.c_header import HeaderParts
+    from incroos.kernel.config import KernelConfig
+    from incroos.lang.frontend import Unit
+
+Say = Callable[[str], object]
+
+SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run'))
+CONFIGS: Final = {'classic': 'EMBEDDED_CLASSIC', 'modern': 'EMBEDDED_MODERN'}  # in kernel/config.py
+ARCHIVE: Final = 'libincro_mm.a'
+HEADER: Final = 'incro_mm.h'
+SITES: Final = 'incro_mm.sites'
+FACTS: Final = 'facts.json'
+
+TEXT: Final = """\
+Frames, page tables and a heap for an x86-64 kernel on one processor. Link libincro_mm.a into a kernel, give it a
+struct incro_kernel and a struct incro_start, and call incro_mm_init, or its three steps. The guide to it is
+docs/c-library.md of IncroOS.
+
+Sizes, counts and physical addresses are never negative: a negative result is one of the codes INCRO_..., and a call
+that answers with one has changed nothing. Pointers are 0 instead. Before the start, functions answer
+INCRO_NOT_STARTED, 0 or false. A size_t of 2**63 and more is refused as too much. No function may be called while
+another one runs, as from an interrupt, unless the hooks lock and unlock see to that; nor from a hook, but for panics.
+
+Of the caller's stack a call takes at most INCRO_MM_STACK_BYTES, and what the hooks take.
+"""
+CHECKED_TEXT: Final = """
+This build checks its arithmetic: the instruction ud2 with a number in rdi means that the line of Python which
+incro_mm.sites has under this number, counting from 0, went wrong.
+"""
+
+
+def library_files(say: Say, *, config: str = 'classic', checked: bool = False) -> tuple[Path, dict[str, Any]]:
+    """The folder in the cache with archive and header, and the facts about them. Raises Unusable."""
+    from incroos.build.c_library import find_archiver
+
+    try:
+        archiver = find_archiver()
+        facts = archiver.stat()
+        paths = str(PACKAGE) if checked else ''
+        identity = f'{archiver} {facts.st_mtime_ns} {facts.st_size}'
+        key = key_of(SOURCES, ('library', config, f'checked={checked}', paths, identity))
+        cache = Cache(say)
+        folder = cache.fetch(key)
+        if folder is None:
+            say('building the library')
+            folder = cache.store(key, build_files(config, checked))
+    except BuildError as error:
+        raise Unusable(str(error)) from error
+    return folder, json.loads((folder / FACTS).read_bytes())
+
+
+def build_files(config: str, checked: bool) -> dict[str, bytes]:
+    """Compile, archive and describe; the files of the cache's entry."""
+    from incroos.build.c_header import header_of
+    from incroos.build.c_library import Codes, Step, archive, build_library, wrappers
+    from incroos.build.c_prototypes import prototype_of
+    from incroos.kernel import codes
+    from incroos.kernel.state import Kernel
+
+    from .library_functions import STATE_BYTES, STEPS, functions_of
+
+    settings = settings_of(config, checked)
+    prototypes = [prototype_of(text) for functions in functions_of(settings).values() for text in functions]
+    unit = compile_functions(config, checked)
+    steps = {prototype: STEPS.get(prototype.name, Step.NONE) for prototype in prototypes}
+    constants = {prototype_of(STATE_BYTES).name: Kernel.SIZE}
+    answers = Codes(not_started=codes.NOT_STARTED, already_started=codes.ALREADY_STARTED)
+    text = unit.ir + wrappers(steps, constants, lock_offsets(), answers)
+    code = build_library(text, [*(prototype.name for prototype in prototypes), *constants])
+    header = header_of(header_parts(config, settings, checked, code.stack_bytes))
+    facts = {'stack_bytes': code.stack_bytes, 'nr_functions': code.nr_functions}
+    sites = {SITES: '\n'.join((*unit.sites, '')).encode()} if checked else {}
+    return {
+        ARCHIVE: archive(code.object_bytes),
+        HEADER: header.encode(),
+        FACTS: json.dumps(facts).encode(),
+        **sites,
+    }
+
+
+def settings_of(config: str, checked: bool) -> 'KernelConfig':
+    """The configuration of the library that a user's name means."""
+    from incroos.kernel import config as configs
+
+    settings: KernelConfig = getattr(configs, CONFIGS[config] + ('_CHECKED' if checked else ''))
+    return settings
+
+
+def compile_functions(config: str, checked: bool) -> 'Unit':
+    """Put what the library offers through the front end. Raises Refused."""
+    from incroos.build.c_library import inner_name
+    from incroos.build.c_prototypes import prototype_of
+    from incroos.lang.frontend import LIBRARY, compile_unit
+
+    from .library_functions import functions_of
+
+    settings = settings_of(config, checked)
+    listed = {text: function for functions in functions_of(settings).values() for text, function in functions.items()}
+    roots = {inner_name(prototype_of(text).name): function for text, function in listed.items()}
+    return compile_unit(roots, target=LIBRARY, config=settings, checked=checked)
+
+
+def lock_offsets() -> Any:
+    """Where the wrappers find the user's lock."""
+    from incroos.build.c_library import LockOffsets
+    from incroos.kernel.state import Hooks, HookState, Kernel
+    from incroos.lang import offset_of
+
+    start = offset_of(Kernel, 'hooks') + offset_of(HookState, 'hooks')
+    return LockOffsets(**{name: start + offset_of(Hooks, name) for name in ('context', 'lock', 'unlock')})
+
+
+def header_parts(config: str, settings: 'KernelConfig', checked: bool, stack_bytes: int) -> 'HeaderParts':
+    """What stands in the header."""
+    from incroos.build.c_header import Constant, HeaderParts
+    from incroos.kernel.library import Start
+    from incroos.kernel.start_info import StartInfoEntry
+    from incroos.kernel.state import Kernel, PanicReport
+
+    from . import library_constants
+    from .library_functions import STATE_BYTES, functions_of
+
+    build = [
+        Constant('INCRO_MM_CLASSIC', int(config == 'classic')),
+        Constant('INCRO_MM_MODERN', int(config == 'modern')),
+        Constant('INCRO_MM_CHECKED', int(checked)),
+        Constant('INCRO_MM_STACK_BYTES', stack_bytes, 'of the stack, that a call takes at most, hooks left out'),
+    ]
+    functions = functions_of(settings)
+    return HeaderParts(
+        config=config,
+        text=TEXT + (CHECKED_TEXT if checked else ''),
+        constants={'This build': build, **library_constants.constants_of(settings)},
+        structs=(StartInfoEntry, PanicReport, Start, Kernel),
+        c_types=library_constants.C_TYPES,
+        functions={**functions, 'The size of struct incro_kernel': {STATE_BYTES: library_constants.state_bytes}},
+        c_names=library_constants.c_names(functions),
+    )
+
+
+def write(folder: Path, *, config: str, checked: bool, say: Say) -> dict[str, Any]:
+    """Write archive and header into a folder, which is made where there is none, and say what was built."""
+    cached, facts = library_files(say, config=config, checked=checked)
+    names = [ARCHIVE, HEADER, *([SITES] if checked else [])]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            write_whole(folder / name, (cached / name).read_bytes())
+    except OSError as error:
+        what = error.filename or folder
+        raise Unusable(f'{what} cannot be written ({error.strerror}): name a folder that can') from error
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    return {'path': str(folder), 'files': sizes, **facts}
