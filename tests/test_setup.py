@@ -64,7 +64,7 @@ def record_commands(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[
 
 def test_an_unknown_tool_is_wrong_usage(setup: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(['qemu', 'emacs']) == 2
-    assert capsys.readouterr().err == 'setup: emacs is not one of qemu, linker, gcc, gdb, ovmf.\n'
+    assert capsys.readouterr().err == 'setup: emacs is not one of qemu, linker, gcc, g++, gdb, ovmf.\n'
 
 
 def test_a_missing_tool_without_a_package_manager_is_one_sentence(

@@ -96,4 +96,5 @@ def read_document(path: Path) -> Document:
 
 def documents() -> list[Document]:
     """All documents."""
-    return [read_document(path) for path in (*sorted(ROOT.glob('*.md')), *sorted(ROOT.glob('docs/**/*.md')))]
+    folders = ('*.md', 'docs/**/*.md', 'examples/*/*.md')
+    return [read_document(path) for folder in folders for path in sorted(ROOT.glob(folder))]

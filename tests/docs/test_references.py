@@ -55,8 +55,12 @@ def is_defined(qualified: str) -> bool:
 
 
 def exists(name: str, document: Document) -> bool:
-    """Whether there is a file or folder of that name, from one of the places that documents name files from."""
+    """Whether there is a file or folder of that name, from one of the places that documents name files from.
+
+    Or it is a file of the document's own, or one that its examples make and list.
+    """
     own_files = {block.lines[0].removeprefix('# ') for block in document.blocks if block.kind == 'python'}
+    own_files |= {line for block in document.blocks if block.kind == 'console' for line in block.lines}
     return name in own_files or any((place / name).exists() for place in (*PLACES_OF_FILES, document.path.parent))
 
 
@@ -92,8 +96,9 @@ def test_links_of_a_document_lead_somewhere(name: str) -> None:
 
 @each_document
 def test_targets_of_make_that_a_document_names_exist(name: str) -> None:
-    targets = set(re.findall(r'(?m)^([a-z-]+):', (ROOT / 'Makefile').read_text()))
     document = DOCUMENTS[name]
+    files = [path for path in (ROOT / 'Makefile', document.path.parent / 'Makefile') if path.exists()]
+    targets = {target for path in files for target in re.findall(r'(?m)^([a-z-]+):', path.read_text())}
     lines = [*document.codes, *(line for block in document.blocks for line in block.lines)]
     assert {target for line in lines for target in _TARGET.findall(line)} - targets == set()
 

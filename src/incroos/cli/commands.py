@@ -280,7 +280,9 @@ def build_shared(folder: Path, is_malloc: bool, design: str, hardening: str, as_
     from incroos.run import shared_library
 
     if folder == STANDARD_OUTPUT or (folder.exists() and not folder.is_dir()):
-        raise click.UsageError(f'{folder} is no folder, and a library and its header are written: name one with -o')
+        raise click.UsageError(
+            f'{str(folder)!r} is no folder, and a library and its header are written: name one with -o'
+        )
     built = shared_library.write(folder, say=say, design=design, hardening=hardening, is_malloc=is_malloc)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
@@ -295,7 +297,9 @@ def build_library(folder: Path, config: str, checked: bool, as_json: bool) -> No
     if config not in library.CONFIGS:
         raise click.UsageError(f'A library is of --config {" or ".join(library.CONFIGS)}, and this is {config}')
     if folder == STANDARD_OUTPUT or (folder.exists() and not folder.is_dir()):
-        raise click.UsageError(f'{folder} is no folder, and a library and its header are written: name one with -o')
+        raise click.UsageError(
+            f'{str(folder)!r} is no folder, and a library and its header are written: name one with -o'
+        )
     built = library.write(folder, config=config, checked=checked, say=say)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())

@@ -1,0 +1,131 @@
+"""Kernels in C that use the library wrongly, strangely, and to its end: each says on the serial port what it found."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from incroos.kernel.codes import (
+    ALREADY_STARTED,
+    BAD_FREE,
+    BAD_START,
+    NO_FRAME,
+    NOT_CANONICAL,
+    NOT_MAPPED,
+    NOT_STARTED,
+    OK,
+    RESERVED,
+)
+from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES
+from incroos.lang.words import unsigned
+from incroos.run.outcome import Status
+
+from .c_kernels import run
+
+CONFIGS: Final = ('classic', 'modern')
+each_config = pytest.mark.parametrize('config', CONFIGS)
+
+BEFORE_THE_START: Final = [
+    ('kmalloc', True),
+    ('kfree', NOT_STARTED),
+    ('kfree', NOT_STARTED),
+    ('usable', 0),
+    ('owns', False),
+    ('alloc_page', NOT_STARTED),
+    ('free frames', NOT_STARTED),
+    ('map_page', NOT_STARTED),
+    ('vmm_init', NOT_STARTED),
+    ('heap_init', NOT_STARTED),
+    ('no regions', BAD_START),
+    ('no regions', BAD_START),
+    ('many regions', BAD_START),
+    ('no panic hook', BAD_START),
+    ('half a lock', BAD_START),
+    ('window', BAD_START),
+    ('no state', BAD_START),
+    ('odd state', BAD_START),
+    ('no start', BAD_START),
+    ('still not', NOT_STARTED),
+]
+THE_START: Final = [
+    ('pmm_init', OK),
+    ('again', ALREADY_STARTED),
+    ('other', ALREADY_STARTED),
+    ('heap_init', NOT_STARTED),
+    ('alloc_page', NOT_STARTED),
+    ('vmm_init', OK),
+    ('again', ALREADY_STARTED),
+    ('kmalloc', True),
+    ('heap_init', OK),
+    ('kmalloc', False),
+    ('again', ALREADY_STARTED),
+    ('again', ALREADY_STARTED),
+    ('again', ALREADY_STARTED),
+    ('other', ALREADY_STARTED),
+    ('nothing changed', True),
+    ('kfree', OK),
+    ('state bytes', True),
+]
+AFTERWARDS: Final = [
+    ('huge sizes', True),
+    ('wild free', BAD_FREE),
+    ('wild free', BAD_FREE),
+    ('wild free', BAD_FREE),
+    ('foreign frame', RESERVED),
+    ('null frame', RESERVED),
+    ('unmapped', NOT_MAPPED),
+    ('no address', NOT_CANONICAL),
+    ('checks', OK),
+]
+
+
+@each_config
+def test_misuse_is_answered_by_codes(tmp_path: Path, config: str) -> None:
+    outcome, text = run(tmp_path, 'misuse', config)
+    told = [line.rpartition(' ')[::2] for line in text.splitlines()]
+    wanted = [(what, str(int(code))) for what, code in (*BEFORE_THE_START, *THE_START, *AFTERWARDS)]
+    assert told == wanted
+    assert outcome.status == Status.PASSED
+
+
+@each_config
+def test_what_the_kernel_had_mapped_stays(tmp_path: Path, config: str) -> None:
+    outcome, text = run(tmp_path, 'spaces', config)
+    assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
+    assert len(text.splitlines()) == 14
+    assert outcome.status == Status.PASSED
+
+
+@each_config
+def test_a_lock_is_held_in_each_call_after_the_start(tmp_path: Path, config: str) -> None:
+    outcome, text = run(tmp_path, 'hooks', config)
+    assert text == 'start: locked\nkmalloc: locked\nkfree: locked\nframes: locked\nquestions: locked\n'
+    assert outcome.status == Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ('config', 'case', 'site', 'words'),
+    [
+        ('classic', 'NO_POOL', 'vmm: no frame for the root table', [0, 0, 0]),
+        ('modern', 'NO_POOL', 'vmm: no frame for the first tables: codes', [NO_FRAME, NO_FRAME, 0]),
+        (
+            'classic',
+            'HEAP_IN_USE',
+            'vmm: the kernel has mapped what must be free: address, and the range',
+            [HEAP + HEAP_MAX_BYTES - (2 << 20), HEAP, HEAP + HEAP_MAX_BYTES],
+        ),
+    ],
+)
+def test_a_panic_reaches_its_hook_with_text_and_words(
+    tmp_path: Path, config: str, case: str, site: str, words: list[int]
+) -> None:
+    outcome, text = run(tmp_path, 'hooks', config, defines=[case])
+    told = ' '.join(f'0x{unsigned(word):016X}' for word in words)
+    assert text == f'ours\nends\nPANIC: {site} {told}\n'
+    assert outcome.status == Status.PANIC
+
+
+def test_a_panic_hook_that_returns_ends_nothing_but_the_processor(tmp_path: Path) -> None:
+    outcome, text = run(tmp_path, 'hooks', 'classic', defines=['HOOK_RETURNS'], seconds=5)
+    assert text == 'waits for ever\nreturned\n'
+    assert outcome.status == Status.HANG
