@@ -82,14 +82,14 @@ def test_stack_that_does_not_fit_is_refused() -> None:
 
 @pytest.mark.parametrize('checked', [False, True])
 def test_bound_holds_for_the_kernel_and_is_no_wild_guess(checked: bool) -> None:
-    """The deepest word of the stack that the self-test left its mark on."""
+    """The deepest word of the stack that the self-test left its mark on; the deepest way of all ends in a panic."""
     image = kernel_image(print, checked=checked)
     layout = boot_layout()
     with Guest(image.path, 64 << 20) as guest:
         assert guest.wait(30).status == Status.PASSED
         stack = bytes(guest.ram[layout.guard_page + 0x1000 : layout.stack_top])
     used = len(stack.lstrip(b'\0'))
-    assert image.facts['stack']['kmain'] / 2 < used <= image.facts['stack']['kmain']
+    assert image.facts['stack']['kmain'] / 3 < used <= image.facts['stack']['kmain']
 
 
 def test_frames_of_an_image_are_those_of_its_file(tmp_path: Path) -> None:
