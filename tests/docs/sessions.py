@@ -6,7 +6,7 @@ A `python` block that begins with `# name.py` is a file of that name, another on
 session in Python.
 
 In what is printed, `...` stands for anything: within a line, or for any number of lines. Not compared: remarks about
-where a boot runs and that an image is built, numbers of lines, and blanks at the ends of lines. The folder of the
+where a boot runs and that something is built, numbers of lines, and blanks at the ends of lines. The folder of the
 checkout is called `~/incroos`.
 """
 
@@ -30,7 +30,7 @@ TIMEOUT: Final = 60
 PROMPTS: Final = ('(Pdb) ', '(gdb) ')
 _PROMPT: Final = re.compile(r'^(\((?:Pdb|gdb)\) )(.*)$')
 _FILE: Final = re.compile(r'^# (\w+\.py)$')
-_REMARK: Final = re.compile(r'^incroos: (building the kernel|booting )')
+_REMARK: Final = re.compile(r'^incroos: (building the |booting )')
 _LINE_NUMBERS: Final = (
     (re.compile(r'(\.py[:(])\d+'), r'\1N'),
     (re.compile(r'^(\(gdb\) )?\d+\t'), r'\1N\t'),
