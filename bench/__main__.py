@@ -1,6 +1,7 @@
 """`python -m bench`, which is `make bench`: a table on standard output, and JSON in build/.
 
-`python -m bench blocks` has the figures of frames of all of RAM, at every size and fill; some of them are in the other.
+`python -m bench blocks` has the figures of frames of all of RAM, at every size and fill, `python -m bench objects`
+those of slabs and chunks with up to a million live blocks; some of both are in the other.
 """
 
 import json
@@ -16,7 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import blocks, frames_page, processes, twins
+from bench import blocks, frames_page, objects, objects_page, processes, twins
 from bench.cases import CASES
 from bench.executable import CannotBench
 from bench.figures import MEAN_LIMIT, Figure, as_json, geometric_mean
@@ -29,7 +30,12 @@ ZEROING_ROUNDS: Final = 41  # a sample
 DIGITS: Final = '.4g'
 MAIN: Final = 'main'
 BLOCKS: Final = 'blocks'
-NAMES: Final = [each.name for each in (*CASES, *blocks.HEADLINES, *processes.PROCESSES)]
+OBJECTS: Final = 'objects'
+NAMES: Final = [
+    *(each.name for each in (*CASES, *blocks.HEADLINES)),
+    *objects.HEADLINES,
+    *(each.name for each in processes.PROCESSES),
+]
 
 
 def say(sentence: str) -> None:
@@ -71,6 +77,9 @@ def figures_of(names: set[str], missing: list[str]) -> list[Figure]:
         headlines = [each for each in blocks.HEADLINES if each.name in names]
         if headlines:
             figures += blocks.measure_headlines(headlines, SAMPLE_US, NR_SAMPLES, say)
+        of_objects = [name for name in objects.HEADLINES if name in names]
+        if of_objects:
+            figures += objects.measure_headlines(of_objects, SAMPLE_US, NR_SAMPLES, say)
     except CannotBench as error:
         missing.append(str(error))
     for process in processes.PROCESSES:
@@ -96,6 +105,26 @@ def blocks_content(found_on: dict[str, Any]) -> dict[str, Any]:
         missing.append(str(error))
     fragmentation = [{'name': name, 'per_cent': share, 'ns': ns} for name, share, ns in shares]
     return {**as_json(figures, found_on, missing), 'fragmentation': fragmentation}
+
+
+def objects_content(found_on: dict[str, Any]) -> dict[str, Any]:
+    """All figures of slabs and chunks."""
+    missing: list[str] = []
+    figures: list[Figure] = []
+    counts: list[tuple[str, float, float]] = []
+    levels: list[tuple[str, dict[str, float], dict[str, float]]] = []
+    try:
+        with objects.built(say) as executable:
+            figures += objects.measure(executable, objects.rows(), SAMPLE_US, NR_SAMPLES, 0, say)
+            levels += objects.measure_levels(executable, objects.priced_rows(), SAMPLE_US, NR_SAMPLES, 0, say)
+            counts += objects.count_instructions(executable, objects.counted_rows(), objects.COUNTED, say)
+    except CannotBench as error:
+        missing.append(str(error))
+    return {
+        **as_json(figures, found_on, missing),
+        'instructions': [{'name': name, 'ours': ours, 'twin': twin} for name, ours, twin in counts],
+        'levels': [{'name': name, 'ns': taken, 'ratios': ratios} for name, taken, ratios in levels],
+    }
 
 
 def number(value: float | None, form: str) -> str:
@@ -141,20 +170,21 @@ def verdict(figure: Figure) -> str:
 
 
 @click.command(context_settings={'help_option_names': ['-h', '--help']})
-@click.argument('table', type=click.Choice([MAIN, BLOCKS]), default=MAIN)
+@click.argument('table', type=click.Choice([MAIN, BLOCKS, OBJECTS]), default=MAIN)
 @click.option('--only', type=click.Choice(NAMES), multiple=True, help='Only this figure; may be given more than once.')
 @click.option('--json', 'wants_json', is_flag=True, help='JSON on standard output, in place of the table.')
 def main(table: str, only: tuple[str, ...], wants_json: bool) -> None:
     """Time the compiled kernel against its twins in C, and the command as a whole.
 
-    With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes.
+    With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes. With `objects`, only slabs
+    and chunks, but with up to a million live blocks and at each level of hardening: some two minutes, too.
 
     A figure is the median of nine runs, in turn with the twin's; the ratio is the median of those of runs side by side.
     Let nothing else run meanwhile.
     """
-    if table == BLOCKS and only:
+    if table != MAIN and only:
         raise click.UsageError('--only is for the main table')
-    content = blocks_main(wants_json) if table == BLOCKS else cases_main(only, wants_json)
+    content = cases_main(only, wants_json) if table == MAIN else page_main(table, wants_json)
     if wants_json:
         click.echo(json.dumps(content, indent=2))
     are_equal = all(row['are_results_equal'] for row in content['rows'])
@@ -173,12 +203,13 @@ def cases_main(only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
     return content
 
 
-def blocks_main(wants_json: bool) -> dict[str, Any]:
-    """The tables of docs/frames.md."""
-    content = blocks_content(machine())
-    save(Path(frames_page.RESULT), content)
+def page_main(table: str, wants_json: bool) -> dict[str, Any]:
+    """The tables of a page of their own."""
+    page = frames_page if table == BLOCKS else objects_page
+    content = blocks_content(machine()) if table == BLOCKS else objects_content(machine())
+    save(Path(page.RESULT), content)
     if not wants_json and not content['missing']:
-        click.echo(frames_page.section(content))
+        click.echo(page.section(content))
     for sentence in content['missing']:
         say(f'missing: {sentence}')
     for row in content['rows']:

@@ -1,13 +1,14 @@
-"""`python -m bench.readme`: puts the figures of the last runs into the README and docs/frames.md, between two markers.
+"""`python -m bench.readme`: puts the figures of the last runs into the README and pages in docs/, between two markers.
 
-Those of `make bench` go into the README, those of `make bench ARGS=blocks` into the other.
+Those of `make bench` go into the README, those of `make bench ARGS=blocks` into docs/frames.md, those of `make bench
+ARGS=objects` into docs/heap-figures.md.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
-from bench import frames_page
+from bench import frames_page, objects_page
 
 RESULT: Final = Path('build/bench.json')
 README: Final = Path('README.md')
@@ -45,11 +46,12 @@ def put(document: Path, content: str) -> None:
 
 def main() -> None:
     """Each result that there is."""
-    blocks = Path(frames_page.RESULT)
     if RESULT.exists():
         put(README, section(json.loads(RESULT.read_text())))
-    if blocks.exists():
-        put(Path(frames_page.PAGE), frames_page.section(json.loads(blocks.read_text())))
+    for page in (frames_page, objects_page):
+        result = Path(page.RESULT)
+        if result.exists():
+            put(Path(page.PAGE), page.section(json.loads(result.read_text())))
 
 
 if __name__ == '__main__':

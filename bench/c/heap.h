@@ -6,12 +6,14 @@
 #define PREVIOUS_USED 2UL
 #define BYTES_MASK 0xFFFFFFF0UL
 #define HEAD_MASK 0xFFFFFFFFUL
+#define HEAP_SEED 0x5EED1E550B57AC1EUL
 #define MIN_CHUNK_BYTES 32L
 #define HEADER_BYTES 8
 #define FIRST_CHUNK (HEAP + 8)
 
 static void heap_init(struct kernel *k) {
     struct heap *heap = &k->heap;
+    k->secret = HEAP_SEED * 6364136223846793005UL + 1442695040888963407UL;
     heap->top = FIRST_CHUNK;
     heap->committed_end = HEAP;
     heap->end = HEAP + HEAP_INITIAL_BYTES;
@@ -19,17 +21,17 @@ static void heap_init(struct kernel *k) {
     heap->queue = (struct chunk){BYTES_MASK, &heap->queue, &heap->queue};
 }
 
-static inline u64 sealed(u64 chunk, u64 head) {
-    return (chunk << 32) + head * 0x9E3779B900000001UL;
+static inline u64 sealed(struct kernel *k, u64 chunk, u64 head) {
+    return ((chunk ^ k->secret) << 32) + head * 0x9E3779B900000001UL;
 }
 
-static inline void seal(struct chunk *chunk, u64 head) {
-    chunk->header = sealed((u64)chunk, head);
+static inline void seal(struct kernel *k, struct chunk *chunk, u64 head) {
+    chunk->header = sealed(k, (u64)chunk, head);
 }
 
-static inline u64 checked_head(struct chunk *chunk) {
+static inline u64 checked_head(struct kernel *k, struct chunk *chunk) {
     u64 head = chunk->header & HEAD_MASK;
-    if (chunk->header != sealed((u64)chunk, head))
+    if (chunk->header != sealed(k, (u64)chunk, head))
         panic();
     return head;
 }
@@ -38,8 +40,8 @@ static inline struct chunk *chunk_at(void *start, i64 offset) {
     return (struct chunk *)((char *)start + offset);
 }
 
-static inline void write_free(struct chunk *chunk, u64 nbytes) {
-    seal(chunk, nbytes | PREVIOUS_USED);
+static inline void write_free(struct kernel *k, struct chunk *chunk, u64 nbytes) {
+    seal(k, chunk, nbytes | PREVIOUS_USED);
     *((u64 *)chunk_at(chunk, nbytes) - 1) = nbytes;
 }
 
@@ -89,19 +91,19 @@ static __attribute__((noinline)) i64 commit(struct kernel *k, u64 until) {
 }
 
 static u64 take(struct kernel *k, struct chunk *chunk, u64 nbytes) {
-    u64 before = checked_head(chunk) & BYTES_MASK;
+    u64 before = checked_head(k, chunk) & BYTES_MASK;
     u64 rest = before - nbytes;
     struct chunk *following = chunk_at(chunk, before);
-    seal(following, checked_head(following) | PREVIOUS_USED);
+    seal(k, following, checked_head(k, following) | PREVIOUS_USED);
     if (rest < MIN_CHUNK_BYTES) {
         list_remove(chunk);
-        seal(chunk, before | USED | PREVIOUS_USED);
+        seal(k, chunk, before | USED | PREVIOUS_USED);
         k->heap.used_bytes += before;
         return (u64)chunk;
     }
-    write_free(chunk, rest);
+    write_free(k, chunk, rest);
     struct chunk *used = chunk_at(chunk, rest);
-    seal(used, nbytes | USED);
+    seal(k, used, nbytes | USED);
     k->heap.used_bytes += nbytes;
     return (u64)used;
 }
@@ -111,7 +113,7 @@ static u64 carve(struct kernel *k, u64 nbytes) {
     u64 chunk = heap->top, end = chunk + nbytes;
     if (end > heap->committed_end && commit(k, end) != OK)
         return 0;
-    seal((struct chunk *)chunk, nbytes | USED | PREVIOUS_USED);
+    seal(k, (struct chunk *)chunk, nbytes | USED | PREVIOUS_USED);
     heap->top = end;
     heap->used_bytes += nbytes;
     return chunk;
@@ -137,10 +139,10 @@ static u64 kmalloc(struct kernel *k, i64 nbytes) {
     return chunk + HEADER_BYTES;
 }
 
-static struct chunk *chunk_before(struct chunk *chunk) {
+static struct chunk *chunk_before(struct kernel *k, struct chunk *chunk) {
     u64 nbytes = *((u64 *)chunk - 1);
     struct chunk *before = chunk_at(chunk, -nbytes);
-    if (before->header != sealed((u64)before, nbytes | PREVIOUS_USED))
+    if (before->header != sealed(k, (u64)before, nbytes | PREVIOUS_USED))
         panic();
     return before;
 }
@@ -148,7 +150,7 @@ static struct chunk *chunk_before(struct chunk *chunk) {
 static void join_top(struct kernel *k, struct chunk *chunk, u64 head) {
     struct chunk *start = chunk;
     if (!(head & PREVIOUS_USED)) {
-        start = chunk_before(chunk);
+        start = chunk_before(k, chunk);
         list_remove(start);
         start->header = 0;
     }
@@ -156,10 +158,10 @@ static void join_top(struct kernel *k, struct chunk *chunk, u64 head) {
     k->heap.top = (u64)start;
 }
 
-static u64 absorb_next(struct chunk *following) {
-    u64 head = checked_head(following);
+static u64 absorb_next(struct kernel *k, struct chunk *following) {
+    u64 head = checked_head(k, following);
     if (head & USED) {
-        seal(following, head & ~PREVIOUS_USED);
+        seal(k, following, head & ~PREVIOUS_USED);
         return 0;
     }
     list_remove(following);
@@ -170,11 +172,11 @@ static u64 absorb_next(struct chunk *following) {
 static void join_neighbours(struct kernel *k, struct chunk *chunk, u64 head, u64 bytes_behind) {
     u64 nbytes = (head & BYTES_MASK) + bytes_behind;
     if (!(head & PREVIOUS_USED)) {
-        struct chunk *before = chunk_before(chunk);
+        struct chunk *before = chunk_before(k, chunk);
         chunk->header = 0;
-        write_free(before, (u64)chunk - (u64)before + nbytes);
+        write_free(k, before, (u64)chunk - (u64)before + nbytes);
     } else {
-        write_free(chunk, nbytes);
+        write_free(k, chunk, nbytes);
         list_append(&k->heap.queue, chunk);
     }
 }
@@ -187,13 +189,13 @@ static i64 kfree(struct kernel *k, u64 ptr) {
         return BAD_FREE;
     struct chunk *chunk = (struct chunk *)(ptr - HEADER_BYTES);
     u64 head = chunk->header & HEAD_MASK;
-    if (!(head & USED) || chunk->header != sealed((u64)chunk, head))
+    if (!(head & USED) || chunk->header != sealed(k, (u64)chunk, head))
         return BAD_FREE;
     heap->used_bytes -= head & BYTES_MASK;
     struct chunk *end = chunk_at(chunk, head & BYTES_MASK);
     if ((u64)end == heap->top)
         join_top(k, chunk, head);
     else
-        join_neighbours(k, chunk, head, absorb_next(end));
+        join_neighbours(k, chunk, head, absorb_next(k, end));
     return OK;
 }

@@ -77,6 +77,7 @@ struct kernel {
     u64 root, nr_tables;
     struct known known[NR_KNOWN];
     struct heap heap;
+    u64 secret;
 };
 
 static inline struct record *record_at(struct kernel *k, i64 pa) {

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import readme, twins
+from bench import objects, readme, twins
 from bench.blocks import HEADLINES
 from bench.cases import CASES
 from bench.executable import exported
@@ -82,6 +82,7 @@ def test_the_readme_names_the_row_that_a_limit_is_for() -> None:
 
 def test_limits_in_the_readme_are_those_of_the_bench() -> None:
     limits = {row.pattern: row.at_most for row in (*CASES, *HEADLINES, *PROCESSES)}
+    limits |= {row.words: None for row in objects.rows()}
     table = (ROOT / 'README.md').read_text().partition(readme.START)[2].partition(readme.END)[0]
     told = re.findall(r'(?m)^\| ([^|]+) \| [^|]+ \| ([^|]*) \|', table)[1:]
     assert len(told) > len(PROCESSES)

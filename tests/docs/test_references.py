@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from bench import frames_page
+from bench import frames_page, objects, objects_page
 from bench.blocks import ALLOCATORS, FILLS, HEADLINES, NO_ORDER, PATTERNS, SIZES
 from bench.cases import CASES
 from bench.processes import PROCESSES
@@ -130,7 +130,10 @@ def test_the_figures_in_the_readme_are_those_that_are_measured() -> None:
     """The README's table has a row for each benchmark; the numbers are those of the machine that it names."""
     text = (ROOT / 'README.md').read_text()
     table = text.partition(START)[2].partition(END)[0]
-    patterns = [row.pattern for row in (*CASES, *HEADLINES, *PROCESSES)]
+    words = {row.name: row.words for row in objects.rows()}
+    patterns = [row.pattern for row in (*CASES, *HEADLINES)]
+    patterns += [words[name] for name in objects.HEADLINES]
+    patterns += [process.pattern for process in PROCESSES]
     assert re.findall(r'(?m)^\| (.*?) \| [\d.]+ n?s \|', table) == patterns
 
 
@@ -144,6 +147,16 @@ def test_the_figures_of_frames_are_those_that_are_measured() -> None:
             lines = [line.split(' | ') for line in table.splitlines()[2:]]
             assert [line[0].removeprefix('| ') for line in lines] == names, pattern.words
             assert {len(line) for line in lines} == {1 + len(FILLS)}
+
+
+def test_the_figures_of_slabs_and_chunks_are_those_that_are_measured() -> None:
+    """docs/heap-figures.md has a table for each load, with a line for each pattern."""
+    figures = (ROOT / objects_page.PAGE).read_text().partition(START)[2].partition(END)[0]
+    for load in objects.LOADS:
+        table = figures.partition(f'{load.words}:\n\n')[2].partition('\n\n')[0]
+        lines = [line.split(' | ') for line in table.splitlines()[2:]]
+        assert [line[0].removeprefix('| ') for line in lines] == [pattern.words for pattern in objects.PATTERNS]
+        assert {len(line) for line in lines} == {1 + len(objects.LIVES)}
 
 
 def test_the_layers_that_are_drawn_are_those_that_are_enforced() -> None:

@@ -1,0 +1,262 @@
+/* Slabs: bits for objects, in records apart from them; runs of pages. */
+#pragma once
+#include "objects.h"
+
+enum { NOTHING, FULL, PARTIAL, EMPTY, CURRENT };
+
+#define MAX_OBJECTS (NR_SLAB_WORDS * 64UL)
+#define MAX_SLAB_PAGES 8UL
+#define KEPT_EMPTY 2
+
+/* ------------------------------------------------------------------ pages */
+static void area_init(struct kernel *k, u64 records, u64 start, u64 max_bytes) {
+    k->slabs.area = (struct area){records, records, start, start, start + max_bytes, {0}};
+}
+
+static inline bool slabs_have(struct kernel *k, u64 ptr) {
+    struct area *area = &k->slabs.area;
+    return (i64)area->start <= (i64)ptr && (i64)ptr < (i64)area->top;
+}
+
+static inline struct record *locate(struct kernel *k, u64 ptr, u64 *distance) {
+    struct area *area = &k->slabs.area;
+    u64 at = ptr - area->start;
+    struct record *record = (struct record *)area->records + (at >> PAGE_SHIFT);
+    u64 nr_pages = record->distance;
+    *distance = (at & (PAGE_BYTES - 1)) + (nr_pages << PAGE_SHIFT);
+    return record - nr_pages;
+}
+
+static inline u64 address_of(struct kernel *k, struct record *record) {
+    struct area *area = &k->slabs.area;
+    return area->start + ((u64)(record - (struct record *)area->records) << PAGE_SHIFT);
+}
+
+static struct record *pages_extend(struct kernel *k, u64 nr_pages) {
+    struct area *area = &k->slabs.area;
+    u64 first = (area->top - area->start) >> PAGE_SHIFT;
+    u64 records_before = area->records_end;
+    u64 records_end = (area->records + (first + nr_pages) * sizeof(struct record) + PAGE_BYTES - 1) & -PAGE_BYTES;
+    u64 end = area->top + (nr_pages << PAGE_SHIFT);
+    if (records_end > area->records_end) {
+        if (map_fresh(records_end, area->start) != OK)
+            return NULL;
+        area->records_end = records_end;
+    }
+    if (map_fresh(end, area->end) != OK) {
+        area->records_end = records_before;
+        return NULL;
+    }
+    area->top = end;
+    struct record *records = (struct record *)area->records + first;
+    for (u64 number = 0; number < nr_pages; number++) {
+        records[number].distance = number;
+        records[number].state = NOTHING;
+    }
+    return records;
+}
+
+static struct record *pages_take(struct kernel *k, u64 nr_pages) {
+    struct area *area = &k->slabs.area;
+    u64 length = __builtin_ctzl(nr_pages);
+    struct record *record = area->runs[length];
+    if (!record)
+        return pages_extend(k, nr_pages);
+    if (map_fresh(address_of(k, record) + (nr_pages << PAGE_SHIFT), area->end) != OK)
+        return NULL;
+    area->runs[length] = record->next;
+    return record;
+}
+
+static void pages_put(struct kernel *k, struct record *record, u64 nr_pages) {
+    struct area *area = &k->slabs.area;
+    u64 length = __builtin_ctzl(nr_pages);
+    record->next = area->runs[length];
+    area->runs[length] = record;
+}
+
+/* ------------------------------------------------------------------ lists */
+static void push(struct cache *cache, struct record *record, int state) {
+    record->state = state;
+    record->previous = NULL;
+    if (state == EMPTY) {
+        record->next = cache->empty;
+        cache->empty = record;
+        cache->nr_empty++;
+    } else {
+        record->next = cache->partial;
+        cache->partial = record;
+    }
+    if (record->next)
+        record->next->previous = record;
+}
+
+static void pull(struct cache *cache, struct record *record) {
+    if (record->next)
+        record->next->previous = record->previous;
+    if (record->previous)
+        record->previous->next = record->next;
+    else if (record->state == EMPTY)
+        cache->empty = record->next;
+    else
+        cache->partial = record->next;
+    if (record->state == EMPTY)
+        cache->nr_empty--;
+}
+
+static inline bool is_empty(const struct cache *cache, const struct record *record) {
+    for (int index = 0; index < NR_SLAB_WORDS; index++)
+        if (record->free[index] != cache->all_free[index])
+            return false;
+    return true;
+}
+
+/* ------------------------------------------------------------------ slabs */
+static struct record *slab_make(struct kernel *k, struct cache *cache) {
+    struct record *record = pages_take(k, cache->nr_pages);
+    if (!record)
+        return record;
+    u64 colour = cache->next_colour;
+    cache->next_colour = colour + cache->colour_bytes > cache->last_colour ? 0 : colour + cache->colour_bytes;
+    record->cache = cache;
+    record->colour = colour;
+    for (int index = 0; index < NR_SLAB_WORDS; index++)
+        record->free[index] = cache->all_free[index];
+    cache->nr_slabs++;
+    return record;
+}
+
+static void slab_unmake(struct kernel *k, struct cache *cache, struct record *record) {
+    record->state = NOTHING;
+    cache->nr_slabs--;
+    pages_put(k, record, cache->nr_pages);
+}
+
+/* ------------------------------------------------------------------ alloc */
+static inline u64 take_lowest(struct cache *cache, u64 bits) {
+    *cache->word = bits & (bits - 1);
+    return cache->first + __builtin_ctzl(bits) * cache->object_bytes;
+}
+
+static inline bool find_word(struct kernel *k, struct cache *cache) {
+    struct record *record = cache->current;
+    if (!record)
+        return false;
+    for (int index = 0; index < NR_SLAB_WORDS; index++) {
+        if (record->free[index]) {
+            cache->word = &record->free[index];
+            cache->first = address_of(k, record) + record->colour + 64 * index * cache->object_bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_current(struct cache *cache) {
+    cache->current = NULL;
+    cache->word = &cache->nothing;
+}
+
+static struct record *next_slab(struct kernel *k, struct cache *cache) {
+    struct record *record = cache->partial ? cache->partial : cache->empty;
+    if (record) {
+        pull(cache, record);
+        return record;
+    }
+    return slab_make(k, cache);
+}
+
+static COLD u64 slab_take_slowly(struct kernel *k, struct cache *cache) {
+    while (!find_word(k, cache)) {
+        if (cache->current)
+            cache->current->state = FULL;
+        forget_current(cache);
+        struct record *record = next_slab(k, cache);
+        if (!record)
+            return 0;
+        record->state = CURRENT;
+        cache->current = record;
+    }
+    return take_lowest(cache, *cache->word);
+}
+
+static inline u64 slab_take(struct kernel *k, struct cache *cache) {
+    u64 bits = *cache->word;
+    return bits ? take_lowest(cache, bits) : slab_take_slowly(k, cache);
+}
+
+/* ------------------------------------------------------------------ free */
+static COLD void settle(struct kernel *k, struct cache *cache, struct record *record) {
+    if (record->state == CURRENT)
+        return;
+    int wanted = is_empty(cache, record) ? EMPTY : PARTIAL;
+    if (record->state == wanted)
+        return;
+    if (record->state != FULL)
+        pull(cache, record);
+    if (wanted == EMPTY && cache->nr_empty >= cache->max_empty)
+        slab_unmake(k, cache, record);
+    else
+        push(cache, record, wanted);
+}
+
+static inline u64 index_of(const struct cache *cache, u64 distance) {
+    return (i64)(distance * cache->reciprocal) >> 32;
+}
+
+static inline i64 slab_put(struct kernel *k, u64 ptr) {
+    u64 at;
+    struct record *record = locate(k, ptr, &at);
+    struct cache *cache = record->cache;
+    u64 distance = at - record->colour, number = index_of(cache, distance);
+    if (record->state == NOTHING || number >= cache->nr_open || number * cache->object_bytes != distance)
+        return BAD_FREE;
+    u64 index = number >> 6, before = record->free[index], bit = 1UL << (number & 63);
+    if (before & bit)
+        return BAD_FREE;
+    u64 now = before | bit;
+    record->free[index] = now;
+    if (record->state == FULL || now == cache->all_free[index])
+        settle(k, cache, record);
+    return OK;
+}
+
+static u64 slab_usable_bytes(struct kernel *k, u64 ptr) {
+    u64 at;
+    struct record *record = locate(k, ptr, &at);
+    if (record->state == NOTHING)
+        return 0;
+    struct cache *cache = record->cache;
+    u64 distance = at - record->colour, number = index_of(cache, distance);
+    if (number >= cache->nr_open || number * cache->object_bytes != distance)
+        return 0;
+    return record->free[number >> 6] >> (number & 63) & 1 ? 0 : cache->object_bytes;
+}
+
+/* ------------------------------------------------------------------ caches */
+static bool is_well_used(u64 nbytes, u64 size) {
+    return nbytes >= 8 * size && nbytes % size <= nbytes >> 3;
+}
+
+static u64 pages_for(u64 size) {
+    u64 nr_pages = 1;
+    while (nr_pages < MAX_SLAB_PAGES && !is_well_used(nr_pages << PAGE_SHIFT, size))
+        nr_pages *= 2;
+    return nr_pages;
+}
+
+static void cache_init(struct cache *cache, u64 object_bytes, u64 alignment) {
+    u64 size = ((object_bytes < 8 ? 8 : object_bytes) + alignment - 1) & -alignment;
+    u64 nr_pages = pages_for(size), nr_objects = (nr_pages << PAGE_SHIFT) / size;
+    *cache = (struct cache){.object_bytes = size, .nr_pages = nr_pages, .max_empty = KEPT_EMPTY};
+    cache->reciprocal = ((1UL << 32) + size - 1) / size;
+    cache->nr_objects = nr_objects < MAX_OBJECTS ? nr_objects : MAX_OBJECTS;
+    cache->nr_open = cache->nr_objects;
+    cache->colour_bytes = alignment < 64 ? 64 : alignment;
+    cache->last_colour = (nr_pages << PAGE_SHIFT) - cache->nr_objects * size;
+    for (u64 index = 0; index < NR_SLAB_WORDS; index++) {
+        u64 nr_bits = cache->nr_objects > 64 * index ? cache->nr_objects - 64 * index : 0;
+        cache->all_free[index] = nr_bits >= 64 ? ~0UL : (1UL << nr_bits) - 1;
+    }
+    forget_current(cache);
+}
