@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "incro_heap.h"
@@ -22,30 +24,56 @@
 typedef int64_t word;
 struct kernel; /* the Kernel struct, at the start of its slot */
 
-/* kernel/hosted/front.py */
+/* Pool in kernel/hosted/pool.py */
+struct pool {
+    word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned;
+    word give_way, release, commit, stop, secret;
+};
+
 #pragma GCC visibility push(hidden)
-extern void incro_k_init(struct kernel *, word slot_bytes, word release, word commit, word stop);
+extern void incro_k_init(struct pool *, word base, word slot_bytes, word nr_slots);
+extern struct kernel *incro_k_get(struct pool *);
+extern void incro_k_leave(struct kernel *);
+extern struct kernel *incro_k_enter_shared(struct pool *);
+extern void incro_k_leave_shared(struct pool *);
+extern void incro_k_before_fork(struct pool *);
+extern void incro_k_after_fork(struct pool *);
+extern void incro_k_after_fork_in_child(struct pool *, struct kernel *own);
 extern void *incro_k_malloc(struct kernel *, word nbytes);
 extern void incro_k_free(struct kernel *, void *);
 extern void *incro_k_calloc(struct kernel *, word nr_items, word item_bytes);
 extern void *incro_k_realloc(struct kernel *, void *, word nbytes);
 extern void *incro_k_memalign(struct kernel *, word alignment, word nbytes);
 extern word incro_k_usable_bytes(struct kernel *, void *);
+extern word incro_k_trim(struct kernel *);
+extern word incro_k_check(struct kernel *);
 #pragma GCC visibility pop
 
-static __thread struct kernel *own __attribute__((tls_model("initial-exec")));
+static struct pool pool;
+static __thread struct kernel *own __attribute__((tls_model("initial-exec"))); /* NULL: none yet, or none alone */
+static __thread char has_asked __attribute__((tls_model("initial-exec")));     /* for a heap, and got one or none */
+static __thread char is_forking __attribute__((tls_model("initial-exec")));    /* and holds the locks of the pool */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
 static word release(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;
-    return madvise((void *)start, (size_t)nbytes, MADV_DONTNEED);
+    int before = errno;
+    madvise((void *)start, (size_t)nbytes, MADV_DONTNEED);
+    errno = before;
+    return 0;
 }
 
 static word commit(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;
     return mprotect((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE);
+}
+
+static word give_way(word unused, word unused_too, word nothing, word nothing_too)
+{
+    (void)unused, (void)unused_too, (void)nothing, (void)nothing_too;
+    return sched_yield();
 }
 
 static word stop(word text, word nbytes, word unused, word unused_too)
@@ -59,31 +87,120 @@ static word stop(word text, word nbytes, word unused, word unused_too)
     abort();
 }
 
-/* ------------------------------------------------------------------ a heap for this thread */
-static struct kernel *only;
+/* ------------------------------------------------------------------ addresses for all heaps */
+#define MOST_BYTES ((size_t)32 << 40)
+#define LEAST_BYTES ((size_t)4 << 20)
+#define LEAST_SLOT_BYTES ((size_t)64 << 30)
 
-COLD static struct kernel *begin(void)
+static size_t slot_bytes_wanted(void)
 {
-    if (only == NULL) {
-        size_t slot_bytes = (size_t)64 << 30;
-        void *slot = mmap(NULL, slot_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (slot == MAP_FAILED)
-            return NULL;
-        only = slot;
-        (void)commit;
-        incro_k_init(only, (word)slot_bytes, (word)(uintptr_t)release, 0, (word)(uintptr_t)stop);
+    size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * PAGE, nbytes = LEAST_SLOT_BYTES;
+    while (nbytes < 2 * ram && nbytes < MOST_BYTES / 4)
+        nbytes *= 2;
+    return nbytes;
+}
+
+/* As much as the system lets us have: it refuses where address space is limited (ulimit -v). Where it counts what
+ * could be written (overcommit_memory 2), it lets us have addresses that cannot be, and each heap asks for more. */
+COLD static void reserve(void)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    for (size_t nbytes = MOST_BYTES; nbytes >= LEAST_BYTES; nbytes /= 2) {
+        void *base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+        if (base == MAP_FAILED) {
+            base = mmap(NULL, nbytes, PROT_NONE, flags, -1, 0);
+            pool.commit = (word)(uintptr_t)commit;
+        }
+        if (base != MAP_FAILED) {
+            size_t slot_bytes = slot_bytes_wanted();
+            if (slot_bytes > nbytes / 2)
+                slot_bytes = nbytes;
+            incro_k_init(&pool, (word)(uintptr_t)base, (word)slot_bytes, (word)(nbytes / slot_bytes));
+            return;
+        }
     }
-    own = only;
+    incro_k_init(&pool, 0, 0, 0);
+}
+
+/* ------------------------------------------------------------------ beginnings and ends */
+static pthread_key_t key;
+static char has_key;
+
+static void end_of_thread(void *heap)
+{
+    own = NULL; /* destructors that run later share the heap of those who have none */
+    incro_k_leave(heap);
+}
+
+static void before_fork(void)
+{
+    incro_free(incro_malloc(1)); /* whoever forks has a heap before the pool is locked, if there is one */
+    incro_k_before_fork(&pool);
+    is_forking = 1;
+}
+
+static void after_fork(void)
+{
+    is_forking = 0;
+    incro_k_after_fork(&pool);
+}
+
+static void after_fork_in_child(void)
+{
+    is_forking = 0;
+    incro_k_after_fork_in_child(&pool, own);
+}
+
+/* Before any thread but the first: the loader runs constructors first, and they and it may ask for memory before. */
+COLD static void begin_process(void)
+{
+    if (pool.stop != 0)
+        return;
+    pool.give_way = (word)(uintptr_t)give_way;
+    pool.release = (word)(uintptr_t)release;
+    pool.stop = (word)(uintptr_t)stop;
+    if (getrandom(&pool.secret, sizeof pool.secret, GRND_NONBLOCK) != sizeof pool.secret)
+        pool.secret = (word)(uintptr_t)&pool ^ (word)getpid() << 32;
+    reserve();
+}
+
+__attribute__((constructor)) static void begin_library(void)
+{
+    begin_process();
+    has_key = pthread_key_create(&key, end_of_thread) == 0;
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+/* The heap of this thread: it gets one when it first asks; NULL when there is none for it alone. */
+COLD static struct kernel *ask_for_heap(void)
+{
+    if (has_asked)
+        return NULL;
+    has_asked = 1;
+    int before = errno;
+    begin_process();
+    own = incro_k_get(&pool);
+    if (own != NULL && has_key)
+        pthread_setspecific(key, own); /* which may ask for memory itself */
+    errno = before;
     return own;
 }
 
-static inline struct kernel *heap_of_thread(void)
+/* ------------------------------------------------------------------ the heap of those who have none */
+COLD static struct kernel *enter(void)
 {
-    struct kernel *heap = own;
-    return LIKELY(heap != NULL) ? heap : begin();
+    struct kernel *heap = own != NULL ? own : ask_for_heap();
+    if (heap != NULL)
+        return heap;
+    return is_forking ? (struct kernel *)pool.base : incro_k_enter_shared(&pool);
 }
 
-/* ------------------------------------------------------------------ the calls */
+COLD static void leave(void)
+{
+    if (own == NULL && !is_forking)
+        incro_k_leave_shared(&pool);
+}
+
 COLD static void *none(void)
 {
     errno = ENOMEM;
@@ -92,11 +209,25 @@ COLD static void *none(void)
 
 COLD static void *malloc_rarely(size_t nbytes)
 {
-    struct kernel *heap = heap_of_thread();
-    void *ptr = heap ? incro_k_malloc(heap, nbytes != 0 ? (word)nbytes : 1) : NULL;
+    void *ptr = NULL;
+    struct kernel *heap = nbytes <= PTRDIFF_MAX ? enter() : NULL;
+    if (heap != NULL) {
+        ptr = incro_k_malloc(heap, nbytes != 0 ? (word)nbytes : 1);
+        leave();
+    }
     return ptr != NULL ? ptr : none();
 }
 
+COLD static void free_rarely(void *ptr)
+{
+    struct kernel *heap = ptr != NULL ? enter() : NULL;
+    if (heap != NULL) {
+        incro_k_free(heap, ptr);
+        leave();
+    }
+}
+
+/* ------------------------------------------------------------------ the calls */
 EXPORT void *incro_malloc(size_t nbytes)
 {
     struct kernel *heap = own;
@@ -109,20 +240,21 @@ EXPORT void *incro_malloc(size_t nbytes)
 EXPORT void incro_free(void *ptr)
 {
     struct kernel *heap = own;
-    if (UNLIKELY(heap == NULL)) {
-        if (ptr == NULL || (heap = begin()) == NULL)
-            return;
-    }
-    incro_k_free(heap, ptr);
+    if (UNLIKELY(heap == NULL))
+        free_rarely(ptr);
+    else
+        incro_k_free(heap, ptr);
 }
 
 EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
 {
     size_t nbytes;
-    if (UNLIKELY(__builtin_mul_overflow(nr_items, item_bytes, &nbytes)))
+    if (__builtin_mul_overflow(nr_items, item_bytes, &nbytes) || nbytes > PTRDIFF_MAX)
         return none();
-    struct kernel *heap = heap_of_thread();
-    void *ptr = heap ? incro_k_calloc(heap, 1, nbytes != 0 ? (word)nbytes : 1) : NULL;
+    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    void *ptr = heap != NULL ? incro_k_calloc(heap, 1, nbytes != 0 ? (word)nbytes : 1) : NULL;
+    if (UNLIKELY(own == NULL) && heap != NULL)
+        leave();
     return LIKELY(ptr != NULL) ? ptr : none();
 }
 
@@ -134,8 +266,12 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
         incro_free(ptr);
         return NULL;
     }
-    struct kernel *heap = heap_of_thread();
-    void *new = heap ? incro_k_realloc(heap, ptr, (word)nbytes) : NULL;
+    if (nbytes > PTRDIFF_MAX)
+        return none();
+    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes) : NULL;
+    if (UNLIKELY(own == NULL) && heap != NULL)
+        leave();
     return LIKELY(new != NULL) ? new : none();
 }
 
@@ -145,15 +281,41 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
         errno = EINVAL;
         return NULL;
     }
-    struct kernel *heap = heap_of_thread();
-    void *ptr = heap ? incro_k_memalign(heap, (word)alignment, nbytes != 0 ? (word)nbytes : 1) : NULL;
+    struct kernel *heap = alignment <= PTRDIFF_MAX && nbytes <= PTRDIFF_MAX ? enter() : NULL;
+    void *ptr = heap != NULL ? incro_k_memalign(heap, (word)alignment, nbytes != 0 ? (word)nbytes : 1) : NULL;
+    if (heap != NULL)
+        leave();
     return ptr != NULL ? ptr : none();
 }
 
 EXPORT size_t incro_malloc_usable_size(void *ptr)
 {
-    struct kernel *heap = heap_of_thread();
-    return ptr != NULL && heap != NULL ? (size_t)incro_k_usable_bytes(heap, ptr) : 0;
+    struct kernel *heap = ptr != NULL ? enter() : NULL;
+    if (heap == NULL)
+        return 0;
+    size_t nbytes = (size_t)incro_k_usable_bytes(heap, ptr);
+    leave();
+    return nbytes;
+}
+
+EXPORT size_t incro_malloc_trim(void)
+{
+    struct kernel *heap = enter();
+    if (heap == NULL)
+        return 0;
+    size_t nbytes = (size_t)incro_k_trim(heap);
+    leave();
+    return nbytes;
+}
+
+EXPORT int incro_malloc_check(void)
+{
+    struct kernel *heap = enter();
+    if (heap == NULL)
+        return 0;
+    int code = (int)incro_k_check(heap);
+    leave();
+    return code;
 }
 
 #ifdef INCRO_MALLOC

@@ -204,6 +204,12 @@ class Host(Struct):
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
+    ownership: u64  # hosted.pool has the kinds
+    next: VirtAddr  # the next of the heaps that nobody has
+    pool: VirtAddr
+    unused: Annotated[Array[u64], 8]  # what follows is other threads': it shares no cache line with what is the owner's
+    remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
+    unused_too: Annotated[Array[u64], 8]
 
 
 class VmallocState(Struct):

@@ -82,12 +82,11 @@ def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes
     """Compile and link; the files of the cache's entry."""
     from incroos.build.codegen import compile_shared
     from incroos.kernel import config as configs
-    from incroos.kernel.hosted import front
-    from incroos.lang.frontend import RAW, compile_unit
+    from incroos.lang.frontend import HOSTED, compile_unit
 
-    roots = {f'incro_k_{name}': getattr(front, name) for name in CALLED_BY_SHIM}
+    roots = {f'incro_k_{function.__name__}': function for function in called_by_shim()}
     settings = replace(getattr(configs, config), hardening=getattr(configs, hardening))
-    unit = compile_unit(roots, RAW, settings)
+    unit = compile_unit(roots, HOSTED, settings)
     header = header_text().encode()
     files = {'heap.o': compile_shared(unit.ir), 'heap_shim.c': SHIM.read_bytes(), HEADER: header}
     names = ('-DINCRO_MALLOC',) if is_malloc else ()
@@ -95,7 +94,21 @@ def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes
     return {LIBRARY: compile_c(files, arguments, LIBRARY), HEADER: header}
 
 
-CALLED_BY_SHIM: Final = ('init', 'malloc', 'free', 'calloc', 'realloc', 'memalign', 'usable_bytes')
+def called_by_shim() -> list[Callable[..., Any]]:
+    """The kernel functions that C calls, with `incro_k_` before their names."""
+    from incroos.kernel.hosted import front, pool
+
+    of_pool: list[Callable[..., Any]] = [pool.init, pool.get, pool.enter_shared, pool.leave_shared]
+    at_fork: list[Callable[..., Any]] = [pool.before_fork, pool.after_fork, pool.after_fork_in_child]
+    calls: list[Callable[..., Any]] = [
+        front.malloc,
+        front.free,
+        front.calloc,
+        front.realloc,
+        front.memalign,
+        front.usable_bytes,
+    ]
+    return [*of_pool, *at_fork, *calls, front.trim, front.check, front.leave]
 
 
 def header_text() -> str:
@@ -110,5 +123,7 @@ def header_text() -> str:
         'void *incro_realloc(void *ptr, size_t nbytes)': front.realloc,
         'void *incro_memalign(size_t alignment, size_t nbytes)': front.memalign,
         'size_t incro_malloc_usable_size(void *ptr)': front.usable_bytes,
+        'size_t incro_malloc_trim(void)': front.trim,
+        'int incro_malloc_check(void)': front.check,
     }
     return header_of(calls)

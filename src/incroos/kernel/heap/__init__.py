@@ -6,10 +6,11 @@ has the caches.
 
 from .caches import cache_alloc, cache_create, cache_destroy, cache_free, cache_keep, cache_shrink
 from .designs import committed_bytes, free_bytes, owns, used_bytes
-from .front import kcalloc, kfree, kmalloc, kmalloc_usable_size, kmemalign, krealloc, kzalloc
+from .front import alignment_of, kcalloc, kfree, kmalloc, kmalloc_usable_size, kmemalign, krealloc, kzalloc
 from .whole import check, init, shrink
 
 __all__ = [
+    'alignment_of',
     'cache_alloc',
     'cache_create',
     'cache_destroy',

@@ -1,64 +1,100 @@
-"""The calls of C's allocator on the heap of one thread.
+"""The calls of C's allocator, on the heap of the thread that calls.
 
 Unit: the byte. The C shim (build/heap_shim.c) hands in the heap, and sets errno where an answer is 0. A wrong pointer
-ends the process with a sentence: C has no code for it, and who goes on after it destroys more.
+ends the process with a sentence: C has no code for it, and a program that goes on after it destroys more.
 """
 
 from incroos.kernel import heap, hosted_console
 from incroos.kernel.codes import OK
+from incroos.kernel.config import FULL
+from incroos.kernel.hosted import pool, remote
+from incroos.kernel.hosted.pool import Pool
 from incroos.kernel.state import Kernel
-from incroos.lang import VirtAddr, cold, kernel, word
-
-
-@kernel
-def init(k: Kernel, slot_bytes: word, release: word, commit: word, stop: word) -> None:
-    """Begin with an empty heap in the slot that begins with k, whose bytes are zeros; see Host for the functions."""
-    host = k.host
-    host.slot_bytes = slot_bytes
-    host.release = release
-    host.commit = commit
-    host.stop = stop
-    host.nr_chars = 0
-    heap.init(k)
+from incroos.lang import VirtAddr, cold, copy, kernel, word
 
 
 @kernel
 def malloc(k: Kernel, nbytes: word) -> VirtAddr:
-    """As heap.kmalloc."""
-    return heap.kmalloc(k, nbytes)
+    """Room for nbytes bytes at a multiple of 16; their content is not specified.
+
+    NULL, and errno is ENOMEM, when there is no memory for them. For 0 bytes it is a pointer like any other.
+    """
+    if remote.is_waiting(k) != 0:
+        take_back(k)
+    return heap.kmalloc(k, with_room_for_link(k, nbytes))
+
+
+@kernel
+def with_room_for_link(k: Kernel, nbytes: word) -> word:
+    """So many bytes as let remote.py link the block: less would have a red zone there."""
+    return max(nbytes, 8) if k.config.hardening == FULL and nbytes > 0 else nbytes
 
 
 @kernel
 def free(k: Kernel, ptr: VirtAddr) -> None:
-    """Take back what was given; 0 is nobody's. Any other pointer ends the process."""
-    if heap.kfree(k, ptr) != OK:
+    """Give back what was given; NULL does nothing. Any other pointer ends the process with a sentence."""
+    if heap.owns(k, ptr):
+        if heap.kfree(k, ptr) != OK:
+            refuse(k, ptr)
+    else:
+        free_elsewhere(k, ptr)
+
+
+@cold
+@kernel
+def free_elsewhere(k: Kernel, ptr: VirtAddr) -> None:
+    """The same for what is in another heap, or nowhere."""
+    if ptr == 0:
+        return
+    owner = Kernel(k.m, pool.heap_of(Pool(k.m, k.host.pool), ptr))
+    if owner.addr == 0 or not (owner.host.ownership == pool.LOST or remote.put(owner, ptr)):
         refuse(k, ptr)
 
 
 @kernel
 def calloc(k: Kernel, nr_items: word, item_bytes: word) -> VirtAddr:
-    """Room for so many items, all bytes 0."""
-    return heap.kcalloc(k, nr_items, item_bytes)
+    """As malloc, room for so many items, all bytes 0."""
+    if remote.is_waiting(k) != 0:
+        take_back(k)
+    return heap.kcalloc(k, nr_items, with_room_for_link(k, item_bytes))
 
 
 @kernel
 def realloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
-    """As heap.krealloc, for ptr and nbytes that are not 0."""
-    if heap.kmalloc_usable_size(k, ptr) == 0:
-        refuse(k, ptr)
-    return heap.krealloc(k, ptr, nbytes)
+    """Let what was given have nbytes bytes, where it is or elsewhere with its content and its alignment.
+
+    NULL, errno is ENOMEM, and nothing has changed, when that cannot be. As malloc when ptr is NULL, as free, with the
+    answer NULL, when nbytes is 0.
+    """
+    have = usable_bytes(k, ptr)
+    if heap.owns(k, ptr):
+        return heap.krealloc(k, ptr, with_room_for_link(k, nbytes))
+    owner = Kernel(k.m, pool.heap_of(Pool(k.m, k.host.pool), ptr))
+    new = memalign(k, heap.alignment_of(owner, ptr), nbytes)
+    if new != 0:
+        copy(k.m, new, ptr, min(have, nbytes))
+        free_elsewhere(k, ptr)
+    return new
 
 
 @kernel
 def memalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
-    """As heap.kmemalign."""
-    return heap.kmemalign(k, alignment, nbytes)
+    """As malloc, at a multiple of the alignment, a power of two; else NULL, and errno is EINVAL."""
+    if remote.is_waiting(k) != 0:
+        take_back(k)
+    return heap.kmemalign(k, alignment, with_room_for_link(k, nbytes))
 
 
 @kernel
 def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
-    """How many bytes there are at what was given."""
-    nbytes = heap.kmalloc_usable_size(k, ptr)
+    """How many bytes there are at what was given, at least those asked for; 0 for NULL."""
+    nbytes = 0
+    if heap.owns(k, ptr):
+        nbytes = heap.kmalloc_usable_size(k, ptr)
+    else:
+        owner = Kernel(k.m, pool.heap_of(Pool(k.m, k.host.pool), ptr))
+        if owner.addr != 0:
+            nbytes = heap.kmalloc_usable_size(owner, ptr)
     if nbytes == 0:
         refuse(k, ptr)
     return nbytes
@@ -66,15 +102,37 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
 
 @cold
 @kernel
+def take_back(k: Kernel) -> None:
+    """Free what other threads freed."""
+    wrong = remote.take_back(k)
+    if wrong != 0:
+        refuse(k, wrong)
+
+
+@cold
+@kernel
 def refuse(k: Kernel, ptr: VirtAddr) -> None:
-    """End the process: this pointer is not one that was given, or it was taken back."""
+    """End the process: this pointer was never given, or it was taken back."""
     hosted_console.put_text(k, b'free or realloc of a pointer that is not allocated (freed twice, or never given):')
     hosted_console.put_word(k, ptr)
     hosted_console.stop(k)
 
 
-# ------------------------------------------------------------------ without malloc's names
+@kernel
+def trim(k: Kernel) -> word:
+    """Give the system back all whole pages that nothing lies in; how many bytes."""
+    take_back(k)
+    return heap.shrink(k)
+
+
 @kernel
 def check(k: Kernel) -> word:
-    """0, or the number of the first invariant that does not hold."""
+    """0 when the books of this thread's heap are in order, else the number of the invariant that does not hold."""
     return heap.check(k)
+
+
+@kernel
+def leave(k: Kernel) -> None:
+    """The thread that owns the heap ends: nothing is kept that the next one can do without."""
+    trim(k)
+    pool.leave(Pool(k.m, k.host.pool), k)

@@ -194,7 +194,8 @@ class Calls(Expressions):
             if name not in target.lowerings:
                 self.refuse(node, 'no-lowering', target=target.name, name=name)
             return self.lowered(name, node, words)
-        found = instructions.INSTRUCTIONS[name](self.b, words)
+        emit = instructions.C_CALLS.get(name) if target.has_c_library else None
+        found = (emit or instructions.INSTRUCTIONS[name])(self.b, words)
         return self.result(signature.result, found)
 
     def check_narrow(self, name: str, node: ast.Call, words: list[Any]) -> None:

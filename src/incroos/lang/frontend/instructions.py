@@ -195,6 +195,17 @@ def call4(b: Any, arguments: list[Any]) -> Any:
     return b.call(b.inttoptr(code, kind.as_pointer()), words)
 
 
+def c_call(name: str) -> Emit:
+    """A call of a function of the C library that takes three words."""
+
+    def emit(b: Any, arguments: list[Any]) -> None:
+        function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(I64, [I64] * 3), name)
+        b.call(function, arguments)
+
+    return emit
+
+
+C_CALLS: Final[dict[str, Emit]] = {'fill': c_call('memset'), 'copy': c_call('memmove')}
 INSTRUCTIONS: Final[dict[str, Emit]] = {
     'load8': load(8),
     'load16': load(16),

@@ -44,12 +44,14 @@ class Target:
     `lowerings` names primitives that are kernel functions here; the others become instructions. A lowering takes the
     primitive's parameters; where `is_simulated`, its first parameter is a view of the simulated processor, whose
     address compiled code hands on as a hidden first argument. Lowerings themselves are compiled for this process's
-    own memory. `refused` names the primitives that this place does not have.
+    own memory. `has_c_library` says that memset and memmove can be called. `refused` names the primitives that this
+    place does not have.
     """
 
     name: str
     is_simulated: bool = False
     is_bare: bool = False
+    has_c_library: bool = False
     lowerings: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
 
@@ -65,6 +67,7 @@ class Target:
 BARE: Final = Target('bare', is_bare=True, refused=frozenset({'call4'}))
 LIBRARY: Final = Target('library', is_bare=True)  # the same in a kernel whose functions it is given to call
 RAW: Final = Target('raw', refused=PRIVILEGED)
+HOSTED: Final = Target('hosted', has_c_library=True, refused=PRIVILEGED)
 
 
 def simulated(lowerings: Mapping[str, Callable[..., Any]]) -> Target:

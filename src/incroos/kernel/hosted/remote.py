@@ -1,0 +1,63 @@
+"""Blocks that come back from another thread than the one whose heap they are of.
+
+Unit: the block. The heap has a list of them. Others put blocks in front with one atomic exchange and the owner takes
+the whole list with one, so neither waits. A block on the list is still handed out by the books of its heap, and its
+first word, which is nobody's any more, is the link. Before it becomes one, the books are asked whether the block is
+handed out: they may change under the question, but not in what they say about a block that somebody has.
+"""
+
+from incroos.kernel import heap
+from incroos.kernel.codes import OK
+from incroos.kernel.state import Host, Kernel
+from incroos.lang import (
+    VirtAddr,
+    atomic_compare_exchange64,
+    atomic_exchange64,
+    atomic_load64,
+    cold,
+    kernel,
+    load64,
+    offset_of,
+    store64,
+    word,
+)
+
+
+@kernel
+def list_of(k: Kernel) -> VirtAddr:
+    """The address of the list's first word."""
+    return VirtAddr(k.host.addr + offset_of(Host, 'remote'))
+
+
+@kernel
+def put(k: Kernel, ptr: VirtAddr) -> bool:
+    """Give a block back to a heap that another thread may own; False when the heap has not handed it out."""
+    if heap.kmalloc_usable_size(k, ptr) == 0:
+        return False
+    first = atomic_load64(k.m, list_of(k))
+    store64(k.m, ptr, first)
+    found = atomic_compare_exchange64(k.m, list_of(k), first, ptr)
+    while found != first:
+        first = found
+        store64(k.m, ptr, first)
+        found = atomic_compare_exchange64(k.m, list_of(k), first, ptr)
+    return True
+
+
+@cold
+@kernel
+def take_back(k: Kernel) -> VirtAddr:
+    """Free all blocks of the list, by the owner; 0, or the first one that was not handed out: it came back twice."""
+    at = VirtAddr(atomic_exchange64(k.m, list_of(k), 0))
+    while at != 0:
+        following = VirtAddr(load64(k.m, at))
+        if heap.kfree(k, at) != OK:
+            return at
+        at = following
+    return VirtAddr(0)
+
+
+@kernel
+def is_waiting(k: Kernel) -> word:
+    """The first block of the list, or 0; an ordinary load, since nobody waits for the answer."""
+    return k.host.remote
