@@ -56,7 +56,13 @@ def boot_image(image: Path, memory_bytes: int = MEMORY, seconds: float = SECONDS
 
 
 def run(
-    folder: Path, name: str, config: str, defines: Sequence[str] = (), seconds: float = SECONDS
+    folder: Path,
+    name: str,
+    config: str,
+    defines: Sequence[str] = (),
+    memory_bytes: int = MEMORY,
+    seconds: float = SECONDS,
 ) -> tuple[Outcome, str]:
     """Build one of the kernels beside this file with the checked library, and boot it."""
-    return boot_image(build(folder, HERE / f'{name}.c', config, checked=True, defines=defines), seconds=seconds)
+    image = build(folder, HERE / f'{name}.c', config, checked=True, defines=defines)
+    return boot_image(image, memory_bytes, seconds)

@@ -61,6 +61,16 @@ def test_the_code_is_position_independent_and_asks_for_no_stack_that_is_executed
     assert elf.get_section_by_name('.bss')['sh_size'] <= 16
 
 
+@pytest.mark.parametrize('start', ['0x100000', '0xFFFFFFFF80100000', '0x123456789000'])
+def test_it_links_at_any_address(tmp_path: Path, start: str) -> None:
+    """Also the archive alone, all of it: nothing is missing."""
+    options = ['-m', 'elf_x86_64', '-static', '-nostdlib', '--fatal-warnings', '--no-undefined', '-e', 'kmalloc']
+    archive = str(library_folder('modern') / 'libincro_mm.a')
+    command = ['ld', *options, f'-Ttext={start}', '-o', str(tmp_path / 'image'), '--whole-archive', archive]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, '')
+
+
 def instructions(elf: Any) -> Iterator[Any]:
     """All of them, to the last byte."""
     text = elf.get_section_by_name('.text').data()

@@ -96,6 +96,32 @@ def test_what_the_kernel_had_mapped_stays(tmp_path: Path, config: str) -> None:
     assert outcome.status == Status.PASSED
 
 
+@pytest.mark.parametrize(
+    ('config', 'case'),
+    [('classic', 'PLAIN'), ('classic', 'IDENTITY'), ('modern', 'PLAIN'), ('modern', 'DIRECT_MAP')],
+)
+def test_memory_is_used_up_and_given_back(tmp_path: Path, config: str, case: str) -> None:
+    """Also where the kernel had mapped the zone, or all of RAM where the library has its direct map."""
+    outcome, text = run(tmp_path, 'worlds', config, defines=[case], memory_bytes=16 << 20)
+    assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
+    assert len(text.splitlines()) == 14
+    assert outcome.status == Status.PASSED
+
+
+def test_caches_of_objects(tmp_path: Path) -> None:
+    outcome, text = run(tmp_path, 'caches', 'modern')
+    assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
+    assert len(text.splitlines()) == 12
+    assert outcome.status == Status.PASSED
+
+
+def test_a_zone_that_may_not_be_written_is_a_panic(tmp_path: Path) -> None:
+    outcome, text = run(tmp_path, 'worlds', 'classic', defines=['READ_ONLY_ZONE'])
+    sentence = 'PANIC: vmm: memory of the zone is mapped elsewhere, or not for writing: address, entry'
+    assert text.startswith(f'{sentence} 0x0000000000600000 0x80000000006000')
+    assert outcome.status == Status.PANIC
+
+
 @each_config
 def test_a_lock_is_held_in_each_call_after_the_start(tmp_path: Path, config: str) -> None:
     outcome, text = run(tmp_path, 'hooks', config)

@@ -14,8 +14,8 @@ from typing import Final
 from incroos.kernel import console, heap, pmm, statistics, vmm
 from incroos.kernel.codes import ALREADY_STARTED, BAD_START, NOT_STARTED, OK
 from incroos.kernel.config import CLASSIC_SPACE
-from incroos.kernel.state import Hooks, Kernel
-from incroos.lang import Struct, VirtAddr, copy, kernel, u64, word
+from incroos.kernel.state import NR_NAME_BYTES, Hooks, Kernel, ObjectCache
+from incroos.lang import Struct, VirtAddr, copy, kernel, load8, u64, word
 
 NOTHING_READY: Final = 0
 PMM_READY: Final = 1
@@ -94,6 +94,51 @@ def incro_mm_init(k: Kernel, start: Start) -> word:
     return heap_init(k) if code == OK else code
 
 
+# ------------------------------------------------------------------ caches, by their addresses
+@kernel
+def cache_create(k: Kernel, name: VirtAddr, object_bytes: word, alignment: word, fresh: VirtAddr) -> VirtAddr:
+    """A cache of objects of object_bytes bytes, at multiples of a power of two up to a page.
+
+    Fresh objects are copies of what `fresh` points to now, unless that is 0. Of the name, which ends with a 0, the
+    cache keeps what it has room for. 0, and nothing changed, for other sizes and alignments and without frames.
+    """
+    cache = heap.cache_create(k, b'', object_bytes, alignment, fresh)
+    if cache.addr != 0 and name != 0:
+        index = 0
+        while index < NR_NAME_BYTES and load8(k.m, VirtAddr(name + index)) != 0:
+            cache.name[index] = load8(k.m, VirtAddr(name + index))
+            index += 1
+    return cache.addr
+
+
+@kernel
+def cache_alloc(k: Kernel, cache: VirtAddr) -> VirtAddr:
+    """An object of a cache that there is; 0, and nothing changed, without frames for it."""
+    return heap.cache_alloc(k, ObjectCache(k.m, cache)) if cache != 0 else VirtAddr(0)
+
+
+@kernel
+def cache_free(k: Kernel, cache: VirtAddr, ptr: VirtAddr) -> word:
+    """Take back an object of this cache, as it was when it was constructed; 0 is nobody's and does nothing.
+
+    BAD_FREE, and nothing changed, for all else.
+    """
+    return heap.cache_free(k, ObjectCache(k.m, cache), ptr)
+
+
+@kernel
+def cache_destroy(k: Kernel, cache: VirtAddr) -> word:
+    """End a cache and give its pages back. CACHE_IN_USE while somebody has an object; BAD_FREE when it is no cache."""
+    return heap.cache_destroy(k, ObjectCache(k.m, cache))
+
+
+@kernel
+def cache_shrink(k: Kernel, cache: VirtAddr) -> word:
+    """Give back the pages of a cache that no used object lies in; how many bytes, or BAD_FREE when it is no cache."""
+    return heap.cache_shrink(k, ObjectCache(k.m, cache))
+
+
+# ------------------------------------------------------------------ figures
 @kernel
 def collect_statistics(k: Kernel) -> VirtAddr:
     """Count figures about memory, and say where they are; 0 in config classic, which has none."""

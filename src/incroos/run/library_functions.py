@@ -76,6 +76,14 @@ OBJECTS: Final[Functions] = {
     'int64_t heap_shrink(void)': heap.shrink,
     'int64_t heap_check(void)': heap.check,
 }
+CACHES: Final[Functions] = {
+    'struct incro_object_cache *cache_create(const char *name, size_t object_bytes, size_t alignment,'
+    ' const void *fresh)': library.cache_create,
+    'void *cache_alloc(struct incro_object_cache *cache)': library.cache_alloc,
+    'int64_t cache_free(struct incro_object_cache *cache, void *ptr)': library.cache_free,
+    'int64_t cache_destroy(struct incro_object_cache *cache)': library.cache_destroy,
+    'int64_t cache_shrink(struct incro_object_cache *cache)': library.cache_shrink,
+}
 FIGURES: Final[Functions] = {
     'const struct incro_statistics *incro_mm_statistics(void)': library.collect_statistics,
 }
@@ -90,5 +98,6 @@ def functions_of(config: KernelConfig) -> dict[str, Functions]:
         'Frames': {**FRAMES, **(MODERN_FRAMES if is_modern else {})},
         'Pages': {**PAGES, **(MODERN_PAGES if is_modern else {})},
         'Objects': OBJECTS,
+        **({'Caches of objects': CACHES} if is_modern else {}),
         **({'Figures': FIGURES} if is_modern else {}),
     }
