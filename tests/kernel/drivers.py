@@ -10,10 +10,12 @@ from incroos.kernel.config import (
     CLASSIC,
     CLASSIC_CHECKED,
     CLASSIC_FIXMAP,
+    CLASSIC_FULL_CHECKED,
     CLASSIC_RECURSIVE,
     MODERN,
     MODERN_CHECKED,
     MODERN_FIXMAP,
+    MODERN_FULL_CHECKED,
     MODERN_RECURSIVE,
     KernelConfig,
 )
@@ -38,6 +40,9 @@ class Build(NamedTuple):
 
 CHECKED: Final = Build(CLASSIC_CHECKED, images.CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
 MODERN_BUILD: Final = Build(MODERN_CHECKED, images.MODERN_CHECKED, is_checked=True)
+CLASSIC_FULL_BUILD: Final = Build(CLASSIC_FULL_CHECKED, 'CLASSIC_FULL_CHECKED', is_checked=True)
+MODERN_FULL_BUILD: Final = Build(MODERN_FULL_CHECKED, 'MODERN_FULL_CHECKED', is_checked=True)
+FULL_BUILDS: Final = {'classic': CLASSIC_FULL_BUILD, 'modern': MODERN_FULL_BUILD}  # the heap hardens itself fully
 MODERN_PLAIN: Final = Build(MODERN, images.MODERN, is_checked=False)
 MODERN_BUILDS: Final = {  # by the way to page tables
     'direct-map': MODERN_BUILD,

@@ -73,6 +73,15 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
         ('free_page', (frame,), 0),
         ('zero_ahead', (9,), 0),  # not in this configuration
         ('kfree', (HEAP + 16,), 0),
+        ('kmalloc_at', (100, 7), HEAP + 16),
+        ('krealloc_at', (HEAP + 16, 104, 7), HEAP + 16),
+        ('kzalloc_at', (40, 7), HEAP + 128),
+        ('kcalloc_at', (3, 8, 7), HEAP + 176),
+        ('kmemalign_at', (32, 8, 7), 0),  # not in this configuration
+        ('kfree_at', (HEAP + 128, 7), 0),
+        ('kfree_at', (HEAP + 176, 7), 0),
+        ('kfree_at', (HEAP + 16, 7), 0),
+        ('find_damage', (), 0),
         ('vmalloc', (100,), 0),  # not in this configuration, as what follows
         ('vfree', (PAGE,), BAD_FREE),
         ('check_vmalloc', (), 0),
@@ -95,6 +104,7 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
     assert driver.call('free_table', table) == driver.call('check_vmm') == 0
     elsewhere = {'alloc_table', 'free_table', 'read_memory_map'}  # above, and in test_pmm_memory_map.py
     elsewhere |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}  # in tests/run/test_soak.py
+    elsewhere |= {name for name in CODES if name.startswith('cache_')}  # in test_caches.py
     assert {name for name, _, _ in steps} | ENDLESS | elsewhere == CODES.keys()
 
 

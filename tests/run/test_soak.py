@@ -46,7 +46,7 @@ from incroos.run.portrait import differences, digest, portrait
 from incroos.run.qemu_guest import Guest
 
 from ..budget import FULL
-from ..kernel.drivers import CHECKED, MEMORY, MODERN_BUILD, MODERN_PLAIN, PLAIN, Build, booted, open_driver
+from ..kernel.drivers import CHECKED, FULL_BUILDS, MEMORY, MODERN_BUILD, MODERN_PLAIN, PLAIN, Build, booted, open_driver
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -56,7 +56,13 @@ NR_OPERATIONS: Final = 10_000_000 if FULL else 200_000
 BATCH: Final = 100_000  # a driver waits half a minute for it
 NR_SHORT: Final = 1500  # also interpreted
 
-CHECKED_BUILDS: Final = {'classic': CHECKED, 'modern': MODERN_BUILD, 'modern with buddy': BUDDY_BUILD}
+CHECKED_BUILDS: Final = {
+    'classic': CHECKED,
+    'modern': MODERN_BUILD,
+    'modern with buddy': BUDDY_BUILD,
+    'classic, heap fully hardened': FULL_BUILDS['classic'],
+    'modern, heap fully hardened': FULL_BUILDS['modern'],
+}
 PLAIN_BUILDS: Final = {'classic': PLAIN, 'modern': MODERN_PLAIN, 'modern with buddy': BUDDY_PLAIN}
 
 

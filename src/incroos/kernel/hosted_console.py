@@ -1,6 +1,6 @@
-"""The console of a hosted heap: a sentence in the Kernel struct, with which the process ends.
+"""The console of a hosted heap: a text in the Kernel struct, with which the process ends.
 
-Knows neither files nor signals: a C function that the process gave prints the sentence and stops. No memory is asked
+Knows neither files nor signals: a C function that the process gave prints the text and stops. No memory is asked
 for, since it is the heap that has something to say.
 """
 
@@ -11,6 +11,7 @@ from incroos.lang import VirtAddr, call4, kernel, offset_of, word
 
 ZERO: Final = 48
 LETTER_A_MINUS_TEN: Final = 87
+LETTER_UPPER_A_MINUS_TEN: Final = 55
 BLANK: Final = 32
 LETTER_X: Final = 120
 
@@ -24,7 +25,7 @@ def put_text(k: Kernel, text: bytes) -> None:
 
 @kernel
 def put_char(k: Kernel, char: word) -> None:
-    """Put one byte; what is too much for the sentence is lost."""
+    """Put one byte; what is too much for the text is lost."""
     host = k.host
     if host.nr_chars < HOST_TEXT_BYTES:
         host.text[host.nr_chars] = char
@@ -46,7 +47,26 @@ def put_word(k: Kernel, value: word) -> None:
 
 
 @kernel
+def put_hex(k: Kernel, value: word) -> None:
+    """Put the 64 bits of value as 16 upper-case hexadecimal digits, as the kernel's console does."""
+    for shift in range(60, -1, -4):
+        digit = (value >> shift) & 15
+        put_char(k, digit + (ZERO if digit < 10 else LETTER_UPPER_A_MINUS_TEN))
+
+
+@kernel
+def put_decimal(k: Kernel, value: word) -> None:
+    """Put a number that is not negative in decimal digits."""
+    divisor = 1
+    while value // divisor >= 10:
+        divisor *= 10
+    while divisor > 0:
+        put_char(k, ZERO + value // divisor % 10)
+        divisor //= 10
+
+
+@kernel
 def stop(k: Kernel) -> None:
-    """End the process with the sentence. Never returns: the C function does not."""
+    """End the process with the text. Never returns: the C function does not."""
     host = k.host
     call4(k.m, host.stop, VirtAddr(host.addr + offset_of(Host, 'text')), host.nr_chars, 0, 0)

@@ -108,6 +108,14 @@ CACHE_DESTROY: Final = 99  # a cache
 CACHE_SHRINK: Final = 100  # a cache
 CACHE_KEEP: Final = 101  # a cache, slabs
 
+KMALLOC_AT: Final = 112  # bytes, call site
+KFREE_AT: Final = 113  # address, call site
+KREALLOC_AT: Final = 114  # address, bytes, call site
+KMEMALIGN_AT: Final = 115  # alignment, bytes, call site
+KZALLOC_AT: Final = 116  # bytes, call site
+KCALLOC_AT: Final = 117  # items, bytes of one, call site
+FIND_DAMAGE: Final = 118
+
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
 
 
@@ -193,7 +201,9 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
         return execute_memory(k, code, VirtAddr(a), b, c)
     if code < SOAK_BEGIN:
         return execute_control(k, code, a, b, c)
-    return execute_soak(k, code, a, b) if code < CACHE_CREATE else execute_caches(k, code, a, b, c, d)
+    if code < CACHE_CREATE:
+        return execute_soak(k, code, a, b)
+    return execute_caches(k, code, a, b, c, d) if code < KMALLOC_AT else execute_heap_at(k, code, a, b, c)
 
 
 @kernel
@@ -294,6 +304,26 @@ def execute_heap(k: Kernel, code: word, a: word, b: word) -> word:
         return heap.committed_bytes(k)
     if code == SHRINK:
         return heap.shrink(k)
+    return UNKNOWN
+
+
+@kernel
+def execute_heap_at(k: Kernel, code: word, a: word, b: word, c: word) -> word:
+    """Operations on the heap that tell a call site."""
+    if code == KMALLOC_AT:
+        return heap.kmalloc_at(k, a, b)
+    if code == KFREE_AT:
+        return heap.kfree_at(k, VirtAddr(a), b)
+    if code == KREALLOC_AT:
+        return heap.krealloc_at(k, VirtAddr(a), b, c)
+    if code == KMEMALIGN_AT:
+        return heap.kmemalign_at(k, a, b, c)
+    if code == KZALLOC_AT:
+        return heap.kzalloc_at(k, a, b)
+    if code == KCALLOC_AT:
+        return heap.kcalloc_at(k, a, b, c)
+    if code == FIND_DAMAGE:
+        return heap.find_damage(k)
     return UNKNOWN
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel import console, heap, pmm, vmm
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
-from incroos.kernel.config import CLASSIC_SPACE
+from incroos.kernel.config import CLASSIC_SPACE, FULL
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load8, load64, store8, store64, word
@@ -150,10 +150,16 @@ def is_kfree_right(k: Kernel, block: VirtAddr, used_before: word) -> bool:
     return (
         is_so(k, heap.kfree(k, block) == OK, b'refused')
         and is_so(k, heap.used_bytes(k) == used_before, b'used bytes differ from before')
-        and is_so(k, heap.kfree(k, block) == BAD_FREE, b'a second time accepted')
+        and is_so(k, is_second_kfree_refused(k, block), b'a second time accepted')
         and is_so(k, heap.used_bytes(k) == used_before, b'the second time was counted')
         and is_so(k, heap.check(k) == OK, b'the heap is broken')
     )
+
+
+@kernel
+def is_second_kfree_refused(k: Kernel, block: VirtAddr) -> bool:
+    """Whether a block that came back is not taken back again. With hardening FULL that would end the machine."""
+    return k.config.hardening == FULL or heap.kfree(k, block) == BAD_FREE
 
 
 # ------------------------------------------------------------------ the frame

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
+from incroos.kernel.config import FULL
 from incroos.kernel.layout import PAGE_BYTES, ZONE_START
 from incroos.kernel.vmm.entries import GLOBAL, NX, PRESENT, USER, WRITABLE
 
@@ -48,6 +49,7 @@ class Recorder:
 
     def __init__(self, driver: Driver, seed: int) -> None:
         self.driver, self.random, self.trace = driver, random.Random(seed), Trace()
+        self.is_forgiving = driver.kernel.config.hardening != FULL  # which ends the machine at a wrong kfree
         self.chunks: list[Held] = []
         self.vmalloced: list[Held] = []
         self.frames: list[int] = []
@@ -125,7 +127,7 @@ class Recorder:
         chunk = self.pick(self.chunks)
         if chunk:
             self.add(must_be(OK), 'kfree', chunk.addr)
-            if self.random.randrange(4) == 0:
+            if self.random.randrange(4) == 0 and self.is_forgiving:
                 self.add(must_be(BAD_FREE), 'kfree', chunk.addr)
 
     def write_chunk(self) -> None:
@@ -135,7 +137,7 @@ class Recorder:
         self.verify(self.chunks)
 
     def free_wrongly(self) -> None:
-        chunk = self.pick(self.chunks)
+        chunk = self.pick(self.chunks) if self.is_forgiving else None
         if chunk:
             self.chunks.append(chunk)
             off = self.random.choice((-8, 1, 8, 24, 1 << 28, 1 << 40, -1 << 62))  # nothing begins there
@@ -306,8 +308,9 @@ class Recorder:
             ('unmap_page', (ZONE_START,)),
             ('protect', (WINDOW, PRESENT)),
             ('kmalloc', (self.random.choice(BAD_SIZES),)),
-            ('kfree', (self.random.choice((0x1000, 0x20_0000, (1 << 63) - 16, -1 << 63)),)),
         ]
+        if self.is_forgiving:
+            wrong.append(('kfree', (self.random.choice((0x1000, 0x20_0000, (1 << 63) - 16, -1 << 63)),)))
         name, words = self.random.choice(wrong)
         self.add(must_be_any, name, *words)
 

@@ -1,13 +1,29 @@
 """The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them, and caches of objects.
 
-front is kmalloc; designs picks what the configuration names: first_fit, or size_classes with slab and dlmalloc. caches
-has the caches.
+front is kmalloc; designs picks what the configuration names: first_fit, or size_classes with slab and dlmalloc. Between
+the two, tags and quarantine harden the heap where the configuration says so. caches has the caches, whole what is about
+all of the heap.
 """
 
 from .caches import cache_alloc, cache_create, cache_destroy, cache_free, cache_keep, cache_shrink
-from .designs import committed_bytes, free_bytes, owns, used_bytes
-from .front import alignment_of, kcalloc, kfree, kmalloc, kmalloc_usable_size, kmemalign, krealloc, kzalloc
-from .whole import check, init, shrink
+from .designs import committed_bytes, free_bytes, owns
+from .front import (
+    alignment_of,
+    kcalloc,
+    kcalloc_at,
+    kfree,
+    kfree_at,
+    kmalloc,
+    kmalloc_at,
+    kmalloc_usable_size,
+    kmemalign,
+    kmemalign_at,
+    krealloc,
+    krealloc_at,
+    kzalloc,
+    kzalloc_at,
+)
+from .whole import check, find_damage, init, shrink, used_bytes
 
 __all__ = [
     'alignment_of',
@@ -19,15 +35,22 @@ __all__ = [
     'cache_shrink',
     'check',
     'committed_bytes',
+    'find_damage',
     'free_bytes',
     'init',
     'kcalloc',
+    'kcalloc_at',
     'kfree',
+    'kfree_at',
     'kmalloc',
+    'kmalloc_at',
     'kmalloc_usable_size',
     'kmemalign',
+    'kmemalign_at',
     'krealloc',
+    'krealloc_at',
     'kzalloc',
+    'kzalloc_at',
     'owns',
     'shrink',
     'used_bytes',

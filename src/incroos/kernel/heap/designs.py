@@ -5,7 +5,8 @@ are size classes that have only the one or the other.
 """
 
 from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import first_fit, hardening, size_classes
+from incroos.kernel.heap import first_fit, size_classes
+from incroos.kernel.heap.chunks import HEADER_BYTES
 from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
 from incroos.lang import VirtAddr, fill, kernel, word
@@ -14,7 +15,6 @@ from incroos.lang import VirtAddr, fill, kernel, word
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    hardening.init(k)
     if k.config.heap_design != FIRST_FIT:
         fill(k.m, k.heap.addr, 0, HeapState.SIZE)
         size_classes.init(k)
@@ -54,6 +54,14 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     if k.config.heap_design != FIRST_FIT:
         return size_classes.usable_bytes(k, ptr)
     return first_fit.usable_bytes(k, ptr)
+
+
+@kernel
+def cost_of(k: Kernel, ptr: VirtAddr, usable: word) -> word:
+    """How much of used_bytes is for what was given at ptr, where there are so many usable bytes."""
+    if k.config.heap_design != FIRST_FIT and not size_classes.is_of_chunks(k, ptr):
+        return usable
+    return usable + HEADER_BYTES
 
 
 @kernel

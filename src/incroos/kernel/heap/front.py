@@ -1,18 +1,22 @@
 """The heap's functions, whatever its design: kmalloc and what is built on it.
 
-Unit: the byte. designs.py has the design that the configuration names.
+Unit: the byte. designs.py has the design that the configuration names; where a build tells who asked for a block,
+tags.py is between. Each function that takes or gives a block has a sister that ends in `_at` and takes the call site as
+well: an address of code, or whatever word a user tells his callers apart by.
 """
 
 from typing import Final
 
-from incroos.kernel.heap import designs
+from incroos.kernel.heap import designs, hardening, tags
 from incroos.kernel.heap.size_classes import ALIGNMENT
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, copy, fill, kernel, word
 
 MAX_BYTES: Final = 1 << 38  # of a request
+NOBODY: Final = 0  # a call site that is not told
 
 
+# ------------------------------------------------------------------ without a call site
 @kernel
 def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
@@ -20,30 +24,28 @@ def kmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    return designs.alloc(k, nbytes)
+    return kmalloc_at(k, nbytes, NOBODY)
 
 
 @kernel
 def kfree(k: Kernel, ptr: VirtAddr) -> word:
-    """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    return designs.free(k, ptr)
+    """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else.
+
+    With hardening FULL all else is a panic with a report.
+    """
+    return kfree_at(k, ptr, NOBODY)
 
 
 @kernel
 def kzalloc(k: Kernel, nbytes: word) -> VirtAddr:
     """As kmalloc, all bytes 0."""
-    ptr = kmalloc(k, nbytes)
-    if ptr != 0:
-        fill(k.m, ptr, 0, nbytes)
-    return ptr
+    return kzalloc_at(k, nbytes, NOBODY)
 
 
 @kernel
 def kcalloc(k: Kernel, nr_items: word, item_bytes: word) -> VirtAddr:
     """Room for so many items, all bytes 0; 0 as in kmalloc, also where their bytes are more than a word holds."""
-    if nr_items <= 0 or item_bytes <= 0 or nr_items > MAX_BYTES // item_bytes:
-        return VirtAddr(0)
-    return kzalloc(k, nr_items * item_bytes)
+    return kcalloc_at(k, nr_items, item_bytes, NOBODY)
 
 
 @kernel
@@ -52,17 +54,7 @@ def kmemalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
 
     First fit has no alignment beyond 16.
     """
-    if alignment <= 0 or alignment & (alignment - 1) != 0:
-        return VirtAddr(0)
-    if alignment <= ALIGNMENT:
-        return kmalloc(k, nbytes)
-    return designs.alloc_aligned(k, alignment, nbytes)
-
-
-@kernel
-def kmalloc_usable_size(k: Kernel, ptr: VirtAddr) -> word:
-    """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
-    return designs.usable_bytes(k, ptr)
+    return kmemalign_at(k, alignment, nbytes, NOBODY)
 
 
 @kernel
@@ -70,14 +62,68 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
     """Let what was given have nbytes bytes, where it is or elsewhere with its content and its alignment.
 
     0 when that cannot be, or nothing was given at ptr; then nothing has changed. As kmalloc when ptr is 0, as kfree
-    when nbytes is 0.
+    when nbytes is 0. With hardening FULL a ptr at which nothing was given is a panic with a report.
     """
-    if ptr == 0:
-        return kmalloc(k, nbytes)
-    if nbytes == 0:
-        kfree(k, ptr)
+    return krealloc_at(k, ptr, nbytes, NOBODY)
+
+
+# ------------------------------------------------------------------ the same from a call site
+@kernel
+def kmalloc_at(k: Kernel, nbytes: word, site: word) -> VirtAddr:
+    """kmalloc."""
+    if hardening.is_tagged(k):
+        return tags.alloc(k, nbytes, site)
+    return designs.alloc(k, nbytes)
+
+
+@kernel
+def kfree_at(k: Kernel, ptr: VirtAddr, site: word) -> word:
+    """kfree."""
+    if hardening.is_tagged(k):
+        return tags.free(k, ptr, site)
+    return designs.free(k, ptr)
+
+
+@kernel
+def kzalloc_at(k: Kernel, nbytes: word, site: word) -> VirtAddr:
+    """kzalloc."""
+    ptr = kmalloc_at(k, nbytes, site)
+    if ptr != 0:
+        fill(k.m, ptr, 0, nbytes)
+    return ptr
+
+
+@kernel
+def kcalloc_at(k: Kernel, nr_items: word, item_bytes: word, site: word) -> VirtAddr:
+    """kcalloc."""
+    if nr_items <= 0 or item_bytes <= 0 or nr_items > MAX_BYTES // item_bytes:
         return VirtAddr(0)
-    have = kmalloc_usable_size(k, ptr)
+    return kzalloc_at(k, nr_items * item_bytes, site)
+
+
+@kernel
+def kmemalign_at(k: Kernel, alignment: word, nbytes: word, site: word) -> VirtAddr:
+    """kmemalign."""
+    if alignment <= 0 or alignment & (alignment - 1) != 0:
+        return VirtAddr(0)
+    if alignment <= ALIGNMENT:
+        return kmalloc_at(k, nbytes, site)
+    if hardening.is_tagged(k):
+        return tags.alloc_aligned(k, alignment, nbytes, site)
+    return designs.alloc_aligned(k, alignment, nbytes)
+
+
+@kernel
+def krealloc_at(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
+    """krealloc."""
+    if ptr == 0:
+        return kmalloc_at(k, nbytes, site)
+    if nbytes == 0:
+        kfree_at(k, ptr, site)
+        return VirtAddr(0)
+    if hardening.is_tagged(k):
+        return tags.reallocate(k, ptr, nbytes, site)
+    have = designs.usable_bytes(k, ptr)
     if have == 0 or nbytes < 0:
         return VirtAddr(0)
     if designs.fits_in_place(k, ptr, have, nbytes):
@@ -85,11 +131,25 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
     new = kmemalign(k, alignment_of(k, ptr), nbytes)
     if new != 0:
         copy(k.m, new, ptr, min(have, nbytes))
-        kfree(k, ptr)
+        designs.free(k, ptr)
     return new
 
 
 @kernel
 def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
     """The alignment that a payload must keep when it moves."""
+    if hardening.is_tagged(k):
+        return tags.alignment_of(k, ptr)
     return ptr & -ptr if designs.is_aligned(k, ptr) else 1
+
+
+# ------------------------------------------------------------------ what is there
+@kernel
+def kmalloc_usable_size(k: Kernel, ptr: VirtAddr) -> word:
+    """How many bytes there are at what was given, at least those asked for; 0 for every other pointer.
+
+    Just those asked for where blocks have tags.
+    """
+    if hardening.is_tagged(k):
+        return tags.usable_bytes(k, ptr)
+    return designs.usable_bytes(k, ptr)

@@ -1,32 +1,64 @@
-"""The heap as a whole: the design that serves kmalloc, and the caches beside it.
+"""The heap as a whole: the design that serves kmalloc, the caches beside it, and what hardens it.
 
 Unit: the byte. Knows nothing of what a design is made of.
 """
 
+from typing import Final
+
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import caches, caches_check, designs
+from incroos.kernel.heap import caches, caches_check, designs, hardening, quarantine, tag_walk
 from incroos.kernel.state import Kernel
-from incroos.lang import kernel, word
+from incroos.lang import VirtAddr, kernel, word
+
+TAG_INVARIANTS: Final = 60
+QUARANTINE_INVARIANTS: Final = 70
 
 
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
+    hardening.init(k)
+    quarantine.init(k)
     designs.init(k)
     caches.init(k)
 
 
 @kernel
+def used_bytes(k: Kernel) -> word:
+    """Bytes that are handed out, headers, tags and rounding included; blocks in quarantine are nobody's."""
+    return designs.used_bytes(k) - k.quarantine.nbytes
+
+
+@kernel
 def shrink(k: Kernel) -> word:
-    """Give back frames that nothing lies in; how many bytes. First fit keeps them."""
+    """Empty the quarantine; give back frames that nothing lies in; how many bytes. First fit keeps them."""
+    quarantine.drain(k)
     nbytes = caches.shrink(k) if caches.can_have_caches(k) else 0
     return nbytes + designs.shrink(k)
 
 
 @kernel
 def check(k: Kernel) -> word:
-    """0, or the number of the first invariant that does not hold."""
+    """0, or the number of the first invariant that does not hold: of the design, or of what is beside it.
+
+    Of CACHE as 40 + n, of TAG as 60 + n, of QUARANTINE as 70 + n.
+    """
     code = designs.check(k)
     if code == OK and caches.can_have_caches(k):
         code = caches_check.check(k)
-    return code
+    if code != OK or not hardening.is_tagged(k):
+        return code
+    code, _at = tag_walk.find(k)
+    if code != OK:
+        return TAG_INVARIANTS + code
+    code = quarantine.check(k)
+    return QUARANTINE_INVARIANTS + code if code != OK else OK
+
+
+@kernel
+def find_damage(k: Kernel) -> VirtAddr:
+    """The address of the first byte of a tag, red zone or freed block that is not as it should be; 0."""
+    if not hardening.is_tagged(k) or designs.check(k) != OK:
+        return VirtAddr(0)
+    code, at = tag_walk.find(k)
+    return at if code != OK else VirtAddr(0)

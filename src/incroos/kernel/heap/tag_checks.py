@@ -1,0 +1,63 @@
+"""Whether a tagged block is whole: its tag, its red zones, and in quarantine its poison.
+
+Unit: the byte. Nothing here ends the machine: who asks says what is wrong, with the words of damage_report.py.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import OK
+from incroos.kernel.config import FULL
+from incroos.kernel.heap import tag
+from incroos.kernel.heap.damage_report import end_with_tag
+from incroos.kernel.heap.tag import POISON_FREED, RED, RED_ZONE_BYTES, Tag, find_other, nbytes_of, payload_of
+from incroos.kernel.state import Kernel
+from incroos.lang import VirtAddr, cold, kernel, load8, load64, word
+
+BAD_TAG: Final = 1  # numbers of the TAG invariants
+BAD_FRONT: Final = 2
+BAD_BEHIND: Final = 3
+BAD_POISON: Final = 4
+
+
+@kernel
+def find_damage(k: Kernel, of: Tag, end: VirtAddr) -> tuple[word, VirtAddr]:
+    """The first TAG invariant that does not hold for a block that ends there, and where; OK."""
+    if not tag.is_sealed(k, of) or payload_of(k, of) + nbytes_of(of) + tag.behind_bytes(k) > end:
+        return BAD_TAG, VirtAddr(of.addr)
+    if k.config.hardening != FULL:
+        return OK, end
+    payload = payload_of(k, of)
+    at = VirtAddr(payload - RED_ZONE_BYTES + (8 if tag.is_freed(of) else 0))
+    at = find_other(k, at, payload, RED)
+    if at != payload:
+        return BAD_FRONT, at
+    payload_end = VirtAddr(payload + nbytes_of(of))
+    at = find_other(k, payload_end, end, RED)
+    if at != end:
+        return BAD_BEHIND, at
+    if tag.is_freed(of):
+        at = find_other(k, payload, payload_end, POISON_FREED)
+        if at != payload_end:
+            return BAD_POISON, at
+    return OK, end
+
+
+@kernel
+def require_whole(k: Kernel, of: Tag, end: VirtAddr) -> None:
+    """Panic, with a report, unless a block that ends there is whole."""
+    code, at = find_damage(k, of, end)
+    if code != OK:
+        report(k, of, code, at)
+
+
+@cold
+@kernel
+def report(k: Kernel, of: Tag, code: word, at: VirtAddr) -> None:
+    """Panic, with a report about a block that is not whole."""
+    if code == BAD_TAG:
+        end_with_tag(k, b'the tag of a block is overwritten', at, load64(k.m, at), of)
+    if code == BAD_FRONT:
+        end_with_tag(k, b'written in front of a block', at, load8(k.m, at), of)
+    if code == BAD_BEHIND:
+        end_with_tag(k, b'written behind the end of a block', at, load8(k.m, at), of)
+    end_with_tag(k, b'written to a block after its kfree', at, load8(k.m, at), of)
