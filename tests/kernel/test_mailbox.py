@@ -104,6 +104,7 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
     assert driver.call('free_table', table) == driver.call('check_vmm') == 0
     elsewhere = {'alloc_table', 'free_table', 'read_memory_map'}  # above, and in test_pmm_memory_map.py
     elsewhere |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}  # in tests/run/test_soak.py
+    elsewhere |= {name for name in CODES if name.startswith('block_soak_')}  # in tests/run/test_block_soak.py
     elsewhere |= {name for name in CODES if name.startswith('cache_')}  # in test_caches.py
     assert {name for name, _, _ in steps} | ENDLESS | elsewhere == CODES.keys()
 

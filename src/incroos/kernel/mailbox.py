@@ -16,7 +16,7 @@ from incroos.kernel import console, heap, pmm, report, soak, statistics, vmm
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
-from incroos.kernel.soak import Soak
+from incroos.kernel.soak import Soak, block_calls
 from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import (
     Array,
@@ -100,6 +100,10 @@ SOAK_BEGIN: Final = 80  # seed; an address
 SOAK_RUN: Final = 81  # that address, operations
 SOAK_CHECK: Final = 82  # that address
 SOAK_FINISH: Final = 83  # that address
+BLOCK_SOAK_BEGIN: Final = 84  # the same four for blocks of the heap alone: soak/block_calls.py
+BLOCK_SOAK_RUN: Final = 85
+BLOCK_SOAK_CHECK: Final = 86
+BLOCK_SOAK_FINISH: Final = 87
 
 CACHE_CREATE: Final = 96  # bytes of an object, alignment, template, a word with the first eight bytes of the name
 CACHE_ALLOC: Final = 97  # a cache
@@ -393,7 +397,7 @@ def execute_soak(k: Kernel, code: word, a: word, b: word) -> word:
         return soak.check(k, Soak(k.m, VirtAddr(a)))
     if code == SOAK_FINISH:
         return soak.finish(k, Soak(k.m, VirtAddr(a)))
-    return UNKNOWN
+    return block_calls.execute(k, code - BLOCK_SOAK_BEGIN, a, b)
 
 
 @kernel
