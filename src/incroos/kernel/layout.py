@@ -21,9 +21,9 @@ Virtual addresses of config `modern`, each range in a part of the upper half tha
     0xFFFF_C000_0000_0000  frame records  16 bytes for each frame, mapped where there is RAM
     0xFFFF_C800_0000_0000  frame books    which frames are free
     0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
-    0xFFFF_E000_0000_0000  kernel heap    1 MiB, grows to 1 GiB
+    0xFFFF_E000_0000_0000  kernel heap    chunks; grows to 1 TiB, as far as there is RAM
     0xFFFF_E800_0000_0000  slab records   64 bytes for each page of the slabs
-    0xFFFF_EC00_0000_0000  slabs          objects of the small size classes
+    0xFFFF_EC00_0000_0000  slabs          objects of the small size classes and of caches; as far as chunks
     0xFFFF_F000_0000_0000  end of these           in a library, all else is its kernel's
     0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
     0xFFFF_FFFF_B000_0000  framebuffer    at this plus its address in `classic`
@@ -79,7 +79,7 @@ VMALLOC: Final = DIRECT_MAP_START + (0x5000 << 32)
 VMALLOC_BYTES: Final = 1 << 44
 VMALLOC_END: Final = VMALLOC + VMALLOC_BYTES
 MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
-MODERN_HEAP_MAX_BYTES: Final = 1 << 30
+MODERN_HEAP_MAX_BYTES: Final = 1 << 40  # of chunks, and of slabs: a chunk's header has 40 bits for its bytes
 SLAB_RECORDS: Final = DIRECT_MAP_START + (0x6800 << 32)
 SLABS: Final = DIRECT_MAP_START + (0x6C00 << 32)
 MODERN_END: Final = DIRECT_MAP_START + (0x7000 << 32)

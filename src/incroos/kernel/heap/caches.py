@@ -18,7 +18,7 @@ Full slabs are on no list, and all books of a slab are off it, those of small ob
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
-from incroos.kernel.config import SIZE_CLASSES
+from incroos.kernel.config import SIZE_CLASSES, SLABS_AND_PAGES
 from incroos.kernel.heap import front, slab, slab_pages
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import MAX_SLAB_PAGES
@@ -42,7 +42,7 @@ def init(k: Kernel) -> None:
 @kernel
 def can_have_caches(k: Kernel) -> bool:
     """Whether the heap of this configuration has slabs."""
-    return k.config.heap_design == SIZE_CLASSES
+    return k.config.heap_design == SIZE_CLASSES or k.config.heap_design == SLABS_AND_PAGES
 
 
 # ------------------------------------------------------------------ making and ending
