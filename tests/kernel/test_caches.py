@@ -1,20 +1,27 @@
 """Caches of objects: what they give, take back and refuse, in every place; and against a model."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from incroos.build.codegen import compile_host
+from incroos.build.memory_code import CodeInMemory
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
+from incroos.kernel.config import HOSTED
 from incroos.kernel.heap import caches, slab_pages
 from incroos.kernel.heap.caches_check import CACHE_INVARIANTS
 from incroos.kernel.layout import PAGE_BYTES, SLABS
 from incroos.kernel.state import Kernel, ObjectCache
-from incroos.lang import VirtAddr
+from incroos.lang import VirtAddr, kernel, word
+from incroos.lang.frontend import RAW, compile_unit
+from incroos.machine.host import C_FUNCTION, HostMemory
 from incroos.run.address_space import AddressSpace
 from incroos.run.harness import DirectDriver, Driver
 
@@ -185,9 +192,83 @@ def test_slabs_begin_at_different_colours(direct: DirectDriver) -> None:
 
 
 def test_a_name_is_cut(direct: DirectDriver) -> None:
-    cache = heap.cache_create(direct.k, b'a name that is far too long for it', 8, 8, VirtAddr(0))
+    cache = heap.cache_create(direct.k, b'a name that is far too long for it', 8, 8, VirtAddr(0), VirtAddr(0))
     assert bytes(cache.name[index] for index in range(24)) == b'a name that is far too l'
     assert direct.k.caches.own.name[0] == ord('c')
+
+
+# ------------------------------------------------------------------ constructors in C
+SLOT_BYTES = 1 << 30
+
+
+@kernel
+def start_heap(k: Kernel, release: word) -> None:
+    """Begin as hosted.pool does."""
+    k.host.slot_bytes = SLOT_BYTES
+    k.host.release = release
+    heap.init(k)
+
+
+@kernel
+def make_cache(k: Kernel, object_bytes: word, template: VirtAddr, constructor: VirtAddr) -> VirtAddr:
+    return heap.cache_create(k, b'constructed', object_bytes, 8, template, constructor).addr
+
+
+@kernel
+def take_object(k: Kernel, cache: ObjectCache) -> VirtAddr:
+    return heap.cache_alloc(k, cache)
+
+
+@kernel
+def give_object(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
+    return heap.cache_free(k, cache, ptr)
+
+
+def test_a_c_function_constructs_each_object_once() -> None:
+    """In a process, where a constructor is the address of a function and objects are its memory."""
+    memory = HostMemory(SLOT_BYTES)
+    roots: dict[str, Callable[..., Any]] = {
+        'init': start_heap,
+        'make': make_cache,
+        'take': take_object,
+        'give': give_object,
+    }
+    code = CodeInMemory(compile_host(compile_unit(roots, RAW, HOSTED, checked=True).ir), trap)
+    k = memory.base
+    called: list[tuple[int, int]] = []
+
+    def construct(ptr: int, nbytes: int, *_: int) -> int:
+        called.append((ptr, nbytes))
+        ctypes.memset(ptr + 8, 0x77, nbytes - 8)
+        return 0
+
+    constructor, release = C_FUNCTION(construct), C_FUNCTION(lambda *_: 0)
+    address = [ctypes.cast(function, ctypes.c_void_p).value or 0 for function in (constructor, release)]
+    code.function('init', 2)(k, address[1])
+    template = ctypes.create_string_buffer(b'\x55' * 40, 40)
+    cache = code.function('make', 4)(k, 40, ctypes.addressof(template), address[0])
+    first = code.function('take', 2)(k, cache)
+    assert called == [(first + 40 * number, 40) for number in range(len(called))]
+    assert len(called) > 50
+    assert ctypes.string_at(first, 40) == b'\x55' * 8 + b'\x77' * 32
+    ctypes.memset(first, 0x11, 40)
+    assert code.function('give', 3)(k, cache, first) == OK
+    assert code.function('take', 2)(k, cache) == first
+    assert ctypes.string_at(first, 40) == b'\x11' * 40
+    assert len(called) == len(set(called))
+
+
+def trap_site(site: int) -> None:
+    raise AssertionError(f'a check failed at site {site}')
+
+
+TRAP = ctypes.CFUNCTYPE(None, ctypes.c_int64)(trap_site)
+trap = ctypes.cast(TRAP, ctypes.c_void_p).value or 0
+
+
+def test_a_constructor_is_refused_where_no_c_is(direct: DirectDriver) -> None:
+    assert heap.cache_create(direct.k, b'', 100, 8, VirtAddr(0), VirtAddr(0x1000)).addr == 0
+    assert direct.k.caches.nr_caches == 0
 
 
 # ------------------------------------------------------------------ running out

@@ -6,7 +6,15 @@ import pytest
 
 from incroos.kernel.heap.caches import MAX_OBJECT_BYTES
 from incroos.kernel.heap.size_classes import LARGE_BYTES
-from incroos.kernel.layout import HEAP_MAX_BYTES, MODERN_END, MODERN_HEAP, MODERN_HEAP_MAX_BYTES, PAGE_BYTES, SLAB_RECORDS, SLABS
+from incroos.kernel.layout import (
+    HEAP_MAX_BYTES,
+    MODERN_END,
+    MODERN_HEAP,
+    MODERN_HEAP_MAX_BYTES,
+    PAGE_BYTES,
+    SLAB_RECORDS,
+    SLABS,
+)
 from incroos.run.harness import Driver, call_of
 
 from .drivers import MODERN_PLAIN, open_driver

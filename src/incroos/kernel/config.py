@@ -71,6 +71,7 @@ class KernelConfig(Config):
     heap_max_bytes: word = HEAP_MAX_BYTES
     slab_records: word = SLAB_RECORDS
     slabs: word = SLABS
+    constructors: word = 0  # caches may have C functions that construct objects: for code that runs beside C
     hardening: word = CHEAP
     call_sites: word = 0  # each block tells who asked for it, also where hardening is less than FULL
     heap_seed: word = 0x5EED_1E55_0B57_AC1E  # of the secret in seals and masks, and of random places
@@ -117,7 +118,7 @@ MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
 MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
 
 # Heaps in a process; their ranges are where the process has room, and only the designs differ
-HOSTED: Final = KernelConfig(space=HOSTED_SPACE, heap_design=SIZE_CLASSES, hardening=NO_HARDENING)
+HOSTED: Final = KernelConfig(space=HOSTED_SPACE, heap_design=SIZE_CLASSES, hardening=NO_HARDENING, constructors=1)
 HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)
 HOSTED_SLABS: Final = replace(HOSTED, heap_design=SLABS_AND_PAGES)
 HOSTED_FIRST_FIT: Final = replace(HOSTED, heap_design=FIRST_FIT)

@@ -102,7 +102,7 @@ def cache_create(k: Kernel, name: VirtAddr, object_bytes: word, alignment: word,
     Fresh objects are copies of what `fresh` points to now, unless that is 0. Of the name, which ends with a 0, the
     cache keeps what it has room for. 0, and nothing changed, for other sizes and alignments and without frames.
     """
-    cache = heap.cache_create(k, b'', object_bytes, alignment, fresh)
+    cache = heap.cache_create(k, b'', object_bytes, alignment, fresh, VirtAddr(0))
     if cache.addr != 0 and name != 0:
         index = 0
         while index < NR_NAME_BYTES and load8(k.m, VirtAddr(name + index)) != 0:

@@ -422,7 +422,7 @@ def execute_caches(k: Kernel, code: word, a: word, b: word, c: word, d: word) ->
 @kernel
 def create_cache(k: Kernel, object_bytes: word, alignment: word, template: VirtAddr, name: word) -> word:
     """A cache whose name comes in a word, its first byte lowest."""
-    cache = heap.cache_create(k, b'', object_bytes, alignment, template)
+    cache = heap.cache_create(k, b'', object_bytes, alignment, template, VirtAddr(0))
     for index in range(8 if cache.addr != 0 else 0):
         cache.name[index] = shr_logical(name, 8 * index) & 0xFF
     return cache.addr

@@ -354,6 +354,7 @@ class ObjectCache(Struct):
     asked_bytes: u64  # of an object, before rounding
     alignment: u64
     template: VirtAddr  # what a fresh object is a copy of; 0: its content is not specified
+    constructor: VirtAddr  # a C function that fresh objects are handed to; 0: none
     allocs: u64  # counted where config.counters is set
     frees: u64
     name: Annotated[Array[u8], NR_NAME_BYTES]  # zeros behind it

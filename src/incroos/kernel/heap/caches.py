@@ -7,10 +7,11 @@ but for the copy of a template, which is a block of kmalloc.
                 first   a list of all the others
     cache       slabs of its own: no object of kmalloc lies among its objects, and none of another cache
 
-An object is constructed once, when its slab is made: it becomes a copy of the cache's template. Who gives an object
-back leaves it as it was constructed, so that who takes it next has that for nothing (J. Bonwick, "The Slab Allocator",
-1994). Builds that poison freed memory leave such objects alone: docs/adr/0425-constructed-by-a-template.md. There is no
-destructor: slabs go as they are.
+An object is constructed once, when its slab is made: it becomes a copy of the cache's template, and is handed to the
+cache's constructor, a C function, in builds that run beside C. Who gives an object back leaves it as it was
+constructed, so that who takes it next has that for nothing (J. Bonwick, "The Slab Allocator", 1994). Builds that poison
+freed memory leave such objects alone: docs/adr/0425-constructed-by-a-template.md. There is no destructor: slabs go as
+they are.
 
 Full slabs are on no list, and all books of a slab are off it, those of small objects too (slab.py).
 """
@@ -24,7 +25,7 @@ from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import MAX_SLAB_PAGES
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import NR_NAME_BYTES, Cache, Kernel, ObjectCache, SlabRecord
-from incroos.lang import VirtAddr, cold, copy, fill, kernel, load64, word
+from incroos.lang import VirtAddr, call4, cold, copy, fill, kernel, load64, word
 
 MAX_OBJECT_BYTES: Final = MAX_SLAB_PAGES * PAGE_BYTES
 OWN_ALIGNMENT: Final = 64  # of the caches: what a request needs of one lies in one line of the processor's cache
@@ -47,17 +48,22 @@ def can_have_caches(k: Kernel) -> bool:
 
 # ------------------------------------------------------------------ making and ending
 @kernel
-def cache_create(k: Kernel, name: bytes, object_bytes: word, alignment: word, template: VirtAddr) -> ObjectCache:
+def cache_create(
+    k: Kernel, name: bytes, object_bytes: word, alignment: word, template: VirtAddr, constructor: VirtAddr
+) -> ObjectCache:
     """A cache of objects of 1 to MAX_OBJECT_BYTES bytes, at multiples of a power of two up to a page.
 
-    Fresh objects are copies of what template points to now, unless that is 0. A name keeps its first NR_NAME_BYTES
-    bytes.
-    At address 0, and nothing changed, for other sizes and alignments, without frames, and in heaps without slabs.
+    Fresh objects are copies of what template points to now, unless that is 0; then a C function constructor(object,
+    bytes) gets them, unless that is 0. A name keeps its first NR_NAME_BYTES bytes.
+    At address 0, and nothing changed, for other sizes and alignments, without frames, in heaps without slabs, and for
+    a constructor where config.constructors is not set.
     """
     nothing = ObjectCache(k.m, VirtAddr(0))
     if not can_have_caches(k) or not 0 < object_bytes <= MAX_OBJECT_BYTES:
         return nothing
     if not 0 < alignment <= PAGE_BYTES or alignment & (alignment - 1) != 0:
+        return nothing
+    if constructor != 0 and k.config.constructors == 0:
         return nothing
     copied = VirtAddr(0)
     if template != 0:
@@ -72,6 +78,7 @@ def cache_create(k: Kernel, name: bytes, object_bytes: word, alignment: word, te
     begin(cache, object_bytes, alignment)
     put_name(cache, name)
     cache.template = copied
+    cache.constructor = constructor
     insert(k, cache)
     return cache
 
@@ -84,6 +91,7 @@ def begin(cache: ObjectCache, object_bytes: word, alignment: word) -> None:
     cache.asked_bytes = object_bytes
     cache.alignment = alignment
     cache.template = VirtAddr(0)
+    cache.constructor = VirtAddr(0)
     cache.allocs = 0
     cache.frees = 0
     cache.next = VirtAddr(0)
@@ -158,7 +166,7 @@ def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
     if ptr != 0:
         if k.config.counters != 0:
             cache.allocs += 1
-        if k.config.poison != 0 and cache.template == 0:
+        if k.config.poison != 0 and not is_constructing(k, cache):
             fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
     return ptr
 
@@ -172,10 +180,16 @@ def take_slowly(k: Kernel, cache: ObjectCache) -> VirtAddr:
         record = slab.make(k, slabs)
         if record.addr == 0:
             return VirtAddr(0)
-        if cache.template != 0:
+        if is_constructing(k, cache):
             construct(k, cache, slab.first_object(k, record))
         slab.push(k, slabs, record, slab.EMPTY)
     return slab.take_slowly(k, slabs)
+
+
+@kernel
+def is_constructing(k: Kernel, cache: ObjectCache) -> bool:
+    """Whether fresh objects get a content, which they keep while nobody has them."""
+    return cache.template != 0 or (k.config.constructors != 0 and cache.constructor != 0)
 
 
 @kernel
@@ -183,8 +197,18 @@ def construct(k: Kernel, cache: ObjectCache, first: VirtAddr) -> None:
     """Construct the objects of a fresh slab, the first of which lies there."""
     ptr = first
     for _ in range(cache.slabs.nr_objects):
-        copy(k.m, ptr, cache.template, cache.asked_bytes)
+        if cache.template != 0:
+            copy(k.m, ptr, cache.template, cache.asked_bytes)
+        if k.config.constructors != 0:
+            call_constructor(k, cache, ptr)
         ptr = VirtAddr(ptr + cache.slabs.object_bytes)
+
+
+@kernel
+def call_constructor(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> None:
+    """Hand an object to the cache's C function, if it has one."""
+    if cache.constructor != 0:
+        call4(k.m, cache.constructor, ptr, cache.asked_bytes, 0, 0)
 
 
 @kernel
@@ -198,7 +222,7 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
     record, at = slab_pages.locate(k, ptr)
     if record.cache != cache.addr:
         return BAD_FREE
-    if k.config.poison != 0 and cache.template == 0 and is_object(k, cache, ptr):
+    if k.config.poison != 0 and not is_constructing(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
     code = slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
     if k.config.counters != 0 and code == OK:

@@ -53,7 +53,7 @@ def make_caches(k: Kernel, soak: Soak) -> bool:
                 unmake_caches(k, soak)
                 return False
             store64(k.m, VirtAddr(template + 8), CONSTRUCTED)
-        cache = heap.cache_create(k, b'soak', object_bytes(number), 16 << number, template)
+        cache = heap.cache_create(k, b'soak', object_bytes(number), 16 << number, template, VirtAddr(0))
         soak.caches[number] = cache.addr
         heap.kfree(k, template)
     return True
