@@ -104,7 +104,7 @@ def test_memory_is_used_up_and_given_back(tmp_path: Path, config: str, case: str
     """Also where the kernel had mapped the zone, or all of RAM where the library has its direct map."""
     outcome, text = run(tmp_path, 'worlds', config, defines=[case], memory_bytes=16 << 20)
     assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
-    assert len(text.splitlines()) == 14
+    assert len(text.splitlines()) == 15
     assert outcome.status == Status.PASSED
 
 

@@ -25,12 +25,13 @@ static uint64_t *root_table(void)
     return table_of(cr3);
 }
 
+static struct incro_start start;
+
 /* Change the tables of boot.S into those of this case, and say so to the library. */
-static void make_world(struct incro_start *start)
+static void make_world(void)
 {
     uint64_t *root = root_table();
     uint64_t *level2 = table_of(table_of(root[0])[0]);
-    (void)start;
     (void)level2;
 #if defined(DIRECT_MAP)
     /* As Limine leaves it: memory from the start of the upper half on, where the library has its own direct map. */
@@ -38,7 +39,7 @@ static void make_world(struct incro_start *start)
     upper[0] = (uint64_t)(uintptr_t)lower | VMM_PRESENT | VMM_WRITABLE;
     for (uint64_t index = 0; index < 512; index++)
         lower[index] = index * 2 * MIB | LARGE | VMM_PRESENT | VMM_WRITABLE | VMM_NX;
-    start->window = UINT64_C(0xFFFF800000000000);
+    start.window = UINT64_C(0xFFFF800000000000);
 #elif defined(IDENTITY)
     for (uint64_t index = 1; index < 128; index++)
         level2[index] = index * 2 * MIB | LARGE | VMM_PRESENT | VMM_WRITABLE | VMM_NX;
@@ -46,6 +47,24 @@ static void make_world(struct incro_start *start)
     level2[3] = 3 * 2 * MIB | LARGE | VMM_PRESENT | VMM_NX;
 #endif
 }
+
+#if defined(DIRECT_MAP)
+/* Call a function on the same stack where the direct map shows it. */
+void call_above(void (*function)(void));
+__asm__(".text\n"
+        "call_above:\n"
+        "    movabs $0xFFFF800000000000, %rax\n"
+        "    add %rax, %rsp\n"
+        "    call *%rdi\n"
+        "    movabs $0xFFFF800000000000, %rax\n"
+        "    sub %rax, %rsp\n"
+        "    ret\n");
+#else
+static void call_above(void (*function)(void))
+{
+    function();
+}
+#endif
 
 static void say(const char *what, bool is_so)
 {
@@ -112,22 +131,41 @@ static void use_up_the_frames(void)
     say("all back", pmm_nr_free_frames() == free_before && is_all_right());
 }
 
-void kmain(const struct start_info *info);
-
-void kmain(const struct start_info *info)
+/* Of the first 2 MiB, what is no RAM is seen where it was, with what it was allowed: this kernel, and VGA text. */
+static bool is_rest_seen(void)
 {
-    struct incro_start start = {0};
-    start.regions = regions;
-    start.nr_regions = list_regions(info, regions);
-    start.hooks.panic = panic_hook;
-    make_world(&start);
+#if defined(DIRECT_MAP)
+    const uint64_t places[] = {(uint64_t)(uintptr_t)image_start, (uint64_t)(uintptr_t)&state, 0xB8000, 0xFEC00000};
+    for (int index = 0; index < 3; index++)
+        if (vmm_get_physical(UINT64_C(0xFFFF800000000000) + places[index]) != (int64_t)places[index])
+            return false;
+    return vmm_get_physical(UINT64_C(0xFFFF800000000000) + places[3]) == INCRO_NOT_MAPPED;
+#else
+    return true;
+#endif
+}
+
+static void use_up_memory(void)
+{
     if (incro_mm_init(&state, &start) != INCRO_OK)
         end(FAILED);
     say("checks", is_all_right());
+    say("what is no RAM", is_rest_seen());
     use_up_the_heap(100);
     use_up_the_heap(5000);
     use_up_the_frames();
     int64_t used = heap_used_bytes();
     say("a block still", kfree(kmalloc(100)) == INCRO_OK && heap_used_bytes() == used);
+}
+
+void kmain(const struct start_info *info);
+
+void kmain(const struct start_info *info)
+{
+    start.regions = regions;
+    start.nr_regions = list_regions(info, regions);
+    start.hooks.panic = panic_hook;
+    make_world();
+    call_above(use_up_memory);
     end(PASSED);
 }

@@ -11,11 +11,13 @@ from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
 from incroos.kernel.layout import DIRECT_MAP_START, FRAME_RECORDS, MODERN_END
 from incroos.kernel.panic import panic
+from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import (
     NX,
     USER,
     WRITABLE,
+    flags_of,
     index_in,
     is_leaf,
     is_present,
@@ -26,6 +28,7 @@ from incroos.kernel.vmm.entries import (
 )
 from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
 from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.ranges import map_range
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 
@@ -59,13 +62,15 @@ def shows(k: Kernel, window: word, va: VirtAddr, pa: PhysAddr) -> bool:
 def copy_leaves(k: Kernel, window: word) -> None:
     """Map all that is mapped in the old tables; panics when frames for tables run out.
 
-    Nothing is copied of the range of the direct map, which shows the same RAM at the same addresses where it shows any.
+    Where our direct map will be, RAM is left out: it will be there again.
     """
     at = 0
     while at < nr_addresses(k):
         va = address_behind(k, at)
         entry, level = find(k, window, va)
-        if entry != 0 and not is_direct_map(k, va):
+        if entry != 0 and is_direct_map(k, va):
+            copy_beside_ram(k, va, entry, level)
+        elif entry != 0:
             require_foreign(k, va, page_bytes(level))
             code = map_leaf(k, va, page_of(entry, level), entry & leaf_flags(level), level)
             if code != OK:
@@ -77,6 +82,33 @@ def copy_leaves(k: Kernel, window: word) -> None:
 def is_direct_map(k: Kernel, va: VirtAddr) -> bool:
     """Whether the address is one at which our tables show RAM."""
     return k.config.table_access == DIRECT_MAP and DIRECT_MAP_START <= va < FRAME_RECORDS
+
+
+@kernel
+def copy_beside_ram(k: Kernel, va: VirtAddr, leaf: word, level: word) -> None:
+    """Map what a page in the direct map's range shows and is no RAM; stack or image of the kernel may be there."""
+    start = page_of(leaf, level)
+    end = start + page_bytes(level)
+    if va - DIRECT_MAP_START != start:
+        panic(k, b'vmm: the kernel has mapped other memory where the direct map is: address, memory', va, start, 0)
+    at = start
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM and region.start < end and region.end > at:
+            copy_part(k, at, region.start, leaf, level)
+            at = PhysAddr(min(region.end, end))
+    copy_part(k, at, end, leaf, level)
+
+
+@kernel
+def copy_part(k: Kernel, start: PhysAddr, end: word, leaf: word, level: word) -> None:
+    """Map [start, end), which may be nothing, in the direct map, with the flags of a leaf of the level."""
+    if start >= end:
+        return
+    va = VirtAddr(DIRECT_MAP_START + start)
+    code = map_range(k, va, start, end - start, flags_of(leaf, level))
+    if code != OK:
+        panic(k, b'vmm: memory that the kernel had mapped cannot be mapped again: address, end, code', va, end, code)
 
 
 @kernel
