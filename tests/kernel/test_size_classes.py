@@ -247,3 +247,14 @@ def test_running_out_of_frames_is_no_panic(modern_sim: Driver) -> None:
     free_all(sim, pointers)
     assert sim.call('shrink') > 0
     assert sim.call('kmalloc', 512 << 10) != 0
+
+
+def test_what_has_pages_of_its_own_can_grow(modern_sim: Driver) -> None:
+    """The first of these lies at a multiple of 2**44, which nobody asked for, and nothing else is."""
+    ptr = modern_sim.call('kmalloc', LARGE_BYTES + 1)
+    modern_sim.call('fill', ptr, 0x29, LARGE_BYTES + 1)
+    new = modern_sim.call('krealloc', ptr, 2 * LARGE_BYTES)
+    assert VMALLOC <= new < VMALLOC_END
+    assert modern_sim.call('count_other', new, 0x29, LARGE_BYTES + 1) == 0
+    assert modern_sim.call('kfree', new) == 0
+    assert_in_order(modern_sim)

@@ -231,10 +231,8 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
 
 @kernel
 def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
-    """Whether what was given was asked for with an alignment: whole pages, or a chunk that says so."""
-    if is_of_slabs(k, ptr):
-        return False
-    return not is_of_chunks(k, ptr) or chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
+    """Whether what was given was asked for with an alignment: only chunks are, and they say so."""
+    return not is_of_slabs(k, ptr) and is_of_chunks(k, ptr) and chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
 
 
 # ------------------------------------------------------------------ counts and the check
