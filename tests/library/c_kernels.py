@@ -27,16 +27,21 @@ def compiler_flags() -> list[str]:
     return found[1].replace('\\\n', ' ').split()
 
 
-def library_folder(config: str = 'classic', checked: bool = False) -> Path:
+def library_folder(config: str = 'classic', checked: bool = False, hardening: str = 'cheap') -> Path:
     """Archive and header."""
-    return library_files(lambda remark: None, config=config, checked=checked)[0]
+    return library_files(lambda remark: None, config=config, hardening=hardening, checked=checked)[0]
 
 
 def build(
-    folder: Path, main: Path, config: str = 'classic', checked: bool = False, defines: Sequence[str] = ()
+    folder: Path,
+    main: Path,
+    config: str = 'classic',
+    checked: bool = False,
+    hardening: str = 'cheap',
+    defines: Sequence[str] = (),
 ) -> Path:
     """Compile a kernel and link it with the library; the image."""
-    library = library_folder(config, checked)
+    library = library_folder(config, checked, hardening)
     image = folder / 'kernel.elf'
     options = ['-nostdlib', '-static', '-no-pie', f'-Wl,-T,{EXAMPLE / "kernel.ld"}', '-Wl,--build-id=none']
     sources = [str(EXAMPLE / 'boot.S'), str(main)]
@@ -59,10 +64,11 @@ def run(
     folder: Path,
     name: str,
     config: str,
+    hardening: str = 'cheap',
     defines: Sequence[str] = (),
     memory_bytes: int = MEMORY,
     seconds: float = SECONDS,
 ) -> tuple[Outcome, str]:
     """Build one of the kernels beside this file with the checked library, and boot it."""
-    image = build(folder, HERE / f'{name}.c', config, checked=True, defines=defines)
+    image = build(folder, HERE / f'{name}.c', config, checked=True, hardening=hardening, defines=defines)
     return boot_image(image, memory_bytes, seconds)

@@ -34,7 +34,7 @@ def elf(config: str, checked: bool, tmp_path: Path) -> ELFFile:
 
 
 def public_names(config: str) -> set[str]:
-    texts = [text for functions in functions_of(settings_of(config, False)).values() for text in functions]
+    texts = [text for functions in functions_of(settings_of(config, 'cheap', False)).values() for text in functions]
     return {prototype_of(text).name for text in (*texts, STATE_BYTES)}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from incroos.build import c_library
 from incroos.build.errors import BuildError
+from incroos.kernel.config import CHEAP, FULL
 from incroos.run.outcome import Status
 
 from ..cli.command import run
@@ -30,6 +31,12 @@ def test_archive_and_header_are_written_into_a_folder_that_is_made(tmp_path: Pat
         assert file.read_bytes() == (library_folder(config) / file.name).read_bytes()
         assert f'{file.name} of {file.stat().st_size:,} bytes' in sentence
     assert build('--config', config, '-o', str(folder)) == (status, sentence)  # again, over what is there
+
+
+@pytest.mark.parametrize(('hardening', 'number'), [('cheap', CHEAP), ('full', FULL)])
+def test_the_level_of_hardening_is_chosen(tmp_path: Path, hardening: str, number: int) -> None:
+    assert build('--hardening', hardening, '-o', str(tmp_path))[0] == Status.PASSED
+    assert f'#define INCRO_MM_HARDENING {number} ' in (tmp_path / 'incro_mm.h').read_text()
 
 
 def test_a_checked_build_brings_its_lines_and_facts_are_json(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Kernels in C that use the library wrongly, strangely, and to its end: each says on the serial port what it found."""
 
+import io
+import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from incroos.kernel.codes import (
     ALREADY_STARTED,
@@ -108,6 +111,15 @@ def test_memory_is_used_up_and_given_back(tmp_path: Path, config: str, case: str
     assert outcome.status == Status.PASSED
 
 
+@each_config
+def test_calls_take_no_more_stack_than_the_header_says(tmp_path: Path, config: str) -> None:
+    """But for the frame of the kernel's function that makes the call: an alignment, a register and a return address."""
+    outcome, text = run(tmp_path, 'stack', config)
+    code, deepest, bound = map(int, text.split())
+    assert (outcome.status, code) == (Status.PASSED, OK)
+    assert bound / 3 < deepest <= bound + 24
+
+
 def test_caches_of_objects(tmp_path: Path) -> None:
     outcome, text = run(tmp_path, 'caches', 'modern')
     assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
@@ -149,6 +161,54 @@ def test_a_panic_reaches_its_hook_with_text_and_words(
     told = ' '.join(f'0x{unsigned(word):016X}' for word in words)
     assert text == f'ours\nends\nPANIC: {site} {told}\n'
     assert outcome.status == Status.PANIC
+
+
+REPORTS: Final = {
+    'OVERRUN': 'heap: written behind the end of a block',
+    'DOUBLE_FREE': 'heap: kfree or krealloc of a block that was freed',
+    'WILD_FREE': 'heap: kfree or krealloc of an address that is no block',
+}
+
+
+@pytest.mark.parametrize(('config', 'more'), [('classic', ''), ('modern', 'LOCKED')])
+@pytest.mark.parametrize('case', REPORTS)
+def test_a_hardened_heap_reports_to_the_hooks_who_asked_for_a_block(
+    tmp_path: Path, config: str, more: str, case: str
+) -> None:
+    """Where it was asked for and given back are places in the functions of the kernel that did so."""
+    outcome, text = run(tmp_path, 'damage', config, hardening='full', defines=[case, *filter(None, [more])])
+    told = text.splitlines()
+    start = told.index(REPORTS[case])
+    assert told[-1].startswith('PANIC: heap: ')
+    assert outcome.status == Status.PANIC
+    sites = {what: int(site, 16) for what, site in re.findall(r'(asked for|called|freed) at 0x([0-9A-F]{16})', text)}
+    assert (
+        sites.keys()
+        == {
+            'OVERRUN': {'asked for'},
+            'DOUBLE_FREE': {'asked for', 'called', 'freed'},
+            'WILD_FREE': {'called'},
+        }[case]
+    )
+    functions = {name: (at, at + size) for name, at, size in functions_of_image(tmp_path / 'kernel.elf')}
+    for what, site in sites.items():
+        first, end = functions['ask' if what == 'asked for' else 'give_back']
+        assert first < site < end, what
+    if case == 'OVERRUN':
+        assert told[start + 1].endswith(f'{int(told[1], 16) + 100:016X}, found 0x0000000000000041')
+
+
+def functions_of_image(image: Path) -> list[tuple[str, int, int]]:
+    """Name, address and bytes of the functions in an image."""
+    table: Any = ELFFile(io.BytesIO(image.read_bytes())).get_section_by_name('.symtab')
+    return [(symbol.name, symbol['st_value'], symbol['st_size']) for symbol in table.iter_symbols() if symbol.name]
+
+
+@pytest.mark.parametrize('hardening', ['off', 'cheap'])
+def test_lower_levels_answer_wrong_calls_with_a_code(tmp_path: Path, hardening: str) -> None:
+    outcome, text = run(tmp_path, 'damage', 'modern', hardening=hardening, defines=['DOUBLE_FREE'])
+    assert text.endswith(f'0: taken back\n{BAD_FREE}: taken back\n')
+    assert outcome.status == Status.PASSED
 
 
 def test_a_panic_hook_that_returns_ends_nothing_but_the_processor(tmp_path: Path) -> None:

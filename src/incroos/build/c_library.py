@@ -8,13 +8,14 @@ function, which is inlined where there is no lock:
     incro_mm.kernel      the same, from the last step on; while it is 0 every other function answers that
 
 The code is position-independent, so that one archive serves kernels linked anywhere. Whatever is not public is
-internal, and nothing is undefined. Knows nothing of what the functions do.
+internal, and nothing is undefined. A function that wants to know who asks is handed the wrapper's return address. Knows
+nothing of what the functions do.
 """
 
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -68,6 +69,8 @@ class LibraryCode:
 
 _ATTRIBUTES: Final = 'nounwind noredzone null_pointer_is_valid "no-builtins"'
 _COMMON: Final = """
+declare ptr @llvm.returnaddress(i32)
+
 @"incro_mm.starting" = internal global i64 0
 @"incro_mm.kernel" = internal global i64 0
 
@@ -96,7 +99,7 @@ define internal {result} @"incro_mm.locked.{name}"(ptr %k{inner_parameters}) col
   ret {returned}
 }}
 define {result} @"{name}"({parameters}) {attributes} {{
-  %word = load i64, ptr @"incro_mm.kernel"
+{find_site}  %word = load i64, ptr @"incro_mm.kernel"
   %is_started = icmp ne i64 %word, 0
   br i1 %is_started, label %go, label %no
 no:
@@ -114,6 +117,10 @@ locked:
   {assign_locked}tail call {result} @"incro_mm.locked.{name}"(ptr %k{arguments})
   ret {returned_locked}
 }}
+"""
+_FIND_SITE: Final = """\
+  %return_address = call ptr @llvm.returnaddress(i32 0)
+  %site = ptrtoint ptr %return_address to i64
 """
 _FIRST: Final = """
 define i64 @"{name}"(i64 %a0, i64 %a1) {attributes} {{
@@ -165,8 +172,8 @@ def inner_name(name: str) -> str:
     return f'incro_mm.inner.{name}'
 
 
-def wrapper(prototype: Prototype, step: Step, offsets: LockOffsets, codes: Codes) -> str:
-    """The IR of a public function."""
+def wrapper(prototype: Prototype, step: Step, has_site: bool, offsets: LockOffsets, codes: Codes) -> str:
+    """The IR of a public function; where it has a site, the kernel function's last argument is who called."""
     name = prototype.name
     values: dict[str, Any] = {'name': name, 'inner': inner_name(name), 'attributes': _ATTRIBUTES}
     values |= {'not_started': codes.not_started, 'already_started': codes.already_started, 'lock': offsets.lock}
@@ -177,8 +184,9 @@ def wrapper(prototype: Prototype, step: Step, offsets: LockOffsets, codes: Codes
         store = '  store i64 %word, ptr @"incro_mm.kernel"\n' if step is Step.LAST else ''
         return _NEXT.format(publish=store, **values)
     words = [f'i64 %a{index}' for index in range(len(prototype.parameters))]
-    arguments = ''.join(f', {word}' for word in words)
+    arguments = ''.join(f', {word}' for word in [*words, *(['i64 %site'] if has_site else [])])
     values |= {'parameters': ', '.join(words), 'arguments': arguments, 'inner_parameters': arguments}
+    values |= {'find_site': _FIND_SITE if has_site else ''}
     if prototype.result == 'void':
         nothing = dict.fromkeys(('result', 'refusal', 'returned', 'returned_locked'), 'void')
         return _CALL.format(assign='', assign_locked='', **nothing, **values)
@@ -189,11 +197,17 @@ def wrapper(prototype: Prototype, step: Step, offsets: LockOffsets, codes: Codes
 
 
 def wrappers(
-    functions: Mapping[Prototype, Step], constants: Mapping[str, int], offsets: LockOffsets, codes: Codes
+    functions: Mapping[Prototype, Step],
+    with_site: Container[str],
+    constants: Mapping[str, int],
+    offsets: LockOffsets,
+    codes: Codes,
 ) -> str:
     """The IR of all public functions, and of functions without parameters that give a constant."""
     common = _COMMON.format(attributes=_ATTRIBUTES, context=offsets.context, lock=offsets.lock, unlock=offsets.unlock)
-    parts = [wrapper(prototype, step, offsets, codes) for prototype, step in functions.items()]
+    parts = [
+        wrapper(prototype, step, prototype.name in with_site, offsets, codes) for prototype, step in functions.items()
+    ]
     parts += [_CONSTANT.format(name=name, value=value, attributes=_ATTRIBUTES) for name, value in constants.items()]
     return common + ''.join(parts)
 

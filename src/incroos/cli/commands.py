@@ -219,7 +219,7 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
 @click.option(
     '--hardening',
     type=click.Choice(list(HARDENINGS)),
-    help='shared: what the heap does against damage.  [default: off]',
+    help='library, shared: what the heap does against damage.  [default: cheap in a library, else off]',
 )
 @config_option
 @checked_option
@@ -242,8 +242,8 @@ def build(
     from incroos.run import images
 
     if image_format == LIBRARY:
-        refuse_options(context, ('is_malloc', 'design', 'hardening', 'debug'), f'--format {LIBRARY}')
-        build_library(output, config, checked, as_json)
+        refuse_options(context, ('is_malloc', 'design', 'debug'), f'--format {LIBRARY}')
+        build_library(output, config, hardening, checked, as_json)
         return
     if image_format == SHARED:
         refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
@@ -290,7 +290,7 @@ def build_shared(folder: Path, is_malloc: bool, design: str, hardening: str, as_
         say(f'{built["path"]}: {built["bytes"]:,} bytes, heap {design}, hardening {hardening}')
 
 
-def build_library(folder: Path, config: str, checked: bool, as_json: bool) -> None:
+def build_library(folder: Path, config: str, hardening: str | None, checked: bool, as_json: bool) -> None:
     """Write the C library and its header into a folder."""
     from incroos.run import library
 
@@ -300,7 +300,8 @@ def build_library(folder: Path, config: str, checked: bool, as_json: bool) -> No
         raise click.UsageError(
             f'{str(folder)!r} is no folder, and a library and its header are written: name one with -o'
         )
-    built = library.write(folder, config=config, checked=checked, say=say)
+    level = hardening or library.DEFAULT_HARDENING
+    built = library.write(folder, config=config, hardening=level, checked=checked, say=say)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:

@@ -21,6 +21,16 @@ START: Final[Functions] = {
     'int64_t heap_init(void)': library.heap_init,
     f'int64_t incro_mm_init({STATE})': library.incro_mm_init,
 }
+CALL_SITES: Final[
+    Mapping[Callable[..., Any], Callable[..., Any]]
+] = {  # who asks is handed to these in the place of those that it is not
+    heap.kmalloc: heap.kmalloc_at,
+    heap.kfree: heap.kfree_at,
+    heap.kzalloc: heap.kzalloc_at,
+    heap.kcalloc: heap.kcalloc_at,
+    heap.krealloc: heap.krealloc_at,
+    heap.kmemalign: heap.kmemalign_at,
+}
 STEPS: Final = {
     'pmm_init': Step.FIRST,
     'vmm_init': Step.NEXT,
