@@ -127,6 +127,18 @@ def test_two_threads_replay_it_at_once(driver: Driver, library: Callable[[dict[s
         driver.ns(heap, 'time', '2')
 
 
+def test_two_threads_that_get_the_same_memory_are_found_out(
+    driver: Driver, library: Callable[[dict[str, str]], Heap]
+) -> None:
+    """Each thread begins at the same place: right for one, wrong for two."""
+    mine = 'static __thread size_t mine;' + RIGHT['memalign'].replace('used', 'mine')
+    heap = library({'memalign': mine})
+    assert driver.run(heap, 'verify', '1')['ns'] > 0
+    with pytest.raises(WrongHeap):
+        _ = [driver.run(heap, 'verify', '2') for _ in range(100)]  # once at least, both are at work at the same time
+    assert driver.run(Heap(GLIBC, None), 'verify', '2')['ns'] > 0
+
+
 def test_a_right_heap_is_not_called_wrong(driver: Driver, library: Callable[[dict[str, str]], Heap]) -> None:
     assert driver.run(library({}), 'footprint')['peak_bytes'] > 273_000
 
@@ -143,6 +155,11 @@ def test_a_library_that_is_none_is_a_sentence(driver: Driver, tmp_path: Path) ->
     (tmp_path / 'x.so').write_text('no library')
     with pytest.raises(WrongHeap, match=r'^x: .*x\.so'):
         driver.run(Heap('x', tmp_path / 'x.so'), 'footprint')
+
+
+def test_a_library_whose_path_cannot_be_preloaded_is_refused(driver: Driver, tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match='cannot be preloaded, for the sign in its path: set XDG_CACHE_HOME'):
+        driver.run(Heap('x', tmp_path / 'a b.so'), 'footprint')
 
 
 def test_the_worst_operation_is_the_worst(library: Callable[[dict[str, str]], Heap], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The parts of this package that are in C, compiled when they are first wanted, and kept in the cache."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,13 @@ class Program:
 RECORDER: Final = Program('recorder.c', 'recorder.so', ('-fno-builtin', '-fPIC', '-shared', '-fvisibility=hidden'))
 REPLAY: Final = Program('replay.c', 'replay', ('-fno-builtin-malloc', '-fno-builtin-free', '-pthread'))
 _LIBRARIES: Final = ('-ldl',)  # a part of the C library itself in newer ones
+
+
+def preloaded(library: Path) -> str:
+    """A library as LD_PRELOAD takes it. Raises Unusable where it does not."""
+    if re.search(r'[\s:$]', str(library)):
+        raise Unusable(f'{library} cannot be preloaded, for the sign in its path: set XDG_CACHE_HOME to another folder')
+    return str(library)
 
 
 def compiled(program: Program, say: Say) -> Path:

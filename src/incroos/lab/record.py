@@ -14,7 +14,7 @@ from typing import Final
 from incroos.run.outcome import Unusable
 
 from . import binary, raw
-from .programs import RECORDER, Say, compiled
+from .programs import RECORDER, Say, compiled, preloaded
 
 NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
 BY_SIGNAL: Final = 128
@@ -31,7 +31,7 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
             **os.environ,
             'INCROOS_TRACE_FOLDER': str(folder.absolute()),
             'INCROOS_TRACE_RECORDS': str(nr_records),
-            'LD_PRELOAD': ' '.join(filter(None, (str(recorder), os.environ.get('LD_PRELOAD')))),
+            'LD_PRELOAD': ' '.join(filter(None, (preloaded(recorder), os.environ.get('LD_PRELOAD')))),
         }
         if not with_children:
             environment['INCROOS_TRACE_PARENT'] = str(os.getpid())

@@ -22,7 +22,7 @@ from incroos.run.outcome import Unusable
 from .flat import Flat, flatten
 from .heaps import Heap
 from .operations import Trace
-from .programs import REPLAY, Say, compiled
+from .programs import REPLAY, Say, compiled, preloaded
 
 NR_ROUNDS: Final = 9
 NR_WORST_ROUNDS: Final = 5
@@ -83,7 +83,7 @@ class Driver:
         """One process. Raises WrongHeap, Unusable."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
         if heap.library is not None:
-            environment['LD_PRELOAD'] = str(heap.library)
+            environment['LD_PRELOAD'] = preloaded(heap.library)
         command = [str(self._program), str(self._file), *measurement]
         try:
             done = subprocess.run(
@@ -148,24 +148,38 @@ def heaps_for(trace: Trace, heaps: Sequence[Heap], name: str, say: Say) -> list[
 
 
 def measure(driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int) -> Replayed:
-    """The allocators take turns, in the order of their names and back, so that none always comes after the same."""
+    """All figures of all of them."""
     nothing = Heap('the loop', None)
-    loops: list[float] = []
-    times: dict[str, list[float]] = {heap.name: [] for heap in heaps}
     failures: dict[str, str] = {}
     figures: list[Figures] = []
-    for number in range(nr_rounds):
-        loops.append(driver.ns(nothing, 'loop'))
-        right = [heap for heap in heaps if heap.name not in failures]
-        for heap in right if number % 2 == 0 else reversed(right):
-            with remembered(heap, failures):
-                times[heap.name].append(driver.ns(heap, 'time', str(nr_threads)))
+    times = time_in_turn(driver, [nothing, *heaps], nr_threads, nr_rounds, failures)
     empty = int(driver.run(nothing, 'start')['before_bytes'])
     for heap in [heap for heap in heaps if heap.name not in failures]:
         with remembered(heap, failures):
+            if nr_threads > 1:
+                driver.run(heap, 'verify', str(nr_threads))
             figures.append(figures_of(driver, heap, times[heap.name], empty, min(nr_rounds, NR_WORST_ROUNDS)))
-    peak = driver.flat.peak_live_bytes
-    return Replayed(driver.flat.nr_operations, peak, nr_threads, nr_rounds, statistics.median(loops), figures, failures)
+    loop = statistics.median(times[nothing.name])
+    flat = driver.flat
+    return Replayed(flat.nr_operations, flat.peak_live_bytes, nr_threads, nr_rounds, loop, figures, failures)
+
+
+def time_in_turn(
+    driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, failures: dict[str, str]
+) -> dict[str, list[float]]:
+    """Nanoseconds an operation of each in each round, the first of them being the loop alone.
+
+    They take turns in the order in which they stand and back, so that none always comes after the same.
+    """
+    times: dict[str, list[float]] = {heap.name: [] for heap in heaps}
+    nothing = heaps[0]
+    for number in range(nr_rounds):
+        right = [heap for heap in heaps if heap.name not in failures]
+        for heap in right if number % 2 == 0 else reversed(right):
+            with remembered(heap, failures):
+                measurement = ('loop',) if heap is nothing else ('time', str(nr_threads))
+                times[heap.name].append(driver.ns(heap, *measurement))
+    return times
 
 
 @contextmanager

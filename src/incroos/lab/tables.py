@@ -32,16 +32,11 @@ def count(number: int, what: str) -> str:
     return f'{number:,} {what}{"" if number == 1 else "s"}'
 
 
-def replay_table(name: str, replayed: Replayed) -> Table:
-    """What each allocator took for a trace."""
+def replay_table(name: str, replayed: Replayed) -> tuple[str, Table, str]:
+    """What each allocator took for a trace: a heading, a table and a remark."""
     at_once = '' if replayed.nr_threads == 1 else f', in {replayed.nr_threads} threads at once'
     live = f'at most {replayed.peak_live_bytes:,} bytes live'
-    table = Table(
-        title=f'{name}: {replayed.nr_operations:,} operations{at_once}, {live}',
-        caption=f'median of {count(replayed.nr_rounds, "round")}; the loop alone takes {replayed.loop_ns:.1f} ns',
-        title_justify='left',
-        caption_justify='left',
-    )
+    table = Table()
     table.add_column('heap')
     for column in ('ns an operation', 'least to most', 'footprint', 'worst, ns', '99.99 %, ns'):
         table.add_column(column, justify='right')
@@ -54,12 +49,15 @@ def replay_table(name: str, replayed: Replayed) -> Table:
             f'{each.worst_ns:,.0f}',
             f'{each.rarely_ns:,.0f}',
         )
-    return table
+    heading = f'{name}: {replayed.nr_operations:,} operations{at_once}, {live}'
+    remark = f'median of {count(replayed.nr_rounds, "round")}; the loop alone takes {replayed.loop_ns:.1f} ns'
+    return heading, table, remark
 
 
-def text_of(table: Table, width: int | None) -> str:
-    """A table as text, as wide as the terminal."""
+def text_of(parts: tuple[str, Table, str], width: int | None) -> str:
+    """Heading, table and remark as text, as wide as the terminal."""
     console = Console(width=width or WIDTH, no_color=True, highlight=False)
     with console.capture() as captured:
-        console.print(table)
+        for part in parts:
+            console.print(part)
     return captured.get()

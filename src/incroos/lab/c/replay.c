@@ -6,6 +6,7 @@
        replay FLAT worst TIMES         each operation by itself; TIMES keeps the least of each over all such runs
        replay FLAT footprint           each byte written and verified; how much memory the process holds at most
        replay FLAT start               how much it holds before it begins
+       replay FLAT verify THREADS      each byte written and verified, in threads at once
 
    FLAT is a trace as lab/flat.py lays it out: nothing is decoded in a loop. The tables of this program are in memory
    before it starts, none of them comes from malloc, and huge pages are off. It is one program for every allocator:
@@ -90,6 +91,19 @@ static double now_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* How long this thread had to wait for a processor so far: other programs' doing. */
+static double delay_ns(void) {
+    char text[128];
+    int fd = open("/proc/thread-self/schedstat", O_RDONLY);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (length <= 0)
+        fail(2, "/proc/thread-self/schedstat cannot be read\n");
+    close(fd);
+    text[length] = 0;
+    const char *second = strchr(text, ' ');
+    return second == NULL ? 0 : strtod(second, NULL);
 }
 
 /* --- The allocators: the one of this process, and one that does nothing */
@@ -177,12 +191,55 @@ static void replay(const struct allocator *allocator, void **slots) {
     }
 }
 
+/* --- Every byte */
+
+struct block {
+    unsigned char *ptr;
+    uint64_t size;
+    unsigned char mark; /* in each of its bytes */
+};
+
+static void verify(const struct block *block, uint64_t nbytes, unsigned char mark, uint64_t index, const char *what) {
+    for (uint64_t at = 0; at < nbytes; at++)
+        if (block->ptr[at] != mark)
+            fail(1, "operation %llu: %s, byte %llu of %llu: %#x in the place of %#x\n", (unsigned long long)index + 1,
+                 what, (unsigned long long)at, (unsigned long long)nbytes, block->ptr[at], mark);
+}
+
+static void carry_out_whole(const struct allocator *allocator, uint64_t index, struct block *blocks, unsigned salt) {
+    const struct operation *operation = &flat->operations[index];
+    struct block *block = &blocks[operation->slot];
+    if (operation->kind >= REALLOCATE)
+        verify(block, block->size, block->mark, index, "a block was written to by somebody else");
+    uint64_t old_size = operation->kind == REALLOCATE ? block->size : 0;
+    block->ptr = carry_out(allocator, operation, block->ptr);
+    block->size = operation->kind == FREE ? 0 : operation->size;
+    if (operation->kind == FREE)
+        return;
+    if (block->ptr == NULL) {
+        if (operation->size)
+            no_memory(operation);
+        return;
+    }
+    uintptr_t alignment = operation->kind == ALLOCATE_ALIGNED ? (uintptr_t)1 << operation->shift : 16;
+    if (alignment > 16 || operation->size >= 16 ? (uintptr_t)block->ptr % alignment : (uintptr_t)block->ptr % 8)
+        fail(1, "operation %llu: %p is not aligned\n", (unsigned long long)index + 1, (void *)block->ptr);
+    if (operation->kind == ALLOCATE_ZEROED)
+        verify(block, block->size, 0, index, "a zeroed block is not zero");
+    verify(block, old_size < block->size ? old_size : block->size, block->mark, index, "realloc lost bytes");
+    block->mark = (unsigned char)(index * 167 + 1 + salt);
+    memset(block->ptr, block->mark, block->size);
+}
+
+/* --- Threads */
+
 struct runner {
     pthread_t thread;
-    clockid_t clock;
     const struct allocator *allocator;
     void **slots;
-    double start, end;
+    struct block *blocks; /* if each byte is to be verified, in the place of slots */
+    unsigned salt;
+    double taken;
 };
 
 static pthread_barrier_t all_ready;
@@ -190,21 +247,29 @@ static pthread_barrier_t all_ready;
 static void *run(void *argument) {
     struct runner *runner = argument;
     pthread_barrier_wait(&all_ready);
-    runner->start = now_ns(runner->clock);
-    replay(runner->allocator, runner->slots);
-    runner->end = now_ns(runner->clock);
+    double delay = delay_ns(), start = now_ns(CLOCK_MONOTONIC);
+    if (runner->blocks == NULL)
+        replay(runner->allocator, runner->slots);
+    else
+        for (uint64_t index = 0; index < flat->nr_operations; index++)
+            carry_out_whole(runner->allocator, index, runner->blocks, runner->salt);
+    double end = now_ns(CLOCK_MONOTONIC);
+    runner->taken = end - start - (delay_ns() - delay);
     pthread_barrier_wait(&all_ready); /* no thread gives its memory back while another is timed */
     return NULL;
 }
 
-/* One thread is this one, since who has but one need not lock, and what counts is the time for which it had a
-   processor. Of several it is the time from the first start to the last end: they may wait for each other. */
-static void time_all(const struct allocator *allocator, unsigned nr_threads) {
+/* The time of the thread that took longest, on the clock, without what it waited for a processor; what threads wait for
+   each other counts. One thread is this one, since who has but one need not lock. */
+static void run_all(const struct allocator *allocator, unsigned nr_threads, int is_verifying) {
     struct runner *runners = table(nr_threads * sizeof *runners);
     for (unsigned index = 0; index < nr_threads; index++) {
-        runners[index].clock = nr_threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
         runners[index].allocator = allocator;
-        runners[index].slots = table(flat->nr_slots * sizeof(void *));
+        runners[index].salt = index * 85;
+        if (is_verifying)
+            runners[index].blocks = table(flat->nr_slots * sizeof(struct block));
+        else
+            runners[index].slots = table(flat->nr_slots * sizeof(void *));
     }
     pthread_barrier_init(&all_ready, NULL, nr_threads);
     for (unsigned index = 1; index < nr_threads; index++)
@@ -213,12 +278,10 @@ static void time_all(const struct allocator *allocator, unsigned nr_threads) {
     run(&runners[0]);
     for (unsigned index = 1; index < nr_threads; index++)
         pthread_join(runners[index].thread, NULL);
-    double start = runners[0].start, end = runners[0].end;
-    for (unsigned index = 1; index < nr_threads; index++) {
-        start = runners[index].start < start ? runners[index].start : start;
-        end = runners[index].end > end ? runners[index].end : end;
-    }
-    printf("{\"ns\": %.0f}\n", end - start);
+    double most = 0;
+    for (unsigned index = 0; index < nr_threads; index++)
+        most = runners[index].taken > most ? runners[index].taken : most;
+    printf("{\"ns\": %.0f}\n", most);
 }
 
 /* --- The worst operation */
@@ -299,44 +362,6 @@ static void reset_high_water(void) {
     close(fd);
 }
 
-struct block {
-    unsigned char *ptr;
-    uint64_t size;
-    unsigned char mark; /* in each of its bytes */
-};
-
-static void verify(const struct block *block, uint64_t nbytes, unsigned char mark, uint64_t index, const char *what) {
-    for (uint64_t at = 0; at < nbytes; at++)
-        if (block->ptr[at] != mark)
-            fail(1, "operation %llu: %s, byte %llu of %llu: %#x in the place of %#x\n", (unsigned long long)index + 1,
-                 what, (unsigned long long)at, (unsigned long long)nbytes, block->ptr[at], mark);
-}
-
-static void carry_out_whole(const struct allocator *allocator, uint64_t index, struct block *blocks) {
-    const struct operation *operation = &flat->operations[index];
-    struct block *block = &blocks[operation->slot];
-    if (operation->kind >= REALLOCATE)
-        verify(block, block->size, block->mark, index, "a block was written to by somebody else");
-    uint64_t old_size = operation->kind == REALLOCATE ? block->size : 0;
-    block->ptr = carry_out(allocator, operation, block->ptr);
-    block->size = operation->kind == FREE ? 0 : operation->size;
-    if (operation->kind == FREE)
-        return;
-    if (block->ptr == NULL) {
-        if (operation->size)
-            no_memory(operation);
-        return;
-    }
-    uintptr_t alignment = operation->kind == ALLOCATE_ALIGNED ? (uintptr_t)1 << operation->shift : 16;
-    if (alignment > 16 || operation->size >= 16 ? (uintptr_t)block->ptr % alignment : (uintptr_t)block->ptr % 8)
-        fail(1, "operation %llu: %p is not aligned\n", (unsigned long long)index + 1, (void *)block->ptr);
-    if (operation->kind == ALLOCATE_ZEROED)
-        verify(block, block->size, 0, index, "a zeroed block is not zero");
-    verify(block, old_size < block->size ? old_size : block->size, block->mark, index, "realloc lost bytes");
-    block->mark = (unsigned char)(index * 167 + 1);
-    memset(block->ptr, block->mark, block->size);
-}
-
 #define NR_SAMPLES 2000
 
 static void measure_footprint(const struct allocator *allocator, uint64_t nr_operations) {
@@ -346,7 +371,7 @@ static void measure_footprint(const struct allocator *allocator, uint64_t nr_ope
     reset_high_water();
     uint64_t mark_before = high_water();
     for (uint64_t index = 0; index < nr_operations; index++) {
-        carry_out_whole(allocator, index, blocks);
+        carry_out_whole(allocator, index, blocks, 0);
         if (index % every == 0 || index == flat->peak_operation || index == nr_operations - 1) {
             uint64_t now = resident();
             peak = now > peak ? now : peak;
@@ -364,15 +389,17 @@ int main(int count, char **words) {
     static char buffer[1024];
     setvbuf(stdout, buffer, _IOFBF, sizeof buffer); /* which otherwise comes from malloc */
     if (count < 3)
-        fail(2, "usage: replay FLAT loop|time THREADS|worst TIMES|footprint|start\n");
+        fail(2, "usage: replay FLAT loop|time THREADS|worst TIMES|footprint|start|verify THREADS\n");
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     flat = map_whole(words[1], MAP_SHARED);
     struct allocator allocator = real(), nobody;
     if (strcmp(words[2], "loop") == 0) {
         nobody = none();
-        time_all(&nobody, 1);
+        run_all(&nobody, 1, 0);
     } else if (strcmp(words[2], "time") == 0 && count > 3)
-        time_all(&allocator, (unsigned)atoi(words[3]));
+        run_all(&allocator, (unsigned)atoi(words[3]), 0);
+    else if (strcmp(words[2], "verify") == 0 && count > 3)
+        run_all(&allocator, (unsigned)atoi(words[3]), 1);
     else if (strcmp(words[2], "worst") == 0 && count > 3)
         time_each(&allocator, table(flat->nr_slots * sizeof(void *)), map_whole(words[3], MAP_SHARED));
     else if (strcmp(words[2], "footprint") == 0)
