@@ -1,7 +1,8 @@
 """`python -m bench`, which is `make bench`: a table on standard output, and JSON in build/.
 
 `python -m bench blocks` has the figures of frames of all of RAM, at every size and fill, `python -m bench objects`
-those of slabs and chunks with up to a million live blocks; some of both are in the other.
+those of slabs and chunks with up to a million live blocks; some of both are in the other. `python -m bench heap` has
+those of the heap on what real programs do with it, against the allocators of other people.
 """
 
 import json
@@ -17,7 +18,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import blocks, frames_page, objects, objects_page, processes, twins
+from bench import blocks, frames_page, heap_page, heap_traces, objects, objects_page, processes, twins
 from bench.cases import CASES
 from bench.executable import CannotBench
 from bench.figures import MEAN_LIMIT, Figure, as_json, geometric_mean
@@ -31,6 +32,8 @@ DIGITS: Final = '.4g'
 MAIN: Final = 'main'
 BLOCKS: Final = 'blocks'
 OBJECTS: Final = 'objects'
+HEAP: Final = 'heap'
+PAGES: Final = {BLOCKS: frames_page, OBJECTS: objects_page, HEAP: heap_page}
 NAMES: Final = [
     *(each.name for each in (*CASES, *blocks.HEADLINES)),
     *objects.HEADLINES,
@@ -170,14 +173,16 @@ def verdict(figure: Figure) -> str:
 
 
 @click.command(context_settings={'help_option_names': ['-h', '--help']})
-@click.argument('table', type=click.Choice([MAIN, BLOCKS, OBJECTS]), default=MAIN)
+@click.argument('table', type=click.Choice([MAIN, *PAGES]), default=MAIN)
 @click.option('--only', type=click.Choice(NAMES), multiple=True, help='Only this figure; may be given more than once.')
 @click.option('--json', 'wants_json', is_flag=True, help='JSON on standard output, in place of the table.')
 def main(table: str, only: tuple[str, ...], wants_json: bool) -> None:
     """Time the compiled kernel against its twins in C, and the command as a whole.
 
     With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes. With `objects`, only slabs
-    and chunks, but with up to a million live blocks and at each level of hardening: some two minutes, too.
+    and chunks, but with up to a million live blocks and at each level of hardening: some two minutes, too. With `heap`,
+    real programs are recorded, and replayed against all allocators: a quarter of an hour, and it installs what it
+    needs for that.
 
     A figure is the median of nine runs, in turn with the twin's; the ratio is the median of those of runs side by side.
     Let nothing else run meanwhile.
@@ -205,8 +210,8 @@ def cases_main(only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
 
 def page_main(table: str, wants_json: bool) -> dict[str, Any]:
     """The tables of a page of their own."""
-    page = frames_page if table == BLOCKS else objects_page
-    content = blocks_content(machine()) if table == BLOCKS else objects_content(machine())
+    page = PAGES[table]
+    content = CONTENTS[table](machine())
     save(Path(page.RESULT), content)
     if not wants_json and not content['missing']:
         click.echo(page.section(content))
@@ -216,6 +221,14 @@ def page_main(table: str, wants_json: bool) -> dict[str, Any]:
         if not row['is_met']:
             say(f'{row["name"]}: {row["ours"]:.2f} ns, ratio {row["ratio"]:.2f}: not met')
     return content
+
+
+def heap_content(found_on: dict[str, Any]) -> dict[str, Any]:
+    """All figures of the heap on traces of real programs."""
+    return heap_traces.content(found_on, say)
+
+
+CONTENTS: Final = {BLOCKS: blocks_content, OBJECTS: objects_content, HEAP: heap_content}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

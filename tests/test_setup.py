@@ -64,7 +64,7 @@ def record_commands(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[
 
 def test_an_unknown_tool_is_wrong_usage(setup: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(['qemu', 'emacs']) == 2
-    assert capsys.readouterr().err == 'setup: emacs is not one of qemu, linker, gcc, g++, gdb, ovmf.\n'
+    assert capsys.readouterr().err == f'setup: emacs is not one of {", ".join(setup.COMMANDS)}.\n'
 
 
 def test_a_missing_tool_without_a_package_manager_is_one_sentence(
@@ -113,6 +113,23 @@ def test_firmware_is_there_when_its_file_is(
     (tmp_path / 'bin' / 'apt-get').unlink()
     assert setup.main(['ovmf']) == 6
     assert capsys.readouterr().err.startswith('setup: install ovmf with your package manager')
+
+
+def test_servers_are_not_installed_where_the_system_would_start_them(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    monkeypatch.setattr(setup, 'set_up_venv', lambda: None)
+    redis = tmp_path / 'bin' / 'redis-server'
+    put_command(tmp_path, 'apt-get', f'case "$*" in *install*) /bin/cp /bin/sh {redis};; esac')
+    monkeypatch.setattr(setup, 'STARTS_SERVERS', str(tmp_path))
+    assert setup.main(['redis']) == 6
+    assert capsys.readouterr().err == (
+        'setup: redis-server redis-tools would start with the system: install them yourself if that is all right.\n'
+    )
+    monkeypatch.setattr(setup, 'STARTS_SERVERS', str(tmp_path / 'none'))
+    assert setup.main(['redis']) == 0
+    assert capsys.readouterr().err == 'setup: installing redis-server redis-tools with apt-get\n'
 
 
 def test_a_failing_package_manager_is_quoted(
