@@ -33,6 +33,38 @@ static bool are_apart(void)
     return true;
 }
 
+struct node {
+    struct node *next, *previous;
+    uint64_t value;
+};
+
+static int64_t nr_constructed;
+
+/* A ring that consists of the node alone, which no copy of another node is. */
+static void construct(void *object, size_t object_bytes)
+{
+    struct node *node = object;
+    node->next = node->previous = node;
+    node->value = object_bytes;
+    nr_constructed++;
+}
+
+static bool are_rings(void)
+{
+    struct node fresh = {NULL, NULL, 1}, *nodes[3];
+    struct incro_object_cache *cache = cache_create("nodes", sizeof fresh, 8, &fresh, construct);
+    for (int index = 0; index < 3; index++) {
+        nodes[index] = cache_alloc(cache);
+        if (nodes[index] == NULL || nodes[index]->next != nodes[index] || nodes[index]->value != sizeof fresh)
+            return false;
+    }
+    int64_t before = nr_constructed;
+    for (int index = 0; index < 3; index++)
+        if (cache_free(cache, nodes[index]) != INCRO_OK || cache_alloc(cache) == NULL)
+            return false;
+    return before >= 3 && nr_constructed == before;
+}
+
 void kmain(const struct start_info *info);
 
 void kmain(const struct start_info *info)
@@ -41,17 +73,17 @@ void kmain(const struct start_info *info)
     start.regions = regions;
     start.nr_regions = list_regions(info, regions);
     start.hooks.panic = panic_hook;
-    say("not before the start", cache_create("early", 24, 8, NULL) == NULL);
+    say("not before the start", cache_create("early", 24, 8, NULL, NULL) == NULL);
     if (incro_mm_init(&state, &start) != INCRO_OK)
         end(FAILED);
 
     struct lock fresh = {7, 0, "l"};
-    struct incro_object_cache *cache = cache_create("locks", sizeof fresh, 32, &fresh);
+    struct incro_object_cache *cache = cache_create("locks", sizeof fresh, 32, &fresh, NULL);
     fresh.owner = 8; /* of which the cache has a copy */
     say("cache", cache != NULL && cache->name[4] == 's' && cache->name[5] == 0 && cache->alignment == 32);
     say("long name, no name",
-        cache_destroy(cache_create("a name that is longer than there is room for", 8, 8, NULL)) == INCRO_OK &&
-            cache_destroy(cache_create(NULL, 8, 8, NULL)) == INCRO_OK);
+        cache_destroy(cache_create("a name that is longer than there is room for", 8, 8, NULL, NULL)) == INCRO_OK &&
+            cache_destroy(cache_create(NULL, 8, 8, NULL, NULL)) == INCRO_OK);
     bool are_fresh = true;
     for (int index = 0; index < NR_OBJECTS; index++) {
         objects[index] = cache_alloc(cache);
@@ -71,8 +103,9 @@ void kmain(const struct start_info *info)
     say("shrunk", cache_shrink(cache) >= 4096);
     say("gone", cache_destroy(cache) == INCRO_OK && cache_destroy(cache) == INCRO_BAD_FREE &&
                     cache_destroy(NULL) == INCRO_BAD_FREE && cache_alloc(NULL) == NULL &&
-                    cache_free(NULL, NULL) == INCRO_OK && cache_create("none", 0, 8, NULL) == NULL &&
-                    cache_create("odd", 8, 24, NULL) == NULL);
+                    cache_free(NULL, NULL) == INCRO_OK && cache_create("none", 0, 8, NULL, NULL) == NULL &&
+                    cache_create("odd", 8, 24, NULL, NULL) == NULL);
+    say("constructed by a function, once", are_rings());
     say("checks", (heap_check() | pmm_check() | vmm_check()) == INCRO_OK);
     end(PASSED);
 }

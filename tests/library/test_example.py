@@ -48,6 +48,13 @@ def test_the_example_boots_with_the_library_of_config_modern(tmp_path: Path, mem
     assert text.endswith('vmalloc(3 MiB): SUCCESS\n\nMemory manager operational!\n')
 
 
+@pytest.mark.parametrize('config', ['classic', 'modern'])
+def test_the_example_boots_with_a_hardened_heap(tmp_path: Path, config: str) -> None:
+    outcome, text = boot_image(build(tmp_path, EXAMPLE / 'kernel.c', config, checked=True, hardening='full'))
+    assert outcome.status == Status.PASSED
+    assert text.count(': SUCCESS') == (5 if config == 'modern' else 4)
+
+
 def test_with_less_memory_the_counts_are_smaller(tmp_path: Path) -> None:
     outcome, text = boot_image(build(tmp_path, EXAMPLE / 'kernel.c'), 16 << 20)
     assert outcome.status == Status.PASSED

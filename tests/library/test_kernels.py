@@ -123,7 +123,7 @@ def test_calls_take_no_more_stack_than_the_header_says(tmp_path: Path, config: s
 def test_caches_of_objects(tmp_path: Path) -> None:
     outcome, text = run(tmp_path, 'caches', 'modern')
     assert [line for line in text.splitlines() if not line.endswith(': yes')] == []
-    assert len(text.splitlines()) == 12
+    assert len(text.splitlines()) == 13
     assert outcome.status == Status.PASSED
 
 

@@ -76,6 +76,7 @@ class HeaderParts:
     constants: Mapping[str, Iterable[Constant]]  # by the headings over them
     structs: Iterable[type[Struct]]
     c_types: Mapping[tuple[str, str], str]
+    typedefs: Iterable[str]
     functions: Mapping[str, Mapping[str, Callable[..., Any]]]  # prototypes and what is behind them, by headings
     c_names: Mapping[str, str]  # of what docstrings name
 
@@ -86,6 +87,7 @@ def header_of(parts: HeaderParts) -> str:
     for heading, constants in parts.constants.items():
         lines.append(f'\n/* {heading} */\n' + ''.join(map(define, constants)))
     lines += ['\n' + declare(struct, parts.c_types, parts.c_names) for struct in with_inner(parts.structs)]
+    lines += [f'\n{typedef}\n' for typedef in parts.typedefs]
     for heading, functions in parts.functions.items():
         lines.append(f'\n/* ---- {heading} */\n')
         for prototype, function in functions.items():

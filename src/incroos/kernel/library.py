@@ -96,13 +96,16 @@ def incro_mm_init(k: Kernel, start: Start) -> word:
 
 # ------------------------------------------------------------------ caches, by their addresses
 @kernel
-def cache_create(k: Kernel, name: VirtAddr, object_bytes: word, alignment: word, fresh: VirtAddr) -> VirtAddr:
+def cache_create(
+    k: Kernel, name: VirtAddr, object_bytes: word, alignment: word, fresh: VirtAddr, constructor: VirtAddr
+) -> VirtAddr:
     """A cache of objects of object_bytes bytes, at multiples of a power of two up to a page.
 
-    Fresh objects are copies of what `fresh` points to now, unless that is 0. Of the name, which ends with a 0, the
-    cache keeps what it has room for. 0, and nothing changed, for other sizes and alignments and without frames.
+    Fresh objects are copies of what `fresh` points to now, unless that is 0; then the constructor gets them, unless
+    that is 0, and must not call the library. Of the name, which ends with a 0, the cache keeps what it has room for.
+    0, and nothing changed, for other sizes and alignments and without frames.
     """
-    cache = heap.cache_create(k, b'', object_bytes, alignment, fresh, VirtAddr(0))
+    cache = heap.cache_create(k, b'', object_bytes, alignment, fresh, constructor)
     if cache.addr != 0 and name != 0:
         index = 0
         while index < NR_NAME_BYTES and load8(k.m, VirtAddr(name + index)) != 0:

@@ -162,6 +162,7 @@ def header_parts(
         constants={'This build': build, **library_constants.constants_of(settings)},
         structs=(StartInfoEntry, PanicReport, Start, Kernel),
         c_types=library_constants.C_TYPES,
+        typedefs=library_constants.TYPEDEFS,
         functions={**functions, 'The size of struct incro_kernel': {STATE_BYTES: library_constants.state_bytes}},
         c_names=library_constants.c_names(functions),
     )

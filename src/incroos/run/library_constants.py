@@ -30,6 +30,10 @@ OWN_NAMES: Final = {  # of functions whose names are words of the language that 
 }
 CODES: Final = {name: value for name, value in vars(codes).items() if name.isupper() and not name.startswith('EXIT_')}
 
+TYPEDEFS: Final = (
+    '/* What makes a fresh object of a cache; it gets the bytes of one, too. */\n'
+    'typedef void incro_constructor(void *object, size_t object_bytes);',
+)
 C_TYPES: Final = {
     ('Hooks', 'context'): 'void *{}',
     ('Hooks', 'write'): 'void (*{})(void *context, const char *text, size_t nbytes)',

@@ -88,7 +88,7 @@ OBJECTS: Final[Functions] = {
 }
 CACHES: Final[Functions] = {
     'struct incro_object_cache *cache_create(const char *name, size_t object_bytes, size_t alignment,'
-    ' const void *fresh)': library.cache_create,
+    ' const void *fresh, incro_constructor *constructor)': library.cache_create,
     'void *cache_alloc(struct incro_object_cache *cache)': library.cache_alloc,
     'int64_t cache_free(struct incro_object_cache *cache, void *ptr)': library.cache_free,
     'int64_t cache_destroy(struct incro_object_cache *cache)': library.cache_destroy,
