@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import FIRST_FIT
@@ -25,6 +34,7 @@ SIZES: Final = st.one_of(
 LARGE: Final = (1 << 20) + 1
 ALIGNMENTS: Final = st.sampled_from([1, 2, 16, 32, 64, 256, 4096, 8192])
 SEEN: Final = 96  # bytes at both ends of a payload that are written and read
+MOST_LIVE: Final = 4 << 20  # bytes; each heap has room for these, however they lie
 
 
 class HeapAgainstIntervals(RuleBasedStateMachine):
@@ -50,22 +60,31 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
         return nr_free + kernel.pages.nr_tables + (self.call('committed_bytes') >> 12) + kernel.vmalloc.nr_pages
 
     # -------------------------------------------------------------- allocate
+    def has_room(self) -> bool:
+        """Whether one more request of the largest size must be granted."""
+        return sum(nbytes for nbytes, _, _ in self.live.values()) <= MOST_LIVE - LARGE
+
+    @precondition(has_room)
     @rule(target=blocks, nbytes=SIZES, byte=st.integers(0, 255))
     def kmalloc(self, nbytes: int, byte: int) -> int:
         return self.take(self.call('kmalloc', nbytes), nbytes, 1, byte)
 
+    @precondition(has_room)
     @rule(target=blocks, byte=st.integers(0, 255))
     def kmalloc_large(self, byte: int) -> int:
         return self.take(self.call('kmalloc', LARGE), LARGE, 1, byte)
 
+    @precondition(has_room)
     @rule(target=blocks, nbytes=SIZES)
     def kzalloc(self, nbytes: int) -> int:
         return self.take_zeroed(self.call('kzalloc', nbytes), nbytes)
 
+    @precondition(has_room)
     @rule(target=blocks, nr_items=st.integers(1, 40), nbytes=st.integers(1, 100))
     def kcalloc(self, nr_items: int, nbytes: int) -> int:
         return self.take_zeroed(self.call('kcalloc', nr_items, nbytes), nr_items * nbytes)
 
+    @precondition(has_room)
     @rule(target=blocks, alignment=ALIGNMENTS, nbytes=SIZES, byte=st.integers(0, 255))
     def kmemalign(self, alignment: int, nbytes: int, byte: int) -> int | MultipleResults[int]:
         ptr = self.call('kmemalign', alignment, nbytes)
@@ -103,6 +122,7 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
         return ptr
 
     # -------------------------------------------------------------- change and give back
+    @precondition(has_room)
     @rule(target=blocks, ptr=consumes(blocks), nbytes=SIZES)
     def krealloc(self, ptr: int, nbytes: int) -> int:
         before, alignment, byte = self.drop(ptr)
