@@ -6,6 +6,7 @@ import pytest
 
 from incroos.kernel.heap import bins, chunks, slab
 from incroos.kernel.heap.size_classes import SLAB_INVARIANTS
+from incroos.kernel.heap.trusted import masked
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel, SizedChunk, SlabRecord
 from incroos.lang import VirtAddr
@@ -102,21 +103,19 @@ def commit_more_than_there_is(k: Kernel, scene: Scene) -> None:
 
 def turn_a_small_link(k: Kernel, scene: Scene) -> None:
     chunk = free_small_chunk(scene)
-    chunk.previous = VirtAddr(chunk.addr)
+    chunk.previous = masked(k, chunk, chunk.addr)
 
 
 def turn_a_parent(k: Kernel, scene: Scene) -> None:
-    root = next(scene.chunk(at) for at in scene.trie if scene.chunk(at).parent == at and child_of(scene.chunk(at)))
-    scene.chunk(child_of(root)).parent = VirtAddr(child_of(root))
-
-
-def child_of(node: SizedChunk) -> int:
-    return node.left or node.right
+    nodes = [scene.chunk(at) for at in scene.trie]
+    root = next(node for node in nodes if masked(k, node, node.parent) == node.addr and bins.child_of(k, node))
+    child = scene.chunk(bins.child_of(k, root))
+    child.parent = masked(k, child, child.addr)
 
 
 def turn_a_ring(k: Kernel, scene: Scene) -> None:
     chunk = scene.chunk(scene.ring[1])
-    chunk.previous = VirtAddr(chunk.addr)
+    chunk.previous = masked(k, chunk, chunk.addr)
 
 
 def forget_a_bin(k: Kernel, scene: Scene) -> None:

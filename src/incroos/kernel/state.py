@@ -266,6 +266,7 @@ class ChunkState(Struct):
     top: VirtAddr  # the end of the last chunk
     committed_end: VirtAddr  # the addresses below it have frames
     end: VirtAddr
+    reach_bytes: u64  # a chunk less far behind the start has frames for all of its links
     remainder: VirtAddr  # what was left of the chunk that was split last; 0 when it is gone
     remainder_bytes: u64
     used_bytes: u64  # of the chunks that are handed out

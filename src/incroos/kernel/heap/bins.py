@@ -15,8 +15,9 @@ D. Lea, "A Memory Allocator"; tries by the bits of a key: D. E. Knuth, volume 3,
 
 from typing import Final
 
+from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap.chunks import BYTES_MASK, bytes_of, chunk_at
-from incroos.kernel.panic import panic
+from incroos.kernel.heap.trusted import linked, masked, report_link, require_end, require_link
 from incroos.kernel.state import NR_SMALL_BINS, NR_TREE_BINS, BinState, Kernel, SizedChunk
 from incroos.lang import VirtAddr, count_leading_zeros, count_trailing_zeros, kernel, shl_wrap, shr_logical, word
 
@@ -76,10 +77,11 @@ def insert_small(k: Kernel, chunk: SizedChunk, index: word) -> None:
     """Put a chunk in front of a small bin."""
     bins = k.chunks.bins
     first = bins.small[index]
-    chunk.next = first
-    chunk.previous = VirtAddr(0)
+    chunk.next = masked(k, chunk, first)
+    chunk.previous = masked(k, chunk, VirtAddr(0))
     if first != 0:
-        chunk_at(k, first).previous = chunk.addr
+        following = chunk_at(k, first)
+        following.previous = masked(k, following, chunk.addr)
     bins.small[index] = chunk.addr
     bins.small_map = bins.small_map | shl_wrap(1, index)
 
@@ -88,26 +90,36 @@ def insert_small(k: Kernel, chunk: SizedChunk, index: word) -> None:
 def remove_small(k: Kernel, chunk: SizedChunk, index: word) -> None:
     """Take a chunk out of a small bin; panics where the links do not agree."""
     bins = k.chunks.bins
-    if chunk.next != 0:
-        following = chunk_at(k, chunk.next)
-        require_link(k, following.previous, chunk)
-        following.previous = chunk.previous
-    if chunk.previous != 0:
-        previous = chunk_at(k, chunk.previous)
-        require_link(k, previous.next, chunk)
-        previous.next = chunk.next
+    next_addr = masked(k, chunk, chunk.next)
+    previous_addr = masked(k, chunk, chunk.previous)
+    if next_addr != 0:
+        following = linked(k, chunk, next_addr)
+        require_link(k, following, following.previous, chunk.addr)
+        following.previous = masked(k, following, previous_addr)
+    if previous_addr != 0:
+        previous = linked(k, chunk, previous_addr)
+        require_link(k, previous, previous.next, chunk.addr)
+        previous.next = masked(k, previous, next_addr)
         return
-    require_link(k, bins.small[index], chunk)
-    bins.small[index] = chunk.next
-    if chunk.next == 0:
+    if k.config.hardening != NO_HARDENING and bins.small[index] != chunk.addr:
+        report_link(k, chunk, previous_addr)
+    bins.small[index] = next_addr
+    if next_addr == 0:
         bins.small_map = bins.small_map & ~shl_wrap(1, index)
 
 
 @kernel
-def require_link(k: Kernel, link: VirtAddr, chunk: SizedChunk) -> None:
-    """Panic where a neighbour in a bin does not point back: something wrote over a free chunk."""
-    if link != chunk.addr:
-        panic(k, b'heap: link of a free chunk overwritten: chunk, link found', chunk.addr, link, 0)
+def remove_first(k: Kernel, chunk: SizedChunk, index: word) -> None:
+    """Take the first chunk out of a small bin; panics where the links do not agree."""
+    bins = k.chunks.bins
+    next_addr = masked(k, chunk, chunk.next)
+    bins.small[index] = next_addr
+    if next_addr == 0:
+        bins.small_map = bins.small_map & ~shl_wrap(1, index)
+        return
+    following = linked(k, chunk, next_addr)
+    require_link(k, following, following.previous, chunk.addr)
+    following.previous = masked(k, following, VirtAddr(0))
 
 
 @kernel
@@ -115,123 +127,151 @@ def insert_large(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
     """Put a chunk into a trie, or into the ring of the node that has its size."""
     bins = k.chunks.bins
     index = tree_index(nbytes)
-    chunk.left = VirtAddr(0)
-    chunk.right = VirtAddr(0)
-    chunk.next = chunk.addr
-    chunk.previous = chunk.addr
+    none = masked(k, chunk, VirtAddr(0))
+    itself = masked(k, chunk, chunk.addr)
+    chunk.left = none
+    chunk.right = none
+    chunk.next = itself
+    chunk.previous = itself
     if bins.trees[index] == 0:
         bins.trees[index] = chunk.addr
         bins.tree_map = bins.tree_map | 1 << index
-        chunk.parent = chunk.addr
+        chunk.parent = itself
         return
     key = key_of(nbytes, index)
     node = chunk_at(k, bins.trees[index])
+    parent = node.addr
+    depth = 0
     while bytes_of(node) != nbytes:
-        child = node.right if key < 0 else node.left
+        child = masked(k, node, node.right if key < 0 else node.left)
         if child == 0:
+            require_link(k, node, node.parent, parent)
             if key < 0:
-                node.right = chunk.addr
+                node.right = masked(k, node, chunk.addr)
             else:
-                node.left = chunk.addr
-            chunk.parent = node.addr
+                node.left = masked(k, node, chunk.addr)
+            chunk.parent = masked(k, chunk, node.addr)
             return
         key = shl_wrap(key, 1)
-        node = chunk_at(k, child)
+        parent = node.addr
+        node = linked(k, node, child)
+        depth += 1
+        require_end(k, node, depth)
+    require_link(k, node, node.parent, parent)
     join_ring(k, node, chunk)
 
 
 @kernel
 def join_ring(k: Kernel, node: SizedChunk, chunk: SizedChunk) -> None:
     """Put a chunk behind a node of its size."""
-    following = chunk_at(k, node.next)
-    chunk.parent = VirtAddr(0)
-    chunk.next = following.addr
-    chunk.previous = node.addr
-    following.previous = chunk.addr
-    node.next = chunk.addr
+    following = linked(k, node, masked(k, node, node.next))
+    require_link(k, following, following.previous, node.addr)
+    chunk.parent = masked(k, chunk, VirtAddr(0))
+    chunk.next = masked(k, chunk, following.addr)
+    chunk.previous = masked(k, chunk, node.addr)
+    following.previous = masked(k, following, chunk.addr)
+    node.next = masked(k, node, chunk.addr)
 
 
 @kernel
 def remove_large(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
     """Take a chunk out of its trie; another of its size, or else a leaf below it, takes its place."""
-    heir = VirtAddr(0)
-    if chunk.next != chunk.addr:
-        heir = chunk.next
-        leave_ring(k, chunk)
-        if chunk.parent == 0:
+    heir = masked(k, chunk, chunk.next)
+    if heir != chunk.addr:
+        leave_ring(k, chunk, linked(k, chunk, heir))
+        if masked(k, chunk, chunk.parent) == 0:
             return
-    elif chunk.right != 0 or chunk.left != 0:
+    else:
         heir = cut_leaf(k, chunk)
     replace(k, chunk, heir, tree_index(nbytes))
 
 
 @kernel
-def leave_ring(k: Kernel, chunk: SizedChunk) -> None:
-    """Take a chunk out of the ring of its size; panics where the links do not agree."""
-    following = chunk_at(k, chunk.next)
-    previous = chunk_at(k, chunk.previous)
-    require_link(k, following.previous, chunk)
-    require_link(k, previous.next, chunk)
-    following.previous = previous.addr
-    previous.next = following.addr
+def leave_ring(k: Kernel, chunk: SizedChunk, following: SizedChunk) -> None:
+    """Take a chunk out of the ring of its size, in which another follows; panics where the links do not agree."""
+    previous = linked(k, chunk, masked(k, chunk, chunk.previous))
+    require_link(k, following, following.previous, chunk.addr)
+    require_link(k, previous, previous.next, chunk.addr)
+    following.previous = masked(k, following, previous.addr)
+    previous.next = masked(k, previous, following.addr)
 
 
 @kernel
 def cut_leaf(k: Kernel, chunk: SizedChunk) -> VirtAddr:
-    """Take the rightmost leaf below a node, which has a child, from its parent."""
-    node = chunk
-    child = child_of(node)
-    while child != 0:
-        parent = node
-        node = chunk_at(k, child)
-        require_link(k, node.parent, parent)
-        child = child_of(node)
-    parent = chunk_at(k, node.parent)
-    if parent.right == node.addr:
-        parent.right = VirtAddr(0)
-    else:
-        parent.left = VirtAddr(0)
-    return node.addr
+    """Take the rightmost leaf below a node from its parent; 0 when the node has no child."""
+    parent = chunk
+    link = child_of(k, chunk)
+    if link == 0:
+        return link
+    leaf = linked(k, chunk, link)
+    link = child_of(k, leaf)
+    depth = 0
+    while link != 0:
+        parent = leaf
+        leaf = linked(k, leaf, link)
+        link = child_of(k, leaf)
+        depth += 1
+        require_end(k, parent, depth)
+    require_link(k, leaf, leaf.parent, parent.addr)
+    replace_child(k, parent, leaf, VirtAddr(0))
+    return leaf.addr
 
 
 @kernel
-def child_of(node: SizedChunk) -> VirtAddr:
+def child_of(k: Kernel, node: SizedChunk) -> VirtAddr:
     """The right child, or the left one where there is no other; 0 without children."""
-    return node.right if node.right != 0 else node.left
+    right = masked(k, node, node.right)
+    return right if right != 0 else masked(k, node, node.left)
 
 
 @kernel
 def replace(k: Kernel, chunk: SizedChunk, heir: VirtAddr, index: word) -> None:
     """Put a chunk, or nothing, where another one is in the trie."""
     bins = k.chunks.bins
-    is_root = chunk.parent == chunk.addr
+    parent_addr = masked(k, chunk, chunk.parent)
+    is_root = parent_addr == chunk.addr
     if is_root:
-        require_link(k, bins.trees[index], chunk)
+        if k.config.hardening != NO_HARDENING and bins.trees[index] != chunk.addr:
+            report_link(k, chunk, parent_addr)
         bins.trees[index] = heir
         if heir == 0:
             bins.tree_map = bins.tree_map & ~(1 << index)
     else:
-        parent = chunk_at(k, chunk.parent)
-        if parent.right == chunk.addr:
-            parent.right = heir
-        else:
-            require_link(k, parent.left, chunk)
-            parent.left = heir
+        replace_child(k, linked(k, chunk, parent_addr), chunk, heir)
     if heir != 0:
         node = chunk_at(k, heir)
-        node.parent = heir if is_root else chunk.parent
+        node.parent = masked(k, node, heir if is_root else parent_addr)
         adopt(k, node, chunk)
+
+
+@kernel
+def replace_child(k: Kernel, parent: SizedChunk, chunk: SizedChunk, heir: VirtAddr) -> None:
+    """Put a chunk, or nothing, where another one is below its parent."""
+    if masked(k, parent, parent.right) == chunk.addr:
+        parent.right = masked(k, parent, heir)
+    else:
+        require_link(k, parent, parent.left, chunk.addr)
+        parent.left = masked(k, parent, heir)
 
 
 @kernel
 def adopt(k: Kernel, node: SizedChunk, chunk: SizedChunk) -> None:
     """Give a node the children of another."""
-    node.left = chunk.left
-    node.right = chunk.right
-    if node.left != 0:
-        chunk_at(k, node.left).parent = node.addr
-    if node.right != 0:
-        chunk_at(k, node.right).parent = node.addr
+    left = masked(k, chunk, chunk.left)
+    right = masked(k, chunk, chunk.right)
+    node.left = masked(k, node, left)
+    node.right = masked(k, node, right)
+    if left != 0:
+        adopt_child(k, node, chunk, linked(k, chunk, left))
+    if right != 0:
+        adopt_child(k, node, chunk, linked(k, chunk, right))
+
+
+@kernel
+def adopt_child(k: Kernel, node: SizedChunk, chunk: SizedChunk, child: SizedChunk) -> None:
+    """Give the child of one node another parent."""
+    require_link(k, child, child.parent, chunk.addr)
+    child.parent = masked(k, child, node.addr)
 
 
 # ------------------------------------------------------------------ the best fit
@@ -247,18 +287,29 @@ def find_small(k: Kernel, nbytes: word) -> VirtAddr:
 
 @kernel
 def find_least(k: Kernel, index: word) -> VirtAddr:
-    """The smallest chunk of a trie; 0 when it is empty."""
-    at = k.chunks.bins.trees[index]
-    best = at
-    best_bytes = 0
-    while at != 0:
-        node = chunk_at(k, at)
+    """The smallest chunk of a trie, which is not empty."""
+    best = k.chunks.bins.trees[index]
+    node = chunk_at(k, best)
+    best_bytes = bytes_of(node)
+    link = left_or_right(k, node)
+    depth = 0
+    while link != 0:
+        node = linked(k, node, link)
         nbytes = bytes_of(node)
-        if best_bytes == 0 or nbytes < best_bytes:
-            best = at
+        if nbytes < best_bytes:
+            best = node.addr
             best_bytes = nbytes
-        at = node.left if node.left != 0 else node.right
+        link = left_or_right(k, node)
+        depth += 1
+        require_end(k, node, depth)
     return best
+
+
+@kernel
+def left_or_right(k: Kernel, node: SizedChunk) -> VirtAddr:
+    """The left child, or the right one where there is no other; 0 without children."""
+    left = masked(k, node, node.left)
+    return left if left != 0 else masked(k, node, node.right)
 
 
 @kernel
@@ -284,7 +335,7 @@ def find_large(k: Kernel, nbytes: word) -> VirtAddr:
 def mate_of(k: Kernel, addr: VirtAddr) -> VirtAddr:
     """Of a chunk and those of its size, one that leaves its bin most cheaply."""
     node = chunk_at(k, addr)
-    return node.next if bytes_of(node) >= FIRST_TREE_BYTES else addr
+    return linked(k, node, masked(k, node, node.next)).addr if bytes_of(node) >= FIRST_TREE_BYTES else addr
 
 
 @kernel
@@ -295,29 +346,38 @@ def find_in_trie(k: Kernel, index: word, nbytes: word) -> VirtAddr:
     """
     best = VirtAddr(0)
     best_bytes = BYTES_MASK
-    larger = VirtAddr(0)
     key = key_of(nbytes, index)
-    at = k.chunks.bins.trees[index]
-    while at != 0:
-        node = chunk_at(k, at)
+    link = k.chunks.bins.trees[index]
+    node = chunk_at(k, link)
+    larger = VirtAddr(0)
+    above = node  # the node that `larger` hangs at
+    depth = 0
+    while link != 0:
+        node = linked(k, node, link)
         size = bytes_of(node)
         if nbytes <= size < best_bytes:
-            best = at
+            best = link
             best_bytes = size
             if size == nbytes:
                 return best
+        right = masked(k, node, node.right)
         if key < 0:
-            at = node.right
+            link = right
         else:
-            if node.right != 0:
-                larger = node.right
-            at = node.left
+            if right != 0:
+                larger = right
+                above = node
+            link = masked(k, node, node.left)
         key = shl_wrap(key, 1)
+        depth += 1
+        require_end(k, node, depth)
     while larger != 0:
-        node = chunk_at(k, larger)
-        size = bytes_of(node)
+        above = linked(k, above, larger)
+        size = bytes_of(above)
         if nbytes <= size < best_bytes:
             best = larger
             best_bytes = size
-        larger = node.left if node.left != 0 else node.right
+        larger = left_or_right(k, above)
+        depth += 1
+        require_end(k, above, depth)
     return best

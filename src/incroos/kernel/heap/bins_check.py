@@ -8,6 +8,7 @@ from typing import Final
 from incroos.kernel.codes import OK
 from incroos.kernel.heap.bins import FIRST_TREE_BYTES, key_of, tree_index
 from incroos.kernel.heap.chunks import ALIGNMENT, FIRST_CHUNK, USED, bytes_of, chunk_at, is_sealed
+from incroos.kernel.heap.trusted import masked
 from incroos.kernel.state import NR_SMALL_BINS, NR_TREE_BINS, Kernel
 from incroos.lang import VirtAddr, kernel, shl_wrap, shr_logical, word
 
@@ -65,10 +66,10 @@ def count_small(k: Kernel, index: word) -> word:
         if not is_free_chunk(k, at):
             return BROKEN - 1
         chunk = chunk_at(k, at)
-        if bytes_of(chunk) != index << 4 or chunk.previous != previous:
+        if bytes_of(chunk) != index << 4 or masked(k, chunk, chunk.previous) != previous:
             return BROKEN - 1
         previous = at
-        at = chunk.next
+        at = masked(k, chunk, chunk.next)
         count += 1
     return count
 
@@ -87,16 +88,19 @@ def count_trie(k: Kernel, index: word) -> word:
                 return count
             total += count
         node = chunk_at(k, at)
-        if origin == FROM_ABOVE and node.left != 0:
-            at = node.left
-        elif origin != FROM_RIGHT and node.right != 0:
-            at = node.right
+        left = masked(k, node, node.left)
+        right = masked(k, node, node.right)
+        if origin == FROM_ABOVE and left != 0:
+            at = left
+        elif origin != FROM_RIGHT and right != 0:
+            at = right
             origin = FROM_ABOVE
         elif at == root:
             return total
         else:
-            origin = FROM_LEFT if chunk_at(k, node.parent).left == at else FROM_RIGHT
-            at = node.parent
+            parent = chunk_at(k, masked(k, node, node.parent))
+            origin = FROM_LEFT if masked(k, parent, parent.left) == at else FROM_RIGHT
+            at = parent.addr
     return total
 
 
@@ -124,28 +128,32 @@ def leads_to(k: Kernel, index: word, addr: VirtAddr) -> bool:
             return False
         node = chunk_at(k, at)
         parent = at
-        at = node.right if key < 0 else node.left
+        at = masked(k, node, node.right if key < 0 else node.left)
         key = shl_wrap(key, 1)
-    return chunk_at(k, addr).parent == parent
+    last = chunk_at(k, addr)
+    return masked(k, last, last.parent) == parent
 
 
 @kernel
 def count_ring(k: Kernel, addr: VirtAddr) -> word:
     """How many chunks a node's ring has, itself among them, or which invariant is broken."""
-    nbytes = bytes_of(chunk_at(k, addr))
+    node = chunk_at(k, addr)
+    nbytes = bytes_of(node)
     count = 1
     previous = addr
-    at = chunk_at(k, addr).next
+    at = masked(k, node, node.next)
     while at != addr:
         if not is_free_chunk(k, at):
             return BROKEN - 3
         chunk = chunk_at(k, at)
-        if bytes_of(chunk) != nbytes or chunk.previous != previous or chunk.parent != 0:
+        if bytes_of(chunk) != nbytes or masked(k, chunk, chunk.previous) != previous:
+            return BROKEN - 3
+        if masked(k, chunk, chunk.parent) != 0:
             return BROKEN - 3
         previous = at
-        at = chunk.next
+        at = masked(k, chunk, chunk.next)
         count += 1
-    return count if chunk_at(k, addr).previous == previous else BROKEN - 3
+    return count if masked(k, node, node.previous) == previous else BROKEN - 3
 
 
 @kernel

@@ -25,9 +25,8 @@ before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memor
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel, SizedChunk
-from incroos.lang import VirtAddr, add_wrap, cold, kernel, load64, mul_wrap, shl_wrap, store64, sub_wrap, word
+from incroos.lang import VirtAddr, add_wrap, kernel, mul_wrap, shl_wrap, store64, word
 
 ALIGNMENT: Final = 16
 HEADER_BYTES: Final = 8
@@ -78,23 +77,6 @@ def is_sealed(k: Kernel, chunk: SizedChunk) -> bool:
 
 
 @kernel
-def checked_head(k: Kernel, chunk: SizedChunk) -> word:
-    """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
-    head = chunk.header & HEAD_MASK
-    if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
-        report_overwritten(k, chunk)
-    return head
-
-
-@cold
-@kernel
-def report_overwritten(k: Kernel, chunk: SizedChunk) -> None:
-    """Panic: something wrote over this header."""
-    wanted = sealed(k, chunk.addr, chunk.header & HEAD_MASK)
-    panic(k, b'heap: chunk overwritten: address, header found, header wanted', chunk.addr, chunk.header, wanted)
-
-
-@kernel
 def write_used(k: Kernel, chunk: SizedChunk, nbytes: word, flags: word) -> None:
     """Make the chunk a used one of so many bytes, with these other flags."""
     chunk.header = sealed(k, chunk.addr, nbytes | USED | flags)
@@ -119,13 +101,3 @@ def note_previous_free(k: Kernel, addr: VirtAddr) -> None:
     """Tell the chunk at an address that the one before it is free."""
     chunk = chunk_at(k, addr)
     chunk.header = chunk.header & ~PREVIOUS_USED
-
-
-@kernel
-def chunk_before(k: Kernel, chunk: SizedChunk) -> SizedChunk:
-    """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
-    nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
-    before = chunk_at(k, sub_wrap(chunk.addr, nbytes))
-    if k.config.hardening != NO_HARDENING and before.header != sealed(k, before.addr, nbytes | PREVIOUS_USED):
-        panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
-    return before

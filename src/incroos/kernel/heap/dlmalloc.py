@@ -30,9 +30,7 @@ from incroos.kernel.heap.chunks import (
     PREVIOUS_USED,
     USED,
     bytes_of,
-    checked_head,
     chunk_at,
-    chunk_before,
     chunk_bytes_for,
     note_previous_free,
     note_previous_used,
@@ -40,6 +38,7 @@ from incroos.kernel.heap.chunks import (
     write_free,
     write_used,
 )
+from incroos.kernel.heap.trusted import checked_head, chunk_before
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word
@@ -55,6 +54,7 @@ def init(k: Kernel, start: VirtAddr, max_bytes: word) -> None:
     chunks.top = VirtAddr(start + FIRST_CHUNK)
     chunks.committed_end = start
     chunks.end = VirtAddr(start + max_bytes)
+    chunks.reach_bytes = 0
     chunks.remainder = VirtAddr(0)
     chunks.remainder_bytes = 0
     chunks.used_bytes = 0
@@ -97,8 +97,7 @@ def take(k: Kernel, nbytes: word) -> VirtAddr:
 @kernel
 def take_small(k: Kernel, chunk: SizedChunk, nbytes: word) -> VirtAddr:
     """Hand out the first chunk of the small bin for just so many bytes."""
-    checked_head(k, chunk)
-    bins.remove_small(k, chunk, nbytes >> 4)
+    bins.remove_first(k, chunk, nbytes >> 4)
     hand_out(k, chunk, nbytes)
     return chunk.addr
 
@@ -189,8 +188,16 @@ def grow(k: Kernel, until: VirtAddr) -> word:
     end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
     code = pages.map_fresh(k, chunks.committed_end, end, chunks.end)
     if code == OK:
-        chunks.committed_end = end
+        note_frames(k, end)
     return code
+
+
+@kernel
+def note_frames(k: Kernel, end: VirtAddr) -> None:
+    """From now on addresses below that one have frames."""
+    chunks = k.chunks
+    chunks.committed_end = end
+    chunks.reach_bytes = max(end - chunks.start - SizedChunk.SIZE, 0)
 
 
 # ------------------------------------------------------------------ free
@@ -272,5 +279,5 @@ def trim(k: Kernel, keep_bytes: word) -> word:
         return 0
     nbytes = chunks.committed_end - end
     pages.unmap_and_free(k, end, chunks.committed_end)
-    chunks.committed_end = end
+    note_frames(k, end)
     return nbytes

@@ -20,6 +20,7 @@ from typing import Final
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import FULL, HOSTED_SPACE, NO_HARDENING
 from incroos.kernel.heap import pages
+from incroos.kernel.heap.damage_report import end_with
 from incroos.kernel.heap.first_fit_header import (
     ALIGNMENT,
     BYTES_MASK,
@@ -34,9 +35,8 @@ from incroos.kernel.heap.first_fit_header import (
 from incroos.kernel.heap.growth import commit
 from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.panic import panic
 from incroos.kernel.state import Chunk, Kernel
-from incroos.lang import VirtAddr, fill, kernel, load64, store64, sub_wrap, word
+from incroos.lang import VirtAddr, cold, fill, kernel, load64, store64, sub_wrap, word
 
 # HEAP-1  start + 8 <= top <= committed_end <= end <= limit, except that top may be start + 8 before there are frames;
 #         top is 8 modulo 16, both ends are page-aligned
@@ -146,12 +146,12 @@ def checked_head(k: Kernel, chunk: Chunk) -> word:
     """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
     head = chunk.header & HEAD_MASK
     if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
-        panic(
+        end_with(
             k,
-            b'heap: chunk overwritten: address, header found, header wanted',
+            b'the header of a chunk is overwritten',
             chunk.addr,
             chunk.header,
-            sealed(k, chunk.addr, head),
+            VirtAddr(chunk.addr + HEADER_BYTES),
         )
     return head
 
@@ -169,9 +169,39 @@ def find_free(k: Kernel, nbytes: word) -> VirtAddr:
     """The first chunk on the list with so many bytes; the list's head, which claims to fit, when there is none."""
     chunk = k.heap.queue
     while True:
-        chunk = Chunk(k.m, chunk.next)
+        chunk = following(k, chunk)
         if chunk.header & BYTES_MASK >= nbytes:
             return chunk.addr
+
+
+@kernel
+def following(k: Kernel, chunk: Chunk) -> Chunk:
+    """The next chunk on the list, which must point back; so a walk comes round to the list's head."""
+    behind = chunk_on_list(k, chunk, chunk.next)
+    if k.config.hardening != NO_HARDENING and behind.previous != chunk.addr:
+        report_link(k, chunk, behind.addr)
+    return behind
+
+
+@kernel
+def chunk_on_list(k: Kernel, chunk: Chunk, link: VirtAddr) -> Chunk:
+    """What a link of a chunk on the list leads to: the list's head, or where a free chunk can be; panics otherwise."""
+    if k.config.hardening != NO_HARDENING and link != k.heap.queue.addr and not can_be_free(k, link):
+        report_link(k, chunk, link)
+    return Chunk(k.m, link)
+
+
+@kernel
+def can_be_free(k: Kernel, addr: VirtAddr) -> bool:
+    """Whether a free chunk can be at an address, as far as the address tells; behind it there is a used one."""
+    return addr & (ALIGNMENT - 1) == FIRST_CHUNK and first_fit_start(k) < addr <= k.heap.top - 2 * MIN_CHUNK_BYTES
+
+
+@cold
+@kernel
+def report_link(k: Kernel, chunk: Chunk, link: VirtAddr) -> None:
+    """Panic: something wrote over a link of this free chunk, or of one that it leads to."""
+    end_with(k, b'a link of a free chunk is overwritten', chunk.addr, link, VirtAddr(chunk.addr + HEADER_BYTES))
 
 
 @kernel
@@ -179,10 +209,10 @@ def take(k: Kernel, chunk: Chunk, nbytes: word) -> VirtAddr:
     """Hand out the high end of a free chunk, or all of it when what is left would be too small for a chunk."""
     free_bytes_before = checked_head(k, chunk) & BYTES_MASK
     rest = free_bytes_before - nbytes
-    following = Chunk(k.m, VirtAddr(chunk.addr + free_bytes_before))
-    following.header = sealed(k, following.addr, checked_head(k, following) | PREVIOUS_USED)
+    behind = Chunk(k.m, VirtAddr(chunk.addr + free_bytes_before))
+    behind.header = sealed(k, behind.addr, checked_head(k, behind) | PREVIOUS_USED)
     if rest < MIN_CHUNK_BYTES:
-        remove(chunk)
+        remove(k, chunk)
         chunk.header = sealed(k, chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
         k.heap.used_bytes += free_bytes_before
         return chunk.addr
@@ -214,7 +244,7 @@ def join_top(k: Kernel, chunk: Chunk, head: word) -> None:
     start = chunk
     if head & PREVIOUS_USED == 0:
         start = chunk_before(k, chunk)
-        remove(start)
+        remove(k, start)
         start.header = 0
     chunk.header = 0
     k.heap.top = start.addr
@@ -223,13 +253,13 @@ def join_top(k: Kernel, chunk: Chunk, head: word) -> None:
 @kernel
 def absorb_next(k: Kernel, end: VirtAddr) -> word:
     """Tell the chunk at end that the one before it is free; if it is free too, end it and say how many bytes it had."""
-    following = Chunk(k.m, end)
-    head = checked_head(k, following)
+    behind = Chunk(k.m, end)
+    head = checked_head(k, behind)
     if head & USED != 0:
-        following.header = sealed(k, end, head & ~PREVIOUS_USED)
+        behind.header = sealed(k, end, head & ~PREVIOUS_USED)
         return 0
-    remove(following)
-    following.header = 0
+    remove(k, behind)
+    behind.header = 0
     return head & BYTES_MASK
 
 
@@ -250,10 +280,19 @@ def join_neighbours(k: Kernel, chunk: Chunk, head: word, bytes_behind: word) -> 
 def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
     """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
     nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
-    before = Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
-    if k.config.hardening != NO_HARDENING and before.header != sealed(k, before.addr, nbytes | PREVIOUS_USED):
-        panic(k, b'heap: boundary tag overwritten: chunk behind it, bytes found', chunk.addr, nbytes, 0)
-    return before
+    if k.config.hardening != NO_HARDENING and not is_free_before(k, chunk, nbytes):
+        at = VirtAddr(chunk.addr - 8)
+        end_with(k, b'the boundary tag of a free chunk is overwritten', at, nbytes, at)
+    return Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
+
+
+@kernel
+def is_free_before(k: Kernel, chunk: Chunk, nbytes: word) -> bool:
+    """Whether the chunk of so many bytes, which may be any number, in front of another is a free one."""
+    if nbytes & (ALIGNMENT - 1) != 0 or not MIN_CHUNK_BYTES <= nbytes < chunk.addr - first_fit_start(k):
+        return False
+    before = Chunk(k.m, VirtAddr(chunk.addr - nbytes))
+    return before.header == sealed(k, before.addr, nbytes | PREVIOUS_USED)
 
 
 @kernel
@@ -275,12 +314,14 @@ def append(queue: Chunk, chunk: Chunk) -> None:
 
 
 @kernel
-def remove(chunk: Chunk) -> None:
-    """Take a free chunk off the list."""
-    following = Chunk(chunk.m, chunk.next)
-    previous = Chunk(chunk.m, chunk.previous)
-    following.previous = previous.addr
-    previous.next = following.addr
+def remove(k: Kernel, chunk: Chunk) -> None:
+    """Take a free chunk off the list; panics where the links do not agree."""
+    behind = following(k, chunk)
+    previous = chunk_on_list(k, chunk, chunk.previous)
+    if k.config.hardening != NO_HARDENING and previous.next != chunk.addr:
+        report_link(k, chunk, previous.addr)
+    behind.previous = previous.addr
+    previous.next = behind.addr
 
 
 # ------------------------------------------------------------------ the checker

@@ -14,13 +14,13 @@ from incroos.kernel.heap.chunks import (
     PREVIOUS_USED,
     USED,
     bytes_of,
-    checked_head,
     chunk_at,
     chunk_bytes_for,
     note_previous_used,
     write_used,
 )
 from incroos.kernel.heap.dlmalloc import MAX_BYTES, has_frames, leave, release, take
+from incroos.kernel.heap.trusted import checked_head
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, kernel, word
 
