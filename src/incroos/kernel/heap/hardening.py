@@ -34,6 +34,12 @@ def is_tagged(k: Kernel) -> bool:
 
 
 @kernel
+def has_random_places(k: Kernel) -> bool:
+    """Whether a request gets any of the objects that are free, and not the first one."""
+    return k.config.hardening == FULL
+
+
+@kernel
 def draw_below(k: Kernel, limit: word) -> word:
     """A random number below the limit, which is more than 0 and less than 2**31."""
     hardening = k.hardening

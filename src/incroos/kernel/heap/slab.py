@@ -21,8 +21,11 @@ Bits in the place of its lists, and all records off the slab, are our own choice
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap import slab_pages
+from incroos.kernel.heap.hardening import draw_below, has_random_places
 from incroos.kernel.layout import PAGE_SHIFT
+from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
 from incroos.lang import (
     VirtAddr,
@@ -63,9 +66,22 @@ def take(k: Kernel, cache: Cache) -> VirtAddr:
 
 @kernel
 def take_lowest(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
-    """The first object of the current word, which has these bits."""
+    """The first object of the current word, which has these bits; with hardening FULL any of them."""
+    if has_random_places(k):
+        return take_random(k, cache, bits)
     store64(k.m, cache.word, bits & sub_wrap(bits, 1))
     return VirtAddr(cache.first + count_trailing_zeros(bits) * cache.object_bytes)
+
+
+@kernel
+def take_random(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
+    """A random object of the current word: nobody who writes past an object knows what is behind it."""
+    rest = bits
+    for _ in range(draw_below(k, count_ones(bits))):
+        rest &= sub_wrap(rest, 1)
+    number = count_trailing_zeros(rest)
+    store64(k.m, cache.word, bits & ~shl_wrap(1, number))
+    return VirtAddr(cache.first + number * cache.object_bytes)
 
 
 @cold
@@ -233,7 +249,8 @@ def push(k: Kernel, cache: Cache, record: SlabRecord, state: word) -> None:
 
 @kernel
 def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
-    """Take a slab off its list."""
+    """Take a slab off its list; panics where the links do not agree."""
+    require_links(k, cache, record)
     if record.next != 0:
         SlabRecord(k.m, record.next).previous = record.previous
     if record.previous != 0:
@@ -244,6 +261,27 @@ def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
         cache.partial = record.next
     if record.state == EMPTY:
         cache.nr_empty -= 1
+
+
+@kernel
+def require_links(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+    """Panic unless the neighbours of a slab on its list are records and point back.
+
+    No user's overflow reaches the records; a write through a wild pointer may.
+    """
+    if k.config.hardening == NO_HARDENING:
+        return
+    first = cache.empty if record.state == EMPTY else cache.partial
+    if record.next != 0 and (
+        not slab_pages.is_record(k, record.next) or SlabRecord(k.m, record.next).previous != record.addr
+    ):
+        panic(k, b'heap: the record of a slab is overwritten: record, next', record.addr, record.next, 0)
+    if record.previous == 0 and first != record.addr:
+        panic(k, b'heap: the record of a slab is overwritten: record, first on its list', record.addr, first, 0)
+    if record.previous != 0 and (
+        not slab_pages.is_record(k, record.previous) or SlabRecord(k.m, record.previous).next != record.addr
+    ):
+        panic(k, b'heap: the record of a slab is overwritten: record, previous', record.addr, record.previous, 0)
 
 
 # ------------------------------------------------------------------ slabs

@@ -5,8 +5,10 @@ list of runs of that length, and gives its frames back; its records stay.
 """
 
 from incroos.kernel.codes import OK
+from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap import pages
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
 from incroos.lang import VirtAddr, count_trailing_zeros, kernel, word
 
@@ -63,6 +65,13 @@ def has(k: Kernel, ptr: VirtAddr) -> bool:
 
 
 @kernel
+def is_record(k: Kernel, addr: VirtAddr) -> bool:
+    """Whether a record is at an address."""
+    area = k.slabs.area
+    return area.records <= addr < area.records_end and (addr - area.records) % SlabRecord.SIZE == 0
+
+
+@kernel
 def take(k: Kernel, nr_pages: word) -> SlabRecord:
     """A run of so many pages with frames; at address 0 when there are no addresses or frames."""
     area = k.slabs.area
@@ -73,6 +82,8 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
     start = address_of(k, record)
     if pages.map_fresh(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
         return SlabRecord(k.m, VirtAddr(0))
+    if k.config.hardening != NO_HARDENING and record.next != 0 and not is_record(k, record.next):
+        panic(k, b'heap: the record of a run of pages is overwritten: record, next', record.addr, record.next, 0)
     area.runs[length] = record.next
     return record
 
