@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from shutil import which
 from typing import Any, Final
@@ -28,6 +29,7 @@ RESULT: Final = Path('build/bench.json')
 SAMPLE_US: Final = 10_000
 NR_SAMPLES: Final = 9
 ZEROING_ROUNDS: Final = 41  # a sample
+WORST_RUNS: Final = 25  # of the same calls
 DIGITS: Final = '.4g'
 MAIN: Final = 'main'
 BLOCKS: Final = 'blocks'
@@ -116,16 +118,19 @@ def objects_content(found_on: dict[str, Any]) -> dict[str, Any]:
     figures: list[Figure] = []
     counts: list[tuple[str, float, float]] = []
     levels: list[tuple[str, dict[str, float], dict[str, float]]] = []
+    worst: list[objects.Worst] = []
     try:
         with objects.built(say) as executable:
             figures += objects.measure(executable, objects.rows(), SAMPLE_US, NR_SAMPLES, 0, say)
             levels += objects.measure_levels(executable, objects.priced_rows(), SAMPLE_US, NR_SAMPLES, 0, say)
+            worst += objects.measure_worst(executable, objects.worst_rows(), WORST_RUNS, objects.NR_SINGLE, say)
             counts += objects.count_instructions(executable, objects.counted_rows(), objects.COUNTED, say)
     except CannotBench as error:
         missing.append(str(error))
     return {
         **as_json(figures, found_on, missing),
         'instructions': [{'name': name, 'ours': ours, 'twin': twin} for name, ours, twin in counts],
+        'worst': [asdict(each) for each in worst],
         'levels': [{'name': name, 'ns': taken, 'ratios': ratios} for name, taken, ratios in levels],
     }
 

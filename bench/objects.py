@@ -36,6 +36,7 @@ RANGES: Final = (0, 1 << 40, 1 << 41)  # where in them chunks, records and slabs
 RANGE_BYTES: Final = 1 << 36  # of each: reserved, not used
 LIVES: Final = (0, 100, 10_000, 1_000_000)
 COUNTED: Final = 300  # operations of which instructions are counted: each takes the processor a trap
+NR_SINGLE: Final = 50_000  # kmallocs, and as many kfrees, that are timed one by one
 TWINS: Final = (('ours', 'cheap'), ('twin', 'cheap'))
 
 
@@ -149,6 +150,24 @@ def priced_rows() -> list[Row]:
     return [row for row in rows() if row.live == PRICED_LIVE]
 
 
+@dataclass(frozen=True)
+class Worst:
+    """Of single calls, kmalloc and kfree: the median, one of a thousand, and the slowest, in nanoseconds."""
+
+    name: str
+    median_take: float
+    rare_take: float
+    worst_take: float
+    median_give: float
+    rare_give: float
+    worst_give: float
+
+
+def worst_rows() -> list[Row]:
+    """One for each load: calls are those of the pattern `mix`."""
+    return [row for row in rows() if row.live == PRICED_LIVE and row.pattern.name == 'mix']
+
+
 # ------------------------------------------------------------------ the executable
 @dataclass(frozen=True)
 class Variant:
@@ -183,7 +202,8 @@ VARIANTS: Final = tuple(
         for side in (('ours', 'twin') if level == 'cheap' else ('ours',))
     )
 )
-TIMED: Final = (live_objects.objects_setup, *(pattern.timed for pattern in PATTERNS))
+SINGLE: Final = (live_objects.objects_take, live_objects.objects_give)
+TIMED: Final = (live_objects.objects_setup, *SINGLE, *(pattern.timed for pattern in PATTERNS))
 
 
 def kernel_object(variant: Variant) -> bytes:
@@ -230,15 +250,20 @@ def table() -> str:
     lines += [f'static const struct pattern patterns[] = {{{patterns}}};']
     lines += ['static const struct variant variants[] = {']
     for variant in VARIANTS:
-        setup, *timed = map(variant.symbol, TIMED)
+        setup, take, give, *timed = map(variant.symbol, TIMED)
         ranges = ', '.join(f'{at:#x}' for at in variant.ranges)
-        lines += [f'    {{"{variant.name}", {{{ranges}}}, {setup}, {{{", ".join(timed)}}}}},']
+        lines += [f'    {{"{variant.name}", {{{ranges}}}, {setup}, {take}, {give}, {{{", ".join(timed)}}}}},']
     return '\n'.join([*lines, '};', ''])
 
 
 def sizes() -> dict[str, int]:
     """What the host maps."""
-    return {'RANGE_BYTES': RANGE_BYTES, 'STATE_BYTES': Kernel.SIZE, 'PLAN_BYTES': ObjectPlan.SIZE}
+    return {
+        'RANGE_BYTES': RANGE_BYTES,
+        'STATE_BYTES': Kernel.SIZE,
+        'PLAN_BYTES': ObjectPlan.SIZE,
+        'HELD_WORD': offset_of(ObjectPlan, 'held') // 8,
+    }
 
 
 def make(folder: Path) -> Path:
@@ -292,6 +317,14 @@ def count_instructions(
     """Name, instructions an operation of ours and of the twin."""
     for row, _, (ours, twin) in lines_of(executable, 'count', wanted, TWINS, 0, 1, most, say):
         yield row.name, ours, twin
+
+
+def measure_worst(
+    executable: str, wanted: Iterable[Row], nr_samples: int, most: int, say: Callable[[str], None]
+) -> Iterator[Worst]:
+    """The slowest of so many single calls, of each row's load; one row for a load and a number of live blocks."""
+    for row, _, samples in lines_of(executable, 'worst', wanted, TWINS[:1], 0, nr_samples, most, say):
+        yield Worst(row.name, *samples)
 
 
 def measure_levels(

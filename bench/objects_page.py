@@ -17,6 +17,7 @@ def section(bench: dict[str, Any]) -> str:
     rows = {row['name']: row for row in bench['rows']}
     counts = {each['name']: each for each in bench['instructions']}
     parts = [*(times(rows, load) for load in LOADS), instructions(counts), levels(bench['levels'])]
+    parts.append(worst(bench['worst']))
     return '\n\n'.join([*parts, summary(bench, rows, counts)]) + '\n'
 
 
@@ -53,6 +54,21 @@ def levels(found: list[dict[str, Any]]) -> str:
                 f'{each["ns"][level]:.1f} ({each["ratios"][level]:.2f})' if each else NO_FIGURE for level in LEVELS
             ]
             lines.append(f'| {load.name}, {pattern.name} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def worst(found: list[dict[str, Any]]) -> str:
+    """Calls that are timed one by one."""
+    by_name = {each['name']: each for each in found}
+    lines = [
+        f'| single calls, {PRICED_LIVE:,} live, in nanoseconds | median | one of a thousand | slowest |',
+        '|---|---|---|---|',
+    ]
+    for load in LOADS:
+        each = by_name[f'{load.name}-mix-{PRICED_LIVE}']
+        for call, key in (('kmalloc', 'take'), ('kfree', 'give')):
+            cells = [f'{each[f"{kind}_{key}"]:.0f}' for kind in ('median', 'rare', 'worst')]
+            lines.append(f'| {load.name}, {call} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 

@@ -45,10 +45,29 @@ static inline void write_free(struct kernel *k, struct chunk *chunk, u64 nbytes)
     *((u64 *)chunk_at(chunk, nbytes) - 1) = nbytes;
 }
 
-static inline void list_remove(struct chunk *chunk) {
-    struct chunk *next = chunk->next, *previous = chunk->previous;
-    next->previous = previous;
-    previous->next = next;
+static inline bool can_be_free(struct kernel *k, u64 addr) {
+    return (addr & 15) == 8 && HEAP < addr && addr <= k->heap.top - 2 * MIN_CHUNK_BYTES;
+}
+
+static inline struct chunk *on_list(struct kernel *k, struct chunk *link) {
+    if (link != &k->heap.queue && !can_be_free(k, (u64)link))
+        panic();
+    return link;
+}
+
+static inline struct chunk *following(struct kernel *k, struct chunk *chunk) {
+    struct chunk *behind = on_list(k, chunk->next);
+    if (behind->previous != chunk)
+        panic();
+    return behind;
+}
+
+static inline void list_remove(struct kernel *k, struct chunk *chunk) {
+    struct chunk *behind = following(k, chunk), *previous = on_list(k, chunk->previous);
+    if (previous->next != chunk)
+        panic();
+    behind->previous = previous;
+    previous->next = behind;
 }
 
 static inline void list_append(struct chunk *queue, struct chunk *chunk) {
@@ -93,10 +112,10 @@ static __attribute__((noinline)) i64 commit(struct kernel *k, u64 until) {
 static u64 take(struct kernel *k, struct chunk *chunk, u64 nbytes) {
     u64 before = checked_head(k, chunk) & BYTES_MASK;
     u64 rest = before - nbytes;
-    struct chunk *following = chunk_at(chunk, before);
-    seal(k, following, checked_head(k, following) | PREVIOUS_USED);
+    struct chunk *behind = chunk_at(chunk, before);
+    seal(k, behind, checked_head(k, behind) | PREVIOUS_USED);
     if (rest < MIN_CHUNK_BYTES) {
-        list_remove(chunk);
+        list_remove(k, chunk);
         seal(k, chunk, before | USED | PREVIOUS_USED);
         k->heap.used_bytes += before;
         return (u64)chunk;
@@ -125,9 +144,9 @@ static u64 kmalloc(struct kernel *k, i64 nbytes) {
     i64 chunk_bytes = (nbytes + HEADER_BYTES + 15) & -16;
     if (chunk_bytes < MIN_CHUNK_BYTES)
         chunk_bytes = MIN_CHUNK_BYTES;
-    struct chunk *free = k->heap.queue.next;
+    struct chunk *free = following(k, &k->heap.queue);
     while ((i64)(free->header & BYTES_MASK) < chunk_bytes)
-        free = free->next;
+        free = following(k, free);
     u64 chunk;
     if (free != &k->heap.queue) {
         chunk = take(k, free, chunk_bytes);
@@ -139,33 +158,39 @@ static u64 kmalloc(struct kernel *k, i64 nbytes) {
     return chunk + HEADER_BYTES;
 }
 
+static bool is_free_before(struct kernel *k, struct chunk *chunk, u64 nbytes) {
+    if ((nbytes & 15) || (i64)nbytes < MIN_CHUNK_BYTES || (i64)nbytes >= (i64)((u64)chunk - HEAP))
+        return false;
+    struct chunk *before = chunk_at(chunk, -nbytes);
+    return before->header == sealed(k, (u64)before, nbytes | PREVIOUS_USED);
+}
+
 static struct chunk *chunk_before(struct kernel *k, struct chunk *chunk) {
     u64 nbytes = *((u64 *)chunk - 1);
-    struct chunk *before = chunk_at(chunk, -nbytes);
-    if (before->header != sealed(k, (u64)before, nbytes | PREVIOUS_USED))
+    if (!is_free_before(k, chunk, nbytes))
         panic();
-    return before;
+    return chunk_at(chunk, -nbytes);
 }
 
 static void join_top(struct kernel *k, struct chunk *chunk, u64 head) {
     struct chunk *start = chunk;
     if (!(head & PREVIOUS_USED)) {
         start = chunk_before(k, chunk);
-        list_remove(start);
+        list_remove(k, start);
         start->header = 0;
     }
     chunk->header = 0;
     k->heap.top = (u64)start;
 }
 
-static u64 absorb_next(struct kernel *k, struct chunk *following) {
-    u64 head = checked_head(k, following);
+static u64 absorb_next(struct kernel *k, struct chunk *behind) {
+    u64 head = checked_head(k, behind);
     if (head & USED) {
-        seal(k, following, head & ~PREVIOUS_USED);
+        seal(k, behind, head & ~PREVIOUS_USED);
         return 0;
     }
-    list_remove(following);
-    following->header = 0;
+    list_remove(k, behind);
+    behind->header = 0;
     return head & BYTES_MASK;
 }
 

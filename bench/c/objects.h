@@ -41,7 +41,7 @@ struct bins {
 };
 
 struct chunks {
-    u64 start, top, committed_end, end, remainder, remainder_bytes, used_bytes;
+    u64 start, top, committed_end, end, reach_bytes, remainder, remainder_bytes, used_bytes;
     struct bins bins;
 };
 

@@ -11,6 +11,7 @@ static void dlmalloc_init(struct kernel *k, u64 start, u64 max_bytes) {
     chunks->top = start + FIRST_CHUNK;
     chunks->committed_end = start;
     chunks->end = start + max_bytes;
+    chunks->reach_bytes = 0;
     chunks->remainder = 0;
     chunks->remainder_bytes = 0;
     chunks->used_bytes = 0;
@@ -25,8 +26,7 @@ static inline void hand_out(struct kernel *k, struct chunk *chunk, u64 nbytes) {
 }
 
 static inline u64 take_small(struct kernel *k, struct chunk *chunk, u64 nbytes) {
-    checked_head(k, chunk);
-    remove_small(k, chunk, nbytes >> 4);
+    remove_first(k, chunk, nbytes >> 4);
     hand_out(k, chunk, nbytes);
     return (u64)chunk;
 }
@@ -81,8 +81,10 @@ static COLD i64 grow(struct kernel *k, u64 until) {
     struct chunks *chunks = &k->chunks;
     u64 end = (until + PAGE_BYTES - 1) & -PAGE_BYTES;
     i64 code = map_fresh(end, chunks->end);
-    if (code == OK)
+    if (code == OK) {
         chunks->committed_end = end;
+        chunks->reach_bytes = end - chunks->start - sizeof(struct chunk);
+    }
     return code;
 }
 
@@ -121,7 +123,7 @@ static u64 take_chunk(struct kernel *k, u64 nbytes) {
             return cut_remainder(k, nbytes);
     }
     if (found)
-        return split(k, mate_of(found), nbytes);
+        return split(k, mate_of(k, found), nbytes);
     return cut_top(k, nbytes);
 }
 

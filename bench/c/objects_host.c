@@ -1,12 +1,14 @@
 /* The process in which heaps with many live blocks are timed beside each other: a kernel and its twin, or one kernel at
    several levels of hardening.
 
-   usage: host time|count <live blocks> <smallest bytes> <sizes> <bytes of a pair> <microseconds a sample> <samples>
+   usage: host time|count|worst <live blocks> <smallest bytes> <sizes> <bytes of a pair> <microseconds a sample> <samples>
                <operations at most, 0 for all> <pattern>,... <variant> ...
 
    One line a pattern: its name, operations, whether all results were equal, then the nanoseconds an operation of each
    sample, of the variants in turn. The clock is the processor time of this thread. With `count` one sample: instructions
-   an operation, told by the processor's trap flag. */
+   an operation, told by the processor's trap flag. With `worst`, calls are timed one by one, and the same calls again
+   so many times, from the same start; each counts with its fastest time, because in that nothing else came between.
+   Printed are the median, one of a thousand and the slowest of kmalloc, then of kfree. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
@@ -33,7 +35,7 @@ struct pattern {
 struct variant {
     const char *name;
     u64 ranges[3]; /* where chunks, records and slabs are */
-    step *setup, *timed[MAX_PATTERNS];
+    step *setup, *take, *give, *timed[MAX_PATTERNS];
 };
 
 #include "objects_cases.h" /* made by bench/objects.py: patterns, variants, RANGE_BYTES, STATE_BYTES, PLAN_BYTES */
@@ -125,6 +127,75 @@ static void count_instructions(int pattern, struct side *sides, int nr_sides, i6
     print(pattern, n, nr_sides, results, samples, nr_sides);
 }
 
+static double cycle_ns(void) {
+    double begin = now();
+    u64 start = __builtin_ia32_rdtsc();
+    while (now() - begin < 2e7)
+        ;
+    return (now() - begin) / (__builtin_ia32_rdtsc() - start);
+}
+
+static inline u64 stamp(void) {
+    unsigned aux;
+    __builtin_ia32_lfence();
+    u64 found = __builtin_ia32_rdtscp(&aux);
+    __builtin_ia32_lfence();
+    return found;
+}
+
+static int by_size(const void *left, const void *right) {
+    double difference = *(const double *)left - *(const double *)right;
+    return (difference > 0) - (difference < 0);
+}
+
+/* The same sequence of calls once, each call's fastest time so far in `fastest`, takes before gives. */
+static void time_calls(const struct side *side, i64 n, double ns, double least, double *fastest) {
+    const u64 *plan = side->plan;
+    u64 nr_live = plan[0], *held = malloc(nr_live * sizeof *held), random = 1;
+    side->variant->setup(side->state, side->plan, 0L);
+    memcpy(held, plan + HELD_WORD, nr_live * sizeof *held);
+    for (i64 call = 0; call < n; call++) {
+        random = random * 6364136223846793005UL + 1;
+        u64 slot = (random >> 33) % nr_live;
+        random = random * 6364136223846793005UL + 1;
+        i64 nbytes = plan[1] + (random >> 33) % plan[2];
+        u64 begin = stamp();
+        side->variant->give(side->state, side->plan, held[slot]);
+        u64 middle = stamp();
+        held[slot] = side->variant->take(side->state, side->plan, nbytes);
+        u64 end = stamp();
+        double give = (middle - begin) * ns - least, take = (end - middle) * ns - least;
+        if (take < fastest[call])
+            fastest[call] = take;
+        if (give < fastest[n + call])
+            fastest[n + call] = give;
+    }
+    free(held);
+}
+
+static void measure_worst(int pattern, const struct side *side, int nr_samples, i64 n) {
+    double ns = cycle_ns(), least = 1e9, *fastest = malloc(2 * n * sizeof *fastest), found[6];
+    for (int index = 0; index < 1000; index++) {
+        u64 begin = stamp();
+        double taken = (stamp() - begin) * ns;
+        least = taken < least ? taken : least;
+    }
+    for (i64 index = 0; index < 2 * n; index++)
+        fastest[index] = 1e18;
+    for (int sample = 0; sample < nr_samples; sample++)
+        time_calls(side, n, ns, least, fastest);
+    for (int kind = 0; kind < 2; kind++) {
+        double *of = fastest + kind * n;
+        qsort(of, n, sizeof *of, by_size);
+        found[3 * kind] = of[n / 2];
+        found[3 * kind + 1] = of[n - 1 - n / 1000];
+        found[3 * kind + 2] = of[n - 1];
+    }
+    i64 result = 0;
+    print(pattern, n, 1, &result, found, 6);
+    free(fastest);
+}
+
 static void measure(int pattern, struct side *sides, int nr_sides, double sample_ns, int nr_samples, i64 n) {
     i64 results[MAX_VARIANTS] = {0};
     double first = 0;
@@ -175,7 +246,9 @@ int main(int argc, char **argv) {
             continue;
         i64 n = patterns[pattern].n ? patterns[pattern].n : (i64)sides[0].plan[0];
         n = most && n > most ? most : n;
-        if (is_count)
+        if (strcmp(argv[1], "worst") == 0)
+            measure_worst(pattern, &sides[0], atoi(argv[7]), n);
+        else if (is_count)
             count_instructions(pattern, sides, nr_sides, n);
         else
             measure(pattern, sides, nr_sides, atof(argv[6]) * 1e3, atoi(argv[7]), n);

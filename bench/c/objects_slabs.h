@@ -32,6 +32,13 @@ static inline u64 address_of(struct kernel *k, struct record *record) {
     return area->start + ((u64)(record - (struct record *)area->records) << PAGE_SHIFT);
 }
 
+static inline bool is_record(struct kernel *k, const struct record *record) {
+    struct area *area = &k->slabs.area;
+    u64 at = (u64)record;
+    return (i64)area->records <= (i64)at && (i64)at < (i64)area->records_end &&
+           (at - area->records) % sizeof(struct record) == 0;
+}
+
 static struct record *pages_extend(struct kernel *k, u64 nr_pages) {
     struct area *area = &k->slabs.area;
     u64 first = (area->top - area->start) >> PAGE_SHIFT;
@@ -64,6 +71,8 @@ static struct record *pages_take(struct kernel *k, u64 nr_pages) {
         return pages_extend(k, nr_pages);
     if (map_fresh(address_of(k, record) + (nr_pages << PAGE_SHIFT), area->end) != OK)
         return NULL;
+    if (HARDENING != OFF && record->next && !is_record(k, record->next))
+        panic();
     area->runs[length] = record->next;
     return record;
 }
@@ -91,7 +100,20 @@ static void push(struct cache *cache, struct record *record, int state) {
         record->next->previous = record;
 }
 
-static void pull(struct cache *cache, struct record *record) {
+static inline void require_links(struct kernel *k, struct cache *cache, struct record *record) {
+    if (HARDENING == OFF)
+        return;
+    struct record *first = record->state == EMPTY ? cache->empty : cache->partial;
+    if (record->next && (!is_record(k, record->next) || record->next->previous != record))
+        panic();
+    if (!record->previous && first != record)
+        panic();
+    if (record->previous && (!is_record(k, record->previous) || record->previous->next != record))
+        panic();
+}
+
+static void pull(struct kernel *k, struct cache *cache, struct record *record) {
+    require_links(k, cache, record);
     if (record->next)
         record->next->previous = record->previous;
     if (record->previous)
@@ -160,7 +182,7 @@ static void forget_current(struct cache *cache) {
 static struct record *next_slab(struct kernel *k, struct cache *cache) {
     struct record *record = cache->partial ? cache->partial : cache->empty;
     if (record) {
-        pull(cache, record);
+        pull(k, cache, record);
         return record;
     }
     return slab_make(k, cache);
@@ -193,7 +215,7 @@ static COLD void settle(struct kernel *k, struct cache *cache, struct record *re
     if (record->state == wanted)
         return;
     if (record->state != FULL)
-        pull(cache, record);
+        pull(k, cache, record);
     if (wanted == EMPTY && cache->nr_empty >= cache->max_empty)
         slab_unmake(k, cache, record);
     else

@@ -118,3 +118,13 @@ i64 TIMED(objects_grow)(struct kernel *k, struct plan *plan, i64 n) {
     }
     return total + kfree(k, block);
 }
+
+i64 TIMED(objects_take)(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return kmalloc(k, n);
+}
+
+i64 TIMED(objects_give)(struct kernel *k, struct plan *plan, i64 n) {
+    (void)plan;
+    return kfree(k, n);
+}

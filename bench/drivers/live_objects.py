@@ -111,3 +111,16 @@ def objects_grow(k: Kernel, plan: ObjectPlan, n: word) -> word:
             block = heap.kmalloc(k, 24)
             nbytes = 24
     return total + heap.kfree(k, block)
+
+
+# ------------------------------------------------------------------ one by one
+@kernel
+def objects_take(k: Kernel, plan: ObjectPlan, n: word) -> word:
+    """A block of n bytes."""
+    return heap.kmalloc(k, n)
+
+
+@kernel
+def objects_give(k: Kernel, plan: ObjectPlan, n: word) -> word:
+    """Give the block at address n back."""
+    return heap.kfree(k, VirtAddr(n))

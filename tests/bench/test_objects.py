@@ -1,6 +1,7 @@
 """Slabs and chunks against their twins at tiny sizes: both hand out the same addresses."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
@@ -66,6 +67,14 @@ def test_each_level_of_hardening_has_a_price(executable: str) -> None:
         assert ratios['full'] == pytest.approx(taken['full'] / taken['off'])
 
 
+def test_single_calls_are_timed(executable: str) -> None:
+    found = list(objects.measure_worst(executable, objects.worst_rows(), 2, 2000, quiet))
+    assert [each.name for each in found] == [row.name for row in objects.worst_rows()]
+    for each in found:
+        assert each.median_take <= each.rare_take <= each.worst_take
+        assert each.median_give <= each.rare_give <= each.worst_give
+
+
 def test_the_page_shows_each_figure_in_its_place() -> None:
     rows = objects.rows()
     figures = [Figure(row.name, row.words, 'ns', float(index), 1.0, 1.25) for index, row in enumerate(rows, start=1)]
@@ -73,12 +82,15 @@ def test_the_page_shows_each_figure_in_its_place() -> None:
     prices = {level: 1.0 + index for index, level in enumerate(LEVELS)}
     levels = [{'name': row.name, 'ns': prices, 'ratios': prices} for row in objects.priced_rows()]
     machine = dict.fromkeys(('processor', 'processors', 'load', 'python', 'llvm', 'gcc'), '')
-    page = objects_page.section({**as_json(figures, machine, []), 'instructions': counts, 'levels': levels})
+    worst = [asdict(objects.Worst(row.name, 1, 2, 3, 4, 5, 6)) for row in objects.worst_rows()]
+    content = {**as_json(figures, machine, []), 'instructions': counts, 'levels': levels, 'worst': worst}
+    page = objects_page.section(content)
     at = [row.name for row in rows].index(Row(LOADS[1], objects.BY_NAME['churn'], LIVES[1]).name) + 1
     cells = ' | '.join(f'{at + column:.1f} (1.25)' for column in range(len(LIVES) - 1))
     _, _, table = page.partition(f'{LOADS[1].words}:\n')
     assert f'| {objects.BY_NAME["churn"].words} | – | {cells} |' in table.partition(':\n')[0]
     assert '| slab, pair | 1.0 (1.00) | 2.0 (2.00) | 3.0 (3.00) |' in page
+    assert '| dlmalloc, kfree | 4 | 5 | 6 |' in page
     assert '| mix | 55 (2) | 50050 (2) |' in page
     assert 'in instructions 910.00 (pair)' in page
 
