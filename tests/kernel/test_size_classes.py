@@ -138,6 +138,19 @@ def test_a_large_request_has_pages_of_its_own(modern: Driver) -> None:
     assert_in_order(modern)
 
 
+def test_kfree_and_vfree_do_not_take_what_the_other_one_gave(modern: Driver) -> None:
+    range_of_pages, block = modern.call('vmalloc', 2 * LARGE_BYTES), modern.call('kmalloc', 2 * LARGE_BYTES)
+    used = modern.call('used_bytes')
+    assert modern.call('kfree', range_of_pages) == BAD_FREE
+    assert modern.call('kmalloc_usable_size', range_of_pages) == 0
+    assert modern.call('krealloc', range_of_pages, 100) == 0
+    assert modern.call('vfree', block) == BAD_FREE
+    assert modern.call('used_bytes') == used == 2 * LARGE_BYTES
+    assert_in_order(modern)
+    assert modern.call('vfree', range_of_pages) == 0 == modern.call('kfree', block)
+    assert modern.call('used_bytes') == 0
+
+
 def test_what_is_no_size_gets_nothing(modern: Driver) -> None:
     before = modern.call('used_bytes'), modern.call('nr_free_frames')
     for nbytes in (0, -1, -(1 << 63), (1 << 63) - 1, 1 << 62, 1 << 40):

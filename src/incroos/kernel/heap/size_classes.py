@@ -108,7 +108,7 @@ def is_large(k: Kernel, nbytes: word) -> bool:
 def alloc_pages(k: Kernel, nbytes: word) -> VirtAddr:
     """What alloc gives for the largest requests."""
     if k.config.space == MODERN_SPACE:
-        ptr = vmm.vmalloc(k, nbytes)
+        ptr = vmm.vmalloc_for_heap(k, nbytes)
         if ptr != 0:
             k.slabs.nr_large += 1
             k.slabs.large_bytes += usable_bytes(k, ptr)
@@ -163,7 +163,7 @@ def free_pages(k: Kernel, ptr: VirtAddr) -> word:
     """Take back what is neither a slab's nor a chunk."""
     if k.config.space == MODERN_SPACE:
         nbytes = usable_bytes(k, ptr)
-        code = vmm.vfree(k, ptr)
+        code = vmm.vfree_of_heap(k, ptr)
         if code == OK:
             k.slabs.nr_large -= 1
             k.slabs.large_bytes -= nbytes
@@ -186,7 +186,7 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
 def bytes_of_pages(k: Kernel, ptr: VirtAddr) -> word:
     """How many bytes there are in pages that were handed out whole."""
     if k.config.space == MODERN_SPACE:
-        return vmm.pages_from(k, ptr) * PAGE_BYTES
+        return vmm.heap_pages_from(k, ptr) * PAGE_BYTES
     else:
         return 0
 

@@ -38,7 +38,14 @@ from incroos.kernel.vmm.space_check import check_space, find_fault
 from incroos.kernel.vmm.tables import walk
 from incroos.kernel.vmm.takeover import init
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
-from incroos.kernel.vmm.vmalloc import pages_from, vfree, vmalloc
+from incroos.kernel.vmm.vmalloc import (
+    heap_pages_from,
+    pages_from,
+    vfree,
+    vfree_of_heap,
+    vmalloc,
+    vmalloc_for_heap,
+)
 
 __all__ = [
     'ACCESSED',
@@ -63,6 +70,7 @@ __all__ = [
     'check_vmalloc',
     'find_fault',
     'get_physical',
+    'heap_pages_from',
     'init',
     'init_embedded',
     'map_leaf',
@@ -77,7 +85,9 @@ __all__ = [
     'unmap_page',
     'unmap_range',
     'vfree',
+    'vfree_of_heap',
     'vmalloc',
+    'vmalloc_for_heap',
     'walk',
     'with_type',
 ]

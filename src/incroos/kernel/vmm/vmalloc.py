@@ -4,9 +4,9 @@
                                                         ^ next: where the search for a gap begins
 
 Unit: the page. The page tables are the books: what is mapped is a range's, and the first frame of a range has the
-number of its pages as its note in the frame database. Behind each range a page stays unmapped. Ranges of 2 MiB and more
-begin at a multiple of that and have huge blocks in them as long as there are any. Only in config `modern`. Knows
-nothing of small requests, which are the heap's.
+number of its pages as its note in the frame database, with a mark if kmalloc asked for it. Behind each range a page
+stays unmapped. Ranges of 2 MiB and more begin at a multiple of that and have huge blocks in them as long as there are
+any. Only in config `modern`. Knows nothing of small requests, which are the heap's.
 """
 
 from typing import Final
@@ -29,6 +29,8 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, word
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_BYTES: Final = page_bytes(2)
 NO_NOTE: Final = 0
+HEAPS: Final = 1 << 31  # the mark in the note of a range that kmalloc asked for, and kfree alone takes back
+MAX_PAGES: Final = HEAPS - 1
 
 
 @kernel
@@ -45,7 +47,19 @@ def vmalloc(k: Kernel, nbytes: word) -> VirtAddr:
 
     0, and nothing changed, when nbytes is not positive, or there are no addresses or frames.
     """
-    if k.config.space != MODERN_SPACE or nbytes <= 0 or nbytes > VMALLOC_BYTES:
+    return take_range(k, nbytes, NO_NOTE)
+
+
+@kernel
+def vmalloc_for_heap(k: Kernel, nbytes: word) -> VirtAddr:
+    """The same for kmalloc: vfree does not take it back."""
+    return take_range(k, nbytes, HEAPS)
+
+
+@kernel
+def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
+    """The same, with a mark in the note."""
+    if k.config.space != MODERN_SPACE or nbytes <= 0 or nbytes > min(VMALLOC_BYTES, MAX_PAGES << PAGE_SHIFT):
         return VirtAddr(0)
     nr_pages = (nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
     start = find_gap(k, nr_pages) if nr_pages <= pmm.nr_free_frames(k) else VirtAddr(0)
@@ -54,7 +68,7 @@ def vmalloc(k: Kernel, nbytes: word) -> VirtAddr:
     end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
     if not map_fresh(k, start, end):
         return VirtAddr(0)
-    pmm.set_note_of_page(k, get_physical(k, start), nr_pages)
+    pmm.set_note_of_page(k, get_physical(k, start), nr_pages | mark)
     k.vmalloc.next = VirtAddr(end + PAGE_BYTES)
     k.vmalloc.nr_ranges += 1
     k.vmalloc.nr_pages += nr_pages
@@ -64,10 +78,21 @@ def vmalloc(k: Kernel, nbytes: word) -> VirtAddr:
 @kernel
 def vfree(k: Kernel, va: VirtAddr) -> word:
     """Take back what vmalloc gave; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    if va == 0:
-        return OK
-    nr_pages = pages_from(k, va)
-    if nr_pages == 0:
+    return give_range(k, va, NO_NOTE) if va != 0 else OK
+
+
+@kernel
+def vfree_of_heap(k: Kernel, va: VirtAddr) -> word:
+    """Take back what vmalloc_for_heap gave. BAD_FREE, and nothing changed, for all else."""
+    return give_range(k, va, HEAPS)
+
+
+@kernel
+def give_range(k: Kernel, va: VirtAddr, mark: word) -> word:
+    """Take back a range whose note has this mark."""
+    note = note_at(k, va)
+    nr_pages = note & MAX_PAGES
+    if note == NO_NOTE or note != nr_pages | mark:
         return BAD_FREE
     unmap_and_free(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
     k.vmalloc.nr_ranges -= 1
@@ -78,10 +103,23 @@ def vfree(k: Kernel, va: VirtAddr) -> word:
 @kernel
 def pages_from(k: Kernel, va: VirtAddr) -> word:
     """How many pages the range has that starts at va; 0 when none does."""
+    return note_at(k, va) & MAX_PAGES
+
+
+@kernel
+def heap_pages_from(k: Kernel, va: VirtAddr) -> word:
+    """The same of a range that kmalloc asked for; 0 for all others."""
+    note = note_at(k, va)
+    return note & MAX_PAGES if note & HEAPS != 0 else 0
+
+
+@kernel
+def note_at(k: Kernel, va: VirtAddr) -> word:
+    """The note of the range that starts at va; NO_NOTE when none does."""
     if k.config.space != MODERN_SPACE or not VMALLOC <= va < VMALLOC_END or va % PAGE_BYTES != 0:
-        return 0
+        return NO_NOTE
     pa = get_physical(k, va)
-    return pmm.note_of_page(k, pa) if pa >= 0 and pmm.is_page(k, pa) else 0
+    return pmm.note_of_page(k, pa) if pa >= 0 and pmm.is_page(k, pa) else NO_NOTE
 
 
 # ------------------------------------------------------------------ frames
