@@ -13,6 +13,7 @@ the same start leave the same memory in every place, however they were cut into 
 from typing import Annotated, Final
 
 from incroos.kernel import console, heap, pmm, report, soak, statistics, vmm
+from incroos.kernel.heap import leaks, walk
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
@@ -120,6 +121,13 @@ KZALLOC_AT: Final = 116  # bytes, call site
 KCALLOC_AT: Final = 117  # items, bytes of one, call site
 FIND_DAMAGE: Final = 118
 
+VISITED_BYTES: Final = 128  # a state of walk.py: bytes that a walk over the heap visits
+NEXT_VISIT: Final = 129  # an address; where the first visit at or behind it ends, 0 when there is none
+SNAPSHOT: Final = 130
+LEAKED_BLOCKS: Final = 131  # a snapshot
+LEAKED_BYTES: Final = 132  # a snapshot
+PUT_LEAKS: Final = 133  # a snapshot
+
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
 
 
@@ -207,7 +215,9 @@ def execute(k: Kernel, code: word, a: word, b: word, c: word, d: word) -> word:
         return execute_control(k, code, a, b, c)
     if code < CACHE_CREATE:
         return execute_soak(k, code, a, b)
-    return execute_caches(k, code, a, b, c, d) if code < KMALLOC_AT else execute_heap_at(k, code, a, b, c)
+    if code < KMALLOC_AT:
+        return execute_caches(k, code, a, b, c, d)
+    return execute_heap_at(k, code, a, b, c) if code < VISITED_BYTES else execute_visits(k, code, a)
 
 
 @kernel
@@ -426,3 +436,22 @@ def create_cache(k: Kernel, object_bytes: word, alignment: word, template: VirtA
     for index in range(8 if cache.addr != 0 else 0):
         cache.name[index] = shr_logical(name, 8 * index) & 0xFF
     return cache.addr
+
+
+@kernel
+def execute_visits(k: Kernel, code: word, a: word) -> word:
+    """Operations that look at all blocks of the heap."""
+    if code == VISITED_BYTES:
+        return walk.visited_bytes(k, a)
+    if code == NEXT_VISIT:
+        start, nbytes, _kind, _state = walk.find_next(k, VirtAddr(a))
+        return start + nbytes
+    if code == SNAPSHOT:
+        return leaks.snapshot(k)
+    if code == LEAKED_BLOCKS or code == LEAKED_BYTES:
+        nr_blocks, nbytes = leaks.count(k, a)
+        return nr_blocks if code == LEAKED_BLOCKS else nbytes
+    if code == PUT_LEAKS:
+        leaks.put_report(k, a)
+        return 0
+    return UNKNOWN

@@ -1,9 +1,12 @@
 """A guest's memory by virtual address, as the host sees it: struct views work on it as they do in the kernel.
 
-Walks the page tables in the guest's RAM for every access, and writes nothing.
+Walks the page tables in the guest's RAM for every access, and writes nothing there: what is stored stays in the view,
+so that kernel functions that keep notes of their walks can be called on the RAM of a guest, or on a dump of it.
 """
 
 from incroos.kernel.config import FOUR_LEVELS
+from incroos.kernel.layout import KERNEL_STATE
+from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.entries import index_in, is_leaf, is_present, page_bytes, page_of, table_of
 from incroos.lang import Machine, VirtAddr, word
 
@@ -19,6 +22,7 @@ class AddressSpace(Machine):
 
     def __init__(self, ram: RamMachine, root: int, level: int = FOUR_LEVELS) -> None:
         self.ram, self.root, self.level, self.config = ram, root, level, ram.config
+        self.stored: dict[int, word] = {}  # words, by their addresses
 
     def physical(self, va: int) -> int:
         """Where a byte lies. Raises NotMapped."""
@@ -42,4 +46,18 @@ class AddressSpace(Machine):
         return self.ram.load32(VirtAddr(self.physical(addr)))
 
     def load64(self, addr: VirtAddr) -> word:
+        if addr in self.stored:
+            return self.stored[addr]
         return self.ram.load64(VirtAddr(self.physical(addr)))
+
+    def store64(self, addr: VirtAddr, value: word) -> None:
+        """Keep a word for those who load it as one."""
+        self.physical(addr)
+        self.stored[addr] = value
+
+
+def kernel_in(ram: RamMachine) -> Kernel:
+    """The kernel in the RAM of a guest, or in a dump of it, for kernel functions that only look."""
+    found = Kernel(ram, VirtAddr(KERNEL_STATE))
+    space = AddressSpace(ram, found.pages.root, found.pages.root_level)
+    return Kernel(space, VirtAddr(ram.config.image_window + KERNEL_STATE))

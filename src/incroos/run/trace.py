@@ -321,6 +321,8 @@ class Recorder:
         if self.random.randrange(20) == 0:
             self.check(self.random.choice(CHECKS))
         if self.random.randrange(10) == 0:
+            self.add(must_be_any, 'visited_bytes', self.random.randrange(5))
+        if self.random.randrange(10) == 0:
             self.add(must_be_any, 'shrink')
         elif self.random.randrange(10) == 0:
             self.add(must_be_any, 'zero_ahead', self.random.randrange(9))

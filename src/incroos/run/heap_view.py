@@ -1,0 +1,104 @@
+"""A guest's heap as the host sees it: its blocks, who asked for them, and what was asked for since a moment.
+
+The kernel's own walk (kernel/heap/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not be in
+the middle of a call of the heap.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from incroos.kernel.heap import leaks, tag, walk
+from incroos.kernel.heap.tag import Tag
+from incroos.kernel.state import Kernel
+from incroos.lang import VirtAddr
+
+from .address_space import kernel_in
+from .ram import RamMachine
+
+KINDS: Final = {
+    walk.OBJECT: 'object',
+    walk.CACHE_OBJECT: 'object of a cache',
+    walk.CHUNK: 'chunk',
+    walk.PAGES: 'pages',
+    walk.RANGE: 'range of vmalloc',
+    walk.EDGE: 'edge',
+    walk.TOP: 'top',
+    walk.RECORDS: 'records',
+    walk.RUN: 'pages without a slab',
+}
+STATES: Final = {
+    walk.FREE: 'free',
+    walk.USED: 'used',
+    walk.WAITING: 'in quarantine',
+    walk.NO_BLOCK: 'no block',
+    walk.NO_FRAMES: 'no frames',
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a walk visits: an address, bytes, and what is there."""
+
+    start: int
+    nbytes: int
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True)
+class LiveBlock:
+    """A block that somebody has: the address that he got, the bytes that he asked for, from where, and as which."""
+
+    ptr: int
+    nbytes: int
+    site: int  # 0 when he did not say
+    number: int
+
+
+def blocks_of(ram: RamMachine) -> Iterator[Block]:
+    """All blocks of the heap, and what is between them, by address."""
+    k = kernel_in(ram)
+    start, nbytes, kind, state = walk.find_next(k, walk.START)
+    while kind != walk.END:
+        yield Block(start, nbytes, KINDS[kind], STATES[state])
+        start, nbytes, kind, state = walk.find_next(k, VirtAddr(start + nbytes))
+
+
+def live_blocks(ram: RamMachine, since: int = leaks.NO_SNAPSHOT) -> list[LiveBlock]:
+    """The blocks that were given after a snapshot and did not come back, in the order in which they were given.
+
+    Raises ValueError where blocks have no tags.
+    """
+    k = kernel_in(ram)
+    if not leaks.can_tell(k):
+        raise ValueError('blocks of this build have no tags: build it with call_sites=1 in its configuration')
+    return sorted(tagged_blocks(k, since), key=lambda block: block.number)
+
+
+def tagged_blocks(k: Kernel, since: int) -> Iterator[LiveBlock]:
+    """The same by address."""
+    cursor, of = leaks.find_next(k, walk.START, since)
+    while of.addr != 0:
+        yield live_block(k, of)
+        cursor, of = leaks.find_next(k, cursor, since)
+
+
+def live_block(k: Kernel, of: Tag) -> LiveBlock:
+    """What a tag says."""
+    return LiveBlock(tag.payload_of(k, of), tag.nbytes_of(of), of.site, of.number)
+
+
+def snapshot(ram: RamMachine) -> int:
+    """This moment, for live_blocks."""
+    return leaks.snapshot(kernel_in(ram))
+
+
+def by_site(blocks: list[LiveBlock]) -> dict[int, tuple[int, int]]:
+    """How many blocks and bytes each call site has, those with most bytes first."""
+    totals: defaultdict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for block in blocks:
+        nr_blocks, nbytes = totals[block.site]
+        totals[block.site] = nr_blocks + 1, nbytes + block.nbytes
+    return dict(sorted(totals.items(), key=lambda item: (-item[1][1], item[0])))
