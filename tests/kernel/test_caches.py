@@ -89,7 +89,7 @@ def test_the_life_of_a_cache(modern: Driver) -> None:
         assert modern.call('cache_free', cache, ptr) == OK
         assert modern.call('cache_free', cache, ptr) == BAD_FREE
     assert modern.call('cache_free', cache, 0) == OK
-    assert (view.allocs, view.frees) == (100, 100)
+    assert (view.slabs.allocs, caches.usage(Kernel(view.m, modern.kernel.addr), view.slabs)[0]) == (100, 0)
     assert_in_order(modern)
     assert modern.call('cache_destroy', cache) == OK
     assert modern.call('cache_destroy', cache) == BAD_FREE
@@ -461,15 +461,11 @@ def forget_a_cache(k: Kernel, cache: ObjectCache) -> None:
     k.caches.nr_caches -= 1
 
 
-def miscount(k: Kernel, cache: ObjectCache) -> None:
-    cache.allocs += 1
-
-
 def open_it(k: Kernel, cache: ObjectCache) -> None:
     cache.slabs.nr_open = 1
 
 
-@pytest.mark.parametrize(('damage', 'number'), [(turn_a_link, 1), (forget_a_cache, 1), (miscount, 3), (open_it, 4)])
+@pytest.mark.parametrize(('damage', 'number'), [(turn_a_link, 1), (forget_a_cache, 1), (open_it, 3)])
 def test_a_broken_invariant_is_named(
     direct: DirectDriver, damage: Callable[[Kernel, ObjectCache], None], number: int
 ) -> None:

@@ -11,11 +11,12 @@ from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.pmm import all_ram, blocks, frame_ranges
+from incroos.kernel.state import ObjectCache
 from incroos.lang import Pfn, VirtAddr
 from incroos.run import places
 from incroos.run.address_space import AddressSpace, NotMapped
 from incroos.run.guest_ram import file_offset
-from incroos.run.harness import Driver
+from incroos.run.harness import Driver, call_of
 from incroos.run.outcome import Status
 from incroos.run.ram import RamMachine
 from incroos.run.sim import Sim
@@ -25,6 +26,7 @@ from ..cli.command import run
 from ..kernel.drivers import MODERN_BUILD, PLACES, open_driver
 
 MIB = 1 << 20
+CACHE_BYTES = -(-ObjectCache.SIZE // 64) * 64
 GIB = 1 << 30
 
 
@@ -181,3 +183,64 @@ def test_the_command_prints_figures_behind_the_transcript() -> None:
     *_, line, last = done.output.splitlines()
     assert (done.status, line) == (Status.PASSED, 'Memory manager operational!')
     check_sums(json.loads(last))
+
+
+# ------------------------------------------------------------------ the heap
+@pytest.mark.parametrize('place', PLACES)
+def test_figures_of_the_heap_are_what_was_done(place: str) -> None:
+    """Requests of every kind, of which some come back and some are refused."""
+    heap = heap_after_requests(place)
+    assert heap['asked_bytes'] == 60_000 + 3 * 100 + 2 * 5000 + (2 << 20) + 300
+    assert heap['given_bytes'] == 60_016 + 3 * 112 + 2 * 5008 + (2 << 20) + 320
+    assert heap['refused'] == 1
+    assert heap['used_bytes'] == 2 * 112 + 5008 + 320 + 2 * 56 + heap['caches']['caches']['in_use'] * CACHE_BYTES
+    assert heap['peak_used_bytes'] == 3 * 112 + 2 * 5008 + (2 << 20)
+    assert heap['committed_bytes'] < heap['peak_committed_bytes']
+    assert heap['large_blocks'] == 1
+    assert [(index, count) for index, count in enumerate(heap['large_requests_by_power_of_2']) if count] == [
+        (12, 2),
+        (15, 1),
+        (21, 1),
+    ]
+    assert [index for index, count in enumerate(heap['used_chunks_by_power_of_2']) if count] == [12]
+    assert heap['size_classes']['112 bytes'] == {
+        'in_use': 2,
+        'objects': 36,
+        'requests': 3,
+        'full_slabs': 0,
+        'partial_slabs': 1,
+        'empty_slabs': 0,
+    }
+    assert list(heap['size_classes']) == ['112 bytes', '320 bytes']
+    tasks = heap['caches']['task (2)']  # the newest cache comes first
+    assert (tasks['in_use'], tasks['requests'], tasks['object_bytes']) == (2, 3, 50)
+    assert tasks['bytes_lost_to_rounding'] == 6 * tasks['objects'] > 0
+    assert heap['caches']['task']['in_use'] == heap['caches']['task']['requests'] == 0
+
+
+def heap_after_requests(place: str) -> dict[str, Any]:
+    with open_driver(place, build=MODERN_BUILD) as driver:
+        assert driver.call('kfree', driver.call('kmalloc', 60_000)) == 0
+        driver.call('shrink')
+        small = [driver.call('kmalloc', 100) for _ in range(3)]
+        chunks = [driver.call('kmalloc', 5000) for _ in range(2)]
+        pages = driver.call('kmalloc', 2 << 20)
+        assert driver.call('kmalloc', 1 << 36) == 0
+        assert driver.call('kmalloc', 0) == driver.call('kmalloc', -5) == 0
+        assert driver.execute([call_of('kfree', ptr) for ptr in (small[0], chunks[1], pages)]) == [0, 0, 0]
+        driver.call('shrink')
+        driver.call('kmalloc', 300)
+        task = int.from_bytes(b'task', 'little')
+        cache = driver.call('cache_create', 50, 8, 0, task)
+        driver.call('cache_create', 10, 8, 0, task)
+        objects = [driver.call('cache_alloc', cache) for _ in range(3)]
+        assert driver.call('cache_free', cache, objects[0]) == 0
+        assert driver.call('check_heap') == 0
+        heap: dict[str, Any] = collected(driver)['heap']
+        return heap
+
+
+def test_the_command_has_a_section_about_the_heap() -> None:
+    done = run('boot', '--config', 'modern', '--on', 'jit', '--stats')
+    assert '\nheap\n  used bytes                 0\n' in done.output
+    assert '\n  size classes\n    112 bytes\n' in done.output

@@ -5,7 +5,7 @@ Knows nothing of what the figures are for; statistics.py makes them.
 
 from typing import Final
 
-from incroos.kernel import console, statistics
+from incroos.kernel import console, heap, statistics
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.pmm.memory_kinds import ACPI_NVS, ACPI_TABLES, PERSISTENT, RAM, RUNTIME, UNACCEPTED, UNUSABLE
@@ -117,6 +117,7 @@ def put_statistics(k: Kernel) -> None:
     put_figure(k, b'splits', found.splits)
     put_figure(k, b'merges', found.merges)
     put_figure(k, b'flushes', k.counters.flushes)
+    put_heap(k)
     console.put_text(k, b'fragmentation by order, per mille:')
     for order in range(NR_ORDERS):
         console.put_text(k, b' ')
@@ -125,6 +126,17 @@ def put_statistics(k: Kernel) -> None:
     for number in range(NR_ZONES):
         put_zone(k, number, found.zones[number])
     put_kinds(k)
+
+
+@kernel
+def put_heap(k: Kernel) -> None:
+    """Put the figures of the heap that are one number each; the host has the others (run/heap_statistics.py)."""
+    put_figure(k, b'heap bytes in use', heap.used_bytes(k))
+    put_figure(k, b'at most', k.figures.peak_used_bytes)
+    put_figure(k, b'heap bytes with frames', k.figures.committed_bytes)
+    put_figure(k, b'at most with frames', k.figures.peak_committed_bytes)
+    put_figure(k, b'heap bytes asked for in all', k.figures.asked_bytes)
+    put_figure(k, b'requests refused', k.figures.nr_refused)
 
 
 @kernel

@@ -27,6 +27,7 @@ NR_CLASSES: Final = 32
 HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
 NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
 NR_NAME_BYTES: Final = 24  # of a cache
+NR_SIZES: Final = 40  # powers of two that a request may have
 
 
 class ConsoleState(Struct):
@@ -306,6 +307,7 @@ class Cache(Struct):
     next_colour: u64  # how far behind the start of the next slab its objects begin
     last_colour: u64
     colour_bytes: u64
+    allocs: u64  # objects that were handed out, counted where config.counters is set
 
 
 class SlabArea(Struct):
@@ -325,6 +327,8 @@ class SlabState(Struct):
     area: SlabArea
     nr_large: u64  # requests that vmalloc serves
     large_bytes: u64
+    used_bytes: u64  # of objects that somebody has, counted where config.counters is set
+    mark: u64  # how many that may be before the heap has never used so much
     class_of: Annotated[Array[u8], NR_CLASS_STEPS]  # by the size in steps of 16 bytes, rounded up
     caches: Annotated[Array[Cache], NR_CLASSES]
 
@@ -356,8 +360,6 @@ class ObjectCache(Struct):
     alignment: u64
     template: VirtAddr  # what a fresh object is a copy of; 0: its content is not specified
     constructor: VirtAddr  # a C function that fresh objects are handed to; 0: none
-    allocs: u64  # counted where config.counters is set
-    frees: u64
     name: Annotated[Array[u8], NR_NAME_BYTES]  # zeros behind it
 
 
@@ -367,6 +369,19 @@ class CachesState(Struct):
     first: VirtAddr  # of the list of all of them, but for `own`
     nr_caches: u64
     own: ObjectCache  # whose objects are the caches
+
+
+class HeapFigures(Struct):
+    """What requests came and what they got, where config.counters is set. Owner: heap.figures."""
+
+    asked_bytes: u64  # by all requests that were served
+    nr_refused: u64  # requests of a size that there is, for which there was no room
+    peak_used_bytes: u64
+    committed_bytes: u64
+    peak_committed_bytes: u64
+    large_bytes: u64  # that the requests got which no slab served: headers and rounding included
+    nr_large_frees: u64
+    large_requests: Annotated[Array[u64], NR_SIZES]  # that no slab served, of 2**index to 2**(index + 1) - 1 bytes
 
 
 class Kernel(Struct):
@@ -389,4 +404,5 @@ class Kernel(Struct):
     vmalloc: VmallocState
     host: Host
     counters: Counters
+    figures: HeapFigures
     statistics: Statistics

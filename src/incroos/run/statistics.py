@@ -7,6 +7,7 @@ from incroos.kernel.pmm import memory_kinds as kinds
 from incroos.kernel.state import NR_ORDERS, Kernel, ZoneStatistics
 from incroos.lang import VirtAddr
 
+from .heap_statistics import heap_statistics
 from .ram import RamMachine
 
 ZONES: Final = ('below 1 MiB', 'below 4 GiB', 'above')
@@ -52,6 +53,7 @@ def statistics_of(ram: RamMachine) -> dict[str, Any]:
             'merges': found.merges,
             'flushes': k.counters.flushes,
         },
+        'heap': heap_statistics(ram),
         'zones': {name: figures_of(found.zones[number]) for number, name in enumerate(ZONES)},
     }
 

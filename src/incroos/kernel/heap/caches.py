@@ -92,8 +92,6 @@ def begin(cache: ObjectCache, object_bytes: word, alignment: word) -> None:
     cache.alignment = alignment
     cache.template = VirtAddr(0)
     cache.constructor = VirtAddr(0)
-    cache.allocs = 0
-    cache.frees = 0
     cache.next = VirtAddr(0)
     cache.previous = VirtAddr(0)
     for index in range(NR_NAME_BYTES):
@@ -163,11 +161,8 @@ def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
     """An object; 0, and nothing changed, without frames for a slab. The cache must be one that there is."""
     bits = load64(k.m, cache.slabs.word)
     ptr = take_slowly(k, cache) if bits == 0 else slab.take_lowest(k, cache.slabs, bits)
-    if ptr != 0:
-        if k.config.counters != 0:
-            cache.allocs += 1
-        if k.config.poison != 0 and not is_constructing(k, cache):
-            fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
+    if ptr != 0 and k.config.poison != 0 and not is_constructing(k, cache):
+        fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
     return ptr
 
 
@@ -224,10 +219,7 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
         return BAD_FREE
     if k.config.poison != 0 and not is_constructing(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
-    code = slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
-    if k.config.counters != 0 and code == OK:
-        cache.frees += 1
-    return code
+    return slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
 
 
 @kernel

@@ -5,7 +5,7 @@ are size classes that have only the one or the other.
 """
 
 from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import first_fit, size_classes
+from incroos.kernel.heap import figures, first_fit, size_classes
 from incroos.kernel.heap.chunks import HEADER_BYTES
 from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
@@ -67,9 +67,12 @@ def cost_of(k: Kernel, ptr: VirtAddr, usable: word) -> word:
 @kernel
 def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     """Whether nbytes bytes can be had at ptr, where there are so many bytes."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.fits_in_place(k, ptr, have, nbytes)
-    return nbytes <= have
+    if k.config.heap_design == FIRST_FIT:
+        return nbytes <= have
+    fits = size_classes.fits_in_place(k, ptr, have, nbytes)
+    if k.config.counters != 0:
+        figures.note_used(k)
+    return fits
 
 
 @kernel

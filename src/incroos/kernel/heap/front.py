@@ -7,7 +7,7 @@ well: an address of code, or whatever word a user tells his callers apart by.
 
 from typing import Final
 
-from incroos.kernel.heap import designs, hardening, tags
+from incroos.kernel.heap import designs, figures, hardening, tags
 from incroos.kernel.heap.size_classes import ALIGNMENT
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, copy, fill, kernel, word
@@ -71,9 +71,10 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
 @kernel
 def kmalloc_at(k: Kernel, nbytes: word, site: word) -> VirtAddr:
     """kmalloc."""
-    if hardening.is_tagged(k):
-        return tags.alloc(k, nbytes, site)
-    return designs.alloc(k, nbytes)
+    ptr = tags.alloc(k, nbytes, site) if hardening.is_tagged(k) else designs.alloc(k, nbytes)
+    if k.config.counters != 0:
+        figures.note_asked(k, nbytes, ptr)
+    return ptr
 
 
 @kernel
@@ -109,8 +110,12 @@ def kmemalign_at(k: Kernel, alignment: word, nbytes: word, site: word) -> VirtAd
     if alignment <= ALIGNMENT:
         return kmalloc_at(k, nbytes, site)
     if hardening.is_tagged(k):
-        return tags.alloc_aligned(k, alignment, nbytes, site)
-    return designs.alloc_aligned(k, alignment, nbytes)
+        ptr = tags.alloc_aligned(k, alignment, nbytes, site)
+    else:
+        ptr = designs.alloc_aligned(k, alignment, nbytes)
+    if k.config.counters != 0:
+        figures.note_asked(k, nbytes, ptr)
+    return ptr
 
 
 @kernel
@@ -122,7 +127,10 @@ def krealloc_at(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
         kfree_at(k, ptr, site)
         return VirtAddr(0)
     if hardening.is_tagged(k):
-        return tags.reallocate(k, ptr, nbytes, site)
+        new = tags.reallocate(k, ptr, nbytes, site)
+        if k.config.counters != 0 and new != ptr:
+            figures.note_asked(k, nbytes, new)
+        return new
     have = designs.usable_bytes(k, ptr)
     if have == 0 or nbytes < 0:
         return VirtAddr(0)

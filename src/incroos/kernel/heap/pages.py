@@ -7,6 +7,7 @@ a fault. In a process the system has the frames: it maps them as they are touche
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.config import HOSTED_SPACE
+from incroos.kernel.heap import figures
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
@@ -22,7 +23,10 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
     if k.config.space == HOSTED_SPACE:
         return commit(k, start, end)
     else:
-        return map_all(k, start, end)
+        code = map_all(k, start, end)
+        if code == OK and k.config.counters != 0:
+            figures.note_committed(k, end - start)
+        return code
 
 
 @kernel
@@ -32,7 +36,7 @@ def map_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> word:
     while va < end:
         code = map_fresh_page(k, va)
         if code != OK:
-            unmap_and_free(k, start, va)
+            unmap_all(k, start, va)
             return code
         va = VirtAddr(va + PAGE_BYTES)
     return OK
@@ -65,10 +69,18 @@ def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
     if k.config.space == HOSTED_SPACE:
         call4(k.m, k.host.release, start, end - start, 0, 0)
     else:
-        va = end
-        while va > start:
-            va = VirtAddr(va - PAGE_BYTES)
-            unmap_and_free_page(k, va)
+        unmap_all(k, start, end)
+        if k.config.counters != 0:
+            figures.note_committed(k, start - end)
+
+
+@kernel
+def unmap_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
+    """The same where the kernel has the frames."""
+    va = end
+    while va > start:
+        va = VirtAddr(va - PAGE_BYTES)
+        unmap_and_free_page(k, va)
 
 
 @kernel

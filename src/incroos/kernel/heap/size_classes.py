@@ -18,7 +18,7 @@ from typing import Final
 from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import CHUNKS, FULL, HOSTED_SPACE, MODERN_SPACE, SLABS_AND_PAGES
-from incroos.kernel.heap import chunks_check, dlmalloc, ranges, resize, slab, slab_check, slab_pages
+from incroos.kernel.heap import chunks_check, dlmalloc, figures, ranges, resize, slab, slab_check, slab_pages
 from incroos.kernel.heap.chunks import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel
@@ -41,6 +41,8 @@ def init(k: Kernel) -> None:
     slab_pages.init(k, ranges.records_start(k), ranges.slabs_start(k), ranges.slabs_bytes(k))
     k.slabs.nr_large = 0
     k.slabs.large_bytes = 0
+    k.slabs.used_bytes = 0
+    k.slabs.mark = 0
     last = 0
     for number in range(NR_CLASSES):
         nbytes = class_bytes(number)
@@ -93,7 +95,10 @@ def alloc_large(k: Kernel, nbytes: word) -> VirtAddr:
     """What alloc gives for requests that are not small."""
     if nbytes <= 0:
         return VirtAddr(0)
+    used_before = figures.used_bytes(k)
     ptr = alloc_pages(k, nbytes) if is_large(k, nbytes) else dlmalloc.alloc(k, nbytes)
+    if k.config.counters != 0:
+        figures.note_large(k, nbytes, ptr, used_before)
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -130,7 +135,10 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
     if nbytes <= 0:
         return VirtAddr(0)
+    used_before = figures.used_bytes(k)
     ptr = resize.alloc_aligned(k, alignment, payload_for(k, nbytes))
+    if k.config.counters != 0:
+        figures.note_large(k, nbytes, ptr, used_before)
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -153,9 +161,10 @@ def free_large(k: Kernel, ptr: VirtAddr) -> word:
         return OK
     if k.config.poison != 0:
         poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
-    if is_of_chunks(k, ptr):
-        return dlmalloc.free(k, ptr)
-    return free_pages(k, ptr)
+    code = dlmalloc.free(k, ptr) if is_of_chunks(k, ptr) else free_pages(k, ptr)
+    if k.config.counters != 0 and code == OK:
+        figures.note_large_free(k)
+    return code
 
 
 @kernel

@@ -22,7 +22,7 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap import slab_pages
+from incroos.kernel.heap import figures, slab_pages
 from incroos.kernel.heap.hardening import draw_below, has_random_places
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.panic import panic
@@ -67,6 +67,8 @@ def take(k: Kernel, cache: Cache) -> VirtAddr:
 @kernel
 def take_lowest(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
     """The first object of the current word, which has these bits; with hardening FULL any of them."""
+    if k.config.counters != 0:
+        count_taken(k, cache)
     if has_random_places(k):
         return take_random(k, cache, bits)
     store64(k.m, cache.word, bits & sub_wrap(bits, 1))
@@ -82,6 +84,16 @@ def take_random(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
     number = count_trailing_zeros(rest)
     store64(k.m, cache.word, bits & ~shl_wrap(1, number))
     return VirtAddr(cache.first + number * cache.object_bytes)
+
+
+@kernel
+def count_taken(k: Kernel, cache: Cache) -> None:
+    """Count an object that is handed out."""
+    cache.allocs += 1
+    used = k.slabs.used_bytes + cache.object_bytes
+    k.slabs.used_bytes = used
+    if used > k.slabs.mark:
+        figures.note_used(k)
 
 
 @cold
@@ -173,6 +185,8 @@ def put_object(k: Kernel, cache: Cache, record: SlabRecord, at: word, limit: wor
         return BAD_FREE
     after = before | bit
     record.free[index] = after
+    if k.config.counters != 0:
+        k.slabs.used_bytes -= cache.object_bytes
     if record.state == FULL or after == cache.all_free[index]:
         settle(k, cache, record)
     return OK
@@ -347,6 +361,7 @@ def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
     cache.nr_empty = 0
     cache.max_empty = KEPT_EMPTY
     cache.nr_slabs = 0
+    cache.allocs = 0
     cache.nothing = 0
     cache.first = VirtAddr(0)
     forget_current(cache)

@@ -6,12 +6,14 @@ Unit: the byte. Knows nothing of what a design is made of.
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import caches, caches_check, designs, hardening, quarantine, tag_walk
+from incroos.kernel.config import HOSTED_SPACE
+from incroos.kernel.heap import caches, caches_check, designs, figures, hardening, quarantine, tag_walk
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, word
 
 TAG_INVARIANTS: Final = 60
 QUARANTINE_INVARIANTS: Final = 70
+FIGURES_INVARIANT: Final = 80
 
 
 @kernel
@@ -20,6 +22,7 @@ def init(k: Kernel) -> None:
     hardening.init(k)
     quarantine.init(k)
     designs.init(k)
+    figures.init(k)
     caches.init(k)
 
 
@@ -41,9 +44,11 @@ def shrink(k: Kernel) -> word:
 def check(k: Kernel) -> word:
     """0, or the number of the first invariant that does not hold: of the design, or of what is beside it.
 
-    Of CACHE as 40 + n, of TAG as 60 + n, of QUARANTINE as 70 + n.
+    Of CACHE as 40 + n, of TAG as 60 + n, of QUARANTINE as 70 + n, FIGURES as 80.
     """
     code = designs.check(k)
+    if code == OK and figures.are_counted(k) and not are_figures_right(k):
+        code = FIGURES_INVARIANT
     if code == OK and caches.can_have_caches(k):
         code = caches_check.check(k)
     if code != OK or not hardening.is_tagged(k):
@@ -53,6 +58,20 @@ def check(k: Kernel) -> word:
         return TAG_INVARIANTS + code
     code = quarantine.check(k)
     return QUARANTINE_INVARIANTS + code if code != OK else OK
+
+
+@kernel
+def are_figures_right(k: Kernel) -> bool:
+    """FIGURES: what was counted on the way is what the books say."""
+    counted = k.figures
+    used = designs.used_bytes(k)
+    if figures.used_bytes(k) != used or used > counted.peak_used_bytes:
+        return False
+    if k.slabs.mark != counted.peak_used_bytes - (used - k.slabs.used_bytes):
+        return False
+    if k.config.space == HOSTED_SPACE:
+        return True
+    return counted.peak_committed_bytes >= counted.committed_bytes == designs.committed_bytes(k)
 
 
 @kernel

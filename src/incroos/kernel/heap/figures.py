@@ -1,0 +1,77 @@
+"""Figures of the heap: what requests asked for and got, and how far the heap has grown. Where config.counters is set.
+
+Unit: the byte. Counted as requests go by, and exact. A small request pays for as little as can be: a count and two sums
+when it comes, a subtraction when it goes. All else is told from the books when somebody asks: objects in use are bits,
+their requests the count of their cache, free chunks are in bins.
+
+The most that was ever in use is looked after with one comparison: slabs.mark is what objects may use before there is a
+new peak, and follows whenever something else than objects is taken or given.
+"""
+
+from incroos.kernel.config import FIRST_FIT
+from incroos.kernel.state import HeapFigures, Kernel
+from incroos.lang import VirtAddr, cold, count_leading_zeros, fill, kernel, word
+
+# FIGURES-1  slabs.used_bytes == the bytes of the objects in use
+# FIGURES-2  committed_bytes is what designs.committed_bytes counts, peak_committed_bytes at least that
+# FIGURES-3  used_bytes <= peak_used_bytes; slabs.mark == peak_used_bytes - what is used by other things than objects
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin with nothing."""
+    fill(k.m, k.figures.addr, 0, HeapFigures.SIZE)
+
+
+@kernel
+def are_counted(k: Kernel) -> bool:
+    """Whether this build counts them; those of first fit are its books alone."""
+    return k.config.counters != 0 and k.config.heap_design != FIRST_FIT
+
+
+@kernel
+def note_asked(k: Kernel, nbytes: word, ptr: VirtAddr) -> None:
+    """Sum up what a user asked for, or count that he was refused. What is no size is not counted."""
+    if ptr != 0:
+        k.figures.asked_bytes += nbytes
+    elif nbytes > 0:
+        k.figures.nr_refused += 1
+
+
+@kernel
+def note_large(k: Kernel, nbytes: word, ptr: VirtAddr, used_before: word) -> None:
+    """Count a request that no slab served, and what it got."""
+    if ptr != 0:
+        k.figures.large_requests[63 - count_leading_zeros(nbytes)] += 1
+        k.figures.large_bytes += used_bytes(k) - used_before
+        note_used(k)
+
+
+@kernel
+def note_large_free(k: Kernel) -> None:
+    """Count a block that came back to something else than slabs."""
+    k.figures.nr_large_frees += 1
+    note_used(k)
+
+
+@kernel
+def used_bytes(k: Kernel) -> word:
+    """What designs.used_bytes says, without a look at the slabs."""
+    return k.chunks.used_bytes + k.slabs.large_bytes + k.slabs.used_bytes
+
+
+@cold
+@kernel
+def note_used(k: Kernel) -> None:
+    """Remember how much was used at most, and how much more objects may use."""
+    used = used_bytes(k)
+    k.figures.peak_used_bytes = max(k.figures.peak_used_bytes, used)
+    k.slabs.mark = k.figures.peak_used_bytes - (used - k.slabs.used_bytes)
+
+
+@kernel
+def note_committed(k: Kernel, nbytes: word) -> None:
+    """Count pages of the heap that got frames, or with less than 0 bytes such that gave theirs back."""
+    figures = k.figures
+    figures.committed_bytes += nbytes
+    figures.peak_committed_bytes = max(figures.peak_committed_bytes, figures.committed_bytes)
