@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
-from incroos.kernel.config import HOSTED
+from incroos.kernel.config import FULL, HOSTED, MODERN, MODERN_CHECKED, KernelConfig
 from incroos.kernel.heap import caches, slab_pages
 from incroos.kernel.heap.caches_check import CACHE_INVARIANTS
+from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.layout import PAGE_BYTES, SLABS
 from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import VirtAddr, kernel, word
@@ -25,7 +27,7 @@ from incroos.machine.host import C_FUNCTION, HostMemory
 from incroos.run.address_space import AddressSpace
 from incroos.run.harness import DirectDriver, Driver
 
-from .drivers import MODERN_BUILD, PLACES, open_driver
+from .drivers import MODERN_BUILD, PLACES, Build, open_driver
 
 CHECKS = ('check_heap', 'check_vmm', 'check_pmm')
 MAX_BYTES = caches.MAX_OBJECT_BYTES
@@ -154,6 +156,19 @@ def test_objects_are_constructed_once_and_stay_so(modern: Driver, nbytes: int) -
     assert modern.call('cache_destroy', cache) == OK
     assert modern.call('used_bytes') == 0
     assert_in_order(modern)
+
+
+@pytest.mark.parametrize('config', [MODERN_CHECKED, replace(MODERN, hardening=FULL)], ids=['poison', 'full'])
+def test_poison_is_for_objects_that_are_not_constructed(config: KernelConfig) -> None:
+    with open_driver('sim', build=Build(config, '', is_checked=False)) as driver:
+        template = driver.call('kmalloc', 100)
+        driver.call('fill', template, 0x5A, 100)
+        plain, constructed = driver.call('cache_create', 100, 8), driver.call('cache_create', 100, 8, template)
+        for cache, fresh, freed in ((plain, POISON_FRESH, POISON_FREED), (constructed, 0x5A, 0x5A)):
+            ptr = driver.call('cache_alloc', cache)
+            assert driver.call('count_other', ptr, fresh, 100) == 0
+            assert driver.call('cache_free', cache, ptr) == OK
+            assert driver.call('count_other', ptr, freed, 100) == 0
 
 
 def test_a_cache_keeps_as_many_empty_slabs_as_it_is_told(modern: Driver) -> None:

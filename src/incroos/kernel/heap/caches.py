@@ -19,7 +19,7 @@ Full slabs are on no list, and all books of a slab are off it, those of small ob
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
-from incroos.kernel.config import SIZE_CLASSES, SLABS_AND_PAGES
+from incroos.kernel.config import FULL, SIZE_CLASSES, SLABS_AND_PAGES
 from incroos.kernel.heap import front, slab, slab_pages
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import MAX_SLAB_PAGES
@@ -161,7 +161,7 @@ def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
     """An object; 0, and nothing changed, without frames for a slab. The cache must be one that there is."""
     bits = load64(k.m, cache.slabs.word)
     ptr = take_slowly(k, cache) if bits == 0 else slab.take_lowest(k, cache.slabs, bits)
-    if ptr != 0 and k.config.poison != 0 and not is_constructing(k, cache):
+    if ptr != 0 and is_poisoning(k, cache):
         fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
     return ptr
 
@@ -185,6 +185,12 @@ def take_slowly(k: Kernel, cache: ObjectCache) -> VirtAddr:
 def is_constructing(k: Kernel, cache: ObjectCache) -> bool:
     """Whether fresh objects get a content, which they keep while nobody has them."""
     return cache.template != 0 or (k.config.constructors != 0 and cache.constructor != 0)
+
+
+@kernel
+def is_poisoning(k: Kernel, cache: ObjectCache) -> bool:
+    """Whether objects are filled when they are handed out and when they come back: not those that keep a content."""
+    return (k.config.poison != 0 or k.config.hardening == FULL) and not is_constructing(k, cache)
 
 
 @kernel
@@ -217,7 +223,7 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
     record, at = slab_pages.locate(k, ptr)
     if record.cache != cache.addr:
         return BAD_FREE
-    if k.config.poison != 0 and not is_constructing(k, cache) and is_object(k, cache, ptr):
+    if is_poisoning(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
     return slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
 
