@@ -10,6 +10,8 @@ from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import CHEAP, CLASSIC_OFF, FULL, MODERN_OFF, NO_HARDENING
 from incroos.kernel.heap.chunks import BYTES_MASK
 from incroos.run.harness import Driver
+from incroos.run.places import CONFIGS, config_name
+from incroos.run.places import LEVELS as LEVEL_NAMES
 
 from .drivers import PLACES, Build, open_driver
 
@@ -67,3 +69,9 @@ def test_without_hardening_headers_are_plain_and_the_books_still_tell_what_they_
         assert driver.call('kfree', second) == 0
         assert driver.call('used_bytes') == 0
         assert set(mix(driver, 3)) > {0}
+
+
+def test_the_command_names_them_all() -> None:
+    named = {config_name(config, level) for config in CONFIGS for level in LEVEL_NAMES}
+    assert named == {name + ending for name in CONFIGS.values() for ending in LEVELS}
+    assert {LEVELS[ending] for ending in LEVEL_NAMES.values()} == {NO_HARDENING, CHEAP, FULL}

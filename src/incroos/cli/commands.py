@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
 from incroos.run.outcome import Outcome, Status, Unusable
-from incroos.run.places import CONFIGS
+from incroos.run.places import CHEAP, CONFIGS, LEVELS, config_name
 from incroos.run.shared_library import DEFAULT_DESIGN, DESIGNS, HARDENINGS, NO_HARDENING, SHARED
 
 from .channels import OutputLost, put, say
@@ -147,6 +147,14 @@ def cli() -> None:
 )
 @click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
 @config_option
+@click.option(
+    '--hardening',
+    type=click.Choice(list(LEVELS)),
+    default=CHEAP,
+    show_default=True,
+    help='What the heap does against damage: believe what it reads (off), check its own words (cheap), or also find and'
+    " name users' mistakes (full).",
+)
 @checked_option
 @click.option('--stats', is_flag=True, help='In the end, print figures about memory; for --config modern.')
 @click.option('--json', 'as_json', is_flag=True, help='With --stats: as one line of JSON.')
@@ -157,6 +165,7 @@ def boot(
     firmware: str,
     timeout: float,
     config: str,
+    hardening: str,
     checked: bool,
     stats: bool,
     as_json: bool,
@@ -180,7 +189,8 @@ def boot(
     if stats and config != 'modern':
         raise click.UsageError(f'--stats is for --config modern, and this is {config}')
     look = partial(put_statistics, as_json) if stats else None
-    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, CONFIGS[config], look))
+    name = config_name(config, hardening)
+    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, name, look))
 
 
 def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
@@ -219,7 +229,7 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
 @click.option(
     '--hardening',
     type=click.Choice(list(HARDENINGS)),
-    help='library, shared: what the heap does against damage.  [default: cheap in a library, else off]',
+    help='What the heap does against damage.  [default: off in a shared library, else cheap]',
 )
 @config_option
 @checked_option
@@ -249,18 +259,17 @@ def build(
         refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
         build_shared(output, is_malloc, design or DEFAULT_DESIGN, hardening or NO_HARDENING, as_json)
         return
-    refuse_options(context, ('is_malloc', 'design', 'hardening'), f'--format {image_format}')
+    refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
+    name = config_name(config, hardening or CHEAP)
     if output.is_dir():
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
-        image = images.kernel_image(say, config=CONFIGS[config], checked=checked, debug=debug)
+        image = images.kernel_image(say, config=name, checked=checked, debug=debug)
         put(bootable_file(FORMATS[image_format], image, say).read_bytes())
         return
-    built = images.write(
-        output, checked=checked, debug=debug, say=say, image_format=image_format, config=CONFIGS[config]
-    )
+    built = images.write(output, checked=checked, debug=debug, say=say, image_format=image_format, config=name)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:

@@ -25,6 +25,9 @@ CONFIGS: Final = {
     'modern-la57': 'MODERN_LA57',
 }  # by the names that users give them
 
+CHEAP: Final = 'cheap'  # the level of hardening of a configuration without an ending
+LEVELS: Final = {'off': '_OFF', CHEAP: '', 'full': '_FULL'}  # endings of their names, by level
+
 LAST_BYTES: Final = 4096  # of the output, among which a panic's line is looked for
 TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})')  # kernel/main.py: on_exception
 
@@ -50,6 +53,11 @@ def boot(
     if place == 'qemu':
         return boot_qemu(memory_bytes, accel, timeout, checked, console_sink, say, firmware, config, look)
     return boot_simulated(place, memory_bytes, timeout, checked, console_sink, say, config, look)
+
+
+def config_name(config: str, level: str) -> str:
+    """The name in kernel/config.py of the configuration that users call so, with this level of hardening."""
+    return CONFIGS[config] + LEVELS[level]
 
 
 def best_place(say: Say) -> str:
