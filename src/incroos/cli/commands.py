@@ -1,6 +1,7 @@
 """The commands of `incroos`: parse, call, print. What they do is in `run` and `build`."""
 
 import json
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -261,7 +262,7 @@ def build(
         return
     refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
     name = config_name(config, hardening or CHEAP)
-    if output.is_dir():
+    if os.path.isdir(output):  # which answers for a name that is too long, too
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
     if output == STANDARD_OUTPUT:
         if as_json:
