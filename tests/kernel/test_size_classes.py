@@ -222,9 +222,30 @@ def test_a_slab_that_empties_is_used_again_and_given_back(modern: Driver) -> Non
     pointers = [modern.call('kmalloc', 64) for _ in range(1000)]
     assert modern.call('nr_free_frames') == before - 16
     free_all(modern, pointers)
-    assert modern.call('nr_free_frames') > before - 16  # a few empty slabs are kept
+    assert modern.call('nr_free_frames') == before - 16  # so few are spare
+    pointers = [modern.call('kmalloc', 200) for _ in range(200)]
+    assert modern.call('nr_free_frames') == before - 16  # and serve another size
+    assert_in_order(modern)
+    free_all(modern, pointers)
     assert modern.call('shrink') > 0
     assert modern.call('nr_free_frames') == before
+    assert_in_order(modern)
+
+
+def test_many_slabs_that_empty_are_given_back(modern: Driver) -> None:
+    pointers = [modern.call('kmalloc', 1000) for _ in range(1300)]
+    before = modern.call('nr_free_frames')
+    free_all(modern, pointers)
+    nr_given_back = modern.call('nr_free_frames') - before
+    assert 100 < nr_given_back < 300  # of some 330 pages
+    assert_in_order(modern)
+
+
+def test_the_end_of_the_chunks_is_given_back(modern: Driver) -> None:
+    pointers = [modern.call('kmalloc', 900_000) for _ in range(4)]
+    before = modern.call('nr_free_frames')
+    free_all(modern, pointers)
+    assert modern.call('nr_free_frames') > before + 800
     assert_in_order(modern)
 
 

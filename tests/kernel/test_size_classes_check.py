@@ -26,6 +26,8 @@ class Scene:
         self.ring, self.trie = holes[:3], holes[3:]
         self.objects = [self.call('kmalloc', 500) for _ in range(17)]  # two slabs of 8 and a current one
         self.call('kfree', self.objects[0])
+        for ptr in [self.call('kmalloc', 64) for _ in range(300)]:  # of five slabs one stays, two are empty, two spare
+            self.call('kfree', ptr)
         assert self.call('check_heap') == 0
 
     def call(self, name: str, *words: int) -> int:
@@ -146,6 +148,12 @@ def take_a_page_of_a_slab_away(k: Kernel, scene: Scene) -> None:
     scene.call('unmap_page', scene.objects[16] & -PAGE_BYTES)
 
 
+def forget_a_spare_page(k: Kernel, scene: Scene) -> None:
+    area = k.slabs.area
+    assert area.nr_spare > 0
+    area.spare[0] = SlabRecord(k.m, area.spare[0]).next
+
+
 @pytest.mark.parametrize(
     ('damage', 'number'),
     [
@@ -167,6 +175,7 @@ def take_a_page_of_a_slab_away(k: Kernel, scene: Scene) -> None:
         (turn_a_slab_link, SLAB_INVARIANTS + 4),
         (count_too_many_slabs, SLAB_INVARIANTS + 5),
         (take_a_page_of_a_slab_away, SLAB_INVARIANTS + 6),
+        (forget_a_spare_page, SLAB_INVARIANTS + 7),
     ],
 )
 def test_a_broken_invariant_is_named(scene: Scene, damage: Callable[[Kernel, Scene], None], number: int) -> None:

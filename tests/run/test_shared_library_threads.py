@@ -40,7 +40,7 @@ static void *make(size_t nbytes)
     return ptr;
 }
 
-static void take(void *block)
+static __attribute__((unused)) void take(void *block)
 {
     size_t *ptr = block, nbytes = ptr[0];
     unsigned char *bytes = block;
@@ -256,7 +256,8 @@ def test_blocks_change_hands_in_each_design(design: str, tmp_path: Path) -> None
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
-def test_a_block_that_two_threads_free_ends_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize('when', ['at once', 'later'])
+def test_a_block_that_two_threads_free_ends_the_process(when: str, tmp_path: Path) -> None:
     source = (
         THREADS
         + """
@@ -268,17 +269,18 @@ static void *work(void *block)
 
 int main(void)
 {
-    void *block = make(64);
-    for (int number = 0; number < 2; number++) {
+    void *block = make(64), *other = make(64);
+    for (int number = 0; number < 3; number++) {
         pthread_t thread;
-        pthread_create(&thread, NULL, work, block);
+        pthread_create(&thread, NULL, work, number != OTHER ? block : other);
         pthread_join(thread, NULL);
     }
-    take(make(64));
+    for (int number = 0; number < 1000; number++)
+        make(64);
     return 0;
 }
 """
-    )
+    ).replace('OTHER', '1' if when == 'later' else '2')
     done = run([str(compile_program(tmp_path, source, library(is_malloc=False)))])
     assert done.returncode == -6
     assert 'freed twice' in done.stderr

@@ -18,8 +18,12 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define EXPORT __attribute__((visibility("default")))
+#define HIDDEN __attribute__((visibility("hidden")))
 #define COLD __attribute__((cold, noinline))
 #define PAGE ((size_t)4096)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 typedef int64_t word;
 struct kernel; /* the Kernel struct, at the start of its slot */
@@ -27,7 +31,7 @@ struct kernel; /* the Kernel struct, at the start of its slot */
 /* Pool in kernel/hosted/pool.py */
 struct pool {
     word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned;
-    word give_way, release, commit, stop, secret;
+    word give_way, release, commit, populate, no_memory, stop, secret;
 };
 
 #pragma GCC visibility push(hidden)
@@ -50,7 +54,9 @@ extern word incro_k_check(struct kernel *);
 #pragma GCC visibility pop
 
 static struct pool pool;
-static __thread struct kernel *own __attribute__((tls_model("initial-exec"))); /* NULL: none yet, or none alone */
+/* NULL: none yet, or none alone. heap_entries.py has the calls that read it most. */
+__thread struct kernel *incro_own __attribute__((tls_model("initial-exec"), visibility("hidden")));
+#define own incro_own
 static __thread char has_asked __attribute__((tls_model("initial-exec")));     /* for a heap, and got one or none */
 static __thread char is_forking __attribute__((tls_model("initial-exec")));    /* and holds the locks of the pool */
 
@@ -68,6 +74,22 @@ static word commit(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;
     return mprotect((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE);
+}
+
+static word populate(word start, word nbytes, word unused, word unused_too)
+{
+    (void)unused, (void)unused_too;
+    int before = errno;
+    madvise((void *)start, (size_t)nbytes, MADV_POPULATE_WRITE); /* Linux before 5.14 does not know it: no harm */
+    errno = before;
+    return 0;
+}
+
+static word no_memory(word unused, word unused_too, word nothing, word nothing_too)
+{
+    (void)unused, (void)unused_too, (void)nothing, (void)nothing_too;
+    errno = ENOMEM;
+    return 0;
 }
 
 static word give_way(word unused, word unused_too, word nothing, word nothing_too)
@@ -110,6 +132,7 @@ COLD static void reserve(void)
         if (base == MAP_FAILED) {
             base = mmap(NULL, nbytes, PROT_NONE, flags, -1, 0);
             pool.commit = (word)(uintptr_t)commit;
+            pool.populate = 0;
         }
         if (base != MAP_FAILED) {
             size_t slot_bytes = slot_bytes_wanted();
@@ -158,6 +181,8 @@ COLD static void begin_process(void)
         return;
     pool.give_way = (word)(uintptr_t)give_way;
     pool.release = (word)(uintptr_t)release;
+    pool.populate = (word)(uintptr_t)populate;
+    pool.no_memory = (word)(uintptr_t)no_memory;
     pool.stop = (word)(uintptr_t)stop;
     if (getrandom(&pool.secret, sizeof pool.secret, GRND_NONBLOCK) != sizeof pool.secret)
         pool.secret = (word)(uintptr_t)&pool ^ (word)getpid() << 32;
@@ -207,18 +232,17 @@ COLD static void *none(void)
     return NULL;
 }
 
-COLD static void *malloc_rarely(size_t nbytes)
+COLD HIDDEN void *incro_malloc_rarely(size_t nbytes)
 {
-    void *ptr = NULL;
-    struct kernel *heap = nbytes <= PTRDIFF_MAX ? enter() : NULL;
-    if (heap != NULL) {
-        ptr = incro_k_malloc(heap, nbytes != 0 ? (word)nbytes : 1);
-        leave();
-    }
-    return ptr != NULL ? ptr : none();
+    struct kernel *heap = enter();
+    if (heap == NULL)
+        return none();
+    void *ptr = incro_k_malloc(heap, (word)nbytes);
+    leave();
+    return ptr;
 }
 
-COLD static void free_rarely(void *ptr)
+COLD HIDDEN void incro_free_rarely(void *ptr)
 {
     struct kernel *heap = ptr != NULL ? enter() : NULL;
     if (heap != NULL) {
@@ -227,35 +251,19 @@ COLD static void free_rarely(void *ptr)
     }
 }
 
-/* ------------------------------------------------------------------ the calls */
-EXPORT void *incro_malloc(size_t nbytes)
-{
-    struct kernel *heap = own;
-    if (UNLIKELY(heap == NULL))
-        return malloc_rarely(nbytes);
-    void *ptr = incro_k_malloc(heap, (word)nbytes);
-    return LIKELY(ptr != NULL) ? ptr : malloc_rarely(nbytes);
-}
-
-EXPORT void incro_free(void *ptr)
-{
-    struct kernel *heap = own;
-    if (UNLIKELY(heap == NULL))
-        free_rarely(ptr);
-    else
-        incro_k_free(heap, ptr);
-}
-
+/* ------------------------------------------------------------------ the calls, without incro_malloc and incro_free */
 EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
 {
     size_t nbytes;
     if (__builtin_mul_overflow(nr_items, item_bytes, &nbytes) || nbytes > PTRDIFF_MAX)
         return none();
     struct kernel *heap = LIKELY(own != NULL) ? own : enter();
-    void *ptr = heap != NULL ? incro_k_calloc(heap, 1, nbytes != 0 ? (word)nbytes : 1) : NULL;
-    if (UNLIKELY(own == NULL) && heap != NULL)
+    if (UNLIKELY(heap == NULL))
+        return none();
+    void *ptr = incro_k_calloc(heap, 1, (word)nbytes);
+    if (UNLIKELY(own == NULL))
         leave();
-    return LIKELY(ptr != NULL) ? ptr : none();
+    return ptr;
 }
 
 EXPORT void *incro_realloc(void *ptr, size_t nbytes)
@@ -281,11 +289,15 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
         errno = EINVAL;
         return NULL;
     }
-    struct kernel *heap = alignment <= PTRDIFF_MAX && nbytes <= PTRDIFF_MAX ? enter() : NULL;
-    void *ptr = heap != NULL ? incro_k_memalign(heap, (word)alignment, nbytes != 0 ? (word)nbytes : 1) : NULL;
-    if (heap != NULL)
+    if (alignment > PTRDIFF_MAX || nbytes > PTRDIFF_MAX)
+        return none();
+    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    if (UNLIKELY(heap == NULL))
+        return none();
+    void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes);
+    if (UNLIKELY(own == NULL))
         leave();
-    return ptr != NULL ? ptr : none();
+    return ptr;
 }
 
 EXPORT size_t incro_malloc_usable_size(void *ptr)
@@ -319,8 +331,6 @@ EXPORT int incro_malloc_check(void)
 }
 
 #ifdef INCRO_MALLOC
-EXPORT void *malloc(size_t nbytes) __attribute__((alias("incro_malloc")));
-EXPORT void free(void *ptr) __attribute__((alias("incro_free")));
 EXPORT void *calloc(size_t nr_items, size_t item_bytes) __attribute__((alias("incro_calloc")));
 EXPORT void *realloc(void *ptr, size_t nbytes) __attribute__((alias("incro_realloc")));
 EXPORT void *memalign(size_t alignment, size_t nbytes) __attribute__((alias("incro_memalign")));

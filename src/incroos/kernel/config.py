@@ -73,6 +73,8 @@ class KernelConfig(Config):
     slabs: word = SLABS
     constructors: word = 0  # caches may have C functions that construct objects: for code that runs beside C
     hardening: word = CHEAP
+    slab_bytes: word = 1024  # requests up to so many bytes have a size class; above 1,024 they wait until it pays
+    spare_bytes: word = 0  # of frames that the heap keeps for its next requests, and a part of what is in use
     call_sites: word = 0  # each block tells who asked for it, also where hardening is less than FULL
     heap_seed: word = 0x5EED_1E55_0B57_AC1E  # of the secret in seals and masks, and of random places
     quarantine_blocks: word = NR_QUARANTINED  # so many freed blocks wait in FULL, at most NR_QUARANTINED
@@ -93,6 +95,7 @@ MODERN: Final = KernelConfig(
     heap_design=SIZE_CLASSES,
     heap=MODERN_HEAP,
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
+    spare_bytes=1 << 18,
 )
 MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)
 MODERN_RECURSIVE: Final = replace(MODERN, fault_injection=1, table_access=RECURSIVE)
@@ -118,7 +121,14 @@ MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
 MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
 
 # Heaps in a process; their ranges are where the process has room, and only the designs differ
-HOSTED: Final = KernelConfig(space=HOSTED_SPACE, heap_design=SIZE_CLASSES, hardening=NO_HARDENING, constructors=1)
+HOSTED: Final = KernelConfig(
+    space=HOSTED_SPACE,
+    heap_design=SIZE_CLASSES,
+    hardening=NO_HARDENING,
+    constructors=1,
+    slab_bytes=4096,
+    spare_bytes=1 << 20,
+)
 HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)
 HOSTED_SLABS: Final = replace(HOSTED, heap_design=SLABS_AND_PAGES)
 HOSTED_FIRST_FIT: Final = replace(HOSTED, heap_design=FIRST_FIT)

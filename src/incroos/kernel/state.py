@@ -23,9 +23,9 @@ NR_TREE_BINS: Final = 32
 NR_SLAB_WORDS: Final = 4
 NR_RUN_LENGTHS: Final = 4
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
-NR_CLASSES: Final = 32
+NR_CLASSES: Final = 48
 HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
-NR_CLASS_STEPS: Final = 72  # 1,024 bytes in steps of 16, and what rounds the struct up
+NR_CLASS_STEPS: Final = 264  # 4,096 bytes in steps of 16, and what rounds the struct up
 NR_NAME_BYTES: Final = 24  # of a cache
 NR_SIZES: Final = 40  # powers of two that a request may have
 
@@ -202,6 +202,8 @@ class Host(Struct):
     slot_bytes: u64  # from the Kernel struct on, all of them the heap's
     release: u64  # (start, nbytes): the pages are given back, and read as zeros when they are next touched
     commit: u64  # (start, nbytes): 0 when the pages can be used; 0 where all can be from the start
+    populate: u64  # (start, nbytes): the pages will be touched soon; 0 where the system is not told
+    no_memory: u64  # (): there is none for a request; sets errno
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
@@ -271,6 +273,7 @@ class ChunkState(Struct):
     remainder: VirtAddr  # what was left of the chunk that was split last; 0 when it is gone
     remainder_bytes: u64
     used_bytes: u64  # of the chunks that are handed out
+    release_from: u64  # in a process: bytes of a chunk that ends from which on its pages are given back
     bins: BinState
 
 
@@ -308,6 +311,7 @@ class Cache(Struct):
     last_colour: u64
     colour_bytes: u64
     allocs: u64  # objects that were handed out, counted where config.counters is set
+    nr_cold: u64  # of a size class above 1,024 bytes: requests for which it had no slab
 
 
 class SlabArea(Struct):
@@ -318,7 +322,11 @@ class SlabArea(Struct):
     start: VirtAddr
     top: VirtAddr  # the pages below it were a slab's once
     end: VirtAddr
-    runs: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the first record of a run of 2**index pages without a slab
+    ready: VirtAddr  # in a process: the system was asked for the pages below it
+    runs: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the first record of a run of 2**index pages without frames
+    spare: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the same of runs that have frames and no slab
+    nr_mapped: u64  # pages with frames
+    nr_spare: u64  # those of spare runs
 
 
 class SlabState(Struct):

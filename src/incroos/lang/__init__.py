@@ -4,7 +4,7 @@ This package holds what kernel code is written with: words, struct views, `@kern
 compiler and checker is `incroos.lang.frontend`; docs/language.md describes the subset as a closed list.
 """
 
-from .function import cold, kernel
+from .function import apart, cold, inlined, kernel
 from .machine import Machine
 from .primitives import (
     are_interrupts_enabled,
@@ -92,6 +92,7 @@ __all__ = [
     'VirtAddr',
     'Vpn',
     'add_wrap',
+    'apart',
     'are_interrupts_enabled',
     'atomic_add64',
     'atomic_compare_exchange64',
@@ -113,6 +114,7 @@ __all__ = [
     'in8',
     'in16',
     'in32',
+    'inlined',
     'invlpg',
     'invpcid',
     'kernel',

@@ -22,3 +22,18 @@ def cold(function: F) -> F:
     """
     function.__cold__ = True  # type: ignore[attr-defined]
     return function
+
+
+def apart(function: F) -> F:
+    """Mark a kernel function that is a way of its own: compiled, it stays out of its callers, at full speed.
+
+    So a caller that is done without it saves no registers for its sake. Stands above `@kernel`.
+    """
+    function.__apart__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def inlined(function: F) -> F:
+    """Mark a kernel function that is compiled into each of its callers, however long it is. Stands above `@kernel`."""
+    function.__inlined__ = True  # type: ignore[attr-defined]
+    return function

@@ -18,6 +18,7 @@ wilderness preservation. Its text is our own.
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.heap import bins, pages
 from incroos.kernel.heap.bins import FIRST_TREE_BYTES
 from incroos.kernel.heap.chunks import (
@@ -44,6 +45,8 @@ from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word
 
 MAX_BYTES: Final = 1 << 38  # of a request; a header has room for more
+LEAST_RELEASE_FROM: Final = 1 << 17  # bytes of a free chunk, in a process, from which on its pages are given back
+MOST_IDLE: Final = 1 << 19
 
 
 @kernel
@@ -58,6 +61,7 @@ def init(k: Kernel, start: VirtAddr, max_bytes: word) -> None:
     chunks.remainder = VirtAddr(0)
     chunks.remainder_bytes = 0
     chunks.used_bytes = 0
+    chunks.release_from = LEAST_RELEASE_FROM
     bins.init(chunks.bins)
 
 
@@ -188,7 +192,7 @@ def grow(k: Kernel, until: VirtAddr) -> word:
     end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
     code = pages.map_fresh(k, chunks.committed_end, end, chunks.end)
     if code == OK:
-        note_frames(k, end)
+        note_frames(k, pages.get_ready(k, chunks.committed_end, end, chunks.end, chunks.used_bytes))
     return code
 
 
@@ -244,6 +248,9 @@ def release(k: Kernel, chunk: SizedChunk, head: word) -> None:
     if end == chunks.top:
         start.header = 0
         chunks.top = start.addr
+        if chunks.committed_end - start.addr > most_spare(k):
+            trim(k, most_kept(k) >> 1)
+            chunks.release_from = max(chunks.release_from, (head & BYTES_MASK) + 1)
         return
     following = chunk_at(k, end)
     head_behind = checked_head(k, following)
@@ -255,6 +262,40 @@ def release(k: Kernel, chunk: SizedChunk, head: word) -> None:
         note_previous_free(k, end)
     write_free(k, start, nbytes)
     bins.insert(k, start, nbytes)
+    if k.config.space == HOSTED_SPACE and head & BYTES_MASK >= least_released(k):
+        release_inside(k, chunk.addr, head & BYTES_MASK)
+
+
+@cold
+@kernel
+def release_inside(k: Kernel, chunk: VirtAddr, nbytes: word) -> None:
+    """Give back the pages that lie wholly in what was a used chunk of so many bytes, in a process.
+
+    From now on only larger chunks are worth it: who frees one as large again and again takes one as often.
+    """
+    start = VirtAddr((chunk + SizedChunk.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
+    pages.unmap_and_free(k, start, VirtAddr((chunk + nbytes - HEADER_BYTES) & -PAGE_BYTES))
+    k.chunks.release_from = nbytes + 1
+
+
+@kernel
+def most_spare(k: Kernel) -> word:
+    """How many bytes behind the top keep their frames. When it is more, half of them do, so that few calls trim."""
+    if k.config.spare_bytes == 0:
+        return MAX_BYTES
+    return most_kept(k) + least_released(k)
+
+
+@kernel
+def most_kept(k: Kernel) -> word:
+    """The same without the last chunk that ended, if that was a large one."""
+    return max(k.config.spare_bytes >> 2, k.chunks.used_bytes >> 3)
+
+
+@kernel
+def least_released(k: Kernel) -> word:
+    """How large a chunk must be whose pages are given back when it ends; not much of what is in use stays idle."""
+    return min(k.chunks.release_from, max(MOST_IDLE, k.chunks.used_bytes >> 3))
 
 
 @kernel
@@ -268,6 +309,7 @@ def leave(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
         bins.remove(k, chunk, nbytes)
 
 
+@cold
 @kernel
 def trim(k: Kernel, keep_bytes: word) -> word:
     """Give back the frames behind the top but for so many bytes of them; how many bytes that were."""

@@ -3,6 +3,8 @@
 Unit: the byte. Knows nothing of frames. Serves one user at a time: there is no lock.
 
     1 to 1,024         slab       32 classes: 16 bytes apart up to 256, then 32, then 64; no header
+    to 4,096           slab       16 classes, 128 bytes apart up to 2,048, then 256; where config.slab_bytes says so,
+                                  only those that many ask for: few objects would not fill the slabs of a class
     to 1 MiB           chunk      16 bytes apart; header of 8 bytes
     more               vmalloc    whole pages, with a guard behind; in configurations that have it, else chunks
 
@@ -25,6 +27,7 @@ from incroos.kernel.state import NR_CLASSES, Cache, Kernel
 from incroos.lang import VirtAddr, fill, kernel, sub_wrap, unsigned_less, word
 
 SMALL_BYTES: Final = 1024
+NR_COLD: Final = 4000  # requests for a class above SMALL_BYTES, until it has slabs
 LARGE_BYTES: Final = 1 << 20
 ALIGNMENT: Final = 16
 
@@ -47,6 +50,8 @@ def init(k: Kernel) -> None:
     for number in range(NR_CLASSES):
         nbytes = class_bytes(number)
         slab.init_cache(k.slabs.caches[number], nbytes, ALIGNMENT)
+        if k.config.space == HOSTED_SPACE:
+            k.slabs.caches[number].max_empty = 0  # another class may need the pages more, and they are spare
         for index in range(last + 1, nbytes // ALIGNMENT + 1):
             k.slabs.class_of[index] = number
         last = nbytes // ALIGNMENT
@@ -60,7 +65,11 @@ def class_bytes(number: word) -> word:
         return (number + 1) * 16
     if number < 24:
         return 256 + (number - 15) * 32
-    return 512 + (number - 23) * 64
+    if number < 32:
+        return 512 + (number - 23) * 64
+    if number < 40:
+        return 1024 + (number - 31) * 128
+    return 2048 + (number - 39) * 256
 
 
 # ------------------------------------------------------------------ alloc
@@ -73,7 +82,10 @@ def alloc(k: Kernel, nbytes: word) -> VirtAddr:
     """
     if not is_small(k, nbytes):
         return alloc_large(k, nbytes)
-    ptr = slab.take(k, cache_for(k, nbytes))
+    cache = cache_for(k, nbytes)
+    if is_cold(k, cache):
+        return alloc_large(k, nbytes)
+    ptr = slab.take(k, cache)
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -81,7 +93,16 @@ def alloc(k: Kernel, nbytes: word) -> VirtAddr:
 @kernel
 def is_small(k: Kernel, nbytes: word) -> bool:
     """Whether slabs serve a request; nbytes may be anything."""
-    return k.config.heap_design != CHUNKS and unsigned_less(sub_wrap(nbytes, 1), SMALL_BYTES)
+    return k.config.heap_design != CHUNKS and unsigned_less(sub_wrap(nbytes, 1), k.config.slab_bytes)
+
+
+@kernel
+def is_cold(k: Kernel, cache: Cache) -> bool:
+    """Whether chunks serve the requests of a class, since so few came that slabs of its own do not pay. Counts them."""
+    if k.config.slab_bytes <= SMALL_BYTES or cache.object_bytes <= SMALL_BYTES or cache.nr_cold == NR_COLD:
+        return False
+    cache.nr_cold += 1
+    return True
 
 
 @kernel
@@ -234,7 +255,8 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     if is_of_slabs(k, ptr):
         return is_small(k, nbytes) and cache_for(k, nbytes).object_bytes == have
     if is_of_chunks(k, ptr):
-        return (not is_small(k, nbytes) or is_aligned(k, ptr)) and resize.resize(k, ptr, payload_for(k, nbytes))
+        is_none_of_slabs = k.config.heap_design == CHUNKS or nbytes > SMALL_BYTES or is_aligned(k, ptr)
+        return is_none_of_slabs and resize.resize(k, ptr, payload_for(k, nbytes))
     return have - PAGE_BYTES < nbytes <= have
 
 
@@ -263,14 +285,8 @@ def used_bytes(k: Kernel) -> word:
 def committed_bytes(k: Kernel) -> word:
     """Bytes of the pages that have frames, those of records among them and those of vmalloc not."""
     area = k.slabs.area
-    total = k.chunks.committed_end - k.chunks.start + area.records_end - area.records
-    at = area.start
-    while at < area.top:
-        record, _ = slab_pages.locate(k, at)
-        nr_pages = slab_pages.length_of(k, record)
-        total += nr_pages * PAGE_BYTES * (record.state != slab.NOTHING)
-        at = VirtAddr(at + nr_pages * PAGE_BYTES)
-    return total
+    records = area.records_end - area.records
+    return k.chunks.committed_end - k.chunks.start + records + area.nr_mapped * PAGE_BYTES
 
 
 @kernel
@@ -282,10 +298,11 @@ def free_bytes(k: Kernel) -> word:
 @kernel
 def shrink(k: Kernel) -> word:
     """Give back the frames that nothing lies in; how many bytes of them."""
-    nr_pages = 0
+    nr_mapped = k.slabs.area.nr_mapped
     for number in range(NR_CLASSES):
-        nr_pages += slab.shrink(k, k.slabs.caches[number])
-    return nr_pages * PAGE_BYTES + dlmalloc.trim(k, 0)
+        slab.shrink(k, k.slabs.caches[number])
+    slab_pages.release_spare(k)
+    return (nr_mapped - k.slabs.area.nr_mapped) * PAGE_BYTES + dlmalloc.trim(k, 0)
 
 
 @kernel

@@ -32,6 +32,7 @@ from incroos.lang import (
     cold,
     count_ones,
     count_trailing_zeros,
+    inlined,
     kernel,
     load64,
     offset_of,
@@ -160,6 +161,7 @@ def next_slab(k: Kernel, cache: Cache) -> SlabRecord:
 
 
 # ------------------------------------------------------------------ free
+@inlined
 @kernel
 def put(k: Kernel, ptr: VirtAddr) -> word:
     """Take back what lies in the pages of slabs; BAD_FREE, and nothing changed, when it is no object or is free.
@@ -171,6 +173,7 @@ def put(k: Kernel, ptr: VirtAddr) -> word:
     return put_object(k, cache, record, at, cache.nr_open)
 
 
+@inlined
 @kernel
 def put_object(k: Kernel, cache: Cache, record: SlabRecord, at: word, limit: word) -> word:
     """As put, what lies so far behind the start of a slab and is one of the first `limit` objects."""
@@ -330,14 +333,22 @@ def shrink(k: Kernel, cache: Cache) -> word:
     if cache.current != 0 and is_empty(cache, SlabRecord(k.m, cache.current)):
         record = SlabRecord(k.m, cache.current)
         forget_current(cache)
-        unmake(k, cache, record)
+        give_back(k, cache, record)
         nr_pages += cache.nr_pages
     while cache.empty != 0:
         record = SlabRecord(k.m, cache.empty)
         pull(k, cache, record)
-        unmake(k, cache, record)
+        give_back(k, cache, record)
         nr_pages += cache.nr_pages
     return nr_pages
+
+
+@kernel
+def give_back(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+    """As unmake, with the frames, which are not kept as spare ones."""
+    record.state = NOTHING
+    cache.nr_slabs -= 1
+    slab_pages.release(k, record, count_trailing_zeros(cache.nr_pages))
 
 
 # ------------------------------------------------------------------ caches
@@ -363,6 +374,7 @@ def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
     cache.nr_slabs = 0
     cache.allocs = 0
     cache.nothing = 0
+    cache.nr_cold = 0
     cache.first = VirtAddr(0)
     forget_current(cache)
 

@@ -6,8 +6,9 @@ Unit: the object. Changes nothing, and reads no address that has no frame.
 from incroos.kernel.codes import OK
 from incroos.kernel.heap import pages, slab, slab_pages
 from incroos.kernel.heap.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
+from incroos.kernel.heap.slab_pages import SPARE
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
+from incroos.kernel.state import NR_RUN_LENGTHS, NR_SLAB_WORDS, Cache, Kernel, SlabRecord
 from incroos.lang import VirtAddr, kernel, word
 
 # SLAB-1  records follow each other as runs: the distance of each page's says how far the first one is
@@ -16,13 +17,17 @@ from incroos.lang import VirtAddr, kernel, word
 #         CURRENT; only the slab that its cache says is CURRENT
 # SLAB-4  the lists of a cache have the slabs of their state, and links agree
 # SLAB-5  nr_slabs and nr_empty are the counts of a cache's slabs; nr_empty is at most max_empty
-# SLAB-6  the pages of a slab are mapped, those of a run without a slab are not; records are mapped
+# SLAB-6  the pages of a slab or a spare run are mapped, those of another run without a slab are not; records are mapped
+# SLAB-7  nr_mapped and nr_spare are the counts of pages that are mapped and of those in spare runs, and each of these
+#         is on the list of its length
 
 
 @kernel
 def check_records(k: Kernel) -> word:
-    """SLAB-1 to SLAB-3 and SLAB-6: 0, or the number of the first that does not hold."""
+    """SLAB-1 to SLAB-3, SLAB-6 and SLAB-7: 0, or the number of the first that does not hold."""
     at = k.slabs.area.start
+    nr_mapped = 0
+    nr_spare = 0
     while at < k.slabs.area.top:
         record, distance = slab_pages.locate(k, at)
         if distance != 0:
@@ -32,12 +37,31 @@ def check_records(k: Kernel) -> word:
         if has_slab and Cache(k.m, record.cache).nr_pages != nr_pages:
             return 1
         code = check_slab(k, record) if has_slab else OK
+        is_spare = not has_slab and record.colour == SPARE
         if code == OK:
-            code = check_pages(k, at, nr_pages, has_slab)
+            code = check_pages(k, at, nr_pages, has_slab or is_spare)
         if code != OK:
             return code
+        nr_spare += is_spare * nr_pages
+        nr_mapped += (has_slab or is_spare) * nr_pages
         at = VirtAddr(at + (nr_pages << PAGE_SHIFT))
-    return OK
+    is_right = nr_mapped == k.slabs.area.nr_mapped and nr_spare == k.slabs.area.nr_spare == count_spare(k)
+    return OK if is_right else 7
+
+
+@kernel
+def count_spare(k: Kernel) -> word:
+    """How many pages the lists of spare runs have; -1 when a run is not spare or not of its list's length."""
+    nr_pages = 0
+    for length in range(NR_RUN_LENGTHS):
+        at = k.slabs.area.spare[length]
+        while at != 0:
+            record = SlabRecord(k.m, at)
+            if record.state != NOTHING or record.colour != SPARE or slab_pages.length_of(k, record) != 1 << length:
+                return -1
+            nr_pages += 1 << length
+            at = record.next
+    return nr_pages
 
 
 @kernel

@@ -1,8 +1,11 @@
 """Pages for slabs: runs of 1, 2, 4 or 8 pages of one range, each page with a record.
 
 Unit: the page, by its number in the range. Knows nothing of objects. A run that comes back keeps its addresses, on a
-list of runs of that length, and gives its frames back; its records stay.
+list of runs of that length, and its records. Up to a limit it keeps its frames, too, and is spare: the next slab takes
+them, of whatever length, before it asks for others. What is beyond the limit goes back at once.
 """
+
+from typing import Final
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import NO_HARDENING
@@ -11,6 +14,9 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
 from incroos.lang import VirtAddr, count_trailing_zeros, kernel, word
+
+SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
+SPARE_FACTOR: Final = 3  # so many times the pages in use are spare at most, beyond config.spare_bytes
 
 
 @kernel
@@ -22,8 +28,12 @@ def init(k: Kernel, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None
     area.start = start
     area.top = start
     area.end = VirtAddr(start + max_bytes)
+    area.ready = start
+    area.nr_mapped = 0
+    area.nr_spare = 0
     for index in range(NR_RUN_LENGTHS):
         area.runs[index] = VirtAddr(0)
+        area.spare[index] = VirtAddr(0)
 
 
 @kernel
@@ -76,6 +86,9 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
     """A run of so many pages with frames; at address 0 when there are no addresses or frames."""
     area = k.slabs.area
     length = count_trailing_zeros(nr_pages)
+    for larger in range(length, NR_RUN_LENGTHS):
+        if area.spare[larger] != 0:
+            return take_spare(k, larger, length)
     record = SlabRecord(k.m, area.runs[length])
     if record.addr == 0:
         return extend(k, nr_pages)
@@ -85,7 +98,39 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
     if k.config.hardening != NO_HARDENING and record.next != 0 and not is_record(k, record.next):
         panic(k, b'heap: the record of a run of pages is overwritten: record, next', record.addr, record.next, 0)
     area.runs[length] = record.next
+    area.nr_mapped += nr_pages
     return record
+
+
+@kernel
+def take_spare(k: Kernel, larger: word, length: word) -> SlabRecord:
+    """The first of the spare runs of one length, or its low end; what is left of it are spare runs."""
+    area = k.slabs.area
+    record = SlabRecord(k.m, area.spare[larger])
+    area.spare[larger] = record.next
+    area.nr_spare -= 1 << length
+    for half in range(larger - 1, length - 1, -1):
+        rest = SlabRecord(k.m, VirtAddr(record.addr + (SlabRecord.SIZE << half)))
+        begin_run(k, rest, 1 << half)
+        push_spare(k, rest, half)
+    return record
+
+
+@kernel
+def push_spare(k: Kernel, record: SlabRecord, length: word) -> None:
+    """Put a run in front of the spare ones of its length."""
+    record.colour = SPARE
+    record.next = k.slabs.area.spare[length]
+    k.slabs.area.spare[length] = record.addr
+
+
+@kernel
+def begin_run(k: Kernel, first: SlabRecord, nr_pages: word) -> None:
+    """Let the records from this one on be those of a run without a slab."""
+    for number in range(nr_pages):
+        record = SlabRecord(k.m, VirtAddr(first.addr + number * SlabRecord.SIZE))
+        record.distance = number
+        record.state = 0
 
 
 @kernel
@@ -105,20 +150,71 @@ def extend(k: Kernel, nr_pages: word) -> SlabRecord:
         pages.unmap_and_free(k, records_before, area.records_end)
         area.records_end = records_before
         return nothing
+    area.ready = pages.get_ready(k, area.ready, end, area.end, area.nr_mapped << PAGE_SHIFT)
     area.top = end
-    for number in range(nr_pages):
-        record = SlabRecord(k.m, VirtAddr(area.records + (first + number) * SlabRecord.SIZE))
-        record.distance = number
-        record.state = 0
-    return SlabRecord(k.m, VirtAddr(area.records + first * SlabRecord.SIZE))
+    area.nr_mapped += nr_pages
+    record = SlabRecord(k.m, VirtAddr(area.records + first * SlabRecord.SIZE))
+    begin_run(k, record, nr_pages)
+    return record
 
 
 @kernel
 def put(k: Kernel, record: SlabRecord, nr_pages: word) -> None:
-    """Take back a run and give its frames back."""
+    """Take back a run; it keeps its frames as long as not too many of them are spare."""
+    area = k.slabs.area
+    length = count_trailing_zeros(nr_pages)
+    if area.nr_spare + nr_pages <= most_spare(k):
+        push_spare(k, record, length)
+        area.nr_spare += nr_pages
+    else:
+        release(k, record, length)
+        release_one(k)
+
+
+@kernel
+def most_spare(k: Kernel) -> word:
+    """How many pages without a slab keep their frames."""
+    area = k.slabs.area
+    return (k.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
+
+
+@kernel
+def release_one(k: Kernel) -> None:
+    """Give the frames of another spare run back, where they are still too many: so few are left after a while."""
+    area = k.slabs.area
+    if area.nr_spare > most_spare(k):
+        for length in range(NR_RUN_LENGTHS):
+            if area.spare[length] != 0:
+                release_first(k, length)
+                return
+
+
+@kernel
+def release_first(k: Kernel, length: word) -> None:
+    """Give the frames of the first spare run of a length back."""
+    area = k.slabs.area
+    record = SlabRecord(k.m, area.spare[length])
+    area.spare[length] = record.next
+    area.nr_spare -= 1 << length
+    release(k, record, length)
+
+
+@kernel
+def release(k: Kernel, record: SlabRecord, length: word) -> None:
+    """Give the frames of a run back that is on no list."""
     area = k.slabs.area
     start = address_of(k, record)
-    pages.unmap_and_free(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)))
-    length = count_trailing_zeros(nr_pages)
+    pages.unmap_and_free(k, start, VirtAddr(start + (PAGE_BYTES << length)))
+    area.nr_mapped -= 1 << length
+    record.colour = 0
     record.next = area.runs[length]
     area.runs[length] = record.addr
+
+
+@kernel
+def release_spare(k: Kernel) -> None:
+    """Give the frames of all spare runs back."""
+    area = k.slabs.area
+    for length in range(NR_RUN_LENGTHS):
+        while area.spare[length] != 0:
+            release_first(k, length)

@@ -7,10 +7,12 @@ ends the process with a sentence: C has no code for it, and a program that goes 
 from incroos.kernel import heap, hosted_console
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
+from incroos.kernel.heap import quick
+from incroos.kernel.heap.size_classes import ALIGNMENT
 from incroos.kernel.hosted import pool, remote
 from incroos.kernel.hosted.pool import Pool
 from incroos.kernel.state import Kernel
-from incroos.lang import VirtAddr, cold, copy, kernel, word
+from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
 
 
 @kernel
@@ -19,9 +21,22 @@ def malloc(k: Kernel, nbytes: word) -> VirtAddr:
 
     NULL, and errno is ENOMEM, when there is no memory for them. For 0 bytes it is a pointer like any other.
     """
+    bits = quick.bits_for(k, nbytes)
+    if bits != 0:
+        return quick.take(k, nbytes, bits)
+    return malloc_slowly(k, nbytes)
+
+
+@apart
+@kernel
+def malloc_slowly(k: Kernel, nbytes: word) -> VirtAddr:
+    """The same on any way."""
     if remote.is_waiting(k) != 0:
         take_back(k)
-    return heap.kmalloc(k, with_room_for_link(k, nbytes))
+    ptr = heap.kmalloc(k, with_room_for_link(k, nbytes if nbytes != 0 else 1))
+    if ptr == 0:
+        call4(k.m, k.host.no_memory, 0, 0, 0, 0)
+    return ptr
 
 
 @kernel
@@ -33,6 +48,17 @@ def with_room_for_link(k: Kernel, nbytes: word) -> word:
 @kernel
 def free(k: Kernel, ptr: VirtAddr) -> None:
     """Give back what was given; NULL does nothing. Any other pointer ends the process with a sentence."""
+    if quick.has(k, ptr):
+        if quick.put(k, ptr) != OK:
+            refuse(k, ptr)
+    else:
+        free_slowly(k, ptr)
+
+
+@apart
+@kernel
+def free_slowly(k: Kernel, ptr: VirtAddr) -> None:
+    """The same on any way."""
     if heap.owns(k, ptr):
         if heap.kfree(k, ptr) != OK:
             refuse(k, ptr)
@@ -54,9 +80,25 @@ def free_elsewhere(k: Kernel, ptr: VirtAddr) -> None:
 @kernel
 def calloc(k: Kernel, nr_items: word, item_bytes: word) -> VirtAddr:
     """As malloc, room for so many items, all bytes 0."""
+    nbytes = with_room_for_link(k, nr_items * item_bytes if nr_items * item_bytes != 0 else 1)
+    bits = quick.bits_for(k, nbytes)
+    if bits != 0:
+        ptr = quick.take(k, nbytes, bits)
+        fill(k.m, ptr, 0, nbytes)
+        return ptr
+    return calloc_slowly(k, nbytes)
+
+
+@apart
+@kernel
+def calloc_slowly(k: Kernel, nbytes: word) -> VirtAddr:
+    """The same on any way."""
     if remote.is_waiting(k) != 0:
         take_back(k)
-    return heap.kcalloc(k, nr_items, with_room_for_link(k, item_bytes))
+    ptr = heap.kzalloc(k, nbytes)
+    if ptr == 0:
+        call4(k.m, k.host.no_memory, 0, 0, 0, 0)
+    return ptr
 
 
 @kernel
@@ -80,9 +122,14 @@ def realloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
 @kernel
 def memalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """As malloc, at a multiple of the alignment, a power of two; else NULL, and errno is EINVAL."""
+    if alignment <= ALIGNMENT:
+        return malloc(k, nbytes)
     if remote.is_waiting(k) != 0:
         take_back(k)
-    return heap.kmemalign(k, alignment, with_room_for_link(k, nbytes))
+    ptr = heap.kmemalign(k, alignment, with_room_for_link(k, nbytes if nbytes != 0 else 1))
+    if ptr == 0:
+        call4(k.m, k.host.no_memory, 0, 0, 0, 0)
+    return ptr
 
 
 @kernel

@@ -43,6 +43,8 @@ class Pool(Struct):
     give_way: u64  # C functions, as in Host
     release: u64
     commit: u64
+    populate: u64
+    no_memory: u64
     stop: u64
     secret: u64  # random, from the system
 
@@ -106,6 +108,8 @@ def begin(pool: Pool, k: Kernel) -> bool:
     host.slot_bytes = pool.slot_bytes
     host.release = pool.release
     host.commit = pool.commit
+    host.populate = pool.populate
+    host.no_memory = pool.no_memory
     host.stop = pool.stop
     host.pool = pool.addr
     heap.init(k)

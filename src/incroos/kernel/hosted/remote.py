@@ -31,10 +31,15 @@ def list_of(k: Kernel) -> VirtAddr:
 
 @kernel
 def put(k: Kernel, ptr: VirtAddr) -> bool:
-    """Give a block back to a heap that another thread may own; False when the heap has not handed it out."""
+    """Give a block back to a heap that another thread may own; False when the heap has not handed it out.
+
+    A block that is on the list already is seen here if it is the first, else by who takes the list.
+    """
     if heap.kmalloc_usable_size(k, ptr) == 0:
         return False
     first = atomic_load64(k.m, list_of(k))
+    if first == ptr:
+        return False
     store64(k.m, ptr, first)
     found = atomic_compare_exchange64(k.m, list_of(k), first, ptr)
     while found != first:

@@ -27,7 +27,7 @@ class FunctionBuilder(Statements):
         """Parameters, body and end."""
         node = self.source.node
         for decorator in node.decorator_list:
-            if ast.unparse(decorator).rpartition('.')[2] not in ('kernel', 'cold'):
+            if ast.unparse(decorator).rpartition('.')[2] not in ('kernel', 'cold', 'apart', 'inlined'):
                 self.refuse(decorator, 'decorator')
         self.local_names = local_names(node)
         self.variables, self.loops, self.assigned = {}, [], frozenset()

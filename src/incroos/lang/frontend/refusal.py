@@ -15,7 +15,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     # functions
     'recursion': ('{cycle}: kernel code does not recurse', 'write a loop; the stack of a kernel is small and fixed'),
     'not-a-kernel-function': ('{name} is not a kernel function', '{instead}'),
-    'decorator': ('a kernel function has no decorator but @kernel and @cold', 'take the decorator away'),
+    'decorator': (
+        'a kernel function has no decorator but @kernel, @cold, @apart and @inlined',
+        'take the decorator away',
+    ),
     'parameter-kind': ('a kernel function takes plain positional parameters only', 'write (a: word, b: word)'),
     'default-value': ('a parameter has no default value', 'pass the value in every call'),
     'no-annotation': ('{name} has no annotation', ANNOTATIONS),

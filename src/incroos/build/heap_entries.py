@@ -1,0 +1,49 @@
+"""The two calls of the hosted heap in which every instruction counts, as text for LLVM.
+
+The kernel functions behind them are compiled into them.
+
+They know no more than where the heap of a thread is: in a variable of the C shim, where threads go that have none.
+"""
+
+from typing import Final
+
+ENTRIES: Final = """
+@incro_own = external hidden thread_local(initialexec) global ptr
+declare hidden ptr @incro_malloc_rarely(i64) nounwind cold
+declare hidden void @incro_free_rarely(ptr) nounwind cold
+
+define ptr @incro_malloc(i64 %nbytes) nounwind noredzone {
+  %heap = load ptr, ptr @incro_own
+  %has_none = icmp eq ptr %heap, null
+  br i1 %has_none, label %rarely, label %often, !prof !{!"branch_weights", i32 1, i32 1000}
+rarely:
+  %slow = tail call ptr @incro_malloc_rarely(i64 %nbytes)
+  ret ptr %slow
+often:
+  %word = tail call i64 @incro_k_malloc(ptr %heap, i64 %nbytes)
+  %ptr = inttoptr i64 %word to ptr
+  ret ptr %ptr
+}
+
+define void @incro_free(ptr %ptr) nounwind noredzone {
+  %heap = load ptr, ptr @incro_own
+  %has_none = icmp eq ptr %heap, null
+  br i1 %has_none, label %rarely, label %often, !prof !{!"branch_weights", i32 1, i32 1000}
+rarely:
+  tail call void @incro_free_rarely(ptr %ptr)
+  ret void
+often:
+  %word = ptrtoint ptr %ptr to i64
+  tail call void @incro_k_free(ptr %heap, i64 %word)
+  ret void
+}
+"""
+MALLOC_NAMES: Final = """
+@malloc = alias ptr (i64), ptr @incro_malloc
+@free = alias void (ptr), ptr @incro_free
+"""
+
+
+def entries(is_malloc: bool) -> str:
+    """What is compiled together with the kernel functions incro_k_malloc and incro_k_free."""
+    return ENTRIES + (MALLOC_NAMES if is_malloc else '')
