@@ -19,7 +19,7 @@ from bench.drivers.objects_plan import ObjectPlan
 from bench.executable import KERNEL_LIMITS, STAND_INS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import CHEAP, CHUNKS, CLASSIC, FULL, NO_HARDENING, SIZE_CLASSES
+from incroos.kernel.config import CHEAP, CHUNKS, CLASSIC, FULL, MODERN, NO_HARDENING, SIZE_CLASSES
 from incroos.kernel.heap import pages
 from incroos.kernel.state import Kernel
 from incroos.lang import offset_of
@@ -217,6 +217,7 @@ def kernel_object(variant: Variant) -> bytes:
         slab_records=records,
         slabs=slabs,
         hardening=LEVELS[variant.level],
+        spare_bytes=MODERN.spare_bytes,
     )
     roots = {variant.symbol(function): function for function in TIMED}
     with (
@@ -230,7 +231,7 @@ def kernel_object(variant: Variant) -> bytes:
 def twin_options(variant: Variant) -> list[str]:
     """What the twin is compiled with."""
     words = dict(zip(('HEAP', 'SLAB_RECORDS', 'SLABS'), variant.ranges, strict=True))
-    words |= {'RANGE_BYTES': RANGE_BYTES, 'HEAP_SEED': CLASSIC.heap_seed}
+    words |= {'RANGE_BYTES': RANGE_BYTES, 'HEAP_SEED': CLASSIC.heap_seed, 'SPARE_BYTES': MODERN.spare_bytes}
     prefix = variant.symbol(live_objects.objects_setup).removesuffix('objects_setup')
     return [
         *(f'-D{name}={value:#x}UL' for name, value in words.items()),

@@ -1,7 +1,7 @@
 /* The twin of the heap of size classes: the same state, design and checks, in C. Frames come from a stand-in on both
    sides (bench/drivers/objects.py has the kernel's): memory is there when it is touched, and what that costs is no part
    of these figures. DESIGN is KMALLOC or DLMALLOC, HARDENING is OFF or CHEAP; these, the
-   addresses of the ranges, HEAP_SEED and STATE_OFFSET come from bench/objects.py. */
+   addresses of the ranges, HEAP_SEED, SPARE_BYTES and STATE_OFFSET come from bench/objects.py. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +27,8 @@ enum { OK = 0, BAD_FREE = -15, NO_ADDRESSES = -16 };
 #define NR_TREE_BINS 32
 #define NR_SLAB_WORDS 4
 #define NR_RUN_LENGTHS 4
-#define NR_CLASSES 32
-#define NR_CLASS_STEPS 72
+#define NR_CLASSES 48
+#define NR_CLASS_STEPS 264
 
 struct chunk {
     u64 header;
@@ -41,7 +41,7 @@ struct bins {
 };
 
 struct chunks {
-    u64 start, top, committed_end, end, reach_bytes, remainder, remainder_bytes, used_bytes;
+    u64 start, top, committed_end, end, reach_bytes, remainder, remainder_bytes, used_bytes, release_from;
     struct bins bins;
 };
 
@@ -56,12 +56,13 @@ struct record {
 struct cache {
     u64 *word, first, object_bytes, reciprocal, all_free[NR_SLAB_WORDS], nothing;
     struct record *current, *partial, *empty;
-    u64 nr_objects, nr_open, nr_pages, nr_slabs, nr_empty, max_empty, next_colour, last_colour, colour_bytes;
+    u64 nr_objects, nr_open, nr_pages, nr_slabs, nr_empty, max_empty, next_colour, last_colour, colour_bytes, nr_cold;
 };
 
 struct area {
-    u64 records, records_end, start, top, end;
-    struct record *runs[NR_RUN_LENGTHS];
+    u64 records, records_end, start, top, end, ready;
+    struct record *runs[NR_RUN_LENGTHS], *spare[NR_RUN_LENGTHS];
+    u64 nr_mapped, nr_spare;
 };
 
 struct slabs {

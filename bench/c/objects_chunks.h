@@ -4,6 +4,8 @@
 
 #define MAX_BYTES (1L << 38)
 #define KEPT (PREVIOUS_USED | ALIGNED)
+#define LEAST_RELEASE_FROM (1UL << 17)
+#define MOST_IDLE (1UL << 19)
 
 static void dlmalloc_init(struct kernel *k, u64 start, u64 max_bytes) {
     struct chunks *chunks = &k->chunks;
@@ -15,6 +17,7 @@ static void dlmalloc_init(struct kernel *k, u64 start, u64 max_bytes) {
     chunks->remainder = 0;
     chunks->remainder_bytes = 0;
     chunks->used_bytes = 0;
+    chunks->release_from = LEAST_RELEASE_FROM;
     bins_init(&chunks->bins);
 }
 
@@ -77,14 +80,19 @@ static u64 cut_remainder(struct kernel *k, u64 nbytes) {
     return (u64)chunk;
 }
 
+static inline void note_frames(struct kernel *k, u64 end) {
+    struct chunks *chunks = &k->chunks;
+    u64 reach = end - chunks->start;
+    chunks->committed_end = end;
+    chunks->reach_bytes = reach > sizeof(struct chunk) ? reach - sizeof(struct chunk) : 0;
+}
+
 static COLD i64 grow(struct kernel *k, u64 until) {
     struct chunks *chunks = &k->chunks;
     u64 end = (until + PAGE_BYTES - 1) & -PAGE_BYTES;
     i64 code = map_fresh(end, chunks->end);
-    if (code == OK) {
-        chunks->committed_end = end;
-        chunks->reach_bytes = end - chunks->start - sizeof(struct chunk);
-    }
+    if (code == OK)
+        note_frames(k, end);
     return code;
 }
 
@@ -156,6 +164,29 @@ static inline void leave(struct kernel *k, struct chunk *chunk, u64 nbytes) {
     }
 }
 
+static inline u64 most_kept(struct kernel *k) {
+    u64 part = k->chunks.used_bytes >> 3;
+    return SPARE_BYTES >> 2 > part ? SPARE_BYTES >> 2 : part;
+}
+
+static inline u64 least_released(struct kernel *k) {
+    u64 idle = k->chunks.used_bytes >> 3 > MOST_IDLE ? k->chunks.used_bytes >> 3 : MOST_IDLE;
+    return k->chunks.release_from < idle ? k->chunks.release_from : idle;
+}
+
+static inline u64 most_spare(struct kernel *k) {
+    return SPARE_BYTES == 0 ? (u64)MAX_BYTES : most_kept(k) + least_released(k);
+}
+
+static COLD void trim(struct kernel *k, u64 keep_bytes) {
+    struct chunks *chunks = &k->chunks;
+    u64 end = (chunks->top + keep_bytes + PAGE_BYTES - 1) & -PAGE_BYTES;
+    if (chunks->top == chunks->start + FIRST_CHUNK && keep_bytes == 0)
+        end = chunks->start;
+    if (end < chunks->committed_end)
+        note_frames(k, end);
+}
+
 static void release(struct kernel *k, struct chunk *chunk, u64 head) {
     struct chunks *chunks = &k->chunks;
     struct chunk *start = chunk;
@@ -170,6 +201,11 @@ static void release(struct kernel *k, struct chunk *chunk, u64 head) {
     if ((u64)end == chunks->top) {
         start->header = 0;
         chunks->top = (u64)start;
+        if (chunks->committed_end - (u64)start > most_spare(k)) {
+            trim(k, most_kept(k) >> 1);
+            if (chunks->release_from < (head & BYTES_MASK) + 1)
+                chunks->release_from = (head & BYTES_MASK) + 1;
+        }
         return;
     }
     u64 head_behind = checked_head(k, end);

@@ -11,7 +11,11 @@ static u64 class_bytes(u64 number) {
         return (number + 1) * 16;
     if (number < 24)
         return 256 + (number - 15) * 32;
-    return 512 + (number - 23) * 64;
+    if (number < 32)
+        return 512 + (number - 23) * 64;
+    if (number < 40)
+        return 1024 + (number - 31) * 128;
+    return 2048 + (number - 39) * 256;
 }
 
 static void heap_init(struct kernel *k) {

@@ -7,10 +7,12 @@ enum { NOTHING, FULL, PARTIAL, EMPTY, CURRENT };
 #define MAX_OBJECTS (NR_SLAB_WORDS * 64UL)
 #define MAX_SLAB_PAGES 8UL
 #define KEPT_EMPTY 2
+#define SPARE 1 /* in the place of a colour */
+#define SPARE_FACTOR 3
 
 /* ------------------------------------------------------------------ pages */
 static void area_init(struct kernel *k, u64 records, u64 start, u64 max_bytes) {
-    k->slabs.area = (struct area){records, records, start, start, start + max_bytes, {0}};
+    k->slabs.area = (struct area){records, records, start, start, start + max_bytes, start, {0}, {0}, 0, 0};
 }
 
 static inline bool slabs_have(struct kernel *k, u64 ptr) {
@@ -39,6 +41,31 @@ static inline bool is_record(struct kernel *k, const struct record *record) {
            (at - area->records) % sizeof(struct record) == 0;
 }
 
+static inline void begin_run(struct record *first, u64 nr_pages) {
+    for (u64 number = 0; number < nr_pages; number++) {
+        first[number].distance = number;
+        first[number].state = NOTHING;
+    }
+}
+
+static inline void push_spare(struct kernel *k, struct record *record, u64 length) {
+    record->colour = SPARE;
+    record->next = k->slabs.area.spare[length];
+    k->slabs.area.spare[length] = record;
+}
+
+static struct record *take_spare(struct kernel *k, u64 larger, u64 length) {
+    struct area *area = &k->slabs.area;
+    struct record *record = area->spare[larger];
+    area->spare[larger] = record->next;
+    area->nr_spare -= 1UL << length;
+    for (u64 half = larger; half-- > length;) {
+        begin_run(record + (1UL << half), 1UL << half);
+        push_spare(k, record + (1UL << half), half);
+    }
+    return record;
+}
+
 static struct record *pages_extend(struct kernel *k, u64 nr_pages) {
     struct area *area = &k->slabs.area;
     u64 first = (area->top - area->start) >> PAGE_SHIFT;
@@ -54,18 +81,20 @@ static struct record *pages_extend(struct kernel *k, u64 nr_pages) {
         area->records_end = records_before;
         return NULL;
     }
+    area->ready = end;
     area->top = end;
-    struct record *records = (struct record *)area->records + first;
-    for (u64 number = 0; number < nr_pages; number++) {
-        records[number].distance = number;
-        records[number].state = NOTHING;
-    }
-    return records;
+    area->nr_mapped += nr_pages;
+    struct record *record = (struct record *)area->records + first;
+    begin_run(record, nr_pages);
+    return record;
 }
 
 static struct record *pages_take(struct kernel *k, u64 nr_pages) {
     struct area *area = &k->slabs.area;
     u64 length = __builtin_ctzl(nr_pages);
+    for (u64 larger = length; larger < NR_RUN_LENGTHS; larger++)
+        if (area->spare[larger])
+            return take_spare(k, larger, length);
     struct record *record = area->runs[length];
     if (!record)
         return pages_extend(k, nr_pages);
@@ -74,14 +103,48 @@ static struct record *pages_take(struct kernel *k, u64 nr_pages) {
     if (HARDENING != OFF && record->next && !is_record(k, record->next))
         panic();
     area->runs[length] = record->next;
+    area->nr_mapped += nr_pages;
     return record;
+}
+
+static void pages_release(struct kernel *k, struct record *record, u64 length) {
+    struct area *area = &k->slabs.area;
+    area->nr_mapped -= 1UL << length;
+    record->colour = 0;
+    record->next = area->runs[length];
+    area->runs[length] = record;
+}
+
+static inline u64 most_spare_pages(struct kernel *k) {
+    struct area *area = &k->slabs.area;
+    return (SPARE_BYTES >> PAGE_SHIFT) + SPARE_FACTOR * (area->nr_mapped - area->nr_spare);
+}
+
+static void release_one(struct kernel *k) {
+    struct area *area = &k->slabs.area;
+    if (area->nr_spare <= most_spare_pages(k))
+        return;
+    for (u64 length = 0; length < NR_RUN_LENGTHS; length++) {
+        struct record *record = area->spare[length];
+        if (record) {
+            area->spare[length] = record->next;
+            area->nr_spare -= 1UL << length;
+            pages_release(k, record, length);
+            return;
+        }
+    }
 }
 
 static void pages_put(struct kernel *k, struct record *record, u64 nr_pages) {
     struct area *area = &k->slabs.area;
     u64 length = __builtin_ctzl(nr_pages);
-    record->next = area->runs[length];
-    area->runs[length] = record;
+    if (area->nr_spare + nr_pages <= most_spare_pages(k)) {
+        push_spare(k, record, length);
+        area->nr_spare += nr_pages;
+    } else {
+        pages_release(k, record, length);
+        release_one(k);
+    }
 }
 
 /* ------------------------------------------------------------------ lists */
