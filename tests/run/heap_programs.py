@@ -11,9 +11,9 @@ WARNINGS: Final = ('-Wall', '-Wextra', '-Werror', '-pedantic')
 SECONDS: Final = 60
 
 
-def library(design: str = 'kmalloc', is_malloc: bool = True) -> Path:
+def library(design: str = 'kmalloc', is_malloc: bool = True, hardening: str = 'off') -> Path:
     """The library, built once and cached."""
-    return shared_library(lambda remark: None, design=design, is_malloc=is_malloc)
+    return shared_library(lambda remark: None, design=design, hardening=hardening, is_malloc=is_malloc)
 
 
 def run(command: list[str], preload: Path | None = None, **options: object) -> 'subprocess.CompletedProcess[str]':

@@ -158,6 +158,34 @@ def test_a_wrong_pointer_ends_the_process_with_a_sentence(what: str, tmp_path: P
     assert re.fullmatch(sentence, done.stderr)
 
 
+def test_full_hardening_names_the_calls(tmp_path: Path) -> None:
+    """Each call is in a function of its own, and the report's addresses lie in these functions."""
+    source = (
+        HEAD
+        + """
+__attribute__((noinline)) static char *taken(void) { char *p = incro_malloc(40); *(volatile char *)p = 1; return p; }
+__attribute__((noinline)) static void given(char *p) { incro_free(p); *(volatile char *)&p; __asm__ volatile(""); }
+int main(void)
+{
+    setbuf(stdout, NULL);
+    char *p = taken();
+    printf("%lx %lx %lx\\n", (unsigned long)p, (unsigned long)taken, (unsigned long)given);
+    given(p);
+    given(p);
+    return 0;
+}
+"""
+    )
+    program = compile_program(tmp_path, source, library(is_malloc=False, hardening='full'))
+    done = run([str(program)])
+    assert done.returncode == -6
+    ptr, taken, given = (int(word, 16) for word in done.stdout.split())
+    words = {int(word, 16) for word in re.findall(r'0x([0-9A-Fa-f]+)', done.stderr)}
+    assert ptr in words
+    assert any(taken < word < taken + 64 for word in words)
+    assert any(given < word < given + 64 for word in words)
+
+
 PROGRAMS: Final = {
     'python': [sys.executable, '-c', 'import json, decimal; print(json.dumps(list(range(20000)))[-99:])'],
     'sqlite': [

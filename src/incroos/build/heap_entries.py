@@ -2,39 +2,45 @@
 
 The kernel functions behind them are compiled into them.
 
-They know no more than where the heap of a thread is: in a variable of the C shim, where threads go that have none.
+They know no more than where the heap of a thread is: in a variable of the C shim, where threads go that have none; and
+who called.
 """
 
 from typing import Final
 
 ENTRIES: Final = """
 @incro_own = external hidden thread_local(initialexec) global ptr
-declare hidden ptr @incro_malloc_rarely(i64) nounwind cold
-declare hidden void @incro_free_rarely(ptr) nounwind cold
+declare hidden ptr @incro_malloc_rarely(i64, i64) nounwind cold
+declare hidden void @incro_free_rarely(ptr, i64) nounwind cold
+declare ptr @llvm.returnaddress(i32 immarg)
 
 define ptr @incro_malloc(i64 %nbytes) nounwind noredzone {
+  %where = call ptr @llvm.returnaddress(i32 0)
+  %site = ptrtoint ptr %where to i64
   %heap = load ptr, ptr @incro_own
   %has_none = icmp eq ptr %heap, null
   br i1 %has_none, label %rarely, label %often, !prof !{!"branch_weights", i32 1, i32 1000}
 rarely:
-  %slow = tail call ptr @incro_malloc_rarely(i64 %nbytes)
+  %slow = tail call ptr @incro_malloc_rarely(i64 %nbytes, i64 %site)
   ret ptr %slow
 often:
-  %word = tail call i64 @incro_k_malloc(ptr %heap, i64 %nbytes)
+  %word = tail call i64 @incro_k_malloc(ptr %heap, i64 %nbytes, i64 %site)
   %ptr = inttoptr i64 %word to ptr
   ret ptr %ptr
 }
 
 define void @incro_free(ptr %ptr) nounwind noredzone {
+  %where = call ptr @llvm.returnaddress(i32 0)
+  %site = ptrtoint ptr %where to i64
   %heap = load ptr, ptr @incro_own
   %has_none = icmp eq ptr %heap, null
   br i1 %has_none, label %rarely, label %often, !prof !{!"branch_weights", i32 1, i32 1000}
 rarely:
-  tail call void @incro_free_rarely(ptr %ptr)
+  tail call void @incro_free_rarely(ptr %ptr, i64 %site)
   ret void
 often:
   %word = ptrtoint ptr %ptr to i64
-  tail call void @incro_k_free(ptr %heap, i64 %word)
+  tail call void @incro_k_free(ptr %heap, i64 %word, i64 %site)
   ret void
 }
 """

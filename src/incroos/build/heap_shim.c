@@ -21,6 +21,7 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define COLD __attribute__((cold, noinline))
 #define PAGE ((size_t)4096)
+#define SITE ((word)(uintptr_t)__builtin_return_address(0))
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -40,14 +41,14 @@ extern struct kernel *incro_k_get(struct pool *);
 extern void incro_k_leave(struct kernel *);
 extern struct kernel *incro_k_enter_shared(struct pool *);
 extern void incro_k_leave_shared(struct pool *);
-extern void incro_k_before_fork(struct pool *);
+extern struct kernel *incro_k_before_fork(struct pool *);
 extern void incro_k_after_fork(struct pool *);
 extern void incro_k_after_fork_in_child(struct pool *, struct kernel *own);
-extern void *incro_k_malloc(struct kernel *, word nbytes);
-extern void incro_k_free(struct kernel *, void *);
-extern void *incro_k_calloc(struct kernel *, word nr_items, word item_bytes);
-extern void *incro_k_realloc(struct kernel *, void *, word nbytes);
-extern void *incro_k_memalign(struct kernel *, word alignment, word nbytes);
+extern void *incro_k_malloc(struct kernel *, word nbytes, word site);
+extern void incro_k_free(struct kernel *, void *, word site);
+extern void *incro_k_calloc(struct kernel *, word nr_items, word item_bytes, word site);
+extern void *incro_k_realloc(struct kernel *, void *, word nbytes, word site);
+extern void *incro_k_memalign(struct kernel *, word alignment, word nbytes, word site);
 extern word incro_k_usable_bytes(struct kernel *, void *);
 extern word incro_k_trim(struct kernel *);
 extern word incro_k_check(struct kernel *);
@@ -155,10 +156,12 @@ static void end_of_thread(void *heap)
     incro_k_leave(heap);
 }
 
+static struct kernel *shared; /* the heap of all who have none, for whoever forks; NULL: nobody has wanted it yet */
+
 static void before_fork(void)
 {
     incro_free(incro_malloc(1)); /* whoever forks has a heap before the pool is locked, if there is one */
-    incro_k_before_fork(&pool);
+    shared = incro_k_before_fork(&pool);
     is_forking = 1;
 }
 
@@ -217,7 +220,7 @@ COLD static struct kernel *enter(void)
     struct kernel *heap = own != NULL ? own : ask_for_heap();
     if (heap != NULL)
         return heap;
-    return is_forking ? (struct kernel *)pool.base : incro_k_enter_shared(&pool);
+    return is_forking ? shared : incro_k_enter_shared(&pool);
 }
 
 COLD static void leave(void)
@@ -232,21 +235,21 @@ COLD static void *none(void)
     return NULL;
 }
 
-COLD HIDDEN void *incro_malloc_rarely(size_t nbytes)
+COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
 {
     struct kernel *heap = enter();
     if (heap == NULL)
         return none();
-    void *ptr = incro_k_malloc(heap, (word)nbytes);
+    void *ptr = incro_k_malloc(heap, (word)nbytes, site);
     leave();
     return ptr;
 }
 
-COLD HIDDEN void incro_free_rarely(void *ptr)
+COLD HIDDEN void incro_free_rarely(void *ptr, word site)
 {
     struct kernel *heap = ptr != NULL ? enter() : NULL;
     if (heap != NULL) {
-        incro_k_free(heap, ptr);
+        incro_k_free(heap, ptr, site);
         leave();
     }
 }
@@ -260,7 +263,7 @@ EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
     struct kernel *heap = LIKELY(own != NULL) ? own : enter();
     if (UNLIKELY(heap == NULL))
         return none();
-    void *ptr = incro_k_calloc(heap, 1, (word)nbytes);
+    void *ptr = incro_k_calloc(heap, 1, (word)nbytes, SITE);
     if (UNLIKELY(own == NULL))
         leave();
     return ptr;
@@ -277,7 +280,7 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
     if (nbytes > PTRDIFF_MAX)
         return none();
     struct kernel *heap = LIKELY(own != NULL) ? own : enter();
-    void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes) : NULL;
+    void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes, SITE) : NULL;
     if (UNLIKELY(own == NULL) && heap != NULL)
         leave();
     return LIKELY(new != NULL) ? new : none();
@@ -294,7 +297,7 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
     struct kernel *heap = LIKELY(own != NULL) ? own : enter();
     if (UNLIKELY(heap == NULL))
         return none();
-    void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes);
+    void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, SITE);
     if (UNLIKELY(own == NULL))
         leave();
     return ptr;

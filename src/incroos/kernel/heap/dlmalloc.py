@@ -222,13 +222,17 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
 
 @kernel
 def used_head(k: Kernel, ptr: VirtAddr) -> word:
-    """Bytes and flags of the used chunk with this payload; 0 when it is none."""
+    """Bytes and flags of the used chunk with this payload; 0 when it is none.
+
+    Reads the header once: another thread of a process may ask while the owner changes PREVIOUS_USED.
+    """
     chunks = k.chunks
     if ptr & (ALIGNMENT - 1) != 0 or ptr <= chunks.start + FIRST_CHUNK or ptr > chunks.top:
         return 0
     chunk = chunk_at(k, ptr - HEADER_BYTES)
-    head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
+    header = chunk.header
+    head = header & HEAD_MASK
+    if head & USED == 0 or header != sealed(k, chunk.addr, head):
         return 0
     return head
 

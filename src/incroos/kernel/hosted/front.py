@@ -1,7 +1,8 @@
 """The calls of C's allocator, on the heap of the thread that calls.
 
 Unit: the byte. The C shim (build/heap_shim.c) hands in the heap, and sets errno where an answer is 0. A wrong pointer
-ends the process with a sentence: C has no code for it, and a program that goes on after it destroys more.
+ends the process with a sentence: C has no code for it, and a program that goes on after it destroys more. The call site
+is the address that C returns to.
 """
 
 from incroos.kernel import heap, hosted_console
@@ -16,7 +17,7 @@ from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
 
 
 @kernel
-def malloc(k: Kernel, nbytes: word) -> VirtAddr:
+def malloc(k: Kernel, nbytes: word, site: word) -> VirtAddr:
     """Room for nbytes bytes at a multiple of 16; their content is not specified.
 
     NULL, and errno is ENOMEM, when there is no memory for them. For 0 bytes it is a pointer like any other.
@@ -24,16 +25,16 @@ def malloc(k: Kernel, nbytes: word) -> VirtAddr:
     bits = quick.bits_for(k, nbytes)
     if bits != 0:
         return quick.take(k, nbytes, bits)
-    return malloc_slowly(k, nbytes)
+    return malloc_slowly(k, nbytes, site)
 
 
 @apart
 @kernel
-def malloc_slowly(k: Kernel, nbytes: word) -> VirtAddr:
+def malloc_slowly(k: Kernel, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
     if remote.is_waiting(k) != 0:
         take_back(k)
-    ptr = heap.kmalloc(k, with_room_for_link(k, nbytes if nbytes != 0 else 1))
+    ptr = heap.kmalloc_at(k, with_room_for_link(k, nbytes if nbytes != 0 else 1), site)
     if ptr == 0:
         call4(k.m, k.host.no_memory, 0, 0, 0, 0)
     return ptr
@@ -46,21 +47,21 @@ def with_room_for_link(k: Kernel, nbytes: word) -> word:
 
 
 @kernel
-def free(k: Kernel, ptr: VirtAddr) -> None:
+def free(k: Kernel, ptr: VirtAddr, site: word) -> None:
     """Give back what was given; NULL does nothing. Any other pointer ends the process with a sentence."""
     if quick.has(k, ptr):
         if quick.put(k, ptr) != OK:
             refuse(k, ptr)
     else:
-        free_slowly(k, ptr)
+        free_slowly(k, ptr, site)
 
 
 @apart
 @kernel
-def free_slowly(k: Kernel, ptr: VirtAddr) -> None:
+def free_slowly(k: Kernel, ptr: VirtAddr, site: word) -> None:
     """The same on any way."""
     if heap.owns(k, ptr):
-        if heap.kfree(k, ptr) != OK:
+        if heap.kfree_at(k, ptr, site) != OK:
             refuse(k, ptr)
     else:
         free_elsewhere(k, ptr)
@@ -78,7 +79,7 @@ def free_elsewhere(k: Kernel, ptr: VirtAddr) -> None:
 
 
 @kernel
-def calloc(k: Kernel, nr_items: word, item_bytes: word) -> VirtAddr:
+def calloc(k: Kernel, nr_items: word, item_bytes: word, site: word) -> VirtAddr:
     """As malloc, room for so many items, all bytes 0."""
     nbytes = with_room_for_link(k, nr_items * item_bytes if nr_items * item_bytes != 0 else 1)
     bits = quick.bits_for(k, nbytes)
@@ -86,23 +87,23 @@ def calloc(k: Kernel, nr_items: word, item_bytes: word) -> VirtAddr:
         ptr = quick.take(k, nbytes, bits)
         fill(k.m, ptr, 0, nbytes)
         return ptr
-    return calloc_slowly(k, nbytes)
+    return calloc_slowly(k, nbytes, site)
 
 
 @apart
 @kernel
-def calloc_slowly(k: Kernel, nbytes: word) -> VirtAddr:
+def calloc_slowly(k: Kernel, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
     if remote.is_waiting(k) != 0:
         take_back(k)
-    ptr = heap.kzalloc(k, nbytes)
+    ptr = heap.kzalloc_at(k, nbytes, site)
     if ptr == 0:
         call4(k.m, k.host.no_memory, 0, 0, 0, 0)
     return ptr
 
 
 @kernel
-def realloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
+def realloc(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     """Let what was given have nbytes bytes, where it is or elsewhere with its content and its alignment.
 
     NULL, errno is ENOMEM, and nothing has changed, when that cannot be. As malloc when ptr is NULL, as free, with the
@@ -110,9 +111,9 @@ def realloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
     """
     have = usable_bytes(k, ptr)
     if heap.owns(k, ptr):
-        return heap.krealloc(k, ptr, with_room_for_link(k, nbytes))
+        return heap.krealloc_at(k, ptr, with_room_for_link(k, nbytes), site)
     owner = Kernel(k.m, pool.heap_of(Pool(k.m, k.host.pool), ptr))
-    new = memalign(k, heap.alignment_of(owner, ptr), nbytes)
+    new = memalign(k, heap.alignment_of(owner, ptr), nbytes, site)
     if new != 0:
         copy(k.m, new, ptr, min(have, nbytes))
         free_elsewhere(k, ptr)
@@ -120,13 +121,13 @@ def realloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
 
 
 @kernel
-def memalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
+def memalign(k: Kernel, alignment: word, nbytes: word, site: word) -> VirtAddr:
     """As malloc, at a multiple of the alignment, a power of two; else NULL, and errno is EINVAL."""
     if alignment <= ALIGNMENT:
-        return malloc(k, nbytes)
+        return malloc(k, nbytes, site)
     if remote.is_waiting(k) != 0:
         take_back(k)
-    ptr = heap.kmemalign(k, alignment, with_room_for_link(k, nbytes if nbytes != 0 else 1))
+    ptr = heap.kmemalign_at(k, alignment, with_room_for_link(k, nbytes if nbytes != 0 else 1), site)
     if ptr == 0:
         call4(k.m, k.host.no_memory, 0, 0, 0, 0)
     return ptr

@@ -167,10 +167,14 @@ def pool_has_shared(pool: Pool) -> bool:
 
 # ------------------------------------------------------------------ fork
 @kernel
-def before_fork(pool: Pool) -> None:
-    """Let nobody change the pool or the shared heap while the process is copied."""
+def before_fork(pool: Pool) -> VirtAddr:
+    """Let nobody change the pool or the shared heap while the process is copied.
+
+    The shared heap, which whoever forks may use until then; 0 when there is none.
+    """
     locks.acquire(pool.m, lock_of(pool), pool.give_way)
     locks.acquire(pool.m, shared_lock_of(pool), pool.give_way)
+    return pool.base if pool.base != 0 and pool_has_shared(pool) else VirtAddr(0)
 
 
 @kernel

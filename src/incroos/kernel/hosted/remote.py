@@ -52,9 +52,14 @@ def put(k: Kernel, ptr: VirtAddr) -> bool:
 @cold
 @kernel
 def take_back(k: Kernel) -> VirtAddr:
-    """Free all blocks of the list, by the owner; 0, or the first one that was not handed out: it came back twice."""
+    """Free all blocks of the list, by the owner; 0, or the first one that was not handed out.
+
+    It came back twice, or a link to it was written over after the block before it came back.
+    """
     at = VirtAddr(atomic_exchange64(k.m, list_of(k), 0))
     while at != 0:
+        if heap.kmalloc_usable_size(k, at) == 0:  # before its word is read: somebody may have written over the link
+            return at
         following = VirtAddr(load64(k.m, at))
         if heap.kfree(k, at) != OK:
             return at
