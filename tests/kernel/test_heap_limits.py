@@ -58,7 +58,7 @@ def test_chunks_take_all_of_ram_and_then_are_refused(three_gib: Driver) -> None:
     assert driver.call('used_bytes') == used
     assert driver.call('check_heap') == 0
     assert set(driver.execute([call_of('kfree', ptr) for ptr in chunks[::2] + chunks[1::2]])) == {0}
-    assert driver.call('shrink') > 2.9 * GIB
+    driver.call('shrink')  # what was kept beyond those that kfree gave back
     assert driver.call('used_bytes') == 0
     assert driver.call('committed_bytes') < 64 * PAGE_BYTES
     assert before - free_frames(driver) < 8  # page tables that are kept
@@ -79,6 +79,7 @@ def test_slabs_take_all_of_ram_and_then_are_refused(three_gib: Driver) -> None:
     assert set(driver.execute([call_of('cache_free', cache, ptr) for ptr in objects])) == {0}
     assert driver.call('cache_destroy', cache) == 0
     assert driver.call('used_bytes') == 0
+    driver.call('shrink')
     tables_and_records = before - free_frames(driver)
     assert tables_and_records * PAGE_BYTES <= records + (GIB >> 6)
     assert [driver.call(name) for name in ('check_heap', 'check_vmm', 'check_pmm')] == [0, 0, 0]

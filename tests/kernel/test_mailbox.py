@@ -106,6 +106,14 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
     elsewhere |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}  # in tests/run/test_soak.py
     elsewhere |= {name for name in CODES if name.startswith('block_soak_')}  # in tests/run/test_block_soak.py
     elsewhere |= {name for name in CODES if name.startswith('cache_')}  # in test_caches.py
+    elsewhere |= {
+        'next_visit',
+        'visited_bytes',
+        'snapshot',
+        'leaked_blocks',
+        'leaked_bytes',
+        'put_leaks',
+    }  # in test_heap_walk.py
     assert {name for name, _, _ in steps} | ENDLESS | elsewhere == CODES.keys()
 
 
