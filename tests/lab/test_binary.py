@@ -54,6 +54,15 @@ def test_a_bit_that_changed_anywhere_is_noticed() -> None:
             binary.decode(bytes(changed), 'x')
 
 
+def test_a_number_of_threads_that_is_not_that_of_the_operations_is_refused() -> None:
+    content = binary.encode(small_trace())
+    _, version, nr_threads, *counts = binary.HEADER.unpack_from(content)
+    header = binary.HEADER.pack(binary.MAGIC, version, nr_threads + 1, *counts)
+    body = content[binary.HEADER.size + binary.CHECKSUM.size :]
+    with pytest.raises(BadTrace, match=r'its header says 3 threads: record it anew'):
+        binary.decode(header + binary.CHECKSUM.pack(zlib.crc32(header + body)) + body, 'x')
+
+
 def defect(body: bytes, nr_operations: int = 1, nr_blocks: int = 0) -> str:
     """What is wrong with these operations, in a file that is right otherwise."""
     header = binary.HEADER.pack(binary.MAGIC, 1, 1, nr_operations, nr_blocks, len(body))

@@ -209,7 +209,7 @@ def test_where_there_is_no_room_the_beginning_is_kept(tmp_path: Path, capfd: pyt
 
 def test_what_cannot_be_recorded(tmp_path: Path) -> None:
     done = record(tmp_path / 'x.trace', 'no-such-command')
-    assert done.sentence == 'no-such-command is not a command that can be started: see to its name and the PATH'
+    assert done.sentence == "'no-such-command' is not a command that can be started: see to its name and the PATH"
     assert done.status == Status.UNUSABLE
     done = record(tmp_path / 'none' / 'x.trace', 'true')
     assert done.sentence.endswith('cannot be written (No such file or directory): name another file')

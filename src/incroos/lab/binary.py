@@ -71,7 +71,7 @@ def decode(data: bytes, name: str) -> Trace:
     start = HEADER.size + CHECKSUM.size
     if len(data) < start:
         raise BadTrace(f'{name} is cut short: it ends within its header')
-    _, version, _, nr_operations, nr_blocks, body_bytes = HEADER.unpack_from(data)
+    _, version, nr_threads, nr_operations, nr_blocks, body_bytes = HEADER.unpack_from(data)
     (checksum,) = CHECKSUM.unpack_from(data, HEADER.size)
     if version != VERSION:
         raise BadTrace(f'{name} is a trace of version {version}, and this is version {VERSION}: record it anew')
@@ -86,6 +86,9 @@ def decode(data: bytes, name: str) -> Trace:
     if (len(trace), trace.nr_blocks) != (nr_operations, nr_blocks):
         found = f'{len(trace):,} operations and {trace.nr_blocks:,} blocks'
         raise BadTrace(f'{name} has {found}, and its header says {nr_operations:,} and {nr_blocks:,}')
+    if nr_threads != 1 + max(trace.threads, default=0):
+        found = f'threads up to number {max(trace.threads, default=0):,}'
+        raise BadTrace(f'{name} has {found}, and its header says {nr_threads:,} threads: record it anew')
     return trace
 
 

@@ -24,7 +24,7 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
     """Run a command to its end and write its trace; the command's status, as a shell gives it. Raises Unusable."""
     program = shutil.which(command[0])
     if program is None:
-        raise Unusable(f'{command[0]} is not a command that can be started: see to its name and the PATH')
+        raise Unusable(f'{command[0]!r} is not a command that can be started: see to its name and the PATH')
     recorder = compiled(RECORDER, say)
     with folder_beside(output) as folder:
         environment = {
