@@ -92,12 +92,15 @@ static struct record *pages_extend(struct kernel *k, u64 nr_pages) {
 static struct record *pages_take(struct kernel *k, u64 nr_pages) {
     struct area *area = &k->slabs.area;
     u64 length = __builtin_ctzl(nr_pages);
-    for (u64 larger = length; larger < NR_RUN_LENGTHS; larger++)
-        if (area->spare[larger])
-            return take_spare(k, larger, length);
+    if (area->spare[length])
+        return take_spare(k, length, length);
     struct record *record = area->runs[length];
-    if (!record)
+    if (!record) {
+        for (u64 larger = length + 1; larger < NR_RUN_LENGTHS; larger++)
+            if (area->spare[larger])
+                return take_spare(k, larger, length);
         return pages_extend(k, nr_pages);
+    }
     if (map_fresh(address_of(k, record) + (nr_pages << PAGE_SHIFT), area->end) != OK)
         return NULL;
     if (HARDENING != OFF && record->next && !is_record(k, record->next))

@@ -114,11 +114,12 @@ static word stop(word text, word nbytes, word unused, word unused_too)
 #define MOST_BYTES ((size_t)32 << 40)
 #define LEAST_BYTES ((size_t)4 << 20)
 #define LEAST_SLOT_BYTES ((size_t)64 << 30)
+#define MOST_SLOT_BYTES ((size_t)1 << 40) /* half of it is for chunks, whose headers have 40 bits for their bytes */
 
 static size_t slot_bytes_wanted(void)
 {
     size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * PAGE, nbytes = LEAST_SLOT_BYTES;
-    while (nbytes < 2 * ram && nbytes < MOST_BYTES / 4)
+    while (nbytes < 2 * ram && nbytes < MOST_SLOT_BYTES)
         nbytes *= 2;
     return nbytes;
 }
@@ -132,8 +133,10 @@ COLD static void reserve(void)
         void *base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (base == MAP_FAILED) {
             base = mmap(NULL, nbytes, PROT_NONE, flags, -1, 0);
-            pool.commit = (word)(uintptr_t)commit;
-            pool.populate = 0;
+            if (base != MAP_FAILED) {
+                pool.commit = (word)(uintptr_t)commit;
+                pool.populate = 0;
+            }
         }
         if (base != MAP_FAILED) {
             size_t slot_bytes = slot_bytes_wanted();

@@ -221,7 +221,7 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
     if not slab_pages.has(k, ptr):
         return OK if ptr == 0 else BAD_FREE
     record, at = slab_pages.locate(k, ptr)
-    if record.cache != cache.addr:
+    if record.state == slab.NOTHING or record.cache != cache.addr:
         return BAD_FREE
     if is_poisoning(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)

@@ -169,6 +169,8 @@ def put(k: Kernel, ptr: VirtAddr) -> word:
     BAD_FREE also for objects that only cache_free takes back.
     """
     record, at = slab_pages.locate(k, ptr)
+    if record.state == NOTHING:  # before its cache is looked at, which may be gone
+        return BAD_FREE
     cache = Cache(k.m, record.cache)
     return put_object(k, cache, record, at, cache.nr_open)
 

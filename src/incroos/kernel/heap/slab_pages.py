@@ -1,8 +1,8 @@
 """Pages for slabs: runs of 1, 2, 4 or 8 pages of one range, each page with a record.
 
 Unit: the page, by its number in the range. Knows nothing of objects. A run that comes back keeps its addresses, on a
-list of runs of that length, and its records. Up to a limit it keeps its frames, too, and is spare: the next slab takes
-them, of whatever length, before it asks for others. What is beyond the limit goes back at once.
+list of runs of that length, and its records. Up to a limit it keeps its frames, too, and is spare: the next slab of its
+length takes them, or a shorter one of whose length there is no run. What is beyond the limit goes back at once.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from incroos.kernel.heap import pages
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
-from incroos.lang import VirtAddr, count_trailing_zeros, kernel, word
+from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 
 SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
 SPARE_FACTOR: Final = 3  # so many times the pages in use are spare at most, beyond config.spare_bytes
@@ -86,12 +86,11 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
     """A run of so many pages with frames; at address 0 when there are no addresses or frames."""
     area = k.slabs.area
     length = count_trailing_zeros(nr_pages)
-    for larger in range(length, NR_RUN_LENGTHS):
-        if area.spare[larger] != 0:
-            return take_spare(k, larger, length)
+    if area.spare[length] != 0:
+        return take_spare(k, length, length)
     record = SlabRecord(k.m, area.runs[length])
     if record.addr == 0:
-        return extend(k, nr_pages)
+        return split_or_extend(k, length)
     start = address_of(k, record)
     if pages.map_fresh(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
         return SlabRecord(k.m, VirtAddr(0))
@@ -100,6 +99,16 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
     area.runs[length] = record.next
     area.nr_mapped += nr_pages
     return record
+
+
+@cold
+@kernel
+def split_or_extend(k: Kernel, length: word) -> SlabRecord:
+    """A run of a length of which none is left: what was split is never joined, so no run is split before that."""
+    for larger in range(length + 1, NR_RUN_LENGTHS):
+        if k.slabs.area.spare[larger] != 0:
+            return take_spare(k, larger, length)
+    return extend(k, 1 << length)
 
 
 @kernel

@@ -7,7 +7,7 @@ guest or a dump of it. A visit is an address, bytes, a kind and a state; the nex
     vmalloc    PAGES that are kmalloc's, a RANGE that somebody else has; what is not mapped is passed over
     chunks     EDGE | CHUNK | CHUNK | ... | TOP, up to the last page that has a frame
     records    RECORDS
-    slabs      of each slab: EDGE | OBJECT | OBJECT | ... | EDGE; RUN where pages have no slab and no frames
+    slabs      of each slab: EDGE | OBJECT | OBJECT | ... | EDGE; RUN where pages have no slab; spare ones have frames
 
 All bytes of the ranges are visited once. Blocks are those of the designs: a chunk with its header, an object with what
 rounds it up, a block of kmalloc with its tag. As long as a walk goes on, nobody may take or give anything.
@@ -142,7 +142,8 @@ def visit_slab(k: Kernel, at: VirtAddr) -> tuple[word, word, word]:
     """Bytes, kind and state of what begins at an address among slabs."""
     record, distance = slab_pages.locate(k, at)
     if record.state == slab.NOTHING:
-        return (slab_pages.length_of(k, record) << PAGE_SHIFT) - distance, RUN, NO_FRAMES
+        state = NO_BLOCK if record.colour == slab_pages.SPARE else NO_FRAMES
+        return (slab_pages.length_of(k, record) << PAGE_SHIFT) - distance, RUN, state
     if distance < record.colour:
         return record.colour - distance, EDGE, NO_BLOCK
     cache = Cache(k.m, record.cache)
