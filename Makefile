@@ -58,5 +58,5 @@ lock: ## resolve the ranges of pyproject.toml anew into requirements.lock
 	@mv build/requirements.lock requirements.lock
 
 clean: ## remove all that the targets made in the checkout, .venv included
-	@rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv build examples/*/build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
