@@ -164,13 +164,17 @@ static inline void leave(struct kernel *k, struct chunk *chunk, u64 nbytes) {
     }
 }
 
+static inline u64 in_use(struct kernel *k) {
+    return k->chunks.used_bytes + ((k->slabs.area.nr_mapped - k->slabs.area.nr_spare) << PAGE_SHIFT);
+}
+
 static inline u64 most_kept(struct kernel *k) {
-    u64 part = k->chunks.used_bytes >> 3;
+    u64 part = in_use(k) >> 3;
     return SPARE_BYTES >> 2 > part ? SPARE_BYTES >> 2 : part;
 }
 
 static inline u64 least_released(struct kernel *k) {
-    u64 idle = k->chunks.used_bytes >> 3 > MOST_IDLE ? k->chunks.used_bytes >> 3 : MOST_IDLE;
+    u64 idle = in_use(k) >> 3 > MOST_IDLE ? in_use(k) >> 3 : MOST_IDLE;
     return k->chunks.release_from < idle ? k->chunks.release_from : idle;
 }
 

@@ -40,7 +40,7 @@ from incroos.kernel.heap.chunks import (
     write_used,
 )
 from incroos.kernel.heap.trusted import checked_head, chunk_before
-from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word
 
@@ -293,13 +293,19 @@ def most_spare(k: Kernel) -> word:
 @kernel
 def most_kept(k: Kernel) -> word:
     """The same without the last chunk that ended, if that was a large one."""
-    return max(k.config.spare_bytes >> 2, k.chunks.used_bytes >> 3)
+    return max(k.config.spare_bytes >> 2, in_use(k) >> 3)
+
+
+@kernel
+def in_use(k: Kernel) -> word:
+    """Bytes of the heap's used chunks and of its slabs' pages: what is idle is small as a part of it."""
+    return k.chunks.used_bytes + ((k.slabs.area.nr_mapped - k.slabs.area.nr_spare) << PAGE_SHIFT)
 
 
 @kernel
 def least_released(k: Kernel) -> word:
     """How large a chunk must be whose pages are given back when it ends; not much of what is in use stays idle."""
-    return min(k.chunks.release_from, max(MOST_IDLE, k.chunks.used_bytes >> 3))
+    return min(k.chunks.release_from, max(MOST_IDLE, in_use(k) >> 3))
 
 
 @kernel
