@@ -49,8 +49,9 @@ struct record {
     u64 free[NR_SLAB_WORDS];
     struct record *next, *previous;
     struct cache *cache;
-    uint32_t colour;
-    uint16_t distance, state;
+    uint32_t reciprocal;
+    uint16_t colour;
+    uint8_t distance, state;
 };
 
 struct cache {

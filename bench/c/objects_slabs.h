@@ -20,13 +20,13 @@ static inline bool slabs_have(struct kernel *k, u64 ptr) {
     return (i64)area->start <= (i64)ptr && (i64)ptr < (i64)area->top;
 }
 
-static inline struct record *locate(struct kernel *k, u64 ptr, u64 *distance) {
+/* The record of a pointer's slab, how far behind the first object it is, and which object begins there, if one does. */
+static inline struct record *find(struct kernel *k, u64 ptr, u64 *distance, u64 *number) {
     struct area *area = &k->slabs.area;
-    u64 at = ptr - area->start;
-    struct record *record = (struct record *)area->records + (at >> PAGE_SHIFT);
-    u64 nr_pages = record->distance;
-    *distance = (at & (PAGE_BYTES - 1)) + (nr_pages << PAGE_SHIFT);
-    return record - nr_pages;
+    struct record *page = (struct record *)area->records + ((ptr - area->start) >> PAGE_SHIFT);
+    *distance = (ptr & (PAGE_BYTES - 1)) + ((u64)page->distance << PAGE_SHIFT) - page->colour;
+    *number = (i64)(*distance * page->reciprocal) >> 32;
+    return page - page->distance;
 }
 
 static inline u64 address_of(struct kernel *k, struct record *record) {
@@ -207,7 +207,10 @@ static struct record *slab_make(struct kernel *k, struct cache *cache) {
     u64 colour = cache->next_colour;
     cache->next_colour = colour + cache->colour_bytes > cache->last_colour ? 0 : colour + cache->colour_bytes;
     record->cache = cache;
-    record->colour = colour;
+    for (u64 number = 0; number < cache->nr_pages; number++) {
+        record[number].reciprocal = cache->reciprocal;
+        record[number].colour = colour;
+    }
     for (int index = 0; index < NR_SLAB_WORDS; index++)
         record->free[index] = cache->all_free[index];
     cache->nr_slabs++;
@@ -288,16 +291,15 @@ static COLD void settle(struct kernel *k, struct cache *cache, struct record *re
         push(cache, record, wanted);
 }
 
-static inline u64 index_of(const struct cache *cache, u64 distance) {
-    return (i64)(distance * cache->reciprocal) >> 32;
+static inline bool is_object(const struct cache *cache, u64 distance, u64 number) {
+    return number < cache->nr_open && number * cache->object_bytes == distance;
 }
 
 static inline i64 slab_put(struct kernel *k, u64 ptr) {
-    u64 at;
-    struct record *record = locate(k, ptr, &at);
+    u64 distance, number;
+    struct record *record = find(k, ptr, &distance, &number);
     struct cache *cache = record->cache;
-    u64 distance = at - record->colour, number = index_of(cache, distance);
-    if (record->state == NOTHING || number >= cache->nr_open || number * cache->object_bytes != distance)
+    if (record->state == NOTHING || !is_object(cache, distance, number))
         return BAD_FREE;
     u64 index = number >> 6, before = record->free[index], bit = 1UL << (number & 63);
     if (before & bit)
@@ -310,13 +312,12 @@ static inline i64 slab_put(struct kernel *k, u64 ptr) {
 }
 
 static u64 slab_usable_bytes(struct kernel *k, u64 ptr) {
-    u64 at;
-    struct record *record = locate(k, ptr, &at);
+    u64 distance, number;
+    struct record *record = find(k, ptr, &distance, &number);
     if (record->state == NOTHING)
         return 0;
     struct cache *cache = record->cache;
-    u64 distance = at - record->colour, number = index_of(cache, distance);
-    if (number >= cache->nr_open || number * cache->object_bytes != distance)
+    if (!is_object(cache, distance, number))
         return 0;
     return record->free[number >> 6] >> (number & 63) & 1 ? 0 : cache->object_bytes;
 }

@@ -154,6 +154,16 @@ def forget_a_spare_page(k: Kernel, scene: Scene) -> None:
     area.spare[0] = SlabRecord(k.m, area.spare[0]).next
 
 
+def shift_a_page_of_a_slab(k: Kernel, scene: Scene) -> None:
+    first = scene.record(scene.call('kmalloc', 1000))
+    assert SlabRecord(k.m, VirtAddr(first.addr + 64)).distance == 1
+    SlabRecord(k.m, VirtAddr(first.addr + 64)).colour += 64
+
+
+def shift_a_slab(k: Kernel, scene: Scene) -> None:
+    scene.record(scene.objects[0]).colour = 4096
+
+
 @pytest.mark.parametrize(
     ('damage', 'number'),
     [
@@ -176,6 +186,8 @@ def forget_a_spare_page(k: Kernel, scene: Scene) -> None:
         (count_too_many_slabs, SLAB_INVARIANTS + 5),
         (take_a_page_of_a_slab_away, SLAB_INVARIANTS + 6),
         (forget_a_spare_page, SLAB_INVARIANTS + 7),
+        (shift_a_page_of_a_slab, SLAB_INVARIANTS + 8),
+        (shift_a_slab, SLAB_INVARIANTS + 8),
     ],
 )
 def test_a_broken_invariant_is_named(scene: Scene, damage: Callable[[Kernel, Scene], None], number: int) -> None:

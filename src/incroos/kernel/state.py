@@ -278,15 +278,19 @@ class ChunkState(Struct):
 
 
 class SlabRecord(Struct):
-    """What is known of a page of the slabs; of those behind a slab's first, the distance. Owner: heap.slab."""
+    """What is known of a page of the slabs; of those behind a slab's first only reciprocal, colour and distance.
+
+    Owner: heap.slab.
+    """
 
     free: Annotated[Array[u64], NR_SLAB_WORDS]  # a bit for each object: is it nobody's?
     next: VirtAddr  # records of the neighbours on the cache's list, or on that of free runs
     previous: VirtAddr
     cache: VirtAddr
-    colour: u32  # how far behind the start of the slab its first object is
-    distance: u16  # how many pages the first one of the slab is before this one
-    state: u16  # which list the slab is on
+    reciprocal: u32  # that of the cache
+    colour: u16  # how far behind the start of the slab its first object is
+    distance: u8  # how many pages the first one of the slab is before this one
+    state: u8  # which list the slab is on
 
 
 class Cache(Struct):

@@ -220,12 +220,12 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
     """
     if not slab_pages.has(k, ptr):
         return OK if ptr == 0 else BAD_FREE
-    record, at = slab_pages.locate(k, ptr)
+    record, distance, number = slab.find(k, ptr)
     if record.state == slab.NOTHING or record.cache != cache.addr:
         return BAD_FREE
     if is_poisoning(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
-    return slab.put_object(k, cache.slabs, record, at, cache.slabs.nr_objects)
+    return slab.put_object(k, cache.slabs, record, distance, number, cache.slabs.nr_objects)
 
 
 @kernel
@@ -233,9 +233,9 @@ def is_object(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> bool:
     """Whether ptr is an object of this cache that somebody has."""
     if not slab_pages.has(k, ptr):
         return False
-    record, at = slab_pages.locate(k, ptr)
+    record, distance, number = slab.find(k, ptr)
     is_its = record.state != slab.NOTHING and record.cache == cache.addr
-    return is_its and slab.is_used(cache.slabs, record, at, cache.slabs.nr_objects)
+    return is_its and slab.is_used(cache.slabs, record, distance, number, cache.slabs.nr_objects)
 
 
 # ------------------------------------------------------------------ pages that nobody needs

@@ -168,20 +168,18 @@ def put(k: Kernel, ptr: VirtAddr) -> word:
 
     BAD_FREE also for objects that only cache_free takes back.
     """
-    record, at = slab_pages.locate(k, ptr)
+    record, distance, number = find(k, ptr)
     if record.state == NOTHING:  # before its cache is looked at, which may be gone
         return BAD_FREE
     cache = Cache(k.m, record.cache)
-    return put_object(k, cache, record, at, cache.nr_open)
+    return put_object(k, cache, record, distance, number, cache.nr_open)
 
 
 @inlined
 @kernel
-def put_object(k: Kernel, cache: Cache, record: SlabRecord, at: word, limit: word) -> word:
-    """As put, what lies so far behind the start of a slab and is one of the first `limit` objects."""
-    distance = at - record.colour
-    number = index_of(cache, distance)
-    if record.state == NOTHING or not unsigned_less(number, limit) or number * cache.object_bytes != distance:
+def put_object(k: Kernel, cache: Cache, record: SlabRecord, distance: word, number: word, limit: word) -> word:
+    """As put, what was found to be so far behind a slab's first object and is one of the first `limit` objects."""
+    if not is_object(cache, distance, number, limit):
         return BAD_FREE
     index = number >> 6
     before = record.free[index]
@@ -197,30 +195,41 @@ def put_object(k: Kernel, cache: Cache, record: SlabRecord, at: word, limit: wor
     return OK
 
 
+@inlined
+@kernel
+def find(k: Kernel, ptr: VirtAddr) -> tuple[SlabRecord, word, word]:
+    """The record of the slab that has an address below the top, how far behind its first object that is, and which
+    object begins there, if one does.
+
+    The record of each page has what this takes, so that no load has to wait for the one of the first page's record.
+    """
+    page = slab_pages.page_of(k, ptr)
+    distance = slab_pages.behind_start(page, ptr) - page.colour
+    return slab_pages.first_of(page), distance, (distance * page.reciprocal) >> 32
+
+
 @kernel
 def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     """The size of the object at ptr, if kfree would take it back; else 0."""
-    record, at = slab_pages.locate(k, ptr)
+    record, distance, number = find(k, ptr)
     if record.state == NOTHING:
         return 0
     cache = Cache(k.m, record.cache)
-    return cache.object_bytes if is_used(cache, record, at, cache.nr_open) else 0
+    return cache.object_bytes if is_used(cache, record, distance, number, cache.nr_open) else 0
 
 
 @kernel
-def is_used(cache: Cache, record: SlabRecord, at: word, limit: word) -> bool:
-    """Whether so far behind the start of a slab there is one of the first `limit` objects, and somebody has it."""
-    distance = at - record.colour
-    number = index_of(cache, distance)
-    if not unsigned_less(number, limit) or number * cache.object_bytes != distance:
+def is_used(cache: Cache, record: SlabRecord, distance: word, number: word, limit: word) -> bool:
+    """Whether what was found is one of a slab's first `limit` objects, and somebody has it."""
+    if not is_object(cache, distance, number, limit):
         return False
     return shr_logical(record.free[number >> 6], number & 63) & 1 == 0
 
 
 @kernel
-def index_of(cache: Cache, distance: word) -> word:
-    """Which object lies there, if one begins there; any other number when not. Negative before the first."""
-    return (distance * cache.reciprocal) >> 32
+def is_object(cache: Cache, distance: word, number: word, limit: word) -> bool:
+    """Whether an object begins so far behind the first one, and it is one of the first `limit` objects."""
+    return unsigned_less(number, limit) and number * cache.object_bytes == distance
 
 
 @cold
@@ -313,7 +322,10 @@ def make(k: Kernel, cache: Cache) -> SlabRecord:
     colour = cache.next_colour
     cache.next_colour = 0 if colour + cache.colour_bytes > cache.last_colour else colour + cache.colour_bytes
     record.cache = cache.addr
-    record.colour = colour
+    for number in range(cache.nr_pages):
+        page = SlabRecord(k.m, VirtAddr(record.addr + number * SlabRecord.SIZE))
+        page.reciprocal = cache.reciprocal
+        page.colour = colour
     for index in range(NR_SLAB_WORDS):
         record.free[index] = cache.all_free[index]
     cache.nr_slabs += 1

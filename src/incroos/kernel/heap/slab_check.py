@@ -20,11 +20,12 @@ from incroos.lang import VirtAddr, kernel, word
 # SLAB-6  the pages of a slab or a spare run are mapped, those of another run without a slab are not; records are mapped
 # SLAB-7  nr_mapped and nr_spare are the counts of pages that are mapped and of those in spare runs, and each of these
 #         is on the list of its length
+# SLAB-8  the records of all pages of a slab have its colour, at most last_colour, and the reciprocal of its cache
 
 
 @kernel
 def check_records(k: Kernel) -> word:
-    """SLAB-1 to SLAB-3, SLAB-6 and SLAB-7: 0, or the number of the first that does not hold."""
+    """SLAB-1 to SLAB-3 and SLAB-6 to SLAB-8: 0, or the number of the first that does not hold."""
     at = k.slabs.area.start
     nr_mapped = 0
     nr_spare = 0
@@ -37,6 +38,8 @@ def check_records(k: Kernel) -> word:
         if has_slab and Cache(k.m, record.cache).nr_pages != nr_pages:
             return 1
         code = check_slab(k, record) if has_slab else OK
+        if code == OK and has_slab and not are_pages_alike(k, record):
+            code = 8
         is_spare = not has_slab and record.colour == SPARE
         if code == OK:
             code = check_pages(k, at, nr_pages, has_slab or is_spare)
@@ -83,6 +86,17 @@ def check_slab(k: Kernel, record: SlabRecord) -> word:
     elif nr_free == cache.nr_objects:
         wanted = EMPTY
     return OK if record.state == wanted else 3
+
+
+@kernel
+def are_pages_alike(k: Kernel, record: SlabRecord) -> bool:
+    """SLAB-8 of one slab."""
+    cache = Cache(k.m, record.cache)
+    for number in range(cache.nr_pages):
+        page = SlabRecord(k.m, VirtAddr(record.addr + number * SlabRecord.SIZE))
+        if page.colour != record.colour or page.reciprocal != cache.reciprocal:
+            return False
+    return record.colour <= cache.last_colour
 
 
 @kernel

@@ -39,12 +39,27 @@ def init(k: Kernel, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None
 @kernel
 def locate(k: Kernel, ptr: VirtAddr) -> tuple[SlabRecord, word]:
     """The record of the run that has an address, which lies below the top, and how far behind its start that is."""
+    page = page_of(k, ptr)
+    return first_of(page), behind_start(page, ptr)
+
+
+@kernel
+def page_of(k: Kernel, ptr: VirtAddr) -> SlabRecord:
+    """The record of the page that has an address, which lies below the top."""
     area = k.slabs.area
-    at = ptr - area.start
-    record = SlabRecord(k.m, VirtAddr(area.records + (at >> PAGE_SHIFT) * SlabRecord.SIZE))
-    nr_pages = record.distance
-    first = SlabRecord(k.m, VirtAddr(record.addr - nr_pages * SlabRecord.SIZE))
-    return first, (at & PAGE_BYTES - 1) + (nr_pages << PAGE_SHIFT)
+    return SlabRecord(k.m, VirtAddr(area.records + (ptr - area.start >> PAGE_SHIFT) * SlabRecord.SIZE))
+
+
+@kernel
+def first_of(page: SlabRecord) -> SlabRecord:
+    """The record of the first page of a page's run."""
+    return SlabRecord(page.m, VirtAddr(page.addr - page.distance * SlabRecord.SIZE))
+
+
+@kernel
+def behind_start(page: SlabRecord, ptr: VirtAddr) -> word:
+    """How far an address in this page is behind the start of the run."""
+    return (ptr & PAGE_BYTES - 1) + (page.distance << PAGE_SHIFT)
 
 
 @kernel
