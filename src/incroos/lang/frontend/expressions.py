@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
 from ..words import VirtAddr, Width
+from . import instructions
 from .arithmetic import Arithmetic
 from .source import constant_kind
 from .types import (
@@ -339,7 +340,10 @@ class Expressions(Arithmetic):
             self.b.icmp_unsigned('>=', index, I64(field.length)) if field.length else self.compare('<', index, I64(0))
         )
         self.trap_if(wrong, node)
-        return self.at(base.llvm, self.b.mul(index, I64(field.stride))), field
+        pointer = self.at(base.llvm, self.b.mul(index, I64(field.stride)))
+        if not isinstance(index, ir.Constant) and field.stride & (field.stride - 1) != 0:
+            pointer = instructions.opaque(self.b, pointer)
+        return pointer, field
 
     def index(self, node: ast.Subscript, length: int | None) -> Any:
         """The index as a word; one that the compiler knows to be outside is refused."""

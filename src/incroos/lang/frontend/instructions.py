@@ -22,6 +22,17 @@ def asm(b: Any, text: str, constraints: str, result: Any, arguments: list[Any]) 
     return b.call(ir.InlineAsm(kind, text, constraints, side_effect=True), arguments)
 
 
+def opaque(b: Any, value: Any) -> Any:
+    """The same pointer, of which the compiler does not know how it came about.
+
+    So the address of a struct in an array gets a register, and what reads its fields has no index register beside it.
+    Only such loads can get the value of a store that is under way without waiting for both addresses:
+    docs/adr/0013-structs-in-arrays-get-a-register.md.
+    """
+    kind = ir.FunctionType(POINTER, [POINTER])
+    return b.call(ir.InlineAsm(kind, '', '=r,0', side_effect=False), [value], attrs=('nounwind', 'readnone'))
+
+
 def pointer(b: Any, addr: Any) -> Any:
     """The pointer that an address is."""
     return b.inttoptr(addr, POINTER)
