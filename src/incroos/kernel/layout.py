@@ -7,10 +7,10 @@
     0x0001_0000  boot pool                         the part of it that is RAM; page tables first of all
     0x000B_8000  VGA text memory                   80 columns, 25 rows
     0x0010_0000  kernel image                      text R-X, rodata R--, data RW-
-    0x001D_0000  mailbox                           operations from the host, RW-
-    0x001E_0000  guard page                        not present: a stack that grows too far faults
-    0x001E_1000  stack                             grows down from 0x1F_0000
-    0x001F_0000  Kernel struct                     all state (state.py)
+    0x001C_0000  mailbox                           operations from the host, RW-
+    0x001D_0000  guard page                        not present: a stack that grows too far faults
+    0x001D_1000  stack                             grows down from 0x1E_0000
+    0x001E_0000  Kernel struct                     all state (state.py)
     0x0020_0000  zone                              8,192 managed frames, the part of them that is RAM
     0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
     0x3000_0000  framebuffer (virtual)             where the loader names one; mapped by the kernel itself
@@ -50,14 +50,14 @@ TEXT_COLUMNS: Final = 80  # of the screen, whatever shows it
 TEXT_ROWS: Final = 25
 
 IMAGE_START: Final = 0x10_0000
-IMAGE_END: Final = 0x1D_0000
-MAILBOX: Final = 0x1D_0000
-MAILBOX_END: Final = 0x1E_0000
-STACK_GUARD: Final = 0x1E_0000
-STACK_START: Final = 0x1E_1000
-STACK_END: Final = 0x1F_0000
-MODERN_STACK_END: Final = 0x1E_F000  # in `modern` a second guard page lies between stack and Kernel struct
-KERNEL_STATE: Final = 0x1F_0000
+IMAGE_END: Final = 0x1C_0000
+MAILBOX: Final = 0x1C_0000
+MAILBOX_END: Final = 0x1D_0000
+STACK_GUARD: Final = 0x1D_0000
+STACK_START: Final = 0x1D_1000
+STACK_END: Final = 0x1E_0000
+MODERN_STACK_END: Final = 0x1D_F000  # in `modern` a second guard page lies between stack and Kernel struct
+KERNEL_STATE: Final = 0x1E_0000
 KERNEL_STATE_END: Final = 0x20_0000
 
 ZONE_START: Final = 0x20_0000
