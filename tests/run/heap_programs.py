@@ -26,12 +26,30 @@ def run(command: list[str], preload: Path | None = None, **options: object) -> '
     )
 
 
-def compile_program(folder: Path, source: str, heap: Path, *, compiler: str = 'cc', name: str = 'program.c') -> Path:
-    """A program in C or C++ that is linked with the library."""
+def compile_program(
+    folder: Path,
+    source: str,
+    heap: Path,
+    *,
+    compiler: str = 'cc',
+    name: str = 'program.c',
+    libraries: tuple[Path, ...] = (),
+) -> Path:
+    """A program in C or C++ that is linked with the library, and with others."""
     (folder / name).write_text(source)
     (folder / HEADER).write_bytes(heap.with_name(HEADER).read_bytes())
     program = folder / 'program'
-    arguments = [name, str(heap), f'-Wl,-rpath,{heap.parent}', '-pthread', '-O1', '-fno-builtin', '-o', str(program)]
+    arguments = [
+        name,
+        str(heap),
+        *map(str, libraries),
+        f'-Wl,-rpath,{heap.parent}',
+        '-pthread',
+        '-O1',
+        '-fno-builtin',
+        '-o',
+        str(program),
+    ]
     done = subprocess.run(
         [compiler, *WARNINGS, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
     )
