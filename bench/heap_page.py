@@ -14,6 +14,7 @@ from bench.heap_traces import (
 PAGE: Final = 'docs/heap.md'
 NO_FIGURE: Final = '–'
 LEVEL: Final = f'{KMALLOC}, '
+TIME: Final = "time, of glibc's, the loop taken off"
 
 __all__ = ['PAGE', 'RESULT', 'section']
 
@@ -64,11 +65,11 @@ def verdicts(found: dict[str, Any]) -> str:
     ahead = ', '.join(ahead_in_both(found)) or 'none'
     rows = [
         ('allocators ahead of kmalloc in both time and footprint', 'none', ahead, ahead == 'none'),
-        ("time, of glibc's", f'{MOST_TIME:.2f}', f'{ours["time"]:.2f}', ours['time'] <= MOST_TIME),
+        (TIME, f'{MOST_TIME:.2f}', f'{ours["net_time"]:.2f}', ours['net_time'] <= MOST_TIME),
         ('footprint', f'{MOST_FOOTPRINT:.2f}', f'{ours["footprint"]:.2f}', ours['footprint'] <= MOST_FOOTPRINT),
     ]
     words = {
-        'time': "ambition: time, of glibc's",
+        'net_time': f'ambition: {TIME}',
         'footprint': 'ambition: footprint',
         'time_of_two': 'ambition: two threads',
     }

@@ -34,10 +34,11 @@ KMALLOC: Final = 'kmalloc'
 NR_ROUNDS: Final = 9
 NR_THREADS: Final = 2
 THE_LOOP: Final = Heap('the loop', None)
-# What is required of kmalloc, and what would be better still; time is that of glibc's malloc
+# What is required of kmalloc, and what would be better still; time is that of glibc's malloc, without the loop that
+# drives both
 MOST_TIME: Final = 0.60
 MOST_FOOTPRINT: Final = 1.20
-AMBITIONS: Final = {'time': 0.42, 'footprint': 1.12, 'time_of_two': 0.45}
+AMBITIONS: Final = {'net_time': 0.42, 'footprint': 1.12, 'time_of_two': 0.45}
 MOST_WORST_NS: Final = 300
 
 

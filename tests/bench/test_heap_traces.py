@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -175,12 +176,12 @@ def bench_of(rows: list[Row]) -> dict[str, Any]:
 
 
 def test_the_page_says_what_is_required_and_whether_it_is_so() -> None:
-    ours = [row('x', KMALLOC, 0.55, 1.1), row('x', f'{KMALLOC}, cheap', 0.605, 1.15)]
+    ours = [replace(row('x', KMALLOC, 0.55, 1.1), net_time=0.45), row('x', f'{KMALLOC}, cheap', 0.605, 1.15)]
     behind = [row('x', GLIBC, 1, 1.05), row('x', 'mimalloc', 0.5, 1.5)]
     page = heap_page.section(bench_of([*ours, *behind]))
     assert '| allocators ahead of kmalloc in both time and footprint | none | none | yes |' in page
-    assert "| time, of glibc's | 0.60 | 0.55 | yes |" in page
-    assert "| ambition: time, of glibc's | 0.42 | 0.55 | no |" in page
+    assert "| time, of glibc's, the loop taken off | 0.60 | 0.45 | yes |" in page
+    assert "| ambition: time, of glibc's, the loop taken off | 0.42 | 0.45 | no |" in page
     assert '| cheap | 1.10 | 1.15 |' in page
     assert '| x | works | 10 | 5 | 1,000 | 10.0 |' in page
     page = heap_page.section(bench_of([*ours, *behind, row('x', 'jemalloc', 0.54, 1.09)]))
