@@ -26,9 +26,10 @@ enum { OK = 0, BAD_FREE = -15, NO_ADDRESSES = -16 };
 #define NR_SMALL_BINS 64
 #define NR_TREE_BINS 32
 #define NR_SLAB_WORDS 4
+#define NR_ROUNDS 16
 #define NR_RUN_LENGTHS 4
 #define NR_CLASSES 48
-#define NR_CLASS_STEPS 264
+#define NR_CLASS_STEPS 280
 
 struct chunk {
     u64 header;
@@ -54,10 +55,17 @@ struct record {
     uint8_t distance, state;
 };
 
+struct round {
+    u64 ptr, place;
+};
+
 struct cache {
-    u64 *word, first, object_bytes, reciprocal, all_free[NR_SLAB_WORDS], nothing;
+    u64 *word, first, object_bytes, nr_open, all_free[NR_SLAB_WORDS];
+    struct round *top, rounds[NR_ROUNDS];
+    u64 nothing, reciprocal;
     struct record *current, *partial, *empty;
-    u64 nr_objects, nr_open, nr_pages, nr_slabs, nr_empty, max_empty, next_colour, last_colour, colour_bytes, nr_cold;
+    u64 nr_objects, nr_pages, nr_slabs, nr_empty, max_empty, next_colour, last_colour, colour_bytes, nr_cold;
+    u64 allocs; /* not counted here: as long as the kernel's, a whole number of lines */
 };
 
 struct area {

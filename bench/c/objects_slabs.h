@@ -199,6 +199,29 @@ static inline bool is_empty(const struct cache *cache, const struct record *reco
     return true;
 }
 
+/* ------------------------------------------------------------------ magazine */
+static inline struct record *record_of(const struct round *round) {
+    return (struct record *)((i64)round->place >> 3 & -(i64)sizeof(struct record));
+}
+
+static inline void magazine_push(struct cache *cache, u64 ptr, u64 *word, u64 bit) {
+    *cache->top++ = (struct round){ptr, (u64)word << 3 | bit};
+}
+
+static inline u64 magazine_pop(struct cache *cache) {
+    struct round *round = --cache->top;
+    *(u64 *)((i64)round->place >> 3 & -8) &= ~(1UL << (round->place & 63));
+    return round->ptr;
+}
+
+static void magazine_forget(struct cache *cache, const struct record *record) {
+    struct round *kept = cache->rounds;
+    for (struct round *round = cache->rounds; round != cache->top; round++)
+        if (record_of(round) != record)
+            *kept++ = *round;
+    cache->top = kept;
+}
+
 /* ------------------------------------------------------------------ slabs */
 static struct record *slab_make(struct kernel *k, struct cache *cache) {
     struct record *record = pages_take(k, cache->nr_pages);
@@ -272,6 +295,8 @@ static COLD u64 slab_take_slowly(struct kernel *k, struct cache *cache) {
 }
 
 static inline u64 slab_take(struct kernel *k, struct cache *cache) {
+    if (cache->top != cache->rounds)
+        return magazine_pop(cache);
     u64 bits = *cache->word;
     return bits ? take_lowest(cache, bits) : slab_take_slowly(k, cache);
 }
@@ -285,6 +310,8 @@ static COLD void settle(struct kernel *k, struct cache *cache, struct record *re
         return;
     if (record->state != FULL)
         pull(k, cache, record);
+    if (wanted == EMPTY)
+        magazine_forget(cache, record);
     if (wanted == EMPTY && cache->nr_empty >= cache->max_empty)
         slab_unmake(k, cache, record);
     else
@@ -306,7 +333,11 @@ static inline i64 slab_put(struct kernel *k, u64 ptr) {
         return BAD_FREE;
     u64 now = before | bit;
     record->free[index] = now;
-    if (record->state == FULL || now == cache->all_free[index])
+    if (now == cache->all_free[index] && record->state != CURRENT)
+        settle(k, cache, record);
+    else if (cache->top != cache->rounds + NR_ROUNDS)
+        magazine_push(cache, ptr, &record->free[index], number & 63);
+    else if (record->state == FULL)
         settle(k, cache, record);
     return OK;
 }
@@ -347,5 +378,6 @@ static void cache_init(struct cache *cache, u64 object_bytes, u64 alignment) {
         u64 nr_bits = cache->nr_objects > 64 * index ? cache->nr_objects - 64 * index : 0;
         cache->all_free[index] = nr_bits >= 64 ? ~0UL : (1UL << nr_bits) - 1;
     }
+    cache->top = cache->rounds;
     forget_current(cache);
 }

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from incroos.kernel.heap import bins, chunks, slab
-from incroos.kernel.heap.size_classes import SLAB_INVARIANTS
+from incroos.kernel.heap.size_classes import SLAB_INVARIANTS, cache_for
 from incroos.kernel.heap.trusted import masked
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel, SizedChunk, SlabRecord
+from incroos.kernel.state import Cache, Kernel, SizedChunk, SlabRecord
 from incroos.lang import VirtAddr
 from incroos.run.harness import DirectDriver
 
@@ -24,8 +24,10 @@ class Scene:
         self.driver, self.k = driver, driver.k
         holes = self.holes(6000, 6000, 6000, 9000, 10_000, 8200, 11_500, 9500)
         self.ring, self.trie = holes[:3], holes[3:]
-        self.objects = [self.call('kmalloc', 500) for _ in range(17)]  # two slabs of 8 and a current one
-        self.call('kfree', self.objects[0])
+        self.objects = [self.call('kmalloc', 500) for _ in range(33)]  # four slabs of 8 and a current one
+        for ptr in self.objects[1:32:2]:  # every other one, into the magazine
+            self.call('kfree', ptr)
+        self.call('kfree', self.objects[0])  # which has no room for this one
         for ptr in [self.call('kmalloc', 64) for _ in range(300)]:  # of five slabs one stays, two are empty, two spare
             self.call('kfree', ptr)
         assert self.call('check_heap') == 0
@@ -145,7 +147,7 @@ def count_too_many_slabs(k: Kernel, scene: Scene) -> None:
 
 
 def take_a_page_of_a_slab_away(k: Kernel, scene: Scene) -> None:
-    scene.call('unmap_page', scene.objects[16] & -PAGE_BYTES)
+    scene.call('unmap_page', scene.objects[32] & -PAGE_BYTES)
 
 
 def forget_a_spare_page(k: Kernel, scene: Scene) -> None:
@@ -162,6 +164,53 @@ def shift_a_page_of_a_slab(k: Kernel, scene: Scene) -> None:
 
 def shift_a_slab(k: Kernel, scene: Scene) -> None:
     scene.record(scene.objects[0]).colour = 4096
+
+
+def magazine_of(scene: Scene) -> Cache:
+    """The cache of the objects, whose magazine is full."""
+    return cache_for(scene.k, 500)
+
+
+def load_an_object_twice(k: Kernel, scene: Scene) -> None:
+    rounds = magazine_of(scene).rounds
+    rounds[3].ptr, rounds[3].place = rounds[2].ptr, rounds[2].place  # all of one slab, which is on a list
+
+
+def load_a_used_object(k: Kernel, scene: Scene) -> None:
+    third = magazine_of(scene).rounds[3]
+    third.ptr, third.place = VirtAddr(scene.objects[6]), third.place - 1
+
+
+def load_another_address(k: Kernel, scene: Scene) -> None:
+    magazine_of(scene).rounds[3].ptr = VirtAddr(scene.objects[9] + 16)
+
+
+def load_what_is_no_object(k: Kernel, scene: Scene) -> None:
+    magazine_of(scene).rounds[3].ptr = VirtAddr(0)
+
+
+def load_an_object_of_an_empty_slab(k: Kernel, scene: Scene) -> None:
+    """In the place of one whose slab is current, and may have free objects elsewhere."""
+    cache = cache_for(k, 64)
+    record = SlabRecord(k.m, cache.empty)
+    first = cache.rounds[0]
+    assert cache.top > first.addr
+    first.ptr, first.place = slab.first_object(k, record), record.addr << 3
+
+
+def load_too_many(k: Kernel, scene: Scene) -> None:
+    cache = magazine_of(scene)
+    cache.top = VirtAddr(cache.top + 16)
+
+
+def load_half_an_object(k: Kernel, scene: Scene) -> None:
+    cache = magazine_of(scene)
+    cache.top = VirtAddr(cache.top - 8)
+
+
+def lose_an_object(k: Kernel, scene: Scene) -> None:
+    cache = magazine_of(scene)
+    cache.top = VirtAddr(cache.top - 16)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +237,14 @@ def shift_a_slab(k: Kernel, scene: Scene) -> None:
         (forget_a_spare_page, SLAB_INVARIANTS + 7),
         (shift_a_page_of_a_slab, SLAB_INVARIANTS + 8),
         (shift_a_slab, SLAB_INVARIANTS + 8),
+        (load_an_object_twice, SLAB_INVARIANTS + 9),
+        (load_a_used_object, SLAB_INVARIANTS + 9),
+        (load_another_address, SLAB_INVARIANTS + 9),
+        (load_what_is_no_object, SLAB_INVARIANTS + 9),
+        (load_an_object_of_an_empty_slab, SLAB_INVARIANTS + 9),
+        (load_too_many, SLAB_INVARIANTS + 9),
+        (load_half_an_object, SLAB_INVARIANTS + 9),
+        (lose_an_object, SLAB_INVARIANTS + 3),
     ],
 )
 def test_a_broken_invariant_is_named(scene: Scene, damage: Callable[[Kernel, Scene], None], number: int) -> None:

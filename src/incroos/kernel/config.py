@@ -74,6 +74,7 @@ class KernelConfig(Config):
     constructors: word = 0  # caches may have C functions that construct objects: for code that runs beside C
     hardening: word = CHEAP
     slab_bytes: word = 1024  # requests up to so many bytes have a size class; above 1,024 they wait until it pays
+    magazines: word = 1  # of slabs, requests get first what came back last; never with FULL, which draws places
     spare_bytes: word = 0  # of frames that the heap keeps for its next requests, and a part of what is in use
     call_sites: word = 0  # each block tells who asked for it, also where hardening is less than FULL
     heap_seed: word = 0x5EED_1E55_0B57_AC1E  # of the secret in seals and masks, and of random places
@@ -127,6 +128,7 @@ HOSTED: Final = KernelConfig(
     hardening=NO_HARDENING,
     constructors=1,
     slab_bytes=4096,
+    magazines=0,
     spare_bytes=1 << 20,
 )
 HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)

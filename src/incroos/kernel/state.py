@@ -21,11 +21,12 @@ SUMMARY_WORDS: Final = BITMAP_WORDS // 64
 NR_SMALL_BINS: Final = 64
 NR_TREE_BINS: Final = 32
 NR_SLAB_WORDS: Final = 4
+NR_ROUNDS: Final = 16  # of a magazine
 NR_RUN_LENGTHS: Final = 4
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
 NR_CLASSES: Final = 48
 HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
-NR_CLASS_STEPS: Final = 264  # 4,096 bytes in steps of 16, and what rounds the struct up
+NR_CLASS_STEPS: Final = 280  # 4,096 bytes in steps of 16, and so many that the caches begin with a line
 NR_NAME_BYTES: Final = 24  # of a cache
 NR_SIZES: Final = 40  # powers of two that a request may have
 
@@ -293,20 +294,29 @@ class SlabRecord(Struct):
     state: u8  # which list the slab is on
 
 
+class Round(Struct):
+    """A free object in the magazine of its cache. Owner: heap.magazine."""
+
+    ptr: VirtAddr
+    place: u64  # of its bit: 8 times the address of the word, and the bit's number in it
+
+
 class Cache(Struct):
     """Objects of one size. Owner: heap.slab."""
 
     word: VirtAddr  # of bits of the current slab, where objects are taken; `nothing` when there is none
     first: VirtAddr  # the object of its bit 0
     object_bytes: u64
-    reciprocal: u64  # 2**32 divided by that, rounded up
-    all_free: Annotated[Array[u64], NR_SLAB_WORDS]  # the bits of a slab without used objects
+    nr_open: u64  # so many of a slab's objects does kfree take back: all, or none where only cache_free does
+    all_free: Annotated[Array[u64], NR_SLAB_WORDS]  # the bits of a slab without used objects; here ends a line
+    top: VirtAddr  # of the magazine: where the next round goes
+    rounds: Annotated[Array[Round], NR_ROUNDS]  # the magazine: those below top
     nothing: u64  # 0: a word without free objects
+    reciprocal: u64  # 2**32 divided by object_bytes, rounded up
     current: VirtAddr  # the record of the current slab, or 0
     partial: VirtAddr  # the first record on each list
     empty: VirtAddr
     nr_objects: u64  # in a slab
-    nr_open: u64  # of these, so many does kfree take back: all, or none where only cache_free does
     nr_pages: u64  # of a slab
     nr_slabs: u64
     nr_empty: u64  # slabs on the list of empty ones, at most max_empty

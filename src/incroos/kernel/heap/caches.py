@@ -20,7 +20,7 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import FULL, SIZE_CLASSES, SLABS_AND_PAGES
-from incroos.kernel.heap import front, slab, slab_pages
+from incroos.kernel.heap import front, magazine, slab, slab_pages
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import MAX_SLAB_PAGES
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
@@ -159,8 +159,8 @@ def has_used_objects(k: Kernel, cache: Cache) -> bool:
 @kernel
 def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
     """An object; 0, and nothing changed, without frames for a slab. The cache must be one that there is."""
-    bits = load64(k.m, cache.slabs.word)
-    ptr = take_slowly(k, cache) if bits == 0 else slab.take_lowest(k, cache.slabs, bits)
+    is_there = magazine.has_any(k, cache.slabs) or load64(k.m, cache.slabs.word) != 0
+    ptr = slab.take(k, cache.slabs) if is_there else take_slowly(k, cache)
     if ptr != 0 and is_poisoning(k, cache):
         fill(k.m, ptr, POISON_FRESH, cache.asked_bytes)
     return ptr
@@ -169,7 +169,7 @@ def cache_alloc(k: Kernel, cache: ObjectCache) -> VirtAddr:
 @cold
 @kernel
 def take_slowly(k: Kernel, cache: ObjectCache) -> VirtAddr:
-    """An object when the current word has none; constructs those of a slab that is made for it."""
+    """An object when magazine and current word have none; constructs those of a slab that is made for it."""
     slabs = cache.slabs
     if slabs.partial == 0 and slabs.empty == 0 and not slab.find_word(k, slabs):
         record = slab.make(k, slabs)
@@ -225,7 +225,7 @@ def cache_free(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
         return BAD_FREE
     if is_poisoning(k, cache) and is_object(k, cache, ptr):
         fill(k.m, ptr, POISON_FREED, cache.asked_bytes)
-    return slab.put_object(k, cache.slabs, record, distance, number, cache.slabs.nr_objects)
+    return slab.put_object(k, cache.slabs, record, ptr, distance, number, cache.slabs.nr_objects)
 
 
 @kernel
@@ -295,6 +295,12 @@ def usage(k: Kernel, cache: Cache) -> tuple[word, word, word, word]:
         nr_partial += 0 < nr_objects < cache.nr_objects
         nr_unused += nr_objects == 0
         nr_objects %= cache.nr_objects  # a full one is counted with the others
+    for index in range(magazine.nr_rounds(cache)):
+        record = magazine.record_of(cache.rounds[index])
+        if record.state == slab.FULL and magazine.nr_of(cache, record, index) == 0:  # each such slab once
+            nr_objects += slab.nr_used(k, cache, record)
+            nr_partial += 1
+            nr_full -= 1
     at = cache.partial
     while at != 0:
         record = SlabRecord(k.m, at)

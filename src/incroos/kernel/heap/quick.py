@@ -5,17 +5,17 @@ compiles these two into itself has a request of some twenty instructions and a f
 """
 
 from incroos.kernel.config import CHUNKS, FIRST_FIT, FULL
-from incroos.kernel.heap import size_classes, slab, slab_pages
+from incroos.kernel.heap import magazine, size_classes, slab, slab_pages
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, load64, word
 
 
 @kernel
 def is_there(k: Kernel) -> bool:
-    """Whether the configuration has these ways: slabs, and nothing to be done to a block."""
+    """Whether the configuration has these ways: slabs without magazines, and nothing to be done to a block."""
     has_slabs = k.config.heap_design != FIRST_FIT and k.config.heap_design != CHUNKS
     has_tasks = k.config.hardening == FULL or k.config.call_sites != 0 or k.config.poison != 0 or k.config.counters != 0
-    return has_slabs and not has_tasks
+    return has_slabs and not has_tasks and not magazine.are_used(k)
 
 
 @kernel

@@ -5,10 +5,11 @@ Unit: the object. Knows nothing of chunks, nor which size a request has. Nothing
     pages       | slab of 1 page | slab of 4 pages                | no slab | ...
     records     |   record       | record | distance 1 | 2 | 3    |         | ...     64 bytes a page, apart from it
 
-    cache       current   the slab whose word of bits requests are taken from, lowest object first
+    cache       magazine  a few objects that came back last, which are handed out first (magazine.py)
+                current   the slab whose word of bits further requests are taken from, lowest object first
                 partial   slabs with free objects, newest first
                 empty     slabs whose objects are all free, kept up to a limit
-                (slabs without a free object are on no list until one of theirs comes back)
+                (slabs without a free object, or with none that is not in the magazine, are on no list)
 
 From a pointer, arithmetic leads to the record of its page, to the slab and to the bit. So a pointer that is not an
 object, or is one that is free, is told from one that can be taken back, always. The word of bits that is current is
@@ -22,7 +23,7 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap import figures, slab_pages
+from incroos.kernel.heap import figures, magazine, slab_pages
 from incroos.kernel.heap.hardening import draw_below, has_random_places
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.panic import panic
@@ -59,10 +60,20 @@ KEPT_EMPTY: Final = 2  # slabs a cache keeps, before it gives their pages back
 @kernel
 def take(k: Kernel, cache: Cache) -> VirtAddr:
     """An object; 0 when there is none and no frame for a slab."""
+    if magazine.has_any(k, cache):
+        return take_round(k, cache)
     bits = load64(k.m, cache.word)
     if bits == 0:
         return take_slowly(k, cache)
     return take_lowest(k, cache, bits)
+
+
+@kernel
+def take_round(k: Kernel, cache: Cache) -> VirtAddr:
+    """The object of the magazine that came back last. PRE there is one."""
+    if k.config.counters != 0:
+        count_taken(k, cache)
+    return magazine.pop(cache)
 
 
 @kernel
@@ -100,7 +111,7 @@ def count_taken(k: Kernel, cache: Cache) -> None:
 @cold
 @kernel
 def take_slowly(k: Kernel, cache: Cache) -> VirtAddr:
-    """An object when the current word has none: from another word, slab or page."""
+    """An object when magazine and current word have none: from another word, slab or page."""
     while not find_word(k, cache):
         retire(k, cache)
         record = next_slab(k, cache)
@@ -172,12 +183,14 @@ def put(k: Kernel, ptr: VirtAddr) -> word:
     if record.state == NOTHING:  # before its cache is looked at, which may be gone
         return BAD_FREE
     cache = Cache(k.m, record.cache)
-    return put_object(k, cache, record, distance, number, cache.nr_open)
+    return put_object(k, cache, record, ptr, distance, number, cache.nr_open)
 
 
 @inlined
 @kernel
-def put_object(k: Kernel, cache: Cache, record: SlabRecord, distance: word, number: word, limit: word) -> word:
+def put_object(
+    k: Kernel, cache: Cache, record: SlabRecord, ptr: VirtAddr, distance: word, number: word, limit: word
+) -> word:
     """As put, what was found to be so far behind a slab's first object and is one of the first `limit` objects."""
     if not is_object(cache, distance, number, limit):
         return BAD_FREE
@@ -190,7 +203,11 @@ def put_object(k: Kernel, cache: Cache, record: SlabRecord, distance: word, numb
     record.free[index] = after
     if k.config.counters != 0:
         k.slabs.used_bytes -= cache.object_bytes
-    if record.state == FULL or after == cache.all_free[index]:
+    if after == cache.all_free[index] and record.state != CURRENT:
+        settle(k, cache, record)
+    elif magazine.has_room(k, cache):
+        magazine.push(cache, ptr, VirtAddr(record.addr + offset_of(SlabRecord, 'free') + 8 * index), number & 63)
+    elif record.state == FULL:
         settle(k, cache, record)
     return OK
 
@@ -243,6 +260,8 @@ def settle(k: Kernel, cache: Cache, record: SlabRecord) -> None:
         return
     if record.state != FULL:
         pull(k, cache, record)
+    if wanted == EMPTY:
+        magazine.forget(cache, record)
     if wanted == EMPTY and cache.nr_empty >= cache.max_empty:
         unmake(k, cache, record)
     else:
@@ -343,6 +362,7 @@ def unmake(k: Kernel, cache: Cache, record: SlabRecord) -> None:
 @kernel
 def shrink(k: Kernel, cache: Cache) -> word:
     """Give back the pages of all slabs without used objects; how many pages."""
+    empty_magazine(k, cache)
     nr_pages = 0
     if cache.current != 0 and is_empty(cache, SlabRecord(k.m, cache.current)):
         record = SlabRecord(k.m, cache.current)
@@ -355,6 +375,16 @@ def shrink(k: Kernel, cache: Cache) -> word:
         give_back(k, cache, record)
         nr_pages += cache.nr_pages
     return nr_pages
+
+
+@kernel
+def empty_magazine(k: Kernel, cache: Cache) -> None:
+    """Let all free objects be in words of bits alone."""
+    for number in range(magazine.nr_rounds(cache)):
+        record = magazine.record_of(cache.rounds[number])
+        if record.state == FULL:
+            push(k, cache, record, PARTIAL)
+    magazine.clear(cache)
 
 
 @kernel
@@ -388,6 +418,7 @@ def init_cache(cache: Cache, object_bytes: word, alignment: word) -> None:
     cache.nr_slabs = 0
     cache.allocs = 0
     cache.nothing = 0
+    magazine.clear(cache)
     cache.nr_cold = 0
     cache.first = VirtAddr(0)
     forget_current(cache)

@@ -4,23 +4,24 @@ Unit: the object. Changes nothing, and reads no address that has no frame.
 """
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import pages, slab, slab_pages
+from incroos.kernel.heap import magazine, pages, slab, slab_pages
 from incroos.kernel.heap.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
 from incroos.kernel.heap.slab_pages import SPARE
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.state import NR_RUN_LENGTHS, NR_SLAB_WORDS, Cache, Kernel, SlabRecord
-from incroos.lang import VirtAddr, kernel, word
+from incroos.kernel.state import NR_ROUNDS, NR_RUN_LENGTHS, NR_SLAB_WORDS, Cache, Kernel, Round, SlabRecord
+from incroos.lang import VirtAddr, kernel, offset_of, shr_logical, word
 
 # SLAB-1  records follow each other as runs: the distance of each page's says how far the first one is
 # SLAB-2  a bit is set only for an object that there is
-# SLAB-3  a slab without a free object is FULL or CURRENT, one with all objects free EMPTY or CURRENT, else PARTIAL or
-#         CURRENT; only the slab that its cache says is CURRENT
+# SLAB-3  a slab of which all free objects are in the magazine, or none is free, is FULL or CURRENT, one with all
+#         objects free EMPTY or CURRENT, else PARTIAL or CURRENT; only the slab that its cache says is CURRENT
 # SLAB-4  the lists of a cache have the slabs of their state, and links agree
 # SLAB-5  nr_slabs and nr_empty are the counts of a cache's slabs; nr_empty is at most max_empty
 # SLAB-6  the pages of a slab or a spare run are mapped, those of another run without a slab are not; records are mapped
 # SLAB-7  nr_mapped and nr_spare are the counts of pages that are mapped and of those in spare runs, and each of these
 #         is on the list of its length
 # SLAB-8  the records of all pages of a slab have its colour, at most last_colour, and the reciprocal of its cache
+# SLAB-9  the magazine has free objects of its cache's slabs, each once, at their addresses, and none of EMPTY slabs
 
 
 @kernel
@@ -69,7 +70,7 @@ def count_spare(k: Kernel) -> word:
 
 @kernel
 def check_slab(k: Kernel, record: SlabRecord) -> word:
-    """SLAB-2 and SLAB-3 of one slab."""
+    """SLAB-2 and SLAB-3 of one slab, and what SLAB-9 says of it."""
     cache = Cache(k.m, record.cache)
     nr_free = 0
     for index in range(NR_SLAB_WORDS):
@@ -80,12 +81,18 @@ def check_slab(k: Kernel, record: SlabRecord) -> word:
         return 3
     if record.state == CURRENT:
         return OK
+    loaded = cache.top - magazine.bottom_of(cache)
+    if not 0 <= loaded <= NR_ROUNDS * Round.SIZE or loaded % Round.SIZE != 0:
+        return 9
+    nr_rounds = magazine.nr_of(cache, record, magazine.nr_rounds(cache))
     wanted = PARTIAL
-    if nr_free == 0:
-        wanted = FULL
-    elif nr_free == cache.nr_objects:
+    if nr_free == cache.nr_objects:
         wanted = EMPTY
-    return OK if record.state == wanted else 3
+    elif nr_free == nr_rounds:
+        wanted = FULL
+    if record.state != wanted:
+        return 3
+    return OK if nr_rounds == 0 or wanted != EMPTY else 9
 
 
 @kernel
@@ -123,7 +130,7 @@ def count_list(k: Kernel, first: VirtAddr, state: word) -> word:
 
 @kernel
 def check_cache(k: Kernel, cache: Cache) -> word:
-    """SLAB-4 and SLAB-5, once the records are known to be right: 0, or the number of the first that does not hold."""
+    """SLAB-4, SLAB-5 and SLAB-9, once the records are right: 0, or the number of the first that does not hold."""
     nr_slabs = 0
     nr_partial = 0
     nr_empty = 0
@@ -137,7 +144,33 @@ def check_cache(k: Kernel, cache: Cache) -> word:
         at = VirtAddr(at + (slab_pages.length_of(k, record) << PAGE_SHIFT))
     if count_list(k, cache.partial, PARTIAL) != nr_partial or count_list(k, cache.empty, EMPTY) != nr_empty:
         return 4
-    return OK if nr_slabs == cache.nr_slabs and nr_empty == cache.nr_empty <= cache.max_empty else 5
+    if nr_slabs != cache.nr_slabs or nr_empty != cache.nr_empty or nr_empty > cache.max_empty:
+        return 5
+    for number in range(magazine.nr_rounds(cache)):
+        if not is_round(k, cache, number):
+            return 9
+    return OK
+
+
+@kernel
+def is_round(k: Kernel, cache: Cache, number: word) -> bool:
+    """What SLAB-9 says of one object of the magazine."""
+    of = cache.rounds[number]
+    record = magazine.record_of(of)
+    if not slab_pages.is_record(k, record.addr) or not slab_pages.has(k, of.ptr):
+        return False
+    found, distance, index = slab.find(k, of.ptr)
+    if found.addr != record.addr or record.state == NOTHING or record.cache != cache.addr:
+        return False
+    if not slab.is_object(cache, distance, index, cache.nr_objects):
+        return False
+    word_at = VirtAddr(record.addr + offset_of(SlabRecord, 'free') + 8 * (index >> 6))
+    if magazine.word_of(of) != word_at or magazine.bit_of(of) != index & 63:
+        return False
+    for earlier in range(number):
+        if cache.rounds[earlier].place == of.place:
+            return False
+    return shr_logical(record.free[index >> 6], index & 63) & 1 != 0
 
 
 @kernel
