@@ -1,13 +1,12 @@
 """The C compiler of this machine, for the small parts of C libraries that are C: started in a folder of its own."""
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from .errors import BuildError
+from .tool import NO_FILE, output_of
 
 COMPILERS: Final = ('cc', 'gcc', 'clang')
 SECONDS: Final = 120  # that one may take
@@ -34,32 +33,12 @@ def c_compiler_identity() -> str:
 
 def compile_c(files: Mapping[str, bytes], arguments: Sequence[str], output: str) -> bytes:
     """The output file that the compiler makes of these files with these arguments, which name them."""
-    compiler = find_c_compiler()
-    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
-        folder = Path(name)
-        for file, content in files.items():
-            (folder / file).write_bytes(content)
-        try:
-            done = subprocess.run(
-                [str(compiler), *arguments, '-o', output],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors='replace',
-                timeout=SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            raise BuildError(
-                f'{compiler} cannot be started ({error.strerror}): install a working C compiler'
-            ) from error
-        except subprocess.TimeoutExpired:
-            raise BuildError(f'{compiler} had not ended after {SECONDS} s: install a working C compiler') from None
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if 'error' in line] or done.stderr.splitlines() or ['']
-            raise BuildError(f'{compiler} cannot compile {", ".join(files)}: {lines[0]}')
-        try:
-            return (folder / output).read_bytes()
-        except FileNotFoundError:
-            raise BuildError(f'{compiler} wrote no {output}: install a working C compiler') from None
+
+    def why_not_compiled(status: int, messages: str) -> str:
+        if status == NO_FILE:
+            return f'wrote no {output}: install a working C compiler'
+        lines = [line for line in messages.splitlines() if 'error' in line] or messages.splitlines() or ['']
+        return f'cannot compile {", ".join(files)}: {lines[0]}'
+
+    command = [str(find_c_compiler()), *arguments, '-o', output]
+    return output_of(command, files, output, SECONDS, 'C compiler', why_not_compiled)

@@ -13,8 +13,6 @@ nothing of what the functions do.
 """
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,10 +23,12 @@ from .c_prototypes import Prototype
 from .codegen import compile_library
 from .errors import BuildError
 from .stack import analyse
+from .tool import output_of
 
 ARCHIVERS: Final = ('ar', 'llvm-ar', 'x86_64-linux-gnu-ar', 'x86_64-elf-ar')
 SECONDS: Final = 60
 OBJECT: Final = 'incro_mm.o'
+ARCHIVE: Final = 'library.a'
 
 
 class Step(Enum):
@@ -233,26 +233,11 @@ def find_archiver() -> Path:
 
 def archive(object_bytes: bytes) -> bytes:
     """The object as a static library, with its index."""
-    archiver = find_archiver()
-    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
-        folder = Path(name)
-        (folder / OBJECT).write_bytes(object_bytes)
-        try:
-            done = subprocess.run(
-                [str(archiver), 'rcsD', 'library.a', OBJECT],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors='replace',
-                timeout=SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            raise BuildError(f'{archiver} cannot be started ({error.strerror}): install a working archiver') from error
-        except subprocess.TimeoutExpired:
-            raise BuildError(f'{archiver} had not ended after {SECONDS} s: install a working archiver') from None
-        if done.returncode != 0 or not (folder / 'library.a').exists():
-            reason = (done.stderr.strip() or f'exit status {done.returncode}, and no archive').splitlines()[0]
-            raise BuildError(f'{archiver} cannot make the library ({reason}): install a working archiver')
-        return (folder / 'library.a').read_bytes()
+    command = [str(find_archiver()), 'rcsD', ARCHIVE, OBJECT]
+    return output_of(command, {OBJECT: object_bytes}, ARCHIVE, SECONDS, 'archiver', why_not_archived)
+
+
+def why_not_archived(status: int, messages: str) -> str:
+    """What is wrong with an archiver, as its status and its messages say."""
+    reason = (messages.strip() or f'exit status {status}, and no archive').splitlines()[0]
+    return f'cannot make the library ({reason}): install a working archiver'

@@ -9,15 +9,14 @@ Sections are grouped by what the processor may do with them, each group on its o
 
 import platform
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from .boot_pvh import ENTRY_SYMBOL, BootLayout
 from .boot_tables import PAGE_BYTES
 from .errors import BuildError
+from .tool import NO_FILE, output_of
 
 # GNU ld links in a fifth of lld's time, but the system's `ld` makes x86-64 ELF on such a system only.
 _IS_X86_64_LINUX: Final = sys.platform.startswith('linux') and platform.machine() in ('x86_64', 'AMD64')
@@ -75,34 +74,17 @@ def link(object_bytes: bytes, layout: BootLayout) -> bytes:
 
 def link_with(script: str, object_bytes: bytes) -> bytes:
     """What the linker makes of an object, as a script of its own says."""
-    linker = find_linker()
-    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
-        folder = Path(name)
-        (folder / 'kernel.o').write_bytes(object_bytes)
-        (folder / 'kernel.lds').write_text(script)
-        command = [str(linker), '-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds']
-        try:
-            done = subprocess.run(
-                [*command, '-o', 'kernel.elf', 'kernel.o'],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors='replace',
-                timeout=SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            raise BuildError(f'{linker} cannot be started ({error.strerror}): install a working linker') from error
-        except subprocess.TimeoutExpired:
-            raise BuildError(f'{linker} had not ended after {SECONDS} s: install a working linker') from None
-        if done.returncode != 0:
-            reason = reason_in(done.stderr) or f'exit status {done.returncode}'
-            raise BuildError(f'{linker} cannot link the image: {reason}')
-        try:
-            return (folder / 'kernel.elf').read_bytes()
-        except FileNotFoundError:
-            raise BuildError(f'{linker} wrote no image: install a working linker') from None
+    arguments = ('-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds')
+    command = [str(find_linker()), *arguments, '-o', 'kernel.elf', 'kernel.o']
+    files = {'kernel.o': object_bytes, 'kernel.lds': script.encode()}
+    return output_of(command, files, 'kernel.elf', SECONDS, 'linker', why_not_linked)
+
+
+def why_not_linked(status: int, messages: str) -> str:
+    """What is wrong with a linker, as its status and its messages say."""
+    if status == NO_FILE:
+        return 'wrote no image: install a working linker'
+    return f'cannot link the image: {reason_in(messages) or f"exit status {status}"}'
 
 
 def reason_in(messages: str) -> str:

@@ -1,0 +1,56 @@
+"""Starts a program of this machine, a linker or the like, in a folder of its own, and fetches the file that it makes.
+
+A program that cannot be started, does not end, fails or makes no file is a BuildError of one sentence. Knows neither
+which program to take nor what it says of a failure: `failure` puts that into words.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from .errors import BuildError
+
+NO_FILE: Final = 0  # the status of a program that thinks that it did what it should
+
+
+def output_of(
+    command: Sequence[str],
+    files: Mapping[str, bytes],
+    output: str,
+    seconds: int,
+    kind: str,
+    failure: Callable[[int, str], str],
+) -> bytes:
+    """The output file that a command makes of these files, all of which its arguments name. Raises BuildError.
+
+    `kind` is what to install if it does not work. `failure` makes of a status and of what the program said on standard
+    error what is wrong; the status is NO_FILE where it ended well without the output file.
+    """
+    program = command[0]
+    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
+        folder = Path(name)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors='replace',
+                timeout=seconds,
+                check=False,
+            )
+        except OSError as error:
+            raise BuildError(f'{program} cannot be started ({error.strerror}): install a working {kind}') from error
+        except subprocess.TimeoutExpired:
+            raise BuildError(f'{program} had not ended after {seconds} s: install a working {kind}') from None
+        if done.returncode == 0:
+            try:
+                return (folder / output).read_bytes()
+            except FileNotFoundError:
+                pass
+        raise BuildError(f'{program} {failure(done.returncode, done.stderr)}')
