@@ -10,6 +10,7 @@ from incroos.cli import commands
 from incroos.lab import binary, heaps, rep
 from incroos.lab.heaps import OTHERS
 from incroos.run.outcome import Status
+from tests.cli.command import Running, run
 
 from .c_programs import compile_library
 from .test_rep import RIGHT
@@ -72,6 +73,19 @@ def test_a_text_of_the_malloc_lab_is_converted_shown_and_replayed(command: Comma
     assert [json.loads(line)['nr_operations'] for line in output.splitlines()] == [7, 7]
 
 
+def test_a_trace_is_converted_to_standard_output(tmp_path: Path) -> None:
+    (tmp_path / 'x.rep').write_bytes(RIGHT)
+    with Running('trace', 'convert', 'x.rep', '-o', '-', cwd=tmp_path) as running:
+        written, remarks = running.process.communicate()
+    assert (running.process.returncode, remarks) == (0, b'')
+    assert written == binary.encode(rep.decode(RIGHT, 'x.rep'))
+    assert [file.name for file in tmp_path.iterdir()] == ['x.rep']
+    with open('/dev/full', 'wb') as full:
+        done = run('trace', 'convert', 'x.rep', '-o', '-', cwd=tmp_path, stdout=full)
+    assert done.status == Status.UNUSABLE
+    assert done.sentence == 'standard output cannot be written (No space left on device): direct it elsewhere'
+
+
 def test_all_defects_of_a_text_are_named_and_nothing_is_written(command: Command, tmp_path: Path) -> None:
     (tmp_path / 'x.rep').write_text('1 2 3 4\nf 0\na 0 x\n')
     status, output, remarks = command('convert', 'x.rep', '-o', 'y.trace')
@@ -122,6 +136,10 @@ def test_a_trace_that_cannot_be_written(command: Command, trace: str) -> None:
         ((), 'name a command'),
         (('record', 'true'), "missing option '-o' / '--output' (incroos trace record --help says more)"),
         (('record', '-o', 'x'), "missing argument 'COMMAND...' (incroos trace record --help says more)"),
+        (
+            ('record', '-o', '-', 'touch', 'started'),
+            "standard output is the command's own: name a file with -o (incroos trace record --help says more)",
+        ),
         (('show',), "missing argument 'FILE' (incroos trace show --help says more)"),
         (('convert', 'x.trace'), "missing option '-o' / '--output' (incroos trace convert --help says more)"),
         (('replay',), "missing argument 'FILE...' (incroos trace replay --help says more)"),
@@ -135,9 +153,10 @@ def test_a_trace_that_cannot_be_written(command: Command, trace: str) -> None:
         ),
     ],
 )
-def test_wrong_usage(command: Command, trace: str, arguments: tuple[str, ...], sentence: str) -> None:
+def test_wrong_usage(command: Command, trace: str, arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
     status, output, remarks = command(*arguments)
     assert (status, output, remarks[0]) == (Status.WRONG_USAGE, '', sentence)
+    assert [file.name for file in tmp_path.iterdir()] == [trace]
 
 
 def test_a_heap_that_there_is_not(command: Command, trace: str) -> None:

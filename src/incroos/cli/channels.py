@@ -6,11 +6,13 @@ Written to without a buffer of Python's, which would fail a second time, with a 
 import contextlib
 import os
 import select
+from pathlib import Path
 from typing import Final
 
 STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
+STANDARD_OUTPUT: Final = Path('-')  # as users write it in the place of a file
 
 
 class OutputLost(BaseException):

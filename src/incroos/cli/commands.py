@@ -15,7 +15,7 @@ from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.places import CHEAP, CONFIGS, LEVELS, config_name
 from incroos.run.shared_library import DEFAULT_DESIGN, DESIGNS, HARDENINGS, NO_HARDENING, SHARED
 
-from .channels import OutputLost, put, say
+from .channels import STANDARD_OUTPUT, OutputLost, put, say
 from .trace import trace
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ Exit status:
 """
 MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
 LIBRARY: Final = 'library'  # beside the formats of images
-STANDARD_OUTPUT: Final = Path('-')
 
 
 class Memory(click.ParamType[int]):

@@ -13,7 +13,7 @@ import click
 from incroos.lab.heaps import LEVELS, NAMES
 from incroos.run.outcome import Status, Unusable
 
-from .channels import STDOUT, put, say
+from .channels import STANDARD_OUTPUT, STDOUT, put, say
 
 if TYPE_CHECKING:
     from incroos.lab.heaps import Heap
@@ -39,7 +39,7 @@ Exit status:
   6         something is missing or unusable: a trace, a C compiler, a library
 """
 FILE = click.Path(path_type=Path)
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.group()
@@ -70,21 +70,27 @@ def record(output: Path, with_children: bool, command: tuple[str, ...]) -> None:
     """
     from incroos.lab.record import record as record_command
 
+    if output == STANDARD_OUTPUT:
+        raise click.UsageError("Standard output is the command's own: name a file with -o")
     raise click.exceptions.Exit(record_command(list(command), output, with_children, say))
 
 
 @trace.command(epilog=STATUSES)
 @click.argument('file', type=FILE)
-@click.option('-o', '--output', type=OUTPUT, required=True, help='Where to write the trace.')
+@click.option('-o', '--output', type=OUTPUT, required=True, help='Where to write the trace, - is standard output.')
 def convert(file: Path, output: Path) -> None:
     """Make a trace of FILE, which is a text of the malloc lab (.rep).
 
     If something is wrong with it, each defect is named with its line, and nothing is written.
     """
-    from incroos.lab import files
+    from incroos.lab import binary, files
 
     with all_defects_told():
-        files.write(files.read(file), output)
+        content = files.read(file)
+    if output == STANDARD_OUTPUT:
+        put(binary.encode(content))
+    else:
+        files.write(content, output)
 
 
 @trace.command(epilog=STATUSES)
