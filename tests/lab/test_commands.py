@@ -144,6 +144,11 @@ def test_a_trace_that_cannot_be_written(command: Command, trace: str) -> None:
         (('convert', 'x.trace'), "missing option '-o' / '--output' (incroos trace convert --help says more)"),
         (('replay',), "missing argument 'FILE...' (incroos trace replay --help says more)"),
         (
+            ('replay', 'x.trace', '--hardening', 'full', '--heap', 'glibc', '--heap', 'mimalloc'),
+            '--hardening is for kmalloc, first-fit, slab, dlmalloc, and --heap names none of them: leave it away'
+            ' (incroos trace replay --help says more)',
+        ),
+        (
             ('replay', 'x.trace', '--threads', '0'),
             "invalid value for '--threads': 0 is not in the range 1<=x<=64 (incroos trace replay --help says more)",
         ),
@@ -205,6 +210,13 @@ def test_ours_are_built_in_each_level_that_is_asked_for(command: Command, trace:
     assert [each['heap'] for each in json.loads(output)['figures']] == [
         name if level == heaps.NO_HARDENING else f'{name}, {level}' for name in heaps.OURS for level in heaps.LEVELS
     ]
+
+
+def test_a_level_leaves_the_heaps_of_others_as_they_are(command: Command, trace: str) -> None:
+    heaps_asked = ('--heap', 'glibc', '--heap', 'kmalloc')
+    status, output, _ = command('replay', trace, '--rounds', '1', '--json', *heaps_asked, '--hardening', 'full')
+    assert status == 0
+    assert [each['heap'] for each in json.loads(output)['figures']] == ['glibc', 'kmalloc, full']
 
 
 def test_a_heap_that_goes_wrong_is_a_status_of_its_own(

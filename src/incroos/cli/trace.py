@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from incroos.lab.heaps import LEVELS, NAMES
+from incroos.lab.heaps import LEVELS, NAMES, OURS
 from incroos.run.outcome import Status, Unusable
 
 from .channels import STANDARD_OUTPUT, STDOUT, put, say
@@ -121,7 +121,7 @@ def show(file: Path, as_json: bool) -> None:
     'levels',
     type=click.Choice(LEVELS),
     multiple=True,
-    help='Of ours, with this level; may be given more than once.  [default: off]',
+    help='Ours with this level, the others as they are; may be given more than once.  [default: off]',
 )
 @click.option(
     '--threads', type=click.IntRange(1, 64), default=1, show_default=True, help='Replay it in so many threads at once.'
@@ -140,6 +140,8 @@ def replay_files(
     from incroos.lab import files as trace_files
     from incroos.lab.heaps import heaps as find_heaps
 
+    if levels and heaps and not set(heaps) & set(OURS):
+        raise click.UsageError(f'--hardening is for {", ".join(OURS)}, and --heap names none of them: leave it away')
     with all_defects_told():  # in any of the traces, before minutes are spent on the first
         traces = {file: trace_files.read(file) for file in files}
     found = find_heaps(heaps, levels, say)
