@@ -91,6 +91,7 @@ def defect(body: bytes, nr_operations: int = 1, nr_blocks: int = 0) -> str:
         (b'\x02', 'x is damaged: its last operation is cut short'),
         (b'\x00\x03', 'x is damaged: its last operation is cut short'),
         (b'\x00\x03\x80', 'x is damaged: its last operation is cut short'),
+        (b'\x00', 'x has 1 operation and 1 block, and its header says 1 and 0'),
         (b'\x00\x00', 'x has 2 operations and 2 blocks, and its header says 1 and 0'),
     ],
 )
@@ -116,3 +117,6 @@ def test_another_version_and_what_stands_behind_the_end() -> None:
     with pytest.raises(BadTrace) as caught:
         binary.decode(content + b'abc', 'x')
     assert str(caught.value) == 'x goes on for 3 bytes behind its end: what is it?'
+    with pytest.raises(BadTrace) as caught:
+        binary.decode(content + b'a', 'x')
+    assert str(caught.value) == 'x goes on for 1 byte behind its end: what is it?'

@@ -64,6 +64,21 @@ def test_a_trace_is_shown(command: Command, trace: str) -> None:
     assert json.loads(output)['live_bytes_at_most'] == 273_000
 
 
+def test_one_is_not_plural(command: Command, tmp_path: Path) -> None:
+    (tmp_path / 'x.rep').write_text('1 1 1 1\na 0 1\n')
+    assert command('show', 'x.rep')[1].splitlines() == [
+        'x.rep: 1 operation of 1 thread',
+        '  allocate                         1',
+        'live at most: 1 byte, 1 block',
+        'live at the end: 1 byte, 1 block',
+        'asked for in all: 1 byte',
+        'sizes of requests:',
+        f'  up to            16             1  {"#" * 40}',
+    ]
+    output = command('replay', 'x.rep', '--heap', 'glibc', '--rounds', '1')[1]
+    assert output.startswith('x.rep: 1 operation, at most 1 byte live\n')
+
+
 def test_a_text_of_the_malloc_lab_is_converted_shown_and_replayed(command: Command, tmp_path: Path) -> None:
     (tmp_path / 'x.rep').write_bytes(RIGHT)
     assert command('convert', 'x.rep', '-o', 'y.trace') == (0, '', [])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import time
 from collections import Counter
 from pathlib import Path
@@ -204,7 +205,27 @@ def test_where_there_is_no_room_the_beginning_is_kept(tmp_path: Path, capfd: pyt
     assert record_command([str(program)], tmp_path / 'x.trace', False, remarks.append, nr_records=1000) == 0
     assert len(files.read(tmp_path / 'x.trace')) <= 1000
     assert len(remarks) == 1
-    assert 'only the beginning, the last 9,' in remarks[0]
+    assert 'only the beginning, 9,' in remarks[0]
+    assert remarks[0].endswith(' calls found no room behind it')
+
+
+@pytest.mark.parametrize(
+    ('nr_lost', 'remarks'),
+    [
+        (1, ['only the beginning, 1 call found no room behind it', '1 free unseen; each stands']),
+        (2, ['only the beginning, 2 calls found no room behind it', '2 frees unseen; each stands']),
+    ],
+)
+def test_what_a_recording_lost_is_said(tmp_path: Path, nr_lost: int, remarks: list[str]) -> None:
+    from incroos.lab.record import convert
+
+    nr_records = nr_lost + 1  # allocations at one address
+    records = struct.pack('<QQQ', 8, 0, 1 << 56 | 0x1000) * nr_records
+    (tmp_path / 'raw').write_bytes(struct.pack('<QQQ', nr_records + nr_lost, nr_records, 0) + records)
+    said: list[str] = []
+    convert(tmp_path / 'raw', tmp_path / 'x.trace', said.append)
+    where = ' where the address was handed out again'
+    assert said == [f'{tmp_path}/x.trace: {remarks[0]}', f'{tmp_path}/x.trace: {remarks[1]}{where}']
 
 
 def test_what_cannot_be_recorded(tmp_path: Path) -> None:

@@ -90,9 +90,11 @@ def test_all_that_is_wrong_is_told() -> None:
         ('1 2\nx\n3\n', "x.rep:2: 'x' is not a number of the header: write a number"),
         ('1 2 3 4 5\n', "x.rep:1: '5' behind the header, which is 4 numbers"),
         ('1\n1\n1\n1 a\n', "x.rep:4: 'a' behind the header, which is 4 numbers"),
-        ('1 1 1 1\n', 'x.rep is cut short: its header says 1 operations, and 0 follow'),
-        ('1 1 1 1\na 0 1\nf 0\n', 'x.rep goes on: its header says 1 operations, and 2 follow'),
-        ('1 2 1 1\na 0 1\n', 'x.rep uses 1 ids, and its header says 2'),
+        ('1 1 1 1\n', 'x.rep is cut short: its header says 1 operation, and 0 follow'),
+        ('1 1 1 1\na 0 1\nf 0\n', 'x.rep goes on: its header says 1 operation, and 2 follow'),
+        ('1 1 2000 1\na 0 1\n', 'x.rep is cut short: its header says 2,000 operations, and 1 follows'),
+        ('1 1 1 1\na 1 1\n', 'x.rep:2: id 1 is out of range: the header says 1 id, from 0 on'),
+        ('1 2 1 1\na 0 1\n', 'x.rep uses 1 id, and its header says 2'),
     ],
 )
 def test_headers_and_counts(text: str, sentence: str) -> None:

@@ -143,6 +143,14 @@ def test_a_right_heap_is_not_called_wrong(driver: Driver, library: Callable[[dic
     assert driver.run(library({}), 'footprint')['peak_bytes'] > 273_000
 
 
+def test_a_byte_for_which_there_is_no_memory(library: Callable[[dict[str, str]], Heap], tmp_path: Path) -> None:
+    trace = Trace()
+    trace.add(Kind.ALLOCATE, 0, 1)
+    heap = library({'malloc': 'void *malloc(size_t n) { return n == 1 ? NULL : memalign(16, n); }'})
+    with pytest.raises(WrongHeap, match=r'mine: operation 1: no memory for 1 byte$'):
+        Driver(trace, tmp_path, print).run(heap, 'footprint')
+
+
 @pytest.mark.parametrize('sentence', WRONG)
 def test_a_wrong_heap_is_found_out(driver: Driver, library: Callable[[dict[str, str]], Heap], sentence: str) -> None:
     with pytest.raises(WrongHeap) as caught:

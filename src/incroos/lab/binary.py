@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .operations import MAX_BYTES, MAX_SHIFT, MAX_THREADS, BadTrace, Kind, Trace
+from .words import count
 
 MAGIC: Final = b'\x89incroT\n'  # no text, and damaged by what takes it for text
 VERSION: Final = 1
@@ -77,18 +78,18 @@ def decode(data: bytes, name: str) -> Trace:
         raise BadTrace(f'{name} is a trace of version {version}, and this is version {VERSION}: record it anew')
     body = data[start:]
     if len(body) < body_bytes:
-        raise BadTrace(f'{name} is cut short: {len(body):,} of its {body_bytes:,} bytes of operations are there')
+        raise BadTrace(f'{name} is cut short: {len(body):,} of its {count(body_bytes, "byte")} of operations are there')
     if len(body) > body_bytes:
-        raise BadTrace(f'{name} goes on for {len(body) - body_bytes:,} bytes behind its end: what is it?')
+        raise BadTrace(f'{name} goes on for {count(len(body) - body_bytes, "byte")} behind its end: what is it?')
     if zlib.crc32(body, zlib.crc32(data[: HEADER.size])) != checksum:
         raise BadTrace(f'{name} is damaged: its checksum is not that of what it holds')
     trace = decode_body(body, name)
     if (len(trace), trace.nr_blocks) != (nr_operations, nr_blocks):
-        found = f'{len(trace):,} operations and {trace.nr_blocks:,} blocks'
+        found = f'{count(len(trace), "operation")} and {count(trace.nr_blocks, "block")}'
         raise BadTrace(f'{name} has {found}, and its header says {nr_operations:,} and {nr_blocks:,}')
     if nr_threads != 1 + max(trace.threads, default=0):
         found = f'threads up to number {max(trace.threads, default=0):,}'
-        raise BadTrace(f'{name} has {found}, and its header says {nr_threads:,} threads: record it anew')
+        raise BadTrace(f'{name} has {found}, and its header says {count(nr_threads, "thread")}: record it anew')
     return trace
 
 

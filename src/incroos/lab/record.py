@@ -15,6 +15,7 @@ from incroos.run.outcome import Unusable
 
 from . import binary, raw
 from .programs import RECORDER, Say, compiled, preloaded
+from .words import count
 
 NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
 BY_SIGNAL: Final = 128
@@ -108,6 +109,6 @@ def convert(file: Path, output: Path, say: Say) -> None:
     trace, left = raw.read_raw(file)
     binary.write(trace, output)
     if left.nr_beyond:
-        say(f'{output}: only the beginning, the last {left.nr_beyond:,} calls found no room')
+        say(f'{output}: only the beginning, {count(left.nr_beyond, "call")} found no room behind it')
     if left.nr_reused:
-        say(f'{output}: {left.nr_reused:,} frees were not seen, and stand where the address was handed out again')
+        say(f'{output}: {count(left.nr_reused, "free")} unseen; each stands where the address was handed out again')

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .operations import MAX_BYTES, BadTrace, Kind, Trace
+from .words import count
 
 NR_HEADER: Final = 4
 FORMS: Final = {'a': 'a ID SIZE', 'r': 'r ID SIZE', 'f': 'f ID'}
@@ -96,7 +97,7 @@ class Reader:
 
     def carry_out(self, line: int, letter: str, number: int, size: int = 0) -> None:
         if number >= self.header[1]:
-            self.wrong(line, f'id {number} is out of range: the header says {self.header[1]} ids, from 0 on')
+            self.wrong(line, f'id {number} is out of range: the header says {count(self.header[1], "id")}, from 0 on')
         elif size > MAX_BYTES:
             self.wrong(line, f'{size} bytes are more than a process has addresses')
         elif letter == 'a':
@@ -126,10 +127,11 @@ class Reader:
         _, nr_ids, nr_operations, _ = self.header
         if self.nr_lines != nr_operations:
             how = 'is cut short' if self.nr_lines < nr_operations else 'goes on'
-            said = f'its header says {nr_operations} operations, and {self.nr_lines} follow'
+            follow = 'follows' if self.nr_lines == 1 else 'follow'
+            said = f'its header says {count(nr_operations, "operation")}, and {self.nr_lines:,} {follow}'
             self.defects.append(f'{self.name} {how}: {said}')
         elif not self.defects and len(self.last_block) != nr_ids:
-            self.defects.append(f'{self.name} uses {len(self.last_block)} ids, and its header says {nr_ids}')
+            self.defects.append(f'{self.name} uses {count(len(self.last_block), "id")}, and its header says {nr_ids:,}')
 
 
 def shown(text: str) -> str:

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from .replay import Replayed
 from .summary import Summary
+from .words import count
 
 WIDTH: Final = 110  # where the terminal does not say how wide it is
 _BAR: Final = 40
@@ -15,11 +16,11 @@ _BAR: Final = 40
 def summary_text(name: str, summary: Summary) -> str:
     """A trace, summed up."""
     lines = [
-        f'{name}: {summary.nr_operations:,} operations of {count(summary.nr_threads, "thread")}',
+        f'{name}: {count(summary.nr_operations, "operation")} of {count(summary.nr_threads, "thread")}',
         *(f'  {kind:<20}{number:>14,}' for kind, number in summary.nr_by_kind.items() if number),
-        f'live at most: {summary.live_bytes_at_most:,} bytes, {count(summary.nr_live_at_most, "block")}',
-        f'live at the end: {summary.left_bytes:,} bytes, {count(summary.nr_left, "block")}',
-        f'asked for in all: {summary.asked_bytes:,} bytes',
+        f'live at most: {count(summary.live_bytes_at_most, "byte")}, {count(summary.nr_live_at_most, "block")}',
+        f'live at the end: {count(summary.left_bytes, "byte")}, {count(summary.nr_left, "block")}',
+        f'asked for in all: {count(summary.asked_bytes, "byte")}',
         'sizes of requests:',
     ]
     most = max(summary.histogram.values(), default=1)
@@ -28,14 +29,10 @@ def summary_text(name: str, summary: Summary) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def count(number: int, what: str) -> str:
-    return f'{number:,} {what}{"" if number == 1 else "s"}'
-
-
 def replay_table(name: str, replayed: Replayed) -> tuple[str, Table, str]:
     """What each allocator took for a trace: a heading, a table and a remark."""
     at_once = '' if replayed.nr_threads == 1 else f', in {replayed.nr_threads} threads at once'
-    live = f'at most {replayed.peak_live_bytes:,} bytes live'
+    live = f'at most {count(replayed.peak_live_bytes, "byte")} live'
     table = Table()
     table.add_column('heap')
     for column in ('ns an operation', 'least to most', 'footprint', 'worst, ns', '99.99 %, ns'):
@@ -49,7 +46,7 @@ def replay_table(name: str, replayed: Replayed) -> tuple[str, Table, str]:
             f'{each.worst_ns:,.0f}',
             f'{each.rarely_ns:,.0f}',
         )
-    heading = f'{name}: {replayed.nr_operations:,} operations{at_once}, {live}'
+    heading = f'{name}: {count(replayed.nr_operations, "operation")}{at_once}, {live}'
     remark = f'median of {count(replayed.nr_rounds, "round")}; the loop alone takes {replayed.loop_ns:.1f} ns'
     return heading, table, remark
 

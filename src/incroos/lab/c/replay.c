@@ -158,8 +158,8 @@ static inline __attribute__((always_inline)) void *carry_out(
 }
 
 static void no_memory(const struct operation *operation) {
-    fail(1, "operation %llu: no memory for %llu bytes\n", (unsigned long long)(operation - flat->operations) + 1,
-         (unsigned long long)operation->size);
+    fail(1, "operation %llu: no memory for %llu byte%s\n", (unsigned long long)(operation - flat->operations) + 1,
+         (unsigned long long)operation->size, operation->size == 1 ? "" : "s");
 }
 
 /* --- Time */
