@@ -124,11 +124,23 @@ def test_all_defects_of_a_text_are_named_and_nothing_is_written(command: Command
         (b'', 'x.trace is empty, and no trace: record one with incroos trace record'),
         (b'\x89inc', 'x.trace is cut short: it ends within its header'),
         (b'\x7fELF\x02\x01', 'x.trace is not a trace: record one with incroos trace record'),
+        (b'-1 2 3 4\n', "x.trace:1: '-1' is negative, and a number of the header never is: write 0 or more"),
+        (b'-rw-r--r--\n', 'x.trace is not a trace: record one with incroos trace record'),
         (b'Dear reader,\n', 'x.trace is not a trace: record one with incroos trace record'),
         (binary.encode(small_trace())[:-4], 'x.trace is cut short: 15 of its 19 bytes of operations are there'),
         (b'\x89incroT\n\x02' + bytes(60), 'x.trace is a trace of version 2, and this is version 1: record it anew'),
     ],
-    ids=['missing', 'empty', 'a few bytes', 'a program', 'a letter', 'cut short', 'another version'],
+    ids=[
+        'missing',
+        'empty',
+        'a few bytes',
+        'a program',
+        'a negative header',
+        'a listing',
+        'a letter',
+        'cut short',
+        'another version',
+    ],
 )
 @pytest.mark.parametrize('verb', ['show', 'replay', 'convert'])
 def test_what_is_no_trace_is_a_sentence(

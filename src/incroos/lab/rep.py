@@ -16,7 +16,9 @@ from .words import count
 
 NR_HEADER: Final = 4
 FORMS: Final = {'a': 'a ID SIZE', 'r': 'r ID SIZE', 'f': 'f ID'}
-_NUMBER: Final = re.compile(r'[0-9]{1,18}')
+MAX_NUMBER: Final = (1 << 63) - 1
+_MAX_DIGITS: Final = len(str(MAX_NUMBER))
+_NUMBER: Final = re.compile(r'-?[0-9]+')
 _TEXT: Final = re.compile(rb'[\t\n\f\r -~]*')
 _MAX_SHOWN: Final = 40
 
@@ -24,7 +26,7 @@ _MAX_SHOWN: Final = 40
 def looks_like_rep(data: bytes) -> bool:
     """Could it be such a file, right or wrong? A text whose first word is a number or an operation."""
     words = data[:4096].split(maxsplit=1)
-    return bool(words) and bool(_TEXT.fullmatch(data[:4096])) and bool(re.fullmatch(rb'[0-9]+|[arf]', words[0]))
+    return bool(words) and bool(_TEXT.fullmatch(data[:4096])) and bool(re.fullmatch(rb'-?[0-9]+|[arf]', words[0]))
 
 
 def decode(data: bytes, name: str) -> Trace:
@@ -59,10 +61,16 @@ class Reader:
         self.defects.append(f'{self.name}:{line}: {sentence}')
 
     def number(self, line: int, word: str, what: str) -> int | None:
-        """A number; what is none is a defect."""
-        if _NUMBER.fullmatch(word):
-            return int(word)
-        self.wrong(line, f'{shown(word)} is not {what}: write a number')
+        """A number; what is none is a defect, and so is one that is negative or has more than 63 bits."""
+        digits = word.lstrip('0') or '0'
+        if not _NUMBER.fullmatch(word):
+            self.wrong(line, f'{shown(word)} is not {what}: write a number')
+        elif word[0] == '-':
+            self.wrong(line, f'{shown(word)} is negative, and {what} never is: write 0 or more')
+        elif len(digits) > _MAX_DIGITS or int(digits) > MAX_NUMBER:
+            self.wrong(line, f'{shown(word)} is too large for {what}: write less than 2**63')
+        else:
+            return int(digits)
         return None
 
     def read_header(self, line: int, words: list[str]) -> None:
