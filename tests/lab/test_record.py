@@ -78,6 +78,7 @@ int main(int count, char **words) {
     return 0;
 }
 """
+BROKEN = {'#!/nonexistent\n': 'No such file or directory', '\x7fELF': 'Exec format error'}
 MANY = 'int main(void) { for (int i = 0; i < 5000; i++) free(malloc(9000)); return 0; }'
 
 
@@ -233,7 +234,8 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
     assert done.sentence == "'no-such-command' is not a command that can be started: see to its name and the PATH"
     assert done.status == Status.UNUSABLE
     done = record(tmp_path / 'none' / 'x.trace', 'true')
-    assert done.sentence.endswith('cannot be written (No such file or directory): name another file')
+    trace = tmp_path / 'none' / 'x.trace'
+    assert done.sentence == f'{trace} cannot be written (No such file or directory): name another file'
     assert done.status == Status.UNUSABLE
     program = compile_program(tmp_path, 'int main(void) { return 0; }', '-static')
     done = record(tmp_path / 'x.trace', program)
@@ -242,6 +244,47 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
     )
     assert done.status == Status.UNUSABLE
     assert not (tmp_path / 'x.trace').exists()
+
+
+@pytest.mark.parametrize(('text', 'reason'), BROKEN.items(), ids=['no interpreter', 'no program'])
+def test_a_command_that_does_not_start(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / 'x').write_text(text)
+    (tmp_path / 'x').chmod(0o755)
+    done = record(tmp_path / 'x.trace', tmp_path / 'x')
+    assert (done.status, done.sentence) == (Status.UNUSABLE, f'{tmp_path}/x cannot be started ({reason}): see to it')
+    assert [file.name for file in tmp_path.iterdir()] == ['x']
+
+
+@pytest.mark.parametrize('limit', ['-f 1000', '-v 2000000'])
+def test_a_recorder_that_has_no_room_to_begin(tmp_path: Path, limit: str) -> None:
+    program = compile_program(tmp_path, 'int main(void) { malloc(9100); return 0; }')
+    done = record(tmp_path / 'x.trace', 'sh', '-c', f'ulimit {limit}; exec {program}')
+    reason = 'limits on the size of files or on memory are too low for it: lift them (ulimit -f, ulimit -v)'
+    assert (done.status, done.sentence) == (Status.UNUSABLE, f'nothing was recorded: {reason}')
+    assert not (tmp_path / 'x.trace').exists()
+    words = ('sh', '-c', f'(ulimit {limit}; exec {program}) & echo $!; wait')
+    done = record(tmp_path / 'x.trace', *words, options=('--children',))
+    child = done.output.strip()
+    assert done.remarks == f'incroos: {tmp_path}/x.trace.{child}.1: nothing was recorded: {reason}\n'
+    assert done.status == 0
+    assert (tmp_path / 'x.trace').exists()
+    assert not (tmp_path / f'x.trace.{child}.1').exists()
+
+
+@pytest.mark.parametrize(
+    ('command', 'sentence'),
+    [
+        (
+            'rm -r {}/.inc*',
+            'what was recorded for {}/x.trace cannot be read (No such file or directory): record it again',
+        ),
+        ('mkdir {}/x.trace', '{}/x.trace cannot be written (Is a directory): name another file'),
+    ],
+)
+def test_a_command_that_is_in_the_way(tmp_path: Path, command: str, sentence: str) -> None:
+    done = record(tmp_path / 'x.trace', 'sh', '-c', command.format(tmp_path))
+    assert (done.status, done.sentence) == (Status.UNUSABLE, sentence.format(tmp_path))
+    assert list(tmp_path.glob('.inc*')) == []
 
 
 def test_a_program_with_an_allocator_of_its_own_is_recorded(tmp_path: Path) -> None:

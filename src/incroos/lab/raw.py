@@ -28,8 +28,15 @@ class Left:
     nr_beyond: int = 0  # operations for which the file had no room
 
 
+def has_begun(path: Path) -> bool:
+    """Did the recorder get so far that it could write? Before, the file is empty or says nothing. Raises OSError."""
+    with path.open('rb') as file:
+        start = file.read(_START.size)
+    return len(start) == _START.size and _START.unpack(start)[1] > 0
+
+
 def read_raw(path: Path) -> tuple[Trace, Left]:
-    """The trace of one process. Raises OSError."""
+    """The trace of one process, whose recording has begun. Raises OSError."""
     with (
         path.open('rb') as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,

@@ -13,12 +13,14 @@ from typing import Final
 
 from incroos.run.outcome import Unusable
 
-from . import binary, raw
+from . import files, raw
 from .programs import RECORDER, Say, compiled, preloaded
 from .words import count
 
 NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
 BY_SIGNAL: Final = 128
+NOTHING: Final = 'nothing was recorded'
+NO_ROOM: Final = 'limits on the size of files or on memory are too low for it: lift them (ulimit -f, ulimit -v)'
 
 
 def record(command: list[str], output: Path, with_children: bool, say: Say, nr_records: int = NR_RECORDS) -> int:
@@ -48,10 +50,11 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
 def folder_beside(output: Path) -> Iterator[Path]:
     """A folder for what the recorder writes, on the file system of the trace."""
     try:
-        with tempfile.TemporaryDirectory(prefix='.incroos-trace-', dir=output.parent) as name:
-            yield Path(name)
+        folder = tempfile.TemporaryDirectory(prefix='.incroos-trace-', dir=output.parent)
     except OSError as error:
-        raise Unusable(f'{error.filename or output} cannot be written ({error.strerror}): name another file') from error
+        raise Unusable(f'{output} cannot be written ({error.strerror}): name another file') from error
+    with folder as name:
+        yield Path(name)
 
 
 def run_to_its_end(command: list[str], program: str, environment: dict[str, str]) -> tuple[int, int]:
@@ -88,27 +91,43 @@ def run_to_its_end(command: list[str], program: str, environment: dict[str, str]
 def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
     """A trace for each process: the command's own as the file that was asked for, others with their number behind."""
     images: dict[int, list[tuple[int, Path]]] = {}
-    for file in folder.iterdir():
-        number, _, image = file.name.partition('.')
-        images.setdefault(int(number), []).append((int(image), file))
+    with recording_readable(output):
+        for file in folder.iterdir():
+            number, _, image = file.name.partition('.')
+            images.setdefault(int(number), []).append((int(image), file))
     if pid not in images:
-        raise Unusable(
-            'nothing was recorded: the command allocates nothing, is static, or has the rights of another user'
-        )
+        raise Unusable(f'{NOTHING}: the command allocates nothing, is static, or has the rights of another user')
     for process, found in sorted(images.items()):
         found.sort()
         if process == pid:
-            convert(found[-1][1], output, say)  # an exec begins anew: what it was before it became itself is left out
+            # An exec begins anew: what it was before it became itself is left out.
+            if not convert(found[-1][1], output, say):
+                raise Unusable(f'{NOTHING}: {NO_ROOM}')
         else:
             for nth, file in found:
-                convert(file, Path(f'{output}.{process}{f".{nth}" if nth else ""}'), say)
+                path = Path(f'{output}.{process}{f".{nth}" if nth else ""}')
+                if not convert(file, path, say):
+                    say(f'{path}: {NOTHING}: {NO_ROOM}')
 
 
-def convert(file: Path, output: Path, say: Say) -> None:
-    """One recording as a trace; what could not be recorded is a remark."""
-    trace, left = raw.read_raw(file)
-    binary.write(trace, output)
+@contextmanager
+def recording_readable(output: Path) -> Iterator[None]:
+    """Names the trace where what it is made of cannot be read: users know nothing of the folder in which that is."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f'what was recorded for {output} cannot be read ({error.strerror}): record it again') from error
+
+
+def convert(file: Path, output: Path, say: Say) -> bool:
+    """One recording as a trace; what could not be recorded is a remark. False if the recorder had no room to begin."""
+    with recording_readable(output):
+        if not raw.has_begun(file):
+            return False
+        trace, left = raw.read_raw(file)
+    files.write(trace, output)
     if left.nr_beyond:
         say(f'{output}: only the beginning, {count(left.nr_beyond, "call")} found no room behind it')
     if left.nr_reused:
         say(f'{output}: {count(left.nr_reused, "free")} unseen; each stands where the address was handed out again')
+    return True
