@@ -149,6 +149,8 @@ def row_of(
     driver: Driver, heap: Heap, one: dict[str, list[float]], two: dict[str, list[float]], empty: int, trace: str
 ) -> Row:
     figures = figures_of(driver, heap, one[heap.name], empty, NR_WORST_ROUNDS)
+    if figures.footprint is None:
+        raise Unusable(f'{heap.name}: there is no footprint, because no byte of the trace is ever live')
     loop = statistics.median(one[THE_LOOP.name])
     return Row(
         trace,

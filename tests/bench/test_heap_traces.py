@@ -144,6 +144,14 @@ def test_a_heap_that_fails_or_cannot_align_has_no_row(heaps: Callable[[str], lis
     assert missing == []
 
 
+def test_a_trace_without_live_bytes_has_no_row() -> None:
+    missing: list[str] = []
+    trace = Trace()
+    trace.add(Kind.ALLOCATE, 0, 0)
+    assert measure('x', trace, [Heap(GLIBC, None)], 1, quiet, missing) == []
+    assert missing == [f'x: {GLIBC}: there is no footprint, because no byte of the trace is ever live']
+
+
 def test_a_ratio_is_of_runs_side_by_side() -> None:
     assert ratio([2, 40, 6], [1, 10, 3], 0) == 2
     assert ratio([3, 5], [2, 3], 1) == 2

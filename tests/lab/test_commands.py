@@ -207,6 +207,19 @@ def test_a_replay_is_a_table(command: Command, trace: str) -> None:
     assert output.startswith('x.trace: 8 operations, in 2 threads at once, at most 273,000 bytes live')
 
 
+def test_without_live_bytes_there_is_no_footprint(command: Command, tmp_path: Path) -> None:
+    (tmp_path / 'x.rep').write_text('1 1 2 1\na 0 0\nf 0\n')
+    status, output, remarks = command('replay', 'x.rep', '--heap', 'glibc', '--rounds', '1')
+    assert (status, remarks) == (0, [])
+    assert output.startswith('x.rep: 2 operations, at most 0 bytes live\n')
+    (row,) = (line.split('│') for line in output.splitlines() if 'glibc' in line)
+    assert row[4].strip() == '-'
+    status, output, _ = command('replay', 'x.rep', '--heap', 'glibc', '--rounds', '1', '--json')
+    assert status == 0
+    (figures,) = json.loads(output)['figures']
+    assert figures['footprint'] is None
+
+
 def test_a_library_that_is_not_installed_is_left_out_unless_it_is_asked_for(
     command: Command, trace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

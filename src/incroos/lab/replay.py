@@ -46,7 +46,7 @@ class Figures:
     ns: float  # an operation, the loop included: the median
     ns_least: float
     ns_most: float
-    footprint: float  # peak bytes held from the system over peak live bytes
+    footprint: float | None  # peak bytes held from the system over peak live bytes; none where no byte is ever live
     held_bytes: int
     high_water_bytes: int
     worst_ns: float  # the worst single operation
@@ -195,13 +195,14 @@ def figures_of(driver: Driver, heap: Heap, times: list[float], empty: int, nr_wo
     """What one took. What a library holds before it is asked for anything counts; `empty` is a process with none."""
     held = driver.run(heap, 'footprint')
     held_bytes = int(held['peak_bytes']) - empty
+    live_bytes = driver.flat.peak_live_bytes
     worst, rarely = driver.worst(heap, nr_worst_rounds)
     return Figures(
         heap.name,
         statistics.median(times),
         min(times),
         max(times),
-        held_bytes / max(1, driver.flat.peak_live_bytes),
+        held_bytes / live_bytes if live_bytes else None,
         held_bytes,
         int(held['high_water_bytes']),
         worst,

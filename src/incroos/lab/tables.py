@@ -10,6 +10,7 @@ from .summary import Summary
 from .words import count
 
 WIDTH: Final = 110  # where the terminal does not say how wide it is
+NONE: Final = '-'  # in the place of a figure
 _BAR: Final = 40
 
 
@@ -42,7 +43,7 @@ def replay_table(name: str, replayed: Replayed) -> tuple[str, Table, str]:
             each.heap,
             f'{each.ns:.1f}',
             f'{each.ns_least:.1f} - {each.ns_most:.1f}',
-            f'{each.footprint:.3f}',
+            NONE if each.footprint is None else f'{each.footprint:.3f}',
             f'{each.worst_ns:,.0f}',
             f'{each.rarely_ns:,.0f}',
         )
