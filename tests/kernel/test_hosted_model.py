@@ -196,7 +196,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def fork_and_be_the_child(self) -> None:
         self.call(pool.before_fork, self.pool)
         self.call(pool.after_fork_in_child, self.pool, self.threads[0])
-        self.nr_lost += len([heap for heap in self.threads[1:] if heap != NOBODY])
+        lost = [heap for heap in self.threads[1:] if heap != NOBODY]
+        assert all(Kernel(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
+        self.nr_lost += len(lost)
         self.threads = self.threads[:1]
 
     # -------------------------------------------------------------- blocks
