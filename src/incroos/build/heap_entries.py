@@ -6,6 +6,7 @@ They know no more than where the heap of a thread is: in a variable of the C shi
 who called.
 """
 
+import re
 from typing import Final
 
 ENTRIES: Final = """
@@ -44,12 +45,19 @@ often:
   ret void
 }
 """
+HOT: Final = re.compile(r'^(define [^\n]*@"incro_k_(?:malloc|free)"\([^\n]*)', re.MULTILINE)
 MALLOC_NAMES: Final = """
 @malloc = alias ptr (i64), ptr @incro_malloc
 @free = alias void (ptr), ptr @incro_free
 """
 
 
-def entries(is_malloc: bool) -> str:
-    """What is compiled together with the kernel functions incro_k_malloc and incro_k_free."""
-    return ENTRIES + (MALLOC_NAMES if is_malloc else '')
+def with_entries(kernel: str, is_malloc: bool) -> str:
+    """The kernel functions, incro_k_malloc and incro_k_free among them, and what is compiled together with them.
+
+    These two begin with a line of the processor's cache. Where they began elsewhere, a replay of nginx's recording took
+    a tenth longer, and five recordings 4 % in the mean.
+    """
+    aligned, nr_aligned = HOT.subn(r'\1 align 64', kernel)
+    assert nr_aligned == 2
+    return aligned + ENTRIES + (MALLOC_NAMES if is_malloc else '')

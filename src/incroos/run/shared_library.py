@@ -81,7 +81,7 @@ def write(folder: Path, *, say: Say, design: str, hardening: str, is_malloc: boo
 def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
     from incroos.build.codegen import compile_shared
-    from incroos.build.heap_entries import entries
+    from incroos.build.heap_entries import with_entries
     from incroos.kernel import config as configs
     from incroos.lang.frontend import HOSTED, compile_unit
 
@@ -89,7 +89,11 @@ def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes
     settings = replace(getattr(configs, config), hardening=getattr(configs, hardening))
     unit = compile_unit(roots, HOSTED, settings)
     header = header_text().encode()
-    files = {'heap.o': compile_shared(unit.ir + entries(is_malloc)), 'heap_shim.c': SHIM.read_bytes(), HEADER: header}
+    files = {
+        'heap.o': compile_shared(with_entries(unit.ir, is_malloc)),
+        'heap_shim.c': SHIM.read_bytes(),
+        HEADER: header,
+    }
     names = ('-DINCRO_MALLOC',) if is_malloc else ()
     arguments = (*COMPILER_OPTIONS, *names, 'heap_shim.c', 'heap.o', *LINK_OPTIONS)
     return {LIBRARY: compile_c(files, arguments, LIBRARY), HEADER: header}

@@ -341,7 +341,8 @@ class Expressions(Arithmetic):
         )
         self.trap_if(wrong, node)
         pointer = self.at(base.llvm, self.b.mul(index, I64(field.stride)))
-        if not isinstance(index, ir.Constant) and field.stride & (field.stride - 1) != 0:
+        is_odd = field.stride & (field.stride - 1) != 0
+        if is_odd and not isinstance(index, ir.Constant) and not self.unit.target.folds_indices:
             pointer = instructions.opaque(self.b, pointer)
         return pointer, field
 

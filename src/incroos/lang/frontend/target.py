@@ -44,14 +44,16 @@ class Target:
     `lowerings` names primitives that are kernel functions here; the others become instructions. A lowering takes the
     primitive's parameters; where `is_simulated`, its first parameter is a view of the simulated processor, whose
     address compiled code hands on as a hidden first argument. Lowerings themselves are compiled for this process's
-    own memory. `has_c_library` says that memset and memmove can be called. `refused` names the primitives that this
-    place does not have.
+    own memory. `has_c_library` says that memset and memmove can be called, `folds_indices` that the address of a struct
+    in an array may be a part of the loads of its fields (docs/adr/0013-structs-in-arrays-get-a-register.md). `refused`
+    names the primitives that this place does not have.
     """
 
     name: str
     is_simulated: bool = False
     is_bare: bool = False
     has_c_library: bool = False
+    folds_indices: bool = False
     lowerings: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
 
@@ -67,7 +69,7 @@ class Target:
 BARE: Final = Target('bare', is_bare=True, refused=frozenset({'call4'}))
 LIBRARY: Final = Target('library', is_bare=True)  # the same in a kernel whose functions it is given to call
 RAW: Final = Target('raw', refused=PRIVILEGED)
-HOSTED: Final = Target('hosted', has_c_library=True, refused=PRIVILEGED)
+HOSTED: Final = Target('hosted', has_c_library=True, folds_indices=True, refused=PRIVILEGED)
 
 
 def simulated(lowerings: Mapping[str, Callable[..., Any]]) -> Target:
