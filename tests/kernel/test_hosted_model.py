@@ -5,6 +5,7 @@ for tests/run/test_shared_library_threads.py.
 """
 
 import ctypes
+import mmap
 import os
 from collections.abc import Callable
 from functools import cache
@@ -267,6 +268,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def teardown(self) -> None:
         for ptr, content in self.blocks.items():
             assert ctypes.string_at(ptr, len(content)) == content
+        self.memory.buffer.madvise(mmap.MADV_REMOVE)  # views of it are left, and so is the mapping
 
 
 class Compiled(HeapsOfAProcess):
