@@ -26,6 +26,7 @@ from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
+from incroos.run.shared_library import called_by_shim
 
 from ..budget import FULL
 
@@ -36,27 +37,9 @@ SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
 
-OF_POOLS: Final = (
-    pool.init,
-    pool.get,
-    pool.enter_shared,
-    pool.leave_shared,
-    pool.before_fork,
-    pool.after_fork,
-    pool.after_fork_in_child,
-    pool.check,
-)
-OF_HEAPS: Final = (
-    front.malloc,
-    front.free,
-    front.calloc,
-    front.realloc,
-    front.memalign,
-    front.usable_bytes,
-    front.trim,
-    front.check,
-    front.leave,
-)
+CALLED: Final = (*called_by_shim(), pool.check)
+OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
+OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
 NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
     ('calloc', 'realloc', 'memalign'), 4
 )
