@@ -14,7 +14,8 @@ from typing import Any, Final
 import click
 
 from incroos.build.image import build_image
-from incroos.kernel import console, mailbox, main, vmm
+from incroos.guest import mailbox
+from incroos.kernel import console, main, vmm
 from incroos.kernel.codes import EXIT_PASSED
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import PAGE_BYTES

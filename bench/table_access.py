@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import click
 
-from incroos.kernel import mailbox, main
+from incroos.guest import mailbox
+from incroos.kernel import main
 from incroos.kernel.config import CLASSIC, CLASSIC_FIXMAP, CLASSIC_RECURSIVE, MODERN, KernelConfig
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE

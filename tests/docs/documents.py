@@ -95,6 +95,6 @@ def read_document(path: Path) -> Document:
 
 
 def documents() -> list[Document]:
-    """All documents."""
-    folders = ('*.md', 'docs/**/*.md', 'examples/*/*.md')
+    """All documents but the decisions: those are history, and name what there was when they were made."""
+    folders = ('*.md', 'docs/*.md', 'examples/*/*.md')
     return [read_document(path) for folder in folders for path in sorted(ROOT.glob(folder))]

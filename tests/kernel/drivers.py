@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Final, NamedTuple
 
-from incroos.kernel import mailbox, main
+from incroos.guest import mailbox
+from incroos.kernel import main
 from incroos.kernel.config import (
     CLASSIC,
     CLASSIC_CHECKED,

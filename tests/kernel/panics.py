@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel import mailbox
+from incroos.guest import mailbox
 from incroos.run import jit
 from incroos.run.harness import DirectDriver, Driver, GuestEnded, MailboxDriver
 from incroos.run.outcome import Status

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from incroos.kernel import heap, mailbox
+from incroos.guest import mailbox
+from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import HEAP, PAGE_BYTES

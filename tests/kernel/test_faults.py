@@ -2,7 +2,8 @@
 
 import pytest
 
-from incroos.kernel import mailbox, main
+from incroos.guest import mailbox
+from incroos.kernel import main
 from incroos.kernel.codes import EXIT_PANIC
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import HEAP, IMAGE_START, STACK_GUARD, ZONE_START

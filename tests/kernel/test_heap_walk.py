@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from incroos.kernel import mailbox
+from incroos.guest import mailbox
 from incroos.kernel.config import CHUNKS, CLASSIC_CHECKED, FULL, MODERN_CHECKED, SLABS_AND_PAGES
 from incroos.kernel.heap import walk
 from incroos.kernel.heap.chunks import HEADER_BYTES

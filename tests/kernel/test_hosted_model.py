@@ -18,10 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
+from incroos.hosted import malloc as front
+from incroos.hosted import pool
+from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.config import HOSTED
-from incroos.kernel.hosted import front, pool
-from incroos.kernel.hosted.pool import Pool
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit

@@ -1,7 +1,7 @@
 """The memory map: ranges in order and apart, and room in them for what they hold."""
 
+from incroos.guest.mailbox import Mailbox
 from incroos.kernel import layout
-from incroos.kernel.mailbox import Mailbox
 from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, FrameRecord, Kernel
 
 RANGES = [

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incroos.kernel import heap, mailbox
+from incroos.guest import mailbox
+from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import MODERN, MODERN_FULL, KernelConfig
 from incroos.kernel.heap import caches, magazine, slab

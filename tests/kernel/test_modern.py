@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from incroos.kernel import mailbox, pmm, statistics, vmm
+from incroos.guest import mailbox
+from incroos.kernel import pmm, statistics, vmm
 from incroos.kernel.codes import DOUBLE_FREE, NOT_MAPPED, OK, RESERVED
 from incroos.kernel.config import MODERN, MODERN_FIXMAP, MODERN_RECURSIVE, KernelConfig
 from incroos.kernel.layout import (

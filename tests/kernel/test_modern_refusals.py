@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel import console, heap, mailbox, pmm, vmm
+from incroos.guest import mailbox
+from incroos.kernel import console, heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.state import NR_KNOWN, Counters, Kernel, KnownTable
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows

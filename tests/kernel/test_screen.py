@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from incroos.build.image import build_image
-from incroos.kernel import console, framebuffer, mailbox, main, vmm
+from incroos.guest import mailbox
+from incroos.kernel import console, framebuffer, main, vmm
 from incroos.kernel.codes import EXIT_PASSED, OK
 from incroos.kernel.config import (
     CLASSIC,

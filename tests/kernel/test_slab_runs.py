@@ -1,6 +1,7 @@
 """Runs of pages that have no slab: a pointer into them is refused, and they do not become more from cycle to cycle."""
 
-from incroos.kernel import heap, mailbox
+from incroos.guest import mailbox
+from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import MODERN
 from incroos.kernel.heap import slab_pages

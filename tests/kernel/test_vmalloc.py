@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from incroos.kernel import mailbox, pmm, vmm
+from incroos.guest import mailbox
+from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK, WRONG_BLOCK
 from incroos.kernel.config import MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES, VMALLOC, VMALLOC_BYTES, VMALLOC_END

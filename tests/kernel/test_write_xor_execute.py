@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel import mailbox
+from incroos.guest import mailbox
 from incroos.kernel.config import MODERN
 from incroos.kernel.layout import (
     DIRECT_MAP_START,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from incroos.kernel import mailbox, pmm
+from incroos.guest import mailbox
+from incroos.kernel import pmm
 from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm import all_ram

@@ -5,7 +5,8 @@ Whoever is wrong panics with what was wanted, what was found, and in which step.
 
 from typing import Final
 
-from incroos.kernel import mailbox, pmm, vmm
+from incroos.guest import mailbox
+from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import EXIT_PASSED, OK
 from incroos.kernel.config import RECURSIVE
 from incroos.kernel.panic import end_machine, panic

@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from incroos.guest.soak.blocks import NR_BLOCKS, Block, BlockSoak
+from incroos.guest.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
 from incroos.kernel.config import (
     CHUNKS,
     MODERN_CHECKED,
@@ -16,8 +18,6 @@ from incroos.kernel.config import (
     MODERN_OFF,
     SLABS_AND_PAGES,
 )
-from incroos.kernel.soak.blocks import NR_BLOCKS, Block, BlockSoak
-from incroos.kernel.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
 from incroos.lang import VirtAddr
 from incroos.run.address_space import AddressSpace
 from incroos.run.harness import Driver

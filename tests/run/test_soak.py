@@ -10,15 +10,8 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel import pmm, soak
-from incroos.kernel.codes import OK
-from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
-from incroos.kernel.heap.size_classes import SMALL_BYTES
-from incroos.kernel.layout import FRAME_BOOKS, PAGE_BYTES
-from incroos.kernel.pmm import frames
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.zones import Zone
-from incroos.kernel.soak.slots import (
+from incroos.guest import soak
+from incroos.guest.soak.slots import (
     CHUNK,
     FRAME,
     FRAMES_BROKEN,
@@ -37,6 +30,14 @@ from incroos.kernel.soak.slots import (
     WRONG_TRANSLATION,
     Slot,
 )
+from incroos.kernel import pmm
+from incroos.kernel.codes import OK
+from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
+from incroos.kernel.heap.size_classes import SMALL_BYTES
+from incroos.kernel.layout import FRAME_BOOKS, PAGE_BYTES
+from incroos.kernel.pmm import frames
+from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm.zones import Zone
 from incroos.kernel.vmm import PRESENT, WRITABLE
 from incroos.lang import VirtAddr, offset_of
 from incroos.run.address_space import AddressSpace

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from incroos.kernel import mailbox, pmm, statistics
+from incroos.guest import mailbox
+from incroos.kernel import pmm, statistics
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES

@@ -1,5 +1,5 @@
 /* What a hosted heap needs of C: the thread's heap, memory from the system, errno, and malloc's names. All else is
- * kernel Python (kernel/hosted/), which is linked with this file. With INCRO_MALLOC it takes malloc's names, too. */
+ * kernel Python (hosted/), which is linked with this file. With INCRO_MALLOC it takes malloc's names, too. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +29,7 @@
 typedef int64_t word;
 struct kernel; /* the Kernel struct, at the start of its slot */
 
-/* Pool in kernel/hosted/pool.py */
+/* Pool in hosted/pool.py */
 struct pool {
     word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned;
     word give_way, release, commit, populate, no_memory, stop, secret;

@@ -1,7 +1,7 @@
 """The host's side of the mailbox: calls of the kernel's functions, one text for all places.
 
 A Driver executes calls: in this process on an interpreted kernel, or through the mailbox in the RAM of a guest that
-runs elsewhere. kernel/mailbox.py has the operations; here they have their names in lower case, `call('kmalloc', 100)`.
+runs elsewhere. guest/mailbox.py has the operations; here they have their names in lower case, `call('kmalloc', 100)`.
 """
 
 import time
@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incroos.kernel import mailbox
+from incroos.guest import mailbox
+from incroos.guest.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.layout import KERNEL_STATE, MAILBOX
-from incroos.kernel.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, offset_of
 from incroos.machine.errors import MachineStopped

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], object]
 
-SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run/images.py'))
+SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'guest', 'build', 'run/images.py'))
 ELF: Final = 'kernel.elf'
 ELF_FORMAT: Final = 'elf'
 FACTS: Final = 'facts.json'
@@ -85,7 +85,8 @@ def build_files(entry: str, config: str, checked: bool, debug: bool) -> dict[str
 
 def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     """What the boot code calls, by the names under which it does."""
-    from incroos.kernel import mailbox, main
+    from incroos.guest import mailbox
+    from incroos.kernel import main
 
     first = {BOOT: main.kmain, MAILBOX: mailbox.mailbox_main}[entry]
     return {'kmain': first, 'on_page_fault': main.on_page_fault, 'on_exception': main.on_exception}

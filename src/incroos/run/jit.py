@@ -33,7 +33,7 @@ from .framebuffer import Framebuffer
 from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare, unsent
 
-SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'machine', 'build')] + [Path(__file__)]
+SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'guest', 'machine', 'build')] + [Path(__file__)]
 OBJECT_FILE: Final = 'kernel.o'
 SITES_FILE: Final = 'sites.json'
 

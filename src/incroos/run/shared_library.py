@@ -17,7 +17,7 @@ from .outcome import Unusable
 Say = Callable[[str], object]
 
 SHIM: Final = PACKAGE / 'build/heap_shim.c'
-SOURCES: Final = (*(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run/shared_library.py')), SHIM)
+SOURCES: Final = (*(PACKAGE / name for name in ('lang', 'kernel', 'hosted', 'build', 'run/shared_library.py')), SHIM)
 LIBRARY: Final = 'libincro_heap.so'
 HEADER: Final = 'incro_heap.h'
 SHARED: Final = 'shared'  # the format's name
@@ -101,7 +101,8 @@ def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes
 
 def called_by_shim() -> list[Callable[..., Any]]:
     """The kernel functions that C calls, with `incro_k_` before their names."""
-    from incroos.kernel.hosted import front, pool
+    from incroos.hosted import malloc as front
+    from incroos.hosted import pool
 
     of_pool: list[Callable[..., Any]] = [pool.init, pool.get, pool.enter_shared, pool.leave_shared]
     at_fork: list[Callable[..., Any]] = [pool.before_fork, pool.after_fork, pool.after_fork_in_child]
@@ -119,7 +120,7 @@ def called_by_shim() -> list[Callable[..., Any]]:
 def header_text() -> str:
     """incro_heap.h."""
     from incroos.build.heap_header import header_of
-    from incroos.kernel.hosted import front
+    from incroos.hosted import malloc as front
 
     calls: Mapping[str, Callable[..., Any]] = {
         'void *incro_malloc(size_t nbytes)': front.malloc,

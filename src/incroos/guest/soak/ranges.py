@@ -5,10 +5,7 @@ Unit: the slot. Each has addresses of its own, so what a call must answer is kno
 
 from typing import Final
 
-from incroos.kernel import vmm
-from incroos.kernel.codes import NOT_MAPPED, OK
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.soak.slots import (
+from incroos.guest.soak.slots import (
     GIANT_BYTES,
     HUGE_BYTES,
     LARGE_PAGE,
@@ -24,6 +21,9 @@ from incroos.kernel.soak.slots import (
     keep,
     refused,
 )
+from incroos.kernel import vmm
+from incroos.kernel.codes import NOT_MAPPED, OK
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 

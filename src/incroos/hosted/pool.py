@@ -14,9 +14,9 @@ Nobody gets one of those again, and what is freed into it stays there.
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.hosted import locks
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
+from incroos.kernel.sync import spinlock
 from incroos.lang import Struct, VirtAddr, call4, kernel, offset_of, u64, unsigned_less, word
 
 # POOL-1  slots [1, nr_used) have had a heap, those behind never; nr_used <= nr_slots
@@ -52,8 +52,8 @@ class Pool(Struct):
 @kernel
 def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word) -> None:
     """Begin without heaps in addresses that read as zeros; the C functions and the secret are there already."""
-    pool.lock = locks.FREE
-    pool.shared_lock = locks.FREE
+    pool.lock = spinlock.FREE
+    pool.shared_lock = spinlock.FREE
     pool.base = base
     pool.slot_bytes = slot_bytes
     pool.nr_slots = nr_slots
@@ -83,7 +83,7 @@ def shared_lock_of(pool: Pool) -> VirtAddr:
 @kernel
 def get(pool: Pool) -> VirtAddr:
     """A heap for the thread that calls; 0 when there is none for it alone."""
-    locks.acquire(pool.m, lock_of(pool), pool.give_way)
+    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
     k = Kernel(pool.m, pool.abandoned)
     if k.addr != 0:
         pool.abandoned = k.host.next
@@ -95,7 +95,7 @@ def get(pool: Pool) -> VirtAddr:
             k.host.ownership = OWNED
         else:
             k = Kernel(pool.m, VirtAddr(0))
-    locks.release(pool.m, lock_of(pool))
+    spinlock.release(pool.m, lock_of(pool))
     return k.addr
 
 
@@ -120,18 +120,18 @@ def begin(pool: Pool, k: Kernel) -> bool:
 @kernel
 def leave(pool: Pool, k: Kernel) -> None:
     """The thread that owns a heap ends."""
-    locks.acquire(pool.m, lock_of(pool), pool.give_way)
+    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
     k.host.ownership = ABANDONED
     k.host.next = pool.abandoned
     pool.abandoned = k.addr
-    locks.release(pool.m, lock_of(pool))
+    spinlock.release(pool.m, lock_of(pool))
 
 
 # ------------------------------------------------------------------ the heap of those who have none
 @kernel
 def enter_shared(pool: Pool) -> VirtAddr:
     """Get the shared heap for a while; 0, and it is not entered, when there is no memory for it."""
-    locks.acquire(pool.m, shared_lock_of(pool), pool.give_way)
+    spinlock.acquire(pool.m, shared_lock_of(pool), pool.give_way)
     k = slot(pool, 0)
     if pool.base != 0:
         if k.host.ownership == SHARED:
@@ -139,14 +139,14 @@ def enter_shared(pool: Pool) -> VirtAddr:
         if begin(pool, k):
             k.host.ownership = SHARED
             return k.addr
-    locks.release(pool.m, shared_lock_of(pool))
+    spinlock.release(pool.m, shared_lock_of(pool))
     return VirtAddr(0)
 
 
 @kernel
 def leave_shared(pool: Pool) -> None:
     """Let others have it."""
-    locks.release(pool.m, shared_lock_of(pool))
+    spinlock.release(pool.m, shared_lock_of(pool))
 
 
 # ------------------------------------------------------------------ whose is an address?
@@ -172,16 +172,16 @@ def before_fork(pool: Pool) -> VirtAddr:
 
     The shared heap, which whoever forks may use until then; 0 when there is none.
     """
-    locks.acquire(pool.m, lock_of(pool), pool.give_way)
-    locks.acquire(pool.m, shared_lock_of(pool), pool.give_way)
+    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
+    spinlock.acquire(pool.m, shared_lock_of(pool), pool.give_way)
     return pool.base if pool.base != 0 and pool_has_shared(pool) else VirtAddr(0)
 
 
 @kernel
 def after_fork(pool: Pool) -> None:
     """Let others go on, in the parent."""
-    locks.release(pool.m, shared_lock_of(pool))
-    locks.release(pool.m, lock_of(pool))
+    spinlock.release(pool.m, shared_lock_of(pool))
+    spinlock.release(pool.m, lock_of(pool))
 
 
 @kernel

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from incroos.kernel.soak import blocks
-from incroos.kernel.soak.blocks import BlockSoak
+from incroos.guest.soak import blocks
+from incroos.guest.soak.blocks import BlockSoak
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, word
 

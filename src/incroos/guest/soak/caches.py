@@ -5,10 +5,7 @@ Unit: the slot. Objects of different caches, and blocks of kmalloc, are taken ba
 
 from typing import Final
 
-from incroos.kernel import heap
-from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, NO_FRAME, OK
-from incroos.kernel.config import FULL
-from incroos.kernel.soak.slots import (
+from incroos.guest.soak.slots import (
     LOST,
     NR_CACHES,
     OBJECT,
@@ -21,6 +18,9 @@ from incroos.kernel.soak.slots import (
     refused,
     stamp,
 )
+from incroos.kernel import heap
+from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, NO_FRAME, OK
+from incroos.kernel.config import FULL
 from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
 

@@ -5,13 +5,12 @@ ends the process with a sentence: C has no code for it, and a program that goes 
 is the address that C returns to.
 """
 
+from incroos.hosted import fast_path, pool, remote
+from incroos.hosted.pool import Pool
 from incroos.kernel import heap, hosted_console
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
-from incroos.kernel.heap import quick
 from incroos.kernel.heap.size_classes import ALIGNMENT
-from incroos.kernel.hosted import pool, remote
-from incroos.kernel.hosted.pool import Pool
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
 
@@ -22,9 +21,9 @@ def malloc(k: Kernel, nbytes: word, site: word) -> VirtAddr:
 
     NULL, and errno is ENOMEM, when there is no memory for them. For 0 bytes it is a pointer like any other.
     """
-    bits = quick.bits_for(k, nbytes)
+    bits = fast_path.bits_for(k, nbytes)
     if bits != 0:
-        return quick.take(k, nbytes, bits)
+        return fast_path.take(k, nbytes, bits)
     return malloc_slowly(k, nbytes, site)
 
 
@@ -49,8 +48,8 @@ def with_room_for_link(k: Kernel, nbytes: word) -> word:
 @kernel
 def free(k: Kernel, ptr: VirtAddr, site: word) -> None:
     """Give back what was given; NULL does nothing. Any other pointer ends the process with a sentence."""
-    if quick.has(k, ptr):
-        if quick.put(k, ptr) != OK:
+    if fast_path.has(k, ptr):
+        if fast_path.put(k, ptr) != OK:
             refuse(k, ptr)
     else:
         free_slowly(k, ptr, site)
@@ -82,9 +81,9 @@ def free_elsewhere(k: Kernel, ptr: VirtAddr) -> None:
 def calloc(k: Kernel, nr_items: word, item_bytes: word, site: word) -> VirtAddr:
     """As malloc, room for so many items, all bytes 0."""
     nbytes = with_room_for_link(k, nr_items * item_bytes if nr_items * item_bytes != 0 else 1)
-    bits = quick.bits_for(k, nbytes)
+    bits = fast_path.bits_for(k, nbytes)
     if bits != 0:
-        ptr = quick.take(k, nbytes, bits)
+        ptr = fast_path.take(k, nbytes, bits)
         fill(k.m, ptr, 0, nbytes)
         return ptr
     return calloc_slowly(k, nbytes, site)

@@ -3,14 +3,10 @@
 Unit: the operation, of one to seven calls of the memory manager.
 """
 
-from incroos.kernel import heap, pmm, vmm
-from incroos.kernel.codes import ALREADY_MAPPED, BAD_FREE, MISALIGNED, OK
-from incroos.kernel.config import FULL, MODERN_SPACE
-from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.soak.caches import give_object, make_caches, take_object, unmake_caches
-from incroos.kernel.soak.memory import borrow_table, give_frame, take_chunk, take_frame, take_page, take_vmalloc
-from incroos.kernel.soak.ranges import change_range, level_of, take_large_page, take_range, unmap_rest
-from incroos.kernel.soak.slots import (
+from incroos.guest.soak.caches import give_object, make_caches, take_object, unmake_caches
+from incroos.guest.soak.memory import borrow_table, give_frame, take_chunk, take_frame, take_page, take_vmalloc
+from incroos.guest.soak.ranges import change_range, level_of, take_large_page, take_range, unmap_rest
+from incroos.guest.soak.slots import (
     CHUNK,
     FRAME,
     FRAMES_BROKEN,
@@ -36,6 +32,10 @@ from incroos.kernel.soak.slots import (
     expect,
     has_stamp,
 )
+from incroos.kernel import heap, pmm, vmm
+from incroos.kernel.codes import ALREADY_MAPPED, BAD_FREE, MISALIGNED, OK
+from incroos.kernel.config import FULL, MODERN_SPACE
+from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import PRESENT
 from incroos.lang import PhysAddr, VirtAddr, kernel, word

@@ -12,12 +12,13 @@ the same start leave the same memory in every place, however they were cut into 
 
 from typing import Annotated, Final
 
-from incroos.kernel import console, heap, pmm, report, soak, statistics, vmm
+from incroos.guest import soak
+from incroos.guest.soak import Soak, block_calls
+from incroos.kernel import console, heap, pmm, report, statistics, vmm
 from incroos.kernel.heap import leaks, walk
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
 from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
-from incroos.kernel.soak import Soak, block_calls
 from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import (
     Array,

@@ -11,11 +11,8 @@ Unit: the operation. Knows nothing of the heap's design; what a design has not (
 
 from typing import Annotated, Final
 
-from incroos.kernel import heap, pmm, vmm
-from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import FULL, NO_HARDENING
-from incroos.kernel.soak.operations import count_frames
-from incroos.kernel.soak.slots import (
+from incroos.guest.soak.operations import count_frames
+from incroos.guest.soak.slots import (
     FRAMES_BROKEN,
     HEAP_BROKEN,
     INCREMENT,
@@ -29,6 +26,9 @@ from incroos.kernel.soak.slots import (
     WRONG_ANSWER,
     WRONG_COUNT,
 )
+from incroos.kernel import heap, pmm, vmm
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.config import FULL, NO_HARDENING
 from incroos.kernel.state import Kernel
 from incroos.lang import (
     Array,

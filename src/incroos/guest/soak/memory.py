@@ -5,10 +5,7 @@ Unit: the slot. Each has addresses of its own for a page, so no call meets what 
 
 from typing import Final
 
-from incroos.kernel import heap, pmm, vmm
-from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, NOT_MAPPED, OK
-from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.soak.slots import (
+from incroos.guest.soak.slots import (
     CHUNK,
     FRAME,
     GIANT_BYTES,
@@ -31,6 +28,9 @@ from incroos.kernel.soak.slots import (
     refused,
     stamp,
 )
+from incroos.kernel import heap, pmm, vmm
+from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, NOT_MAPPED, OK
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 

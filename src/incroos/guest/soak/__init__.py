@@ -10,7 +10,7 @@ Unit: the operation, of one to seven calls. The same seed makes the same operati
 place. Not part of the image that users boot: the mailbox starts it.
 """
 
-from incroos.kernel.soak.operations import begin, check, finish, run
-from incroos.kernel.soak.slots import Soak
+from incroos.guest.soak.operations import begin, check, finish, run
+from incroos.guest.soak.slots import Soak
 
 __all__ = ['Soak', 'begin', 'check', 'finish', 'run']
