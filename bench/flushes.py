@@ -15,11 +15,12 @@ import click
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.kernel import console, main, vmm
+from incroos.kernel import main, vmm
 from incroos.kernel.codes import EXIT_PASSED
 from incroos.kernel.config import CLASSIC
+from incroos.kernel.io import console
+from incroos.kernel.io.panic import end_machine
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.panic import end_machine
 from incroos.kernel.state import Kernel
 from incroos.lang import (
     Machine,

@@ -5,10 +5,11 @@ Their place, below 64 KiB, is one where Linux lets no process have memory; the r
 
 from typing import Final
 
-from incroos.kernel import console, heap, pmm
+from incroos.kernel import heap, pmm
+from incroos.kernel.arch.pvh import MAGIC, StartInfo, StartInfoEntry
+from incroos.kernel.io import console
 from incroos.kernel.layout import IMAGE_START, MAILBOX, PAGE_BYTES, PAGE_SHIFT, ZONE_END
 from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP
-from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.tables import plant
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, store8, word

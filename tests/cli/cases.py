@@ -5,10 +5,11 @@ It has the real kernel's memory map, console, panic and exception handlers; only
 
 from typing import Final
 
-from incroos.kernel import console, main
+from incroos.kernel import main
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED, EXIT_PORT
+from incroos.kernel.io import console
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import IMAGE_START
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, halt, kernel, load_idt, out8, pause, store8, word

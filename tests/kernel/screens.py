@@ -6,7 +6,7 @@ the text that went out of the serial port.
 
 from typing import Final
 
-from incroos.kernel.glyphs import DRAWINGS
+from incroos.kernel.io.glyphs import DRAWINGS
 from incroos.run.framebuffer import Framebuffer
 
 NR_COLUMNS: Final = 80

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incroos.kernel import console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PASSED
 from incroos.kernel.config import CLASSIC
-from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.io import console
+from incroos.kernel.io.panic import end_machine, panic
 from incroos.lang import PhysAddr
 from incroos.machine.errors import MachineStopped
 from incroos.machine.faults import flush_serial

@@ -4,10 +4,10 @@ import pytest
 
 from incroos.guest import mailbox
 from incroos.kernel import main
+from incroos.kernel.arch.pte import PRESENT
 from incroos.kernel.codes import EXIT_PANIC
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import HEAP, IMAGE_START, STACK_GUARD, ZONE_START
-from incroos.kernel.vmm.entries import PRESENT
 from incroos.lang import VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run.harness import MailboxDriver, call_of

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from incroos.guest.mailbox import NR_OPERATIONS_MAX, UNKNOWN, Mailbox
+from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE
 from incroos.kernel.codes import BAD_FREE, EXIT_FAILED, EXIT_PASSED
 from incroos.kernel.layout import HEAP, MAILBOX, MAILBOX_END, POOL_END, POOL_START, ZONE_FRAMES, ZONE_START
-from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE
 from incroos.run import jit, qemu_guest
 from incroos.run.harness import CODES, Call, Driver, GuestEnded, GuestHung, MailboxDriver, call_of
 from incroos.run.outcome import Status

@@ -6,6 +6,7 @@ import pytest
 
 from incroos.guest import mailbox
 from incroos.kernel import pmm, statistics, vmm
+from incroos.kernel.arch.pte import HUGE
 from incroos.kernel.codes import DOUBLE_FREE, NOT_MAPPED, OK, RESERVED
 from incroos.kernel.config import MODERN, MODERN_FIXMAP, MODERN_RECURSIVE, KernelConfig
 from incroos.kernel.layout import (
@@ -21,7 +22,6 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, space_check, windows
-from incroos.kernel.vmm.entries import HUGE
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run import images, jit, qemu

@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 
 from incroos.guest import mailbox
-from incroos.kernel import console, heap, pmm, vmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
+from incroos.kernel.io import console
 from incroos.kernel.state import NR_KNOWN, Counters, Kernel, KnownTable
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
 from incroos.lang import PhysAddr, VirtAddr

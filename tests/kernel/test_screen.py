@@ -13,7 +13,7 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.kernel import console, framebuffer, main, vmm
+from incroos.kernel import main, vmm
 from incroos.kernel.codes import EXIT_PASSED, OK
 from incroos.kernel.config import (
     CLASSIC,
@@ -24,8 +24,9 @@ from incroos.kernel.config import (
     MODERN_RECURSIVE,
     KernelConfig,
 )
+from incroos.kernel.io import console, framebuffer
+from incroos.kernel.io.panic import end_machine
 from incroos.kernel.layout import FRAMEBUFFER, FRAMEBUFFER_END, IMAGE_WINDOW
-from incroos.kernel.panic import end_machine
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.pmm.memory_kinds import RAM, RESERVED
 from incroos.kernel.state import Kernel

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from incroos.kernel import vmm
+from incroos.kernel.arch.pte import page_bytes, page_of
 from incroos.kernel.codes import NO_FRAME, NOT_CANONICAL, OK, RESERVED
 from incroos.kernel.config import (
     CLASSIC_FIXMAP_LA57,
@@ -23,7 +24,6 @@ from incroos.kernel.config import (
 )
 from incroos.kernel.layout import BOOT_PML5, BOOT_TABLES
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
-from incroos.kernel.vmm.entries import page_bytes, page_of
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.cpu import ALL_FEATURES, HAS_LA57
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver

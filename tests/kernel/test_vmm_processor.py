@@ -6,6 +6,7 @@ from typing import Final, cast
 import pytest
 
 from incroos.kernel import vmm
+from incroos.kernel.arch import memory_types
 from incroos.kernel.codes import OK
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import (
@@ -20,7 +21,6 @@ from incroos.kernel.vmm import (
     WRITABLE,
     WRITE_BACK,
     WRITE_COMBINING,
-    processor,
     tlb,
 )
 from incroos.lang import PhysAddr, VirtAddr
@@ -104,4 +104,4 @@ def test_a_processor_without_them_is_left_alone(k: Kernel) -> None:
     k.m.cpuid = lambda leaf, subleaf: (0, 0, 0, 0)  # type: ignore[method-assign]
     k.m.write_msr = lambda index, value: pytest.fail('written')  # type: ignore[method-assign]
     k.m.write_cr4 = lambda value: pytest.fail('written')  # type: ignore[method-assign]
-    processor.init(k)
+    memory_types.init(k)

@@ -9,7 +9,7 @@ from incroos.guest import mailbox
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import EXIT_PASSED, OK
 from incroos.kernel.config import RECURSIVE
-from incroos.kernel.panic import end_machine, panic
+from incroos.kernel.io.panic import end_machine, panic
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
 from incroos.kernel.vmm.levels import root_level

@@ -10,10 +10,10 @@ import pytest
 from incroos.build.c_header import c_name, fields_of, member_name, with_inner
 from incroos.build.c_prototypes import prototype_of
 from incroos.kernel import codes
+from incroos.kernel.arch import pte
+from incroos.kernel.arch.pvh import StartInfoEntry
 from incroos.kernel.library import Start
-from incroos.kernel.start_info import StartInfoEntry
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import entries
 from incroos.lang.frontend.signature import signature_of
 from incroos.lang.structs import ArrayField, NumberField
 from incroos.run.library import settings_of
@@ -77,9 +77,7 @@ def asked_of_c() -> dict[str, int]:
     for name, value in vars(codes).items():
         if name.isupper() and not name.startswith('EXIT_'):
             asked[f'INCRO_{name}'] = value
-    asked |= {
-        f'(int64_t)VMM_{name}': getattr(entries, name) for name in ('PRESENT', 'WRITABLE', 'USER', 'GLOBAL', 'NX')
-    }
+    asked |= {f'(int64_t)VMM_{name}': getattr(pte, name) for name in ('PRESENT', 'WRITABLE', 'USER', 'GLOBAL', 'NX')}
     return asked
 
 

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from incroos.kernel.arch.pte import DIRTY, is_leaf, is_present, page_bytes, page_of
 from incroos.kernel.layout import HEAP, PAGE_BYTES
 from incroos.kernel.vmm import GLOBAL, NX, PRESENT, USER, WRITABLE
-from incroos.kernel.vmm.entries import DIRTY, is_leaf, is_present, page_bytes, page_of
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.run.harness import MailboxDriver

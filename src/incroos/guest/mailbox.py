@@ -14,10 +14,11 @@ from typing import Annotated, Final
 
 from incroos.guest import soak
 from incroos.guest.soak import Soak, block_calls
-from incroos.kernel import console, heap, pmm, report, statistics, vmm
+from incroos.kernel import heap, pmm, report, statistics, vmm
 from incroos.kernel.heap import leaks, walk
+from incroos.kernel.io import console
+from incroos.kernel.io.panic import end_machine, panic
 from incroos.kernel.layout import MAILBOX, MAILBOX_END
-from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import (

@@ -7,10 +7,11 @@ is the address that C returns to.
 
 from incroos.hosted import fast_path, pool, remote
 from incroos.hosted.pool import Pool
-from incroos.kernel import heap, hosted_console
+from incroos.kernel import heap
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
 from incroos.kernel.heap.size_classes import ALIGNMENT
+from incroos.kernel.io import text_sink
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
 
@@ -160,9 +161,9 @@ def take_back(k: Kernel) -> None:
 @kernel
 def refuse(k: Kernel, ptr: VirtAddr) -> None:
     """End the process: this pointer was never given, or it was taken back."""
-    hosted_console.put_text(k, b'free or realloc of a pointer that is not allocated (freed twice, or never given):')
-    hosted_console.put_word(k, ptr)
-    hosted_console.stop(k)
+    text_sink.put_text(k, b'free or realloc of a pointer that is not allocated (freed twice, or never given):')
+    text_sink.put_word(k, ptr)
+    text_sink.stop(k)
 
 
 @kernel

@@ -11,9 +11,10 @@ not do is a panic, through the hook for panics, which is there from the first st
 
 from typing import Final
 
-from incroos.kernel import console, heap, pmm, statistics, vmm
+from incroos.kernel import heap, pmm, statistics, vmm
 from incroos.kernel.codes import ALREADY_STARTED, BAD_START, NOT_STARTED, OK
 from incroos.kernel.config import CLASSIC_SPACE
+from incroos.kernel.io import console
 from incroos.kernel.state import NR_NAME_BYTES, Hooks, Kernel, ObjectCache
 from incroos.lang import Struct, VirtAddr, copy, kernel, load8, u64, word
 

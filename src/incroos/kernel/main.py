@@ -1,21 +1,15 @@
 """The kernel's entry points: what the boot code calls at the start, at a page fault and at any other exception."""
 
-from typing import Final
-
-from incroos.kernel import console, heap, pmm, report, selftest, statistics, vmm
+from incroos.kernel import heap, pmm, report, selftest, statistics, vmm
+from incroos.kernel.arch.x86 import FAULT_FETCH, FAULT_PRESENT, FAULT_RESERVED_BIT, FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED
 from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io import console
+from incroos.kernel.io.panic import end_machine, panic
 from incroos.kernel.layout import IMAGE_START, KERNEL_STATE_END
-from incroos.kernel.panic import end_machine, panic
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, kernel, read_cr2, word
-
-PRESENT: Final = 1 << 0  # bits of a page fault's error code: AMD64 manual, volume 2, section 8.4.2
-WRITE: Final = 1 << 1
-USER: Final = 1 << 2
-RESERVED_BIT: Final = 1 << 3
-FETCH: Final = 1 << 4
 
 
 @kernel
@@ -71,11 +65,11 @@ def put_count(k: Kernel, name: bytes, count: word) -> None:
 def on_page_fault(k: Kernel, error: word, ip: VirtAddr) -> None:
     """Say which access failed and why, and end the machine: this kernel maps everything before it touches it."""
     va = read_cr2(k.m)
-    if error & RESERVED_BIT != 0:
+    if error & FAULT_RESERVED_BIT != 0:
         panic(k, b'page fault, reserved bits in an entry: address, error code, instruction', va, error, ip)
-    if error & USER != 0:
+    if error & FAULT_USER != 0:
         panic(k, b'page fault in user mode: address, error code, instruction', va, error, ip)
-    if error & FETCH != 0 and error & PRESENT != 0:
+    if error & FAULT_FETCH != 0 and error & FAULT_PRESENT != 0:
         panic(
             k,
             b'page fault, execution of a page that is not executable: address, error code, instruction',
@@ -83,15 +77,15 @@ def on_page_fault(k: Kernel, error: word, ip: VirtAddr) -> None:
             error,
             ip,
         )
-    if error & FETCH != 0:
+    if error & FAULT_FETCH != 0:
         panic(
             k, b'page fault, execution of a page that is not present: address, error code, instruction', va, error, ip
         )
-    if error & WRITE != 0 and error & PRESENT != 0:
+    if error & FAULT_WRITE != 0 and error & FAULT_PRESENT != 0:
         panic(k, b'page fault, write to a read-only page: address, error code, instruction', va, error, ip)
-    if error & WRITE != 0:
+    if error & FAULT_WRITE != 0:
         panic(k, b'page fault, write to a page that is not present: address, error code, instruction', va, error, ip)
-    if error & PRESENT != 0:
+    if error & FAULT_PRESENT != 0:
         panic(k, b'page fault, read of a protected page: address, error code, instruction', va, error, ip)
     panic(k, b'page fault, read of a page that is not present: address, error code, instruction', va, error, ip)
 

@@ -5,7 +5,8 @@ Knows nothing of what the figures are for; statistics.py makes them.
 
 from typing import Final
 
-from incroos.kernel import console, heap, statistics
+from incroos.kernel import heap, statistics
+from incroos.kernel.io import console
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.pmm.memory_kinds import ACPI_NVS, ACPI_TABLES, PERSISTENT, RAM, RUNTIME, UNACCEPTED, UNUSABLE

@@ -5,9 +5,10 @@ A check that fails puts its reason on the operation's line, and the test ends th
 
 from typing import Final
 
-from incroos.kernel import console, heap, pmm, vmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.kernel.config import CLASSIC_SPACE, FULL
+from incroos.kernel.io import console
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, load8, load64, store8, store64, word

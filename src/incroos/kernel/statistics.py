@@ -7,6 +7,7 @@ of free frames. Unit: the frame.
 from typing import Final
 
 from incroos.kernel import pmm
+from incroos.kernel.arch.pte import LARGEST_LEAF_LEVEL, NR_ENTRIES, index_in, is_leaf, is_present, page_bytes
 from incroos.kernel.config import BUDDY, MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import all_ram, hot_list, zones
@@ -16,14 +17,6 @@ from incroos.kernel.pmm.memory_map import PHYSICAL_END
 from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
 from incroos.kernel.vmm import walk
-from incroos.kernel.vmm.entries import (
-    LARGEST_LEAF_LEVEL,
-    NR_ENTRIES,
-    index_in,
-    is_leaf,
-    is_present,
-    page_bytes,
-)
 from incroos.kernel.vmm.levels import address_behind, nr_addresses
 from incroos.kernel.vmm.windows import close_table, is_window, open_table, window_bytes
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word

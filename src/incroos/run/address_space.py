@@ -4,10 +4,10 @@ Walks the page tables in the guest's RAM for every access, and writes nothing th
 so that kernel functions that keep notes of their walks can be called on the RAM of a guest, or on a dump of it.
 """
 
+from incroos.kernel.arch.pte import index_in, is_leaf, is_present, page_bytes, page_of, table_of
 from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import KERNEL_STATE
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import index_in, is_leaf, is_present, page_bytes, page_of, table_of
 from incroos.lang import Machine, VirtAddr, word
 
 from .ram import RamMachine

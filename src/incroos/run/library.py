@@ -141,8 +141,8 @@ def header_parts(
 ) -> 'HeaderParts':
     """What stands in the header."""
     from incroos.build.c_header import Constant, HeaderParts
+    from incroos.kernel.arch.pvh import StartInfoEntry
     from incroos.kernel.library import Start
-    from incroos.kernel.start_info import StartInfoEntry
     from incroos.kernel.state import Kernel, PanicReport
 
     from . import library_constants

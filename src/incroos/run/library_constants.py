@@ -6,9 +6,9 @@ from typing import Any, Final
 from incroos.build.c_header import Constant
 from incroos.build.c_prototypes import prototype_of
 from incroos.kernel import codes, layout
+from incroos.kernel.arch import pte
 from incroos.kernel.config import CLASSIC_SPACE, KernelConfig
 from incroos.kernel.pmm import memory_kinds
-from incroos.kernel.vmm import entries
 
 from .library_functions import Functions
 
@@ -49,7 +49,7 @@ def constants_of(config: KernelConfig) -> dict[str, list[Constant]]:
     """The constants of a build, by the headings under which the header lists them."""
     return {
         'Codes': [Constant(f'INCRO_{name}', value) for name, value in CODES.items()],
-        'Flags of a page': [Constant(f'VMM_{name}', getattr(entries, name)) for name in FLAGS],
+        'Flags of a page': [Constant(f'VMM_{name}', getattr(pte, name)) for name in FLAGS],
         'Numbers of regions, those of E820 and PVH: any other than RAM is left alone': [
             Constant('INCRO_REGION_RAM', memory_kinds.E820_KINDS.index(memory_kinds.RAM)),
             Constant('INCRO_REGION_RESERVED', memory_kinds.E820_KINDS.index(memory_kinds.RESERVED, 1)),

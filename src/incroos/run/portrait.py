@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
+from incroos.kernel.arch.pte import ACCESSED, DIRTY, NR_ENTRIES, NX, WRITABLE, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import (
     BOOT_TABLES,
@@ -27,17 +28,6 @@ from incroos.kernel.pmm.blocks import Frames
 from incroos.kernel.pmm.frame_database import ALL, HUGE_FRAMES, KEPT, MAX_ORDER, USED, known_of
 from incroos.kernel.pmm.zones import NR_ZONES
 from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
-from incroos.kernel.vmm.entries import (
-    ACCESSED,
-    DIRTY,
-    NR_ENTRIES,
-    NX,
-    WRITABLE,
-    is_leaf,
-    is_present,
-    page_bytes,
-    table_of,
-)
 from incroos.lang import VirtAddr
 
 from .address_space import AddressSpace

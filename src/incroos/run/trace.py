@@ -8,10 +8,10 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from incroos.kernel.arch.pte import GLOBAL, NX, PRESENT, USER, WRITABLE
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.kernel.config import FULL
 from incroos.kernel.layout import PAGE_BYTES, ZONE_START
-from incroos.kernel.vmm.entries import GLOBAL, NX, PRESENT, USER, WRITABLE
 
 from .harness import Call, Driver, call_of
 from .trace_caches import CacheActions

@@ -15,7 +15,7 @@ from incroos.kernel.heap import neighbours, tag
 from incroos.kernel.heap.hardening import is_tagged
 from incroos.kernel.heap.report_text import put_decimal, put_hex, put_text
 from incroos.kernel.heap.tag import Tag
-from incroos.kernel.panic import panic
+from incroos.kernel.io.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, cold, kernel, word
 

@@ -10,8 +10,8 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.heap import figures
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr, call4, cold, kernel, word
 

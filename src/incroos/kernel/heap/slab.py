@@ -25,8 +25,8 @@ from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap import figures, magazine, slab_pages
 from incroos.kernel.heap.hardening import draw_below, has_random_places
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
 from incroos.lang import (
     VirtAddr,

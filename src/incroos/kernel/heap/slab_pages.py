@@ -10,8 +10,8 @@ from typing import Final
 from incroos.kernel.codes import OK
 from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap import pages
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 

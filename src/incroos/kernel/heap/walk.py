@@ -16,6 +16,7 @@ rounds it up, a block of kmalloc with its tag. As long as a walk goes on, nobody
 from typing import Final
 
 from incroos.kernel import vmm
+from incroos.kernel.arch.pte import page_bytes
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FIRST_FIT, FULL, MODERN_SPACE
 from incroos.kernel.heap import chunks, neighbours, slab, slab_pages, tag
@@ -23,7 +24,6 @@ from incroos.kernel.heap.hardening import is_tagged
 from incroos.kernel.heap.ranges import first_fit_start
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_END
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel, SlabRecord
-from incroos.kernel.vmm.entries import page_bytes
 from incroos.lang import VirtAddr, kernel, load64, shr_logical, word
 
 START: Final = VirtAddr(-1 << 63)  # the cursor of the first visit; later ones are the ends of those before

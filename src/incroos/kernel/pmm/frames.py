@@ -13,6 +13,7 @@ from typing import Final
 
 from incroos.kernel.codes import NO_FRAME, OK, RESERVED
 from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_TABLES_END,
     NR_TRACKED_FRAMES,
@@ -23,7 +24,6 @@ from incroos.kernel.layout import (
     ZONE_END,
     ZONE_START,
 )
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm import all_ram, bitmap, blocks, memory_map
 from incroos.kernel.state import Counters, FrameBitmap, FrameRecord, FrameState, Kernel, Statistics
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word

@@ -15,11 +15,11 @@ memory and never safety. The framebuffer that the console uses is no RAM, whatev
 
 from typing import Final
 
+from incroos.kernel.arch.pvh import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.codes import OK
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import HOLE, RAM, RESERVED, kind_of_e820
-from incroos.kernel.start_info import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.state import MAX_REGIONS, NR_KINDS, Kernel, MemoryMap, Region
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
 

@@ -5,9 +5,8 @@ beside it: takeover (init) and check; in config `modern` space and space_check d
 the place of takeover in a library.
 """
 
-from incroos.kernel.vmm.check import check
-from incroos.kernel.vmm.embedded import init as init_embedded
-from incroos.kernel.vmm.entries import (
+from incroos.kernel.arch.memory_types import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
+from incroos.kernel.arch.pte import (
     ACCESSED,
     CACHE_DISABLE,
     DIRTY,
@@ -23,6 +22,8 @@ from incroos.kernel.vmm.entries import (
     WRITABLE,
     WRITE_THROUGH,
 )
+from incroos.kernel.vmm.check import check
+from incroos.kernel.vmm.embedded import init as init_embedded
 from incroos.kernel.vmm.pages import (
     get_physical,
     map_leaf,
@@ -32,7 +33,6 @@ from incroos.kernel.vmm.pages import (
     unmap_leaf,
     unmap_page,
 )
-from incroos.kernel.vmm.processor import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_range
 from incroos.kernel.vmm.space_check import check_space, find_fault
 from incroos.kernel.vmm.tables import walk

@@ -2,22 +2,12 @@
 
 from typing import Final
 
+from incroos.kernel.arch.pte import ADDRESS, HUGE, NR_ENTRIES, NX, PAT_LARGE, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES_END, NR_TRACKED_FRAMES, PAGE_SHIFT, ZONE_END
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import space_check
-from incroos.kernel.vmm.entries import (
-    ADDRESS,
-    HUGE,
-    NR_ENTRIES,
-    NX,
-    PAT_LARGE,
-    is_leaf,
-    is_present,
-    page_bytes,
-    table_of,
-)
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.takeover import BOOT_MARK

@@ -12,8 +12,11 @@ for as long as it takes.
 from typing import Final
 
 from incroos.kernel import pmm
+from incroos.kernel.arch.pte import HUGE, NX, PRESENT, TABLE_FLAGS, WRITABLE, index_in, page_bytes, page_of, table_of
+from incroos.kernel.arch.x86 import CR4_LA57, EFER_NXE, MSR_EFER
 from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
@@ -23,11 +26,9 @@ from incroos.kernel.layout import (
     ZONE_END,
     ZONE_START,
 )
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import levels, pcid, vmalloc
-from incroos.kernel.vmm.entries import HUGE, NX, PRESENT, TABLE_FLAGS, WRITABLE, index_in, page_bytes, page_of, table_of
 from incroos.kernel.vmm.old_tables import copy_leaves, shows
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import add_rest, map_ram, open_frames
@@ -49,8 +50,6 @@ from incroos.lang import (
 
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_LEVEL: Final = 2
-MSR_EFER: Final = 0xC000_0080
-EFER_NXE: Final = 1 << 11  # entries may say NX
 NOT_LENT: Final = PhysAddr(0)
 
 
@@ -85,7 +84,7 @@ def init(k: Kernel, window: word) -> None:
 def require_processor(k: Kernel) -> None:
     """Panic where there are five levels; let entries say NX."""
     cr4 = read_cr4(k.m)
-    if cr4 & levels.CR4_LA57 != 0:
+    if cr4 & CR4_LA57 != 0:
         panic(k, b'vmm: the library knows four levels of page tables: CR4', cr4, 0, 0)
     efer = read_msr(k.m, MSR_EFER)
     if efer & EFER_NXE == 0:

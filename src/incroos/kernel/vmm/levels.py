@@ -5,15 +5,12 @@ asks: its boot code turned them on where the processor has them, and long mode k
 Intel SDM volume 3, "Paging Modes and Control Bits", and "5-Level Paging and 5-Level EPT" (white paper).
 """
 
-from typing import Final
-
+from incroos.kernel.arch.pte import INDEX_BITS
+from incroos.kernel.arch.x86 import CR4_LA57
 from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import INDEX_BITS
 from incroos.lang import VirtAddr, kernel, read_cr4, word
-
-CR4_LA57: Final = 1 << 12
 
 
 @kernel

@@ -7,13 +7,7 @@ Unit: the page of any size. Nothing of the old tables is changed. What is not co
 an entry of the root that names the root, which would show the old tables.
 """
 
-from incroos.kernel.codes import OK
-from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
-from incroos.kernel.layout import DIRECT_MAP_START, FRAME_RECORDS, MODERN_END
-from incroos.kernel.panic import panic
-from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
+from incroos.kernel.arch.pte import (
     NX,
     USER,
     WRITABLE,
@@ -26,6 +20,12 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
+from incroos.kernel.codes import OK
+from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.io.panic import panic
+from incroos.kernel.layout import DIRECT_MAP_START, FRAME_RECORDS, MODERN_END
+from incroos.kernel.pmm.memory_kinds import RAM
+from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.ranges import map_range

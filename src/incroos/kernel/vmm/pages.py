@@ -7,6 +7,19 @@ A call that answers with a code has changed nothing, tables and rights of upper 
 
 from typing import Final
 
+from incroos.kernel.arch.pte import (
+    ACCESSED,
+    DIRTY,
+    LARGEST_LEAF_LEVEL,
+    PHYSICAL_END,
+    USER,
+    WRITABLE,
+    are_flags_good,
+    is_present,
+    make_leaf,
+    page_bytes,
+    page_of,
+)
 from incroos.kernel.codes import (
     ALREADY_MAPPED,
     BAD_FLAGS,
@@ -24,19 +37,6 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
-    ACCESSED,
-    DIRTY,
-    LARGEST_LEAF_LEVEL,
-    PHYSICAL_END,
-    USER,
-    WRITABLE,
-    are_flags_good,
-    is_present,
-    make_leaf,
-    page_bytes,
-    page_of,
-)
 from incroos.kernel.vmm.levels import is_canonical
 from incroos.kernel.vmm.tables import (
     allow_above,

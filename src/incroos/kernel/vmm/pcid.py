@@ -16,8 +16,9 @@ from: Intel SDM volume 3, "Process-Context Identifiers", volume 2, "INVPCID".
 
 from typing import Final
 
+from incroos.kernel.arch.pte import table_of
+from incroos.kernel.arch.x86 import CPUID_FEATURES, CPUID_MORE_FEATURES, CR4_PCIDE, HAS_INVPCID, HAS_PCID
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import table_of
 from incroos.kernel.vmm.tables import plant
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import (
@@ -37,7 +38,6 @@ from incroos.lang import (
 # PCID-1  1 <= next <= nr_pcids + 1, generation >= 1
 # PCID-2  CR3's PCID is 0, or that of a tag that was handed out
 
-CR4_PCIDE: Final = 1 << 17
 KEEP: Final = -1 << 63  # in what is loaded into CR3: flush nothing
 PCID_BITS: Final = 12
 PCID_MASK: Final = (1 << PCID_BITS) - 1
@@ -45,18 +45,13 @@ PCID_MASK: Final = (1 << PCID_BITS) - 1
 ONE_PAGE: Final = 0  # kinds of INVPCID
 ONE_SPACE: Final = 1
 
-FEATURES: Final = 1  # cpuid: leaf
-HAS_PCID: Final = 1 << 17  # in its register C
-MORE_FEATURES: Final = 7
-HAS_INVPCID: Final = 1 << 10  # in its register B
-
 
 @kernel
 def init(k: Kernel) -> None:
     """Hand out nothing yet; use PCIDs where build and processor have them. PRE the low bits of CR3 are 0."""
     k.pcids.generation = 1
     k.pcids.next = 1
-    _a, _b, features, _d = cpuid(k.m, FEATURES, 0)
+    _a, _b, features, _d = cpuid(k.m, CPUID_FEATURES, 0)
     if k.config.nr_pcids > 0 and features & HAS_PCID != 0:
         write_cr4(k.m, read_cr4(k.m) | CR4_PCIDE)
 
@@ -71,9 +66,9 @@ def are_in_use(k: Kernel) -> bool:
 def has_invpcid(k: Kernel) -> bool:
     """Whether another space can be flushed without going there. Slow: a hypervisor answers."""
     largest, _b, _c, _d = cpuid(k.m, 0, 0)
-    if largest < MORE_FEATURES:
+    if largest < CPUID_MORE_FEATURES:
         return False
-    _a, features, _e, _f = cpuid(k.m, MORE_FEATURES, 0)
+    _a, features, _e, _f = cpuid(k.m, CPUID_MORE_FEATURES, 0)
     return features & HAS_INVPCID != 0
 
 

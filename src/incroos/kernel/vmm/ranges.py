@@ -13,6 +13,17 @@ flushed; only then they are freed. Does not tell what was mapped: who needs to k
 
 from typing import Final
 
+from incroos.kernel.arch.pte import (
+    ADDRESS,
+    NR_ENTRIES,
+    PHYSICAL_END,
+    are_flags_good,
+    flags_in,
+    index_in,
+    make_leaf,
+    page_bytes,
+    page_shift,
+)
 from incroos.kernel.codes import (
     ALREADY_MAPPED,
     BAD_FLAGS,
@@ -26,17 +37,6 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
-    ADDRESS,
-    NR_ENTRIES,
-    PHYSICAL_END,
-    are_flags_good,
-    flags_in,
-    index_in,
-    make_leaf,
-    page_bytes,
-    page_shift,
-)
 from incroos.kernel.vmm.levels import canonical_end, is_canonical
 from incroos.kernel.vmm.pages import RIGHTS, SEEN
 from incroos.kernel.vmm.runs import rewrite_run, survey_run

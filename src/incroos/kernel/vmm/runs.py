@@ -6,8 +6,8 @@ rounds themselves cost would be as much as the work.
 
 from typing import Final
 
+from incroos.kernel.arch.pte import HUGE, PRESENT
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import HUGE, PRESENT
 from incroos.lang import VirtAddr, kernel, load64, store64, word
 
 ROUND: Final = 4

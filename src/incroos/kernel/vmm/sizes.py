@@ -8,9 +8,7 @@ of the large one; the large one has those that any of the small ones had. One pr
 
 from typing import Final
 
-from incroos.kernel.codes import NO_FRAME, OK
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
+from incroos.kernel.arch.pte import (
     LARGEST_LEAF_LEVEL,
     NR_ENTRIES,
     TABLE_FLAGS,
@@ -24,6 +22,8 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
+from incroos.kernel.codes import NO_FRAME, OK
+from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import SEEN
 from incroos.kernel.vmm.runs import survey_run, write_run

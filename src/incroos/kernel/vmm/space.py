@@ -11,8 +11,12 @@ the boot code mapped, page 0 and all identity, is gone after the switch.
 
 from typing import Final
 
-from incroos.kernel import framebuffer, pmm
+from incroos.kernel import pmm
+from incroos.kernel.arch.memory_types import WRITE_COMBINING, with_type
+from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE, table_of
 from incroos.kernel.codes import OK
+from incroos.kernel.io import framebuffer
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
@@ -27,16 +31,13 @@ from incroos.kernel.layout import (
     STACK_GUARD,
     VGA_TEXT,
 )
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel, Region
 from incroos.kernel.vmm import windows
-from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE, table_of
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import get_physical, map_page
-from incroos.kernel.vmm.processor import WRITE_COMBINING, with_type
 from incroos.kernel.vmm.ranges import map_range
 from incroos.kernel.vmm.tables import plant
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3

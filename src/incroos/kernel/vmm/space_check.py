@@ -7,23 +7,8 @@ Upper entries grant everything (VMM-3), so a leaf's own bits are what it allows.
 
 from typing import Final
 
-from incroos.kernel import framebuffer, pmm
-from incroos.kernel.codes import OK
-from incroos.kernel.config import MODERN_SPACE
-from incroos.kernel.layout import (
-    DIRECT_MAP_START,
-    FRAMEBUFFER,
-    FRAMEBUFFER_END,
-    IMAGE_WINDOW,
-    MODERN_STACK_END,
-    PAGE_BYTES,
-    STACK_GUARD,
-)
-from incroos.kernel.pmm import all_ram
-from incroos.kernel.pmm.all_ram import is_early_table
-from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
+from incroos.kernel import pmm
+from incroos.kernel.arch.pte import (
     ADDRESS,
     HUGE,
     NR_ENTRIES,
@@ -39,6 +24,22 @@ from incroos.kernel.vmm.entries import (
     page_of,
     table_of,
 )
+from incroos.kernel.codes import OK
+from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io import framebuffer
+from incroos.kernel.layout import (
+    DIRECT_MAP_START,
+    FRAMEBUFFER,
+    FRAMEBUFFER_END,
+    IMAGE_WINDOW,
+    MODERN_STACK_END,
+    PAGE_BYTES,
+    STACK_GUARD,
+)
+from incroos.kernel.pmm import all_ram
+from incroos.kernel.pmm.all_ram import is_early_table
+from incroos.kernel.pmm.memory_kinds import RAM
+from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
 from incroos.kernel.vmm.space import EARLY_MARK, is_all_ram
 from incroos.kernel.vmm.tables import are_known_right

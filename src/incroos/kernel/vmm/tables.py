@@ -8,19 +8,11 @@ branches are linked and cut with a single store, so that a walk meets either not
 from typing import Final
 
 from incroos.kernel import pmm
+from incroos.kernel.arch.pte import ADDRESS, TABLE_FLAGS, index_in, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.panic import panic
 from incroos.kernel.state import NR_KNOWN, FrameRecord, Kernel, KnownTable
-from incroos.kernel.vmm.entries import (
-    ADDRESS,
-    TABLE_FLAGS,
-    index_in,
-    is_leaf,
-    is_present,
-    page_bytes,
-    table_of,
-)
 from incroos.kernel.vmm.levels import is_canonical, root_level
 from incroos.kernel.vmm.runs import write_run
 from incroos.kernel.vmm.windows import (

@@ -6,14 +6,15 @@ The boot code leaves one table of each level that maps the first 2 MiB at their 
 from typing import Final
 
 from incroos.kernel import pmm
+from incroos.kernel.arch import memory_types
+from incroos.kernel.arch.pte import NR_ENTRIES, NX, PRESENT, WRITABLE, page_bytes, table_of
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
-from incroos.kernel.panic import panic
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import levels, pcid, processor, vmalloc, windows
-from incroos.kernel.vmm.entries import NR_ENTRIES, NX, PRESENT, WRITABLE, page_bytes, table_of
+from incroos.kernel.vmm import levels, pcid, vmalloc, windows
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import build
 from incroos.kernel.vmm.tables import plant, record_of
@@ -30,7 +31,7 @@ def init(k: Kernel) -> None:
     levels.init(k)
     vmalloc.init(k)
     if k.config.space == MODERN_SPACE:
-        processor.init(k)  # the new tables have pages of the type that it offers
+        memory_types.init(k)  # the new tables have pages of the type that it offers
         build(k)
     else:
         take_over(k)

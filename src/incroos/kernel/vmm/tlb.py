@@ -8,11 +8,11 @@ Written from: Intel SDM volume 3, "Invalidation of TLBs and Paging-Structure Cac
 
 from typing import Final
 
+from incroos.kernel.arch.pte import GLOBAL, page_bytes
+from incroos.kernel.arch.x86 import CR4_PGE
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import GLOBAL, page_bytes
 from incroos.lang import VirtAddr, invlpg, kernel, read_cr3, read_cr4, word, write_cr3, write_cr4
 
-CR4_PGE: Final = 1 << 7  # global pages survive a load of CR3
 SOMEWHERE_SHARED: Final = VirtAddr(-1)
 FLUSH_ALL: Final = -1  # a budget that is used up: all must be flushed in the end
 

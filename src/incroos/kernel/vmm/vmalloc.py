@@ -12,12 +12,12 @@ any. Only in config `modern`. Knows nothing of small requests, which are the hea
 from typing import Final
 
 from incroos.kernel import pmm
+from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE, page_bytes
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_BYTES, VMALLOC_END
-from incroos.kernel.panic import panic
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import NX, PRESENT, WRITABLE, page_bytes
 from incroos.kernel.vmm.pages import get_physical
 from incroos.kernel.vmm.ranges import map_range, unmap_range
 from incroos.kernel.vmm.tables import walk

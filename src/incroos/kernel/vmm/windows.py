@@ -19,12 +19,7 @@ TLB may still have. The same table again needs no flush. Unit: the entry.
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.codes import NO_FRAME
-from incroos.kernel.config import DIRECT_MAP, FIXMAP, IDENTITY, RECURSIVE
-from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.panic import panic
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import (
+from incroos.kernel.arch.pte import (
     ACCESSED,
     ADDRESS,
     DIRTY,
@@ -40,6 +35,11 @@ from incroos.kernel.vmm.entries import (
     page_bytes,
     table_of,
 )
+from incroos.kernel.codes import NO_FRAME
+from incroos.kernel.config import DIRECT_MAP, FIXMAP, IDENTITY, RECURSIVE
+from incroos.kernel.io.panic import panic
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.levels import root_level
 from incroos.lang import PhysAddr, VirtAddr, fill, invlpg, kernel, load64, store64, word
 

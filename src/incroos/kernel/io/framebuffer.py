@@ -13,8 +13,8 @@ anew (vmm/space.py). Knows nothing of letters.
 
 from typing import Final
 
+from incroos.kernel.arch.pvh import find_module
 from incroos.kernel.layout import BOOT_MAP_END, BOOT_TABLES, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
-from incroos.kernel.start_info import find_module
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, PhysAddr, Struct, VirtAddr, fill, kernel, store32, store64, u32, u64, word
 

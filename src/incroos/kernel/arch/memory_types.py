@@ -7,9 +7,9 @@ Intel SDM volume 3, "Page Attribute Table (PAT)" and "Global Pages".
 
 from typing import Final
 
+from incroos.kernel.arch.pte import CACHE_DISABLE, PAT, WRITE_THROUGH
+from incroos.kernel.arch.x86 import CPUID_FEATURES, CR4_PGE, HAS_GLOBAL_PAGES, HAS_PAT, MSR_PAT
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.entries import CACHE_DISABLE, PAT, WRITE_THROUGH
-from incroos.kernel.vmm.tlb import CR4_PGE
 from incroos.lang import cpuid, kernel, read_cr4, read_msr, word, write_cr4, write_msr
 
 # Flags of pages, in the form of level 1 (entries.flags_in turns them for others).
@@ -18,20 +18,15 @@ UNCACHED: Final = CACHE_DISABLE | WRITE_THROUGH  # registers of devices
 WRITE_COMBINING: Final = PAT  # framebuffers; write-back where there is no PAT
 MEMORY_TYPE: Final = PAT | CACHE_DISABLE | WRITE_THROUGH  # all of these bits
 
-MSR_PAT: Final = 0x277
 COMBINING_SHIFT: Final = 8 * 4  # index 4: PAT alone
 TYPE_MASK: Final = 0xFF
 COMBINING: Final = 1  # the register's number for write-combining
-
-FEATURES: Final = 1  # cpuid: leaf; in its register D
-HAS_GLOBAL_PAGES: Final = 1 << 13
-HAS_PAT: Final = 1 << 16
 
 
 @kernel
 def init(k: Kernel) -> None:
     """Offer write-combining pages and global pages, where the processor has them."""
-    _a, _b, _c, features = cpuid(k.m, FEATURES, 0)
+    _a, _b, _c, features = cpuid(k.m, CPUID_FEATURES, 0)
     if features & HAS_PAT != 0:
         types = read_msr(k.m, MSR_PAT) & ~(TYPE_MASK << COMBINING_SHIFT)
         write_msr(k.m, MSR_PAT, types | COMBINING << COMBINING_SHIFT)

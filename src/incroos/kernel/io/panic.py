@@ -3,9 +3,9 @@
 In a library (config.embedded), the kernel that it is linked into is told, and says and ends what it likes.
 """
 
-from incroos.kernel import console, hooks, hosted_console
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
 from incroos.kernel.config import HOSTED_SPACE
+from incroos.kernel.io import console, hooks, text_sink
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, cold, disable_interrupts, halt, kernel, out8, word
 
@@ -53,12 +53,12 @@ def report(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
 @kernel
 def stop_process(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
     """End the process that a hosted heap is in with the line of a panic."""
-    hosted_console.put_text(k, b'panic: ')
-    hosted_console.put_text(k, site)
-    hosted_console.put_word(k, a)
-    hosted_console.put_word(k, b)
-    hosted_console.put_word(k, c)
-    hosted_console.stop(k)
+    text_sink.put_text(k, b'panic: ')
+    text_sink.put_text(k, site)
+    text_sink.put_word(k, a)
+    text_sink.put_word(k, b)
+    text_sink.put_word(k, c)
+    text_sink.stop(k)
 
 
 @kernel

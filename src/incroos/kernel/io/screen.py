@@ -6,8 +6,8 @@ ever read from the framebuffer, which is slow. Knows nothing of lines and cursor
 
 from typing import Final
 
-from incroos.kernel import framebuffer
-from incroos.kernel.glyphs import COLUMNS, FIRST, FONT, OTHER, ROWS
+from incroos.kernel.io import framebuffer
+from incroos.kernel.io.glyphs import COLUMNS, FIRST, FONT, OTHER, ROWS
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, fill, kernel, word

@@ -9,7 +9,7 @@ The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Inter
 
 from typing import Final
 
-from incroos.kernel import hooks, screen
+from incroos.kernel.io import hooks, screen
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
 from incroos.kernel.state import ConsoleState, Kernel, ScreenState
 from incroos.lang import Machine, PhysAddr, VirtAddr, copy, fill, in8, kernel, out8, pause, store16, store64, word
