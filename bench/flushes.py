@@ -15,13 +15,14 @@ import click
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.kernel import main, vmm
+from incroos.kernel import vmm
 from incroos.kernel.codes import EXIT_PASSED
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
+from incroos.kernel.trap import faults
 from incroos.lang import (
     Machine,
     PhysAddr,
@@ -130,8 +131,8 @@ def run(accel: str) -> str:
     """What the kernel prints."""
     entries: dict[str, Callable[..., Any]] = {
         'kmain': measure,
-        'on_page_fault': main.on_page_fault,
-        'on_exception': main.on_exception,
+        'on_page_fault': faults.on_page_fault,
+        'on_exception': faults.on_exception,
     }
     unit = compile_unit(entries, target=BARE, config=CLASSIC)
     image = build_image(unit.ir, unit.sites, images.boot_layout(CLASSIC), debug=False)

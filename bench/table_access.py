@@ -11,9 +11,9 @@ from typing import Any, Final
 import click
 
 from incroos.guest import mailbox
-from incroos.kernel import main
 from incroos.kernel.config import CLASSIC, CLASSIC_FIXMAP, CLASSIC_RECURSIVE, MODERN, KernelConfig
 from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.trap import faults
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE
 from incroos.run import jit
 from incroos.run.harness import DOORBELL, Call, MailboxDriver, call_of, padded
@@ -26,7 +26,7 @@ WAYS: Final[dict[str, KernelConfig]] = {
     'recursive slot': CLASSIC_RECURSIVE,
     'fixmap': CLASSIC_FIXMAP,
 }
-ENTRIES: Final = EntryPoints(mailbox.mailbox_main, main.on_page_fault, main.on_exception)
+ENTRIES: Final = EntryPoints(mailbox.mailbox_main, faults.on_page_fault, faults.on_exception)
 MEMORY_BYTES: Final = 64 << 20
 PAGES: Final = 0x7000_0000_0000
 MEMORY: Final = 0x40_1000  # where no large page fits

@@ -5,13 +5,13 @@ It has the real kernel's memory map, console, panic and exception handlers; only
 
 from typing import Final
 
-from incroos.kernel import main
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED, EXIT_PORT
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import IMAGE_START
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.state import Kernel
+from incroos.kernel.trap import faults
 from incroos.lang import PhysAddr, VirtAddr, halt, kernel, load_idt, out8, pause, store8, word
 from incroos.run.simulated import EntryPoints
 
@@ -96,4 +96,4 @@ def end(k: Kernel, code: word) -> None:
     out8(k.m, EXIT_PORT, code)
 
 
-ENTRIES: Final = EntryPoints(start, main.on_page_fault, main.on_exception)
+ENTRIES: Final = EntryPoints(start, faults.on_page_fault, faults.on_exception)

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from incroos.guest import mailbox
-from incroos.kernel import main
 from incroos.kernel.config import (
     CLASSIC,
     CLASSIC_CHECKED,
@@ -20,6 +19,7 @@ from incroos.kernel.config import (
     MODERN_RECURSIVE,
     KernelConfig,
 )
+from incroos.kernel.trap import faults
 from incroos.machine.cpu import ALL_FEATURES
 from incroos.run import images, jit, qemu_guest
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
@@ -28,7 +28,7 @@ from incroos.run.simulated import EntryPoints
 
 PLACES: Final = ('sim', 'jit', 'qemu')
 MEMORY: Final = 64 << 20
-MAILBOX_ENTRIES: Final = EntryPoints(mailbox.mailbox_main, main.on_page_fault, main.on_exception)
+MAILBOX_ENTRIES: Final = EntryPoints(mailbox.mailbox_main, faults.on_page_fault, faults.on_exception)
 
 
 class Build(NamedTuple):

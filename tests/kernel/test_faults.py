@@ -3,11 +3,11 @@
 import pytest
 
 from incroos.guest import mailbox
-from incroos.kernel import main
 from incroos.kernel.arch.pte import PRESENT
 from incroos.kernel.codes import EXIT_PANIC
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import HEAP, IMAGE_START, STACK_GUARD, ZONE_START
+from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run.harness import MailboxDriver, call_of
@@ -44,7 +44,7 @@ def fresh() -> Sim:
 def test_the_error_code_is_told_in_words(fresh: Sim, error: int, text: str) -> None:
     fresh.machine.write_cr2(VirtAddr(0xABC_DEF0))
     with pytest.raises(MachineStopped):
-        main.on_page_fault(fresh.kernel, error, VirtAddr(0x10_1234))
+        faults.on_page_fault(fresh.kernel, error, VirtAddr(0x10_1234))
     line = fresh.console().decode()
     assert line.startswith('PANIC: page fault')
     assert text in line
@@ -75,7 +75,7 @@ IP, ERROR, SITE, CR2 = 0xDEAD, 0x18, 7, 0xABC_DEF0
 def test_an_exception_has_its_name(fresh: Sim, vector: int, name: str, words: tuple[int, ...]) -> None:
     fresh.machine.write_cr2(VirtAddr(CR2))
     with pytest.raises(MachineStopped):
-        main.on_exception(fresh.kernel, vector, ERROR, VirtAddr(IP), SITE)
+        faults.on_exception(fresh.kernel, vector, ERROR, VirtAddr(IP), SITE)
     assert fresh.console().decode() == f'PANIC: {name} ' + ' '.join(f'0x{value:016X}' for value in words) + '\n'
     assert fresh.computer.cpu.stop_code == EXIT_PANIC
 

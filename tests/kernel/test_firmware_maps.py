@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from incroos.kernel.boot.main import kmain
 from incroos.kernel.config import CLASSIC, MODERN, KernelConfig
 from incroos.kernel.layout import KERNEL_STATE, ZONE_END, ZONE_START
-from incroos.kernel.main import kmain
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.computer import Computer

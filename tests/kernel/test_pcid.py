@@ -11,7 +11,6 @@ from typing import Final
 import pytest
 
 from incroos.build.image import build_image
-from incroos.kernel import main
 from incroos.kernel.config import (
     MODERN_CHECKED,
     MODERN_FIXMAP,
@@ -19,6 +18,7 @@ from incroos.kernel.config import (
     MODERN_RECURSIVE,
     KernelConfig,
 )
+from incroos.kernel.trap import faults
 from incroos.kernel.vmm import pcid, tlb
 from incroos.lang import write_cr3
 from incroos.lang.frontend import BARE, compile_unit
@@ -33,7 +33,7 @@ from . import two_spaces
 
 MEMORY: Final = 64 << 20
 SECONDS: Final = 60.0
-ENTRIES: Final = EntryPoints(two_spaces.prove_spaces, main.on_page_fault, main.on_exception)
+ENTRIES: Final = EntryPoints(two_spaces.prove_spaces, faults.on_page_fault, faults.on_exception)
 CONFIGS: Final = {
     'direct map': MODERN_CHECKED,
     'recursive slot': MODERN_RECURSIVE,

@@ -13,7 +13,8 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.kernel import main, vmm
+from incroos.kernel import vmm
+from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_PASSED, OK
 from incroos.kernel.config import (
     CLASSIC,
@@ -30,6 +31,7 @@ from incroos.kernel.layout import FRAMEBUFFER, FRAMEBUFFER_END, IMAGE_WINDOW
 from incroos.kernel.pmm import memory_map
 from incroos.kernel.pmm.memory_kinds import RAM, RESERVED
 from incroos.kernel.state import Kernel
+from incroos.kernel.trap import faults
 from incroos.kernel.vmm import NX, PAT, PRESENT, WRITABLE, space_check
 from incroos.lang import PhysAddr, VirtAddr, kernel
 from incroos.lang.frontend import BARE, compile_unit
@@ -75,7 +77,7 @@ def show(k: Kernel, start_info: PhysAddr) -> None:
     end_machine(k.m, EXIT_PASSED)
 
 
-SHOW: Final = EntryPoints(show, main.on_page_fault, main.on_exception)
+SHOW: Final = EntryPoints(show, faults.on_page_fault, faults.on_exception)
 
 
 class Run(NamedTuple):

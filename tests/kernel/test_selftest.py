@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from incroos.kernel import heap, main, pmm
+from incroos.kernel import heap, pmm
+from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED, OK
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import HEAP, ZONE_START

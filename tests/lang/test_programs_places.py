@@ -11,9 +11,10 @@ from typing import Any, Final
 import pytest
 
 from incroos.build.image import build_image
-from incroos.kernel import layout, main
+from incroos.kernel import layout
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.state import Kernel
+from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.lang.words import signed
@@ -114,7 +115,7 @@ def cases() -> Cases:
 
 
 def entries(cases: Cases) -> EntryPoints:
-    return EntryPoints(cases.kmain, main.on_page_fault, main.on_exception)
+    return EntryPoints(cases.kmain, faults.on_page_fault, faults.on_exception)
 
 
 def check(cases: Cases, outcome: Outcome, printed: bytearray) -> None:
@@ -135,7 +136,7 @@ def test_jit(cases: Cases) -> None:
 
 @pytest.mark.parametrize('checked', [False, True], ids=['plain', 'checked'])
 def test_qemu(cases: Cases, checked: bool, tmp_path: Path) -> None:
-    roots = {'kmain': cases.kmain, 'on_page_fault': main.on_page_fault, 'on_exception': main.on_exception}
+    roots = {'kmain': cases.kmain, 'on_page_fault': faults.on_page_fault, 'on_exception': faults.on_exception}
     unit = compile_unit(roots, BARE, CLASSIC, checked)
     image = tmp_path / 'cases.elf'
     image.write_bytes(build_image(unit.ir, unit.sites, boot_layout(), debug=False).elf)

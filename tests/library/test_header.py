@@ -12,7 +12,7 @@ from incroos.build.c_prototypes import prototype_of
 from incroos.kernel import codes
 from incroos.kernel.arch import pte
 from incroos.kernel.arch.pvh import StartInfoEntry
-from incroos.kernel.library import Start
+from incroos.kernel.embed.library import Start
 from incroos.kernel.state import Kernel
 from incroos.lang.frontend.signature import signature_of
 from incroos.lang.structs import ArrayField, NumberField

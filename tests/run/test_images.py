@@ -107,4 +107,11 @@ def test_warm_boot_imports_neither_kernel_nor_front_end_nor_llvm() -> None:
     done = subprocess.run([sys.executable, '-c', text], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert 'incroos.run.qemu' in loaded
-    assert not loaded & {'llvmlite', 'elftools', 'ctypes', 'incroos.lang', 'incroos.kernel.main', 'incroos.build.image'}
+    assert not loaded & {
+        'llvmlite',
+        'elftools',
+        'ctypes',
+        'incroos.lang',
+        'incroos.kernel.boot.main',
+        'incroos.build.image',
+    }

@@ -86,10 +86,11 @@ def build_files(entry: str, config: str, checked: bool, debug: bool) -> dict[str
 def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     """What the boot code calls, by the names under which it does."""
     from incroos.guest import mailbox
-    from incroos.kernel import main
+    from incroos.kernel.boot import main
+    from incroos.kernel.trap import faults
 
     first = {BOOT: main.kmain, MAILBOX: mailbox.mailbox_main}[entry]
-    return {'kmain': first, 'on_page_fault': main.on_page_fault, 'on_exception': main.on_exception}
+    return {'kmain': first, 'on_page_fault': faults.on_page_fault, 'on_exception': faults.on_exception}
 
 
 def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:

@@ -142,7 +142,7 @@ def header_parts(
     """What stands in the header."""
     from incroos.build.c_header import Constant, HeaderParts
     from incroos.kernel.arch.pvh import StartInfoEntry
-    from incroos.kernel.library import Start
+    from incroos.kernel.embed.library import Start
     from incroos.kernel.state import Kernel, PanicReport
 
     from . import library_constants

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from incroos.build.c_library import Step
-from incroos.kernel import heap, library, pmm, vmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.config import MODERN_SPACE, KernelConfig
+from incroos.kernel.embed import library
 
 Functions = Mapping[str, Callable[..., Any]]
 

@@ -29,7 +29,9 @@ CHEAP: Final = 'cheap'  # the level of hardening of a configuration without an e
 LEVELS: Final = {'off': '_OFF', CHEAP: '', 'full': '_FULL'}  # endings of their names, by level
 
 LAST_BYTES: Final = 4096  # of the output, among which a panic's line is looked for
-TRAP: Final = re.compile(rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})')  # kernel/main.py: on_exception
+TRAP: Final = re.compile(
+    rb'PANIC: [^\n]*site of the check[^\n]*? 0x([0-9A-F]{16})'
+)  # kernel/trap/faults.py: on_exception
 
 
 def boot(

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incroos.kernel import layout, main
+from incroos.kernel import layout
+from incroos.kernel.boot import main
 from incroos.kernel.config import CLASSIC, FOUR_LEVELS, MODERN_SPACE, KernelConfig
+from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import NO_DEVICE, Computer
@@ -59,7 +61,7 @@ class EntryPoints:
         return [f'{entry.__module__}.{entry.__qualname__}' for entry in (self.main, self.page_fault, self.exception)]
 
 
-CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, main.on_page_fault, main.on_exception)
+CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, faults.on_page_fault, faults.on_exception)
 
 
 def computer_with(memory_bytes: int, framebuffer: Framebuffer | None, features: int) -> Computer:

@@ -1,8 +1,8 @@
 """Virtual memory manager: the page tables.
 
 pages is the interface. Below it: entries (bits), tables (the tree), windows (how a table is reached), tlb (forgetting);
-beside it: takeover (init) and check; in config `modern` space and space_check do their work. embedded takes
-the place of takeover in a library.
+beside it: takeover (init) and check; in config `modern` space and space_check do their work. In a library,
+embed/space.py takes the place of takeover.
 """
 
 from incroos.kernel.arch.memory_types import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
@@ -23,7 +23,6 @@ from incroos.kernel.arch.pte import (
     WRITE_THROUGH,
 )
 from incroos.kernel.vmm.check import check
-from incroos.kernel.vmm.embedded import init as init_embedded
 from incroos.kernel.vmm.pages import (
     get_physical,
     map_leaf,
@@ -72,7 +71,6 @@ __all__ = [
     'get_physical',
     'heap_pages_from',
     'init',
-    'init_embedded',
     'map_leaf',
     'map_page',
     'map_range',

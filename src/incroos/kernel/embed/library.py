@@ -11,9 +11,10 @@ not do is a panic, through the hook for panics, which is there from the first st
 
 from typing import Final
 
-from incroos.kernel import heap, pmm, statistics, vmm
+from incroos.kernel import heap, pmm, statistics
 from incroos.kernel.codes import ALREADY_STARTED, BAD_START, NOT_STARTED, OK
 from incroos.kernel.config import CLASSIC_SPACE
+from incroos.kernel.embed import space
 from incroos.kernel.io import console
 from incroos.kernel.state import NR_NAME_BYTES, Hooks, Kernel, ObjectCache
 from incroos.lang import Struct, VirtAddr, copy, kernel, load8, u64, word
@@ -71,7 +72,7 @@ def vmm_init(k: Kernel) -> word:
     """
     if k.hooks.stage != PMM_READY:
         return ALREADY_STARTED
-    vmm.init_embedded(k, k.hooks.window)
+    space.init(k, k.hooks.window)
     k.hooks.stage = VMM_READY
     return OK
 

@@ -16,6 +16,7 @@ from incroos.kernel.arch.pte import HUGE, NX, PRESENT, TABLE_FLAGS, WRITABLE, in
 from incroos.kernel.arch.x86 import CR4_LA57, EFER_NXE, MSR_EFER
 from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.embed.inherited import copy_leaves, shows
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
@@ -28,11 +29,11 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import levels, pcid, vmalloc
-from incroos.kernel.vmm.old_tables import copy_leaves, shows
+from incroos.kernel.vmm import levels, pcid
 from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.space import add_rest, map_ram, open_frames
 from incroos.kernel.vmm.tables import plant, walk
+from incroos.kernel.vmm.vmalloc import init as init_vmalloc
 from incroos.lang import (
     PhysAddr,
     VirtAddr,
@@ -60,7 +61,7 @@ def init(k: Kernel, window: word) -> None:
     Only after pmm.init_embedded. `window` is where the kernel sees physical address 0.
     """
     levels.init(k)
-    vmalloc.init(k)
+    init_vmalloc(k)
     pcid.init(k)
     require_processor(k)
     lent = lend_direct_map(k, window) if k.config.table_access == DIRECT_MAP else NOT_LENT

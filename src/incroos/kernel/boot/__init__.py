@@ -1,0 +1,1 @@
+"""The kernel that proves itself: entry point, self-test, and what it tells."""

@@ -1,0 +1,1 @@
+"""The memory manager as a library in another kernel."""

@@ -1,0 +1,1 @@
+"""How the processor enters the kernel."""
