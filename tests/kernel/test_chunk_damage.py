@@ -12,8 +12,8 @@ import pytest
 from incroos.guest.soak.slots import WRONG_ANSWER
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import CLASSIC, CLASSIC_FULL, FULL, MODERN, MODERN_FULL
-from incroos.kernel.heap import first_fit_header
-from incroos.kernel.heap.chunks import BYTES_MASK, USED
+from incroos.kernel.heap.chunk import first_fit_header
+from incroos.kernel.heap.chunk.header import BYTES_MASK, USED
 from incroos.kernel.layout import HEAP, MODERN_HEAP
 from incroos.lang import VirtAddr
 from incroos.run import jit

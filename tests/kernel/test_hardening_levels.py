@@ -8,7 +8,7 @@ import pytest
 from incroos.kernel import config as configs
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import CHEAP, CLASSIC_OFF, FULL, MODERN_OFF, NO_HARDENING
-from incroos.kernel.heap.chunks import BYTES_MASK
+from incroos.kernel.heap.chunk.header import BYTES_MASK
 from incroos.run.harness import Driver
 from incroos.run.places import CONFIGS, config_name
 from incroos.run.places import LEVELS as LEVEL_NAMES

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.heap.first_fit import POISON_FREED, POISON_FRESH
-from incroos.kernel.heap.first_fit_header import MIN_CHUNK_BYTES
+from incroos.kernel.heap.chunk.first_fit import POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.chunk.first_fit_header import MIN_CHUNK_BYTES
 from incroos.kernel.layout import HEAP, HEAP_INITIAL_BYTES, HEAP_MAX_BYTES, PAGE_BYTES
 from incroos.run.harness import Driver, GuestEnded, call_of
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from incroos.kernel.arch.pte import PRESENT
-from incroos.kernel.heap.first_fit_header import FIRST_CHUNK, PREVIOUS_USED, USED, sealed
+from incroos.kernel.heap.chunk.first_fit_header import FIRST_CHUNK, PREVIOUS_USED, USED, sealed
 from incroos.kernel.layout import HEAP, PAGE_BYTES, ZONE_END
 from incroos.kernel.state import Chunk
 from incroos.lang import VirtAddr

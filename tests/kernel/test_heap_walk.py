@@ -8,8 +8,8 @@ import pytest
 
 from incroos.guest import mailbox
 from incroos.kernel.config import CHUNKS, CLASSIC_CHECKED, FULL, MODERN_CHECKED, SLABS_AND_PAGES
-from incroos.kernel.heap import walk
-from incroos.kernel.heap.chunks import HEADER_BYTES
+from incroos.kernel.heap.chunk.header import HEADER_BYTES
+from incroos.kernel.heap.report import walk
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, SLAB_RECORDS
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr

@@ -10,8 +10,9 @@ from incroos.guest import mailbox
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import MODERN, MODERN_FULL, KernelConfig
-from incroos.kernel.heap import caches, magazine, slab
+from incroos.kernel.heap import caches
 from incroos.kernel.heap.size_classes import cache_for
+from incroos.kernel.heap.slab import magazine, slab
 from incroos.kernel.state import NR_ROUNDS, Cache, Kernel, ObjectCache, SlabRecord, SlabState
 from incroos.lang import VirtAddr, offset_of
 from incroos.run.sim import Sim

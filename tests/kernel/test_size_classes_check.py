@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from incroos.kernel.heap import bins, chunks, slab
+from incroos.kernel.heap.chunk import bins
+from incroos.kernel.heap.chunk import header as chunks
+from incroos.kernel.heap.chunk.verified import masked
 from incroos.kernel.heap.size_classes import SLAB_INVARIANTS, cache_for
-from incroos.kernel.heap.trusted import masked
+from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Cache, Kernel, SizedChunk, SlabRecord
 from incroos.lang import VirtAddr

@@ -9,9 +9,9 @@ import pytest
 
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import CLASSIC, MODERN, NR_QUARANTINED, KernelConfig
-from incroos.kernel.heap import tag
-from incroos.kernel.heap.tag import POISON_FREED, POISON_FRESH
-from incroos.kernel.heap.whole import TAG_INVARIANTS
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.lifecycle import TAG_INVARIANTS
 from incroos.lang import VirtAddr
 from incroos.run.harness import DirectDriver, Driver
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from incroos.kernel.heap import first_fit, first_fit_header
+from incroos.kernel.heap.chunk import first_fit, first_fit_header
 from incroos.run.gdb import NoSuchPlace, debug
 from incroos.run.images import kernel_image
 from incroos.run.outcome import Status, Unusable

@@ -16,7 +16,7 @@ from incroos.guest import soak
 from incroos.guest.soak import Soak, block_calls
 from incroos.kernel import heap, pmm, statistics, vmm
 from incroos.kernel.boot import report
-from incroos.kernel.heap import leaks, walk
+from incroos.kernel.heap.report import leaks, walk
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine, panic
 from incroos.kernel.layout import MAILBOX, MAILBOX_END

@@ -5,7 +5,9 @@ compiles these two into itself has a request of some twenty instructions and a f
 """
 
 from incroos.kernel.config import CHUNKS, FIRST_FIT, FULL
-from incroos.kernel.heap import magazine, size_classes, slab, slab_pages
+from incroos.kernel.heap import size_classes
+from incroos.kernel.heap.slab import magazine, slab
+from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, load64, word
 

@@ -7,7 +7,8 @@ a call of the heap.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from incroos.kernel.heap import caches, walk
+from incroos.kernel.heap import caches
+from incroos.kernel.heap.report import walk
 from incroos.kernel.state import NR_CLASSES, NR_NAME_BYTES, NR_SIZES, Cache, Kernel, ObjectCache
 from incroos.lang import VirtAddr
 

@@ -1,6 +1,6 @@
 """A guest's heap as the host sees it: its blocks, who asked for them, and what was asked for since a moment.
 
-The kernel's own walk (kernel/heap/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not be in
+The kernel's own walk (kernel/heap/report/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not be in
 the middle of a call of the heap.
 """
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from incroos.kernel.heap import leaks, tag, walk
-from incroos.kernel.heap.tag import Tag
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import Tag
+from incroos.kernel.heap.report import leaks, walk
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 

@@ -1,8 +1,8 @@
 """The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them, and caches of objects.
 
-front is kmalloc; designs picks what the configuration names: first_fit, or size_classes with slab and dlmalloc. Between
-the two, tags and quarantine harden the heap where the configuration says so. caches has the caches, whole what is about
-all of the heap.
+front is kmalloc; designs picks what the configuration names: first fit, or size_classes with slab/ and chunk/. Between
+the two, harden/ finds mistakes where the configuration says so. caches has the caches, lifecycle what is about all of
+the heap, report/ what it can tell.
 """
 
 from .caches import cache_alloc, cache_create, cache_destroy, cache_free, cache_keep, cache_shrink
@@ -23,7 +23,7 @@ from .front import (
     kzalloc,
     kzalloc_at,
 )
-from .whole import check, find_damage, init, shrink, used_bytes
+from .lifecycle import check, find_damage, init, shrink, used_bytes
 
 __all__ = [
     'alignment_of',

@@ -1,6 +1,6 @@
 """Caches of objects: slabs that hold objects of one kind, under a name, for who asks for many of them.
 
-Unit: the object. The slabs are slab.py's, and so is the way from a pointer to its bit. Knows nothing of size classes,
+Unit: the object. The slabs are slab/slab.py's, and so is the way from a pointer to its bit. Knows nothing of size classes,
 but for the copy of a template, which is a block of kmalloc.
 
     k.caches    own     the cache whose objects are the caches
@@ -13,16 +13,18 @@ constructed, so that who takes it next has that for nothing (J. Bonwick, "The Sl
 freed memory leave such objects alone: docs/adr/0425-constructed-by-a-template.md. There is no destructor: slabs go as
 they are.
 
-Full slabs are on no list, and all books of a slab are off it, those of small objects too (slab.py).
+Full slabs are on no list, and all books of a slab are off it, those of small objects too (slab/slab.py).
 """
 
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import FULL, SIZE_CLASSES, SLABS_AND_PAGES
-from incroos.kernel.heap import front, magazine, slab, slab_pages
+from incroos.kernel.heap import front
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
-from incroos.kernel.heap.slab import MAX_SLAB_PAGES
+from incroos.kernel.heap.slab import magazine, slab
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab.slab import MAX_SLAB_PAGES
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import NR_NAME_BYTES, Cache, Kernel, ObjectCache, SlabRecord
 from incroos.lang import VirtAddr, call4, cold, copy, fill, kernel, load64, word

@@ -1,13 +1,16 @@
 """The checker of the caches: their list, their slabs, and whose the slabs are.
 
-Unit: the object. Changes nothing, and reads no address that has no frame. slab_check.py has looked at the records.
+Unit: the object. Changes nothing, and reads no address that has no frame. slab/check.py has looked at the records.
 """
 
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import caches, slab, slab_check, slab_pages
+from incroos.kernel.heap import caches
 from incroos.kernel.heap.size_classes import SLAB_INVARIANTS
+from incroos.kernel.heap.slab import check as slab_check
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel, ObjectCache
 from incroos.lang import VirtAddr, kernel, word

@@ -5,8 +5,9 @@ are size classes that have only the one or the other.
 """
 
 from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import figures, first_fit, size_classes
-from incroos.kernel.heap.chunks import HEADER_BYTES
+from incroos.kernel.heap import counters, size_classes
+from incroos.kernel.heap.chunk import first_fit
+from incroos.kernel.heap.chunk.header import HEADER_BYTES
 from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
 from incroos.lang import VirtAddr, fill, kernel, word
@@ -71,7 +72,7 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
         return nbytes <= have
     fits = size_classes.fits_in_place(k, ptr, have, nbytes)
     if k.config.counters != 0:
-        figures.note_used(k)
+        counters.note_used(k)
     return fits
 
 

@@ -1,13 +1,14 @@
 """The heap's functions, whatever its design: kmalloc and what is built on it.
 
 Unit: the byte. designs.py has the design that the configuration names; where a build tells who asked for a block,
-tags.py is between. Each function that takes or gives a block has a sister that ends in `_at` and takes the call site as
+harden/tagged.py is between. Each function that takes or gives a block has a sister that ends in `_at` and takes the call site as
 well: an address of code, or whatever word a user tells his callers apart by.
 """
 
 from typing import Final
 
-from incroos.kernel.heap import designs, figures, hardening, tags
+from incroos.kernel.heap import counters, designs, secret
+from incroos.kernel.heap.harden import tagged
 from incroos.kernel.heap.size_classes import ALIGNMENT
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, copy, fill, kernel, word
@@ -71,17 +72,17 @@ def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
 @kernel
 def kmalloc_at(k: Kernel, nbytes: word, site: word) -> VirtAddr:
     """kmalloc."""
-    ptr = tags.alloc(k, nbytes, site) if hardening.is_tagged(k) else designs.alloc(k, nbytes)
+    ptr = tagged.alloc(k, nbytes, site) if secret.is_tagged(k) else designs.alloc(k, nbytes)
     if k.config.counters != 0:
-        figures.note_asked(k, nbytes, ptr)
+        counters.note_asked(k, nbytes, ptr)
     return ptr
 
 
 @kernel
 def kfree_at(k: Kernel, ptr: VirtAddr, site: word) -> word:
     """kfree."""
-    if hardening.is_tagged(k):
-        return tags.free(k, ptr, site)
+    if secret.is_tagged(k):
+        return tagged.free(k, ptr, site)
     return designs.free(k, ptr)
 
 
@@ -109,12 +110,12 @@ def kmemalign_at(k: Kernel, alignment: word, nbytes: word, site: word) -> VirtAd
         return VirtAddr(0)
     if alignment <= ALIGNMENT:
         return kmalloc_at(k, nbytes, site)
-    if hardening.is_tagged(k):
-        ptr = tags.alloc_aligned(k, alignment, nbytes, site)
+    if secret.is_tagged(k):
+        ptr = tagged.alloc_aligned(k, alignment, nbytes, site)
     else:
         ptr = designs.alloc_aligned(k, alignment, nbytes)
     if k.config.counters != 0:
-        figures.note_asked(k, nbytes, ptr)
+        counters.note_asked(k, nbytes, ptr)
     return ptr
 
 
@@ -126,10 +127,10 @@ def krealloc_at(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     if nbytes == 0:
         kfree_at(k, ptr, site)
         return VirtAddr(0)
-    if hardening.is_tagged(k):
-        new = tags.reallocate(k, ptr, nbytes, site)
+    if secret.is_tagged(k):
+        new = tagged.reallocate(k, ptr, nbytes, site)
         if k.config.counters != 0 and new != ptr:
-            figures.note_asked(k, nbytes, new)
+            counters.note_asked(k, nbytes, new)
         return new
     have = designs.usable_bytes(k, ptr)
     if have == 0 or nbytes < 0:
@@ -146,8 +147,8 @@ def krealloc_at(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
 @kernel
 def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
     """The alignment that a payload must keep when it moves."""
-    if hardening.is_tagged(k):
-        return tags.alignment_of(k, ptr)
+    if secret.is_tagged(k):
+        return tagged.alignment_of(k, ptr)
     return ptr & -ptr if designs.is_aligned(k, ptr) else 1
 
 
@@ -158,6 +159,6 @@ def kmalloc_usable_size(k: Kernel, ptr: VirtAddr) -> word:
 
     Just those asked for where blocks have tags.
     """
-    if hardening.is_tagged(k):
-        return tags.usable_bytes(k, ptr)
+    if secret.is_tagged(k):
+        return tagged.usable_bytes(k, ptr)
     return designs.usable_bytes(k, ptr)

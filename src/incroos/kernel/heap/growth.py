@@ -6,7 +6,7 @@ Unit: the page. Knows nothing of chunks. Never by a page fault, so that running 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.heap import figures, pages
+from incroos.kernel.heap import counters, pages
 from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
@@ -27,7 +27,7 @@ def commit(k: Kernel, until: VirtAddr) -> word:
         heap.committed_end = end
         heap.end = VirtAddr(max(heap.end, end))
         if k.config.counters != 0 and k.config.space != HOSTED_SPACE:
-            figures.note_committed(k, end - begin)
+            counters.note_committed(k, end - begin)
     return code
 
 

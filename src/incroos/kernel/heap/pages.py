@@ -9,7 +9,7 @@ from typing import Final
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.heap import figures
+from incroos.kernel.heap import counters
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel
@@ -31,7 +31,7 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
     else:
         code = map_all(k, start, end)
         if code == OK and k.config.counters != 0:
-            figures.note_committed(k, end - start)
+            counters.note_committed(k, end - start)
         return code
 
 
@@ -103,7 +103,7 @@ def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
     else:
         unmap_all(k, start, end)
         if k.config.counters != 0:
-            figures.note_committed(k, start - end)
+            counters.note_committed(k, start - end)
 
 
 @kernel

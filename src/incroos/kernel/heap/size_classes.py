@@ -20,8 +20,13 @@ from typing import Final
 from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import CHUNKS, FULL, HOSTED_SPACE, MODERN_SPACE, SLABS_AND_PAGES
-from incroos.kernel.heap import chunks_check, dlmalloc, figures, ranges, resize, slab, slab_check, slab_pages
-from incroos.kernel.heap.chunks import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
+from incroos.kernel.heap import counters, ranges
+from incroos.kernel.heap.chunk import best_fit, resize
+from incroos.kernel.heap.chunk import check as chunks_check
+from incroos.kernel.heap.chunk.header import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
+from incroos.kernel.heap.slab import check as slab_check
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel
 from incroos.lang import VirtAddr, fill, kernel, sub_wrap, unsigned_less, word
@@ -40,7 +45,7 @@ POISON_FRESH: Final = 0xCD  # that are handed out
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    dlmalloc.init(k, ranges.chunks_start(k), ranges.chunks_bytes(k))
+    best_fit.init(k, ranges.chunks_start(k), ranges.chunks_bytes(k))
     slab_pages.init(k, ranges.records_start(k), ranges.slabs_start(k), ranges.slabs_bytes(k))
     k.slabs.nr_large = 0
     k.slabs.large_bytes = 0
@@ -116,10 +121,10 @@ def alloc_large(k: Kernel, nbytes: word) -> VirtAddr:
     """What alloc gives for requests that are not small."""
     if nbytes <= 0:
         return VirtAddr(0)
-    used_before = figures.used_bytes(k)
-    ptr = alloc_pages(k, nbytes) if is_large(k, nbytes) else dlmalloc.alloc(k, nbytes)
+    used_before = counters.used_bytes(k)
+    ptr = alloc_pages(k, nbytes) if is_large(k, nbytes) else best_fit.alloc(k, nbytes)
     if k.config.counters != 0:
-        figures.note_large(k, nbytes, ptr, used_before)
+        counters.note_large(k, nbytes, ptr, used_before)
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -140,7 +145,7 @@ def alloc_pages(k: Kernel, nbytes: word) -> VirtAddr:
             k.slabs.large_bytes += usable_bytes(k, ptr)
         return ptr
     else:
-        return dlmalloc.alloc(k, payload_for(k, nbytes))
+        return best_fit.alloc(k, payload_for(k, nbytes))
 
 
 @kernel
@@ -148,7 +153,7 @@ def payload_for(k: Kernel, nbytes: word) -> word:
     """What a chunk has room for that serves such a request: so many bytes, or what makes its length whole pages."""
     if k.config.heap_design != SLABS_AND_PAGES:
         return nbytes
-    return ((min(nbytes, dlmalloc.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
+    return ((min(nbytes, best_fit.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
 
 
 @kernel
@@ -156,10 +161,10 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
     if nbytes <= 0:
         return VirtAddr(0)
-    used_before = figures.used_bytes(k)
+    used_before = counters.used_bytes(k)
     ptr = resize.alloc_aligned(k, alignment, payload_for(k, nbytes))
     if k.config.counters != 0:
-        figures.note_large(k, nbytes, ptr, used_before)
+        counters.note_large(k, nbytes, ptr, used_before)
     poison(k, ptr, nbytes, POISON_FRESH)
     return ptr
 
@@ -182,9 +187,9 @@ def free_large(k: Kernel, ptr: VirtAddr) -> word:
         return OK
     if k.config.poison != 0:
         poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
-    code = dlmalloc.free(k, ptr) if is_of_chunks(k, ptr) else free_pages(k, ptr)
+    code = best_fit.free(k, ptr) if is_of_chunks(k, ptr) else free_pages(k, ptr)
     if k.config.counters != 0 and code == OK:
-        figures.note_large_free(k)
+        counters.note_large_free(k)
     return code
 
 
@@ -208,7 +213,7 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     if is_of_slabs(k, ptr):
         return slab.usable_bytes(k, ptr)
     if is_of_chunks(k, ptr):
-        return max((dlmalloc.used_head(k, ptr) & BYTES_MASK) - HEADER_BYTES, 0)
+        return max((best_fit.used_head(k, ptr) & BYTES_MASK) - HEADER_BYTES, 0)
     return bytes_of_pages(k, ptr)
 
 
@@ -302,7 +307,7 @@ def shrink(k: Kernel) -> word:
     for number in range(NR_CLASSES):
         slab.shrink(k, k.slabs.caches[number])
     slab_pages.release_spare(k)
-    return (nr_mapped - k.slabs.area.nr_mapped) * PAGE_BYTES + dlmalloc.trim(k, 0)
+    return (nr_mapped - k.slabs.area.nr_mapped) * PAGE_BYTES + best_fit.trim(k, 0)
 
 
 @kernel

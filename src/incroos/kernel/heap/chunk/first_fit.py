@@ -20,8 +20,7 @@ from typing import Final
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import FULL, HOSTED_SPACE, NO_HARDENING
 from incroos.kernel.heap import pages
-from incroos.kernel.heap.damage_report import end_with
-from incroos.kernel.heap.first_fit_header import (
+from incroos.kernel.heap.chunk.first_fit_header import (
     ALIGNMENT,
     BYTES_MASK,
     FIRST_CHUNK,
@@ -34,6 +33,7 @@ from incroos.kernel.heap.first_fit_header import (
 )
 from incroos.kernel.heap.growth import commit
 from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start
+from incroos.kernel.heap.report.damage import end_with
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Chunk, Kernel
 from incroos.lang import VirtAddr, cold, fill, kernel, load64, store64, sub_wrap, word

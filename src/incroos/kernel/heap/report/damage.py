@@ -11,10 +11,11 @@ The same text in every place. A block has the address that its user got. Changes
 checked: what it cannot find it calls unknown.
 """
 
-from incroos.kernel.heap import neighbours, tag
-from incroos.kernel.heap.hardening import is_tagged
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import Tag
+from incroos.kernel.heap.report import locate
 from incroos.kernel.heap.report_text import put_decimal, put_hex, put_text
-from incroos.kernel.heap.tag import Tag
+from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.io.panic import panic
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, cold, kernel, word
@@ -38,7 +39,7 @@ def end_with_tag(k: Kernel, what: bytes, addr: VirtAddr, found: word, of: Tag) -
     put_head(k, what, addr)
     put_text(k, b', found ')
     put_hex(k, found)
-    before, at, behind = neighbours.around(k, VirtAddr(of.addr))
+    before, at, behind = locate.around(k, VirtAddr(of.addr))
     put_text(k, b'\n  block   ')
     if tag.is_sealed(k, of):
         put_tag(k, of)
@@ -70,7 +71,7 @@ def put_head(k: Kernel, what: bytes, addr: VirtAddr) -> None:
 @kernel
 def put_blocks(k: Kernel, addr: VirtAddr) -> None:
     """The block that has an address, and its neighbours."""
-    before, at, behind = neighbours.around(k, addr)
+    before, at, behind = locate.around(k, addr)
     put_text(k, b'\n  block   ')
     put_block(k, at)
     put_beside(k, before, behind)
@@ -88,11 +89,11 @@ def put_beside(k: Kernel, before: VirtAddr, behind: VirtAddr) -> None:
 @kernel
 def put_block(k: Kernel, base: VirtAddr) -> None:
     """The rest of a line: what is known of a block."""
-    if base == neighbours.NONE or base == neighbours.UNKNOWN:
-        put_text(k, b'none\n' if base == neighbours.NONE else b'unknown\n')
+    if base == locate.NONE or base == locate.UNKNOWN:
+        put_text(k, b'none\n' if base == locate.NONE else b'unknown\n')
         return
-    room = neighbours.room_of(k, base)
-    is_used = room != 0 and neighbours.is_used(k, base)
+    room = locate.room_of(k, base)
+    is_used = room != 0 and locate.is_used(k, base)
     if is_used and is_tagged(k) and tag.is_sealed(k, tag.tag_in(k, base, room)):
         put_tag(k, tag.tag_in(k, base, room))
         return

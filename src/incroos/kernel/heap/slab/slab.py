@@ -23,8 +23,10 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap import figures, magazine, slab_pages
-from incroos.kernel.heap.hardening import draw_below, has_random_places
+from incroos.kernel.heap import counters
+from incroos.kernel.heap.secret import draw_below, has_random_places
+from incroos.kernel.heap.slab import magazine
+from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
@@ -105,7 +107,7 @@ def count_taken(k: Kernel, cache: Cache) -> None:
     used = k.slabs.used_bytes + cache.object_bytes
     k.slabs.used_bytes = used
     if used > k.slabs.mark:
-        figures.note_used(k)
+        counters.note_used(k)
 
 
 @cold

@@ -6,9 +6,9 @@ Unit: the chunk. Changes nothing. Reads only what lies between the first chunk a
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap.bins import FIRST_TREE_BYTES, key_of, tree_index
-from incroos.kernel.heap.chunks import ALIGNMENT, FIRST_CHUNK, USED, bytes_of, chunk_at, is_sealed
-from incroos.kernel.heap.trusted import masked
+from incroos.kernel.heap.chunk.bins import FIRST_TREE_BYTES, key_of, tree_index
+from incroos.kernel.heap.chunk.header import ALIGNMENT, FIRST_CHUNK, USED, bytes_of, chunk_at, is_sealed
+from incroos.kernel.heap.chunk.verified import masked
 from incroos.kernel.state import NR_SMALL_BINS, NR_TREE_BINS, Kernel
 from incroos.lang import VirtAddr, kernel, shl_wrap, shr_logical, word
 

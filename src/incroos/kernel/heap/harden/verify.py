@@ -1,15 +1,15 @@
 """Whether a tagged block is whole: its tag, its red zones, and in quarantine its poison.
 
-Unit: the byte. Nothing here ends the machine: who asks says what is wrong, with the words of damage_report.py.
+Unit: the byte. Nothing here ends the machine: who asks says what is wrong, with the words of report/damage.py.
 """
 
 from typing import Final
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
-from incroos.kernel.heap import tag
-from incroos.kernel.heap.damage_report import end_with_tag
-from incroos.kernel.heap.tag import POISON_FREED, RED, RED_ZONE_BYTES, Tag, find_other, nbytes_of, payload_of
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import POISON_FREED, RED, RED_ZONE_BYTES, Tag, find_other, nbytes_of, payload_of
+from incroos.kernel.heap.report.damage import end_with_tag
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, cold, kernel, load8, load64, word
 

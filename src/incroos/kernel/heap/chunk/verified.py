@@ -12,7 +12,7 @@ plain, and all is believed.
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap.chunks import (
+from incroos.kernel.heap.chunk.header import (
     ALIGNMENT,
     FIRST_CHUNK,
     HEAD_MASK,
@@ -22,7 +22,7 @@ from incroos.kernel.heap.chunks import (
     chunk_at,
     sealed,
 )
-from incroos.kernel.heap.damage_report import end_with
+from incroos.kernel.heap.report.damage import end_with
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, cold, kernel, load64, sub_wrap, unsigned_less, word
 

@@ -16,8 +16,8 @@ D. Lea, "A Memory Allocator"; tries by the bits of a key: D. E. Knuth, volume 3,
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap.chunks import BYTES_MASK, bytes_of, chunk_at
-from incroos.kernel.heap.trusted import linked, masked, report_link, require_end, require_link
+from incroos.kernel.heap.chunk.header import BYTES_MASK, bytes_of, chunk_at
+from incroos.kernel.heap.chunk.verified import linked, masked, report_link, require_end, require_link
 from incroos.kernel.state import NR_SMALL_BINS, NR_TREE_BINS, BinState, Kernel, SizedChunk
 from incroos.lang import VirtAddr, count_leading_zeros, count_trailing_zeros, kernel, shl_wrap, shr_logical, word
 

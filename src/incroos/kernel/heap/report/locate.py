@@ -7,9 +7,11 @@ block is named by the address that its design gave; chunks and objects that nobo
 from typing import Final
 
 from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import chunks, first_fit_header, slab_pages
-from incroos.kernel.heap.chunks import HEADER_BYTES, MIN_CHUNK_BYTES, USED
+from incroos.kernel.heap.chunk import first_fit_header
+from incroos.kernel.heap.chunk import header as chunks
+from incroos.kernel.heap.chunk.header import HEADER_BYTES, MIN_CHUNK_BYTES, USED
 from incroos.kernel.heap.ranges import first_fit_start
+from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.state import Cache, Kernel
 from incroos.lang import VirtAddr, kernel, load64, shr_logical, word
 

@@ -9,7 +9,7 @@ J. Bonwick, J. Adams, "Magazines and Vmem: Extending the Slab Allocator to Many 
 magazines and their rounds. There each processor has one, to be alone with it; here it spares the lists.
 """
 
-from incroos.kernel.heap.hardening import has_random_places
+from incroos.kernel.heap.secret import has_random_places
 from incroos.kernel.state import NR_ROUNDS, Cache, Kernel, Round, SlabRecord
 from incroos.lang import VirtAddr, kernel, load64, offset_of, shl_wrap, store64, word
 

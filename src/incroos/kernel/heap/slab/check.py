@@ -4,9 +4,11 @@ Unit: the object. Changes nothing, and reads no address that has no frame.
 """
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import magazine, pages, slab, slab_pages
-from incroos.kernel.heap.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
-from incroos.kernel.heap.slab_pages import SPARE
+from incroos.kernel.heap import pages
+from incroos.kernel.heap.slab import magazine, slab
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab.pages import SPARE
+from incroos.kernel.heap.slab.slab import CURRENT, EMPTY, FULL, NOTHING, PARTIAL
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import NR_ROUNDS, NR_RUN_LENGTHS, NR_SLAB_WORDS, Cache, Kernel, Round, SlabRecord
 from incroos.lang import VirtAddr, kernel, offset_of, shr_logical, word

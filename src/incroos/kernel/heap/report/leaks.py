@@ -9,10 +9,11 @@ A block that krealloc leaves where it is keeps its number; one that moves has a 
 
 from typing import Final
 
-from incroos.kernel.heap import tag, walk
-from incroos.kernel.heap.hardening import is_tagged
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import Tag
+from incroos.kernel.heap.report import walk
 from incroos.kernel.heap.report_text import put_decimal, put_hex, put_text
-from incroos.kernel.heap.tag import Tag
+from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, word
 

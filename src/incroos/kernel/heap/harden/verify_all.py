@@ -6,9 +6,12 @@ from ranges that others have: those are verified when they come back.
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import neighbours, slab, slab_pages, tag
-from incroos.kernel.heap.chunks import HEADER_BYTES
-from incroos.kernel.heap.tag_checks import find_damage
+from incroos.kernel.heap.chunk.header import HEADER_BYTES
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.verify import find_damage
+from incroos.kernel.heap.report import locate
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel, SlabRecord
 from incroos.lang import VirtAddr, kernel, word
@@ -26,12 +29,12 @@ def find(k: Kernel) -> tuple[word, VirtAddr]:
 @kernel
 def find_in_chunks(k: Kernel) -> tuple[word, VirtAddr]:
     """The same among chunks."""
-    chunk = neighbours.first_chunk(k)
-    top = neighbours.top_of(k)
+    chunk = locate.first_chunk(k)
+    top = locate.top_of(k)
     while chunk < top:
-        end = VirtAddr(chunk + neighbours.bytes_at(k, chunk))
+        end = VirtAddr(chunk + locate.bytes_at(k, chunk))
         base = VirtAddr(chunk + HEADER_BYTES)
-        if neighbours.is_used(k, base):
+        if locate.is_used(k, base):
             code, at = find_damage(k, tag.tag_in(k, base, end - base), end)
             if code != OK:
                 return code, at
@@ -60,7 +63,7 @@ def find_in_slab(k: Kernel, record: SlabRecord) -> tuple[word, VirtAddr]:
     cache = Cache(k.m, record.cache)
     for number in range(cache.nr_objects):
         base = VirtAddr(slab.first_object(k, record) + number * cache.object_bytes)
-        if neighbours.is_used(k, base):
+        if locate.is_used(k, base):
             code, at = find_damage(k, tag.tag_in(k, base, cache.object_bytes), VirtAddr(base + cache.object_bytes))
             if code != OK:
                 return code, at

@@ -7,7 +7,8 @@ from typing import Final
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.heap import caches, caches_check, designs, figures, hardening, quarantine, tag_walk
+from incroos.kernel.heap import caches, caches_check, counters, designs, secret
+from incroos.kernel.heap.harden import quarantine, verify_all
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, word
 
@@ -19,10 +20,10 @@ FIGURES_INVARIANT: Final = 80
 @kernel
 def init(k: Kernel) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    hardening.init(k)
+    secret.init(k)
     quarantine.init(k)
     designs.init(k)
-    figures.init(k)
+    counters.init(k)
     caches.init(k)
 
 
@@ -47,13 +48,13 @@ def check(k: Kernel) -> word:
     Of CACHE as 40 + n, of TAG as 60 + n, of QUARANTINE as 70 + n, FIGURES as 80.
     """
     code = designs.check(k)
-    if code == OK and figures.are_counted(k) and not are_figures_right(k):
+    if code == OK and counters.are_counted(k) and not are_figures_right(k):
         code = FIGURES_INVARIANT
     if code == OK and caches.can_have_caches(k):
         code = caches_check.check(k)
-    if code != OK or not hardening.is_tagged(k):
+    if code != OK or not secret.is_tagged(k):
         return code
-    code, _at = tag_walk.find(k)
+    code, _at = verify_all.find(k)
     if code != OK:
         return TAG_INVARIANTS + code
     code = quarantine.check(k)
@@ -65,7 +66,7 @@ def are_figures_right(k: Kernel) -> bool:
     """FIGURES: what was counted on the way is what the books say."""
     counted = k.figures
     used = designs.used_bytes(k)
-    if figures.used_bytes(k) != used or used > counted.peak_used_bytes:
+    if counters.used_bytes(k) != used or used > counted.peak_used_bytes:
         return False
     if k.slabs.mark != counted.peak_used_bytes - (used - k.slabs.used_bytes):
         return False
@@ -77,7 +78,7 @@ def are_figures_right(k: Kernel) -> bool:
 @kernel
 def find_damage(k: Kernel) -> VirtAddr:
     """The address of the first byte of a tag, red zone or freed block that is not as it should be; 0."""
-    if not hardening.is_tagged(k) or designs.check(k) != OK:
+    if not secret.is_tagged(k) or designs.check(k) != OK:
         return VirtAddr(0)
-    code, at = tag_walk.find(k)
+    code, at = verify_all.find(k)
     return at if code != OK else VirtAddr(0)

@@ -6,8 +6,9 @@ Unit: the byte. Changes nothing, and reads no address that has no frame.
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import bins_check, pages
-from incroos.kernel.heap.chunks import (
+from incroos.kernel.heap import pages
+from incroos.kernel.heap.chunk import bins_check
+from incroos.kernel.heap.chunk.header import (
     ALIGNMENT,
     FIRST_CHUNK,
     MIN_CHUNK_BYTES,

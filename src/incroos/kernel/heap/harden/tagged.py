@@ -8,9 +8,9 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import FULL
-from incroos.kernel.heap import designs, quarantine, tag
-from incroos.kernel.heap.damage_report import end_with_call
-from incroos.kernel.heap.tag import (
+from incroos.kernel.heap import designs
+from incroos.kernel.heap.harden import quarantine, tag
+from incroos.kernel.heap.harden.tag import (
     MAX_SHIFT,
     POISON_FRESH,
     Tag,
@@ -23,7 +23,8 @@ from incroos.kernel.heap.tag import (
     shift_of,
     tag_of,
 )
-from incroos.kernel.heap.tag_checks import require_whole
+from incroos.kernel.heap.harden.verify import require_whole
+from incroos.kernel.heap.report.damage import end_with_call
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, cold, copy, count_trailing_zeros, fill, kernel, shl_wrap, sub_wrap, word
 

@@ -19,9 +19,10 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.heap import bins, pages
-from incroos.kernel.heap.bins import FIRST_TREE_BYTES
-from incroos.kernel.heap.chunks import (
+from incroos.kernel.heap import pages
+from incroos.kernel.heap.chunk import bins
+from incroos.kernel.heap.chunk.bins import FIRST_TREE_BYTES
+from incroos.kernel.heap.chunk.header import (
     ALIGNMENT,
     BYTES_MASK,
     FIRST_CHUNK,
@@ -39,7 +40,7 @@ from incroos.kernel.heap.chunks import (
     write_free,
     write_used,
 )
-from incroos.kernel.heap.trusted import checked_head, chunk_before
+from incroos.kernel.heap.chunk.verified import checked_head, chunk_before
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word

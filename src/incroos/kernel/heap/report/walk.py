@@ -19,9 +19,13 @@ from incroos.kernel import vmm
 from incroos.kernel.arch.pte import page_bytes
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FIRST_FIT, FULL, MODERN_SPACE
-from incroos.kernel.heap import chunks, neighbours, slab, slab_pages, tag
-from incroos.kernel.heap.hardening import is_tagged
+from incroos.kernel.heap.chunk import header as chunks
+from incroos.kernel.heap.harden import tag
 from incroos.kernel.heap.ranges import first_fit_start
+from incroos.kernel.heap.report import locate
+from incroos.kernel.heap.secret import is_tagged
+from incroos.kernel.heap.slab import pages as slab_pages
+from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_END
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel, SlabRecord
 from incroos.lang import VirtAddr, kernel, load64, shr_logical, word
@@ -123,12 +127,12 @@ def visit(k: Kernel, number: word, at: VirtAddr, end: VirtAddr) -> tuple[VirtAdd
 @kernel
 def visit_chunk(k: Kernel, at: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
     """Bytes, kind and state of what begins at an address among chunks."""
-    first = neighbours.first_chunk(k)
+    first = locate.first_chunk(k)
     if at < first:
         return first - at, EDGE, NO_BLOCK
-    if at >= neighbours.top_of(k):
+    if at >= locate.top_of(k):
         return end - at, TOP, FREE
-    nbytes = neighbours.bytes_at(k, at)
+    nbytes = locate.bytes_at(k, at)
     if nbytes == 0:  # something wrote over a header: where the next chunk is, nobody can tell
         return end - at, EDGE, NO_BLOCK
     is_used = load64(k.m, at) & chunks.USED != 0

@@ -11,11 +11,12 @@ The ring lies in the Kernel struct and not in the blocks: nobody who writes to f
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import NR_QUARANTINED
-from incroos.kernel.heap import designs, tag
-from incroos.kernel.heap.chunks import HEADER_BYTES
-from incroos.kernel.heap.damage_report import end_with_tag
-from incroos.kernel.heap.tag import POISON_FREED, Tag
-from incroos.kernel.heap.tag_checks import BAD_TAG, report, require_whole
+from incroos.kernel.heap import designs
+from incroos.kernel.heap.chunk.header import HEADER_BYTES
+from incroos.kernel.heap.harden import tag
+from incroos.kernel.heap.harden.tag import POISON_FREED, Tag
+from incroos.kernel.heap.harden.verify import BAD_TAG, report, require_whole
+from incroos.kernel.heap.report.damage import end_with_tag
 from incroos.kernel.state import Kernel, QuarantineState
 from incroos.lang import VirtAddr, fill, kernel, load64, word
 

@@ -1,12 +1,13 @@
 """Chunks of another size or alignment: growing and shrinking where they are, and payloads on a boundary.
 
-Unit: the byte. A part of dlmalloc.py, which has the range and its words. Never moves a payload: who calls does, where
+Unit: the byte. A part of best_fit.py, which has the range and its words. Never moves a payload: who calls does, where
 this says that it cannot.
 """
 
 from typing import Final
 
-from incroos.kernel.heap.chunks import (
+from incroos.kernel.heap.chunk.best_fit import MAX_BYTES, has_frames, leave, release, take
+from incroos.kernel.heap.chunk.header import (
     ALIGNED,
     BYTES_MASK,
     HEADER_BYTES,
@@ -19,8 +20,7 @@ from incroos.kernel.heap.chunks import (
     note_previous_used,
     write_used,
 )
-from incroos.kernel.heap.dlmalloc import MAX_BYTES, has_frames, leave, release, take
-from incroos.kernel.heap.trusted import checked_head
+from incroos.kernel.heap.chunk.verified import checked_head
 from incroos.kernel.state import Kernel, SizedChunk
 from incroos.lang import VirtAddr, kernel, word
 

@@ -1,6 +1,6 @@
 """Hardening: the secret of this heap, its random numbers, and which blocks get a tag.
 
-Knows nothing of what is hardened: chunks.py and bins.py seal and mask with the secret, slab.py draws places, tags.py
+Knows nothing of what is hardened: chunk/ seals and masks with the secret, slab/ draws places, harden/
 puts tags. The levels are in config.py, what each of them catches in docs/heap-hardening.md.
 """
 

@@ -1,0 +1,1 @@
+"""Hardening in full: tags, red zones, quarantine, and what finds a mistake by them."""

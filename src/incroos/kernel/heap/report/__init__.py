@@ -1,0 +1,1 @@
+"""What the heap can tell: a walk over all blocks, leaks, and reports of damage."""
