@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from incroos.kernel.heap.slab.slab.caches_check import CACHE_INVARIANTS
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
@@ -18,6 +17,7 @@ from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import FULL, HOSTED, MODERN, MODERN_CHECKED, KernelConfig
 from incroos.kernel.heap import caches
+from incroos.kernel.heap.caches_check import CACHE_INVARIANTS
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.layout import PAGE_BYTES, SLABS

@@ -21,7 +21,8 @@ from incroos.kernel.layout import (
     VGA_TEXT,
 )
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, space_check, windows
+from incroos.kernel.vmm import NX, PRESENT, USER, WRITABLE, find_fault, windows
+from incroos.kernel.vmm.check import modern as space_check
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run import images, jit, qemu

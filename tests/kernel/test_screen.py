@@ -32,7 +32,8 @@ from incroos.kernel.pmm import memory_map
 from incroos.kernel.pmm.memory_kinds import RAM, RESERVED
 from incroos.kernel.state import Kernel
 from incroos.kernel.trap import faults
-from incroos.kernel.vmm import NX, PAT, PRESENT, WRITABLE, space_check
+from incroos.kernel.vmm import NX, PAT, PRESENT, WRITABLE
+from incroos.kernel.vmm.check import modern as space_check
 from incroos.lang import PhysAddr, VirtAddr, kernel
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.errors import MachineStopped

@@ -16,7 +16,8 @@ from incroos.kernel.codes import (
 from incroos.kernel.config import CLASSIC
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, POOL_START, STACK_GUARD, ZONE_END, ZONE_START
 from incroos.kernel.state import NR_KNOWN, Kernel
-from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE, takeover
+from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE
+from incroos.kernel.vmm.init import classic as takeover
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 

@@ -30,8 +30,8 @@ from incroos.kernel.layout import (
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import levels, pcid
+from incroos.kernel.vmm.init.modern import add_rest, map_ram, open_frames
 from incroos.kernel.vmm.pages import map_leaf
-from incroos.kernel.vmm.space import add_rest, map_ram, open_frames
 from incroos.kernel.vmm.tables import plant, walk
 from incroos.kernel.vmm.vmalloc import init as init_vmalloc
 from incroos.lang import (

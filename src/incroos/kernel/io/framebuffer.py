@@ -8,7 +8,7 @@
 Unit: the pixel, four bytes. Two formats exist, blue or red first: the console's colours are black and a grey, which are
 the same in both. The kernel sees the framebuffer at layout.FRAMEBUFFER from its first line on: the pages are put into
 the boot code's table of level 2, which has room, as huge ones and uncached. Config `modern` maps the same addresses
-anew (vmm/space.py). Knows nothing of letters.
+anew (vmm/init/modern.py). Knows nothing of letters.
 """
 
 from typing import Final

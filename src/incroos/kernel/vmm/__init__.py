@@ -1,8 +1,7 @@
 """Virtual memory manager: the page tables.
 
-pages is the interface. Below it: entries (bits), tables (the tree), windows (how a table is reached), tlb (forgetting);
-beside it: takeover (init) and check; in config `modern` space and space_check do their work. In a library,
-embed/space.py takes the place of takeover.
+pages is the interface. Below it: tables (the tree), windows (how a table is reached), tlb (forgetting); the bits of
+entries are in arch/pte.py. init/ makes the address space, embed/space.py in a library; check/ looks over it.
 """
 
 from incroos.kernel.arch.memory_types import UNCACHED, WRITE_BACK, WRITE_COMBINING, with_type
@@ -22,7 +21,9 @@ from incroos.kernel.arch.pte import (
     WRITABLE,
     WRITE_THROUGH,
 )
-from incroos.kernel.vmm.check import check
+from incroos.kernel.vmm.check.classic import check
+from incroos.kernel.vmm.check.modern import check_space, find_fault
+from incroos.kernel.vmm.init.classic import init
 from incroos.kernel.vmm.pages import (
     get_physical,
     map_leaf,
@@ -33,9 +34,7 @@ from incroos.kernel.vmm.pages import (
     unmap_page,
 )
 from incroos.kernel.vmm.ranges import map_range, merge, protect_range, unmap_range
-from incroos.kernel.vmm.space_check import check_space, find_fault
 from incroos.kernel.vmm.tables import walk
-from incroos.kernel.vmm.takeover import init
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
 from incroos.kernel.vmm.vmalloc import (
     heap_pages_from,

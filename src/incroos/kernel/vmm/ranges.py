@@ -5,7 +5,7 @@ entry. Flags are those of a page of level 1; in larger pages the memory type's b
 
     map        no flush: nothing is remembered of entries that were not present. What fails half-way is cleared again.
     unmap      the range is looked through before anything changes, pages that it cuts are split, then it is cleared
-    protect    the same, and 512 pages that have become equal are joined (sizes.py)
+    protect    the same, and 512 pages that have become equal are joined (split_join.py)
 
 Tables that become empty are cut off with what was in them and wait, linked through their first entries, until all is
 flushed; only then they are freed. Does not tell what was mapped: who needs to know asks before.
@@ -40,7 +40,7 @@ from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.levels import canonical_end, is_canonical
 from incroos.kernel.vmm.pages import RIGHTS, SEEN
 from incroos.kernel.vmm.runs import rewrite_run, survey_run
-from incroos.kernel.vmm.sizes import has_giant_pages, join_pages, split_edges
+from incroos.kernel.vmm.split_join import has_giant_pages, join_pages, split_edges
 from incroos.kernel.vmm.tables import (
     allow_above,
     build_row,

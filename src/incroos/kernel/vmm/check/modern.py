@@ -40,8 +40,8 @@ from incroos.kernel.pmm import all_ram
 from incroos.kernel.pmm.all_ram import is_early_table
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.init.modern import EARLY_MARK, is_all_ram
 from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
-from incroos.kernel.vmm.space import EARLY_MARK, is_all_ram
 from incroos.kernel.vmm.tables import are_known_right
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, is_window, load_entry, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word

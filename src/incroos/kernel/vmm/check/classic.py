@@ -7,10 +7,10 @@ from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_TABLES_END, NR_TRACKED_FRAMES, PAGE_SHIFT, ZONE_END
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import space_check
+from incroos.kernel.vmm.check import modern as space_check
+from incroos.kernel.vmm.init.classic import BOOT_MARK
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.tables import are_known_right
-from incroos.kernel.vmm.takeover import BOOT_MARK
 from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, open_loose
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 

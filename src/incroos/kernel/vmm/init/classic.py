@@ -15,8 +15,8 @@ from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_S
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import levels, pcid, vmalloc, windows
+from incroos.kernel.vmm.init.modern import build
 from incroos.kernel.vmm.pages import map_leaf
-from incroos.kernel.vmm.space import build
 from incroos.kernel.vmm.tables import plant, record_of
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
