@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final
 
-from incroos.kernel.pmm import blocks
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.frame_database import HUGE_ORDER
+from incroos.kernel.pmm.all import blocks
+from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
 from incroos.lang import Array, Pfn, Struct, VirtAddr, add_wrap, kernel, mul_wrap, shr_logical, u32, u64, word
 
 MAX_SLOTS: Final = 65536

@@ -3,9 +3,9 @@
 from typing import Annotated, Final
 
 from bench.drivers.blocks import FACTOR, OWNER
-from incroos.kernel.pmm import blocks, zones
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.frame_database import HUGE_ORDER, MAX_ORDER
+from incroos.kernel.pmm.all import blocks, zones
+from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER, MAX_ORDER
 from incroos.lang import Array, Pfn, Struct, VirtAddr, add_wrap, kernel, mul_wrap, shr_logical, u32, u64, word
 
 PER_MILLE: Final = 1000

@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from bench.drivers.blocks import OWNER
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.pmm import blocks, zeroing
-from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm.all import blocks, zeroing
+from incroos.kernel.pmm.all.blocks import Frames
 from incroos.lang import Array, Pfn, Struct, VirtAddr, fill, kernel, store64, u32, u64, word
 
 MAX_HELD: Final = 4096

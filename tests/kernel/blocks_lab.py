@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any, Final
 
 from incroos.kernel.config import BUDDY, CLASSIC, TREE, KernelConfig
-from incroos.kernel.pmm import blocks, frame_database, frame_ranges, zones
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.frame_database import HUGE_FRAMES, FrameRecord
-from incroos.kernel.pmm.zones import Zone
+from incroos.kernel.pmm.all import blocks, frame_database, frame_ranges, zones
+from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, FrameRecord
+from incroos.kernel.pmm.all.zones import Zone
 from incroos.lang import Machine, VirtAddr, kernel, word
 from incroos.lang.words import signed
 from incroos.machine.host import HostMemory

@@ -6,12 +6,13 @@ from typing import Final
 import pytest
 
 from incroos.kernel.codes import OK
-from incroos.kernel.pmm import buddy, tree_levels, word_sets
-from incroos.kernel.pmm.buddy import Buddy
-from incroos.kernel.pmm.frame_database import INSIDE, USED
-from incroos.kernel.pmm.frame_tree import FrameTree
+from incroos.kernel.pmm.all import buddy
+from incroos.kernel.pmm.all.buddy import Buddy
+from incroos.kernel.pmm.all.frame_database import INSIDE, USED
+from incroos.kernel.pmm.all.zones import Zone
 from incroos.kernel.pmm.hot_list import NR_SLOTS
-from incroos.kernel.pmm.zones import Zone
+from incroos.kernel.pmm.tree import tree_levels, word_sets
+from incroos.kernel.pmm.tree.frame_tree import FrameTree
 
 from .blocks_lab import Lab, interpreted
 

@@ -4,9 +4,10 @@ import pytest
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.config import CLASSIC
-from incroos.kernel.pmm import buddy, frame_database, hot_list
-from incroos.kernel.pmm.buddy import REFILL, Buddy
-from incroos.kernel.pmm.frame_database import HUGE_FRAMES, NO_LINK, FrameDatabase
+from incroos.kernel.pmm import hot_list
+from incroos.kernel.pmm.all import buddy, frame_database
+from incroos.kernel.pmm.all.buddy import REFILL, Buddy
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, NO_LINK, FrameDatabase
 from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
 from incroos.lang import Pfn, Struct, VirtAddr
 

@@ -4,8 +4,8 @@ import pytest
 
 from incroos.kernel.codes import OK, SHARED, WRONG_BLOCK
 from incroos.kernel.config import CLASSIC
-from incroos.kernel.pmm import frame_database
-from incroos.kernel.pmm.frame_database import (
+from incroos.kernel.pmm.all import frame_database
+from incroos.kernel.pmm.all.frame_database import (
     ALL,
     FIRST,
     HUGE_FRAMES,

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from incroos.kernel.config import CLASSIC
-from incroos.kernel.pmm import word_sets
-from incroos.kernel.pmm.word_sets import ANY, NO_CLASS, NR_SETS, WHOLE, WordSets
+from incroos.kernel.pmm.tree import word_sets
+from incroos.kernel.pmm.tree.word_sets import ANY, NO_CLASS, NR_SETS, WHOLE, WordSets
 from incroos.lang import VirtAddr
 from incroos.lang.words import signed
 

@@ -3,9 +3,10 @@
 import pytest
 
 from incroos.kernel.codes import OK
-from incroos.kernel.pmm import hot_list, zones
+from incroos.kernel.pmm import hot_list
+from incroos.kernel.pmm.all import zones
+from incroos.kernel.pmm.all.zones import HUGE_SLOTS, NO_ZONE
 from incroos.kernel.pmm.hot_list import NR_SLOTS
-from incroos.kernel.pmm.zones import HUGE_SLOTS, NO_ZONE
 
 from .blocks_lab import ALLOCATORS, HIGH, SMALL, Lab, interpreted
 

@@ -36,8 +36,8 @@ from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
 from incroos.kernel.heap.size_classes import SMALL_BYTES
 from incroos.kernel.layout import FRAME_BOOKS, PAGE_BYTES
 from incroos.kernel.pmm import frames
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.zones import Zone
+from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all.zones import Zone
 from incroos.kernel.vmm import PRESENT, WRITABLE
 from incroos.lang import VirtAddr, offset_of
 from incroos.run.address_space import AddressSpace

@@ -11,7 +11,8 @@ from incroos.kernel import pmm, statistics
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.pmm import all_ram, blocks, frame_ranges
+from incroos.kernel.pmm.all import blocks, frame_ranges
+from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import ObjectCache
 from incroos.lang import Pfn, VirtAddr
 from incroos.run import places

@@ -10,11 +10,13 @@ from incroos.kernel import pmm
 from incroos.kernel.arch.pte import LARGEST_LEAF_LEVEL, NR_ENTRIES, index_in, is_leaf, is_present, page_bytes
 from incroos.kernel.config import BUDDY, MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.pmm import all_ram, hot_list, zones
-from incroos.kernel.pmm.frame_database import HUGE_ORDER
+from incroos.kernel.pmm import hot_list
+from incroos.kernel.pmm.all import modern as all_ram
+from incroos.kernel.pmm.all import zones
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
+from incroos.kernel.pmm.all.zones import LOW, Zone
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.pmm.memory_map import PHYSICAL_END
-from incroos.kernel.pmm.zones import LOW, Zone
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
 from incroos.kernel.vmm import walk
 from incroos.kernel.vmm.levels import address_behind, nr_addresses

@@ -1,7 +1,7 @@
 """A guest's heap as the host sees it: its blocks, who asked for them, and what was asked for since a moment.
 
-The kernel's own walk (kernel/heap/report/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not be in
-the middle of a call of the heap.
+The kernel's own walk (kernel/heap/report/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not
+be in the middle of a call of the heap.
 """
 
 from collections import defaultdict

@@ -23,10 +23,10 @@ from incroos.kernel.layout import (
     PAGE_BYTES,
     PAGE_SHIFT,
 )
-from incroos.kernel.pmm import frame_database, zones
-from incroos.kernel.pmm.blocks import Frames
-from incroos.kernel.pmm.frame_database import ALL, HUGE_FRAMES, KEPT, MAX_ORDER, USED, known_of
-from incroos.kernel.pmm.zones import NR_ZONES
+from incroos.kernel.pmm.all import frame_database, zones
+from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, MAX_ORDER, USED, known_of
+from incroos.kernel.pmm.all.zones import NR_ZONES
 from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
 from incroos.lang import VirtAddr
 

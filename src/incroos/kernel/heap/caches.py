@@ -1,7 +1,7 @@
 """Caches of objects: slabs that hold objects of one kind, under a name, for who asks for many of them.
 
-Unit: the object. The slabs are slab/slab.py's, and so is the way from a pointer to its bit. Knows nothing of size classes,
-but for the copy of a template, which is a block of kmalloc.
+Unit: the object. The slabs are slab/slab.py's, and so is the way from a pointer to its bit. Knows nothing of size
+classes, but for the copy of a template, which is a block of kmalloc.
 
     k.caches    own     the cache whose objects are the caches
                 first   a list of all the others

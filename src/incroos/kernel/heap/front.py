@@ -1,8 +1,8 @@
 """The heap's functions, whatever its design: kmalloc and what is built on it.
 
-Unit: the byte. designs.py has the design that the configuration names; where a build tells who asked for a block,
-harden/tagged.py is between. Each function that takes or gives a block has a sister that ends in `_at` and takes the call site as
-well: an address of code, or whatever word a user tells his callers apart by.
+Unit: the byte. designs.py has the design that the configuration names; harden/tagged.py is between where a build tells
+who asked for a block. Each function that takes or gives a block has a sister that ends in `_at` and takes the call site
+as well: an address of code, or whatever word a user tells his callers apart by.
 """
 
 from typing import Final

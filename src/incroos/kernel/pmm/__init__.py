@@ -3,7 +3,7 @@
 frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
 """
 
-from incroos.kernel.pmm.all_ram import bytes_of_page, note_of_page, set_note_of_page
+from incroos.kernel.pmm.all.modern import bytes_of_page, note_of_page, set_note_of_page
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,

@@ -24,7 +24,9 @@ from incroos.kernel.layout import (
     ZONE_END,
     ZONE_START,
 )
-from incroos.kernel.pmm import all_ram, bitmap, blocks, memory_map
+from incroos.kernel.pmm import bitmap, memory_map
+from incroos.kernel.pmm.all import blocks
+from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import Counters, FrameBitmap, FrameRecord, FrameState, Kernel, Statistics
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 

@@ -36,8 +36,8 @@ from incroos.kernel.layout import (
     PAGE_BYTES,
     STACK_GUARD,
 )
-from incroos.kernel.pmm import all_ram
-from incroos.kernel.pmm.all_ram import is_early_table
+from incroos.kernel.pmm.all import modern as all_ram
+from incroos.kernel.pmm.all.modern import is_early_table
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.init.modern import EARLY_MARK, is_all_ram

@@ -31,8 +31,8 @@ from incroos.kernel.layout import (
     STACK_GUARD,
     VGA_TEXT,
 )
-from incroos.kernel.pmm import all_ram
-from incroos.kernel.pmm.frame_database import FrameRecord
+from incroos.kernel.pmm.all import modern as all_ram
+from incroos.kernel.pmm.all.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel, Region
 from incroos.kernel.vmm import windows

@@ -20,8 +20,9 @@ from incroos.kernel.layout import (
     PAGE_BYTES,
     PAGE_SHIFT,
 )
-from incroos.kernel.pmm import bitmap, blocks, frame_database, zeroing
-from incroos.kernel.pmm.blocks import Frames
+from incroos.kernel.pmm import bitmap
+from incroos.kernel.pmm.all import blocks, frame_database, zeroing
+from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel
 from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word

@@ -20,11 +20,13 @@ from typing import Final
 
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.config import BUDDY, KernelConfig
-from incroos.kernel.pmm import buddy, frame_tree, hot_list, tree_batches
-from incroos.kernel.pmm.buddy import Buddy
-from incroos.kernel.pmm.frame_database import HUGE_ORDER, FrameDatabase, open_all, open_record
-from incroos.kernel.pmm.frame_tree import FrameTree
+from incroos.kernel.pmm import hot_list
+from incroos.kernel.pmm.all import buddy
+from incroos.kernel.pmm.all.buddy import Buddy
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER, FrameDatabase, open_all, open_record
 from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
+from incroos.kernel.pmm.tree import frame_tree, tree_batches
+from incroos.kernel.pmm.tree.frame_tree import FrameTree
 from incroos.lang import Pfn, Struct, VirtAddr, cold, kernel, u64, word
 
 # ZONE-1   the hot list of single frames is in order       1 and 2: HOT invariant

@@ -10,10 +10,11 @@ A reservation is a range that nobody gets, and that no free, get or put accepts:
 """
 
 from incroos.kernel.codes import BAD_ORDER, NO_FRAME, NOT_FREE, OK, SHARED, WRONG_BLOCK
-from incroos.kernel.pmm import blocks, frame_database, orders, zones
-from incroos.kernel.pmm.blocks import Frames, zone_of
-from incroos.kernel.pmm.frame_database import KEPT, MAX_ORDER, OWNER_SHIFT, USED, USED_ONCE, record_of
-from incroos.kernel.pmm.zones import NO_ZONE, Zone
+from incroos.kernel.pmm import orders
+from incroos.kernel.pmm.all import blocks, frame_database, zones
+from incroos.kernel.pmm.all.blocks import Frames, zone_of
+from incroos.kernel.pmm.all.frame_database import KEPT, MAX_ORDER, OWNER_SHIFT, USED, USED_ONCE, record_of
+from incroos.kernel.pmm.all.zones import NO_ZONE, Zone
 from incroos.lang import Pfn, cold, count_leading_zeros, kernel, word
 
 

@@ -24,8 +24,9 @@ from incroos.kernel.codes import (
     SHARED,
     WRONG_BLOCK,
 )
-from incroos.kernel.pmm import frame_database, hot_list, zones
-from incroos.kernel.pmm.frame_database import (
+from incroos.kernel.pmm import hot_list
+from incroos.kernel.pmm.all import frame_database, zones
+from incroos.kernel.pmm.all.frame_database import (
     ALL,
     HUGE_ORDER,
     INSIDE,
@@ -41,7 +42,7 @@ from incroos.kernel.pmm.frame_database import (
     known_of,
     record_of,
 )
-from incroos.kernel.pmm.zones import LOW, NO_ZONE, NR_ZONES, Zone
+from incroos.kernel.pmm.all.zones import LOW, NO_ZONE, NR_ZONES, Zone
 from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u64, unsigned_less, word
 
 # BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant

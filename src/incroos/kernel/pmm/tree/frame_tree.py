@@ -22,8 +22,9 @@ number of frames, in which no search ever walks.
 from typing import Annotated
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.pmm import orders, word_sets
-from incroos.kernel.pmm.tree_levels import (
+from incroos.kernel.pmm import orders
+from incroos.kernel.pmm.tree import word_sets
+from incroos.kernel.pmm.tree.tree_levels import (
     DIGIT_BITS,
     NR_LEVELS,
     TOP,
@@ -39,7 +40,7 @@ from incroos.kernel.pmm.tree_levels import (
     split_words,
     words_on,
 )
-from incroos.kernel.pmm.word_sets import ANY, NR_SETS, WHOLE, WordSets
+from incroos.kernel.pmm.tree.word_sets import ANY, NR_SETS, WHOLE, WordSets
 from incroos.lang import (
     Array,
     Pfn,

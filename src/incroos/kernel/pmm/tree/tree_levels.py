@@ -5,8 +5,8 @@ Unit: the bit, by its number on its level; 64 of them are a word, which belongs 
 
 from typing import Annotated, Final
 
-from incroos.kernel.pmm import word_sets
-from incroos.kernel.pmm.word_sets import WordSets
+from incroos.kernel.pmm.tree import word_sets
+from incroos.kernel.pmm.tree.word_sets import WordSets
 from incroos.lang import Array, Struct, VirtAddr, kernel, shl_wrap, shr_logical, u64, word
 
 DIGIT_BITS: Final = 6  # orders on a level

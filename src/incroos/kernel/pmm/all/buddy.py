@@ -19,8 +19,9 @@ RAM goes on behind them.
 from typing import Annotated, Final
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.pmm import frame_database, hot_list, orders
-from incroos.kernel.pmm.frame_database import HUGE_FRAMES, INSIDE, MAX_ORDER, NO_LINK, NONE, ON_LIST, FrameDatabase
+from incroos.kernel.pmm import hot_list, orders
+from incroos.kernel.pmm.all import frame_database
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, MAX_ORDER, NO_LINK, NONE, ON_LIST, FrameDatabase
 from incroos.kernel.pmm.hot_list import HotList
 from incroos.lang import (
     Array,

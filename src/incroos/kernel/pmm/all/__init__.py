@@ -1,0 +1,1 @@
+"""All of RAM: the frame database, zones, and blocks of 2**order frames."""

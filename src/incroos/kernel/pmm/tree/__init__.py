@@ -1,0 +1,1 @@
+"""The frame tree: which frames are free, as sets of bits in levels."""
