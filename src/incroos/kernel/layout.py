@@ -10,7 +10,7 @@
     0x001C_0000  mailbox                           operations from the host, RW-
     0x001D_0000  guard page                        not present: a stack that grows too far faults
     0x001D_1000  stack                             grows down from 0x1E_0000
-    0x001E_0000  Kernel struct                     all state (state.py)
+    0x001E_0000  Kernel struct                     all state (state/)
     0x0020_0000  zone                              8,192 managed frames, the part of them that is RAM
     0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
     0x3000_0000  framebuffer (virtual)             where the loader names one; mapped by the kernel itself

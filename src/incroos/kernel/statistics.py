@@ -1,6 +1,6 @@
 """Statistics: counts figures about memory when somebody asks. Only in config `modern`.
 
-What is counted says struct Statistics in state.py, where the host reads it. Takes as long as there are tables and words
+What is counted says struct Statistics in state/, where the host reads it. Takes as long as there are tables and words
 of free frames. Unit: the frame.
 """
 

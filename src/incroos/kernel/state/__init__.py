@@ -1,0 +1,86 @@
+"""The Kernel struct and its parts: all state of the kernel, a file for each owner.
+
+Nothing here may be taken for zero: the `init` of each part writes every field of its struct. Nothing that differs
+between places (times, the address of the start information) is kept, so that the same operations leave the same bytes
+everywhere. The invariants of each struct are numbered in the file that owns it.
+"""
+
+from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
+from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameRecord, FrameState
+from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
+from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
+from incroos.kernel.state.kernel import Kernel
+from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
+from incroos.kernel.state.slabs import (
+    NR_CLASS_STEPS,
+    NR_CLASSES,
+    NR_NAME_BYTES,
+    NR_ROUNDS,
+    NR_RUN_LENGTHS,
+    NR_SLAB_WORDS,
+    Cache,
+    CachesState,
+    ObjectCache,
+    Round,
+    SlabArea,
+    SlabRecord,
+    SlabState,
+)
+from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
+from incroos.kernel.state.statistics import NR_ORDERS, NR_ZONES, Counters, Statistics, ZoneStatistics
+from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+
+__all__ = [
+    'BITMAP_WORDS',
+    'HOOK_TEXT_BYTES',
+    'HOST_TEXT_BYTES',
+    'MAX_REGIONS',
+    'NR_CLASSES',
+    'NR_CLASS_STEPS',
+    'NR_KINDS',
+    'NR_KNOWN',
+    'NR_NAME_BYTES',
+    'NR_ORDERS',
+    'NR_ROUNDS',
+    'NR_RUN_LENGTHS',
+    'NR_SIZES',
+    'NR_SLAB_WORDS',
+    'NR_SMALL_BINS',
+    'NR_TREE_BINS',
+    'NR_ZONES',
+    'SUMMARY_WORDS',
+    'BinState',
+    'Cache',
+    'CachesState',
+    'Chunk',
+    'ChunkState',
+    'ConsoleState',
+    'Counters',
+    'FrameBitmap',
+    'FrameRecord',
+    'FrameState',
+    'HardeningState',
+    'HeapFigures',
+    'HeapState',
+    'HookState',
+    'Hooks',
+    'Host',
+    'Kernel',
+    'KnownTable',
+    'MemoryMap',
+    'ObjectCache',
+    'PageState',
+    'PanicReport',
+    'PcidState',
+    'QuarantineState',
+    'Region',
+    'Round',
+    'ScreenState',
+    'SizedChunk',
+    'SlabArea',
+    'SlabRecord',
+    'SlabState',
+    'Statistics',
+    'VmallocState',
+    'ZoneStatistics',
+]

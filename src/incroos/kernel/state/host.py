@@ -1,0 +1,26 @@
+"""The process that a hosted heap is in."""
+
+from typing import Annotated, Final
+
+from incroos.lang import Array, Struct, VirtAddr, u8, u64
+
+HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
+
+
+class Host(Struct):
+    """The process that a hosted heap is in: what it gave, and C functions that call4 calls. Owner: hosted."""
+
+    slot_bytes: u64  # from the Kernel struct on, all of them the heap's
+    release: u64  # (start, nbytes): the pages are given back, and read as zeros when they are next touched
+    commit: u64  # (start, nbytes): 0 when the pages can be used; 0 where all can be from the start
+    populate: u64  # (start, nbytes): the pages will be touched soon; 0 where the system is not told
+    no_memory: u64  # (): there is none for a request; sets errno
+    stop: u64  # (text, nbytes): ends the process with a sentence
+    nr_chars: u64  # of the sentence
+    text: Annotated[Array[u8], HOST_TEXT_BYTES]
+    ownership: u64  # hosted.pool has the kinds
+    next: VirtAddr  # the next of the heaps that nobody has
+    pool: VirtAddr
+    unused: Annotated[Array[u64], 8]  # what follows is other threads': it shares no cache line with what is the owner's
+    remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
+    unused_too: Annotated[Array[u64], 8]

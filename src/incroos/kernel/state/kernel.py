@@ -1,0 +1,37 @@
+"""The Kernel struct: the parts, and nothing else."""
+
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.state.chunks import ChunkState, HeapState
+from incroos.kernel.state.frames import FrameState
+from incroos.kernel.state.heap import HardeningState, HeapFigures, QuarantineState
+from incroos.kernel.state.host import Host
+from incroos.kernel.state.memory_map import MemoryMap
+from incroos.kernel.state.slabs import CachesState, SlabState
+from incroos.kernel.state.space import PageState, PcidState, VmallocState
+from incroos.kernel.state.statistics import Counters, Statistics
+from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
+from incroos.lang import Struct
+
+
+class Kernel(Struct):
+    """Everything."""
+
+    config: KernelConfig
+    console: ConsoleState
+    hooks: HookState
+    screen: ScreenState
+    memory_map: MemoryMap
+    frames: FrameState
+    pages: PageState
+    pcids: PcidState
+    heap: HeapState
+    chunks: ChunkState
+    slabs: SlabState
+    hardening: HardeningState
+    quarantine: QuarantineState
+    caches: CachesState
+    vmalloc: VmallocState
+    host: Host
+    counters: Counters
+    figures: HeapFigures
+    statistics: Statistics

@@ -1,0 +1,60 @@
+"""What the console, the screen and the hooks keep."""
+
+from typing import Annotated, Final
+
+from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u8, u32, u64
+
+HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
+
+
+class ConsoleState(Struct):
+    """Owner: console."""
+
+    row: u32  # of the cursor on the screen
+    column: u32
+    nr_panics: u64  # panics so far; the second one ends the machine without a word
+
+
+class Hooks(Struct):
+    """Functions in C of whoever the kernel's code is a part of; 0 where there is none. Owner: hooks."""
+
+    context: VirtAddr  # handed to each of them first, to nobody's use but theirs
+    write: VirtAddr  # text, its bytes
+    panic: VirtAddr  # a PanicReport; does not return
+    lock: VirtAddr  # before each call that changes or reads the Kernel struct; what it returns is handed to
+    unlock: VirtAddr  # after the call
+
+
+class PanicReport(Struct):
+    """What a panic says: where in the kernel and about what, and three words. Owner: hooks."""
+
+    text: VirtAddr  # ends with a 0
+    nbytes: u64  # of it, without the 0
+    a: u64
+    b: u64
+    c: u64
+
+
+class HookState(Struct):
+    """Where config.embedded is set. Owner: hooks, and library for the stage."""
+
+    stage: u64  # how far the start has come
+    window: VirtAddr  # where the kernel saw physical address 0 at the start
+    hooks: Hooks
+    report: PanicReport
+    nr_waiting: u64  # characters in `text` that were not handed to the hook yet
+    text: Annotated[Array[u8], HOOK_TEXT_BYTES]
+
+
+class ScreenState(Struct):
+    """A framebuffer with text on it, four bytes a pixel. Owner: screen."""
+
+    framebuffer: PhysAddr  # 0: there is none, and the other fields mean nothing
+    nbytes: u64  # from the first pixel to the end of the last row
+    width: u32  # pixels of a row that are seen
+    height: u32  # rows
+    pitch: u32  # pixels from one row to the next
+    scale: u32  # a letter's dot is so many pixels wide and high
+    is_drawing: u64
+    cells: Annotated[Array[u8], TEXT_COLUMNS * TEXT_ROWS]  # the characters that are seen
