@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
+from incroos.inspect.digest import handed_out, portrait
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES
 from incroos.kernel.state import HeapState
 from incroos.run.harness import Driver, call_of
-from incroos.run.portrait import handed_out, portrait
 
 CHECKS: Final = ('check_heap', 'check_vmm', 'check_pmm')
 LARGEST: Final = HEAP_MAX_BYTES - 24  # the range without its two edges and one header

@@ -19,7 +19,7 @@ from unicorn.x86_const import (
     UC_X86_REG_RCX,
 )
 
-from incroos.run.ram import RamMachine
+from incroos.inspect.ram import RamMachine
 
 PRESENT, WRITABLE, USER, LARGE, NX = 1, 1 << 1, 1 << 2, 1 << 7, 1 << 63
 SEEN: Final = 1 << 5 | 1 << 6  # accessed and dirty

@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
+from incroos.inspect.address_space import AddressSpace
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import FULL, HOSTED, MODERN, MODERN_CHECKED, KernelConfig
@@ -25,7 +26,6 @@ from incroos.kernel.state import Kernel, ObjectCache
 from incroos.lang import VirtAddr, kernel, word
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
-from incroos.run.address_space import AddressSpace
 from incroos.run.harness import DirectDriver, Driver
 
 from .drivers import MODERN_BUILD, PLACES, Build, open_driver

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from incroos.guest.soak.slots import WRONG_ANSWER
+from incroos.inspect.address_space import AddressSpace
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import CLASSIC, CLASSIC_FULL, FULL, MODERN, MODERN_FULL
 from incroos.kernel.heap.chunk import first_fit_header
@@ -17,7 +18,6 @@ from incroos.kernel.heap.chunk.header import BYTES_MASK, USED
 from incroos.kernel.layout import HEAP, MODERN_HEAP
 from incroos.lang import VirtAddr
 from incroos.run import jit
-from incroos.run.address_space import AddressSpace
 from incroos.run.harness import Driver, GuestEnded, MailboxDriver
 from incroos.run.outcome import Status
 from incroos.run.simulated import unsent

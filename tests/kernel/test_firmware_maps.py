@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from incroos.inspect.ram import RamMachine
+from incroos.inspect.statistics import statistics_of
 from incroos.kernel.boot.main import kmain
 from incroos.kernel.config import CLASSIC, MODERN, KernelConfig
 from incroos.kernel.layout import KERNEL_STATE, ZONE_END, ZONE_START
@@ -15,9 +17,7 @@ from incroos.machine.computer import Computer
 from incroos.machine.strict import MAX_RAM
 from incroos.run import jit, sim
 from incroos.run.outcome import Outcome, Status
-from incroos.run.ram import RamMachine
 from incroos.run.simulated import START_INFO
-from incroos.run.statistics import statistics_of
 
 from .firmware_maps import FRAGMENTED, MAPS, SCATTERED, FirmwareMap
 from .memory_map_model import FRAME, Entry, Region, compressed, frames_by_kind, list_of, regions_of

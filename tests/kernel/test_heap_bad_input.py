@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from incroos.inspect.digest import differences, portrait
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import FULL
 from incroos.kernel.layout import (
@@ -22,7 +23,6 @@ from incroos.kernel.layout import (
 )
 from incroos.lang.words import signed
 from incroos.run.harness import Driver
-from incroos.run.portrait import differences, portrait
 
 from .drivers import PLACES, open_driver
 from .heap_builds import HEAP_BUILDS

@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from incroos.guest import mailbox
+from incroos.inspect.address_space import kernel_in
+from incroos.inspect.heap_view import Block, LiveBlock, blocks_of, by_site, live_blocks, snapshot
+from incroos.inspect.ram import RamMachine
 from incroos.kernel.config import CHUNKS, CLASSIC_CHECKED, FULL, MODERN_CHECKED, SLABS_AND_PAGES
 from incroos.kernel.heap.chunk.header import HEADER_BYTES
 from incroos.kernel.heap.report import walk
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, SLAB_RECORDS
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
-from incroos.run.address_space import kernel_in
 from incroos.run.harness import DirectDriver, Driver
-from incroos.run.heap_view import Block, LiveBlock, blocks_of, by_site, live_blocks, snapshot
-from incroos.run.ram import RamMachine
 from incroos.run.sim import Sim
 
 from .drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver

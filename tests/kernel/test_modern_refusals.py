@@ -8,6 +8,8 @@ from typing import Final
 import pytest
 
 from incroos.guest import mailbox
+from incroos.inspect.digest import differences, portrait
+from incroos.inspect.ram import RamMachine
 from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.io import console
@@ -15,8 +17,6 @@ from incroos.kernel.state import NR_KNOWN, Counters, Kernel, KnownTable
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
-from incroos.run.portrait import differences, portrait
-from incroos.run.ram import RamMachine
 from incroos.run.sim import Sim
 from incroos.run.simulated import START_INFO
 

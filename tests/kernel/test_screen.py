@@ -13,6 +13,7 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
+from incroos.inspect.digest import differences, portrait
 from incroos.kernel import vmm
 from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_PASSED, OK
@@ -41,7 +42,6 @@ from incroos.run import images, jit, qemu_guest
 from incroos.run.framebuffer import BLUE_FIRST, RED_FIRST, Framebuffer
 from incroos.run.harness import DirectDriver, Driver, GuestEnded, MailboxDriver, call_of
 from incroos.run.outcome import Status
-from incroos.run.portrait import differences, portrait
 from incroos.run.sim import Sim, run
 from incroos.run.simulated import CLASSIC_ENTRIES, MEMORY_MAP, MODULE, MODULE_CONTENT, START_INFO, EntryPoints
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from incroos.inspect.digest import differences, portrait
 from incroos.kernel import vmm
 from incroos.kernel.arch.pte import page_bytes, page_of
 from incroos.kernel.codes import NO_FRAME, NOT_CANONICAL, OK, RESERVED
@@ -27,7 +28,6 @@ from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.cpu import ALL_FEATURES, HAS_LA57
 from incroos.run.harness import DirectDriver, Driver, MailboxDriver
-from incroos.run.portrait import differences, portrait
 from incroos.run.qemu_guest import Guest
 
 from ..budget import FULL

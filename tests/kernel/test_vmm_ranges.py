@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from incroos.inspect.digest import differences, portrait
 from incroos.kernel.codes import (
     ALREADY_MAPPED,
     ENTRY_IN_USE,
@@ -21,7 +22,6 @@ from incroos.kernel.codes import (
 from incroos.kernel.vmm import ACCESSED, DIRTY, GLOBAL, NX, PAT, PAT_LARGE, PRESENT, USER, WRITABLE
 from incroos.lang import VirtAddr
 from incroos.run.harness import Driver
-from incroos.run.portrait import differences, portrait
 
 from .drivers import CLASSIC_BUILDS, MODERN_BUILDS, PLACES, open_driver
 from .guest import WHOLE_4_MIB, CountedLoads, Guest

@@ -11,6 +11,8 @@ import pytest
 
 from incroos.guest.soak.blocks import NR_BLOCKS, Block, BlockSoak
 from incroos.guest.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
+from incroos.inspect.address_space import AddressSpace
+from incroos.inspect.digest import differences, portrait
 from incroos.kernel.config import (
     CHUNKS,
     MODERN_CHECKED,
@@ -19,9 +21,7 @@ from incroos.kernel.config import (
     SLABS_AND_PAGES,
 )
 from incroos.lang import VirtAddr
-from incroos.run.address_space import AddressSpace
 from incroos.run.harness import Driver
-from incroos.run.portrait import differences, portrait
 
 from ..budget import FULL
 from ..kernel.drivers import CHECKED, MODERN_BUILD, MODERN_PLAIN, PLACES, PLAIN, Build, open_driver

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pytest
 
+from incroos.inspect.ram import RamMachine
+from incroos.inspect.statistics import statistics_of
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, ZONE_END, ZONE_START
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
@@ -20,9 +22,7 @@ from incroos.run import places, qemu
 from incroos.run.firmware import BIOS, PVH, UEFI, bios_disk
 from incroos.run.outcome import Status
 from incroos.run.places import CONFIGS
-from incroos.run.ram import RamMachine
 from incroos.run.simulated import memory_map
-from incroos.run.statistics import statistics_of
 
 from ..budget import FULL
 from ..build import small_kernels

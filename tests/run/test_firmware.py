@@ -14,12 +14,12 @@ import pytest
 from incroos.build.boot_bios import SECTOR_BYTES, SENTENCES
 from incroos.build.boot_bios_loader import LOADER_SENTENCES
 from incroos.build.errors import BuildError
+from incroos.inspect.digest import differences, digest, portrait
 from incroos.machine.computer import Computer
 from incroos.run import firmware, images, qemu, qemu_process
 from incroos.run.firmware import BIOS, PVH, bios_disk, bootable_file
 from incroos.run.harness import Driver, MailboxDriver
 from incroos.run.outcome import Outcome, Status, Unusable
-from incroos.run.portrait import differences, digest, portrait
 from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_process import Qemu
 from incroos.run.simulated import memory_map

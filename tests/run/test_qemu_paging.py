@@ -7,15 +7,15 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from incroos.inspect.digest import walk_tables
+from incroos.inspect.ram import RamMachine
 from incroos.kernel.arch.pte import DIRTY, is_leaf, is_present, page_bytes, page_of
 from incroos.kernel.layout import HEAP, PAGE_BYTES
 from incroos.kernel.vmm import GLOBAL, NX, PRESENT, USER, WRITABLE
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.run.harness import MailboxDriver
-from incroos.run.portrait import walk_tables
 from incroos.run.qemu_guest import Guest
-from incroos.run.ram import RamMachine
 
 from ..build.small_kernels import SmallKernel, write_small
 from ..kernel.drivers import make_guest

@@ -2,8 +2,8 @@
 
 import pytest
 
+from incroos.inspect.ram import RamMachine
 from incroos.lang import VirtAddr
-from incroos.run.ram import RamMachine
 
 
 @pytest.fixture

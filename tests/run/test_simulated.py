@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from incroos.inspect.ram import RamMachine
 from incroos.kernel.config import CLASSIC, KernelConfig
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.run import jit, outcome, sim
 from incroos.run.outcome import Outcome, Status
-from incroos.run.ram import RamMachine
 from incroos.run.simulated import START_INFO, EntryPoints
 
 from . import scenarios

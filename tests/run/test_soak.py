@@ -30,6 +30,8 @@ from incroos.guest.soak.slots import (
     WRONG_TRANSLATION,
     Slot,
 )
+from incroos.inspect.address_space import AddressSpace
+from incroos.inspect.digest import differences, digest, portrait
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
@@ -40,10 +42,8 @@ from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.zones import Zone
 from incroos.kernel.vmm import PRESENT, WRITABLE
 from incroos.lang import VirtAddr, offset_of
-from incroos.run.address_space import AddressSpace
 from incroos.run.firmware import BIOS, PVH, UEFI, file_for_qemu
 from incroos.run.harness import Driver, MailboxDriver
-from incroos.run.portrait import differences, digest, portrait
 from incroos.run.qemu_guest import Guest
 
 from ..budget import FULL

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from incroos.guest import mailbox
+from incroos.inspect.address_space import AddressSpace, NotMapped
+from incroos.inspect.ram import RamMachine
+from incroos.inspect.statistics import statistics_of, table_of
 from incroos.kernel import pmm, statistics
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN, MODERN_CHECKED
@@ -16,13 +19,10 @@ from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import ObjectCache
 from incroos.lang import Pfn, VirtAddr
 from incroos.run import places
-from incroos.run.address_space import AddressSpace, NotMapped
 from incroos.run.guest_ram import file_offset
 from incroos.run.harness import Driver, call_of
 from incroos.run.outcome import Status
-from incroos.run.ram import RamMachine
 from incroos.run.sim import Sim
-from incroos.run.statistics import statistics_of, table_of
 
 from ..cli.command import run
 from ..kernel.drivers import MODERN_BUILD, PLACES, open_driver

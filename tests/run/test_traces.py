@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from incroos.inspect.digest import differences, digest, portrait
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.lang import VirtAddr
 from incroos.run.harness import CODES, Call, Driver
-from incroos.run.portrait import differences, digest, portrait
 from incroos.run.trace import record, replay
 from incroos.run.trace_parts import LostContent, Trace
 

@@ -19,7 +19,7 @@ from .channels import STANDARD_OUTPUT, OutputLost, put, say
 from .trace import trace
 
 if TYPE_CHECKING:
-    from incroos.run.ram import RamMachine
+    from incroos.inspect.ram import RamMachine
 
 UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
@@ -195,7 +195,7 @@ def boot(
 
 def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
     """Print the figures that the kernel left in its memory."""
-    from incroos.run.statistics import statistics_of, table_of
+    from incroos.inspect.statistics import statistics_of, table_of
 
     figures = statistics_of(ram)
     if not figures:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from .ram import RamMachine
+from ..inspect.ram import RamMachine
 
 GIB: Final = 1 << 30
 LOW_MAX: Final = 0xE000_0000  # RAM below 4 GiB, unless there is more than that:

@@ -18,7 +18,7 @@ from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, offset_of
 from incroos.machine.errors import MachineStopped
 
-from .ram import RamMachine
+from ..inspect.ram import RamMachine
 
 LAST_CODE: Final = 255  # all operation codes are small; the module's other numbers are not
 CODES: Final[dict[str, int]] = {

@@ -11,8 +11,8 @@ from .firmware import PVH, check_firmware, file_for_qemu
 from .outcome import Outcome, Status, Unusable
 
 if TYPE_CHECKING:
+    from ..inspect.ram import RamMachine
     from .images import KernelImage
-    from .ram import RamMachine
 
 Say = Callable[[str], object]
 Sink = Callable[[bytes], object]
@@ -134,7 +134,7 @@ def boot_simulated(
     """Boot the kernel on the simulated computer, interpreted or compiled."""
     from incroos.kernel import config as configs
 
-    from .ram import RamMachine
+    from ..inspect.ram import RamMachine
 
     settings = getattr(configs, config)
 

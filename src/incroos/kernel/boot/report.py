@@ -131,7 +131,7 @@ def put_statistics(k: Kernel) -> None:
 
 @kernel
 def put_heap(k: Kernel) -> None:
-    """Put the figures of the heap that are one number each; the host has the others (run/heap_statistics.py)."""
+    """Put the figures of the heap that are one number each; the host has the others (inspect/heap_statistics.py)."""
     put_figure(k, b'heap bytes in use', heap.used_bytes(k))
     put_figure(k, b'at most', k.figures.peak_used_bytes)
     put_figure(k, b'heap bytes with frames', k.figures.committed_bytes)
