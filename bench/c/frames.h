@@ -63,7 +63,7 @@ static inline void bitmap_put(struct bitmap *b, u64 pa) {
 }
 
 static inline i64 take_frame(struct kernel *k) {
-    if (!k->is_zone_mapped)
+    if (!k->are_frames_open)
         panic();
     return bitmap_take(&k->zone);
 }
@@ -90,7 +90,7 @@ static inline i64 free_page(struct kernel *k, i64 pa) {
 
 static i64 take_table(struct kernel *k, int level) {
     i64 pa = bitmap_take(&k->pool);
-    if (pa < 0 && k->is_zone_mapped)
+    if (pa < 0 && k->are_frames_open)
         pa = bitmap_take(&k->zone);
     if (pa >= 0)
         record_at(k, pa)->level = level;

@@ -72,7 +72,7 @@ struct heap {
 struct kernel {
     u64 console[2], memory_map[789]; /* not used here: every field lies where the kernel's does */
     struct bitmap pool, zone;
-    u64 is_zone_mapped, requests, refuse_at;
+    u64 are_frames_open, requests, refuse_at;
     struct record records[NR_TRACKED_FRAMES];
     u64 root, nr_tables;
     struct known known[NR_KNOWN];

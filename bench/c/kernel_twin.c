@@ -42,7 +42,7 @@ static void start(struct kernel *k) {
     for (int index = 0; index < NR_KNOWN; index++)
         k->known[index] = (struct known){.start = NOWHERE};
     *record_at(k, ROOT) = (struct record){.level = ROOT_LEVEL, .nr_entries = 1};
-    k->is_zone_mapped = 1;
+    k->are_frames_open = 1;
     heap_init(k);
 }
 

@@ -1,4 +1,4 @@
-"""Blocks of frames without a kernel round them: the books and the records of some RAM, interpreted or compiled.
+"""Blocks of frames without a kernel round them: the metadata and the records of some RAM, interpreted or compiled.
 
 The RAM itself does not exist; nothing here may touch it. Interpreted, the memory is strict: it knows of each byte
 whether it was written, and holds records only where there is RAM. Compiled, it is a mapping of this process.
@@ -159,7 +159,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 
 
 class Lab:
-    """The books of some RAM; `call` runs a function of blocks on them."""
+    """The metadata of some RAM; `call` runs a function of blocks on them."""
 
     def __init__(self, frames: Frames, run: Callable[..., int], records: int, pieces: Pieces) -> None:
         self.frames, self.run, self.pieces = frames, run, pieces
@@ -217,10 +217,10 @@ def in_process(pieces: Pieces, allocator: str) -> Lab:
     """A lab of compiled code. Sparse: of the memory, only what is touched exists."""
     code = code_of(allocator)
     nr_frames = pieces[-1][1]
-    nr_books = code.call('metadata_bytes', 0, nr_frames)
-    assert isinstance(nr_books, int)
+    nr_metadata = code.call('metadata_bytes', 0, nr_frames)
+    assert isinstance(nr_metadata, int)
     nr_record_bytes = -(-nr_frames // HUGE_FRAMES) * HUGE_FRAMES * FrameRecord.SIZE
-    memory = HostMemory(-(-nr_books // PAGE_BYTES) * PAGE_BYTES + nr_record_bytes)
+    memory = HostMemory(-(-nr_metadata // PAGE_BYTES) * PAGE_BYTES + nr_record_bytes)
     memory.config = config_of(allocator)
 
     def run(name: str, *words: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from incroos.inspect.digest import handed_out, portrait
+from incroos.inspect.digest import digests, handed_out
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES
 from incroos.kernel.state import HeapState
 from incroos.run.harness import Driver, call_of
@@ -41,7 +41,7 @@ def standing(driver: Driver) -> dict[str, object]:
     Left out are the count of requests, which counts refused ones too, and where the search for frames begins.
     """
     state = driver.kernel
-    parts: dict[str, object] = {name: part for name, part in portrait(driver.ram).items() if name != 'Kernel struct'}
+    parts: dict[str, object] = {name: part for name, part in digests(driver.ram).items() if name != 'Kernel struct'}
     parts['heap'] = driver.ram.read(state.heap.addr, HeapState.SIZE)
     parts['tables'] = state.pages.nr_tables
     parts['pool'] = list(handed_out(state.frames.pool))

@@ -149,7 +149,7 @@ def situation(allocator: str) -> Lab:
 
 
 def bytes_of(lab: Lab) -> dict[int, bytes]:
-    """All that the books and the records say."""
+    """All that the metadata and the records say."""
     assert isinstance(lab.frames.m, StrictMemory)
     return {number: bytes(content) for number, (content, _) in lab.frames.m.pages.items()}
 

@@ -78,7 +78,7 @@ def resident_pages(memory: HostMemory, start: int, end: int) -> int:
 
 
 @pytest.mark.parametrize('allocator', ALLOCATORS)
-def test_the_start_of_a_tib_touches_few_books_and_no_record_but_of_free_blocks(allocator: str) -> None:
+def test_the_start_of_a_tib_touches_little_metadata_and_no_record_but_of_free_blocks(allocator: str) -> None:
     lab = in_process(RAM['a TiB with a hole'], allocator)
     memory = lab.frames.m
     assert isinstance(memory, HostMemory)

@@ -101,5 +101,5 @@ def test_modern_boots_with_true_counts(place: str, told: FirmwareMap) -> None:
     assert all(int(mebibytes) == int(count) // 256 for _, count, mebibytes in totals)
     figures = statistics_of(ram)
     assert figures['frames']['ram'] == told.nr_ram_frames
-    assert told.nr_ram_frames == figures['frames']['in_the_books'] + sum(figures['reserved'].values())
-    assert f'Total pages: {figures["frames"]["in_the_books"]}\n' in text
+    assert told.nr_ram_frames == figures['frames']['managed'] + sum(figures['reserved'].values())
+    assert f'Total pages: {figures["frames"]["managed"]}\n' in text

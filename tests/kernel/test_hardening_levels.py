@@ -59,7 +59,7 @@ def mix(driver: Driver, seed: int) -> list[int]:
 
 @pytest.mark.parametrize('place', PLACES[1:])
 @pytest.mark.parametrize('name', OFF_BUILDS)
-def test_without_hardening_headers_are_plain_and_the_books_still_tell_what_they_know(place: str, name: str) -> None:
+def test_without_hardening_headers_are_plain_and_the_metadata_still_tells_what_it_knows(place: str, name: str) -> None:
     with open_driver(place, build=OFF_BUILDS[name]) as driver:
         first, second = driver.call('kmalloc', 5000), driver.call('kmalloc', 5000)
         assert driver.call('load', first - 8) & ~15 == driver.call('load', first - 8) & BYTES_MASK == 5008 + 15 & ~15

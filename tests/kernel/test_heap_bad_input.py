@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import FULL
 from incroos.kernel.layout import (
-    FRAME_BOOKS,
+    FRAME_METADATA,
     FRAME_RECORDS,
     HEAP,
     IMAGE_START,
@@ -50,16 +50,16 @@ class Scene:
         for ptr, _ in self.live:
             self.call('fill', ptr, 0x6B, self.call('kmalloc_usable_size', ptr))
         self.nr_refused = driver.kernel.figures.nr_refused
-        self.before = portrait(driver.ram)
+        self.before = digests(driver.ram)
 
     def assert_nothing_has_changed(self) -> None:
         """But for the count of what was refused."""
         self.driver.kernel.figures.nr_refused = self.nr_refused
-        assert differences(self.before, portrait(self.driver.ram)) == []
+        assert differences(self.before, digests(self.driver.ram)) == []
         assert [self.call(name) for name in CHECKS] == [0, 0, 0, 0]
 
     def wrong_pointers(self) -> set[int]:
-        """In, before and behind blocks; those that were freed; in the books; in all other ranges; in none."""
+        """In, before and behind blocks; those that were freed; in the metadata; in all other ranges; in none."""
         found = {ptr for ptr, _ in self.freed}
         for ptr, nbytes in self.live:
             found |= {ptr + off for off in (-4096, -64, -32, -16, -8, -1, 1, 2, 4, 7, 8, 9, 15, 24)}
@@ -71,7 +71,15 @@ class Scene:
         found |= {area.records, area.records + 64, area.top, area.top + 64, area.end, area.start, chunks.end}
         found |= {chunks.top, chunks.top + 8, chunks.top + 24, chunks.committed_end, heap.top + 8, heap.committed_end}
         found |= {kernel.addr, IMAGE_START, KERNEL_STATE, HEAP, HEAP + 8, HEAP + 16 + (1 << 24), MODERN_HEAP, SLABS}
-        found |= {SLAB_RECORDS, FRAME_BOOKS, FRAME_RECORDS, VMALLOC, VMALLOC_END, VMALLOC + (1 << 40), MODERN_HEAP + 8}
+        found |= {
+            SLAB_RECORDS,
+            FRAME_METADATA,
+            FRAME_RECORDS,
+            VMALLOC,
+            VMALLOC_END,
+            VMALLOC + (1 << 40),
+            MODERN_HEAP + 8,
+        }
         found |= {8, 16, 4096, -1, -8, -16, -4096, LOWEST, LOWEST + 16, 1 << 47, (1 << 47) - 16, (1 << 63) - 16}
         return found - {ptr for ptr, _ in self.live} - {0}
 

@@ -40,7 +40,7 @@ WAIVERS: Final = {  # first fit refuses alignments; without slabs, the page that
 
 
 def standing(driver: Driver) -> dict[str, int]:
-    """What a refused call leaves alone. Which slab is current is not of it: the books of slabs say the same."""
+    """What a refused call leaves alone. Which slab is current is not of it: the metadata of slabs says the same."""
     kernel = driver.kernel
     names = ('used_bytes', 'committed_bytes', 'free_bytes', 'nr_free_frames', 'nr_free_pool_frames')
     found = {name: driver.call(name) for name in names}

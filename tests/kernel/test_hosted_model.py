@@ -85,7 +85,7 @@ class Stopped(Exception):
 
 
 class HeapsOfAProcess(RuleBasedStateMachine):
-    """Whatever threads do in turn, blocks lie apart and keep their bytes, and all books are in order."""
+    """Whatever threads do in turn, blocks lie apart and keep their bytes, and all metadata is in order."""
 
     is_compiled = False
 
@@ -241,9 +241,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def trim(self, thread: int) -> None:
         self.on_heap_of(thread, front.trim)
 
-    # -------------------------------------------------------------- books
+    # -------------------------------------------------------------- metadata
     @invariant()
-    def books_are_in_order(self) -> None:
+    def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
         for heap in (*self.threads, *self.abandoned):
             if heap != NOBODY:

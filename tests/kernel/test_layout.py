@@ -2,7 +2,7 @@
 
 from incroos.guest.mailbox import Mailbox
 from incroos.kernel import layout
-from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, FrameRecord, Kernel
+from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, Kernel, TableRecord
 
 RANGES = [
     (layout.BOOT_TABLES, layout.BOOT_TABLES_END),
@@ -33,8 +33,8 @@ def test_what_the_ranges_hold_fits() -> None:
     assert Mailbox.SIZE <= layout.MAILBOX_END - layout.MAILBOX
 
 
-def test_the_books_cover_all_frames() -> None:
+def test_the_metadata_covers_all_frames() -> None:
     assert BITMAP_WORDS * 64 == layout.ZONE_FRAMES >= (layout.POOL_END - layout.POOL_START) // layout.PAGE_BYTES
     assert SUMMARY_WORDS * 64 == BITMAP_WORDS
     assert layout.NR_TRACKED_FRAMES * layout.PAGE_BYTES == layout.ZONE_END
-    assert FrameRecord.SIZE <= 16
+    assert TableRecord.SIZE <= 16

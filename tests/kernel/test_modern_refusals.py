@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from incroos.guest import mailbox
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.inspect.ram import RamMachine
 from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
@@ -80,7 +80,7 @@ def state_of(sim: Sim) -> tuple[dict[str, str], list[int]]:
     k.counters.allocs = k.counters.frees = k.counters.flushes = 0
     known = slice(k.pages.known.addr - k.config.image_window, k.pages.known.addr - k.config.image_window + KNOWN_BYTES)
     kept, sim.ram[known] = bytes(sim.ram[known]), bytes(KNOWN_BYTES)
-    memory = portrait(RamMachine(sim.ram, k.config))
+    memory = digests(RamMachine(sim.ram, k.config))
     sim.ram[known] = kept
     k.frames.requests, k.pcids.generation = requests, generation
     k.counters.allocs, k.counters.frees, k.counters.flushes = counters

@@ -225,7 +225,7 @@ def test_freed_frames_are_poisoned_in_a_build_that_poisons(guest: Guest) -> None
 
 
 def test_a_frame_of_the_zone_before_it_is_mapped_is_a_panic(guest: Guest) -> None:
-    guest.k.frames.is_zone_mapped = 0
+    guest.k.frames.are_frames_open = 0
     with pytest.raises(MachineStopped):
         guest.call('alloc_page')
     assert guest.cpu.stop_code == EXIT_PANIC
@@ -234,7 +234,7 @@ def test_a_frame_of_the_zone_before_it_is_mapped_is_a_panic(guest: Guest) -> Non
 def test_a_table_does_not_come_from_a_zone_that_is_not_mapped(guest: Guest) -> None:
     while guest.call('nr_free_pool_frames') > 0:
         assert guest.call('alloc_table', 1) in POOL_OF_A_PC
-    guest.k.frames.is_zone_mapped = 0
+    guest.k.frames.are_frames_open = 0
     assert guest.call('alloc_table', 1) == NO_FRAME
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.kernel import vmm
 from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_PASSED, OK
@@ -204,12 +204,12 @@ def test_the_whole_boot_is_seen(place: str, config: KernelConfig, tmp_path: Path
 @pytest.mark.parametrize('build', [PLAIN_BUILD, MODERN_PLAIN], ids=['classic', 'modern'])
 def test_memory_is_equal_everywhere_and_a_panic_is_seen(build: Build, tmp_path: Path) -> None:
     at = replace(SHAPES['larger, with odd rows, inside a page'], address=BASES['qemu'] + 0x10_1A34)
-    portraits = []
+    memories = []
     for place in PLACES:
         with running(place, build, at, tmp_path) as run:
             assert run.driver.call('kmalloc', 5000) != 0
             run.driver.call('put_statistics')
-            portraits.append(portrait(run.driver.ram))
+            memories.append(digests(run.driver.ram))
             stop(run.driver)
             deadline = time.monotonic() + SECONDS
             while True:
@@ -219,7 +219,7 @@ def test_memory_is_equal_everywhere_and_a_panic_is_seen(build: Build, tmp_path: 
                     if found == picture_of(sent, at.width, at.height):
                         break
                 assert time.monotonic() < deadline, sent
-    assert differences(portraits[0], portraits[1]) == differences(portraits[0], portraits[2]) == []
+    assert differences(memories[0], memories[1]) == differences(memories[0], memories[2]) == []
 
 
 def stop(driver: Driver) -> None:

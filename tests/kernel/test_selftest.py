@@ -109,7 +109,7 @@ def twice(real: Function) -> Function:
 
 
 def smearing(real: Function) -> Function:
-    """A kmalloc that writes its books into the payload that it gave before."""
+    """A kmalloc that writes its metadata into the payload that it gave before."""
 
     def kmalloc(k: Kernel, nbytes: int) -> int:
         ptr: int = real(k, nbytes)

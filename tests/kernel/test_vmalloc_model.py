@@ -79,9 +79,9 @@ class Vmalloc(RuleBasedStateMachine):
             assert self.call('vfree', va) == BAD_FREE
 
     @invariant()
-    def books_are_right(self) -> None:
-        books = self.driver.kernel.vmalloc
-        assert (books.nr_ranges, books.nr_pages) == (len(self.ranges), sum(self.ranges.values()))
+    def metadata_is_right(self) -> None:
+        metadata = self.driver.kernel.vmalloc
+        assert (metadata.nr_ranges, metadata.nr_pages) == (len(self.ranges), sum(self.ranges.values()))
         assert [self.call(name) for name in CHECKERS] == [OK] * len(CHECKERS)
 
     def teardown(self) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.kernel import vmm
 from incroos.kernel.arch.pte import page_bytes, page_of
 from incroos.kernel.codes import NO_FRAME, NOT_CANONICAL, OK, RESERVED
@@ -124,13 +124,13 @@ def test_a_processor_with_four_levels(place: str, name: str) -> None:
 
 def test_the_same_operations_leave_the_same_memory_in_every_place() -> None:
     steps = list(islice(Ranges(levels=5).steps(random.Random(5)), 60))
-    portraits = []
+    memories = []
     for place in PLACES:
         with open_driver(place, build=BUILDS['direct-map']) as driver:
             play(driver, steps)
             assert driver.kernel.pages.root_level == 5
-            portraits.append(portrait(driver.ram))
-    assert differences(portraits[0], portraits[1]) == differences(portraits[0], portraits[2]) == []
+            memories.append(digests(driver.ram))
+    assert differences(memories[0], memories[1]) == differences(memories[0], memories[2]) == []
 
 
 @pytest.mark.parametrize('name', [*BUILDS, *ONLY_IN_SIM])

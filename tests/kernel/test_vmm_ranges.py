@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.kernel.codes import (
     ALREADY_MAPPED,
     ENTRY_IN_USE,
@@ -54,7 +54,7 @@ def guest() -> Guest:
 
 
 def assert_tables_say(driver: Driver, model: Ranges) -> None:
-    """Pages in RAM are the model's, and the books are right."""
+    """Pages in RAM are the model's, and the metadata is right."""
     expected = {va: (pa, flags & UNSIGNED) for va, (pa, flags) in model.pages.items()}
     assert pages_in(driver, driver.kernel.pages.root) == expected
     assert driver.call('check_vmm') == driver.call('check_pmm') == OK
@@ -91,12 +91,12 @@ def test_ranges_against_a_dict(driver: Driver) -> None:
 @pytest.mark.parametrize('name', BUILDS)
 def test_the_same_ranges_leave_the_same_memory_in_every_place(name: str) -> None:
     steps = list(islice(Ranges().steps(random.Random(5)), 60))
-    portraits = []
+    memories = []
     for place in PLACES:
         with open_driver(place, build=BUILDS[name]) as driver:
             play(driver, steps)
-            portraits.append(portrait(driver.ram))
-    assert differences(portraits[0], portraits[1]) == differences(portraits[0], portraits[2]) == []
+            memories.append(digests(driver.ram))
+    assert differences(memories[0], memories[1]) == differences(memories[0], memories[2]) == []
 
 
 pages = st.integers(0, WINDOW_BYTES // PAGE - 1)

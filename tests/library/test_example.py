@@ -43,7 +43,7 @@ def test_the_example_boots_with_the_library_of_config_modern(tmp_path: Path, mem
     assert outcome.status == Status.PASSED
     total = int(text.partition('Total pages: ')[2].partition('\n')[0])
     free = int(text.partition('Free pages: ')[2].partition('\n')[0])
-    assert total - 16 < free <= total  # page tables that were made when the books were open
+    assert total - 16 < free <= total  # page tables that were made when the metadata was open
     assert 0.85 * memory < total * 4096 < memory
     assert text.endswith('vmalloc(3 MiB): SUCCESS\n\nMemory manager operational!\n')
 

@@ -12,7 +12,7 @@ import pytest
 from incroos.guest.soak.blocks import NR_BLOCKS, Block, BlockSoak
 from incroos.guest.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
 from incroos.inspect.address_space import AddressSpace
-from incroos.inspect.digest import differences, portrait
+from incroos.inspect.digest import differences, digests
 from incroos.kernel.config import (
     CHUNKS,
     MODERN_CHECKED,
@@ -89,14 +89,14 @@ def test_each_block_keeps_what_was_written_into_it(name: str, build: Build) -> N
 
 @pytest.mark.parametrize('build', ['classic', 'modern'])
 def test_a_soak_of_blocks_leaves_the_same_memory_in_every_place(build: str) -> None:
-    portraits = []
+    memories = []
     for place in PLACES:
         with open_driver(place, build=BUILDS[build]) as driver:
             soaked = Soaked(driver, 5, NR_SHORT)
             assert driver.call('block_soak_check', soaked.at) == 0
-            portraits.append(portrait(driver.ram))
-    for other in portraits[1:]:
-        assert differences(portraits[0], other) == []
+            memories.append(digests(driver.ram))
+    for other in memories[1:]:
+        assert differences(memories[0], other) == []
 
 
 # ------------------------------------------------------------------ a soak notices what is wrong

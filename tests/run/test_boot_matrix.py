@@ -99,8 +99,8 @@ def check_counts(text: str, figures: dict[str, Any], ram: list[Range]) -> None:
         return
     frames, reserved = figures['frames'], figures['reserved']
     assert frames['ram'] == nr_frames(ram)
-    assert int(told) == frames['in_the_books'] == frames['ram'] - sum(reserved.values())
-    assert frames['in_the_books'] > 0.99 * min(frames['ram'], MANAGED_END // PAGE_BYTES) - 400
+    assert int(told) == frames['managed'] == frames['ram'] - sum(reserved.values())
+    assert frames['managed'] > 0.99 * min(frames['ram'], MANAGED_END // PAGE_BYTES) - 400
     regions = re.findall(r'^  \[0x\w+, 0x\w+\) RAM +(\d+) frames$', text, re.MULTILINE)
     assert sum(map(int, regions)) == frames['ram']
 
@@ -138,7 +138,7 @@ def test_five_levels_by_each_firmware(firmware: str) -> None:
 
 # ------------------------------------------------------------------ the simulated computer
 SIMULATED: Final = (*SMALL, *USUAL, *ODD, 256 * GIB, TIB)
-HUGE: Final = (MANAGED_END, 17 * TIB, 64 * TIB)  # takes seconds: the books of 16 TiB are some 600 MiB
+HUGE: Final = (MANAGED_END, 17 * TIB, 64 * TIB)  # takes seconds: the metadata of 16 TiB is some 600 MiB
 
 
 @pytest.mark.parametrize('memory_bytes', (*SIMULATED, *HUGE) if FULL else SIMULATED, ids=lambda n: f'{n >> 10}K')

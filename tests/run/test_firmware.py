@@ -14,16 +14,16 @@ import pytest
 from incroos.build.boot_bios import SECTOR_BYTES, SENTENCES
 from incroos.build.boot_bios_loader import LOADER_SENTENCES
 from incroos.build.errors import BuildError
-from incroos.inspect.digest import differences, digest, portrait
+from incroos.inspect.digest import differences, digest, digests
 from incroos.machine.computer import Computer
 from incroos.run import firmware, images, qemu, qemu_process
 from incroos.run.firmware import BIOS, PVH, bios_disk, bootable_file
 from incroos.run.harness import Driver, MailboxDriver
+from incroos.run.mix import record, replay
 from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_process import Qemu
 from incroos.run.simulated import memory_map
-from incroos.run.trace import record, replay
 
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
@@ -96,10 +96,10 @@ def open_bios_driver() -> Iterator[Driver]:
 def test_a_trace_leaves_the_same_memory() -> None:
     with open_driver('qemu') as through_pvh:
         trace = record(through_pvh, 30, NR_OPERATIONS)
-        memory, wanted = portrait(through_pvh.ram), digest(through_pvh.ram)
+        memory, wanted = digests(through_pvh.ram), digest(through_pvh.ram)
     with open_bios_driver() as driver:
         assert replay(driver, trace.calls) == trace.results
-        assert differences(memory, portrait(driver.ram)) == []
+        assert differences(memory, digests(driver.ram)) == []
         assert digest(driver.ram) == wanted
 
 

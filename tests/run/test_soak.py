@@ -31,12 +31,12 @@ from incroos.guest.soak.slots import (
     Slot,
 )
 from incroos.inspect.address_space import AddressSpace
-from incroos.inspect.digest import differences, digest, portrait
+from incroos.inspect.digest import differences, digest, digests
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
 from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
 from incroos.kernel.heap.size_classes import SMALL_BYTES
-from incroos.kernel.layout import FRAME_BOOKS, PAGE_BYTES
+from incroos.kernel.layout import FRAME_METADATA, PAGE_BYTES
 from incroos.kernel.pmm import frames
 from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.zones import Zone
@@ -129,12 +129,12 @@ def test_a_soak_leaves_the_same_memory_in_every_place_and_by_every_firmware(buil
     kernel = CHECKED_BUILDS[build]
     with open_driver('sim', build=kernel) as driver:
         soak_in(driver, 5, NR_SHORT)
-        memory, wanted = portrait(driver.ram), digest(driver.ram)
+        memory, wanted = digests(driver.ram), digest(driver.ram)
     drivers = [open_driver('jit', build=kernel), open_by(PVH, kernel), open_by(BIOS, kernel)]
     for opening in drivers:
         with opening as driver:
             soak_in(driver, 5, NR_SHORT)
-            assert differences(memory, portrait(driver.ram)) == []
+            assert differences(memory, digests(driver.ram)) == []
             assert digest(driver.ram) == wanted
 
 
@@ -187,7 +187,7 @@ def break_heap(soaked: Soaked) -> None:
 
 
 def break_zone(soaked: Soaked) -> None:
-    zone = Frames(soaked.memory, VirtAddr(FRAME_BOOKS)).zones[1]
+    zone = Frames(soaked.memory, VirtAddr(FRAME_METADATA)).zones[1]
     soaked.add(zone.addr + offset_of(Zone, 'nr_total_frames'), 1)
 
 

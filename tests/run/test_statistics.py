@@ -47,8 +47,8 @@ def figures_after_boot(place: str, memory_bytes: int) -> dict[str, Any]:
 def check_sums(figures: dict[str, Any]) -> None:
     """What adds up to what."""
     frames, reserved, zones = figures['frames'], figures['reserved'], figures['zones'].values()
-    assert frames['ram'] == frames['in_the_books'] + sum(reserved.values())
-    assert frames['in_the_books'] == sum(zone['total'] for zone in zones)
+    assert frames['ram'] == frames['managed'] + sum(reserved.values())
+    assert frames['managed'] == sum(zone['total'] for zone in zones)
     assert frames['free'] == sum(zone['free'] for zone in zones)
     fragmentation = figures['fragmentation_per_mille']
     assert fragmentation == sorted(fragmentation)
@@ -72,7 +72,7 @@ def test_a_terabyte_is_mapped_in_giant_pages_and_costs_a_record_of_16_bytes_a_fr
     check_sums(figures)
     assert figures['mappings']['1 GiB'] >= 1020
     assert figures['largest_free_block_bytes'] == GIB
-    assert 0.0039 < figures['reserved']['books'] / figures['frames']['ram'] < 0.0041
+    assert 0.0039 < figures['reserved']['metadata'] / figures['frames']['ram'] < 0.0041
 
 
 def collected(driver: Driver) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def test_what_is_kept_is_no_page() -> None:
     sim.start(mailbox.start)
     k = sim.kernel
     before = statistics.collect(k).pages
-    books = all_ram.frames_of(k)
-    start = next(pfn for pfn in range(0x600, 0xF00) if blocks.is_free(books, Pfn(pfn), 3) and pfn % 8 == 0)
-    assert frame_ranges.reserve_range(books, Pfn(start), Pfn(start + 5), 7) == OK
+    metadata = all_ram.frames_of(k)
+    start = next(pfn for pfn in range(0x600, 0xF00) if blocks.is_free(metadata, Pfn(pfn), 3) and pfn % 8 == 0)
+    assert frame_ranges.reserve_range(metadata, Pfn(start), Pfn(start + 5), 7) == OK
     found = statistics.collect(k)
     assert (found.kept, found.pages) == (5, before)
 
@@ -126,7 +126,7 @@ def test_the_kernel_prints_the_same_figures() -> None:
     assert int(told['free frames']) == figures['frames']['free']
     assert int(told['page tables']) == figures['page_tables']
     assert int(told['pages of 2 MiB']) == figures['mappings']['2 MiB']
-    assert int(told['reserved for books']) == figures['reserved']['books']
+    assert int(told['reserved for metadata']) == figures['reserved']['metadata']
     assert int(told['frames kept']) == figures['frames']['kept']
     reserved = re.search(r'\n  reserved +(\d+) frames', sim.console().decode())
     assert reserved

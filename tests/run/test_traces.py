@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from incroos.inspect.digest import differences, digest, portrait
+from incroos.inspect.digest import differences, digest, digests
 from incroos.kernel.codes import BAD_FREE, DOUBLE_FREE, OK
 from incroos.lang import VirtAddr
 from incroos.run.harness import CODES, Call, Driver
-from incroos.run.trace import record, replay
-from incroos.run.trace_parts import LostContent, Trace
+from incroos.run.mix import record, replay
+from incroos.run.mix_parts import LostContent, Trace
 
 from ..budget import FULL
 from ..kernel.drivers import CHECKED, FULL_BUILDS, MODERN_BUILD, MODERN_BUILDS, PLACES, Build, open_driver
@@ -29,10 +29,10 @@ def build(request: pytest.FixtureRequest) -> Build:
 
 @pytest.fixture(scope='module')
 def recorded(build: Build) -> tuple[Trace, dict[str, str], str]:
-    """A trace of the interpreted kernel, the portrait and the digest of its memory at the end."""
+    """A trace of the interpreted kernel, the digests and the digest of its memory at the end."""
     with open_driver('sim', build=build) as driver:
         trace = record(driver, 20, NR_OPERATIONS[build])
-        return trace, portrait(driver.ram), digest(driver.ram)
+        return trace, digests(driver.ram), digest(driver.ram)
 
 
 @pytest.mark.parametrize('place', PLACES)
@@ -45,7 +45,7 @@ def test_a_replayed_trace_has_equal_results_and_equal_memory(
         results = replay(driver, trace.calls)
         calls = zip(trace.calls, trace.results, results, strict=True)
         assert [(str(call), was, now) for call, was, now in calls if was != now] == []
-        assert differences(memory, portrait(driver.ram)) == []
+        assert differences(memory, digests(driver.ram)) == []
         assert digest(driver.ram) == wanted
 
 
@@ -54,11 +54,11 @@ def test_a_replayed_trace_is_equal_with_full_hardening(name: str) -> None:
     """Tags, poison, quarantine and random places are the same everywhere, too."""
     with open_driver('sim', build=FULL_BUILDS[name]) as driver:
         trace = record(driver, 22, NR_SHORT)
-        memory = portrait(driver.ram)
+        memory = digests(driver.ram)
     for place in ('jit', 'qemu'):
         with open_driver(place, build=FULL_BUILDS[name]) as driver:
             assert replay(driver, trace.calls) == trace.results
-            assert differences(memory, portrait(driver.ram)) == []
+            assert differences(memory, digests(driver.ram)) == []
 
 
 @pytest.mark.parametrize('way', ['recursive', 'fixmap'])
@@ -66,11 +66,11 @@ def test_a_replayed_trace_is_equal_however_tables_are_reached(way: str) -> None:
     build = MODERN_BUILDS[way]
     with open_driver('sim', build=build) as driver:
         trace = record(driver, 21, NR_SHORT)
-        memory = portrait(driver.ram)
+        memory = digests(driver.ram)
     for place in ('jit', 'qemu'):
         with open_driver(place, build=build) as driver:
             assert replay(driver, trace.calls) == trace.results
-            assert differences(memory, portrait(driver.ram)) == []
+            assert differences(memory, digests(driver.ram)) == []
 
 
 def test_a_trace_has_all_operations_that_end_and_many_answers(
@@ -131,7 +131,7 @@ def test_the_recorder_notices_a_wrong_answer(name: str, wanted: int, wrong: int)
         record(Wrong(driver, name, wanted, wrong), 3, 2000)
 
 
-# ------------------------------------------------------------------ what the portrait counts
+# ------------------------------------------------------------------ what the digests counts
 @pytest.fixture
 def sim() -> Iterator[Driver]:
     with open_driver('sim') as driver:
@@ -141,23 +141,23 @@ def sim() -> Iterator[Driver]:
 def test_one_byte_of_a_payload_shows(sim: Driver) -> None:
     ptr = sim.call('kmalloc', 100)
     frame = sim.call('get_physical', ptr) & -4096
-    before = portrait(sim.ram)
+    before = digests(sim.ram)
     sim.call('fill', ptr + 50, 1, 1)
-    assert differences(before, portrait(sim.ram)) == [f'frame {frame:#x}']
+    assert differences(before, digests(sim.ram)) == [f'frame {frame:#x}']
 
 
 def test_a_table_and_a_word_of_the_kernels_state_show(sim: Driver) -> None:
     frame = sim.call('alloc_page')
     sim.call('map_page', 0x60_0000_0000, frame, 1)
-    before, one = portrait(sim.ram), digest(sim.ram)
+    before, one = digests(sim.ram), digest(sim.ram)
     sim.call('protect', 0x60_0000_0000, 3)
-    changed = differences(before, portrait(sim.ram))
+    changed = differences(before, digests(sim.ram))
     changed.remove('Kernel struct')  # which knows from now on where the table is
     assert [part.split(' for')[1] for part in changed] == [' 0x6000000000'] * len(changed) != []
     assert digest(sim.ram) != one
-    before = portrait(sim.ram)
+    before = digests(sim.ram)
     sim.kernel.console.row += 1
-    assert differences(before, portrait(sim.ram)) == ['Kernel struct']
+    assert differences(before, digests(sim.ram)) == ['Kernel struct']
 
 
 def test_accessed_and_dirty_bits_and_free_frames_do_not_show(sim: Driver) -> None:

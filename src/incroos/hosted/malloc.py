@@ -175,7 +175,7 @@ def trim(k: Kernel) -> word:
 
 @kernel
 def check(k: Kernel) -> word:
-    """0 when the books of this thread's heap are in order, else the number of the invariant that does not hold."""
+    """0 when the metadata of this thread's heap are in order, else the number of the invariant that does not hold."""
     return heap.check(k)
 
 

@@ -1,8 +1,8 @@
 """Blocks that come back from another thread than the one whose heap they are of.
 
 Unit: the block. The heap has a list of them. Others put blocks in front with one atomic exchange and the owner takes
-the whole list with one, so neither waits. A block on the list is still handed out by the books of its heap, and its
-first word, which is nobody's any more, is the link. Before it becomes one, the books are asked whether the block is
+the whole list with one, so neither waits. A block on the list is still handed out by the metadata of its heap, and its
+first word, which is nobody's any more, is the link. Before it becomes one, the metadata is asked whether the block is
 handed out: they may change under the question, but not in what they say about a block that somebody has.
 """
 

@@ -3,7 +3,7 @@
 Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
 handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
 code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
-for the first 2 MiB count without rights, which follow the image, another one in each place; and of the books of all
+for the first 2 MiB count without rights, which follow the image, another one in each place; and of the metadata of all
 frames count the record of each used block, and how many blocks of each order are free in each zone.
 """
 
@@ -17,7 +17,7 @@ from incroos.kernel.layout import (
     BOOT_TABLES,
     BOOT_TABLES_END,
     DIRECT_MAP_START,
-    FRAME_BOOKS,
+    FRAME_METADATA,
     IMAGE_WINDOW,
     KERNEL_STATE,
     PAGE_BYTES,
@@ -40,7 +40,7 @@ OF_THE_IMAGE: Final = [window & LOW_48 for window in (DIRECT_MAP_START, IMAGE_WI
 WORD_BYTES: Final = 8
 
 
-def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
+def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
     """A hash of each part that counts, by the part's name; two guests are compared part by part."""
     parts = {'Kernel struct': hash_of(ram.read(kernel_state, Kernel.SIZE))}
     tables: set[int] = set()
@@ -53,24 +53,24 @@ def portrait(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str
             parts[f'table {pa:#x} of level {level} for {va:#x}'] = hash_of(masked(entries, unequal))
     own = [*handed_out(frames.pool), *handed_out(frames.zone)]
     if frames.early_limit:
-        books = books_of(ram, k)
-        own = [pfn << PAGE_SHIFT for pfn, _, _ in used_blocks(books)]
-        parts['used blocks'] = hash_of(repr(list(used_blocks(books))).encode())
-        parts['free blocks'] = hash_of(repr(free_blocks(books)).encode())
+        metadata = metadata_of(ram, k)
+        own = [pfn << PAGE_SHIFT for pfn, _, _ in used_blocks(metadata)]
+        parts['used blocks'] = hash_of(repr(list(used_blocks(metadata))).encode())
+        parts['free blocks'] = hash_of(repr(free_blocks(metadata)).encode())
     for pa in own:
         if pa not in tables:
             parts[f'frame {pa:#x}'] = hash_of(ram.read(pa, PAGE_BYTES))
     return parts
 
 
-def books_of(ram: RamMachine, k: Kernel) -> Frames:
-    """The books of all frames in config `modern`."""
-    return Frames(AddressSpace(ram, k.pages.root, k.pages.root_level), VirtAddr(FRAME_BOOKS))
+def metadata_of(ram: RamMachine, k: Kernel) -> Frames:
+    """The metadata of all frames in config `modern`."""
+    return Frames(AddressSpace(ram, k.pages.root, k.pages.root_level), VirtAddr(FRAME_METADATA))
 
 
-def used_blocks(books: Frames) -> Iterator[tuple[int, int, int]]:
+def used_blocks(metadata: Frames) -> Iterator[tuple[int, int, int]]:
     """First frame, order with state, and owner with references of each block that is used or reserved."""
-    database = books.database
+    database = metadata.database
     for first in range(0, database.nr_frames, HUGE_FRAMES):
         known = known_of(database, first)
         for pfn in range(first, first + (HUGE_FRAMES if known == ALL else known)):
@@ -79,7 +79,7 @@ def used_blocks(books: Frames) -> Iterator[tuple[int, int, int]]:
                 yield pfn, record.order | record.state << 8, record.owner << 32 | record.nr_references
 
 
-def free_blocks(books: Frames) -> list[tuple[int, ...]]:
+def free_blocks(metadata: Frames) -> list[tuple[int, ...]]:
     """How many frames each zone has, how many are free, and how many free blocks there are of each order."""
     return [
         (
@@ -87,17 +87,17 @@ def free_blocks(books: Frames) -> list[tuple[int, ...]]:
             zones.nr_free_frames(zone),
             *(zones.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
         )
-        for zone in (books.zones[number] for number in range(NR_ZONES))
+        for zone in (metadata.zones[number] for number in range(NR_ZONES))
     ]
 
 
 def digest(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> str:
-    """One hash over the whole portrait."""
-    return hash_of(repr(sorted(portrait(ram, kernel_state).items())).encode())
+    """One hash over the whole digests."""
+    return hash_of(repr(sorted(digests(ram, kernel_state).items())).encode())
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """The names of the parts that two portraits do not share."""
+    """The names of the parts that two memories do not share."""
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 

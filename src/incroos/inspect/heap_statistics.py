@@ -1,4 +1,4 @@
-"""Statistics of a guest's heap: what its kernel counted, and what its books say, read from its RAM.
+"""Statistics of a guest's heap: what its kernel counted, and what its metadata says, read from its RAM.
 
 For builds with config.counters whose heap has size classes, as config `modern`. The guest must not be in the middle of
 a call of the heap.

@@ -34,12 +34,12 @@ def statistics_of(ram: RamMachine) -> dict[str, Any]:
     return {
         'frames': {
             'ram': found.ram,
-            'in_the_books': found.books,
+            'managed': found.managed,
             'free': found.free,
             'pages': found.pages,
             'kept': found.kept,
         },
-        'reserved': {'below_2_mib': found.reserved_low, 'books': found.reserved_books},
+        'reserved': {'below_2_mib': found.reserved_low, 'metadata': found.reserved_metadata},
         'not_ram': {name: k.memory_map.nr_frames[kind] for name, kind in NOT_RAM.items()},
         'page_tables': found.tables,
         'largest_free_block_bytes': PAGE_BYTES << order if order >= 0 else 0,

@@ -19,7 +19,7 @@ Virtual addresses of config `modern`, each range in a part of the upper half tha
 
     0xFFFF_8000_0000_0000  direct map     all RAM but frame 0 and the stack's guards, each byte at this plus its address
     0xFFFF_C000_0000_0000  frame records  16 bytes for each frame, mapped where there is RAM
-    0xFFFF_C800_0000_0000  frame books    which frames are free
+    0xFFFF_C800_0000_0000  frame metadata which frames are free
     0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
     0xFFFF_E000_0000_0000  kernel heap    chunks; grows to 1 TiB, as far as there is RAM
     0xFFFF_E800_0000_0000  slab records   64 bytes for each page of the slabs
@@ -74,7 +74,7 @@ FRAMEBUFFER_END: Final = 0x4000_0000
 
 DIRECT_MAP_START: Final = -1 << 47
 FRAME_RECORDS: Final = DIRECT_MAP_START + (0x4000 << 32)
-FRAME_BOOKS: Final = DIRECT_MAP_START + (0x4800 << 32)
+FRAME_METADATA: Final = DIRECT_MAP_START + (0x4800 << 32)
 VMALLOC: Final = DIRECT_MAP_START + (0x5000 << 32)
 VMALLOC_BYTES: Final = 1 << 44
 VMALLOC_END: Final = VMALLOC + VMALLOC_BYTES

@@ -38,14 +38,14 @@ def collect(k: Kernel) -> Statistics:
     found = k.statistics
     found.nr_collected += 1
     found.ram = count_ram(k, 0, PHYSICAL_END)
-    found.books = pmm.nr_total_frames(k)
+    found.managed = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
     found.tables = k.pages.nr_tables
     found.kept = all_ram.frames_of(k).nr_reserved_frames
-    found.pages = found.books - found.free - found.kept - (found.tables - count_early_tables(k))
+    found.pages = found.managed - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames
     found.reserved_low = count_ram(k, 0, BOOT_MAP_END) - nr_low
-    found.reserved_books = count_ram(k, BOOT_MAP_END, PHYSICAL_END) - (found.books - nr_low)
+    found.reserved_metadata = count_ram(k, BOOT_MAP_END, PHYSICAL_END) - (found.managed - nr_low)
     count_blocks(k)
     count_mapped(k)
     return found
@@ -64,7 +64,7 @@ def count_ram(k: Kernel, start: word, end: word) -> word:
 
 @kernel
 def count_early_tables(k: Kernel) -> word:
-    """Page tables that were made before the books: they are among the frames reserved below 2 MiB."""
+    """Page tables that were made before the metadata: they are among the frames reserved below 2 MiB."""
     nr_tables = 0
     for pa in range(0, BOOT_MAP_END, PAGE_BYTES):
         if all_ram.is_early_table(k, PhysAddr(pa)):
@@ -74,7 +74,7 @@ def count_early_tables(k: Kernel) -> word:
 
 @kernel
 def zone_of(k: Kernel, number: word) -> Zone:
-    """The books of a zone."""
+    """The metadata of a zone."""
     return all_ram.frames_of(k).zones[number]
 
 

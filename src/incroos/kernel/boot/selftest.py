@@ -114,7 +114,7 @@ def is_on_own_frame(k: Kernel, va: VirtAddr) -> bool:
 
 @kernel
 def is_block_apart(k: Kernel, block: VirtAddr) -> bool:
-    """The block keeps what is written to each of its bytes while a second block and the heap's books are written."""
+    """The block keeps what is written to each of its bytes while a second block and the heap's metadata are written."""
     write_pattern(k.m, block)
     other = heap.kmalloc(k, BLOCK_BYTES)
     if not is_so(k, other != 0, b'no memory for a second block'):

@@ -190,7 +190,7 @@ def switch_from(k: Kernel, window: word, lent: PhysAddr, root: PhysAddr) -> None
 
 @kernel
 def open_all_frames(k: Kernel) -> None:
-    """Begin the books, and bring all other RAM into them."""
+    """Begin the metadata, and bring all other RAM into it."""
     open_frames(k)
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]

@@ -13,7 +13,7 @@ constructed, so that who takes it next has that for nothing (J. Bonwick, "The Sl
 freed memory leave such objects alone: docs/adr/0425-constructed-by-a-template.md. There is no destructor: slabs go as
 they are.
 
-Full slabs are on no list, and all books of a slab are off it, those of small objects too (slab/slab.py).
+Full slabs are on no list, and all metadata of a slab is off it, those of small objects too (slab/slab.py).
 """
 
 from typing import Final

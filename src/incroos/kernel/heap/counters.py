@@ -1,8 +1,8 @@
 """Figures of the heap: what requests asked for and got, and how far the heap has grown. Where config.counters is set.
 
 Unit: the byte. Counted as requests go by, and exact. A small request pays for as little as can be: a count and two sums
-when it comes, a subtraction when it goes. All else is told from the books when somebody asks: objects in use are bits,
-their requests the count of their cache, free chunks are in bins.
+when it comes, a subtraction when it goes. All else is told from the metadata when somebody asks: objects in use are
+bits, their requests the count of their cache, free chunks are in bins.
 
 The most that was ever in use is looked after with one comparison: slabs.mark is what objects may use before there is a
 new peak, and follows whenever something else than objects is taken or given.
@@ -25,7 +25,7 @@ def init(k: Kernel) -> None:
 
 @kernel
 def are_counted(k: Kernel) -> bool:
-    """Whether this build counts them; those of first fit are its books alone."""
+    """Whether this build counts them; those of first fit are its metadata alone."""
     return k.config.counters != 0 and k.config.heap_design != FIRST_FIT
 
 

@@ -63,7 +63,7 @@ def check(k: Kernel) -> word:
 
 @kernel
 def are_figures_right(k: Kernel) -> bool:
-    """FIGURES: what was counted on the way is what the books say."""
+    """FIGURES: what was counted on the way is what the metadata says."""
     counted = k.figures
     used = designs.used_bytes(k)
     if counters.used_bytes(k) != used or used > counted.peak_used_bytes:

@@ -3,7 +3,7 @@
 frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
 """
 
-from incroos.kernel.pmm.all.modern import bytes_of_page, note_of_page, set_note_of_page
+from incroos.kernel.pmm.all.modern import bytes_of_page, owner_word, set_owner_word
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,
@@ -44,14 +44,14 @@ __all__ = [
     'is_managed',
     'is_page',
     'is_table',
-    'note_of_page',
     'nr_free_frames',
     'nr_free_pool_frames',
     'nr_total_frames',
     'nr_total_pool_frames',
     'open_zone',
+    'owner_word',
     'record_of',
-    'set_note_of_page',
+    'set_owner_word',
     'take_frame',
     'take_huge',
     'take_table',

@@ -27,7 +27,7 @@ from incroos.kernel.layout import (
 from incroos.kernel.pmm import bitmap, memory_map
 from incroos.kernel.pmm.all import blocks
 from incroos.kernel.pmm.all import modern as all_ram
-from incroos.kernel.state import Counters, FrameBitmap, FrameRecord, FrameState, Kernel, Statistics
+from incroos.kernel.state import Counters, FrameBitmap, FrameState, Kernel, Statistics, TableRecord
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 
 # PMM-1   the memory map is in order                                              1 to 5: MAP invariant
@@ -66,7 +66,7 @@ def begin(k: Kernel) -> None:
     bitmap.init(frames.pool, PhysAddr(POOL_START))
     bitmap.init(frames.zone, PhysAddr(ZONE_START))
     bitmap.add_ram(frames.pool, k.memory_map, PhysAddr(POOL_END))
-    frames.is_zone_mapped = 0
+    frames.are_frames_open = 0
     frames.early_start = PhysAddr(0)
     frames.early_end = PhysAddr(0)
     frames.early_limit = PhysAddr(0)
@@ -78,13 +78,13 @@ def begin(k: Kernel) -> None:
     fill(k.m, k.counters.addr, 0, Counters.SIZE)
     fill(k.m, k.statistics.addr, 0, Statistics.SIZE)
     frames.refuse_at = 0
-    fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * FrameRecord.SIZE)
+    fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * TableRecord.SIZE)
 
 
 @kernel
 def open_zone(k: Kernel) -> None:
     """Allow frames of the zone, or of all RAM, to be handed out: from now on they are mapped."""
-    k.frames.is_zone_mapped = 1
+    k.frames.are_frames_open = 1
 
 
 @kernel
@@ -102,7 +102,7 @@ def alloc_page(k: Kernel) -> PhysAddr:
 @kernel
 def has_zeroed(k: Kernel) -> bool:
     """Whether a frame was zeroed ahead."""
-    return k.config.space == MODERN_SPACE and k.frames.is_zone_mapped != 0 and all_ram.has_zeroed(k)
+    return k.config.space == MODERN_SPACE and k.frames.are_frames_open != 0 and all_ram.has_zeroed(k)
 
 
 @kernel
@@ -147,7 +147,7 @@ def free_page(k: Kernel, pa: PhysAddr) -> word:
 @kernel
 def take_frame(k: Kernel) -> PhysAddr:
     """A frame of the zone with whatever its last owner left in it; NO_FRAME. For callers that overwrite it whole."""
-    if k.frames.is_zone_mapped == 0:
+    if k.frames.are_frames_open == 0:
         panic(k, b'pmm: a frame of the zone was asked for before vmm.init', 0, 0, 0)
     if is_refused(k):
         return PhysAddr(NO_FRAME)
@@ -202,7 +202,7 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
     if k.config.space == MODERN_SPACE:
         return all_ram.take_table(k, level)
     pa = bitmap.take(k.frames.pool)
-    if pa < 0 and k.frames.is_zone_mapped != 0:
+    if pa < 0 and k.frames.are_frames_open != 0:
         pa = bitmap.take(k.frames.zone)
     if pa >= 0:
         k.frames.records[pa >> PAGE_SHIFT].level = level
@@ -235,7 +235,7 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
 
 
 @kernel
-def record_of(k: Kernel, pa: PhysAddr) -> FrameRecord:
+def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
     """The record of the frame round pa, which is among those that have one."""
     if k.config.space == MODERN_SPACE:
         return all_ram.record_of(k, pa)

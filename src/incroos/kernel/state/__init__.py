@@ -6,7 +6,7 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 """
 
 from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
-from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameRecord, FrameState
+from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
 from incroos.kernel.state.kernel import Kernel
@@ -57,7 +57,6 @@ __all__ = [
     'ConsoleState',
     'Counters',
     'FrameBitmap',
-    'FrameRecord',
     'FrameState',
     'HardeningState',
     'HeapFigures',
@@ -81,6 +80,7 @@ __all__ = [
     'SlabRecord',
     'SlabState',
     'Statistics',
+    'TableRecord',
     'VmallocState',
     'ZoneStatistics',
 ]

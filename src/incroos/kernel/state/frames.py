@@ -1,4 +1,4 @@
-"""Frames: the stocks of `classic`, the early ones of `modern`, and what is known of each frame below the zone's end."""
+"""Frames: the stocks of `classic`, the early ones of `modern`, and the tables below the zone's end."""
 
 from typing import Annotated, Final
 
@@ -21,8 +21,8 @@ class FrameBitmap(Struct):
     free: Annotated[Array[u64], BITMAP_WORDS]  # the frame is nobody's
 
 
-class FrameRecord(Struct):
-    """What is known of one frame. Owner: pmm for the level, vmm for the rest."""
+class TableRecord(Struct):
+    """What is known of a page table in one frame. Owner: pmm for the level, vmm for the rest."""
 
     nr_entries: u16  # of a table: entries that are not 0, and 1 more if the boot code made it
     level: u8  # 1 to 5: the frame is a page table of this level; 0: it is not a table
@@ -34,10 +34,10 @@ class FrameState(Struct):
 
     pool: FrameBitmap
     zone: FrameBitmap
-    is_zone_mapped: u64  # 1 when frames can be had that are not of the pool
+    are_frames_open: u64  # 1 when frames can be had that are not of the pool
     early_start: PhysAddr  # all_ram: early memory is [early_end, early_limit), and may grow down to early_start
     early_end: PhysAddr
     early_limit: PhysAddr
     requests: u64  # frames asked for so far; counted where config.fault_injection is set
     refuse_at: u64  # the request to be refused, counting from 1; 0 refuses none
-    records: Annotated[Array[FrameRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on
+    records: Annotated[Array[TableRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on

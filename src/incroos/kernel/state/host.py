@@ -21,6 +21,8 @@ class Host(Struct):
     ownership: u64  # hosted.pool has the kinds
     next: VirtAddr  # the next of the heaps that nobody has
     pool: VirtAddr
-    unused: Annotated[Array[u64], 8]  # what follows is other threads': it shares no cache line with what is the owner's
+    line_before_remote: Annotated[
+        Array[u64], 8
+    ]  # padding: other threads write `remote`, and their line is not the owner's
     remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
-    unused_too: Annotated[Array[u64], 8]
+    line_after_remote: Annotated[Array[u64], 8]  # padding

@@ -27,19 +27,19 @@ class ZoneStatistics(Struct):
 class Statistics(Struct):
     """Figures about memory, in frames where nothing else is said; as they were when somebody asked. Owner: statistics.
 
-    ram == books + reserved_low + reserved_books, books == the sum of the zones' totals. What is no RAM is counted
-    by kind in memory_map.nr_frames.
+    ram == managed + reserved_low + reserved_metadata, managed == the sum of the zones' totals. What is no RAM is
+    counted by kind in memory_map.nr_frames.
     """
 
     nr_collected: u64  # how often somebody asked
     ram: u64
-    books: u64  # frames that blocks are made of
+    managed: u64  # frames that blocks are made of
     free: u64
     pages: u64  # handed out, and no page tables
     kept: u64  # that pmm.frame_ranges has reserved
     tables: u64  # page tables, early ones too
     reserved_low: u64  # below 2 MiB: BIOS data, boot tables, image and state, early page tables
-    reserved_books: u64  # the books themselves, and the frames' records
+    reserved_metadata: u64  # the metadata themselves, and the frames' records
     largest_free_order: i64  # -1 when no block is free
     fragmentation: Annotated[Array[u64], NR_ORDERS]  # free frames that are in no free block of the order, per mille
     mapped: Annotated[Array[u64], 3]  # pages of 4 KiB, 2 MiB and 1 GiB

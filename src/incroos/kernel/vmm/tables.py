@@ -12,7 +12,7 @@ from incroos.kernel.arch.pte import ADDRESS, TABLE_FLAGS, index_in, is_leaf, is_
 from incroos.kernel.codes import NOT_CANONICAL, NOT_MAPPED, OK
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import NR_KNOWN, FrameRecord, Kernel, KnownTable
+from incroos.kernel.state import NR_KNOWN, Kernel, KnownTable, TableRecord
 from incroos.kernel.vmm.levels import is_canonical, root_level
 from incroos.kernel.vmm.runs import write_run
 from incroos.kernel.vmm.windows import (
@@ -60,7 +60,7 @@ def slot_in(table: PhysAddr, va: VirtAddr, level: word) -> PhysAddr:
 
 
 @kernel
-def record_of(k: Kernel, slot: PhysAddr) -> FrameRecord:
+def record_of(k: Kernel, slot: PhysAddr) -> TableRecord:
     """The frame record of the table that holds the slot."""
     return pmm.record_of(k, slot)
 

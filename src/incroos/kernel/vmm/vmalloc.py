@@ -3,10 +3,10 @@
     VMALLOC  | range | guard | range      | guard |     ...                                        | VMALLOC_END
                                                         ^ next: where the search for a gap begins
 
-Unit: the page. The page tables are the books: what is mapped is a range's, and the first frame of a range has the
-number of its pages as its note in the frame database, with a mark if kmalloc asked for it. Behind each range a page
-stays unmapped. Ranges of 2 MiB and more begin at a multiple of that and have huge blocks in them as long as there are
-any. Only in config `modern`. Knows nothing of small requests, which are the heap's.
+Unit: the page. The page tables are the metadata: what is mapped is a range's, and the first frame of a range has the
+number of its pages as its owner word in the frame database, with a mark if kmalloc asked for it. Behind each range a
+page stays unmapped. Ranges of 2 MiB and more begin at a multiple of that and have huge blocks in them as long as
+there are any. Only in config `modern`. Knows nothing of small requests, which are the heap's.
 """
 
 from typing import Final
@@ -23,13 +23,13 @@ from incroos.kernel.vmm.ranges import map_range, unmap_range
 from incroos.kernel.vmm.tables import walk
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
-# VMALLOC-1  what is mapped in [VMALLOC, VMALLOC_END) is ranges: as many pages in a row as the first one's note says
+# VMALLOC-1  what is mapped in [VMALLOC, VMALLOC_END) is ranges: the first one's owner word has their number
 # VMALLOC-2  nr_ranges and nr_pages are the counts of these
 
 DATA: Final = PRESENT | WRITABLE | NX
 HUGE_BYTES: Final = page_bytes(2)
-NO_NOTE: Final = 0
-HEAPS: Final = 1 << 31  # the mark in the note of a range that kmalloc asked for, and kfree alone takes back
+NO_OWNER_WORD: Final = 0
+HEAPS: Final = 1 << 31  # the mark in the owner word of a range that kmalloc asked for, and kfree alone takes back
 MAX_PAGES: Final = HEAPS - 1
 
 
@@ -47,7 +47,7 @@ def vmalloc(k: Kernel, nbytes: word) -> VirtAddr:
 
     0, and nothing changed, when nbytes is not positive, or there are no addresses or frames.
     """
-    return take_range(k, nbytes, NO_NOTE)
+    return take_range(k, nbytes, NO_OWNER_WORD)
 
 
 @kernel
@@ -58,7 +58,7 @@ def vmalloc_for_heap(k: Kernel, nbytes: word) -> VirtAddr:
 
 @kernel
 def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
-    """The same, with a mark in the note."""
+    """The same, with a mark in the owner word."""
     if k.config.space != MODERN_SPACE or nbytes <= 0 or nbytes > min(VMALLOC_BYTES, MAX_PAGES << PAGE_SHIFT):
         return VirtAddr(0)
     nr_pages = (nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
@@ -68,7 +68,7 @@ def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
     end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
     if not map_fresh(k, start, end):
         return VirtAddr(0)
-    pmm.set_note_of_page(k, get_physical(k, start), nr_pages | mark)
+    pmm.set_owner_word(k, get_physical(k, start), nr_pages | mark)
     k.vmalloc.next = VirtAddr(end + PAGE_BYTES)
     k.vmalloc.nr_ranges += 1
     k.vmalloc.nr_pages += nr_pages
@@ -78,7 +78,7 @@ def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
 @kernel
 def vfree(k: Kernel, va: VirtAddr) -> word:
     """Take back what vmalloc gave; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    return give_range(k, va, NO_NOTE) if va != 0 else OK
+    return give_range(k, va, NO_OWNER_WORD) if va != 0 else OK
 
 
 @kernel
@@ -89,10 +89,10 @@ def vfree_of_heap(k: Kernel, va: VirtAddr) -> word:
 
 @kernel
 def give_range(k: Kernel, va: VirtAddr, mark: word) -> word:
-    """Take back a range whose note has this mark."""
-    note = note_at(k, va)
-    nr_pages = note & MAX_PAGES
-    if note == NO_NOTE or note != nr_pages | mark:
+    """Take back a range whose owner word has this mark."""
+    owner_word = owner_word_at(k, va)
+    nr_pages = owner_word & MAX_PAGES
+    if owner_word == NO_OWNER_WORD or owner_word != nr_pages | mark:
         return BAD_FREE
     unmap_and_free(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
     k.vmalloc.nr_ranges -= 1
@@ -103,23 +103,23 @@ def give_range(k: Kernel, va: VirtAddr, mark: word) -> word:
 @kernel
 def pages_from(k: Kernel, va: VirtAddr) -> word:
     """How many pages the range has that starts at va; 0 when none does."""
-    return note_at(k, va) & MAX_PAGES
+    return owner_word_at(k, va) & MAX_PAGES
 
 
 @kernel
 def heap_pages_from(k: Kernel, va: VirtAddr) -> word:
     """The same of a range that kmalloc asked for; 0 for all others."""
-    note = note_at(k, va)
-    return note & MAX_PAGES if note & HEAPS != 0 else 0
+    owner_word = owner_word_at(k, va)
+    return owner_word & MAX_PAGES if owner_word & HEAPS != 0 else 0
 
 
 @kernel
-def note_at(k: Kernel, va: VirtAddr) -> word:
-    """The note of the range that starts at va; NO_NOTE when none does."""
+def owner_word_at(k: Kernel, va: VirtAddr) -> word:
+    """The owner word of the range that starts at va; NO_OWNER_WORD when none does."""
     if k.config.space != MODERN_SPACE or not VMALLOC <= va < VMALLOC_END or va % PAGE_BYTES != 0:
-        return NO_NOTE
+        return NO_OWNER_WORD
     pa = get_physical(k, va)
-    return pmm.note_of_page(k, pa) if pa >= 0 and pmm.is_page(k, pa) else NO_NOTE
+    return pmm.owner_word(k, pa) if pa >= 0 and pmm.is_page(k, pa) else NO_OWNER_WORD
 
 
 # ------------------------------------------------------------------ frames
@@ -148,7 +148,7 @@ def take_row(k: Kernel, va: VirtAddr, most: word) -> tuple[PhysAddr, word]:
     if va % HUGE_BYTES == 0 and most >= HUGE_BYTES:
         block = pmm.take_huge(k)
         if block >= 0:
-            pmm.set_note_of_page(k, block, NO_NOTE)
+            pmm.set_owner_word(k, block, NO_OWNER_WORD)
             return block, HUGE_BYTES
     first = pmm.take_frame(k)
     if first < 0:
@@ -156,7 +156,7 @@ def take_row(k: Kernel, va: VirtAddr, most: word) -> tuple[PhysAddr, word]:
     nbytes = 0
     frame = first
     while frame == first + nbytes:
-        pmm.set_note_of_page(k, frame, NO_NOTE)
+        pmm.set_owner_word(k, frame, NO_OWNER_WORD)
         nbytes += PAGE_BYTES
         if nbytes == most or (va + nbytes) % HUGE_BYTES == 0:
             return first, nbytes
@@ -187,14 +187,14 @@ def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
         pa = get_physical(k, at)
         if pa < 0:
             panic(k, b'vmm: a page of a range that is not as it was: address, code', at, pa, 0)
-        pmm.set_note_of_page(k, pa, last >> PAGE_SHIFT)
+        pmm.set_owner_word(k, pa, last >> PAGE_SHIFT)
         last = pa
         at = VirtAddr(at + pmm.bytes_of_page(k, pa))
     code = unmap_range(k, start, end - start)
     if code != OK:
         panic(k, b'vmm: a range that is not as it was: address, code', start, code, 0)
     while last != 0:
-        before = PhysAddr(pmm.note_of_page(k, last) << PAGE_SHIFT)
+        before = PhysAddr(pmm.owner_word(k, last) << PAGE_SHIFT)
         free_block(k, last)
         last = before
 

@@ -1,7 +1,7 @@
 """The checker of the tags: a walk over all blocks that somebody has or that are in quarantine.
 
-Unit: the block. Changes nothing. Not seen are blocks with pages of their own from vmalloc, whose books do not tell them
-from ranges that others have: those are verified when they come back.
+Unit: the block. Changes nothing. Not seen are blocks with pages of their own from vmalloc, whose metadata does not tell
+them from ranges that others have: those are verified when they come back.
 """
 
 from incroos.kernel.codes import OK

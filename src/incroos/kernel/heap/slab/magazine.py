@@ -2,7 +2,7 @@
 
 Unit: the object. Knows no lists of slabs. Where slabs are full or nearly so, an object that comes back is the only free
 one of its slab: without a magazine the slab would go on a list for it, and off again with the next request. What is in
-the magazine is free by the books, too: its bit is set, so that a second free is refused. The slab of which all free
+the magazine is free by the metadata, too: its bit is set, so that a second free is refused. The slab of which all free
 objects are in the magazine is as a full one. Nothing else is taken from a cache as long as its magazine has a round.
 
 J. Bonwick, J. Adams, "Magazines and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources" (2001):

@@ -3,10 +3,10 @@
 Unit: the frame, named by its physical address. Frames come in three steps while the kernel starts:
 
     early tables   from the boot pool, which the boot code mapped; their notes are in the Kernel struct for good
-    early memory   from the end of the largest piece of RAM below 1 GiB: the books and the first records
-    blocks         everything else, from the moment when the books are open; also what is left of the boot pool
+    early memory   from the end of the largest piece of RAM below 1 GiB: the metadata and the first records
+    blocks         everything else, from the moment when the metadata is open; also what is left of the boot pool
 
-Knows nothing of virtual addresses but where the books and the records are; vmm maps them.
+Knows nothing of virtual addresses but where the metadata and the records are; vmm maps them.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WR
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
-    FRAME_BOOKS,
+    FRAME_METADATA,
     FRAME_RECORDS,
     PAGE_BYTES,
     PAGE_SHIFT,
@@ -24,7 +24,7 @@ from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
 from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import FrameRecord, Kernel
+from incroos.kernel.state import Kernel, TableRecord
 from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
 
 PAGE_OWNER: Final = 1  # in a block's record: a frame that alloc_page gave, or a page table
@@ -33,8 +33,8 @@ TABLE_OWNER: Final = 2
 
 @kernel
 def frames_of(k: Kernel) -> Frames:
-    """The books of all frames."""
-    return Frames(k.m, VirtAddr(FRAME_BOOKS))
+    """The metadata of all frames."""
+    return Frames(k.m, VirtAddr(FRAME_METADATA))
 
 
 # ------------------------------------------------------------------ early memory
@@ -62,7 +62,7 @@ def take_early(k: Kernel, nbytes: word, alignment: word, offset: word) -> PhysAd
     return PhysAddr(start)
 
 
-# ------------------------------------------------------------------ the books
+# ------------------------------------------------------------------ the metadata
 @kernel
 def nr_frames(k: Kernel) -> word:
     """The PFNs of all RAM are below it, but for what lies beyond the last record: nobody uses or maps that."""
@@ -75,14 +75,14 @@ def nr_frames(k: Kernel) -> word:
 
 
 @kernel
-def books_bytes(k: Kernel) -> word:
-    """How much memory the books take at FRAME_BOOKS: whole pages."""
+def metadata_bytes(k: Kernel) -> word:
+    """How much memory the metadata takes at FRAME_METADATA: whole pages."""
     return (blocks.metadata_bytes(frames_of(k), nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
 
 
 @kernel
-def open_books(k: Kernel) -> None:
-    """Begin the books, which are mapped, without RAM."""
+def open_metadata(k: Kernel) -> None:
+    """Begin the metadata, which is mapped, without RAM."""
     blocks.init(frames_of(k), VirtAddr(FRAME_RECORDS), nr_frames(k))
 
 
@@ -164,7 +164,7 @@ def check_free_page(k: Kernel, pa: PhysAddr) -> word:
 
 @kernel
 def why_not_free(k: Kernel, pa: PhysAddr) -> word:
-    """Why the frame at pa cannot be freed; below 2 MiB, what is in no books has a use."""
+    """Why the frame at pa cannot be freed; below 2 MiB, what is in no metadata has a use."""
     code = blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
     return RESERVED if code == FOREIGN and 0 <= pa < BOOT_MAP_END else code
 
@@ -206,22 +206,22 @@ def is_owned(k: Kernel, pa: PhysAddr, owner: word) -> bool:
 
 
 @kernel
-def note_of_page(k: Kernel, pa: PhysAddr) -> word:
+def owner_word(k: Kernel, pa: PhysAddr) -> word:
     """The number that the owner of a page's frame gave it; anything if it gave none."""
     return frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next
 
 
 @kernel
-def set_note_of_page(k: Kernel, pa: PhysAddr, note: word) -> None:
+def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
     """Give a page's frame a number of 32 bits, to be kept with it until it is freed."""
-    frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next = note
+    frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next = owner
 
 
 # ------------------------------------------------------------------ tables
 @kernel
 def take_table(k: Kernel, level: word) -> PhysAddr:
-    """A frame to be a page table, as its last owner left it: of the pool until the books are open; NO_FRAME."""
-    if k.frames.is_zone_mapped == 0:
+    """A frame to be a page table, as its last owner left it: of the pool until the metadata is open; NO_FRAME."""
+    if k.frames.are_frames_open == 0:
         pa = bitmap.take(k.frames.pool)
         if pa >= 0:
             k.frames.records[pa >> PAGE_SHIFT].level = level
@@ -231,19 +231,19 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
         return PhysAddr(pfn)
     if k.config.counters != 0:
         k.counters.allocs += 1
-    note = note_of(k, pfn)
-    note.level = level
-    note.nr_entries = 0
-    note.nr_references = 0
+    record = table_record_in(k, pfn)
+    record.level = level
+    record.nr_entries = 0
+    record.nr_references = 0
     return PhysAddr(pfn << PAGE_SHIFT)
 
 
 @kernel
 def check_free_table(k: Kernel, pa: PhysAddr) -> word:
-    """OK if free_table may have the frame back, else why not; early tables are for ever once the books are open."""
+    """OK if free_table may have the frame back, else why not; early tables are for ever once the metadata is open."""
     if pa & (PAGE_BYTES - 1) != 0:
         return MISALIGNED
-    if k.frames.is_zone_mapped == 0:
+    if k.frames.are_frames_open == 0:
         return OK if is_early_table(k, pa) else RESERVED
     if is_owned(k, pa, TABLE_OWNER):
         return OK
@@ -253,7 +253,7 @@ def check_free_table(k: Kernel, pa: PhysAddr) -> word:
 @kernel
 def put_table(k: Kernel, pa: PhysAddr) -> None:
     """Take back a table's frame, checked before."""
-    if k.frames.is_zone_mapped == 0:
+    if k.frames.are_frames_open == 0:
         k.frames.records[pa >> PAGE_SHIFT].level = 0
         bitmap.put(k.frames.pool, pa)
     else:
@@ -262,7 +262,7 @@ def put_table(k: Kernel, pa: PhysAddr) -> None:
 
 @kernel
 def is_early_table(k: Kernel, pa: PhysAddr) -> bool:
-    """Whether the frame round pa became a table before the books were open."""
+    """Whether the frame round pa became a table before the metadata was open."""
     return 0 <= pa < BOOT_MAP_END and k.frames.records[pa >> PAGE_SHIFT].level != 0
 
 
@@ -271,19 +271,19 @@ def is_table(k: Kernel, pa: PhysAddr) -> bool:
     """Whether the frame round any pa is a page table."""
     if is_early_table(k, pa):
         return True
-    return k.frames.is_zone_mapped != 0 and is_owned(k, pa, TABLE_OWNER)
+    return k.frames.are_frames_open != 0 and is_owned(k, pa, TABLE_OWNER)
 
 
 @kernel
-def record_of(k: Kernel, pa: PhysAddr) -> FrameRecord:
-    """The note of the table round pa."""
+def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
+    """The record of the table round pa."""
     if is_early_table(k, pa):
         return k.frames.records[pa >> PAGE_SHIFT]
-    return note_of(k, pa >> PAGE_SHIFT)
+    return table_record_in(k, pa >> PAGE_SHIFT)
 
 
 @kernel
-def note_of(k: Kernel, pfn: word) -> FrameRecord:
+def table_record_in(k: Kernel, pfn: word) -> TableRecord:
     """A used block has a word in its record for its owner: there."""
     record = frame_database.record_of(frames_of(k).database, pfn)
-    return FrameRecord(k.m, VirtAddr(record.addr + offset_of(frame_database.FrameRecord, 'next')))
+    return TableRecord(k.m, VirtAddr(record.addr + offset_of(frame_database.FrameRecord, 'next')))

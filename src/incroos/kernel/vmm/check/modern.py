@@ -47,7 +47,7 @@ from incroos.kernel.vmm.windows import are_right, close_loose, is_recursive, is_
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 # VMM-1  root is the table that CR3 names
-# VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table that was made before the books
+# VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table that was made before the metadata
 # VMM-3  no present entry sets a reserved bit; an upper entry grants everything and does not set NX
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
 # VMM-5  nr_tables == tables in the tree

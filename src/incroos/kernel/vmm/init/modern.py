@@ -20,7 +20,7 @@ from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
-    FRAME_BOOKS,
+    FRAME_METADATA,
     FRAME_RECORDS,
     IMAGE_START,
     IMAGE_WINDOW,
@@ -92,10 +92,10 @@ def mark_early_tables(k: Kernel) -> None:
 # ------------------------------------------------------------------ the frame database
 @kernel
 def open_frames(k: Kernel) -> None:
-    """Map the books, and the records of the boot pool and of the first piece of RAM, and let pmm have those frames."""
-    nbytes = all_ram.books_bytes(k)
-    map_early(k, VirtAddr(FRAME_BOOKS), nbytes)
-    all_ram.open_books(k)
+    """Map the metadata, and the records of the boot pool and of the first piece of RAM; let pmm have those frames."""
+    nbytes = all_ram.metadata_bytes(k)
+    map_early(k, VirtAddr(FRAME_METADATA), nbytes)
+    all_ram.open_metadata(k)
     map_early_records(k, 0, BOOT_MAP_END)
     map_early_records(k, k.frames.early_start, k.frames.early_limit)
     mark_early_tables(k)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 
-from .trace_parts import Cached, Held, must_be, must_be_any
+from .mix_parts import Cached, Held, must_be, must_be_any
 
 if TYPE_CHECKING:
-    from .trace import Recorder
+    from .mix import Recorder
 
 MAX_CACHES: Final = 8
 OBJECT_SIZES: Final = (1, 8, 24, 100, 100, 700, 5000, 32_768)

@@ -14,8 +14,8 @@ from incroos.kernel.config import FULL
 from incroos.kernel.layout import PAGE_BYTES, ZONE_START
 
 from .harness import Call, Driver, call_of
-from .trace_caches import CacheActions
-from .trace_parts import Held, Large, LostContent, Settle, T, Trace, must_be, must_be_any
+from .mix_caches import CacheActions
+from .mix_parts import Held, Large, LostContent, Settle, T, Trace, must_be, must_be_any
 
 BATCH: Final = 64
 WINDOW: Final = 0x40_0000_0000  # addresses that the trace maps: some in one table, some far apart
