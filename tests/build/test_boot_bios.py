@@ -19,7 +19,7 @@ from incroos.build.boot_bios_loader import LOADER_SENTENCES
 from incroos.build.boot_pvh import MAX_REGIONS
 from incroos.build.errors import BuildError
 
-from ..kernel.firmware_maps import E820, MAPS, FirmwareMap
+from ..kernel.pmm.firmware_maps import E820, MAPS, FirmwareMap
 from . import small_kernels
 from .python_bios import MIB, PLAIN_MAP, UNTOUCHED, Computer, Habits, Region
 from .small_kernels import SmallKernel, build_small

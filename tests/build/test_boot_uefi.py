@@ -21,8 +21,8 @@ from incroos.build.fat_volume import volume_with
 from incroos.build.uefi_program import program_of
 from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
-from ..kernel.firmware_maps import MAPS, UEFI, FirmwareMap
-from ..kernel.memory_map_model import compressed
+from ..kernel.pmm.firmware_maps import MAPS, UEFI, FirmwareMap
+from ..kernel.pmm.memory_map_model import compressed
 from .python_uefi import CONVENTIONAL, MIB, PLAIN_MAP, RAM_BYTES, RSDP, UNTOUCHED, Computer, Habits, Piece, Screen
 from .test_boot_bios import elf_of
 

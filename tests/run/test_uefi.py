@@ -16,7 +16,7 @@ from incroos.run.qemu_guest import Guest
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
 from ..cli.command import run
-from ..kernel.screens import picture_of, picture_of_ppm
+from ..kernel.io.screens import picture_of, picture_of_ppm
 from .uefi_boots import MIB, SECONDS, boot_program, firmware_map, program_with
 
 TRANSCRIPT: Final = """\

@@ -1,0 +1,18 @@
+"""The builds in which the heap is tested: each design, checked, with poison and frames that can be refused."""
+
+from dataclasses import replace
+from typing import Final
+
+from incroos.kernel.config import CHUNKS, MODERN_CHECKED, SLABS_AND_PAGES
+
+from ..drivers import CHECKED, MODERN_BUILD, MODERN_FULL_BUILD, Build
+
+CHUNKS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=CHUNKS), '', is_checked=True)  # for jit and sim
+SLABS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), '', is_checked=True)
+HEAP_BUILDS: Final = {
+    'first-fit': CHECKED,
+    'kmalloc': MODERN_BUILD,
+    'chunks': CHUNKS_BUILD,
+    'slabs': SLABS_BUILD,
+    'kmalloc, full': MODERN_FULL_BUILD,
+}
