@@ -329,6 +329,7 @@ def expressions() -> Iterator[Sample]:
     yield body('index-range', 'return block.items[4]')
     yield body('index-range', 'return block.items[-1]')
     yield body('index-range', 'return block.rest[-1]')
+    yield body('index-range', 'return block.rest[1 << 61]')
     yield body('index-range', 'return text[-1]')
 
 

@@ -486,6 +486,63 @@ def test_a_checked_build_stops_where_a_contract_is_broken(statement: str) -> Non
     assert unit.call('f', memory.addr, wrong) == Trap(f'sample.py:{line}')
 
 
+@pytest.mark.parametrize('element', ['u8', 'u16', 'u32', 'u64', 'Pair', 'Three'])
+@pytest.mark.parametrize('verb', ['load', 'store', 'look'])
+def test_the_address_of_an_element_does_not_wrap(element: str, verb: str) -> None:
+    place = 's.rest[i].first' if element in ('Pair', 'Three') else 's.rest[i]'
+    if verb == 'look' and place == 's.rest[i]':
+        return
+    text = f"""
+class Pair(Struct):
+    first: u64
+    second: u64
+
+class Three(Struct):
+    first: u64
+    rest: Annotated[Array[u64], 2]
+
+class Flexible(Struct):
+    head: u64
+    rest: Annotated[Array[{element}], 0]
+
+@kernel
+def load(s: Flexible, i: word) -> word:
+    return {place}
+
+@kernel
+def store(s: Flexible, i: word) -> word:
+    {place} = 7
+    return 7
+
+@kernel
+def look(s: Flexible, i: word) -> word:
+    return s.rest[i].addr
+"""
+    module = define(text)
+    function = getattr(module, verb)
+    memory = Memory(NBYTES)
+    unit = compiled([function], checked=True)
+    trap = Trap(f'sample.py:{text[: text.index(f"def {verb}")].count(chr(10)) + 2}')
+    stride = module.Flexible.FIELDS['rest'].stride
+    far = (1 << 47) // stride + 1
+    rows = [
+        (memory.addr, 0, True),
+        (memory.addr, 2, True),
+        (memory.addr, -1, False),
+        (memory.addr, min(WORD_MAX, (1 << 64) // stride), False),  # of 1 << 64 bytes, which are 0
+        (memory.addr, WORD_MAX, False),
+        (memory.addr - far * stride, far, False),  # from the highest addresses on to the lowest
+    ]
+    for addr, index, is_fine in rows:
+        view = module.Flexible(FlatMachine(memory.addr, NBYTES), VirtAddr(addr))
+        if is_fine:
+            assert unit.call(verb, addr, index) == function(view, index)
+        else:
+            assert unit.call(verb, addr, index) == trap, index
+            with pytest.raises(IndexError, match='of an array'):
+                function(view, index)
+
+
 def test_ports_are_checked_too() -> None:
     module = define(
         """

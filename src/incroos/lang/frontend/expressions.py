@@ -9,7 +9,7 @@ from typing import Any, Final
 from llvmlite import ir
 
 from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
-from ..words import VirtAddr, Width
+from ..words import WORD_MAX, VirtAddr, Width, signed
 from . import instructions
 from .arithmetic import Arithmetic
 from .source import constant_kind
@@ -335,27 +335,27 @@ class Expressions(Arithmetic):
         if not isinstance(base.type, ArrayView):
             self.refuse(node, 'not-indexable', found=base.type)
         field = base.type.field
-        index = self.index(node, field.length)
-        wrong = (
-            self.b.icmp_unsigned('>=', index, I64(field.length)) if field.length else self.compare('<', index, I64(0))
-        )
-        self.trap_if(wrong, node)
+        index = self.index(node, field.length, field.most)
+        self.trap_if(self.b.icmp_unsigned('>=', index, I64(signed(field.length or field.most))), node)
         pointer = self.at(base.llvm, self.b.mul(index, I64(field.stride)))
+        if self.unit.checked and not field.length:  # whose end the declaration does not know
+            first, last = (self.b.ptrtoint(end, I64) for end in (base.llvm, self.at(pointer, field.stride - 1)))
+            self.trap_if(self.compare('<', self.b.xor(first, last), I64(0)), node)
         is_odd = field.stride & (field.stride - 1) != 0
         if is_odd and not isinstance(index, ir.Constant) and not self.unit.target.folds_indices:
             pointer = instructions.opaque(self.b, pointer)
         return pointer, field
 
-    def index(self, node: ast.Subscript, length: int | None) -> Any:
+    def index(self, node: ast.Subscript, length: int | None, most: int = WORD_MAX + 1) -> Any:
         """The index as a word; one that the compiler knows to be outside is refused."""
         if isinstance(node.slice, ast.Slice):
             self.refuse(node, 'slice')
         value = self.value(node.slice)
         if not self.are_numbers(value):
             self.refuse(node.slice, 'operand', what='an index', found=value.type, instead='index with a word')
-        if value.number is not None and (value.number < 0 or (length and value.number >= length)):
+        if value.number is not None and not 0 <= value.number < (length or most):
             what = 'text' if length is None else f'an array of {length}' if length else 'a flexible array'
-            end = f'to {length - 1}' if length else 'up'
+            end = f'to {length - 1}' if length else 'up' if value.number < 0 else f'to {most - 1}'
             self.refuse(node, 'index-range', index=value.number, what=what, end=end)
         return self.as_word(value)
 
