@@ -14,7 +14,7 @@ from . import instructions
 from .arithmetic import WORD_FUNCTIONS
 from .expressions import Expressions, NotStatic
 from .signature import Signature, signature_of
-from .source import is_kernel_function
+from .source import is_kernel_function, why_not_kernel
 from .target import PRIVILEGED
 from .types import (
     I64,
@@ -22,6 +22,7 @@ from .types import (
     NO_RETURN,
     POINTER,
     WORD,
+    ArrayView,
     Nothing,
     Several,
     Text,
@@ -87,7 +88,7 @@ class Calls(Expressions):
         """Refuse a call of what is no kernel function."""
         known = {int: 'take the call away: it is a word already', bool: 'compare it: ... != 0'}
         instead = known.get(callee) if isinstance(callee, type) else None
-        instead = instead or 'mark it @kernel, or use what incroos.lang offers'
+        instead = instead or why_not_kernel(callee)
         self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func), instead=instead)
 
     def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
@@ -119,6 +120,8 @@ class Calls(Expressions):
         values = [self.value(argument) for argument in node.args]
         if callee is len:
             is_text = isinstance(values[0].type, Text)
+            if isinstance(values[0].type, ArrayView):
+                self.refuse_length(node.args[0], values[0].type)
             self.wants(node.args[0], name, values[0], Text(), is_text)
             return Value(WORD, self.b.extract_value(values[0].llvm, 1))
         for argument, value in zip(node.args, values, strict=True):
@@ -127,6 +130,14 @@ class Calls(Expressions):
         is_left = self.compare('<=' if callee is min else '>=', left, right)
         kind = joined(values[0].type, values[1].type)
         return Value(kind if isinstance(kind, Word) else WORD, self.b.select(is_left, left, right))
+
+    def refuse_length(self, node: ast.expr, array: ArrayView) -> NoReturn:
+        """Refuse len of an array: a declaration says how long one is, and a flexible one does not know."""
+        length = array.field.length
+        instead = (
+            f'write {length}, or the constant that its declaration names' if length else 'keep its length in a field'
+        )
+        self.refuse(node, 'argument-type', name='len', wanted=Text(), found=array, instead=instead)
 
     def field_offset(self, node: ast.Call) -> Value:
         """offset_of(Block, 'size'): a constant."""

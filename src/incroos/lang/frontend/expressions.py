@@ -4,7 +4,7 @@ import ast
 import builtins
 import types as python_types
 import typing
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from llvmlite import ir
 
@@ -95,11 +95,16 @@ class Expressions(Arithmetic):
     def value(self, node: ast.expr) -> Value:
         """The value of an expression: one value, not nothing and not several."""
         value = self.any_value(node)
-        if isinstance(value.type, Nothing):
-            self.refuse(node, 'no-value', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+        self.refuse_nothing(node, value.type)
         if isinstance(value.type, Several):
             self.refuse(node, 'several-values', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
         return value
+
+    def refuse_nothing(self, node: ast.expr, kind: Type) -> None:
+        """Refuse a call that gives nothing where something is done with what it gives."""
+        if isinstance(kind, Nothing):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else 'this'
+            self.refuse(node, 'no-value' if kind.returns else 'never-returns', name=name)
 
     def any_value(self, node: ast.expr) -> Value:
         """The value of an expression, which may also be nothing or several values."""
@@ -166,9 +171,19 @@ class Expressions(Arithmetic):
                 if not hasattr(owner, node.attr):
                     self.refuse(node, 'no-constant', module=owner.__name__, name=node.attr)
                 return getattr(owner, node.attr), vars(owner)
-            if isinstance(owner, type) and issubclass(owner, Struct) and node.attr in ('SIZE', 'ALIGN'):
+            if isinstance(owner, type) and issubclass(owner, Struct):
+                if node.attr not in ('SIZE', 'ALIGN'):
+                    self.refuse_of_struct(node, owner)
                 return getattr(owner, node.attr), {}
         raise NotStatic
+
+    def refuse_of_struct(self, node: ast.Attribute, struct: type[Struct]) -> NoReturn:
+        """Refuse what a struct itself does not have: its fields are those of its views."""
+        name = ast.unparse(node.value)
+        instead = 'its constants are SIZE and ALIGN'
+        if node.attr in struct.FIELDS:
+            instead = f'make a view: {name}(m, addr).{node.attr}; or write offset_of({name}, {node.attr!r})'
+        self.refuse(node, 'no-attribute', found=f'the struct {name}', name=node.attr, instead=instead)
 
     def is_static(self, node: ast.expr) -> bool:
         """Whether it is a global name, or in a module: not a value that the function computes."""

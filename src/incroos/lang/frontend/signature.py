@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_origin
 
 from .refusal import ANNOTATIONS, Place, Refused
-from .source import source_of
+from .source import name_of, source_of
 from .types import Several, Text, Type, of_annotation, of_result
 
 
@@ -60,9 +60,7 @@ def signature_of(function: Callable[..., Any]) -> Signature:
             raise refuse(argument.annotation, 'annotation', found=found, instead=instead)
         parameters.append((argument.arg, kind))
     if node.returns is None:
-        name_only = ast.Name(node.name, lineno=node.lineno, col_offset=node.col_offset + 4, end_lineno=node.lineno)
-        name_only.end_col_offset = name_only.col_offset + len(node.name.encode())
-        raise refuse(name_only, 'no-result-annotation', name=node.name)
+        raise refuse(name_of(node), 'no-result-annotation', name=node.name)
     result = of_result(hint_of(function, 'return'))
     if result is None or (isinstance(result, Several) and any(isinstance(item, Text) for item in result.items)):
         instead = f'{ANNOTATIONS}; or with None, NoReturn or tuple[...]'

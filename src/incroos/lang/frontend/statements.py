@@ -105,6 +105,7 @@ class Statements(Calls):
             values = [self.value(element) for element in node.value.elts]
         else:
             several = self.any_value(node.value)
+            self.refuse_nothing(node.value, several.type)
             if not isinstance(several.type, Several):
                 self.refuse(node.value, 'unpack-what')
             values = self.split(several)
@@ -209,6 +210,8 @@ class Statements(Calls):
     def do_Return(self, node: ast.Return) -> None:
         wanted, name = self.signature.result, self.signature.name
         if wanted == NO_RETURN:
+            if isinstance(node.value, ast.Call):
+                self.refuse_nothing(node.value, self.any_value(node.value).type)
             self.refuse(node, 'returns-after-all', name=name)
         if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
             if wanted != NOTHING:
@@ -218,6 +221,7 @@ class Statements(Calls):
             self.return_several(node, wanted)
         else:
             value = self.any_value(node.value)
+            self.refuse_nothing(node.value, value.type)
             self.check_result(node, value.type, wanted)
             self.b.ret(self.returned(value, wanted))
         self.assigned = None
@@ -242,6 +246,7 @@ class Statements(Calls):
             values = [self.value(element) for element in node.value.elts]
         else:
             found = self.any_value(node.value)
+            self.refuse_nothing(node.value, found.type)
             if not isinstance(found.type, Several):
                 self.check_result(node, found.type, wanted)
             values = self.split(found)
