@@ -133,6 +133,8 @@ NO_FUNCTIONS: Final = {
     'Class': 'class Class:\n    pass',
     'method': 'class Class:\n    @kernel\n    def method(self, x: word) -> word:\n        return x\n'
     'method = Class().method',
+    'in_a_class': '_Class__y = 3\nclass Class:\n    @kernel\n    def f(x: word) -> word:\n        return __y\n'
+    'in_a_class = Class.f',
     'gcd': 'from math import gcd',
 }
 
@@ -187,6 +189,11 @@ def f(n: word) -> bool:
     yield function('annotation', 'def f(x: u8) -> word:\n    return x')
     yield function('annotation', 'def f(x: Struct) -> word:\n    return 0')
     yield function('annotation', 'def f(x: None) -> word:\n    return 0')
+    yield Sample(
+        'annotation',
+        "class Wrong(Config):\n    nr_frames: 'Missing'\n\nclass Top(Struct):\n    config: Wrong\n\n"
+        '@kernel\ndef f(k: Top) -> word:\n    return k.config.nr_frames\n',
+    )
     yield function('annotation', 'def f() -> float:\n    return 0')
     yield function('annotation', 'def f() -> tuple[word, ...]:\n    return 1, 2')
     yield function('annotation', 'def f() -> tuple[word, bytes]:\n    return 1, b"a"')
@@ -392,6 +399,8 @@ def calls() -> Iterator[Sample]:
     yield body('argument-type', 'return len(block.rest)')
     yield body('argument-type', 'return max(x, text)')
     yield body('argument-type', "return offset_of(x, 'size')")
+    yield body('argument-type', 'size = 3', 'return offset_of(Block, size)')
+    yield body('argument-type', 'return offset_of(Block, 8)')
     yield body('no-value', 'return 1 + give_nothing()')
     yield body('no-value', 'y = give_nothing()', 'return 0')
     yield function('no-value', 'def f() -> None:\n    return give_nothing()')

@@ -68,6 +68,15 @@ def test_a_lowering_that_is_not_marked_is_refused_where_it_is_defined() -> None:
         compile_unit({'f': module.f}, raw_with({'read_cr2': lowering}))
 
 
+def test_a_number_that_is_too_long_for_cpython_to_write_is_left_out() -> None:
+    number = f'0x{"f" * 5000}'
+    for name, parameter, result in (('annotation', number, 'x'), ('call-what', 'word', f'f({number})(2)')):
+        module = define(f'@kernel\ndef f(x: {parameter}) -> word:\n    return {result}\n')
+        with pytest.raises(Refused, match=r'py:\d:\d+: \.\.\. is not') as caught:
+            compile_unit({'f': module.f}, RAW)
+        assert caught.value.name == name
+
+
 def test_a_function_whose_text_is_gone_is_an_error_that_says_so() -> None:
     module = define('@kernel\ndef f() -> word:\n    return 1\n')
     for text in ('# another text\n', '@kernel\ndef g() -> word:\n    return 2\n'):

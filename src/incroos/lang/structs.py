@@ -191,9 +191,7 @@ class Struct(metaclass=StructType):
                 field.offset = end
                 end, align = end + size, max(align, alignment)
                 if end > MAX_BYTES:
-                    raise TypeError(
-                        f'{cls.__name__}.{name}: ends at byte {end}; a struct has at most {MAX_BYTES} bytes'
-                    )
+                    raise TypeError(f'{cls.__name__}.{name}: ends too far on; a struct has at most {MAX_BYTES} bytes')
             fields[name] = field
             setattr(cls, name, field)
         cls.SIZE, cls.ALIGN, cls.FIELDS = -(-end // align) * align, align, fields

@@ -13,6 +13,7 @@ from ..words import VirtAddr
 from . import instructions
 from .arithmetic import WORD_FUNCTIONS
 from .expressions import Expressions, NotStatic
+from .refusal import text_of
 from .signature import Signature, signature_of
 from .source import is_kernel_function, why_not_kernel
 from .target import PRIVILEGED
@@ -51,7 +52,7 @@ NARROW: Final = {
 def how_to_call(function: ast.expr) -> str:
     """What to write where something is called that is neither a name nor in a module."""
     if isinstance(function, ast.Attribute) and function.attr in PRIMITIVES:
-        return f'write {function.attr}({ast.unparse(function.value)}, ...)'
+        return f'write {function.attr}({text_of(function.value)}, ...)'
     if isinstance(function, ast.Name):
         return f'{function.id} is a local here: give the local another name'
     return 'call a function by its name: name(...) or module.name(...)'
@@ -64,7 +65,7 @@ class Calls(Expressions):
         try:
             callee, _ = self.static(node.func)
         except NotStatic:
-            self.refuse(node.func, 'call-what', name=ast.unparse(node.func), instead=how_to_call(node.func))
+            self.refuse(node.func, 'call-what', name=text_of(node.func), instead=how_to_call(node.func))
         if node.keywords:
             self.refuse(node.keywords[0], 'keyword')
         if is_word(callee) and callee is not int:
@@ -89,7 +90,7 @@ class Calls(Expressions):
         known = {int: 'take the call away: it is a word already', bool: 'compare it: ... != 0'}
         instead = known.get(callee) if isinstance(callee, type) else None
         instead = instead or why_not_kernel(callee)
-        self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func), instead=instead)
+        self.refuse(node.func, 'not-a-kernel-function', name=text_of(node.func), instead=instead)
 
     def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
         """Refuse another number of arguments than the parameters are."""
@@ -147,7 +148,7 @@ class Calls(Expressions):
         except NotStatic:
             struct = None
         if not isinstance(struct, type) or not issubclass(struct, Struct):
-            name = ast.unparse(node.args[0])
+            name = text_of(node.args[0])
             self.refuse(
                 node.args[0],
                 'argument-type',
@@ -156,11 +157,21 @@ class Calls(Expressions):
                 found=name,
                 instead="write offset_of(Block, 'size')",
             )
-        fields = [name for name, field in struct.FIELDS.items() if not isinstance(field, ConfigField)]
-        name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ast.unparse(node.args[1])
-        if name not in fields:
-            self.refuse(node.args[1], 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
-        return self.constant(offset_of(struct, name), node)
+        fields = [name for name, kind in struct.FIELDS.items() if not isinstance(kind, ConfigField)]
+        named = node.args[1]
+        field = named.value if isinstance(named, ast.Constant) else None
+        if not isinstance(field, str):
+            self.refuse(
+                named,
+                'argument-type',
+                name='offset_of',
+                wanted='the name of a field as text',
+                found=text_of(named),
+                instead="write offset_of(Block, 'size')",
+            )
+        if field not in fields:
+            self.refuse(named, 'no-field', struct=struct.__name__, name=field, fields=', '.join(fields))
+        return self.constant(offset_of(struct, field), node)
 
     def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:
         """The words of all arguments, each of its parameter's type."""

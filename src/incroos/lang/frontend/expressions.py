@@ -12,6 +12,7 @@ from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField,
 from ..words import WORD_MAX, VirtAddr, Width, signed
 from . import instructions
 from .arithmetic import Arithmetic
+from .refusal import ANNOTATIONS, text_of
 from .source import constant_kind
 from .types import (
     BOOL,
@@ -97,13 +98,13 @@ class Expressions(Arithmetic):
         value = self.any_value(node)
         self.refuse_nothing(node, value.type)
         if isinstance(value.type, Several):
-            self.refuse(node, 'several-values', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+            self.refuse(node, 'several-values', name=text_of(node.func) if isinstance(node, ast.Call) else 'this')
         return value
 
     def refuse_nothing(self, node: ast.expr, kind: Type) -> None:
         """Refuse a call that gives nothing where something is done with what it gives."""
         if isinstance(kind, Nothing):
-            name = ast.unparse(node.func) if isinstance(node, ast.Call) else 'this'
+            name = text_of(node.func) if isinstance(node, ast.Call) else 'this'
             self.refuse(node, 'no-value' if kind.returns else 'never-returns', name=name)
 
     def any_value(self, node: ast.expr) -> Value:
@@ -119,7 +120,7 @@ class Expressions(Arithmetic):
         """The LLVM truth of an expression that must be a bool."""
         value = self.value(node)
         if not isinstance(value.type, Bool):
-            text = f'({ast.unparse(node)})' if isinstance(node, ast.IfExp) else ast.unparse(node)
+            text = f'({text_of(node)})' if isinstance(node, ast.IfExp) else text_of(node)
             instead = f'write {text} != 0' if isinstance(value.type, Word) else 'compare words'
             self.refuse(node, 'condition', found=value.type, instead=instead)
         return value.llvm
@@ -142,7 +143,7 @@ class Expressions(Arithmetic):
             float: 'compute with words: scale by 1000, or shift',
             type(None): 'use a negative code, or 0 for no address',
         }.get(type(found), 'see docs/language.md')
-        raise self.refusal(node, 'constant', what=ast.unparse(node), instead=instead)
+        raise self.refusal(node, 'constant', what=text_of(node), instead=instead)
 
     def of_Name(self, node: ast.Name) -> Value:
         if node.id not in self.local_names:
@@ -179,7 +180,7 @@ class Expressions(Arithmetic):
 
     def refuse_of_struct(self, node: ast.Attribute, struct: type[Struct]) -> NoReturn:
         """Refuse what a struct itself does not have: its fields are those of its views."""
-        name = ast.unparse(node.value)
+        name = text_of(node.value)
         instead = 'its constants are SIZE and ALIGN'
         if node.attr in struct.FIELDS:
             instead = f'make a view: {name}(m, addr).{node.attr}; or write offset_of({name}, {node.attr!r})'
@@ -196,7 +197,7 @@ class Expressions(Arithmetic):
     def of_static(self, node: ast.Name | ast.Attribute) -> Value:
         found, namespace = self.static(node)
         if not isinstance(found, int | bytes):
-            name = ast.unparse(node)
+            name = text_of(node)
             self.refuse(node, 'not-constant', name=name, **what_instead(found, name))
         name = node.id if isinstance(node, ast.Name) else node.attr
         return self.known(found, node, constant_kind(namespace, name))
@@ -310,7 +311,10 @@ class Expressions(Arithmetic):
 
     def of_config(self, node: ast.Attribute, kind: Constants) -> Value:
         """A constant of the build."""
-        hints = typing.get_type_hints(kind.kind)
+        try:
+            hints = typing.get_type_hints(kind.kind)
+        except (AttributeError, NameError, SyntaxError) as error:
+            self.refuse(node, 'annotation', found=f'an annotation of {kind} ({error})', instead=ANNOTATIONS)
         if node.attr not in hints:
             self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(hints))
         config = self.unit.config

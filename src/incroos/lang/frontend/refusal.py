@@ -88,6 +88,14 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+def text_of(node: ast.AST) -> str:
+    """The source of an expression, on one line."""
+    try:
+        return ast.unparse(node)
+    except ValueError:  # CPython writes no number of more than 4300 digits
+        return '...'
+
+
 class Place(NamedTuple):
     """Where something stands in a source file; line and column count from 1."""
 

@@ -52,6 +52,8 @@ def why_not_kernel(found: object) -> str:
         return 'write a @kernel function, or use what incroos.lang offers'
     if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
         return 'write a plain function: def, not async def'
+    if found.__qualname__.rpartition('.')[0].rpartition('.')[2] not in ('', '<locals>'):
+        return 'write a function of the module: methods are not compiled'
     if found.__code__.co_name == '<lambda>':
         return 'write it with def, and mark it @kernel'
     return '' if getattr(found, '__kernel__', False) else 'mark it @kernel, or use what incroos.lang offers'
@@ -136,14 +138,14 @@ def constant_kind(namespace: dict[str, Any], name: str) -> Any:
     for _ in range(8):  # a name may be imported from a module that imported it
         file = namespace.get('__file__') or ''
         module = _definitions(file, ''.join(linecache.getlines(file, namespace))) if file else {}
-        found = module.get(name)
+        found = module.get(name, module.get('*'))
         if isinstance(found, ast.Name):  # another name for a constant
             name = found.id
         elif isinstance(found, _Import):
             origin = _absolute(str(namespace.get('__package__') or ''), found.level, found.module)
             if origin not in sys.modules:
                 return int
-            namespace, name = vars(sys.modules[origin]), found.name
+            namespace, name = vars(sys.modules[origin]), name if found.name == '*' else found.name
         else:
             return _kind_of(found, namespace)
     return int

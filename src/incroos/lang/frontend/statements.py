@@ -7,6 +7,7 @@ from ..structs import NumberField
 from ..words import Width
 from .calls import Calls
 from .expressions import REFUSED as REFUSED_EXPRESSIONS
+from .refusal import text_of
 from .types import (
     I64,
     NO_RETURN,
@@ -133,7 +134,7 @@ class Statements(Calls):
 
     def refuse_target(self, target: ast.expr, instead: str) -> NoReturn:
         """Refuse an assignment to something."""
-        raise self.refusal(target, 'target', name=ast.unparse(target), instead=instead)
+        raise self.refusal(target, 'target', name=text_of(target), instead=instead)
 
     def place(self, target: ast.expr) -> Place:
         """Where an assignment goes."""
@@ -146,7 +147,7 @@ class Statements(Calls):
             pointer, field = self.element(target, base)
             if not isinstance(field.element, Width):
                 instead = 'assign its fields'
-                self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct', instead=instead)
+                self.refuse(target, 'assign-part', name=text_of(target), what='a struct', instead=instead)
             return MemoryPlace(pointer, field.element, field.kind)
         if isinstance(target, ast.Attribute):
             return self.field_place(target)
@@ -168,7 +169,7 @@ class Statements(Calls):
             View: ('a struct', 'assign its fields'),
             ArrayView: ('an array', 'assign its elements'),
         }.get(type(found), ('a constant of the build', 'use another configuration'))
-        raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what, instead=instead)
+        raise self.refusal(target, 'assign-part', name=text_of(target), what=what, instead=instead)
 
     def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
         """Store a value where it was found to go."""
@@ -176,10 +177,10 @@ class Statements(Calls):
             self.put_local(place.name, value, node)
             return
         if not is_number(value.type):
-            instead = f'store its addr: {ast.unparse(node)}.addr' if isinstance(value.type, View) else 'store a word'
+            instead = f'store its addr: {text_of(node)}.addr' if isinstance(value.type, View) else 'store a word'
             self.refuse(node, 'operand', what='a number in memory', found=value.type, instead=instead)
         wanted: Type = Word(place.kind)
-        name = ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
+        name = text_of(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
         if not fits(value.type, wanted):
             instead = how_to_make(value.type, wanted)
             self.refuse(node, 'field-type', name=name, wanted=wanted, found=value.type, instead=instead)
@@ -297,6 +298,8 @@ class Statements(Calls):
         left, right = test.left, test.comparators[0]
         if not isinstance(left, ast.Attribute) or not self.is_config(left.value):
             return None
+        if any(isinstance(part, ast.Call) for part in ast.walk(right)):
+            return None  # which the test itself makes, once
         found, wanted = self.value(left).number, self.value(right).number
         return None if wanted is None else (found == wanted) == isinstance(test.ops[0], ast.Eq)
 
