@@ -9,7 +9,7 @@ import enum
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple, NewType
+from typing import Annotated, Final, NamedTuple, NewType, NoReturn
 
 import pytest
 
@@ -58,6 +58,12 @@ def give_nothing() -> None:
 
 
 @kernel
+def stop(x: word) -> NoReturn:
+    while True:
+        pass
+
+
+@kernel
 def take(first: word, second: PhysAddr) -> word:
     return first + second
 
@@ -77,6 +83,7 @@ WORLD: Final = {
     'give_two': give_two,
     'math': math,
     'not_marked': not_marked,
+    'stop': stop,
     'take': take,
 }
 
@@ -114,6 +121,32 @@ def enclosed(name: str, *lines: str) -> Sample:
     return Sample(name, f'n = 1\n\ndef outer():\n    n = 2\n{inner}\n    return f\n\nf = outer()\n')
 
 
+NO_FUNCTIONS: Final = {
+    'unmarked': 'def unmarked(x: word) -> word:\n    return x',
+    'a_lambda': 'a_lambda = kernel(lambda x: x)',
+    'coroutine': '@kernel\nasync def coroutine(x: word) -> word:\n    return x',
+    'generator': '@kernel\nasync def generator(x: word):\n    yield x',
+    'cached': 'import functools\n@functools.cache\n@kernel\ndef cached(x: word) -> word:\n    return x',
+    'wrapper': 'import functools\n@kernel\ndef g(x: word) -> word:\n    return x\n\n'
+    '@functools.wraps(g)\ndef wrapper(*words):\n    return g(*words)',
+    'partial': 'import functools\n@kernel\ndef g(x: word) -> word:\n    return x\npartial = functools.partial(g, 1)',
+    'Class': 'class Class:\n    pass',
+    'method': 'class Class:\n    @kernel\n    def method(self, x: word) -> word:\n        return x\n'
+    'method = Class().method',
+    'in_a_class': '_Class__y = 3\nclass Class:\n    @kernel\n    def f(x: word) -> word:\n        return __y\n'
+    'in_a_class = Class.f',
+    'gcd': 'from math import gcd',
+}
+
+
+def not_functions() -> Iterator[Sample]:
+    """What is no kernel function, as a root and in a call."""
+    for name, text in NO_FUNCTIONS.items():
+        if name != 'gcd':  # which has no text: the place is that of the caller
+            yield Sample('not-a-kernel-function', f'{text}\nf = {name}\n')
+        yield Sample('not-a-kernel-function', f'{text}\n@kernel\ndef f(x: word) -> word:\n    return {name}(x)\n')
+
+
 def functions() -> Iterator[Sample]:
     """Functions, parameters and results."""
     yield Sample(
@@ -139,7 +172,10 @@ def f(n: word) -> bool:
     yield body('not-a-kernel-function', 'return math.gcd(x, 4)')
     yield body('not-a-kernel-function', 'return TABLE(1)')
     yield body('not-a-kernel-function', 'return x + Name(5)')
+    yield from not_functions()
     yield Sample('decorator', '@not_marked\n@kernel\ndef f(x: word) -> word:\n    return x\n')
+    for marks in ('@inlined\n@cold', '@apart\n@inlined', '@inlined\n@apart\n@cold'):
+        yield Sample('contrary-marks', f'{marks}\n@kernel\ndef f(x: word) -> word:\n    return x\n')
     yield function('parameter-kind', 'def f(x: word, /, y: word) -> word:\n    return x')
     yield function('parameter-kind', 'def f(*, x: word) -> word:\n    return x')
     yield function('parameter-kind', 'def f(x: word, *rest: word) -> word:\n    return x')
@@ -153,6 +189,11 @@ def f(n: word) -> bool:
     yield function('annotation', 'def f(x: u8) -> word:\n    return x')
     yield function('annotation', 'def f(x: Struct) -> word:\n    return 0')
     yield function('annotation', 'def f(x: None) -> word:\n    return 0')
+    yield Sample(
+        'annotation',
+        "class Wrong(Config):\n    nr_frames: 'Missing'\n\nclass Top(Struct):\n    config: Wrong\n\n"
+        '@kernel\ndef f(k: Top) -> word:\n    return k.config.nr_frames\n',
+    )
     yield function('annotation', 'def f() -> float:\n    return 0')
     yield function('annotation', 'def f() -> tuple[word, ...]:\n    return 1, 2')
     yield function('annotation', 'def f() -> tuple[word, bytes]:\n    return 1, b"a"')
@@ -320,6 +361,8 @@ def expressions() -> Iterator[Sample]:
     yield body('no-attribute', 'return va.size')
     yield body('no-attribute', 'return block.items.length')
     yield body('no-attribute', 'return m.config')
+    yield body('no-attribute', 'return Block.SIZ')
+    yield body('no-attribute', 'return Block.size')
     yield body('no-constant', 'return math.missing')
     yield body('no-config', 'return block.config.nr_frames')._replace(config=None)
     yield body('not-indexable', 'return x[1]')
@@ -329,6 +372,7 @@ def expressions() -> Iterator[Sample]:
     yield body('index-range', 'return block.items[4]')
     yield body('index-range', 'return block.items[-1]')
     yield body('index-range', 'return block.rest[-1]')
+    yield body('index-range', 'return block.rest[1 << 61]')
     yield body('index-range', 'return text[-1]')
 
 
@@ -352,10 +396,21 @@ def calls() -> Iterator[Sample]:
     yield body('argument-type', 'return Block(m, x).size')
     yield body('argument-type', 'return PhysAddr(block)')
     yield body('argument-type', 'return len(block.items)')
+    yield body('argument-type', 'return len(block.rest)')
     yield body('argument-type', 'return max(x, text)')
     yield body('argument-type', "return offset_of(x, 'size')")
+    yield body('argument-type', 'size = 3', 'return offset_of(Block, size)')
+    yield body('argument-type', 'return offset_of(Block, 8)')
     yield body('no-value', 'return 1 + give_nothing()')
     yield body('no-value', 'y = give_nothing()', 'return 0')
+    yield function('no-value', 'def f() -> None:\n    return give_nothing()')
+    yield function('never-returns', 'def f(x: word) -> NoReturn:\n    return stop(x)')
+    yield function('never-returns', 'def f(x: word) -> None:\n    return stop(x)')
+    yield function('never-returns', 'def f(x: word) -> tuple[word, word]:\n    return stop(x)')
+    yield body('never-returns', 'return stop(x)')
+    yield body('never-returns', 'return stop(x) if is_on else 1')
+    yield body('never-returns', 'y = stop(x)', 'return y')
+    yield body('never-returns', 'a, b = stop(x)', 'return a')
     yield body('several-values', 'y = give_two()', 'return 0')
     yield body('several-values', 'return 1 + give_two()')
     yield body('no-lowering', 'return in8(m, 0x60)')

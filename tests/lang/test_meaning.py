@@ -329,6 +329,7 @@ def test_constants_through_packages_and_other_names_keep_what_they_mean(
     package = tmp_path / 'a_package'
     package.mkdir()
     (package / '__init__.py').write_text('from .inner import START as START\nfrom . import inner\n')
+    (package / 'all.py').write_text('from .inner import *\nSTART_OF_ALL: Final = START\n')
     (package / 'inner.py').write_text(
         'from incroos.lang import VirtAddr\nfrom typing import Final\nSTART: Final = VirtAddr(0x7000)\nPAGE = 4096\n'
     )
@@ -337,6 +338,7 @@ def test_constants_through_packages_and_other_names_keep_what_they_mean(
 import a_package
 import a_package.inner as other
 from a_package import START as BEGIN
+from a_package.all import *
 
 ALSO: Final = BEGIN
 
@@ -345,6 +347,8 @@ def f(s: State) -> VirtAddr:
     s.count = BEGIN + a_package.inner.PAGE
     a = BEGIN
     a = ALSO
+    a = START
+    a = START_OF_ALL
     a = other.START
     a = a_package.START
     a = a_package.inner.START
@@ -484,6 +488,63 @@ def test_a_checked_build_stops_where_a_contract_is_broken(statement: str) -> Non
     assert not isinstance(unit.call('f', memory.addr, fine), Trap)
     line = HEAD.count('\n') + 4
     assert unit.call('f', memory.addr, wrong) == Trap(f'sample.py:{line}')
+
+
+@pytest.mark.parametrize('element', ['u8', 'u16', 'u32', 'u64', 'Pair', 'Three'])
+@pytest.mark.parametrize('verb', ['load', 'store', 'look'])
+def test_the_address_of_an_element_does_not_wrap(element: str, verb: str) -> None:
+    place = 's.rest[i].first' if element in ('Pair', 'Three') else 's.rest[i]'
+    if verb == 'look' and place == 's.rest[i]':
+        return
+    text = f"""
+class Pair(Struct):
+    first: u64
+    second: u64
+
+class Three(Struct):
+    first: u64
+    rest: Annotated[Array[u64], 2]
+
+class Flexible(Struct):
+    head: u64
+    rest: Annotated[Array[{element}], 0]
+
+@kernel
+def load(s: Flexible, i: word) -> word:
+    return {place}
+
+@kernel
+def store(s: Flexible, i: word) -> word:
+    {place} = 7
+    return 7
+
+@kernel
+def look(s: Flexible, i: word) -> word:
+    return s.rest[i].addr
+"""
+    module = define(text)
+    function = getattr(module, verb)
+    memory = Memory(NBYTES)
+    unit = compiled([function], checked=True)
+    trap = Trap(f'sample.py:{text[: text.index(f"def {verb}")].count(chr(10)) + 2}')
+    stride = module.Flexible.FIELDS['rest'].stride
+    far = (1 << 47) // stride + 1
+    rows = [
+        (memory.addr, 0, True),
+        (memory.addr, 2, True),
+        (memory.addr, -1, False),
+        (memory.addr, min(WORD_MAX, (1 << 64) // stride), False),  # of 1 << 64 bytes, which are 0
+        (memory.addr, WORD_MAX, False),
+        (memory.addr - far * stride, far, False),  # from the highest addresses on to the lowest
+    ]
+    for addr, index, is_fine in rows:
+        view = module.Flexible(FlatMachine(memory.addr, NBYTES), VirtAddr(addr))
+        if is_fine:
+            assert unit.call(verb, addr, index) == function(view, index)
+        else:
+            assert unit.call(verb, addr, index) == trap, index
+            with pytest.raises(IndexError, match='of an array'):
+                function(view, index)
 
 
 def test_ports_are_checked_too() -> None:
@@ -640,6 +701,38 @@ def f(k: Top) -> word:
     other = define(text.replace('k.config.space !=', 'k.size !='))  # which is no choice of the build
     with pytest.raises(Refused, match='the target raw has no primitive in8'):
         compile_unit({'f': other.f}, RAW, other.Choice(3))
+
+
+def test_what_a_choice_is_compared_with_is_computed_once() -> None:
+    text = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Choice(Config):
+    space: word
+
+class Top(Struct):
+    calls: u64
+    config: Choice
+
+@kernel
+def ask(k: Top) -> word:
+    k.calls += 1
+    return 3
+
+@kernel
+def f(k: Top) -> word:
+    if k.config.space == ask(k):
+        return k.calls * 10
+    return k.calls
+"""
+    module = define(text)
+    memory = Memory(64)
+    for space, wanted in ((3, 10), (4, 1)):
+        machine = FlatMachine(memory.addr, 64, module.Choice(space))
+        memory.clear()
+        assert compiled([module.f], config=module.Choice(space)).call('f', memory.addr) == wanted
+        assert module.f(module.Top(machine, VirtAddr(memory.addr))) == wanted
 
 
 def test_a_plain_unit_has_no_sites_and_calls_nothing_outside() -> None:

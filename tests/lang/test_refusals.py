@@ -1,12 +1,14 @@
 """The messages of the front end: all of them, as they should be; and that nothing else comes out of it."""
 
 import ast
+import inspect
+import math
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from incroos.lang.frontend import MESSAGES, RAW, Refused, compile_unit
+from incroos.lang.frontend import MESSAGES, RAW, Refused, compile_unit, raw_with
 from incroos.lang.frontend.expressions import REFUSED as REFUSED_EXPRESSIONS
 from incroos.lang.frontend.statements import REFUSED as REFUSED_STATEMENTS
 
@@ -50,38 +52,29 @@ def test_the_caret_stands_under_what_is_wrong(sample: Sample) -> None:
         assert len(marker) <= len(line)
 
 
-def not_functions() -> dict[str, Any]:
-    module = define(
-        """
-import functools
-
-unmarked = lambda x: x
-a_lambda = kernel(lambda x: x)
-
-@kernel
-async def a_coroutine(x: word) -> word:
-    return x
-
-@functools.lru_cache
-@kernel
-def wrapped(x: word) -> word:
-    return x
-
-class Class:
-    pass
-"""
-    )
-    return {name: getattr(module, name) for name in ('unmarked', 'a_lambda', 'a_coroutine', 'wrapped', 'Class')}
+def test_a_root_without_a_text_is_refused_where_it_is_given() -> None:
+    line = inspect.currentframe().f_lineno + 2  # type: ignore[union-attr]
+    with pytest.raises(Refused) as caught:
+        compile_unit({'f': math.gcd}, RAW)
+    assert caught.value.name == 'not-a-kernel-function'
+    assert caught.value.place[:2] == (__file__, line)
+    assert caught.value.place.text.strip() == "compile_unit({'f': math.gcd}, RAW)"
 
 
-@pytest.mark.parametrize('name', not_functions())
-def test_what_is_no_kernel_function_can_neither_be_compiled_nor_called(name: str) -> None:
-    found = not_functions()[name]
-    with pytest.raises(TypeError, match='is not a kernel function'):
-        compile_unit({'f': found}, RAW)
-    caller = define(f'@kernel\ndef f(x: word) -> word:\n    return {name}(x)\n', {name: found})
-    with pytest.raises(Refused, match=f'{name} is not a kernel function'):
-        compile_unit({'f': caller.f}, RAW)
+def test_a_lowering_that_is_not_marked_is_refused_where_it_is_defined() -> None:
+    module = define('@kernel\ndef f(m: Machine) -> word:\n    return read_cr2(m)\n')
+    lowering = define('def lowering(m: Machine) -> VirtAddr:\n    return VirtAddr(0)\n', file='low.py').lowering
+    with pytest.raises(Refused, match=r'low\.py:1:5: lowering is not a kernel function'):
+        compile_unit({'f': module.f}, raw_with({'read_cr2': lowering}))
+
+
+def test_a_number_that_is_too_long_for_cpython_to_write_is_left_out() -> None:
+    number = f'0x{"f" * 5000}'
+    for name, parameter, result in (('annotation', number, 'x'), ('call-what', 'word', f'f({number})(2)')):
+        module = define(f'@kernel\ndef f(x: {parameter}) -> word:\n    return {result}\n')
+        with pytest.raises(Refused, match=r'py:\d:\d+: \.\.\. is not') as caught:
+            compile_unit({'f': module.f}, RAW)
+        assert caught.value.name == name
 
 
 def test_a_function_whose_text_is_gone_is_an_error_that_says_so() -> None:

@@ -54,7 +54,19 @@ WRONG = {
     'x: bool': 'is not a field',
     'x: str': 'is not a field',
     'x: list[int]': 'is not a field',
-    'x: Array[u64]': 'is not a field',
+    'x: Array[u64]': r'an array says how long it is: write Annotated\[Array',
+    'x: Array': 'an array says how long it is',
+    'x: Struct': 'is not a field',
+    'x: Annotated[Array[Struct], 2]': 'is not a field',
+    'x: u8 = 5': 'a field has no default',
+    "x: 'Wrong'": r'write VirtAddr, and Wrong\(m, addr\)',
+    "x: Annotated[Array['Wrong'], 2]": 'a struct is not inside itself',
+    "x: 'Missing'": 'the module has no Missing before this struct',
+    "x: 'VirtAddr.Missing'": 'is not a type',
+    "x: '1 +'": 'is not a type',
+    'x: Annotated[Array[u64], 1 << 61]': 'a struct has at most 140737488355328 bytes',
+    'x: u8; y: Annotated[Array[u8], 1 << 47]': 'a struct has at most',
+    'x: Annotated[Array[u64], 10**5000]': 'a struct has at most',
     "x: NewType('Name', str)": 'is not a field',
     "x: NewType('Flag', bool)": 'is not a field',
     'x: Annotated[Array[bool], 2]': 'is not a field',
@@ -92,6 +104,14 @@ def test_fields_and_elements_are_loads_and_stores() -> None:
     assert view.m.load16(VirtAddr(view.addr + offset_of(Block, 'inner'))) == 0x1234
     assert view.config.nr_frames == 5
     assert repr(view) == 'Block(0x40)'
+
+
+def test_a_struct_in_structs_is_not_larger_than_memory_either() -> None:
+    half = 'class Half(Struct):\n    x: Annotated[Array[u64], 1 << 43]\n'
+    assert define(half + 'class Top(Struct):\n    x: Half\n    y: Half\n').Top.SIZE == 1 << 47
+    for fields in ('x: Half; y: Half; z: u8', 'x: Annotated[Array[Half], 3]'):
+        with pytest.raises(TypeError, match='a struct has at most'):
+            define(f'{half}class Top(Struct):\n    {fields}\n')
 
 
 @pytest.mark.parametrize('index', [-1, 3])

@@ -19,6 +19,7 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
+    Final,
     Generic,
     TypeVar,
     get_args,
@@ -28,9 +29,11 @@ from typing import (
 )
 
 from .machine import Machine
-from .words import U64, VirtAddr, Width
+from .words import U64, WORD_MAX, VirtAddr, Width
 
 T = TypeVar('T')
+
+MAX_BYTES: Final = 1 << 47  # of a struct: a half of the addresses that a walk of four levels knows
 
 
 class Config:
@@ -84,6 +87,11 @@ class ArrayField:
         """Bytes from one element to the next."""
         return self.element.nbytes if isinstance(self.element, Width) else self.element.SIZE
 
+    @property
+    def most(self) -> int:
+        """How many elements there can be before the offset of the last byte leaves the word."""
+        return (WORD_MAX + 1) // max(self.stride, 1)
+
     def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
         if view is None:
             return self
@@ -107,7 +115,10 @@ Field = NumberField | StructField | ArrayField | ConfigField
 
 
 class Array(Generic[T]):
-    """View of elements in a row. An index is never negative, and below the length where the array has one."""
+    """View of elements in a row. An index is never negative, and below the length where the array has one.
+
+    All elements lie in the half of the addresses, negative or not, that the array begins in.
+    """
 
     __slots__ = ('addr', 'field', 'm')
 
@@ -118,7 +129,10 @@ class Array(Generic[T]):
         length = self.field.length
         if index < 0 or (length and index >= length):
             raise IndexError(f'index {index} of an array of {length or "any number of"} elements')
-        return VirtAddr(self.addr + index * self.field.stride)
+        addr = self.addr + index * self.field.stride
+        if not length and not self.addr <= addr + self.field.stride - 1 <= (-1 if self.addr < 0 else WORD_MAX):
+            raise IndexError(f'index {index} of an array at {self.addr:#x}: the addresses end before it')
+        return VirtAddr(addr)
 
     def __getitem__(self, index: int) -> T:
         at, element = self._at(index), self.field.element
@@ -164,6 +178,8 @@ class Struct(metaclass=StructType):
             raise TypeError(f'{cls.__name__}: a struct derives from Struct alone; put one struct into the other')
         end, align, fields, is_closed = 0, 1, dict[str, Field](), False
         for name, hint in _own_hints(cls).items():
+            if name in vars(cls):
+                raise TypeError(f'{cls.__name__}.{name}: a field has no default; assign it where one is made')
             if hasattr(Struct, name):
                 raise TypeError(f'{cls.__name__}.{name}: every view has a {name} of its own; use another name')
             field, size, alignment = _make_field(cls, name, hint)
@@ -174,6 +190,8 @@ class Struct(metaclass=StructType):
                 end = -(-end // alignment) * alignment
                 field.offset = end
                 end, align = end + size, max(align, alignment)
+                if end > MAX_BYTES:
+                    raise TypeError(f'{cls.__name__}.{name}: ends too far on; a struct has at most {MAX_BYTES} bytes')
             fields[name] = field
             setattr(cls, name, field)
         cls.SIZE, cls.ALIGN, cls.FIELDS = -(-end // align) * align, align, fields
@@ -217,10 +235,23 @@ def offset_of(struct: type[Struct], name: str) -> int:
 
 
 def _own_hints(cls: type[Struct]) -> dict[str, Any]:
-    own = inspect.get_annotations(cls)
     module = sys.modules[cls.__module__]
-    hints = get_type_hints(cls, globalns=vars(module), include_extras=True)
-    return {name: hints[name] for name in own}
+    return {name: _own_hint(cls, name, hint, vars(module)) for name, hint in inspect.get_annotations(cls).items()}
+
+
+def _own_hint(cls: type[Struct], name: str, hint: Any, names: dict[str, Any]) -> Any:
+    """What the annotation of a field means, also where it or a part of it is a string."""
+    holder = type('holder', (), {'__annotations__': {name: hint}})
+    where = f'{cls.__name__}.{name}'
+    try:
+        return get_type_hints(holder, globalns=names, include_extras=True)[name]
+    except NameError as error:
+        if error.name == cls.__name__:
+            instead = f'write VirtAddr, and {cls.__name__}(m, addr) where it is followed'
+            raise TypeError(f'{where}: a struct is not inside itself; {instead}') from None
+        raise TypeError(f'{where}: the module has no {error.name} before this struct; define it above') from None
+    except (AttributeError, SyntaxError):
+        raise TypeError(f'{where}: {hint!r} is not a type; write it without quotes') from None
 
 
 def _make_field(cls: type[Struct], name: str, hint: Any) -> tuple[Any, int, int]:
@@ -228,16 +259,20 @@ def _make_field(cls: type[Struct], name: str, hint: Any) -> tuple[Any, int, int]
     where = f'{cls.__name__}.{name}'
     if isinstance(hint, type) and issubclass(hint, Config):
         return ConfigField(hint), 0, 1
-    if isinstance(hint, type) and issubclass(hint, Struct):
+    if isinstance(hint, type) and issubclass(hint, Struct) and hint is not Struct:
         return StructField(0, hint), hint.SIZE, hint.ALIGN
     arguments = get_args(hint)
     if get_origin(hint) is Annotated and get_origin(arguments[0]) is Array:
         (of,), length = get_args(arguments[0]), arguments[1]
         if type(length) is not int or length < 0:
             raise TypeError(f'{where}: the length of an array is a number, found {length!r}')
-        if isinstance(of, type) and issubclass(of, Struct):
+        if isinstance(of, type) and issubclass(of, Struct) and of is not Struct:
             return ArrayField(0, of, of, length), of.SIZE * length, of.ALIGN
         width, kind = number_kind(of, where)
         return ArrayField(0, width, kind, length), width.nbytes * length, width.nbytes
+    if hint is Array or get_origin(hint) is Array:
+        raise TypeError(
+            f'{where}: an array says how long it is: write Annotated[Array[...], 4]; 0 for a flexible one, at the end'
+        )
     width, kind = number_kind(hint, where)
     return NumberField(0, width, kind), width.nbytes, width.nbytes

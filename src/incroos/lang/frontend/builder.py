@@ -10,7 +10,7 @@ from ..words import Width
 from . import instructions
 from .refusal import Place, Refused
 from .signature import Signature, signature_of
-from .source import source_of
+from .source import name_of, source_of
 from .types import BOOL, I1, I64, Bool, Nothing, Several, Text, TheMachine, Type, View, is_number
 from .values import Value
 
@@ -41,6 +41,7 @@ class FunctionBase:
         self.unit, self.function, self.is_raw, self.symbol = unit, function, is_raw, symbol
         self.source = source_of(function)
         self.signature: Signature = signature_of(function)
+        self.refuse_contrary_marks()
         self.has_processor = unit.target.is_simulated and not is_raw
         kinds = [I64] * self.has_processor
         for _, kind in self.signature.parameters:
@@ -61,6 +62,12 @@ class FunctionBase:
         self.calls: list[tuple[FunctionBase, ast.AST]] = []
 
     # ---------------------------------------------------------------- refusals
+    def refuse_contrary_marks(self) -> None:
+        """Refuse a function that is to be in its callers and out of them."""
+        for mark in ('cold', 'apart'):
+            if getattr(self.function, '__inlined__', False) and getattr(self.function, f'__{mark}__', False):
+                self.refuse(name_of(self.source.node), 'contrary-marks', name=self.signature.name, mark=mark)
+
     def refuse(self, node: ast.AST, name: str, /, **words: object) -> NoReturn:
         """Say that the text at the node is not kernel Python."""
         raise self.refusal(node, name, **words)

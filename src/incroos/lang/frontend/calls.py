@@ -13,8 +13,9 @@ from ..words import VirtAddr
 from . import instructions
 from .arithmetic import WORD_FUNCTIONS
 from .expressions import Expressions, NotStatic
+from .refusal import text_of
 from .signature import Signature, signature_of
-from .source import is_kernel_function
+from .source import is_kernel_function, why_not_kernel
 from .target import PRIVILEGED
 from .types import (
     I64,
@@ -22,6 +23,7 @@ from .types import (
     NO_RETURN,
     POINTER,
     WORD,
+    ArrayView,
     Nothing,
     Several,
     Text,
@@ -50,7 +52,7 @@ NARROW: Final = {
 def how_to_call(function: ast.expr) -> str:
     """What to write where something is called that is neither a name nor in a module."""
     if isinstance(function, ast.Attribute) and function.attr in PRIMITIVES:
-        return f'write {function.attr}({ast.unparse(function.value)}, ...)'
+        return f'write {function.attr}({text_of(function.value)}, ...)'
     if isinstance(function, ast.Name):
         return f'{function.id} is a local here: give the local another name'
     return 'call a function by its name: name(...) or module.name(...)'
@@ -63,7 +65,7 @@ class Calls(Expressions):
         try:
             callee, _ = self.static(node.func)
         except NotStatic:
-            self.refuse(node.func, 'call-what', name=ast.unparse(node.func), instead=how_to_call(node.func))
+            self.refuse(node.func, 'call-what', name=text_of(node.func), instead=how_to_call(node.func))
         if node.keywords:
             self.refuse(node.keywords[0], 'keyword')
         if is_word(callee) and callee is not int:
@@ -87,8 +89,8 @@ class Calls(Expressions):
         """Refuse a call of what is no kernel function."""
         known = {int: 'take the call away: it is a word already', bool: 'compare it: ... != 0'}
         instead = known.get(callee) if isinstance(callee, type) else None
-        instead = instead or 'mark it @kernel, or use what incroos.lang offers'
-        self.refuse(node.func, 'not-a-kernel-function', name=ast.unparse(node.func), instead=instead)
+        instead = instead or why_not_kernel(callee)
+        self.refuse(node.func, 'not-a-kernel-function', name=text_of(node.func), instead=instead)
 
     def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
         """Refuse another number of arguments than the parameters are."""
@@ -119,6 +121,8 @@ class Calls(Expressions):
         values = [self.value(argument) for argument in node.args]
         if callee is len:
             is_text = isinstance(values[0].type, Text)
+            if isinstance(values[0].type, ArrayView):
+                self.refuse_length(node.args[0], values[0].type)
             self.wants(node.args[0], name, values[0], Text(), is_text)
             return Value(WORD, self.b.extract_value(values[0].llvm, 1))
         for argument, value in zip(node.args, values, strict=True):
@@ -128,6 +132,14 @@ class Calls(Expressions):
         kind = joined(values[0].type, values[1].type)
         return Value(kind if isinstance(kind, Word) else WORD, self.b.select(is_left, left, right))
 
+    def refuse_length(self, node: ast.expr, array: ArrayView) -> NoReturn:
+        """Refuse len of an array: a declaration says how long one is, and a flexible one does not know."""
+        length = array.field.length
+        instead = (
+            f'write {length}, or the constant that its declaration names' if length else 'keep its length in a field'
+        )
+        self.refuse(node, 'argument-type', name='len', wanted=Text(), found=array, instead=instead)
+
     def field_offset(self, node: ast.Call) -> Value:
         """offset_of(Block, 'size'): a constant."""
         self.count(node, 'offset_of', 2, "a Struct and a field's name")
@@ -136,7 +148,7 @@ class Calls(Expressions):
         except NotStatic:
             struct = None
         if not isinstance(struct, type) or not issubclass(struct, Struct):
-            name = ast.unparse(node.args[0])
+            name = text_of(node.args[0])
             self.refuse(
                 node.args[0],
                 'argument-type',
@@ -145,11 +157,21 @@ class Calls(Expressions):
                 found=name,
                 instead="write offset_of(Block, 'size')",
             )
-        fields = [name for name, field in struct.FIELDS.items() if not isinstance(field, ConfigField)]
-        name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ast.unparse(node.args[1])
-        if name not in fields:
-            self.refuse(node.args[1], 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
-        return self.constant(offset_of(struct, name), node)
+        fields = [name for name, kind in struct.FIELDS.items() if not isinstance(kind, ConfigField)]
+        named = node.args[1]
+        field = named.value if isinstance(named, ast.Constant) else None
+        if not isinstance(field, str):
+            self.refuse(
+                named,
+                'argument-type',
+                name='offset_of',
+                wanted='the name of a field as text',
+                found=text_of(named),
+                instead="write offset_of(Block, 'size')",
+            )
+        if field not in fields:
+            self.refuse(named, 'no-field', struct=struct.__name__, name=field, fields=', '.join(fields))
+        return self.constant(offset_of(struct, field), node)
 
     def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:
         """The words of all arguments, each of its parameter's type."""

@@ -4,14 +4,15 @@ import ast
 import builtins
 import types as python_types
 import typing
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from llvmlite import ir
 
 from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
-from ..words import VirtAddr, Width
+from ..words import WORD_MAX, VirtAddr, Width, signed
 from . import instructions
 from .arithmetic import Arithmetic
+from .refusal import ANNOTATIONS, text_of
 from .source import constant_kind
 from .types import (
     BOOL,
@@ -95,11 +96,16 @@ class Expressions(Arithmetic):
     def value(self, node: ast.expr) -> Value:
         """The value of an expression: one value, not nothing and not several."""
         value = self.any_value(node)
-        if isinstance(value.type, Nothing):
-            self.refuse(node, 'no-value', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+        self.refuse_nothing(node, value.type)
         if isinstance(value.type, Several):
-            self.refuse(node, 'several-values', name=ast.unparse(node.func) if isinstance(node, ast.Call) else 'this')
+            self.refuse(node, 'several-values', name=text_of(node.func) if isinstance(node, ast.Call) else 'this')
         return value
+
+    def refuse_nothing(self, node: ast.expr, kind: Type) -> None:
+        """Refuse a call that gives nothing where something is done with what it gives."""
+        if isinstance(kind, Nothing):
+            name = text_of(node.func) if isinstance(node, ast.Call) else 'this'
+            self.refuse(node, 'no-value' if kind.returns else 'never-returns', name=name)
 
     def any_value(self, node: ast.expr) -> Value:
         """The value of an expression, which may also be nothing or several values."""
@@ -114,7 +120,7 @@ class Expressions(Arithmetic):
         """The LLVM truth of an expression that must be a bool."""
         value = self.value(node)
         if not isinstance(value.type, Bool):
-            text = f'({ast.unparse(node)})' if isinstance(node, ast.IfExp) else ast.unparse(node)
+            text = f'({text_of(node)})' if isinstance(node, ast.IfExp) else text_of(node)
             instead = f'write {text} != 0' if isinstance(value.type, Word) else 'compare words'
             self.refuse(node, 'condition', found=value.type, instead=instead)
         return value.llvm
@@ -137,7 +143,7 @@ class Expressions(Arithmetic):
             float: 'compute with words: scale by 1000, or shift',
             type(None): 'use a negative code, or 0 for no address',
         }.get(type(found), 'see docs/language.md')
-        raise self.refusal(node, 'constant', what=ast.unparse(node), instead=instead)
+        raise self.refusal(node, 'constant', what=text_of(node), instead=instead)
 
     def of_Name(self, node: ast.Name) -> Value:
         if node.id not in self.local_names:
@@ -166,9 +172,19 @@ class Expressions(Arithmetic):
                 if not hasattr(owner, node.attr):
                     self.refuse(node, 'no-constant', module=owner.__name__, name=node.attr)
                 return getattr(owner, node.attr), vars(owner)
-            if isinstance(owner, type) and issubclass(owner, Struct) and node.attr in ('SIZE', 'ALIGN'):
+            if isinstance(owner, type) and issubclass(owner, Struct):
+                if node.attr not in ('SIZE', 'ALIGN'):
+                    self.refuse_of_struct(node, owner)
                 return getattr(owner, node.attr), {}
         raise NotStatic
+
+    def refuse_of_struct(self, node: ast.Attribute, struct: type[Struct]) -> NoReturn:
+        """Refuse what a struct itself does not have: its fields are those of its views."""
+        name = text_of(node.value)
+        instead = 'its constants are SIZE and ALIGN'
+        if node.attr in struct.FIELDS:
+            instead = f'make a view: {name}(m, addr).{node.attr}; or write offset_of({name}, {node.attr!r})'
+        self.refuse(node, 'no-attribute', found=f'the struct {name}', name=node.attr, instead=instead)
 
     def is_static(self, node: ast.expr) -> bool:
         """Whether it is a global name, or in a module: not a value that the function computes."""
@@ -181,7 +197,7 @@ class Expressions(Arithmetic):
     def of_static(self, node: ast.Name | ast.Attribute) -> Value:
         found, namespace = self.static(node)
         if not isinstance(found, int | bytes):
-            name = ast.unparse(node)
+            name = text_of(node)
             self.refuse(node, 'not-constant', name=name, **what_instead(found, name))
         name = node.id if isinstance(node, ast.Name) else node.attr
         return self.known(found, node, constant_kind(namespace, name))
@@ -295,7 +311,10 @@ class Expressions(Arithmetic):
 
     def of_config(self, node: ast.Attribute, kind: Constants) -> Value:
         """A constant of the build."""
-        hints = typing.get_type_hints(kind.kind)
+        try:
+            hints = typing.get_type_hints(kind.kind)
+        except (AttributeError, NameError, SyntaxError) as error:
+            self.refuse(node, 'annotation', found=f'an annotation of {kind} ({error})', instead=ANNOTATIONS)
         if node.attr not in hints:
             self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(hints))
         config = self.unit.config
@@ -335,27 +354,27 @@ class Expressions(Arithmetic):
         if not isinstance(base.type, ArrayView):
             self.refuse(node, 'not-indexable', found=base.type)
         field = base.type.field
-        index = self.index(node, field.length)
-        wrong = (
-            self.b.icmp_unsigned('>=', index, I64(field.length)) if field.length else self.compare('<', index, I64(0))
-        )
-        self.trap_if(wrong, node)
+        index = self.index(node, field.length, field.most)
+        self.trap_if(self.b.icmp_unsigned('>=', index, I64(signed(field.length or field.most))), node)
         pointer = self.at(base.llvm, self.b.mul(index, I64(field.stride)))
+        if self.unit.checked and not field.length:  # whose end the declaration does not know
+            first, last = (self.b.ptrtoint(end, I64) for end in (base.llvm, self.at(pointer, field.stride - 1)))
+            self.trap_if(self.compare('<', self.b.xor(first, last), I64(0)), node)
         is_odd = field.stride & (field.stride - 1) != 0
         if is_odd and not isinstance(index, ir.Constant) and not self.unit.target.folds_indices:
             pointer = instructions.opaque(self.b, pointer)
         return pointer, field
 
-    def index(self, node: ast.Subscript, length: int | None) -> Any:
+    def index(self, node: ast.Subscript, length: int | None, most: int = WORD_MAX + 1) -> Any:
         """The index as a word; one that the compiler knows to be outside is refused."""
         if isinstance(node.slice, ast.Slice):
             self.refuse(node, 'slice')
         value = self.value(node.slice)
         if not self.are_numbers(value):
             self.refuse(node.slice, 'operand', what='an index', found=value.type, instead='index with a word')
-        if value.number is not None and (value.number < 0 or (length and value.number >= length)):
+        if value.number is not None and not 0 <= value.number < (length or most):
             what = 'text' if length is None else f'an array of {length}' if length else 'a flexible array'
-            end = f'to {length - 1}' if length else 'up'
+            end = f'to {length - 1}' if length else 'up' if value.number < 0 else f'to {most - 1}'
             self.refuse(node, 'index-range', index=value.number, what=what, end=end)
         return self.as_word(value)
 

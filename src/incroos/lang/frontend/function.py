@@ -2,6 +2,7 @@
 
 import ast
 
+from .refusal import text_of
 from .statements import Statements
 from .types import NO_RETURN, Nothing, TheMachine, View
 from .values import Value
@@ -27,7 +28,7 @@ class FunctionBuilder(Statements):
         """Parameters, body and end."""
         node = self.source.node
         for decorator in node.decorator_list:
-            if ast.unparse(decorator).rpartition('.')[2] not in ('kernel', 'cold', 'apart', 'inlined'):
+            if text_of(decorator).rpartition('.')[2] not in ('kernel', 'cold', 'apart', 'inlined'):
                 self.refuse(decorator, 'decorator')
         self.local_names = local_names(node)
         self.variables, self.loops, self.assigned = {}, [], frozenset()

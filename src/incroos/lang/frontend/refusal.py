@@ -19,6 +19,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         'a kernel function has no decorator but @kernel, @cold, @apart and @inlined',
         'take the decorator away',
     ),
+    'contrary-marks': ('{name} is both @inlined and @{mark}: in its callers, and out of them', 'keep one of the marks'),
     'parameter-kind': ('a kernel function takes plain positional parameters only', 'write (a: word, b: word)'),
     'default-value': ('a parameter has no default value', 'pass the value in every call'),
     'no-annotation': ('{name} has no annotation', ANNOTATIONS),
@@ -26,7 +27,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'no-result-annotation': ('{name} does not say what it gives back', 'annotate it: -> word, or -> None'),
     'too-deep': ('{name} is nested too deep', 'compute in steps, or in functions of their own'),
     'falls-off': ('{name} can end without a result', 'return a value on every path'),
-    'returns-after-all': ('{name} is NoReturn but can come to its end', 'end it with a loop that never ends'),
+    'returns-after-all': (
+        '{name} is NoReturn but can come to its end',
+        'end it with a loop that never ends, or with a call of another',
+    ),
     'result-type': ('{name} gives {wanted}, found {found}', '{instead}'),
     'result-missing': ('{name} gives {wanted}, this return gives nothing', 'return a value'),
     # statements
@@ -78,9 +82,18 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'argument-count': ('{name}: {found} instead of {wanted} arguments', 'pass {parameters}'),
     'argument-type': ('{name} wants {wanted}, found {found}', '{instead}'),
     'no-value': ('{name} gives nothing', 'call it in a statement of its own'),
+    'never-returns': ('{name} never returns', 'call it in a statement of its own, the last on its way'),
     'several-values': ('{name} gives several results', 'unpack them: a, b = {name}(...)'),
     'no-lowering': ('the target {target} has no primitive {name}', 'use it only in code for another target'),
 }
+
+
+def text_of(node: ast.AST) -> str:
+    """The source of an expression, on one line."""
+    try:
+        return ast.unparse(node)
+    except ValueError:  # CPython writes no number of more than 4300 digits
+        return '...'
 
 
 class Place(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_origin
 
-from .refusal import ANNOTATIONS, Place, Refused
-from .source import source_of
+from .refusal import ANNOTATIONS, Place, Refused, text_of
+from .source import name_of, source_of
 from .types import Several, Text, Type, of_annotation, of_result
 
 
@@ -55,16 +55,14 @@ def signature_of(function: Callable[..., Any]) -> Signature:
             raise refuse(argument, 'no-annotation', name=argument.arg)
         kind = of_annotation(hint_of(function, argument.arg))
         if kind is None:
-            found, hint = ast.unparse(argument.annotation), hint_of(function, argument.arg)
+            found, hint = text_of(argument.annotation), hint_of(function, argument.arg)
             instead = f'{found} is a width in memory: write word' if get_origin(hint) is Annotated else ANNOTATIONS
             raise refuse(argument.annotation, 'annotation', found=found, instead=instead)
         parameters.append((argument.arg, kind))
     if node.returns is None:
-        name_only = ast.Name(node.name, lineno=node.lineno, col_offset=node.col_offset + 4, end_lineno=node.lineno)
-        name_only.end_col_offset = name_only.col_offset + len(node.name.encode())
-        raise refuse(name_only, 'no-result-annotation', name=node.name)
+        raise refuse(name_of(node), 'no-result-annotation', name=node.name)
     result = of_result(hint_of(function, 'return'))
     if result is None or (isinstance(result, Several) and any(isinstance(item, Text) for item in result.items)):
         instead = f'{ANNOTATIONS}; or with None, NoReturn or tuple[...]'
-        raise refuse(node.returns, 'annotation', found=ast.unparse(node.returns), instead=instead)
+        raise refuse(node.returns, 'annotation', found=text_of(node.returns), instead=instead)
     return Signature(node.name, tuple(parameters), result)

@@ -11,9 +11,10 @@ import linecache
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..structs import is_word
+from .refusal import Place
 
 
 class Source(NamedTuple):
@@ -30,11 +31,80 @@ class _File(NamedTuple):
     functions: dict[int, ast.FunctionDef]  # by the line that CPython notes: that of the first decorator
 
 
+BEFORE_NAME: Final = {ast.FunctionDef: 'def ', ast.AsyncFunctionDef: 'async def ', ast.ClassDef: 'class '}
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
 def is_kernel_function(found: object) -> bool:
     """Whether it was marked @kernel and is a function with a text that can be compiled."""
-    if not isinstance(found, types.FunctionType) or not getattr(found, '__kernel__', False):
-        return False
-    return found.__name__ != '<lambda>' and not inspect.iscoroutinefunction(found)
+    return not why_not_kernel(found)
+
+
+def why_not_kernel(found: object) -> str:
+    """What to write instead of something that is no kernel function; empty for one that is."""
+    if hasattr(found, '__wrapped__'):  # functools.wraps also copies the mark
+        return 'take the decorator away that wraps it'
+    if isinstance(found, types.MethodType):
+        return 'write a function of the module: methods are not compiled'
+    if isinstance(found, functools.partial):
+        return 'call its function with all arguments'
+    if not isinstance(found, types.FunctionType):
+        return 'write a @kernel function, or use what incroos.lang offers'
+    if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
+        return 'write a plain function: def, not async def'
+    if found.__qualname__.rpartition('.')[0].rpartition('.')[2] not in ('', '<locals>'):
+        return 'write a function of the module: methods are not compiled'
+    if found.__code__.co_name == '<lambda>':
+        return 'write it with def, and mark it @kernel'
+    return '' if getattr(found, '__kernel__', False) else 'mark it @kernel, or use what incroos.lang offers'
+
+
+def place_of(found: Any) -> Place:
+    """Where something is defined; of what has no text, the place that gave it to the front end."""
+    while hasattr(found, '__wrapped__') or isinstance(found, types.MethodType | functools.partial):
+        found = getattr(found, '__wrapped__', None) or getattr(found, '__func__', None) or found.func
+    code = getattr(found, '__code__', None)
+    if code is None and not isinstance(found, type):
+        return _place_of_caller()
+    file = code.co_filename if code else getattr(sys.modules.get(found.__module__), '__file__', None)
+    if file is None:
+        return _place_of_caller()
+    parsed = _parse(file, ''.join(linecache.getlines(file)))
+    for node in ast.walk(parsed.tree):
+        if (
+            isinstance(node, Definition)
+            and node.name == found.__name__
+            and (not code or _first_line(node) == code.co_firstlineno)
+        ):
+            return Place.of(name_of(node), file, parsed.lines)
+        if isinstance(node, ast.Lambda) and code and node.lineno == code.co_firstlineno:
+            return Place.of(node, file, parsed.lines)
+    return Place.of(ast.Pass(lineno=code.co_firstlineno if code else 1), file, parsed.lines)
+
+
+def _place_of_caller() -> Place:
+    """The call that led into the front end."""
+    frame = sys._getframe()
+    while frame.f_back and str(frame.f_globals.get('__name__')).startswith(__package__):
+        frame = frame.f_back
+    file, where = frame.f_code.co_filename, inspect.getframeinfo(frame).positions
+    assert where is not None
+    node = ast.Pass(lineno=where.lineno or frame.f_lineno, col_offset=where.col_offset or 0)
+    node.end_lineno, node.end_col_offset = where.end_lineno, where.end_col_offset
+    return Place.of(node, file, ''.join(linecache.getlines(file)).split('\n'))
+
+
+def name_of(node: Definition) -> ast.Name:
+    """The name in a definition, to point at."""
+    name = ast.Name(node.name, lineno=node.lineno, end_lineno=node.lineno)
+    name.col_offset = node.col_offset + len(BEFORE_NAME[type(node)])
+    name.end_col_offset = name.col_offset + len(node.name.encode())
+    return name
+
+
+def _first_line(node: Definition) -> int:
+    """The line that CPython notes: that of the first decorator."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 @functools.lru_cache(maxsize=4096)
@@ -55,11 +125,7 @@ def source_of(function: Callable[..., Any]) -> Source:
 @functools.lru_cache(maxsize=256)
 def _parse(file: str, text: str) -> _File:
     tree = ast.parse(text, file)
-    functions = {
-        min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]): node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-    }
+    functions = {_first_line(node): node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     return _File(text.split('\n'), tree, functions)
 
 
@@ -72,14 +138,14 @@ def constant_kind(namespace: dict[str, Any], name: str) -> Any:
     for _ in range(8):  # a name may be imported from a module that imported it
         file = namespace.get('__file__') or ''
         module = _definitions(file, ''.join(linecache.getlines(file, namespace))) if file else {}
-        found = module.get(name)
+        found = module.get(name, module.get('*'))
         if isinstance(found, ast.Name):  # another name for a constant
             name = found.id
         elif isinstance(found, _Import):
             origin = _absolute(str(namespace.get('__package__') or ''), found.level, found.module)
             if origin not in sys.modules:
                 return int
-            namespace, name = vars(sys.modules[origin]), found.name
+            namespace, name = vars(sys.modules[origin]), name if found.name == '*' else found.name
         else:
             return _kind_of(found, namespace)
     return int

@@ -7,6 +7,7 @@ from ..structs import NumberField
 from ..words import Width
 from .calls import Calls
 from .expressions import REFUSED as REFUSED_EXPRESSIONS
+from .refusal import text_of
 from .types import (
     I64,
     NO_RETURN,
@@ -105,6 +106,7 @@ class Statements(Calls):
             values = [self.value(element) for element in node.value.elts]
         else:
             several = self.any_value(node.value)
+            self.refuse_nothing(node.value, several.type)
             if not isinstance(several.type, Several):
                 self.refuse(node.value, 'unpack-what')
             values = self.split(several)
@@ -132,7 +134,7 @@ class Statements(Calls):
 
     def refuse_target(self, target: ast.expr, instead: str) -> NoReturn:
         """Refuse an assignment to something."""
-        raise self.refusal(target, 'target', name=ast.unparse(target), instead=instead)
+        raise self.refusal(target, 'target', name=text_of(target), instead=instead)
 
     def place(self, target: ast.expr) -> Place:
         """Where an assignment goes."""
@@ -145,7 +147,7 @@ class Statements(Calls):
             pointer, field = self.element(target, base)
             if not isinstance(field.element, Width):
                 instead = 'assign its fields'
-                self.refuse(target, 'assign-part', name=ast.unparse(target), what='a struct', instead=instead)
+                self.refuse(target, 'assign-part', name=text_of(target), what='a struct', instead=instead)
             return MemoryPlace(pointer, field.element, field.kind)
         if isinstance(target, ast.Attribute):
             return self.field_place(target)
@@ -167,7 +169,7 @@ class Statements(Calls):
             View: ('a struct', 'assign its fields'),
             ArrayView: ('an array', 'assign its elements'),
         }.get(type(found), ('a constant of the build', 'use another configuration'))
-        raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what, instead=instead)
+        raise self.refusal(target, 'assign-part', name=text_of(target), what=what, instead=instead)
 
     def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
         """Store a value where it was found to go."""
@@ -175,10 +177,10 @@ class Statements(Calls):
             self.put_local(place.name, value, node)
             return
         if not is_number(value.type):
-            instead = f'store its addr: {ast.unparse(node)}.addr' if isinstance(value.type, View) else 'store a word'
+            instead = f'store its addr: {text_of(node)}.addr' if isinstance(value.type, View) else 'store a word'
             self.refuse(node, 'operand', what='a number in memory', found=value.type, instead=instead)
         wanted: Type = Word(place.kind)
-        name = ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
+        name = text_of(node.target if isinstance(node, ast.AugAssign) else node.targets[0])
         if not fits(value.type, wanted):
             instead = how_to_make(value.type, wanted)
             self.refuse(node, 'field-type', name=name, wanted=wanted, found=value.type, instead=instead)
@@ -209,6 +211,8 @@ class Statements(Calls):
     def do_Return(self, node: ast.Return) -> None:
         wanted, name = self.signature.result, self.signature.name
         if wanted == NO_RETURN:
+            if isinstance(node.value, ast.Call):
+                self.refuse_nothing(node.value, self.any_value(node.value).type)
             self.refuse(node, 'returns-after-all', name=name)
         if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
             if wanted != NOTHING:
@@ -218,6 +222,7 @@ class Statements(Calls):
             self.return_several(node, wanted)
         else:
             value = self.any_value(node.value)
+            self.refuse_nothing(node.value, value.type)
             self.check_result(node, value.type, wanted)
             self.b.ret(self.returned(value, wanted))
         self.assigned = None
@@ -242,6 +247,7 @@ class Statements(Calls):
             values = [self.value(element) for element in node.value.elts]
         else:
             found = self.any_value(node.value)
+            self.refuse_nothing(node.value, found.type)
             if not isinstance(found.type, Several):
                 self.check_result(node, found.type, wanted)
             values = self.split(found)
@@ -292,6 +298,8 @@ class Statements(Calls):
         left, right = test.left, test.comparators[0]
         if not isinstance(left, ast.Attribute) or not self.is_config(left.value):
             return None
+        if any(isinstance(part, ast.Call) for part in ast.walk(right)):
+            return None  # which the test itself makes, once
         found, wanted = self.value(left).number, self.value(right).number
         return None if wanted is None else (found == wanted) == isinstance(test.ops[0], ast.Eq)
 

@@ -9,7 +9,8 @@ from llvmlite import ir
 from .builder import FunctionBase
 from .debuginfo import DebugInfo, NoDebugInfo
 from .function import FunctionBuilder
-from .source import is_kernel_function
+from .refusal import Refused
+from .source import place_of, why_not_kernel
 from .target import Target
 from .types import I8, I64
 
@@ -30,8 +31,7 @@ class Unit:
         self._symbols: set[str] = set(roots)
         self._trap: Any = None
         for name, root in roots.items():
-            if not is_kernel_function(root):
-                raise TypeError(f'{name}: {root!r} is not a kernel function')
+            refuse_unmarked(name, root)
             self._make(root, is_raw=False, symbol=name)
         while self._waiting:
             self._waiting.pop().build()
@@ -47,6 +47,7 @@ class Unit:
         is_raw = is_raw and self.target.is_simulated
         found = self._functions.get((function, is_raw))
         if found is None:
+            refuse_unmarked(getattr(function, '__name__', repr(function)), function)
             symbol = f'{function.__module__}.{function.__qualname__}'.removeprefix('incroos.')
             while symbol in self._symbols:
                 symbol += "'"
@@ -98,6 +99,13 @@ def compile_unit(
     their field. Raises Refused for what is not kernel Python.
     """
     return Unit(roots, target, config, checked, debug)
+
+
+def refuse_unmarked(name: str, function: object) -> None:
+    """Refuse what is no kernel function, where it is defined."""
+    instead = why_not_kernel(function)
+    if instead:
+        raise Refused('not-a-kernel-function', place_of(function), name=name, instead=instead)
 
 
 def refuse_recursion(functions: list[FunctionBuilder]) -> None:
