@@ -9,7 +9,7 @@ import enum
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple, NewType
+from typing import Annotated, Any, Final, NamedTuple, NewType, Protocol
 
 import pytest
 
@@ -25,10 +25,20 @@ class Inner(Struct):
     first: u64
 
 
+class Frames(Protocol):
+    FIRST: word
+
+    def take(self, order: word) -> word: ...
+
+
+FRAMES: Final[Any] = define('FIRST = 3\n@kernel\ndef take(order: word) -> word:\n    return order\n')
+
+
 @dataclass(frozen=True)
 class Choice(Config):
     nr_frames: word
     label: str = 'classic'
+    frames: Frames = FRAMES
 
 
 class Block(Struct):
@@ -322,6 +332,11 @@ def expressions() -> Iterator[Sample]:
     yield body('no-attribute', 'return m.config')
     yield body('no-constant', 'return math.missing')
     yield body('no-config', 'return block.config.nr_frames')._replace(config=None)
+    yield body('no-member', 'return block.config.frames.put(1)')
+    yield body('no-member', 'return block.config.frames.LAST')
+    yield body('not-constant', 'return block.config.frames')
+    yield body('assign-part', 'block.config.frames = 1', 'return 0')
+    yield body('assign-part', 'block.config.frames.FIRST = 1', 'return 0')
     yield body('not-indexable', 'return x[1]')
     yield body('not-indexable', 'return block[1]')
     yield body('slice', 'return block.items[1:2]')
@@ -337,6 +352,8 @@ def calls() -> Iterator[Sample]:
     yield body('call-what', 'return m.load64(va)')
     yield body('call-what', 'return block.inner(1)')
     yield body('call-what', 'return take(1, pa)(2)')
+    yield body('call-what', 'return block.parts[x].config.frames.take(1)')
+    yield body('call-what', 'return block.config.nr_frames(1)')
     yield body('call-what', 'take = take(1, pa)', 'return take')
     yield body('keyword', 'return take(1, second=pa)')
     yield body('argument-count', 'return take(1)')

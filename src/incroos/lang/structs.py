@@ -27,18 +27,11 @@ from typing import (
     overload,
 )
 
+from .config import Config
 from .machine import Machine
 from .words import U64, VirtAddr, Width
 
 T = TypeVar('T')
-
-
-class Config:
-    """Base of frozen dataclasses of words: what a build chooses.
-
-    A struct field of such a type takes no bytes: `k.config.nr_frames` is a constant of the build where the kernel is
-    compiled, and an attribute of the machine's `config` where it is interpreted.
-    """
 
 
 class NumberField:

@@ -53,6 +53,8 @@ def how_to_call(function: ast.expr) -> str:
         return f'write {function.attr}({ast.unparse(function.value)}, ...)'
     if isinstance(function, ast.Name):
         return f'{function.id} is a local here: give the local another name'
+    if isinstance(function, ast.Attribute) and 'config' in {getattr(part, 'attr', '') for part in ast.walk(function)}:
+        return 'if it is a function of a design, give the view a name first: zone = ...'
     return 'call a function by its name: name(...) or module.name(...)'
 
 

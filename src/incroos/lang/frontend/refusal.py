@@ -68,6 +68,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'no-field': ('{struct} has no field {name}', 'its fields are {fields}'),
     'no-attribute': ('{found} has no attribute {name}', '{instead}'),
     'no-constant': ('the module {module} has no {name}', 'define it there'),
+    'no-member': (
+        '{protocol} has no {name}',
+        'its members are {members}; what all designs have can be declared in it',
+    ),
     'no-config': ('the build gives {found}, the kernel wants {wanted}', 'give compile_unit a {wanted}'),
     'not-indexable': ('{found} cannot be indexed', 'index an array field, or text'),
     'slice': ('a slice needs memory that the kernel does not have', 'index one element after the other'),

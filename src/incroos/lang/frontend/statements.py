@@ -13,7 +13,7 @@ from .types import (
     NOTHING,
     WORD,
     ArrayView,
-    Constants,
+    Bool,
     Nothing,
     Several,
     Text,
@@ -153,6 +153,11 @@ class Statements(Calls):
 
     def field_place(self, target: ast.Attribute) -> MemoryPlace:
         """Where a number field lies."""
+        if self.is_choice(target):
+            instead = 'use another configuration'
+            self.refuse(
+                target, 'assign-part', name=ast.unparse(target), what='a constant of the build', instead=instead
+            )
         if self.is_static(target.value):
             self.refuse_target(target, 'keep what changes in a Struct')
         base = self.value(target.value)
@@ -166,7 +171,7 @@ class Statements(Calls):
         what, instead = {
             View: ('a struct', 'assign its fields'),
             ArrayView: ('an array', 'assign its elements'),
-        }.get(type(found), ('a constant of the build', 'use another configuration'))
+        }.get(type(found), ('a constant of the build', 'use another configuration'))  # of a view that a call gave
         raise self.refusal(target, 'assign-part', name=ast.unparse(target), what=what, instead=instead)
 
     def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
@@ -286,20 +291,21 @@ class Statements(Calls):
         self.go_on_at(end, after)
 
     def choice_of(self, test: ast.expr) -> bool | None:
-        """What a test gives that compares a choice of the build with a number, as k.config.space == MODERN_SPACE."""
-        if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq | ast.NotEq) or len(test.ops) > 1:
+        """What a test gives that the build decides, as k.config.space == MODERN_SPACE; None of all others."""
+        if isinstance(test, ast.BoolOp):
+            deciding = isinstance(test.op, ast.Or)
+            for operand in test.values:
+                found = self.choice_of(operand)
+                if found is None or found == deciding:
+                    return found
+            return not deciding
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            found = self.choice_of(test.operand)
+            return None if found is None else not found
+        if not self.is_fixed(test) or not any(self.is_choice(part) for part in ast.walk(test)):
             return None
-        left, right = test.left, test.comparators[0]
-        if not isinstance(left, ast.Attribute) or not self.is_config(left.value):
-            return None
-        found, wanted = self.value(left).number, self.value(right).number
-        return None if wanted is None else (found == wanted) == isinstance(test.ops[0], ast.Eq)
-
-    def is_config(self, node: ast.expr) -> bool:
-        """Whether an expression is k.config, for some view k."""
-        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or self.is_static(node):
-            return False
-        return isinstance(self.value(node).type, Constants)
+        value = self.value(test)
+        return bool(value.llvm.constant) if isinstance(value.type, Bool) else None
 
     def is_guard(self, node: ast.If) -> bool:
         """Whether an `if` only leaves the function with a code: a negative constant, or a local that holds one.
