@@ -642,6 +642,136 @@ def f(k: Top) -> word:
         compile_unit({'f': other.f}, RAW, other.Choice(3))
 
 
+LEAVING = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Choice(Config):
+    space: word
+    is_small: bool = False
+
+class Top(Struct):
+    size: u64
+    config: Choice
+
+@kernel
+def rest(k: Top) -> word:
+    k.size += 1
+    return 20
+
+@kernel
+def f(k: Top, x: word) -> word:
+"""
+LEFT: Final = {
+    'a return': (
+        """
+    if k.config.space == 1:
+        return 10
+    return rest(k)
+""",
+        [10, 20],
+    ),
+    'a return in the other side': (
+        """
+    if k.config.space != 1:
+        k.size = 4
+    else:
+        return 10
+    y = rest(k)
+    return y + x
+""",
+        [10, 21],
+    ),
+    'a return on all ways of a side': (
+        """
+    if k.config.space == 1 and not k.config.is_small:
+        if x > 3:
+            return 9
+        else:
+            return 10
+    return rest(k)
+""",
+        [10, 20],
+    ),
+    'returns inside the sides of another test': (
+        """
+    if x > 0:
+        if 1 == k.config.space:
+            return 10
+        y = 3
+    else:
+        return 5
+    return rest(k) + y
+""",
+        [10, 23],
+    ),
+    'a break out of a loop that never ends': (
+        """
+    while True:
+        if k.config.space == 1:
+            return 10
+        if x > 2:
+            break
+        x += 1
+    return rest(k) + x
+""",
+        [10, 23],
+    ),
+    'a continue and what follows': (
+        """
+    n = 0
+    for i in range(4):
+        if k.config.space == 1 or k.config.is_small:
+            n += i
+            continue
+        n += rest(k)
+    return n
+""",
+        [6, 80],
+    ),
+}
+
+
+@pytest.mark.parametrize('name', LEFT)
+def test_what_follows_a_side_that_leaves_is_dropped(name: str) -> None:
+    body, wanted = LEFT[name]
+    module = define(LEAVING + body)
+    memory = Memory(64)
+    for space, result in zip((1, 2), wanted, strict=True):
+        config = module.Choice(space)
+        machine = FlatMachine(memory.addr, 64, config)
+        memory.clear()
+        build = compiled([module.f], checked=True, config=config)
+        assert build.call('f', memory.addr, 1) == result
+        assert module.f(module.Top(machine, VirtAddr(memory.addr)), 1) == result
+        assert memory.content() == bytes(machine.bytes)
+        assert ('sample.rest' in build.unit.ir) == (space == 2)
+
+
+@pytest.mark.parametrize(
+    ('body', 'space', 'message'),
+    [
+        ('    if k.config.space == 1:\n        return 1\n    else:\n        return 2\n    return 3\n', 1, 'never runs'),
+        ('    if k.config.space == 1:\n        return 1\n        x = 2\n    return 3\n', 1, 'never runs'),
+        ('    if k.config.space == 1:\n        return 1\n    return 3\n    x = 1\n', 2, 'never runs'),
+        (
+            '    if x > 0:\n        if k.config.space == 1:\n            return 1\n    else:\n        return 2\n'
+            '        x = 3\n    return 4\n',
+            1,
+            'never runs',
+        ),
+        ('    if k.config.space == 1:\n        y = 1\n    return y\n', 1, 'y may have no value here'),
+        ('    if k.config.space == 1:\n        return 1\n', 2, 'f can end without a result'),
+        ('    if k.config.space == b"text":\n        return 1\n    return 2\n', 1, 'cannot be compared'),
+        ('    if k.config.space:\n        return 1\n    return 2\n', 1, 'a condition is a bool'),
+    ],
+)
+def test_what_a_choice_does_not_excuse(body: str, space: int, message: str) -> None:
+    module = define(LEAVING + body)
+    with pytest.raises(Refused, match=message):
+        compile_unit({'f': module.f}, RAW, module.Choice(space))
+
+
 def test_a_plain_unit_has_no_sites_and_calls_nothing_outside() -> None:
     module = define(HEAD + SAMPLES['text'])
     unit = compile_unit({'f': module.f}, RAW)

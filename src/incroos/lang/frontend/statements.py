@@ -58,15 +58,26 @@ class Loop(NamedTuple):
     at_breaks: list[frozenset[str]]
 
 
+def always_leaves(nodes: list[ast.stmt]) -> bool:
+    """Whether a block surely ends with a return, break or continue."""
+    last = nodes[-1] if nodes else None
+    if isinstance(last, ast.If):
+        return always_leaves(last.body) and always_leaves(last.orelse)
+    return isinstance(last, ast.Return | ast.Break | ast.Continue)
+
+
 class Statements(Calls):
     """The part of compiling a function that deals with statements."""
 
     loops: list[Loop]
+    is_cut: bool  # that nothing runs here is a choice of the build
 
     def statements(self, nodes: list[ast.stmt]) -> None:
-        """A block; a statement that can never run is refused."""
+        """A block; a statement that can never run is refused, or dropped where another configuration runs it."""
         for node in nodes:
             if self.b.block.is_terminated:
+                if self.is_cut:
+                    return
                 self.refuse(node, 'never-runs')
             emit = getattr(self, f'do_{type(node).__name__}', None)
             if emit is None:
@@ -272,23 +283,35 @@ class Statements(Calls):
     # ---------------------------------------------------------------- branches
     def do_If(self, node: ast.If) -> None:
         chosen = self.choice_of(node.test)
+        if chosen is not None:
+            self.take_side(node, chosen)
+            return
         test = self.condition(node.test)
         yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
         branch = self.b.cbranch(test, yes, no)
         if self.is_guard(node):
             branch.set_weights(GUARD_WEIGHTS)
-        before, after = self.assigned, []
-        for block, body, side in ((yes, node.body, True), (no, node.orelse, False)):
+        before, after, cuts = self.assigned, [], []
+        for block, body in ((yes, node.body), (no, node.orelse)):
             self.b.position_at_end(block)
-            if body and chosen is not None and side != chosen:
-                self.b.unreachable()  # and what is there may need primitives that this target does not have
-                continue
-            self.assigned = before
+            self.assigned, self.is_cut = before, False
             self.statements(body)
+            cuts.append(self.is_cut)
             if not self.b.block.is_terminated:
                 self.b.branch(end)
                 after.append(self.assigned)
+        self.is_cut = any(cuts)
         self.go_on_at(end, after)
+
+    def take_side(self, node: ast.If, chosen: bool) -> None:
+        """An `if` that the build decides: the other side may need primitives that this target does not have."""
+        body, other = (node.body, node.orelse) if chosen else (node.orelse, node.body)
+        before = self.assigned
+        self.statements(body)
+        if self.b.block.is_terminated:
+            self.is_cut = self.is_cut or not always_leaves(other)
+        elif not other:
+            self.assigned = before  # what the side assigns has a value under this choice alone
 
     def choice_of(self, test: ast.expr) -> bool | None:
         """What a test gives that the build decides, as k.config.space == MODERN_SPACE; None of all others."""
@@ -329,7 +352,7 @@ class Statements(Calls):
         known = [state for state in states if state is not None]
         self.b.position_at_end(end)
         if known:
-            self.assigned = frozenset.intersection(*known)
+            self.assigned, self.is_cut = frozenset.intersection(*known), False
         else:
             self.b.unreachable()
             self.assigned = None
