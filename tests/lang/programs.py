@@ -435,7 +435,8 @@ class Writer:
             text = self.random.choice(self.locals('bytes') or ["b'abcd'"])
             return self.random.choice((f'len({text})', f'{text}[{self.atom()} & 3]'))
         if way < 18:
-            constants = ['LIMIT', 'State.SIZE', "offset_of(State, 'frame')", 'BASE']
+            offsets = [f"(address_of({name}, 'frame') - {name}.addr)" for name in self.locals('State')]
+            constants = ['LIMIT', 'State.SIZE', "offset_of(State, 'frame')", 'BASE', *offsets]
             return self.random.choice([*(f'({name} + 1)' for name in self.locals('PhysAddr')), *constants])
         helper = self.callee(lambda helper: helper.result == 'word')
         return self.call_text(helper) if helper else self.atom()

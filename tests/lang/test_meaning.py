@@ -118,6 +118,20 @@ def f(s: State, a: word) -> word:
     items[a & 3] = 8
     return items.addr - s.addr + offset_of(State, 'bytes')
 """,
+    'addresses of fields': """
+@kernel
+def f(s: State, a: word) -> word:
+    part = s.parts[a & 1]
+    store64(s.m, address_of(part, 'value'), 77)
+    store8(s.m, address_of(s, 'small'), 5)
+    at = address_of(s.inner, 'tag')
+    at = VirtAddr(at + 0)
+    store8(s.m, at, a & 1)
+    s.items[0] = address_of(s, 'items') - s.addr
+    s.items[1] = address_of(s.parts[log(s, 1)], 'tag') - address_of(s, 'parts')
+    s.items[2] = load64(s.m, address_of(s, 'count')) + 3
+    return address_of(s, 'rest') - s.addr + address_of(s, 'inner') - s.inner.addr
+""",
     'nested structs and arrays, and a flexible array': """
 @kernel
 def f(s: State, a: word) -> word:

@@ -52,7 +52,7 @@ from .primitives import (
     write_cr4,
     write_msr,
 )
-from .structs import Array, Struct, offset_of
+from .structs import Array, Struct, address_of, offset_of
 from .words import (
     U8,
     U16,
@@ -94,6 +94,7 @@ __all__ = [
     'VirtAddr',
     'Vpn',
     'add_wrap',
+    'address_of',
     'apart',
     'are_interrupts_enabled',
     'atomic_add64',

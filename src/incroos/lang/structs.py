@@ -209,6 +209,11 @@ def offset_of(struct: type[Struct], name: str) -> int:
     return field.offset
 
 
+def address_of(view: Struct, name: str) -> VirtAddr:
+    """Where a field of the view lies: for atomic primitives, and for lists that link fields."""
+    return VirtAddr(view.addr + offset_of(type(view), name))
+
+
 def _own_hints(cls: type[Struct]) -> dict[str, Any]:
     own = inspect.get_annotations(cls)
     module = sys.modules[cls.__module__]

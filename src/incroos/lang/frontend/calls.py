@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 from llvmlite import ir
 
 from ..primitives import PRIMITIVES
-from ..structs import ConfigField, Struct, is_word, offset_of
+from ..structs import ConfigField, Struct, address_of, is_word, offset_of
 from ..words import VirtAddr
 from . import instructions
 from .arithmetic import WORD_FUNCTIONS
@@ -22,6 +22,7 @@ from .types import (
     NO_RETURN,
     POINTER,
     WORD,
+    ArrayView,
     Nothing,
     Several,
     Text,
@@ -74,7 +75,7 @@ class Calls(Expressions):
             return self.view(node, callee)
         if not isinstance(callee, FunctionType | BuiltinFunctionType):
             self.refuse_call(node, callee)
-        if callee in (len, min, max, offset_of):
+        if callee in (len, min, max, offset_of, address_of):
             return self.builtin(node, callee)
         if callee in WORD_FUNCTIONS:
             words = self.arguments(node, signature_of(callee))
@@ -113,9 +114,11 @@ class Calls(Expressions):
         return Value(View(struct), self.b.inttoptr(value.llvm, POINTER))
 
     def builtin(self, node: ast.Call, callee: Callable[..., Any]) -> Value:
-        """len of text, min and max of two words, offset_of a field."""
+        """len of text, min and max of two words, offset_of and address_of a field."""
         if callee is offset_of:
             return self.field_offset(node)
+        if callee is address_of:
+            return self.field_address(node)
         name = callee.__name__
         self.count(node, name, 1 if callee is len else 2, 'text' if callee is len else 'two words')
         values = [self.value(argument) for argument in node.args]
@@ -147,11 +150,29 @@ class Calls(Expressions):
                 found=name,
                 instead="write offset_of(Block, 'size')",
             )
+        return self.constant(offset_of(struct, self.field_name(node.args[1], struct)), node)
+
+    def field_address(self, node: ast.Call) -> Value:
+        """address_of(block, 'size'): where the field of this view lies."""
+        self.count(node, 'address_of', 2, "a view and a field's name")
+        view = self.value(node.args[0])
+        if not isinstance(view.type, View):
+            instead = 'take its addr' if isinstance(view.type, ArrayView) else "write address_of(block, 'size')"
+            words = {'name': 'address_of', 'wanted': 'a view', 'found': view.type, 'instead': instead}
+            self.refuse(node.args[0], 'argument-type', **words)
+        struct = view.type.struct
+        pointer = self.at(view.llvm, offset_of(struct, self.field_name(node.args[1], struct)))
+        return Value(Word(VirtAddr), self.b.ptrtoint(pointer, I64))
+
+    def field_name(self, node: ast.expr, struct: type[Struct]) -> str:
+        """The name of a field that has bytes, written as a string."""
         fields = [name for name, field in struct.FIELDS.items() if not isinstance(field, ConfigField)]
-        name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ast.unparse(node.args[1])
+        name = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
         if name not in fields:
-            self.refuse(node.args[1], 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
-        return self.constant(offset_of(struct, name), node)
+            self.refuse(node, 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
+        if not isinstance(node, ast.Constant):
+            self.refuse(node, 'field-name', name=name)
+        return name
 
     def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:
         """The words of all arguments, each of its parameter's type."""

@@ -66,6 +66,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'maybe-unassigned': ('{name} may have no value here', 'assign it on every path that leads here'),
     'closure': ('{name} belongs to an enclosing function', 'pass it as a parameter'),
     'no-field': ('{struct} has no field {name}', 'its fields are {fields}'),
+    'field-name': ('the name of a field is a string, found {name}', "write '{name}'"),
     'no-attribute': ('{found} has no attribute {name}', '{instead}'),
     'no-constant': ('the module {module} has no {name}', 'define it there'),
     'no-member': (
