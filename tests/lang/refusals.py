@@ -85,6 +85,7 @@ WORLD: Final = {
     'TABLE': [1, 2],
     'give_nothing': give_nothing,
     'give_two': give_two,
+    'lang': define('BASE = VirtAddr(5)\n', file='names.py'),
     'math': math,
     'not_marked': not_marked,
     'take': take,
@@ -195,7 +196,6 @@ def statements() -> Iterator[Sample]:
         ['global TABLE'],
         ['import os'],
         ['from os import path'],
-        ['match x:', '    case 1:', '        x = 2'],
         ['def inner() -> word:', '    return 1'],
         ['async def inner() -> word:', '    return 1'],
         ['class Inner:', '    pass'],
@@ -203,6 +203,7 @@ def statements() -> Iterator[Sample]:
     ):
         yield body('statement', *lines, 'return x')
     yield enclosed('statement', 'nonlocal n', 'return n')
+    yield from matches()
     yield body('never-runs', 'return x', 'x = 5')
     yield body('never-runs', 'while True:', '    x += 1', 'return x')
     yield body('never-runs', 'for i in range(x):', '    break', '    x += i', 'return x')
@@ -251,6 +252,43 @@ def statements() -> Iterator[Sample]:
     yield body('condition', 'while (x if is_on else 0):', '    x -= 1', 'return 0')
     yield body('condition', 'return 1 if not block else 0')
     yield body('condition', 'return 1 if is_on and pa else 0')
+
+
+def matches() -> Iterator[Sample]:
+    """Cases that no switch has."""
+    for pattern in (
+        'True',
+        '[1, 2]',
+        '{1: 2}',
+        'Block()',
+        'x',
+        '1 as y',
+        '1 | _',
+        '1 | [2]',
+        'b"text"',
+        '1.5',
+        '1 + 2j',
+        'math.pi',
+        'block.size',
+        '_ if is_on',
+        '1 if x > 2',
+    ):
+        refused = 'constant' if pattern == '1.5' else 'not-constant' if pattern == 'math.pi' else 'pattern'
+        yield body(refused, 'match x:', f'    case {pattern}:', '        return 1', 'return 0')
+    yield body(
+        'case-twice', 'match x:', '    case 1 | 2:', '        return 1', '    case 2:', '        return 2', 'return 0'
+    )
+    yield body('case-twice', 'match x:', '    case -1 | -1:', '        return 1', 'return 0')
+    yield body('too-large', 'match x:', '    case 0x8000000000000000:', '        return 1', 'return 0')
+    yield body('unknown-name', 'match x:', '    case missing.NAME:', '        return 1', 'return 0')
+    yield body('operand', 'match is_on:', '    case 1:', '        return 1', 'return 0')
+    yield body('operand', 'match text:', '    case 1:', '        return 1', 'return 0')
+    yield body('compare', 'match pa:', '    case lang.BASE:', '        return 1', 'return 0')
+    yield body('falls-off', 'match x:', '    case 1:', '        return 1')
+    yield body(
+        'never-runs', 'match x:', '    case 1:', '        return 1', '    case _:', '        return 2', 'return x'
+    )
+    yield body('maybe-unassigned', 'match x:', '    case 1:', '        y = 1', 'return y')
 
 
 def expressions() -> Iterator[Sample]:

@@ -31,6 +31,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'result-missing': ('{name} gives {wanted}, this return gives nothing', 'return a value'),
     # statements
     'statement': ('{what} is not kernel Python', '{instead}'),
+    'pattern': ('{what} is not kernel Python in a case', '{instead}'),
+    'case-twice': ('{number} has a case already', 'take one of them away'),
     'never-runs': ('this statement never runs', 'take it away'),
     'several-targets': ('one assignment has one target', 'write one assignment for each target'),
     'target': ('{name} cannot be assigned', '{instead}'),
