@@ -10,6 +10,8 @@ from typing import Any, Final
 import pytest
 
 from incroos.build.cache import Cache, cache_folder
+from incroos.cli.commands import sentence_about
+from incroos.lang import ConfigError
 from incroos.run import images, qemu
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
@@ -340,3 +342,9 @@ def test_output_through_links_and_channels(tmp_path: Path) -> None:
         assert (tmp_path / 'channel').read_bytes() == image
         assert os.readlink('/dev/stdout') == before
     assert sorted(os.listdir(tmp_path)) == ['channel', 'kernel.elf', 'link', 'target']
+
+
+def test_a_configuration_that_cannot_be_built_is_said_as_it_is() -> None:
+    assert (
+        sentence_about(ConfigError('there is no such design: name another')) == 'there is no such design: name another'
+    )

@@ -144,7 +144,7 @@ class Writer:
         for _ in range(nr_statements):
             choices = [self.assign] * 5 + [self.augment] * 3 + [self.store] * 4 + [self.swap, self.primitive, self.call]
             if self.indent < 4:
-                choices += [self.branch] * 3 + [self.count, self.count, self.spell, self.loop]
+                choices += [self.branch] * 3 + [self.match, self.count, self.count, self.spell, self.loop]
             before = len(self.lines)
             self.random.choice(choices)()
             if len(self.lines) == before:
@@ -252,6 +252,27 @@ class Writer:
                     self.leave()
         if name:
             self.scope.assigned.add(name)
+
+    def match(self) -> None:
+        """match over few or many numbers, with or without a case for all others."""
+        numbers = list(range(-3, 9)) if self.random.random() < 0.5 else [*SMALL, WORD_MAX, WORD_MIN]
+        self.random.shuffle(numbers)
+        subject = f'{self.word(1)} % 9' if self.random.random() < 0.7 else self.word(1)
+        self.put(f'match {subject}:')
+        self.indent += 1
+        for _ in range(self.random.randrange(1, 7)):
+            patterns = [numbers.pop() for _ in range(self.random.choice((1, 1, 1, 2)))]
+            self.case(' | '.join(map(str, patterns)))
+        if self.random.random() < 0.5:
+            self.case('_')
+        self.indent -= 1
+
+    def case(self, pattern: str) -> None:
+        self.put(f'case {pattern}:')
+        with self.inside():
+            self.block(1)
+            if self.random.random() < 0.15:
+                self.leave()
 
     def leave(self) -> None:
         """break, continue or return."""
@@ -435,7 +456,8 @@ class Writer:
             text = self.random.choice(self.locals('bytes') or ["b'abcd'"])
             return self.random.choice((f'len({text})', f'{text}[{self.atom()} & 3]'))
         if way < 18:
-            constants = ['LIMIT', 'State.SIZE', "offset_of(State, 'frame')", 'BASE']
+            offsets = [f"(address_of({name}, 'frame') - {name}.addr)" for name in self.locals('State')]
+            constants = ['LIMIT', 'State.SIZE', "offset_of(State, 'frame')", 'BASE', *offsets]
             return self.random.choice([*(f'({name} + 1)' for name in self.locals('PhysAddr')), *constants])
         helper = self.callee(lambda helper: helper.result == 'word')
         return self.call_text(helper) if helper else self.atom()

@@ -9,7 +9,7 @@ import enum
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple, NewType, NoReturn
+from typing import Annotated, Any, Final, NamedTuple, NewType, NoReturn, Protocol
 
 import pytest
 
@@ -25,10 +25,20 @@ class Inner(Struct):
     first: u64
 
 
+class Frames(Protocol):
+    FIRST: word
+
+    def take(self, order: word) -> word: ...
+
+
+FRAMES: Final[Any] = define('FIRST = 3\n@kernel\ndef take(order: word) -> word:\n    return order\n')
+
+
 @dataclass(frozen=True)
 class Choice(Config):
     nr_frames: word
     label: str = 'classic'
+    frames: Frames = FRAMES
 
 
 class Block(Struct):
@@ -81,6 +91,7 @@ WORLD: Final = {
     'TABLE': [1, 2],
     'give_nothing': give_nothing,
     'give_two': give_two,
+    'lang': define('BASE = VirtAddr(5)\n', file='names.py'),
     'math': math,
     'not_marked': not_marked,
     'stop': stop,
@@ -226,7 +237,6 @@ def statements() -> Iterator[Sample]:
         ['global TABLE'],
         ['import os'],
         ['from os import path'],
-        ['match x:', '    case 1:', '        x = 2'],
         ['def inner() -> word:', '    return 1'],
         ['async def inner() -> word:', '    return 1'],
         ['class Inner:', '    pass'],
@@ -234,6 +244,7 @@ def statements() -> Iterator[Sample]:
     ):
         yield body('statement', *lines, 'return x')
     yield enclosed('statement', 'nonlocal n', 'return n')
+    yield from matches()
     yield body('never-runs', 'return x', 'x = 5')
     yield body('never-runs', 'while True:', '    x += 1', 'return x')
     yield body('never-runs', 'for i in range(x):', '    break', '    x += i', 'return x')
@@ -282,6 +293,43 @@ def statements() -> Iterator[Sample]:
     yield body('condition', 'while (x if is_on else 0):', '    x -= 1', 'return 0')
     yield body('condition', 'return 1 if not block else 0')
     yield body('condition', 'return 1 if is_on and pa else 0')
+
+
+def matches() -> Iterator[Sample]:
+    """Cases that no switch has."""
+    for pattern in (
+        'True',
+        '[1, 2]',
+        '{1: 2}',
+        'Block()',
+        'x',
+        '1 as y',
+        '1 | _',
+        '1 | [2]',
+        'b"text"',
+        '1.5',
+        '1 + 2j',
+        'math.pi',
+        'block.size',
+        '_ if is_on',
+        '1 if x > 2',
+    ):
+        refused = 'constant' if pattern == '1.5' else 'not-constant' if pattern == 'math.pi' else 'pattern'
+        yield body(refused, 'match x:', f'    case {pattern}:', '        return 1', 'return 0')
+    yield body(
+        'case-twice', 'match x:', '    case 1 | 2:', '        return 1', '    case 2:', '        return 2', 'return 0'
+    )
+    yield body('case-twice', 'match x:', '    case -1 | -1:', '        return 1', 'return 0')
+    yield body('too-large', 'match x:', '    case 0x8000000000000000:', '        return 1', 'return 0')
+    yield body('unknown-name', 'match x:', '    case missing.NAME:', '        return 1', 'return 0')
+    yield body('operand', 'match is_on:', '    case 1:', '        return 1', 'return 0')
+    yield body('operand', 'match text:', '    case 1:', '        return 1', 'return 0')
+    yield body('compare', 'match pa:', '    case lang.BASE:', '        return 1', 'return 0')
+    yield body('falls-off', 'match x:', '    case 1:', '        return 1')
+    yield body(
+        'never-runs', 'match x:', '    case 1:', '        return 1', '    case _:', '        return 2', 'return x'
+    )
+    yield body('maybe-unassigned', 'match x:', '    case 1:', '        y = 1', 'return y')
 
 
 def expressions() -> Iterator[Sample]:
@@ -357,6 +405,11 @@ def expressions() -> Iterator[Sample]:
     yield body('no-field', 'block.length = 1', 'return 0')
     yield body('no-field', "return offset_of(Block, 'length')")
     yield body('no-field', "return offset_of(Block, 'config')")
+    yield body('no-field', "return address_of(block, 'length')")
+    yield body('no-field', "return address_of(block.inner, 'size')")
+    yield body('no-field', "return address_of(block, 'config')")
+    yield body('field-name', 'return address_of(block, size)')
+    yield body('field-name', 'return offset_of(Block, frame)')
     yield body('no-field', 'return block.config.nr_pages')
     yield body('no-attribute', 'return va.size')
     yield body('no-attribute', 'return block.items.length')
@@ -365,6 +418,11 @@ def expressions() -> Iterator[Sample]:
     yield body('no-attribute', 'return Block.size')
     yield body('no-constant', 'return math.missing')
     yield body('no-config', 'return block.config.nr_frames')._replace(config=None)
+    yield body('no-member', 'return block.config.frames.put(1)')
+    yield body('no-member', 'return block.config.frames.LAST')
+    yield body('not-constant', 'return block.config.frames')
+    yield body('assign-part', 'block.config.frames = 1', 'return 0')
+    yield body('assign-part', 'block.config.frames.FIRST = 1', 'return 0')
     yield body('not-indexable', 'return x[1]')
     yield body('not-indexable', 'return block[1]')
     yield body('slice', 'return block.items[1:2]')
@@ -381,6 +439,8 @@ def calls() -> Iterator[Sample]:
     yield body('call-what', 'return m.load64(va)')
     yield body('call-what', 'return block.inner(1)')
     yield body('call-what', 'return take(1, pa)(2)')
+    yield body('call-what', 'return block.parts[x].config.frames.take(1)')
+    yield body('call-what', 'return block.config.nr_frames(1)')
     yield body('call-what', 'take = take(1, pa)', 'return take')
     yield body('keyword', 'return take(1, second=pa)')
     yield body('argument-count', 'return take(1)')
@@ -399,8 +459,10 @@ def calls() -> Iterator[Sample]:
     yield body('argument-type', 'return len(block.rest)')
     yield body('argument-type', 'return max(x, text)')
     yield body('argument-type', "return offset_of(x, 'size')")
-    yield body('argument-type', 'size = 3', 'return offset_of(Block, size)')
-    yield body('argument-type', 'return offset_of(Block, 8)')
+    yield body('argument-type', "return address_of(x, 'size')")
+    yield body('argument-type', "return address_of(block.items, 'size')")
+    yield body('argument-count', 'return address_of(block)')
+    yield body('field-name', 'return offset_of(Block, 8)')
     yield body('no-value', 'return 1 + give_nothing()')
     yield body('no-value', 'y = give_nothing()', 'return 0')
     yield function('no-value', 'def f() -> None:\n    return give_nothing()')

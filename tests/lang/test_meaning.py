@@ -2,6 +2,7 @@
 
 import ctypes
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,8 @@ from typing import Any, Final
 import pytest
 
 from incroos.build.codegen import compile_bare
-from incroos.lang import VirtAddr
+from incroos.build.stack import analyse
+from incroos.lang import VirtAddr, words
 from incroos.lang.frontend import BARE, RAW, Refused, compile_unit, raw_with, simulated
 from incroos.lang.words import WORD_MAX, WORD_MIN
 
@@ -44,7 +46,7 @@ def log(s: State, value: word) -> word:
 
 def same(text: str, rows: Sequence[Sequence[int]] = ((),), names: dict[str, Any] | None = None) -> None:
     """f(s: State, ...) gives the same results and leaves the same memory in all builds."""
-    module = define(HEAD + text, names or {})
+    module = define(HEAD + text, {'words': words, **(names or {})})
     memory = Memory(NBYTES)
     builds = [compiled([module.f], checked=checked) for checked in (False, True)]
     for row in rows:
@@ -117,6 +119,82 @@ def f(s: State, a: word) -> word:
     items = s.items
     items[a & 3] = 8
     return items.addr - s.addr + offset_of(State, 'bytes')
+""",
+    'addresses of fields': """
+@kernel
+def f(s: State, a: word) -> word:
+    part = s.parts[a & 1]
+    store64(s.m, address_of(part, 'value'), 77)
+    store8(s.m, address_of(s, 'small'), 5)
+    at = address_of(s.inner, 'tag')
+    at = VirtAddr(at + 0)
+    store8(s.m, at, a & 1)
+    s.items[0] = address_of(s, 'items') - s.addr
+    s.items[1] = address_of(s.parts[log(s, 1)], 'tag') - address_of(s, 'parts')
+    s.items[2] = load64(s.m, address_of(s, 'count')) + 3
+    return address_of(s, 'rest') - s.addr + address_of(s, 'inner') - s.inner.addr
+""",
+    'a match with a return in each case': """
+@kernel
+def name(a: word) -> word:
+    match a:
+        case 0 | 1:
+            return 10
+        case -1:
+            return 11
+        case 2:
+            return 12
+        case 3:
+            return 13
+        case 4 | 5 | 6:
+            return 14
+        case 0x7FFF_FFFF_FFFF_FFFF | -0x8000_0000_0000_0000:
+            return 15
+        case words.WORD_BITS:
+            return 16
+        case _:
+            return -a & 7
+
+@kernel
+def f(s: State, a: word) -> word:
+    for i in range(-3, 8):
+        s.items[i & 3] = add_wrap(s.items[i & 3] * 20, name(i))
+    return name(a) + name(64) * 100 + name(-1 << 63) * 10000 + name(9223372036854775807)
+""",
+    'a match inside a loop, and cases that go on': """
+@kernel
+def f(s: State, a: word) -> word:
+    total = 0
+    for i in range(-1, 9):
+        match log(s, i & 3) + i:
+            case 0:
+                continue
+            case 1 | 3:
+                total += 100
+            case 5:
+                pass
+            case -7:
+                total = 9
+            case 9:
+                if a > 1:
+                    break
+                total -= 1
+            case _:
+                match a:
+                    case 1:
+                        total += 1000
+                    case 2:
+                        return total
+        total += 1
+    match a:
+        case 0:
+            last = 1
+        case _:
+            last = 2
+    match PhysAddr(total & 7):
+        case 3:
+            last += 4
+    return total * 8 + last
 """,
     'nested structs and arrays, and a flexible array': """
 @kernel
@@ -733,6 +811,190 @@ def f(k: Top) -> word:
         memory.clear()
         assert compiled([module.f], config=module.Choice(space)).call('f', memory.addr) == wanted
         assert module.f(module.Top(machine, VirtAddr(memory.addr))) == wanted
+
+
+LEAVING = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Choice(Config):
+    space: word
+    is_small: bool = False
+
+class Top(Struct):
+    size: u64
+    config: Choice
+
+@kernel
+def rest(k: Top) -> word:
+    k.size += 1
+    return 20
+
+@kernel
+def f(k: Top, x: word) -> word:
+"""
+LEFT: Final = {
+    'a return': (
+        """
+    if k.config.space == 1:
+        return 10
+    return rest(k)
+""",
+        [10, 20],
+    ),
+    'a return in the other side': (
+        """
+    if k.config.space != 1:
+        k.size = 4
+    else:
+        return 10
+    y = rest(k)
+    return y + x
+""",
+        [10, 21],
+    ),
+    'a return on all ways of a side': (
+        """
+    if k.config.space == 1 and not k.config.is_small:
+        if x > 3:
+            return 9
+        else:
+            return 10
+    return rest(k)
+""",
+        [10, 20],
+    ),
+    'returns inside the sides of another test': (
+        """
+    if x > 0:
+        if 1 == k.config.space:
+            return 10
+        y = 3
+    else:
+        return 5
+    return rest(k) + y
+""",
+        [10, 23],
+    ),
+    'a break out of a loop that never ends': (
+        """
+    while True:
+        if k.config.space == 1:
+            return 10
+        if x > 2:
+            break
+        x += 1
+    return rest(k) + x
+""",
+        [10, 23],
+    ),
+    'a match': (
+        """
+    match k.config.space:
+        case 2 | 3:
+            y = rest(k) * 2
+        case 1:
+            return 10
+        case _:
+            write_cr2(k.m, VirtAddr(0))
+            return 11
+    return y
+""",
+        [10, 40],
+    ),
+    'a match without a fitting case': (
+        """
+    match k.config.space:
+        case 2:
+            rest(k)
+        case 3:
+            write_cr2(k.m, VirtAddr(0))
+    return 6
+""",
+        [6, 6],
+    ),
+    'a continue and what follows': (
+        """
+    n = 0
+    for i in range(4):
+        if k.config.space == 1 or k.config.is_small:
+            n += i
+            continue
+        n += rest(k)
+    return n
+""",
+        [6, 80],
+    ),
+}
+
+
+@pytest.mark.parametrize('name', LEFT)
+def test_what_follows_a_side_that_leaves_is_dropped(name: str) -> None:
+    body, wanted = LEFT[name]
+    module = define(LEAVING + body)
+    memory = Memory(64)
+    for space, result in zip((1, 2), wanted, strict=True):
+        config = module.Choice(space)
+        machine = FlatMachine(memory.addr, 64, config)
+        memory.clear()
+        build = compiled([module.f], checked=True, config=config)
+        assert build.call('f', memory.addr, 1) == result
+        assert module.f(module.Top(machine, VirtAddr(memory.addr)), 1) == result
+        assert memory.content() == bytes(machine.bytes)
+        assert ('sample.rest' in build.unit.ir) == (space == 2)
+
+
+@pytest.mark.parametrize(
+    ('body', 'space', 'message'),
+    [
+        ('    if k.config.space == 1:\n        return 1\n    else:\n        return 2\n    return 3\n', 1, 'never runs'),
+        ('    if k.config.space == 1:\n        return 1\n        x = 2\n    return 3\n', 1, 'never runs'),
+        ('    if k.config.space == 1:\n        return 1\n    return 3\n    x = 1\n', 2, 'never runs'),
+        (
+            '    if x > 0:\n        if k.config.space == 1:\n            return 1\n    else:\n        return 2\n'
+            '        x = 3\n    return 4\n',
+            1,
+            'never runs',
+        ),
+        ('    if k.config.space == 1:\n        y = 1\n    return y\n', 1, 'y may have no value here'),
+        (
+            '    match k.config.space:\n        case 1:\n            y = 1\n    return y\n',
+            1,
+            'y may have no value here',
+        ),
+        (
+            '    match k.config.space:\n        case 1 | 1:\n            return 1\n    return 2\n',
+            2,
+            '1 has a case already',
+        ),
+        (
+            '    match k.config.space:\n        case 1:\n            return 1\n        case _:\n            return 2\n'
+            '    return 3\n',
+            1,
+            'never runs',
+        ),
+        ('    if k.config.space == 1:\n        return 1\n', 2, 'f can end without a result'),
+        ('    if k.config.space == b"text":\n        return 1\n    return 2\n', 1, 'cannot be compared'),
+        ('    if k.config.space:\n        return 1\n    return 2\n', 1, 'a condition is a bool'),
+    ],
+)
+def test_what_a_choice_does_not_excuse(body: str, space: int, message: str) -> None:
+    module = define(LEAVING + body)
+    with pytest.raises(Refused, match=message):
+        compile_unit({'f': module.f}, RAW, module.Choice(space))
+
+
+def test_a_dense_match_becomes_a_table_of_jumps() -> None:
+    bodies = [f's.count = s.count {"+^*|"[number & 3]} {number + 2}' for number in range(12)]
+    cases = ''.join(f'        case {number - 2}:\n            {body}\n' for number, body in enumerate(bodies))
+    text = f'@kernel\ndef f(s: State, a: word) -> word:\n    match a:\n{cases}    return s.count\n'
+    same(text, [(number,) for number in (*range(-4, 12), WORD_MAX, WORD_MIN)])
+    for debug in (False, True):
+        unit = compile_unit({'f': define(HEAD + text).f}, BARE, debug=debug)
+        assert unit.ir.count('switch i64') == 1
+        assembly = compile_bare(unit.ir, '', debug=debug).assembly
+        assert len(re.findall(r'\n\s+jmpq?\s+\*', assembly)) == 1
+        assert analyse(assembly).worst_bytes('f') > 0
 
 
 def test_a_plain_unit_has_no_sites_and_calls_nothing_outside() -> None:

@@ -193,6 +193,8 @@ def test_the_random_programs_are_worth_their_time() -> None:
         'Pass',
         'Expr',
         'IfExp',
+        'Match',
+        'MatchOr',
     }
     assert kinds >= {'If', 'While', 'For', 'Break', 'Continue', 'Return', 'AugAssign', 'Assign', 'Pass', 'Expr'}
     assert kinds >= {'Subscript', 'Attribute', 'BoolOp', 'Compare', 'Call', 'Tuple', 'UnaryOp', 'IfExp'}
@@ -208,7 +210,7 @@ def test_programs_become_objects_for_bare_metal() -> None:
 
 
 def test_a_failing_program_is_cut_down_to_what_fails() -> None:
-    text = Writer(5).program()
+    text = Writer(21).program()
     shorter = shrink(text, lambda text: '//' in text)
     assert '//' in shorter
     assert len(shorter.splitlines()) < 10

@@ -14,6 +14,7 @@ from incroos.lang import (
     PhysAddr,
     Struct,
     VirtAddr,
+    address_of,
     offset_of,
     u8,
     u16,
@@ -144,6 +145,8 @@ def test_a_misspelt_field_is_an_error() -> None:
 def test_a_field_of_the_configuration_has_no_offset() -> None:
     with pytest.raises(TypeError, match='takes no bytes'):
         offset_of(Block, 'config')
+    with pytest.raises(TypeError, match=r'Block\.config takes no bytes'):
+        address_of(Block(FlatMachine(0, 64), VirtAddr(0)), 'config')
 
 
 def test_a_machine_says_which_primitive_it_does_not_supply() -> None:

@@ -367,9 +367,10 @@ def run() -> int:
 def sentence_about(error: Exception) -> str:
     """What to say about a failure that can be foreseen; any other is a bug, and is raised again."""
     from incroos.build.errors import BuildError
+    from incroos.lang import ConfigError
     from incroos.lang.frontend.refusal import Refused  # slow, and rarely needed
 
-    if isinstance(error, Unusable | BuildError | Refused):
+    if isinstance(error, Unusable | BuildError | ConfigError | Refused):
         return str(error)
     if isinstance(error, MemoryError):
         return 'this computer has not enough free memory: end something else first'

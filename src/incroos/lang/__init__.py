@@ -4,6 +4,7 @@ This package holds what kernel code is written with: words, struct views, `@kern
 compiler and checker is `incroos.lang.frontend`; docs/language.md describes the subset as a closed list.
 """
 
+from .config import Config, ConfigError, load_design
 from .function import apart, cold, inlined, kernel
 from .machine import Machine
 from .primitives import (
@@ -51,7 +52,7 @@ from .primitives import (
     write_cr4,
     write_msr,
 )
-from .structs import Array, Config, Struct, offset_of
+from .structs import Array, Struct, address_of, offset_of
 from .words import (
     U8,
     U16,
@@ -84,6 +85,7 @@ __all__ = [
     'U32',
     'Array',
     'Config',
+    'ConfigError',
     'Machine',
     'Order',
     'Pfn',
@@ -92,6 +94,7 @@ __all__ = [
     'VirtAddr',
     'Vpn',
     'add_wrap',
+    'address_of',
     'apart',
     'are_interrupts_enabled',
     'atomic_add64',
@@ -122,6 +125,7 @@ __all__ = [
     'load16',
     'load32',
     'load64',
+    'load_design',
     'load_gdt',
     'load_idt',
     'mul_wrap',

@@ -28,20 +28,13 @@ from typing import (
     overload,
 )
 
+from .config import Config
 from .machine import Machine
 from .words import U64, WORD_MAX, VirtAddr, Width
 
 T = TypeVar('T')
 
 MAX_BYTES: Final = 1 << 47  # of a struct: a half of the addresses that a walk of four levels knows
-
-
-class Config:
-    """Base of frozen dataclasses of words: what a build chooses.
-
-    A struct field of such a type takes no bytes: `k.config.nr_frames` is a constant of the build where the kernel is
-    compiled, and an attribute of the machine's `config` where it is interpreted.
-    """
 
 
 class NumberField:
@@ -232,6 +225,11 @@ def offset_of(struct: type[Struct], name: str) -> int:
     if isinstance(field, ConfigField):
         raise TypeError(f'{struct.__name__}.{name} takes no bytes')
     return field.offset
+
+
+def address_of(view: Struct, name: str) -> VirtAddr:
+    """Where a field of the view lies: for atomic primitives, and for lists that link fields."""
+    return VirtAddr(view.addr + offset_of(type(view), name))
 
 
 def _own_hints(cls: type[Struct]) -> dict[str, Any]:

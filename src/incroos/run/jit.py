@@ -82,7 +82,7 @@ def cached_kernel(
     """The same, from the cache where it is there. For entry points that lie in this package."""
     cache = Cache(say)
     paths = str(PACKAGE) if checked else ''  # the sites name files of this checkout
-    key = key_of(SOURCES, ['jit', host_identity(), repr(config), str(checked), paths, *entries.names])
+    key = key_of(SOURCES, ['jit', host_identity(), config.identity(), str(checked), paths, *entries.names])
     folder = cache.fetch(key)
     if folder is not None:
         return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()), config)

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 from llvmlite import ir
 
 from ..primitives import PRIMITIVES
-from ..structs import ConfigField, Struct, is_word, offset_of
+from ..structs import ConfigField, Struct, address_of, is_word, offset_of
 from ..words import VirtAddr
 from . import instructions
 from .arithmetic import WORD_FUNCTIONS
@@ -55,6 +55,8 @@ def how_to_call(function: ast.expr) -> str:
         return f'write {function.attr}({text_of(function.value)}, ...)'
     if isinstance(function, ast.Name):
         return f'{function.id} is a local here: give the local another name'
+    if isinstance(function, ast.Attribute) and 'config' in {getattr(part, 'attr', '') for part in ast.walk(function)}:
+        return 'if it is a function of a design, give the view a name first: zone = ...'
     return 'call a function by its name: name(...) or module.name(...)'
 
 
@@ -74,7 +76,7 @@ class Calls(Expressions):
             return self.view(node, callee)
         if not isinstance(callee, FunctionType | BuiltinFunctionType):
             self.refuse_call(node, callee)
-        if callee in (len, min, max, offset_of):
+        if callee in (len, min, max, offset_of, address_of):
             return self.builtin(node, callee)
         if callee in WORD_FUNCTIONS:
             words = self.arguments(node, signature_of(callee))
@@ -113,9 +115,11 @@ class Calls(Expressions):
         return Value(View(struct), self.b.inttoptr(value.llvm, POINTER))
 
     def builtin(self, node: ast.Call, callee: Callable[..., Any]) -> Value:
-        """len of text, min and max of two words, offset_of a field."""
+        """len of text, min and max of two words, offset_of and address_of a field."""
         if callee is offset_of:
             return self.field_offset(node)
+        if callee is address_of:
+            return self.field_address(node)
         name = callee.__name__
         self.count(node, name, 1 if callee is len else 2, 'text' if callee is len else 'two words')
         values = [self.value(argument) for argument in node.args]
@@ -157,21 +161,29 @@ class Calls(Expressions):
                 found=name,
                 instead="write offset_of(Block, 'size')",
             )
-        fields = [name for name, kind in struct.FIELDS.items() if not isinstance(kind, ConfigField)]
-        named = node.args[1]
-        field = named.value if isinstance(named, ast.Constant) else None
-        if not isinstance(field, str):
-            self.refuse(
-                named,
-                'argument-type',
-                name='offset_of',
-                wanted='the name of a field as text',
-                found=text_of(named),
-                instead="write offset_of(Block, 'size')",
-            )
-        if field not in fields:
-            self.refuse(named, 'no-field', struct=struct.__name__, name=field, fields=', '.join(fields))
-        return self.constant(offset_of(struct, field), node)
+        return self.constant(offset_of(struct, self.field_name(node.args[1], struct)), node)
+
+    def field_address(self, node: ast.Call) -> Value:
+        """address_of(block, 'size'): where the field of this view lies."""
+        self.count(node, 'address_of', 2, "a view and a field's name")
+        view = self.value(node.args[0])
+        if not isinstance(view.type, View):
+            instead = 'take its addr' if isinstance(view.type, ArrayView) else "write address_of(block, 'size')"
+            words = {'name': 'address_of', 'wanted': 'a view', 'found': view.type, 'instead': instead}
+            self.refuse(node.args[0], 'argument-type', **words)
+        struct = view.type.struct
+        pointer = self.at(view.llvm, offset_of(struct, self.field_name(node.args[1], struct)))
+        return Value(Word(VirtAddr), self.b.ptrtoint(pointer, I64))
+
+    def field_name(self, node: ast.expr, struct: type[Struct]) -> str:
+        """The name of a field that has bytes, written as a string."""
+        fields = [name for name, field in struct.FIELDS.items() if not isinstance(field, ConfigField)]
+        name = node.value if isinstance(node, ast.Constant) else None
+        if not isinstance(name, str):
+            self.refuse(node, 'field-name', name=text_of(node))
+        if name not in fields:
+            self.refuse(node, 'no-field', struct=struct.__name__, name=name, fields=', '.join(fields))
+        return name
 
     def arguments(self, node: ast.Call, signature: Signature) -> list[Any]:
         """The words of all arguments, each of its parameter's type."""

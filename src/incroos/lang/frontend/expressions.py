@@ -2,12 +2,14 @@
 
 import ast
 import builtins
+import operator
 import types as python_types
-import typing
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from llvmlite import ir
 
+from ..config import config_hints, is_protocol, members_of
 from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
 from ..words import WORD_MAX, VirtAddr, Width, signed
 from . import instructions
@@ -46,6 +48,14 @@ COMPARISONS: Final[dict[type[ast.AST], str]] = {
     ast.LtE: '<=',
     ast.Gt: '>',
     ast.GtE: '>=',
+}
+COMPARE: Final[dict[type[ast.AST], Callable[[int, int], bool]]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
 # kind of node: (what it is, what to write instead)
 REFUSED: Final[dict[str, tuple[str, str]]] = {
@@ -167,7 +177,14 @@ class Expressions(Arithmetic):
                 return getattr(builtins, node.id), vars(builtins)
             self.refuse(node, 'unknown-name', name=node.id)
         if isinstance(node, ast.Attribute):
+            config = self.path_type(node.value)
+            if isinstance(config, Constants):
+                found, hint = self.chosen(node, config)
+                if not is_protocol(hint):
+                    raise NotStatic
+                return found, {}
             owner, _ = self.static(node.value)
+            self.design_member(node)
             if isinstance(owner, python_types.ModuleType):
                 if not hasattr(owner, node.attr):
                     self.refuse(node, 'no-constant', module=owner.__name__, name=node.attr)
@@ -186,6 +203,49 @@ class Expressions(Arithmetic):
             instead = f'make a view: {name}(m, addr).{node.attr}; or write offset_of({name}, {node.attr!r})'
         self.refuse(node, 'no-attribute', found=f'the struct {name}', name=node.attr, instead=instead)
 
+    def path_type(self, node: ast.expr) -> Type | None:
+        """The type of a local, or of what lies inside one, as in zone.config: known without any code."""
+        if isinstance(node, ast.Name) and node.id in self.variables:
+            if self.assigned is not None and node.id not in self.assigned:
+                self.refuse(node, 'maybe-unassigned', name=node.id)
+            return self.variables[node.id].type
+        if not isinstance(node, ast.Attribute):
+            return None
+        base = self.path_type(node.value)
+        field = base.struct.FIELDS.get(node.attr) if isinstance(base, View) else None
+        if isinstance(field, ConfigField):
+            return Constants(field.kind)
+        return View(field.kind) if isinstance(field, StructField) else None
+
+    def design_member(self, node: ast.Attribute) -> Any:
+        """What a Protocol says of zone.config.frames.NAME: a constant's type, or a function; None of all other text."""
+        kind = self.path_type(node.value.value) if isinstance(node.value, ast.Attribute) else None
+        if not isinstance(node.value, ast.Attribute) or not isinstance(kind, Constants):
+            return None
+        protocol = config_hints(kind.kind)[node.value.attr]
+        members = members_of(protocol)
+        if node.attr not in members:
+            self.refuse(node, 'no-member', protocol=protocol.__name__, name=node.attr, members=', '.join(members))
+        return members[node.attr]
+
+    def is_choice(self, node: ast.AST) -> bool:
+        """Whether it is a constant that the build chose: of the configuration, or of a design that it names."""
+        if not isinstance(node, ast.Attribute):
+            return False
+        if isinstance(self.path_type(node.value), Constants):
+            return True
+        return self.is_static(node) and self.design_member(node) is not None
+
+    def is_fixed(self, node: ast.expr) -> bool:
+        """Whether it is made of constants alone, so that its value needs no code."""
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self.is_static(node) or self.is_choice(node)
+        if isinstance(node, ast.Compare):
+            return len(node.ops) == 1 and self.is_fixed(node.left) and self.is_fixed(node.comparators[0])
+        if isinstance(node, ast.UnaryOp):
+            return isinstance(node.operand, ast.Constant)
+        return isinstance(node, ast.Constant)
+
     def is_static(self, node: ast.expr) -> bool:
         """Whether it is a global name, or in a module: not a value that the function computes."""
         try:
@@ -200,7 +260,8 @@ class Expressions(Arithmetic):
             name = text_of(node)
             self.refuse(node, 'not-constant', name=name, **what_instead(found, name))
         name = node.id if isinstance(node, ast.Name) else node.attr
-        return self.known(found, node, constant_kind(namespace, name))
+        hint = self.design_member(node) if isinstance(node, ast.Attribute) else None
+        return self.known(found, node, hint if is_word(hint) else constant_kind(namespace, name))
 
     # ---------------------------------------------------------------- operators
     def of_BinOp(self, node: ast.BinOp) -> Value:
@@ -237,7 +298,7 @@ class Expressions(Arithmetic):
         return phi
 
     def of_Compare(self, node: ast.Compare) -> Value:
-        left, end, seen = self.value(node.left), self.llvm.append_basic_block(), []
+        left, end, seen = self.value(node.left), None, []
         for position, (sign, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
             if type(sign) not in COMPARISONS:
                 what = {'Is': 'is', 'IsNot': 'is not', 'In': 'in', 'NotIn': 'not in'}[type(sign).__name__]
@@ -246,6 +307,9 @@ class Expressions(Arithmetic):
             if not comparable(left.type, right.type):
                 instead = how_to_compare(left.type, right.type)
                 self.refuse(node, 'compare', left=left.type, right=right.type, instead=instead)
+            if len(node.ops) == 1 and left.number is not None and right.number is not None:
+                return Value(BOOL, I1(int(COMPARE[type(sign)](left.number, right.number))))
+            end = end or self.llvm.append_basic_block()
             result = self.compare(COMPARISONS[type(sign)], self.as_word(left), self.as_word(right))
             seen.append((result, self.b.block))
             if position + 1 < len(node.ops):
@@ -281,7 +345,10 @@ class Expressions(Arithmetic):
         try:
             return self.of_static(node)
         except NotStatic:
-            base = self.value(node.value)
+            config = self.path_type(node.value)
+        if isinstance(config, Constants):
+            return self.of_config(node, config)
+        base = self.value(node.value)
         if isinstance(base.type, Constants):
             return self.of_config(node, base.type)
         if not isinstance(base.type, View | ArrayView):
@@ -311,8 +378,13 @@ class Expressions(Arithmetic):
 
     def of_config(self, node: ast.Attribute, kind: Constants) -> Value:
         """A constant of the build."""
+        found, hint = self.chosen(node, kind)
+        return self.known(found, node, hint if is_word(hint) else int)
+
+    def chosen(self, node: ast.Attribute, kind: Constants) -> tuple[Any, Any]:
+        """What the build chose, and what its annotation means."""
         try:
-            hints = typing.get_type_hints(kind.kind)
+            hints = config_hints(kind.kind)
         except (AttributeError, NameError, SyntaxError) as error:
             self.refuse(node, 'annotation', found=f'an annotation of {kind} ({error})', instead=ANNOTATIONS)
         if node.attr not in hints:
@@ -321,8 +393,7 @@ class Expressions(Arithmetic):
         if not isinstance(config, kind.kind):
             found = 'no configuration' if config is None else type(config).__name__
             self.refuse(node, 'no-config', found=found, wanted=kind)
-        hint = hints[node.attr]
-        return self.known(getattr(config, node.attr), node, hint if is_word(hint) else int)
+        return getattr(config, node.attr), hints[node.attr]
 
     def load_place(self, place: MemoryPlace) -> Value:
         return Value(Word(place.kind), self.load(place.pointer, place.width))

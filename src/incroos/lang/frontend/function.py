@@ -31,7 +31,7 @@ class FunctionBuilder(Statements):
             if text_of(decorator).rpartition('.')[2] not in ('kernel', 'cold', 'apart', 'inlined'):
                 self.refuse(decorator, 'decorator')
         self.local_names = local_names(node)
-        self.variables, self.loops, self.assigned = {}, [], frozenset()
+        self.variables, self.loops, self.assigned, self.is_cut = {}, [], frozenset(), False
         self.b = self.unit.debug.start(self)
         self.take_parameters()
         self.statements(node.body)

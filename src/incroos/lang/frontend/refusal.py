@@ -35,6 +35,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'result-missing': ('{name} gives {wanted}, this return gives nothing', 'return a value'),
     # statements
     'statement': ('{what} is not kernel Python', '{instead}'),
+    'pattern': ('{what} is not kernel Python in a case', '{instead}'),
+    'case-twice': ('{number} has a case already', 'take one of them away'),
     'never-runs': ('this statement never runs', 'take it away'),
     'several-targets': ('one assignment has one target', 'write one assignment for each target'),
     'target': ('{name} cannot be assigned', '{instead}'),
@@ -70,8 +72,13 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     'maybe-unassigned': ('{name} may have no value here', 'assign it on every path that leads here'),
     'closure': ('{name} belongs to an enclosing function', 'pass it as a parameter'),
     'no-field': ('{struct} has no field {name}', 'its fields are {fields}'),
+    'field-name': ('the name of a field is a string, found {name}', "write '{name}'"),
     'no-attribute': ('{found} has no attribute {name}', '{instead}'),
     'no-constant': ('the module {module} has no {name}', 'define it there'),
+    'no-member': (
+        '{protocol} has no {name}',
+        'its members are {members}; what all designs have can be declared in it',
+    ),
     'no-config': ('the build gives {found}, the kernel wants {wanted}', 'give compile_unit a {wanted}'),
     'not-indexable': ('{found} cannot be indexed', 'index an array field, or text'),
     'slice': ('a slice needs memory that the kernel does not have', 'index one element after the other'),

@@ -14,7 +14,7 @@ from .types import (
     NOTHING,
     WORD,
     ArrayView,
-    Constants,
+    Bool,
     Nothing,
     Several,
     Text,
@@ -22,7 +22,9 @@ from .types import (
     Type,
     View,
     Word,
+    comparable,
     fits,
+    how_to_compare,
     how_to_make,
     is_number,
 )
@@ -40,11 +42,19 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
     'Nonlocal': ('nonlocal', 'keep state in the Kernel struct'),
     'Import': ('an import inside a function', 'import at the head of the file'),
     'ImportFrom': ('an import inside a function', 'import at the head of the file'),
-    'Match': ('match', 'write if and elif'),
     'FunctionDef': ('a function inside a function', 'define it in the module, and pass what it needs'),
     'AsyncFunctionDef': ('async', 'write a plain function'),
     'ClassDef': ('a class inside a function', 'define it in the module'),
     'AnnAssign': ('an annotated assignment', 'take the annotation away: a local has the type of its first value'),
+}
+
+
+# kind of pattern: (what it is, what to write instead)
+REFUSED_PATTERNS: Final[dict[str, tuple[str, str]]] = {
+    'MatchSingleton': ('True, False or None', 'write if and else'),
+    'MatchSequence': ('a sequence', 'match one word'),
+    'MatchMapping': ('a mapping', 'match one word'),
+    'MatchClass': ('a class', 'match one word'),
 }
 
 
@@ -59,15 +69,34 @@ class Loop(NamedTuple):
     at_breaks: list[frozenset[str]]
 
 
+def always_leaves(nodes: list[ast.stmt]) -> bool:
+    """Whether a block surely ends with a return, break or continue."""
+    last = nodes[-1] if nodes else None
+    if isinstance(last, ast.If):
+        return always_leaves(last.body) and always_leaves(last.orelse)
+    if isinstance(last, ast.Match):
+        is_total = isinstance(last.cases[-1].pattern, ast.MatchAs)
+        return is_total and all(always_leaves(case.body) for case in last.cases)
+    return isinstance(last, ast.Return | ast.Break | ast.Continue)
+
+
+def fits_case(subject: Value, numbers: list[int] | None) -> bool:
+    """Whether a case of these numbers takes a known subject."""
+    return numbers is None or subject.number in numbers
+
+
 class Statements(Calls):
     """The part of compiling a function that deals with statements."""
 
     loops: list[Loop]
+    is_cut: bool  # that nothing runs here is a choice of the build
 
     def statements(self, nodes: list[ast.stmt]) -> None:
-        """A block; a statement that can never run is refused."""
+        """A block; a statement that can never run is refused, or dropped where another configuration runs it."""
         for node in nodes:
             if self.b.block.is_terminated:
+                if self.is_cut:
+                    return
                 self.refuse(node, 'never-runs')
             emit = getattr(self, f'do_{type(node).__name__}', None)
             if emit is None:
@@ -155,6 +184,9 @@ class Statements(Calls):
 
     def field_place(self, target: ast.Attribute) -> MemoryPlace:
         """Where a number field lies."""
+        if self.is_choice(target):
+            instead = 'use another configuration'
+            self.refuse(target, 'assign-part', name=text_of(target), what='a constant of the build', instead=instead)
         if self.is_static(target.value):
             self.refuse_target(target, 'keep what changes in a Struct')
         base = self.value(target.value)
@@ -273,41 +305,125 @@ class Statements(Calls):
     # ---------------------------------------------------------------- branches
     def do_If(self, node: ast.If) -> None:
         chosen = self.choice_of(node.test)
+        if chosen is not None:
+            self.take_way(*((node.body, [node.orelse]) if chosen else (node.orelse, [node.body])))
+            return
         test = self.condition(node.test)
         yes, no, end = (self.llvm.append_basic_block() for _ in range(3))
         branch = self.b.cbranch(test, yes, no)
         if self.is_guard(node):
             branch.set_weights(GUARD_WEIGHTS)
-        before, after = self.assigned, []
-        for block, body, side in ((yes, node.body, True), (no, node.orelse, False)):
+        before, after, cuts = self.assigned, [], []
+        for block, body in ((yes, node.body), (no, node.orelse)):
             self.b.position_at_end(block)
-            if body and chosen is not None and side != chosen:
-                self.b.unreachable()  # and what is there may need primitives that this target does not have
-                continue
-            self.assigned = before
+            self.assigned, self.is_cut = before, False
             self.statements(body)
+            cuts.append(self.is_cut)
             if not self.b.block.is_terminated:
                 self.b.branch(end)
                 after.append(self.assigned)
+        self.is_cut = any(cuts)
         self.go_on_at(end, after)
 
-    def choice_of(self, test: ast.expr) -> bool | None:
-        """What a test gives that compares a choice of the build with a number, as k.config.space == MODERN_SPACE."""
-        if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq | ast.NotEq) or len(test.ops) > 1:
-            return None
-        left, right = test.left, test.comparators[0]
-        if not isinstance(left, ast.Attribute) or not self.is_config(left.value):
-            return None
-        if any(isinstance(part, ast.Call) for part in ast.walk(right)):
-            return None  # which the test itself makes, once
-        found, wanted = self.value(left).number, self.value(right).number
-        return None if wanted is None else (found == wanted) == isinstance(test.ops[0], ast.Eq)
+    def take_way(self, body: list[ast.stmt], others: list[list[ast.stmt]]) -> None:
+        """Of several ways the one that the build chose: others may need primitives that this target does not have."""
+        before = self.assigned
+        self.statements(body)
+        if self.b.block.is_terminated:
+            self.is_cut = self.is_cut or not all(map(always_leaves, others))
+        elif [] in others:
+            self.assigned = before  # what the way assigns has a value under this choice alone
 
-    def is_config(self, node: ast.expr) -> bool:
-        """Whether an expression is k.config, for some view k."""
-        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or self.is_static(node):
-            return False
-        return isinstance(self.value(node).type, Constants)
+    # ---------------------------------------------------------------- match
+    def do_Match(self, node: ast.Match) -> None:
+        """A switch; of one that the build decides only the chosen case is compiled."""
+        is_choice = self.is_fixed(node.subject) and any(map(self.is_choice, ast.walk(node.subject)))
+        subject = self.value(node.subject)
+        if not isinstance(subject.type, Word):
+            instead = 'write if and else' if isinstance(subject.type, Bool) else 'match a word'
+            self.refuse(node.subject, 'operand', what='match', found=subject.type, instead=instead)
+        numbers = self.numbers_of_cases(node, subject)
+        is_total = numbers[-1] is None
+        if is_choice:
+            fitting = [case.body for case, found in zip(node.cases, numbers, strict=True) if fits_case(subject, found)]
+            others = [case.body for case in node.cases if case.body not in fitting[:1]]
+            self.take_way(fitting[0] if fitting else [], others if is_total else [*others, []])
+            return
+        end = self.llvm.append_basic_block()
+        blocks = [self.llvm.append_basic_block() for _ in node.cases]
+        switch = self.b.switch(subject.llvm, blocks[-1] if is_total else end)
+        for block, found in zip(blocks, numbers, strict=True):
+            for number in found or ():
+                switch.add_case(I64(number), block)
+        before, after, cuts = self.assigned, [] if is_total else [self.assigned], []
+        for block, case in zip(blocks, node.cases, strict=True):
+            self.b.position_at_end(block)
+            self.assigned, self.is_cut = before, False
+            self.statements(case.body)
+            cuts.append(self.is_cut)
+            if not self.b.block.is_terminated:
+                self.b.branch(end)
+                after.append(self.assigned)
+        self.is_cut = any(cuts)
+        self.go_on_at(end, after)
+
+    def numbers_of_cases(self, node: ast.Match, subject: Value) -> list[list[int] | None]:
+        """The numbers of each case, None for the one that takes all others; none has two cases."""
+        seen: set[int] = set()
+        result: list[list[int] | None] = []
+        for case in node.cases:
+            pattern = case.pattern
+            if case.guard is not None:
+                self.refuse(case.guard, 'pattern', what='if', instead='write the if inside the case')
+            if isinstance(pattern, ast.MatchAs) and pattern.pattern is None and pattern.name is None:
+                result.append(None)
+                continue
+            parts = pattern.patterns if isinstance(pattern, ast.MatchOr) else [pattern]
+            result.append([self.number_of_pattern(part, subject, seen) for part in parts])
+        return result
+
+    def number_of_pattern(self, pattern: ast.pattern, subject: Value, seen: set[int]) -> int:
+        """The number that a pattern is; noted as seen."""
+        if isinstance(pattern, ast.MatchAs):
+            what = 'a name alone, which would take all,'
+            instead = 'write module.NAME for a constant, and case _: for all others'
+            if pattern.pattern is not None:
+                what, instead = 'as', 'give the value a name before the match'
+            elif pattern.name is None:
+                what, instead = '_ beside others', 'write case _:'
+            self.refuse(pattern, 'pattern', what=what, instead=instead)
+        if not isinstance(pattern, ast.MatchValue):
+            what, instead = REFUSED_PATTERNS.get(type(pattern).__name__, (text_of(pattern), 'match one word'))
+            self.refuse(pattern, 'pattern', what=what, instead=instead)
+        value = self.value(pattern.value) if self.is_fixed(pattern.value) else None
+        if value is None or value.number is None:
+            instead = 'write an integer, or module.NAME of one'
+            self.refuse(pattern, 'pattern', what=text_of(pattern), instead=instead)
+        if not comparable(subject.type, value.type):
+            instead = how_to_compare(subject.type, value.type)
+            self.refuse(pattern, 'compare', left=subject.type, right=value.type, instead=instead)
+        if value.number in seen:
+            self.refuse(pattern, 'case-twice', number=value.number)
+        seen.add(value.number)
+        return value.number
+
+    # ---------------------------------------------------------------- choices of the build
+    def choice_of(self, test: ast.expr) -> bool | None:
+        """What a test gives that the build decides, as k.config.space == MODERN_SPACE; None of all others."""
+        if isinstance(test, ast.BoolOp):
+            deciding = isinstance(test.op, ast.Or)
+            for operand in test.values:
+                found = self.choice_of(operand)
+                if found is None or found == deciding:
+                    return found
+            return not deciding
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            found = self.choice_of(test.operand)
+            return None if found is None else not found
+        if not self.is_fixed(test) or not any(self.is_choice(part) for part in ast.walk(test)):
+            return None
+        value = self.value(test)
+        return bool(value.llvm.constant) if isinstance(value.type, Bool) else None
 
     def is_guard(self, node: ast.If) -> bool:
         """Whether an `if` only leaves the function with a code: a negative constant, or a local that holds one.
@@ -331,7 +447,7 @@ class Statements(Calls):
         known = [state for state in states if state is not None]
         self.b.position_at_end(end)
         if known:
-            self.assigned = frozenset.intersection(*known)
+            self.assigned, self.is_cut = frozenset.intersection(*known), False
         else:
             self.b.unreachable()
             self.assigned = None

@@ -10,8 +10,9 @@ from typing import Any, Final, NoReturn, get_args, get_origin
 
 from llvmlite import ir
 
+from ..config import Config
 from ..machine import Machine
-from ..structs import ArrayField, Config, Struct, is_word
+from ..structs import ArrayField, Struct, is_word
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER: Final = ir.PointerType()

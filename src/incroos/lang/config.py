@@ -1,0 +1,254 @@
+"""Configurations: what a build chooses, numbers and designs. A design is a module that fits a Protocol.
+
+    class FrameAllocator(Protocol):                  # what each design has: functions and constants
+        HAS_ORDERS: bool
+
+        def take(self, zone: Zone, order: word) -> Pfn: ...
+
+    @dataclass(frozen=True)
+    class KernelConfig(Config):
+        frames: 'FrameAllocator'                     # chosen with KernelConfig(frames=tree)
+        nr_frames: word = 64
+
+Whoever makes a configuration learns at once, by a ConfigError, what a module lacks. Knows nothing of what is chosen.
+"""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import linecache
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin
+
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+OUTSIDE: Final = 'design_'  # how the packages begin that stand for folders outside of any package
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be built; the message is a sentence that says what to do."""
+
+
+class Config:
+    """Base of frozen dataclasses of words, bools, text and modules: what a build chooses.
+
+    A struct field of such a type takes no bytes: `k.config.nr_frames` is a constant of the build where the kernel is
+    compiled, and an attribute of the machine's `config` where it is interpreted. A subclass that has a __post_init__ of
+    its own calls this one.
+    """
+
+    def __post_init__(self) -> None:
+        for name, hint in config_hints(type(self)).items():
+            value = getattr(self, name)
+            where = f'{type(self).__name__}.{name}'
+            if is_protocol(hint):
+                check_design(where, value, hint)
+            elif isinstance(value, types.ModuleType):
+                raise ConfigError(f'{where} is the module {value.__name__}: annotate it with a Protocol')
+
+    def described(self) -> dict[str, Any]:
+        """The choices as plain data, a module by its name: for JSON, where dataclasses.asdict cannot copy a module."""
+        values = {name: getattr(self, name) for name in config_hints(type(self))}
+        return {name: getattr(value, '__name__', value) for name, value in values.items()}
+
+    def identity(self) -> str:
+        """What tells this configuration from others in the key of a cache: of a design, the content of its files."""
+        values = {name: getattr(self, name) for name in config_hints(type(self))}
+        parts = [
+            f'{name}={_content(value) if isinstance(value, types.ModuleType) else repr(value)}'
+            for name, value in values.items()
+        ]
+        return f'{type(self).__name__}({", ".join(parts)})'
+
+    def __copy__(self) -> 'Config':
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'Config':
+        return self  # it does not change, and modules cannot be copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in config_hints(type(self))}
+        designs = {name: value for name, value in values.items() if isinstance(value, types.ModuleType)}
+        places = {name: (design.__name__, design.__file__) for name, design in designs.items()}
+        return _restore, (type(self), {name: values[name] for name in values.keys() - places.keys()}, places)
+
+
+def _restore(kind: type[Config], values: dict[str, Any], places: dict[str, tuple[str, str]]) -> Config:
+    """A configuration that was pickled; its designs are loaded where this process does not have them."""
+    designs = {
+        name: load_design(Path(file)) if module.startswith(OUTSIDE) else importlib.import_module(module)
+        for name, (module, file) in places.items()
+    }
+    return kind(**values, **designs)
+
+
+def _content(design: types.ModuleType) -> str:
+    """Its name and a hash of its text; outside of the package that of its neighbours, too."""
+    file = Path(design.__file__ or '')
+    files = {file}
+    if not file.is_relative_to(PACKAGE):
+        prefix = f'{design.__package__}.'
+        loaded = [module for name, module in sys.modules.items() if design.__package__ and name.startswith(prefix)]
+        files |= {*file.parent.glob('*.py'), *(Path(module.__file__) for module in loaded if module.__file__)}
+    digest = hashlib.sha256()
+    for each in sorted(files):
+        linecache.checkcache(str(each))
+        text = ''.join(linecache.getlines(str(each))).encode()
+        digest.update(
+            f'{each.relative_to(PACKAGE) if each.is_relative_to(PACKAGE) else each}\0{len(text)}\0'.encode() + text
+        )
+    return f'{design.__name__} {digest.hexdigest()}'
+
+
+def load_design(path: Path) -> types.ModuleType:
+    """The module in a file outside of the package. It may import its neighbours: `from . import lists`.
+
+    One file is one module, however often it is asked for. Raises ConfigError where it cannot be loaded.
+    """
+    path = path.resolve()
+    if path.suffix != '.py' or not path.stem.isidentifier():
+        raise ConfigError(f'{path} is no module: name a file of Python text, with letters, digits and _ in its name')
+    folder = OUTSIDE + hashlib.sha256(str(path.parent).encode()).hexdigest()[:8]
+    if folder not in sys.modules:
+        package = sys.modules[folder] = types.ModuleType(folder)
+        package.__path__ = [str(path.parent)]
+    importlib.invalidate_caches()  # the file may be younger than the last look into its folder
+    try:
+        return importlib.import_module(f'{folder}.{path.stem}')
+    except SyntaxError as error:
+        raise ConfigError(f'{error.filename}:{error.lineno}: {error.msg}: mend the text of the design') from error
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == f'{folder}.{path.stem}':
+            raise ConfigError(f'{path} is not there: name the file of a design') from None
+        raise ConfigError(f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
+
+
+def is_protocol(hint: Any) -> bool:
+    """Whether an annotation is a Protocol, which modules fit."""
+    return isinstance(hint, type) and bool(getattr(hint, '_is_protocol', False))
+
+
+def config_hints(kind: type[Config]) -> dict[str, Any]:
+    """What the annotation of each choice means, also where it is imported for type checks alone."""
+    hashable: Any = kind  # mypy does not see that a class is
+    return _config_hints(hashable)
+
+
+@functools.lru_cache(maxsize=64)
+def _config_hints(kind: Any) -> dict[str, Any]:
+    owners = {name: owner for owner in reversed(kind.__mro__) for name in inspect.get_annotations(owner)}
+    result = {}
+    for field in dataclasses.fields(kind):
+        owner = owners[field.name]
+        result[field.name] = meaning(field.type, owner.__module__, f'{owner.__name__}.{field.name}')
+    return result
+
+
+def meaning(annotation: Any, module: str, where: str) -> Any:
+    """What an annotation in a module means, where it is a string too. Raises ConfigError where it means nothing."""
+    if not isinstance(annotation, str):
+        return annotation
+    namespace = vars(sys.modules[module])
+    try:
+        imports = _imports_for_types(namespace.get('__file__') or '', namespace)
+        names = {node.id for node in ast.walk(ast.parse(annotation, mode='eval')) if isinstance(node, ast.Name)}
+        found = {
+            name: getattr(importlib.import_module(*imports[name][0]), imports[name][1])
+            for name in names & imports.keys() - namespace.keys()
+        }
+        return eval(annotation, namespace, found)
+    except Exception as error:
+        raise ConfigError(f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
+
+
+def _imports_for_types(file: str, namespace: dict[str, Any]) -> dict[str, tuple[tuple[str, str], str]]:
+    """Of each name under `if TYPE_CHECKING:`, what to import: the arguments of import_module, and the name there."""
+    result: dict[str, tuple[tuple[str, str], str]] = {}
+    linecache.checkcache(file)
+    for node in ast.parse(''.join(linecache.getlines(file, namespace))).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test).rpartition('.')[2] == 'TYPE_CHECKING':
+            for line in node.body:
+                if isinstance(line, ast.ImportFrom):
+                    origin = ('.' * line.level + (line.module or ''), str(namespace.get('__package__') or ''))
+                    result |= {alias.asname or alias.name: (origin, alias.name) for alias in line.names}
+    return result
+
+
+# ---------------------------------------------------------------------- designs and protocols
+@functools.lru_cache(maxsize=256)
+def members_of(protocol: type) -> dict[str, Any]:
+    """What a Protocol asks for: functions, and of each constant its type."""
+    result: dict[str, Any] = {}
+    for owner in reversed(protocol.__mro__):
+        if is_protocol(owner):
+            for name, hint in inspect.get_annotations(owner).items():
+                result[name] = meaning(hint, owner.__module__, f'{owner.__name__}.{name}')
+            result |= {name: value for name, value in vars(owner).items() if isinstance(value, types.FunctionType)}
+    return {name: member for name, member in result.items() if not name.startswith('_')}
+
+
+def check_design(where: str, design: Any, protocol: type) -> None:
+    """Refuse what is no module, and a module that does not have what the Protocol asks for."""
+    if not isinstance(design, types.ModuleType):
+        raise ConfigError(f'{where} is {design!r}: give it a module that is a {protocol.__name__}')
+    file = design.__file__ or design.__name__
+    for name, wanted in members_of(protocol).items():
+        found = getattr(design, name, None)
+        if isinstance(wanted, types.FunctionType):
+            text = f'def {name}{_written(wanted, 1)}'
+            if not isinstance(found, types.FunctionType):
+                raise ConfigError(f'{file} is no {protocol.__name__}: define @kernel {text}')
+            place = f'{found.__code__.co_filename}:{found.__code__.co_firstlineno}'
+            if not getattr(found, '__kernel__', False):
+                raise ConfigError(f'{place}: {name} is no kernel function: mark it @kernel')
+            if _types(found, 0) != _types(wanted, 1):
+                raise ConfigError(
+                    f'{place}: def {name}{_written(found, 0)} does not fit {protocol.__name__}: write {text}'
+                )
+        elif type(found) is not _plain(wanted):
+            kind = _name(wanted)
+            instead = f'define {name}: Final, a {kind}'
+            found_text = f'its {name} is {found!r}' if hasattr(design, name) else f'it has no {name}'
+            raise ConfigError(f'{file} is no {protocol.__name__}, {found_text}: {instead}')
+
+
+def _parameters(function: Callable[..., Any], first: int) -> dict[str, Any]:
+    """The parameters from `first` on, and what each means; None where there is no annotation."""
+    code, where = function.__code__, function.__qualname__
+    names = [*code.co_varnames[first : code.co_argcount], 'return']
+    given = function.__annotations__
+    return {name: meaning(given.get(name, ...), function.__module__, f'{where}, {name}') for name in names}
+
+
+def _types(function: Callable[..., Any], first: int) -> list[Any]:
+    """The types of a function's parameters and result; more than positional parameters fit nothing."""
+    code = function.__code__
+    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount:
+        return []
+    return [type(None) if kind is None else kind for kind in _parameters(function, first).values()]
+
+
+def _written(function: Callable[..., Any], first: int) -> str:
+    """Parameters and result as one writes them."""
+    kinds = {name: _name(kind) for name, kind in _parameters(function, first).items()}
+    result = kinds.pop('return')
+    return f'({", ".join(f"{name}: {kind}" for name, kind in kinds.items())}) -> {result}'
+
+
+def _name(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        return f'tuple[{", ".join(map(_name, get_args(kind)))}]'
+    return {int: 'word', ...: '?', type(None): 'None'}.get(kind) or str(getattr(kind, '__name__', kind))
+
+
+def _plain(kind: Any) -> Any:
+    """The type of the values that an annotation means: int of a NewType."""
+    while hasattr(kind, '__supertype__'):
+        kind = kind.__supertype__
+    return kind
