@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 from llvmlite import ir
 
-from ..config import config_hints, is_protocol, members_of
+from ..config import ConfigError, config_hints, is_protocol, members_of
 from ..structs import ArrayField, ConfigField, NumberField, Struct, StructField, is_word
 from ..words import WORD_MAX, VirtAddr, Width, signed
 from . import instructions
@@ -385,7 +385,7 @@ class Expressions(Arithmetic):
         """What the build chose, and what its annotation means."""
         try:
             hints = config_hints(kind.kind)
-        except (AttributeError, NameError, SyntaxError) as error:
+        except ConfigError as error:
             self.refuse(node, 'annotation', found=f'an annotation of {kind} ({error})', instead=ANNOTATIONS)
         if node.attr not in hints:
             self.refuse(node, 'no-field', struct=kind, name=node.attr, fields=', '.join(hints))
