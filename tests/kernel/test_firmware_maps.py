@@ -19,11 +19,11 @@ from incroos.run.ram import RamMachine
 from incroos.run.simulated import START_INFO
 from incroos.run.statistics import statistics_of
 
+from ..budget import SECONDS
 from .firmware_maps import FRAGMENTED, MAPS, SCATTERED, FirmwareMap
 from .memory_map_model import FRAME, Entry, Region, compressed, frames_by_kind, list_of, regions_of
 from .test_selftest import TRANSCRIPT
 
-SECONDS = 60
 SMALL = [told for told in MAPS if told.ram_end <= MAX_RAM]
 LINE = re.compile(r'  \[0x([0-9A-F]{16}), 0x([0-9A-F]{16})\) (.{12}) *(\d+) frames')
 TOTAL = re.compile(r'  (.{12}) *(\d+) frames *(\d+) MiB')

@@ -17,13 +17,13 @@ from incroos.run.portrait import walk_tables
 from incroos.run.qemu_guest import Guest
 from incroos.run.ram import RamMachine
 
+from ..budget import SECONDS
 from ..build.small_kernels import SmallKernel, write_small
 from ..kernel.drivers import make_guest
 from ..machine import paging_cases
 from ..machine.lab import DATA, ROOT, TABLES, Bench, P, W
 from .paging_kernel import REQUEST, Request, note_page_fault, serve_accesses
 
-SECONDS: Final = 20
 FLAG_LETTERS: Final = {'X': NX, 'G': GLOBAL, 'U': USER, 'W': WRITABLE}
 
 
