@@ -21,7 +21,7 @@ test: setup ## the test suite; ARGS='-k heap' passes options on
 	@$(VENV)/python -m pytest -n 2 $(ARGS)
 
 test-full: setup ## the test suite with the large budgets for random tests
-	@INCROOS_BUDGET=full $(VENV)/python -m pytest -n 2 --timeout 1800 $(ARGS)
+	@INCROOS_BUDGET=full $(VENV)/python -m pytest -n 2 --timeout 18000 $(ARGS)
 
 check: ## format, lint, types, imports, and the kernel subset
 	@$(PYTHON) tools/setup

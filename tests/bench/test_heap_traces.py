@@ -81,9 +81,15 @@ def test_a_server_is_recorded_and_stopped(tmp_path: Path) -> None:
 def test_a_program_that_fails_or_hangs_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
 ) -> None:
-    monkeypatch.setattr(recorded, 'SECONDS', 2)
     program = compile_program(tmp_path, text)
-    failing = Program('x', 'fails', lambda folder, output: record(folder, output, program))
+
+    def fail(folder: Path, output: Path) -> None:
+        with monkeypatch.context() as patch:
+            if 'pause' in text:
+                patch.setattr(recorded, 'SECONDS', 2)
+            record(folder, output, program)
+
+    failing = Program('x', 'fails', fail)
     working = Program('y', 'works', lambda folder, output: record(folder, output, 'ls'))
     missing: list[str] = []
     found = list(record_all([failing, working], tmp_path / 'traces', quiet, missing))

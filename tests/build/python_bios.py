@@ -14,12 +14,13 @@ from typing import Any, Final
 import unicorn
 from unicorn import x86_const
 
+from ..budget import SECONDS
+
 UNICORN: Final[Any] = unicorn  # its annotations are few
 MIB: Final = 1 << 20
 RAM_BYTES: Final = 4 * MIB
 BOOT_SECTOR: Final = 0x7C00
 SECTOR_BYTES: Final = 512
-SECONDS: Final = 20
 UNTOUCHED: Final = 0xCC  # what is in RAM before
 SIGNATURE: Final = 0x534D_4150
 TYPE_RAM: Final = 1

@@ -15,11 +15,12 @@ from typing import Any, Final
 import unicorn
 from unicorn import x86_const
 
+from ..budget import SECONDS
+
 UNICORN: Final[Any] = unicorn  # its annotations are few
 MIB: Final = 1 << 20
 PAGE_BYTES: Final = 4096
 RAM_BYTES: Final = 16 * MIB
-SECONDS: Final = 20
 UNTOUCHED: Final = 0xCC  # what is in RAM before
 JUNK: Final = 0xDEAD_BEEF_0BAD_F00D
 

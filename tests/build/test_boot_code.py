@@ -10,7 +10,8 @@ from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.simulated import memory_map
 
-from ..run.qemu_boots import MEMORY, SECONDS, boot_small, words_of
+from ..budget import SECONDS
+from ..run.qemu_boots import MEMORY, boot_small, words_of
 from . import small_kernels
 from .small_kernels import LAYOUT, SmallKernel, build_small, write_small
 

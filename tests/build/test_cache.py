@@ -1,14 +1,18 @@
 """The cache of build results: what makes a key, and what happens to entries that are damaged or cannot be kept."""
 
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -35,6 +39,42 @@ def used(tmp_path: Path) -> Fixture:
     fixture = Fixture(tmp_path / 'cache')
     fixture.cache.store(KEY, FILES)
     return fixture
+
+
+@pytest.fixture
+def used_elsewhere(tmp_path: Path) -> Fixture:
+    """A cache with one entry, which nobody holds."""
+    fixture = Fixture(tmp_path / 'cache')
+    store_elsewhere(fixture, KEY)
+    return fixture
+
+
+def elsewhere(act: Callable[[], object]) -> None:
+    """Do something in another process, which then ends."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            act()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def store_elsewhere(fixture: Fixture, key: str) -> None:
+    """Make an entry, in another process."""
+    elsewhere(lambda: fixture.cache.store(key, FILES))
+
+
+def names_in(folder: Path) -> list[str]:
+    """The entries of a cache, in order."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refuse_to_lock(handle: int, how: int) -> None:
+    """As some network file systems do."""
+    raise OSError(errno.ENOLCK, 'No locks available')
 
 
 def test_what_was_stored_is_fetched(used: Fixture) -> None:
@@ -130,33 +170,164 @@ def test_entries_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 3)
     fixture = Fixture(tmp_path / 'cache')
     for number, key in enumerate('abcd'):
-        entry = fixture.cache.store(key, FILES)
-        os.utime(entry, (number, number))
-    fixture.cache.fetch('b')
+        store_elsewhere(fixture, key)
+        os.utime(fixture.folder / key, (number, number))
+    elsewhere(lambda: fixture.cache.fetch('b'))
     drop_old_entries(fixture.folder)
-    assert sorted(path.name for path in fixture.folder.iterdir()) == ['b', 'c', 'd']
+    assert names_in(fixture.folder) == ['b', 'c', 'd']
     fixture.cache.store('e', FILES)
-    assert sorted(path.name for path in fixture.folder.iterdir()) == ['b', 'd', 'e']
+    assert names_in(fixture.folder) == ['b', 'd', 'e']
 
 
 def test_what_was_just_fetched_stays_however_much_others_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever fetched it reads it only now."""
+    """Where locks do not reach, whoever fetched it may still read it."""
     monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 1)
     fixture = Fixture(tmp_path / 'cache')
-    os.utime(fixture.cache.store(KEY, FILES), (1, 1))
-    entry = fixture.cache.fetch(KEY)
-    assert entry is not None
+    store_elsewhere(fixture, KEY)
+    entry = fixture.folder / KEY
+    os.utime(entry, (1, 1))
+    elsewhere(lambda: fixture.cache.fetch(KEY))
     os.utime(fixture.cache.store('b', FILES))
     drop_old_entries(fixture.folder)
     assert {name: (entry / name).read_bytes() for name in FILES} == FILES
-    long_ago = time.time() - cache.SECONDS_IN_USE - 1
+    long_ago = time.time() - cache.SECONDS_KEPT - 1
     os.utime(entry, (long_ago, long_ago))
     drop_old_entries(fixture.folder)
-    assert [path.name for path in fixture.folder.iterdir()] == ['b']
+    assert names_in(fixture.folder) == ['b']
 
 
-def test_no_entry_is_dropped_that_is_fetched_meanwhile(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+# What a process does with the entry `key` of the cache `folder`, and that it says and then waits.
+FETCHES: Final = 'entry = Cache(print, Path(folder)).fetch(key)'
+STORES: Final = 'entry = Cache(print, Path(folder)).store(key, {"file": b"content"})'
+FETCHES_TWICE: Final = f'{FETCHES}; {FETCHES}'
+HOLDER: Final = """
+import os, sys
+from pathlib import Path
+from incroos.build.cache import Cache
+folder, key = sys.argv[1:]
+{use}
+{then}
+print(entry, flush=True)
+sys.stdin.read()
+"""
+GOES_ON: Final = ''
+LEAVES_A_CHILD: Final = 'if os.fork(): os._exit(0)'
+
+
+@contextlib.contextmanager
+def holder(fixture: Fixture, use: str, then: str = GOES_ON) -> Iterator[subprocess.Popen[str]]:
+    """A process that uses the entry KEY, until its input ends or it is killed."""
+    script = HOLDER.format(use=use, then=then)
+    command = [sys.executable, '-c', script, str(fixture.folder), KEY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == f'{fixture.folder / KEY}\n'
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            process.stdout.read()  # to the end: all that had it open are gone
+
+
+def drop_all(fixture: Fixture) -> list[str]:
+    """Drop what may be dropped, as if all had been fetched long ago; what is left."""
+    for entry in fixture.folder.iterdir():
+        os.utime(entry, (1, 1))
+    drop_old_entries(fixture.folder)
+    return names_in(fixture.folder)
+
+
+@pytest.mark.parametrize('use', [FETCHES, STORES, FETCHES_TWICE], ids=['fetches', 'stores', 'fetches twice'])
+@pytest.mark.parametrize('end', ['ends', 'is killed'])
+def test_an_entry_that_a_process_holds_stays_whatever_its_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str, end: str
+) -> None:
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    fixture = Fixture(tmp_path / 'cache')
+    if use != STORES:
+        store_elsewhere(fixture, KEY)
+    with holder(fixture, use) as process:
+        store_elsewhere(fixture, 'b')
+        assert drop_all(fixture) == [KEY]
+        if end == 'is killed':
+            process.kill()
+            process.wait()
+            assert drop_all(fixture) == []
+    assert drop_all(fixture) == []
+
+
+def test_two_processes_hold_an_entry(used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    with holder(used_elsewhere, FETCHES):
+        with holder(used_elsewhere, FETCHES):
+            assert drop_all(used_elsewhere) == [KEY]
+        assert drop_all(used_elsewhere) == [KEY]
+    assert drop_all(used_elsewhere) == []
+
+
+def test_a_child_holds_what_its_parent_held(used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    with holder(used_elsewhere, FETCHES, LEAVES_A_CHILD) as process:
+        process.wait()
+        assert drop_all(used_elsewhere) == [KEY]
+    assert drop_all(used_elsewhere) == []
+
+
+def test_an_entry_that_this_process_holds_stays(used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    used_elsewhere.cache.fetch(KEY)
+    assert drop_all(used_elsewhere) == [KEY]
+
+
+def test_a_program_that_is_started_holds_nothing(used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not ours may live on for ever, with what it was given."""
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    with holder(
+        used_elsewhere, FETCHES, 'if os.fork(): os._exit(0)\nprint(entry, flush=True); os.execlp("cat", "cat")'
+    ):
+        while drop_all(used_elsewhere):  # until `cat` has begun
+            pass
+
+
+def test_what_was_made_anew_is_held_too(used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that holds an entry found it damaged later, and has another one in its place."""
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    again = f'{FETCHES}; (entry / "facts.json").unlink(); {STORES}'
+    with holder(used_elsewhere, again):
+        assert drop_all(used_elsewhere) == [KEY]
+    assert drop_all(used_elsewhere) == []
+
+
+def test_what_another_process_stored_is_held_if_this_one_could_not(
+    used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'write_bytes', full)
+        assert used_elsewhere.cache.store(KEY, FILES) == used_elsewhere.folder / KEY
+    assert drop_all(used_elsewhere) == [KEY]
+
+
+def test_without_locks_time_decides(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
+    monkeypatch.setattr(fcntl, 'flock', refuse_to_lock)
+    used.cache.fetch(KEY)
+    drop_old_entries(used.folder)
+    assert names_in(used.folder) == [KEY]
+    os.utime(used.folder / KEY, (1, 1))
+    used.cache.store('b', FILES)
+    assert names_in(used.folder) == ['b']
+
+
+def test_no_entry_is_dropped_that_is_fetched_meanwhile(
+    used_elsewhere: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was found to be old; before it is gone, another process wants it."""
+    used = used_elsewhere
     monkeypatch.setattr(cache, 'NR_ENTRIES_KEPT', 0)
     os.utime(used.folder / KEY, (1, 1))
     fetched: list[Path | None] = []
@@ -201,12 +372,7 @@ def meanwhile(other: threading.Thread) -> Callable[[Path, bool], None]:
 
 
 def test_a_folder_that_cannot_be_locked_is_a_cache_nevertheless(used: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on some network file systems."""
-
-    def refuse(handle: int, how: int) -> None:
-        raise OSError(errno.ENOLCK, 'No locks available')
-
-    monkeypatch.setattr(fcntl, 'flock', refuse)
+    monkeypatch.setattr(fcntl, 'flock', refuse_to_lock)
     assert used.cache.store('b', FILES) == used.folder / 'b'
     assert used.cache.fetch('b') == used.folder / 'b'
     assert used.said == []

@@ -12,6 +12,7 @@ from incroos.run.images import boot_layout, kernel_image
 from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
 
+from ..budget import SECONDS
 from .small_kernels import LAYOUT
 
 
@@ -86,7 +87,7 @@ def test_bound_holds_for_the_kernel_and_is_no_wild_guess(checked: bool) -> None:
     image = kernel_image(print, checked=checked)
     layout = boot_layout()
     with Guest(image.path, 64 << 20) as guest:
-        assert guest.wait(30).status == Status.PASSED
+        assert guest.wait(SECONDS).status == Status.PASSED
         stack = bytes(guest.ram[layout.guard_page + 0x1000 : layout.stack_top])
     used = len(stack.lstrip(b'\0'))
     assert image.facts['stack']['kmain'] / 3 < used <= image.facts['stack']['kmain']

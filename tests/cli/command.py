@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from ..budget import SECONDS
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = [sys.executable, '-c', 'from incroos.cli import main; main()']
-SECONDS: Final = 60  # that a command may take on a slow machine
 TAG: Final = 'INCROOS_TEST_TAG'  # in the environment of a command and of all that it starts
 PLACES: Final = ('sim', 'jit', 'qemu')
 
@@ -74,7 +75,7 @@ class Running:
         """The processes of this command that there are."""
         return [pid for pid in map(int, filter(str.isdigit, os.listdir('/proc'))) if self._is_ours(pid)]
 
-    def is_gone(self, seconds: float = 5) -> bool:
+    def is_gone(self, seconds: float = SECONDS) -> bool:
         """Are all of its processes gone, now or soon?"""
         end = time.monotonic() + seconds
         while self.processes():

@@ -11,7 +11,8 @@ import pytest
 
 from incroos.run.outcome import Status
 
-from .command import COMMAND, ROOT, SECONDS, run
+from ..budget import SECONDS
+from .command import COMMAND, ROOT, run
 
 LAST_WORDS: Final = '\nMemory manager operational!\n'
 LOST: Final = re.compile(r'standard output cannot be written \((.*)\): direct it elsewhere')

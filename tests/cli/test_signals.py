@@ -12,6 +12,7 @@ import pytest
 
 from incroos.run.outcome import Status
 
+from ..budget import SECONDS
 from . import cases as kernel_cases
 from .command import ROOT, Done, Running
 
@@ -43,7 +44,7 @@ def shared_memory() -> set[str]:
 def hang(starter: list[str], place: str, temporary: Path) -> Running:
     """A boot of a kernel that never ends."""
     return Running(
-        *('boot', '--on', place, '--memory', f'{kernel_cases.HANG}M', '--timeout', '60'),
+        *('boot', '--on', place, '--memory', f'{kernel_cases.HANG}M', '--timeout', str(SECONDS)),
         prefix=starter,
         environment={'TMPDIR': str(temporary)},
     )
@@ -106,7 +107,7 @@ def test_during_a_link_that_never_ends(tmp_path: Path, programs: Path, temporary
     note = tmp_path / 'started'
     os.mkfifo(note)
     for name in ('ld', 'ld.lld'):
-        (programs / name).write_text(f'#!/bin/sh\necho started >{note}\nexec sleep 1000\n')
+        (programs / name).write_text(f'#!/bin/sh\necho started >{note}\nexec sleep 10000\n')
         (programs / name).chmod(0o755)
     environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'TMPDIR': str(temporary)}
     with Running('build', '-o', '/dev/null', environment=environment) as running:
@@ -139,7 +140,7 @@ class Unlucky:
 def run():
     unlucky = Unlucky()
     del unlucky
-    time.sleep(60)
+    time.sleep(10_000)
 
 commands.run = run
 cli.main()
@@ -148,6 +149,6 @@ cli.main()
 
 def test_a_signal_in_a_destructor_is_not_lost() -> None:
     done = subprocess.run(
-        [sys.executable, '-c', LOSES_AN_EXCEPTION], cwd=ROOT, capture_output=True, timeout=30, check=False
+        [sys.executable, '-c', LOSES_AN_EXCEPTION], cwd=ROOT, capture_output=True, timeout=SECONDS, check=False
     )
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b'incroos: ended by SIGTERM\n')

@@ -13,6 +13,7 @@ from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_screen import NR_ROWS, TEXT_ADDR, TEXT_BYTES, text_rows
 from incroos.run.simulated import CLASSIC_ENTRIES
 
+from ..budget import SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, write_small
 from .command import PLACES, run
@@ -38,7 +39,6 @@ ADDRESS: Final = r'0x[0-9A-F]{16}'
 MIB: Final = 1 << 20
 ZONE: Final = range(2 * MIB, 34 * MIB)
 RAM: Final = 1
-SECONDS: Final = 30
 
 
 def frame_in(output: str, nr_frames: int) -> int:

@@ -16,6 +16,7 @@ from incroos.run import images, qemu
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
+from ..budget import SECONDS
 from .command import ROOT, Done, Running, run
 
 LAST_WORDS: Final = '\nMemory manager operational!\n'
@@ -149,8 +150,8 @@ REFUSAL: Final = b'{"error": "no"}\n'
 ENDINGS: Final = {  # between the command that it accepts, and the next, to let the machine run
     'ends': '',
     'closes its monitor': 'os.close(monitor); time.sleep(0.2)',
-    'refuses to run': f'os.write(monitor, {REFUSAL!r}); time.sleep(60)',
-    'babbles on its monitor': 'os.write(monitor, b"junk" + bytes([10])); time.sleep(60)',
+    'refuses to run': f'os.write(monitor, {REFUSAL!r}); time.sleep(10_000)',
+    'babbles on its monitor': 'os.write(monitor, b"junk" + bytes([10])); time.sleep(10_000)',
 }
 
 
@@ -165,7 +166,7 @@ def test_a_boot_that_printed_something_is_not_tried_again(
     console = bytearray()
     said: list[str] = []
     with pytest.raises(Unusable):
-        qemu.boot(programs / 'kernel.elf', 64 << 20, 'auto', 20, console.extend, said.append)
+        qemu.boot(programs / 'kernel.elf', 64 << 20, 'auto', SECONDS, console.extend, said.append)
     assert bytes(console) == b'Hello'
     assert said == ['booting in QEMU with KVM']
 

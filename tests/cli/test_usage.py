@@ -137,7 +137,7 @@ def test_the_options_of_boot_that_users_rely_on() -> None:
     options = {option.opts[-1]: option for option in commands.cli.commands['boot'].params}
     assert {'--on', '--memory', '--accel', '--timeout', '--checked'} <= set(options)
     defaults = [options[name].default for name in ('--on', '--memory', '--accel', '--timeout')]
-    assert defaults == ['auto', '64M', 'auto', 30.0]
+    assert defaults == ['auto', '64M', 'auto', 120.0]
 
 
 def test_version() -> None:

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..budget import SECONDS
 from .documents import ROOT, Block
 
 COPIED: Final = ('src', 'tools', 'Makefile', 'pyproject.toml')
 HOME: Final = '~/incroos'
-TIMEOUT: Final = 60
 
 PROMPTS: Final = ('(Pdb) ', '(gdb) ')
 _PROMPT: Final = re.compile(r'^(\((?:Pdb|gdb)\) )(.*)$')
@@ -110,7 +110,7 @@ def run(command: Sequence[str], checkout: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT,
+        timeout=SECONDS,
         check=False,
     )
     return done.stdout.replace(str(checkout), HOME).replace('\n    at ', ' at ')  # gdb folds long lines

@@ -13,9 +13,9 @@ from incroos.run import jit, qemu_guest
 from incroos.run.harness import CODES, Call, Driver, GuestEnded, GuestHung, MailboxDriver, call_of
 from incroos.run.outcome import Status
 
+from ..budget import SECONDS
 from ..kernel.drivers import make_guest
 
-SECONDS = 30
 ENDLESS = {'panic', 'spin', 'stop'}
 PAGE = 0x60_0000_0000
 DATA = PRESENT | WRITABLE | NX

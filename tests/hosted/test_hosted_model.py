@@ -259,7 +259,7 @@ class Compiled(HeapsOfAProcess):
     is_compiled = True
 
 
-Checks = {'deadline': None, 'suppress_health_check': list(HealthCheck)}
+Checks = {'suppress_health_check': list(HealthCheck)}
 TestInterpreted = HeapsOfAProcess.TestCase
 TestInterpreted.settings = settings(max_examples=300 if FULL else 25, stateful_step_count=60, **Checks)  # type: ignore[arg-type]
 TestCompiled = Compiled.TestCase

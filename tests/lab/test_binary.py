@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from incroos.lab import binary, files
 from incroos.lab.operations import MAX_BYTES, BadTrace, Kind, Trace
@@ -11,7 +11,6 @@ from incroos.lab.operations import MAX_BYTES, BadTrace, Kind, Trace
 from .traces import small_trace, traces
 
 
-@settings(deadline=None)
 @given(traces())
 def test_what_is_written_comes_back(trace: Trace) -> None:
     assert binary.decode(binary.encode(trace), 'x') == trace

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from incroos.lab import rep
@@ -112,7 +112,6 @@ def test_headers_and_counts(text: str, sentence: str) -> None:
     assert defects(text) == (sentence,)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(['a', 'r', 'f', '0', '1', '2', '-', '\n', ' ', 'é', '99999999999999999999']), max_size=40)
 )

@@ -1,6 +1,6 @@
 """What is told of a trace, against a dict of live blocks."""
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from incroos.lab.operations import Kind, Trace
 from incroos.lab.summary import summary_of
@@ -8,7 +8,6 @@ from incroos.lab.summary import summary_of
 from .traces import small_trace, traces
 
 
-@settings(deadline=None)
 @given(traces())
 def test_a_summary_is_what_a_dict_says(trace: Trace) -> None:
     live: dict[int, int] = {}

@@ -202,7 +202,8 @@ def f(n: word) -> bool:
     yield function('annotation', 'def f(x: None) -> word:\n    return 0')
     yield Sample(
         'annotation',
-        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Wrong(Config):\n    nr_frames: 'Missing'\n\nclass Top(Struct):\n    config: Wrong\n\n"
+        'from dataclasses import dataclass\n\n@dataclass(frozen=True)\n'
+        "class Wrong(Config):\n    nr_frames: 'Missing'\n\nclass Top(Struct):\n    config: Wrong\n\n"
         '@kernel\ndef f(k: Top) -> word:\n    return k.config.nr_frames\n',
     )
     yield function('annotation', 'def f() -> float:\n    return 0')

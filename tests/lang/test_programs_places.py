@@ -23,6 +23,7 @@ from incroos.run.images import boot_layout
 from incroos.run.outcome import Outcome, Status
 from incroos.run.simulated import EntryPoints
 
+from ..budget import SECONDS
 from .compiled import Trap
 from .flat import FlatMachine
 from .guarded import GUARDS, fill_state, guarded
@@ -125,13 +126,13 @@ def check(cases: Cases, outcome: Outcome, printed: bytearray) -> None:
 
 def test_sim(cases: Cases) -> None:
     printed = bytearray()
-    check(cases, sim.boot(MEMORY_BYTES, 60, printed.extend, entries=entries(cases)), printed)
+    check(cases, sim.boot(MEMORY_BYTES, SECONDS, printed.extend, entries=entries(cases)), printed)
 
 
 def test_jit(cases: Cases) -> None:
     printed = bytearray()
     code = jit.compile_kernel(entries(cases), checked=True)
-    check(cases, jit.boot(MEMORY_BYTES, 60, printed.extend, code), printed)
+    check(cases, jit.boot(MEMORY_BYTES, SECONDS, printed.extend, code), printed)
 
 
 @pytest.mark.parametrize('checked', [False, True], ids=['plain', 'checked'])
@@ -141,4 +142,4 @@ def test_qemu(cases: Cases, checked: bool, tmp_path: Path) -> None:
     image = tmp_path / 'cases.elf'
     image.write_bytes(build_image(unit.ir, unit.sites, boot_layout(), debug=False).elf)
     printed = bytearray()
-    check(cases, qemu.boot(image, MEMORY_BYTES, 'tcg', 60, printed.extend, lambda remark: None), printed)
+    check(cases, qemu.boot(image, MEMORY_BYTES, 'tcg', SECONDS, printed.extend, lambda remark: None), printed)

@@ -13,10 +13,11 @@ from incroos.run.library import library_files
 from incroos.run.outcome import Outcome
 from incroos.run.qemu import boot
 
+from ..budget import SECONDS
+
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLE: Final = ROOT / 'examples' / 'c-kernel'
 HERE: Final = Path(__file__).parent
-SECONDS: Final = 30.0
 MEMORY: Final = 64 << 20
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from incroos.run.shared_library import HEADER, shared_library
 
+from ..budget import SECONDS
+
 WARNINGS: Final = ('-Wall', '-Wextra', '-Werror', '-pedantic')
-SECONDS: Final = 60
 
 
 def library(design: str = 'kmalloc', is_malloc: bool = True, hardening: str = 'off') -> Path:

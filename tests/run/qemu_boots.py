@@ -6,10 +6,10 @@ from typing import Final
 from incroos.run.outcome import Outcome
 from incroos.run.qemu import boot
 
+from ..budget import SECONDS
 from ..build.small_kernels import SmallKernel, write_small
 
 MEMORY: Final = 16 << 20
-SECONDS: Final = 20.0
 
 
 def boot_small(

@@ -71,7 +71,6 @@ def frames(driver: Driver) -> tuple[int, int]:
     return nr_free, driver.call('committed_bytes') >> 12
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(('name', 'build'), (BUILDS | RARE_BUILDS if FULL else BUILDS).items())
 def test_each_block_keeps_what_was_written_into_it(name: str, build: Build) -> None:
     with open_driver('jit', MEMORY, build) as driver:

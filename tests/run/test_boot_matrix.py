@@ -24,7 +24,7 @@ from incroos.run.outcome import Status
 from incroos.run.places import CONFIGS
 from incroos.run.simulated import memory_map
 
-from ..budget import FULL
+from ..budget import FULL, SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
 from .qemu_boots import words_of
@@ -34,7 +34,6 @@ KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 TIB: Final = 1 << 40
-SECONDS: Final = 90.0
 RAM: Final = 1
 FREE_AFTERWARDS: Final = (1, 2, 3, 4, 7)  # in UEFI's map: code and data of loaders and boot services, and what is free
 MANAGED_END: Final = 16 * TIB - GIB  # beyond, config modern has no records
@@ -114,7 +113,6 @@ def test_a_pc(firmware: str, config: str, memory_bytes: int) -> None:
     check_counts(text, figures, ram_told(firmware, memory_bytes))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize('memory_bytes', (*USUAL, *ODD) if FULL else (5 * GIB,), ids=lambda n: f'{n >> 10}K')
 @pytest.mark.parametrize('config', CONFIGS if FULL else ['modern'])
 def test_a_pc_with_uefi(config: str, memory_bytes: int) -> None:
@@ -146,7 +144,6 @@ def test_a_simulated_computer(memory_bytes: int) -> None:
     check_simulated(memory_bytes)
 
 
-@pytest.mark.timeout(600)
 def test_simulated_computers_of_random_sizes() -> None:
     sizes = random.Random(7)
     for _ in range(500 if FULL else 10):

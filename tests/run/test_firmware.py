@@ -25,10 +25,11 @@ from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_process import Qemu
 from incroos.run.simulated import memory_map
 
+from ..budget import SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
 from ..kernel.drivers import CHECKED, MEMORY, open_driver
-from .qemu_boots import SECONDS, words_of
+from .qemu_boots import words_of
 
 MIB: Final = 1 << 20
 NR_OPERATIONS: Final = 3000

@@ -15,9 +15,10 @@ from incroos.run import qemu, qemu_process
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
+from ..budget import SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, write_small
-from .qemu_boots import MEMORY, SECONDS, boot_small
+from .qemu_boots import MEMORY, boot_small
 
 REPOSITORY: Final = Path(__file__).parents[2]
 
@@ -42,11 +43,13 @@ def test_ends(tmp_path: Path, main: Callable[..., Any], status: Status, remark: 
     ids=lambda main: main.__name__,
 )
 def test_hang_ends_in_time(tmp_path: Path, main: Callable[..., Any]) -> None:
-    start = time.monotonic()
-    outcome, text = boot_small(tmp_path, SmallKernel(main), seconds=2)
-    assert outcome.status == Status.HANG
-    assert outcome.remark == 'the kernel had not ended after 2 s and was stopped'
-    assert time.monotonic() - start < 15
+    seconds, is_over = 2, False
+    while not is_over:  # until there was time for the words of a kernel that has some
+        outcome, text = boot_small(tmp_path, SmallKernel(main), seconds=seconds)
+        assert outcome.status == Status.HANG
+        assert outcome.remark == f'the kernel had not ended after {seconds} s and was stopped'
+        is_over = main is small_kernels.halt_for_ever or bool(text)
+        seconds *= 2
     assert ('and on ' in text) == (main is small_kernels.chatter_for_ever)
 
 
@@ -63,10 +66,8 @@ def test_console_comes_while_the_kernel_runs(tmp_path: Path) -> None:
         raise Arrived
 
     image = write_small(tmp_path, SmallKernel(small_kernels.hang))
-    start = time.monotonic()
-    with pytest.raises(Arrived):
-        qemu.boot(image, MEMORY, 'tcg', 60, take, lambda remark: None)
-    assert time.monotonic() - start < 30
+    with pytest.raises(Arrived):  # and not only at the end, for which nobody waits so long
+        qemu.boot(image, MEMORY, 'tcg', 1000 * SECONDS, take, lambda remark: None)
 
 
 def test_triple_fault_keeps_the_last_words(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_missing_qemu(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('#!/bin/sh\nexec /nonexistent/qemu\n', 'does not work'),
         ('not a program\n', 'does not work'),
         ('#!/nonexistent/interpreter\n', 'does not work'),
-        ('#!/bin/sh\nsleep 60\n', 'did not answer within 1 s'),
+        ('#!/bin/sh\nsleep 10000\n', 'did not answer within 1 s'),
     ],
 )
 def test_broken_qemu(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str) -> None:
@@ -108,7 +109,8 @@ def test_broken_qemu(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     fake.write_text(script)
     fake.chmod(0o755)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(qemu, 'START_SECONDS', 1)
+    if 'sleep' in script:
+        monkeypatch.setattr(qemu, 'START_SECONDS', 1)
     sentence = refusal(image)
     assert words in sentence
     assert sentence.endswith(qemu_process.ADVICE)
@@ -119,7 +121,7 @@ def test_qemu_that_is_slow_with_more_memory_than_it_can_have(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = tmp_path / PROGRAM
-    fake.write_text('#!/bin/sh\nsleep 60\n')
+    fake.write_text('#!/bin/sh\nsleep 10000\n')
     fake.chmod(0o755)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
     sentence = r'did not answer within 1 s: ask for less with --memory$'
@@ -165,7 +167,7 @@ def start_boot(image: Path) -> subprocess.Popen[bytes]:
     text = (
         'import sys; from pathlib import Path; from incroos.run.qemu import boot\n'
         'sink = lambda data: (sys.stdout.buffer.write(data), sys.stdout.flush())\n'
-        f'boot(Path({str(image)!r}), {MEMORY}, "tcg", 60, sink, lambda remark: None)\n'
+        f'boot(Path({str(image)!r}), {MEMORY}, "tcg", {SECONDS}, sink, lambda remark: None)\n'
     )
     process = subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -192,8 +194,8 @@ def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
     with start_boot(image) as process:
         assert processes_with(image)
         process.send_signal(number)
-        process.communicate(timeout=10)
-        end = time.monotonic() + 5
+        process.communicate(timeout=SECONDS)
+        end = time.monotonic() + SECONDS
         while processes_with(image) and time.monotonic() < end:
             time.sleep(0.02)
         assert not processes_with(image)

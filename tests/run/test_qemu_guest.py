@@ -12,16 +12,16 @@ from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_screen import png_of_ppm, text_rows
 
+from ..budget import SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import LAYOUT, SmallKernel, write_small
 
 GIB: Final = 1 << 30
 MAILBOX: Final = 0x1D_0000
-DEADLINE_SECONDS: Final = 20
 
 
 def wait_for(guest: Guest, text: bytes) -> None:
-    end = time.monotonic() + DEADLINE_SECONDS
+    end = time.monotonic() + SECONDS
     while text not in guest.console():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -41,7 +41,7 @@ def test_high_memory_screen_and_answer(tmp_path: Path) -> None:
         assert '0000000000100000-' in guest.ask('info mem')
         assert guest.is_running()
         guest.ram[MAILBOX] = 7
-        assert guest.wait(DEADLINE_SECONDS).status == Status.PASSED
+        assert guest.wait(SECONDS).status == Status.PASSED
         assert not guest.is_running()
     assert guest.ram[MAILBOX] == 7  # stays readable
 
@@ -77,7 +77,7 @@ def test_guest_that_hangs(tmp_path: Path) -> None:
 def test_guest_that_triple_faults(tmp_path: Path) -> None:
     image = write_small(tmp_path, SmallKernel(small_kernels.triple_fault))
     with Guest(image, 16 << 20) as guest:
-        assert guest.wait(DEADLINE_SECONDS).status == Status.TRIPLE_FAULT
+        assert guest.wait(SECONDS).status == Status.TRIPLE_FAULT
         assert guest.console() == b'last words\n'
 
 

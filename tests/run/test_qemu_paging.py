@@ -17,13 +17,13 @@ from incroos.machine import architecture as arch
 from incroos.run.harness import MailboxDriver
 from incroos.run.qemu_guest import Guest
 
+from ..budget import SECONDS
 from ..build.small_kernels import SmallKernel, write_small
 from ..kernel.drivers import make_guest
 from ..machine import paging_cases
 from ..machine.lab import DATA, ROOT, TABLES, Bench, P, W
 from .paging_kernel import REQUEST, Request, note_page_fault, serve_accesses
 
-SECONDS: Final = 20
 FLAG_LETTERS: Final = {'X': NX, 'G': GLOBAL, 'U': USER, 'W': WRITABLE}
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from .heap_programs import SECONDS, compile_program, library, run
+from ..budget import SECONDS
+from .heap_programs import compile_program, library, run
 
 REFUSING: Final = """
 #define _GNU_SOURCE

@@ -10,9 +10,10 @@ from incroos.run import jit, sim
 from incroos.run.outcome import Status, Unusable
 from incroos.run.simulated import memory_map, prepare
 
+from ..budget import SECONDS
+
 MIB = 1 << 20
 GIB = 1 << 30
-SECONDS = 60
 PLACES = ('sim', 'jit', 'checked jit')
 
 

@@ -97,14 +97,12 @@ def check_soak(build: Build, memory_bytes: int, seed: int, nr_operations: int) -
         assert [driver.call(name) for name in checks] == [0, 0, 0, 0]
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize('build', CHECKED_BUILDS)
 def test_soak(build: str) -> None:
     """With requests for frames that are refused."""
     check_soak(CHECKED_BUILDS[build], MEMORY, 1, NR_OPERATIONS)
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(('memory_bytes', 'seed'), [(16 * MIB, 2), (256 * GIB, 3)])
 @pytest.mark.parametrize('build', PLAIN_BUILDS if FULL else ['modern'])
 def test_soak_of_the_kernel_that_users_get(build: str, memory_bytes: int, seed: int) -> None:

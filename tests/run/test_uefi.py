@@ -13,11 +13,12 @@ from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.qemu import START_OF_TEXT
 from incroos.run.qemu_guest import Guest
 
+from ..budget import SECONDS
 from ..build import small_kernels
 from ..build.small_kernels import SmallKernel, build_small
 from ..cli.command import run
 from ..kernel.io.screens import picture_of, picture_of_ppm
-from .uefi_boots import MIB, SECONDS, boot_program, firmware_map, program_with
+from .uefi_boots import MIB, boot_program, firmware_map, program_with
 
 TRANSCRIPT: Final = """\
 Hello, 64-bit kernel World!
@@ -40,8 +41,6 @@ ZONE: Final = range(2 * MIB, 34 * MIB)
 FREE_AFTERWARDS: Final = (1, 2, 3, 4, 7)  # code and data of loaders and of boot services, and what is free at once
 GIB: Final = 1 << 30
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.mark.parametrize('memory_bytes', [64 * MIB, 4 * GIB])
 def test_counts_are_true(tmp_path: Path, memory_bytes: int) -> None:
@@ -50,7 +49,9 @@ def test_counts_are_true(tmp_path: Path, memory_bytes: int) -> None:
     ram = [range(start, start + (pages << 12)) for kind, start, pages in pieces if kind in FREE_AFTERWARDS]
     frames = {start for part in ram for start in range(part.start, part.stop, 4096) if start in ZONE}
     assert 0 < len(frames) < 8192
-    done = run('boot', '--firmware', 'uefi', '--accel', 'tcg', '--memory', f'{memory_bytes >> 20}M', '--timeout', '90')
+    done = run(
+        'boot', '--firmware', 'uefi', '--accel', 'tcg', '--memory', f'{memory_bytes >> 20}M', '--timeout', str(SECONDS)
+    )
     assert done.status == 0
     expected = re.escape(TRANSCRIPT.format(nr_frames=len(frames))).replace('ADDRESS', '([0-9A-F]{16})')
     match = re.fullmatch(expected, done.output)

@@ -23,8 +23,9 @@ from incroos.run import qemu
 from incroos.run.firmware import UEFI
 from incroos.run.outcome import Outcome, Status
 
+from ..budget import SECONDS
+
 MIB: Final = 1 << 20
-SECONDS: Final = 90.0  # the firmware takes four on a quiet machine
 EXIT: Final = ExitPort(0xF4, 0x12)
 NEEDED: Final = (Range(0x1000, 0x7000), Range(MIB, 2 * MIB))
 MAP_BYTES: Final = 0x8000

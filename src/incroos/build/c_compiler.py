@@ -9,7 +9,7 @@ from .errors import BuildError
 from .tool import NO_FILE, output_of
 
 COMPILERS: Final = ('cc', 'gcc', 'clang')
-SECONDS: Final = 120  # that one may take
+SECONDS: Final = 600  # that one may take
 
 
 def find_c_compiler() -> Path:

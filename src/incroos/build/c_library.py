@@ -26,7 +26,7 @@ from .stack import analyse
 from .tool import output_of
 
 ARCHIVERS: Final = ('ar', 'llvm-ar', 'x86_64-linux-gnu-ar', 'x86_64-elf-ar')
-SECONDS: Final = 60
+SECONDS: Final = 120
 OBJECT: Final = 'incro_mm.o'
 ARCHIVE: Final = 'library.a'
 

@@ -5,7 +5,8 @@
         checksums                    what each file must hash to
 
 An entry appears whole, by a rename, and is never changed; one whose files do not fit their checksums is built anew.
-Processes share the folder: who fetches holds its lock with others, who replaces or drops an entry holds it alone.
+Processes share the folder: who looks for an entry holds its lock with others, who replaces or drops one holds it alone.
+A process holds each entry that it fetched or stored until it ends, and a held entry is not dropped.
 Unit: the entry. Knows nothing of what the files mean. Imports nothing heavy: a warm start passes through here.
 """
 
@@ -29,9 +30,13 @@ from .errors import BuildError
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 CHECKSUMS: Final = 'checksums'
 NR_ENTRIES_KEPT: Final = 64  # the most recently used
-SECONDS_IN_USE: Final = 600  # since an entry was fetched: as long, whoever fetched it may still read it
+# An entry is kept this long after it was fetched, even if nobody holds it: some file systems have no locks, and over a
+# network those of one machine may not reach the next.
+SECONDS_KEPT: Final = 3600
 
 Say = Callable[[str], object]
+
+_held: dict[tuple[int, int], int] = {}  # open folders of entries, by device and inode; the system closes them
 
 
 def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
@@ -75,7 +80,7 @@ class Cache:
         self._folder = folder or cache_folder()
 
     def fetch(self, key: str) -> Path | None:
-        """The folder of an entry that is whole, else None."""
+        """The folder of an entry that is whole, else None. The entry stays until this process ends."""
         if self._folder is None:
             return None
         entry = self._folder / key
@@ -83,14 +88,18 @@ class Cache:
             if not os.path.isdir(entry):
                 return None
             with contextlib.suppress(OSError):  # a cache that may only be read is still a cache
-                os.utime(entry)  # from now on nobody drops it
+                os.utime(entry)
+            hold(entry)
         if not is_whole(entry):
             self._say(f'the cached build in {entry} is damaged: building it anew')
             return None
         return entry
 
     def store(self, key: str, files: Mapping[str, bytes]) -> Path:
-        """Make an entry and give its folder. If the cache is unusable, it lies elsewhere until this process ends."""
+        """Make an entry and give its folder, which stays until this process ends.
+
+        If the cache is unusable, it lies elsewhere, and goes when this process ends.
+        """
         try:
             if self._folder is not None:
                 return self._publish(self._folder, key, files)
@@ -121,7 +130,10 @@ class Cache:
                 if not is_whole(entry):
                     shutil.rmtree(entry, ignore_errors=True)
                     os.rename(staging, entry)
+                hold(entry)
         except OSError:
+            with locked(folder, fcntl.LOCK_SH):
+                hold(entry)
             if not is_whole(entry):  # else another process was quicker, with the same content
                 raise
         finally:
@@ -144,12 +156,44 @@ def locked(folder: Path, how: int) -> Iterator[None]:
         yield
 
 
+def hold(entry: Path) -> None:
+    """Keep others from dropping an entry until this process ends, and all that it forks meanwhile.
+
+    However it ends: the lock goes with the last process that has the handle. A program that is started does not get it.
+    Without locks nothing is held, and SECONDS_KEPT decides. The caller has the lock of the cache.
+    """
+    with contextlib.ExitStack() as closing, contextlib.suppress(OSError):
+        handle = os.open(entry, os.O_RDONLY)
+        closing.callback(os.close, handle)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        status = os.fstat(handle)
+        if _held.setdefault((status.st_dev, status.st_ino), handle) == handle:
+            closing.pop_all()
+
+
+def is_held(entry: Path) -> bool:
+    """Does a process hold the entry? False where there are no locks."""
+    try:
+        handle = os.open(entry, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def drop_old_entries(folder: Path) -> None:
-    """Forget the entries that were not used for longest, but none that another process may be about to read."""
+    """Forget the entries that were not used for longest, but none that a process holds or was given lately."""
     with locked(folder, fcntl.LOCK_EX), contextlib.suppress(OSError):  # others clear their own away without asking
         entries = sorted(folder.iterdir(), key=used_at, reverse=True)
         for entry in entries[NR_ENTRIES_KEPT:]:
-            if used_at(entry) < time.time() - SECONDS_IN_USE:
+            if used_at(entry) < time.time() - SECONDS_KEPT and not is_held(entry):
                 shutil.rmtree(entry, ignore_errors=True)
 
 

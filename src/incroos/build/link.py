@@ -22,7 +22,7 @@ from .tool import NO_FILE, output_of
 _IS_X86_64_LINUX: Final = sys.platform.startswith('linux') and platform.machine() in ('x86_64', 'AMD64')
 LINKERS: Final = ('ld', 'ld.lld') if _IS_X86_64_LINUX else ('ld.lld', 'x86_64-linux-gnu-ld', 'x86_64-elf-ld')
 
-SECONDS: Final = 60  # that a linker may take; GNU ld takes some hundredths
+SECONDS: Final = 120  # that a linker may take; GNU ld takes some hundredths
 
 _SCRIPT: Final = """
 ENTRY({entry})

@@ -145,7 +145,9 @@ def cli() -> None:
     help="How the PC in QEMU starts the kernel: the ELF image by QEMU's loader (pvh), a disk by its BIOS (bios), or a"
     ' program by its UEFI firmware (uefi).',
 )
-@click.option('--timeout', type=Seconds(), default=30.0, show_default=True, help='Seconds until a boot counts as hung.')
+@click.option(
+    '--timeout', type=Seconds(), default=120.0, show_default=True, help='Seconds until a boot counts as hung.'
+)
 @config_option
 @click.option(
     '--hardening',

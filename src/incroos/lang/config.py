@@ -142,7 +142,7 @@ def config_hints(kind: type[Config]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def _config_hints(kind: Any) -> dict[str, Any]:
-    if not dataclasses.is_dataclass(kind):
+    if not hasattr(kind, '__dataclass_fields__'):
         raise ConfigError(f'{kind.__name__} is not a dataclass: write @dataclass(frozen=True) above it')
     owners = {name: owner for owner in reversed(kind.__mro__) for name in inspect.get_annotations(owner)}
     result = {}

@@ -32,6 +32,7 @@ SERVED: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'served'))
 READY_ADDR: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'ready'))
 NR_BUSY_LOOKS: Final = 2000  # before the host sleeps between its looks at the mailbox
 SLEEP_S: Final = 0.0005
+SECONDS: Final = 600.0  # after which a guest hangs: so long that a busy host does not make it seem so
 
 
 class GuestEnded(Exception):
@@ -99,7 +100,7 @@ class MailboxDriver(Driver):
     """
 
     def __init__(
-        self, ram: Any, is_alive: Callable[[], bool], seconds: float = 30, config: KernelConfig = CLASSIC
+        self, ram: Any, is_alive: Callable[[], bool], seconds: float = SECONDS, config: KernelConfig = CLASSIC
     ) -> None:
         super().__init__(RamMachine(ram, config))
         self.mailbox = Mailbox(self.ram, VirtAddr(MAILBOX))

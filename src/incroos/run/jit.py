@@ -39,7 +39,7 @@ SITES_FILE: Final = 'sites.json'
 
 LIBC: Final = ctypes.CDLL(None)
 PR_SET_PDEATHSIG: Final = 1  # Linux: prctl(2)
-WAIT_SECONDS: Final = 10  # for the child to end once its output has
+WAIT_SECONDS: Final = 60  # for the child to end once its output has
 
 # The core hands a handler four words; an exception's handler takes the instruction's address and a site as well.
 # Vector 6 carries the site of a check that failed, as on a real processor.

@@ -23,8 +23,8 @@ from .outcome import Unusable
 from .qemu_monitor import Monitor, MonitorError, NoAnswer
 
 PROGRAM: Final = 'qemu-system-x86_64'
-START_SECONDS: Final = 15.0  # how long QEMU may take until it answers
-ENDING_SECONDS: Final = 0.5  # that a QEMU which closed its monitor has to end by itself
+START_SECONDS: Final = 60.0  # how long QEMU may take until it answers, also on a busy host
+ENDING_SECONDS: Final = 5.0  # that a QEMU which closed its monitor has to end by itself
 LAST_BYTES: Final = 200  # of its standard error, among which its last line is looked for
 ADVICE: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
 

@@ -30,6 +30,7 @@ from incroos.run.harness import call_of
 from incroos.run.outcome import Outcome, Status
 from incroos.run.sim import Sim, boot
 
+from ...budget import SECONDS
 from ..drivers import MODERN_BUILD, MODERN_BUILDS, PLACES, open_driver
 from .test_selftest import TRANSCRIPT
 
@@ -58,12 +59,12 @@ def boot_in(place: str, memory_bytes: int, config: KernelConfig = MODERN) -> tup
     """How the boot ended, and what the kernel wrote."""
     console = bytearray()
     if place == 'sim':
-        end = boot(memory_bytes, 60, console.extend, config)
+        end = boot(memory_bytes, SECONDS, console.extend, config)
     elif place == 'jit':
-        end = jit.boot(memory_bytes, 60, console.extend, jit.cached_kernel(print, config=config))
+        end = jit.boot(memory_bytes, SECONDS, console.extend, jit.cached_kernel(print, config=config))
     else:
         image = images.kernel_image(print, config=images.MODERN)
-        end = qemu.boot(image.path, memory_bytes, 'tcg', 60, console.extend, print)
+        end = qemu.boot(image.path, memory_bytes, 'tcg', SECONDS, console.extend, print)
     return end, console.decode()
 
 

@@ -1,7 +1,6 @@
 """Kernels that end in a panic: what they print in each place."""
 
 from collections.abc import Callable
-from typing import Final
 
 import pytest
 
@@ -12,9 +11,8 @@ from incroos.run.outcome import Status
 from incroos.run.sim import Sim
 from incroos.run.simulated import unsent
 
+from ...budget import SECONDS
 from ..drivers import MEMORY, Build, make_guest
-
-SECONDS: Final = 20.0
 
 Scene = Callable[[Driver], object]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -463,9 +463,7 @@ TestInSim = CachesAgainstSets.TestCase
 TestInJit = CachesAgainstSetsCompiled.TestCase
 TestInQemu = CachesAgainstSetsBooted.TestCase
 for case, nr_examples in ((TestInSim, 10), (TestInJit, 30), (TestInQemu, 4)):
-    case.settings = settings(
-        max_examples=nr_examples, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    case.settings = settings(max_examples=nr_examples, stateful_step_count=25)
 
 
 # ------------------------------------------------------------------ the checker

@@ -23,6 +23,7 @@ from incroos.run.outcome import Status
 from incroos.run.simulated import unsent
 
 from ...budget import FULL as FULL_BUDGET
+from ...budget import SECONDS
 from ..drivers import PLACES, Build, make_guest, open_driver
 from .panics import text_of_panic
 
@@ -193,7 +194,6 @@ def damage_a_word(driver: Driver, rng: random.Random) -> None:
     driver.call('store', at, change())
 
 
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize('level', LEVELS)
 def test_random_damage_is_a_panic_of_the_heap_or_harmless(level: str) -> None:
     """A soak goes on after each. It verifies all that it has: no content is lost, and no page fault comes."""
@@ -214,7 +214,7 @@ def test_random_damage_is_a_panic_of_the_heap_or_harmless(level: str) -> None:
                         break
             except GuestEnded:
                 assert isinstance(guest, jit.Guest)
-                assert guest.wait(20).status == Status.PANIC
+                assert guest.wait(SECONDS).status == Status.PANIC
                 text = (guest.console() + unsent(guest.computer.cpu)).decode()
                 assert text.startswith(('heap: ', 'PANIC: heap: ')), text
                 nr_panics += 1

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -91,6 +91,4 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
 
 
 TestHeapAgainstIntervals = HeapAgainstIntervals.TestCase
-TestHeapAgainstIntervals.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestHeapAgainstIntervals.settings = settings(max_examples=40, stateful_step_count=40)

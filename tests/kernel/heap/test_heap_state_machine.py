@@ -6,7 +6,7 @@ INCROOS_BUDGET=full makes up more of it.
 from contextlib import ExitStack
 from typing import Any, Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -186,8 +186,6 @@ def machine(design: str, place: str, nr_examples: int, nr_steps: int) -> Any:
     found.settings = settings(
         max_examples=nr_examples * (10 if FULL else 1),
         stateful_step_count=nr_steps,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
     )
     return found
 

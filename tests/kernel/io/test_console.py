@@ -142,7 +142,7 @@ def test_hex(sim: Sim, value: int, text: str) -> None:
     assert cursor_of(sim) == (0, 16)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(WORD_MIN, WORD_MAX)
     | st.sampled_from([0, 1, 9, 10, 8192, WORD_MIN, WORD_MAX, 10**18, 10**18 - 1, -(10**18), -1, -10])

@@ -45,13 +45,13 @@ from incroos.run.outcome import Status
 from incroos.run.sim import Sim, run
 from incroos.run.simulated import CLASSIC_ENTRIES, MEMORY_MAP, MODULE, MODULE_CONTENT, START_INFO, EntryPoints
 
+from ...budget import SECONDS
 from ..drivers import MODERN_PLAIN, PLACES, Build, booted, compiled
 from ..drivers import PLAIN as PLAIN_BUILD
 from .screens import picture_in, picture_of, seen_rows
 
 MIB: Final = 1 << 20
 MEMORY: Final = 64 * MIB
-SECONDS: Final = 60.0
 PATTERN: Final = b'\x5a'  # what the video card's memory is full of before the kernel starts
 HUGE_TABLE: Final = 0x3000  # the boot code's table of level 2
 VGA_TEXT: Final = 0xB_8000

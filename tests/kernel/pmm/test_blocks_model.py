@@ -159,5 +159,5 @@ class BlocksOfTheBuddy(Blocks):
 TestBlocksOfTheTree = Blocks.TestCase
 TestBlocksOfTheBuddy = BlocksOfTheBuddy.TestCase
 TestBlocksOfTheTree.settings = TestBlocksOfTheBuddy.settings = settings(
-    max_examples=400 if FULL else 30, stateful_step_count=40, deadline=None
+    max_examples=400 if FULL else 30, stateful_step_count=40
 )

@@ -19,11 +19,11 @@ from incroos.run import jit, sim
 from incroos.run.outcome import Outcome, Status
 from incroos.run.simulated import START_INFO
 
+from ...budget import SECONDS
 from ..boot.test_selftest import TRANSCRIPT
 from .firmware_maps import FRAGMENTED, MAPS, SCATTERED, FirmwareMap
 from .memory_map_model import FRAME, Entry, Region, compressed, frames_by_kind, list_of, regions_of
 
-SECONDS = 60
 SMALL = [told for told in MAPS if told.ram_end <= MAX_RAM]
 LINE = re.compile(r'  \[0x([0-9A-F]{16}), 0x([0-9A-F]{16})\) (.{12}) *(\d+) frames')
 TOTAL = re.compile(r'  (.{12}) *(\d+) frames *(\d+) MiB')

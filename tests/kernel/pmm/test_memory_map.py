@@ -157,7 +157,7 @@ far_sizes = sizes | st.sampled_from([1, END, (1 << 63) - 1, 1 << 63, ALL - 1])
 numbers = st.sampled_from([RAM, RAM, RAM, RESERVED, *NUMBERS])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(far_spots, far_sizes, numbers), max_size=12))
 def test_the_models_agree(entries: list[Entry]) -> None:
     """The one that paints bytes is the simpler one, the other knows all addresses."""
@@ -166,7 +166,7 @@ def test_the_models_agree(entries: list[Entry]) -> None:
     assert painted(entries, NR_SMALL_FRAMES) == low
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=st.lists(st.tuples(far_spots, far_sizes, numbers), min_size=1, max_size=12))
 @example(entries=[(0, 1, number) for number in NUMBERS])
 def test_random_lists(driver: Driver, entries: list[Entry]) -> None:

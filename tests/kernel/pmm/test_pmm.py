@@ -272,7 +272,7 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
 
 
 # ------------------------------------------------------------------ random use against a set
-@settings(max_examples=25, stateful_step_count=40, deadline=None)
+@settings(max_examples=25, stateful_step_count=40)
 class FramesAgainstASet(RuleBasedStateMachine):
     """Frames held, as a set for pages and a set for tables; which frame comes next is the lowest free one."""
 

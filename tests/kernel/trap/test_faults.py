@@ -14,9 +14,9 @@ from incroos.run.harness import MailboxDriver, call_of
 from incroos.run.outcome import Status
 from incroos.run.sim import Sim
 
+from ...budget import SECONDS
 from ..drivers import make_guest
 
-SECONDS = 30
 READ_ONLY = 0x50_0000_0000
 
 

@@ -28,11 +28,10 @@ from incroos.run import images, jit, qemu, sim
 from incroos.run.outcome import Status
 from incroos.run.simulated import EntryPoints
 
-from ...budget import FULL
+from ...budget import FULL, SECONDS
 from . import two_spaces
 
 MEMORY: Final = 64 << 20
-SECONDS: Final = 60.0
 ENTRIES: Final = EntryPoints(two_spaces.prove_spaces, faults.on_page_fault, faults.on_exception)
 CONFIGS: Final = {
     'direct map': MODERN_CHECKED,

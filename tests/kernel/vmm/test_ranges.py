@@ -175,7 +175,7 @@ class RangesAgainstADict(RuleBasedStateMachine):
 
 
 TestRangesAgainstADict = RangesAgainstADict.TestCase
-TestRangesAgainstADict.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
+TestRangesAgainstADict.settings = settings(max_examples=8, stateful_step_count=12)
 
 
 # ------------------------------------------------------------------ sizes

@@ -92,4 +92,4 @@ class Vmalloc(RuleBasedStateMachine):
 
 
 TestVmalloc = Vmalloc.TestCase
-TestVmalloc.settings = settings(max_examples=60 if FULL else 6, stateful_step_count=15, deadline=None)
+TestVmalloc.settings = settings(max_examples=60 if FULL else 6, stateful_step_count=15)

@@ -112,4 +112,4 @@ class PagesAgainstADict(RuleBasedStateMachine):
 
 
 TestPagesAgainstADict = PagesAgainstADict.TestCase
-TestPagesAgainstADict.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestPagesAgainstADict.settings = settings(max_examples=25, stateful_step_count=40)

@@ -28,9 +28,9 @@ from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.sim import Sim
 
+from ...budget import SECONDS
 from ..drivers import MODERN_BUILD, make_guest
 
-SECONDS: Final = 30
 NOT_PRESENT: Final = 'a page that is not present'
 READ: Final = f'read of {NOT_PRESENT}'
 WRITE: Final = f'write to {NOT_PRESENT}'
