@@ -19,13 +19,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import blocks, frames_page, heap_page, heap_traces, objects, objects_page, processes, twins
+from bench import (
+    against,
+    blocks,
+    checkout,
+    frames_page,
+    heap_page,
+    heap_traces,
+    objects,
+    objects_page,
+    processes,
+    twins,
+)
 from bench.cases import CASES
 from bench.executable import CannotBench
 from bench.figures import MEAN_LIMIT, Figure, as_json, geometric_mean
 from incroos.build.codegen import LLVM_VERSION
 
 RESULT: Final = Path('build/bench.json')
+AGAINST: Final = Path('build/bench-against.json')
 SAMPLE_US: Final = 10_000
 NR_SAMPLES: Final = 9
 ZEROING_ROUNDS: Final = 41  # a sample
@@ -181,7 +193,13 @@ def verdict(figure: Figure) -> str:
 @click.argument('table', type=click.Choice([MAIN, *PAGES]), default=MAIN)
 @click.option('--only', type=click.Choice(NAMES), multiple=True, help='Only this figure; may be given more than once.')
 @click.option('--json', 'wants_json', is_flag=True, help='JSON on standard output, in place of the table.')
-def main(table: str, only: tuple[str, ...], wants_json: bool) -> None:
+@click.option(
+    '--against',
+    'commit',
+    metavar='COMMIT',
+    help='Compare with a commit: it is checked out under build/against, set up there, and run in turn with this one.',
+)
+def main(table: str, only: tuple[str, ...], wants_json: bool, commit: str | None) -> None:
     """Time the compiled kernel against its twins in C, and the command as a whole.
 
     With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes. With `objects`, only slabs
@@ -191,10 +209,18 @@ def main(table: str, only: tuple[str, ...], wants_json: bool) -> None:
 
     A figure is the median of nine runs, in turn with the twin's; the ratio is the median of those of runs side by side.
     Let nothing else run meanwhile.
+
+    With `--against`, which `heap` does not have, rows are compared with those of the same name that a commit's own
+    bench has: nine rounds in turn, and the ratio is now by before. It takes several times as long as without. Then come
+    the means by group, of which one above 1.1 is marked, and what is counted in the image of `modern`. A slower row is
+    no failure.
     """
     if table != MAIN and only:
         raise click.UsageError('--only is for the main table')
-    content = cases_main(only, wants_json) if table == MAIN else page_main(table, wants_json)
+    if commit is not None:
+        content = against_main(commit, table, only, wants_json)
+    else:
+        content = cases_main(only, wants_json) if table == MAIN else page_main(table, wants_json)
     if wants_json:
         click.echo(json.dumps(content, indent=2))
     are_equal = all(row['are_results_equal'] for row in content['rows'])
@@ -210,6 +236,19 @@ def cases_main(only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
     save(RESULT, content)
     if not wants_json:
         show(figures, found_on, missing)
+    return content
+
+
+def against_main(commit: str, table: str, only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
+    """Before and now."""
+    if table == HEAP:
+        raise click.UsageError('--against is not for heap')
+    found_on = machine()
+    before = checkout.set_up(commit, say)
+    content = against.compare(before, checkout.Checkout('this checkout', checkout.ROOT), table, only, found_on, say)
+    save(AGAINST if table == MAIN else AGAINST.with_stem(f'{AGAINST.stem}-{table}'), content)
+    if not wants_json:
+        against.show(content, Console(width=None if sys.stdout.isatty() else 150))
     return content
 
 

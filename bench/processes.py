@@ -50,14 +50,14 @@ PROCESSES: Final = (
 )
 
 
-def seconds(process: Process, folder: Path) -> float:
+def seconds(process: Process, folder: Path, command: Path = COMMAND) -> float:
     """One run of the command with its cache in a folder; CannotBench with its words when it fails."""
     arguments = [argument.format(folder=folder) for argument in process.arguments]
-    if not COMMAND.exists():
-        raise CannotBench(f'there is no {COMMAND}')
+    if not command.exists():
+        raise CannotBench(f'there is no {command}')
     environment = {**os.environ, 'XDG_CACHE_HOME': str(folder)}
     begin = time.perf_counter()
-    found = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment)
+    found = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, env=environment)
     taken = time.perf_counter() - begin
     if found.returncode != 0:
         words = found.stderr.strip().splitlines() or ['it said nothing']
