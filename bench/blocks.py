@@ -15,7 +15,8 @@ from bench.drivers import blocks, fragmentation, zeroing
 from bench.executable import KERNEL_LIMITS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import BUDDY, CLASSIC, TREE
+from incroos.kernel.config import BUDDY, TREE
+from incroos.kernel.configs import CLASSIC
 from incroos.lang.frontend import RAW, compile_unit
 
 Function = Callable[..., Any]

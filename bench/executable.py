@@ -16,7 +16,7 @@ from typing import Any, Final
 from bench.cases import CASES, Case
 from bench.drivers import accesses, start
 from incroos.build.codegen import compile_bare, compile_host
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import KERNEL_STATE
 from incroos.lang.frontend import RAW, compile_unit, raw_with, simulated
 from incroos.machine.lowering import LOWERINGS

@@ -17,7 +17,7 @@ from incroos.build.image import build_image
 from incroos.guest import mailbox
 from incroos.kernel import vmm
 from incroos.kernel.codes import EXIT_PASSED
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine
 from incroos.kernel.layout import PAGE_BYTES

@@ -19,7 +19,8 @@ from bench.drivers.objects_plan import ObjectPlan
 from bench.executable import KERNEL_LIMITS, STAND_INS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import CHEAP, CHUNKS, CLASSIC, FULL, MODERN, NO_HARDENING, SIZE_CLASSES
+from incroos.kernel.config import CHEAP, CHUNKS, FULL, NO_HARDENING, SIZE_CLASSES
+from incroos.kernel.configs import CLASSIC, MODERN
 from incroos.kernel.heap import pages
 from incroos.kernel.state import Kernel
 from incroos.lang import offset_of

@@ -11,7 +11,8 @@ from typing import Any, Final
 import click
 
 from incroos.guest import mailbox
-from incroos.kernel.config import CLASSIC, CLASSIC_FIXMAP, CLASSIC_RECURSIVE, MODERN, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC, CLASSIC_FIXMAP, CLASSIC_RECURSIVE, MODERN
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.trap import faults
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE

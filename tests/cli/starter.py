@@ -9,7 +9,7 @@ from unittest import mock
 
 from incroos import cli
 from incroos.build.image import build_image
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.run import images, jit, sim
 

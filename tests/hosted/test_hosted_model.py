@@ -22,7 +22,7 @@ from incroos.hosted import malloc as front
 from incroos.hosted import pool
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
-from incroos.kernel.config import HOSTED
+from incroos.kernel.configs import HOSTED
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit

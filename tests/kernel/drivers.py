@@ -6,7 +6,8 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from incroos.guest import mailbox
-from incroos.kernel.config import (
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import (
     CLASSIC,
     CLASSIC_CHECKED,
     CLASSIC_FIXMAP,
@@ -17,7 +18,6 @@ from incroos.kernel.config import (
     MODERN_FIXMAP,
     MODERN_FULL_CHECKED,
     MODERN_RECURSIVE,
-    KernelConfig,
 )
 from incroos.kernel.trap import faults
 from incroos.machine.cpu import ALL_FEATURES

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from incroos.kernel import pmm, vmm
-from incroos.kernel.config import CLASSIC_CHECKED, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC_CHECKED
 from incroos.kernel.io import console
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, NR_TRACKED_FRAMES, PAGE_BYTES, ZONE_START
 from incroos.kernel.state import NR_KNOWN, Kernel, KnownTable

@@ -8,7 +8,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.heap import kfree, kmalloc
 from incroos.kernel.heap.chunk import first_fit
 from incroos.lang.frontend import BARE, compile_unit

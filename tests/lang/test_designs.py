@@ -436,7 +436,7 @@ def test_a_file_that_cannot_be_loaded(outside: Path, name: str, text: str, messa
 
 
 def test_a_configuration_without_designs_is_as_before() -> None:
-    from incroos.kernel.config import MODERN
+    from incroos.kernel.configs import MODERN
 
     assert isinstance(MODERN, Config)
     assert MODERN.described()['space'] == 1

@@ -12,7 +12,7 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.kernel import layout
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.state import Kernel
 from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr

@@ -13,13 +13,8 @@ from incroos.guest.soak.blocks import NR_BLOCKS, Block, BlockSoak
 from incroos.guest.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
 from incroos.inspect.address_space import AddressSpace
 from incroos.inspect.digest import differences, digests
-from incroos.kernel.config import (
-    CHUNKS,
-    MODERN_CHECKED,
-    MODERN_FULL_CHECKED,
-    MODERN_OFF,
-    SLABS_AND_PAGES,
-)
+from incroos.kernel.config import CHUNKS, SLABS_AND_PAGES
+from incroos.kernel.configs import MODERN_CHECKED, MODERN_FULL_CHECKED, MODERN_OFF
 from incroos.lang import VirtAddr
 from incroos.run.harness import Driver
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from incroos.inspect.ram import RamMachine
-from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.run import jit, outcome, sim

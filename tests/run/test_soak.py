@@ -34,7 +34,8 @@ from incroos.inspect.address_space import AddressSpace
 from incroos.inspect.digest import differences, digest, digests
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
-from incroos.kernel.config import BUDDY, MODERN, MODERN_CHECKED
+from incroos.kernel.config import BUDDY
+from incroos.kernel.configs import MODERN, MODERN_CHECKED
 from incroos.kernel.heap.size_classes import SMALL_BYTES
 from incroos.kernel.layout import FRAME_METADATA, PAGE_BYTES
 from incroos.kernel.pmm import frames

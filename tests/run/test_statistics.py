@@ -12,7 +12,7 @@ from incroos.inspect.ram import RamMachine
 from incroos.inspect.statistics import statistics_of, table_of
 from incroos.kernel import pmm, statistics
 from incroos.kernel.codes import OK
-from incroos.kernel.config import MODERN, MODERN_CHECKED
+from incroos.kernel.configs import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.pmm.all import blocks, frame_ranges
 from incroos.kernel.pmm.all import modern as all_ram

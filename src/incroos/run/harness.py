@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from incroos.guest import mailbox
 from incroos.guest.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
-from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import KERNEL_STATE, MAILBOX
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, offset_of

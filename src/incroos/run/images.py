@@ -33,7 +33,7 @@ FACTS: Final = 'facts.json'
 
 SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/self/fd').resolve())
 
-CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
+CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/configs.py
 CLASSIC_CHECKED: Final = 'CLASSIC_CHECKED'
 MODERN: Final = 'MODERN'
 MODERN_CHECKED: Final = 'MODERN_CHECKED'
@@ -74,7 +74,7 @@ def kernel_image(
 def build_files(entry: str, config: str, checked: bool, debug: bool) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
     from incroos.build.image import build_image
-    from incroos.kernel import config as configs
+    from incroos.kernel import configs
     from incroos.lang.frontend import BARE, compile_unit
 
     settings = getattr(configs, config)
@@ -96,7 +96,8 @@ def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
 def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:
     """The kernel's memory map, as far as the boot code needs it; that of `classic` if nobody says otherwise."""
     from incroos.kernel import layout
-    from incroos.kernel.config import CLASSIC, MODERN_SPACE
+    from incroos.kernel.config import MODERN_SPACE
+    from incroos.kernel.configs import CLASSIC
 
     config = config or CLASSIC
     return BootLayout(
@@ -153,7 +154,7 @@ def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
 
     Of each configuration that is named, of the one with the same name that tests use, and of the library of it.
     """
-    from incroos.kernel import config as configs
+    from incroos.kernel import configs
     from incroos.lang.frontend import BARE, compile_unit, simulated
     from incroos.machine.lowering import LOWERINGS
 

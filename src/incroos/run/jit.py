@@ -22,7 +22,8 @@ from typing import Any, Final, NoReturn, Self
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.codegen import compile_host, host_identity
 from incroos.build.memory_code import CodeInMemory
-from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.lang.frontend import compile_unit, simulated
 from incroos.machine import faults
 from incroos.machine.cpu import ALL_FEATURES, NO_SITE, STOPPED_BY_HALT

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], object]
 
 SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run'))
-CONFIGS: Final = {'classic': 'EMBEDDED_CLASSIC', 'modern': 'EMBEDDED_MODERN'}  # in kernel/config.py
+CONFIGS: Final = {'classic': 'EMBEDDED_CLASSIC', 'modern': 'EMBEDDED_MODERN'}  # in kernel/configs.py
 DEFAULT_HARDENING: Final = 'cheap'
 ARCHIVE: Final = 'libincro_mm.a'
 HEADER: Final = 'incro_mm.h'
@@ -105,10 +105,11 @@ def build_files(config: str, hardening: str, checked: bool) -> dict[str, bytes]:
 
 def settings_of(config: str, hardening: str, checked: bool) -> 'KernelConfig':
     """The configuration of the library that a user's names mean."""
-    from incroos.kernel import config as configs
+    from incroos.kernel import config as levels
+    from incroos.kernel import configs
 
     settings: KernelConfig = getattr(configs, CONFIGS[config] + ('_CHECKED' if checked else ''))
-    return replace(settings, hardening=getattr(configs, HARDENINGS[hardening]))
+    return replace(settings, hardening=getattr(levels, HARDENINGS[hardening]))
 
 
 def compile_functions(settings: 'KernelConfig', checked: bool) -> 'Unit':

@@ -18,7 +18,7 @@ Say = Callable[[str], object]
 Sink = Callable[[bytes], object]
 Look = Callable[['RamMachine'], object]
 
-CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/config.py
+CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/configs.py
 CONFIGS: Final = {
     'classic': CLASSIC,
     'modern': 'MODERN',
@@ -48,7 +48,7 @@ def boot(
 ) -> Outcome:
     """Boot the kernel; `place` is qemu, jit, sim or auto. Raises Unusable where the place does not work here.
 
-    `config` is the name of a configuration in kernel/config.py. `look` gets the machine's RAM when it has ended.
+    `config` is the name of a configuration in kernel/configs.py. `look` gets the machine's RAM when it has ended.
     """
     if place == 'auto':
         place = 'qemu' if accel != 'auto' or firmware != PVH else best_place(say)
@@ -58,7 +58,7 @@ def boot(
 
 
 def config_name(config: str, level: str) -> str:
-    """The name in kernel/config.py of the configuration that users call so, with this level of hardening."""
+    """The name in kernel/configs.py of the configuration that users call so, with this level of hardening."""
     return CONFIGS[config] + LEVELS[level]
 
 
@@ -102,7 +102,7 @@ def boot_qemu(
     if look is None:
         outcome = qemu.boot(file, memory_bytes, accel, timeout, keep_last, say, firmware)
     else:
-        from incroos.kernel import config as configs
+        from incroos.kernel import configs
 
         from .guest_ram import GuestRam, ram_file
 
@@ -132,7 +132,7 @@ def boot_simulated(
     look: Look | None,
 ) -> Outcome:
     """Boot the kernel on the simulated computer, interpreted or compiled."""
-    from incroos.kernel import config as configs
+    from incroos.kernel import configs
 
     from ..inspect.ram import RamMachine
 

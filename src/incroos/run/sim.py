@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from incroos.kernel import layout
-from incroos.kernel.config import CLASSIC, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.machine import faults

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from incroos.kernel import layout
 from incroos.kernel.boot import main
-from incroos.kernel.config import CLASSIC, FOUR_LEVELS, MODERN_SPACE, KernelConfig
+from incroos.kernel.config import FOUR_LEVELS, MODERN_SPACE, KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch

@@ -8,7 +8,8 @@ from incroos.guest import mailbox
 from incroos.kernel import pmm, statistics, vmm
 from incroos.kernel.arch.pte import HUGE
 from incroos.kernel.codes import DOUBLE_FREE, NOT_MAPPED, OK, RESERVED
-from incroos.kernel.config import MODERN, MODERN_FIXMAP, MODERN_RECURSIVE, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import MODERN, MODERN_FIXMAP, MODERN_RECURSIVE
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
     IMAGE_START,

@@ -8,7 +8,7 @@ import pytest
 from incroos.kernel import heap, pmm
 from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED, OK
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import HEAP, ZONE_START
 from incroos.kernel.pmm import frames
 from incroos.kernel.state import Kernel

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from incroos.kernel.config import CHUNKS, MODERN_CHECKED, SLABS_AND_PAGES
+from incroos.kernel.config import CHUNKS, SLABS_AND_PAGES
+from incroos.kernel.configs import MODERN_CHECKED
 
 from ..drivers import CHECKED, MODERN_BUILD, MODERN_FULL_BUILD, Build
 

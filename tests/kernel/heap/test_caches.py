@@ -16,7 +16,8 @@ from incroos.build.memory_code import CodeInMemory
 from incroos.inspect.address_space import AddressSpace
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
-from incroos.kernel.config import FULL, HOSTED, MODERN, MODERN_CHECKED, KernelConfig
+from incroos.kernel.config import FULL, KernelConfig
+from incroos.kernel.configs import HOSTED, MODERN, MODERN_CHECKED
 from incroos.kernel.heap import caches
 from incroos.kernel.heap.caches_check import CACHE_INVARIANTS
 from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH

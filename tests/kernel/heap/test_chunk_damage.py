@@ -12,7 +12,8 @@ import pytest
 from incroos.guest.soak.slots import WRONG_ANSWER
 from incroos.inspect.address_space import AddressSpace
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import CLASSIC, CLASSIC_FULL, FULL, MODERN, MODERN_FULL
+from incroos.kernel.config import FULL
+from incroos.kernel.configs import CLASSIC, CLASSIC_FULL, MODERN, MODERN_FULL
 from incroos.kernel.heap.chunk import first_fit_header
 from incroos.kernel.heap.chunk.header import BYTES_MASK, USED
 from incroos.kernel.layout import HEAP, MODERN_HEAP

@@ -9,7 +9,7 @@ import pytest
 from incroos.guest import mailbox
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import HEAP, PAGE_BYTES
 from incroos.run.harness import Driver
 from incroos.run.sim import Sim

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from incroos.kernel import config as configs
+from incroos.kernel import configs
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.config import CHEAP, CLASSIC_OFF, FULL, MODERN_OFF, NO_HARDENING
+from incroos.kernel.config import CHEAP, FULL, NO_HARDENING
+from incroos.kernel.configs import CLASSIC_OFF, MODERN_OFF
 from incroos.kernel.heap.chunk.header import BYTES_MASK
 from incroos.run.harness import Driver
 from incroos.run.places import CONFIGS, config_name

@@ -10,7 +10,8 @@ from incroos.guest import mailbox
 from incroos.inspect.address_space import kernel_in
 from incroos.inspect.heap_view import Block, LiveBlock, blocks_of, by_site, live_blocks, snapshot
 from incroos.inspect.ram import RamMachine
-from incroos.kernel.config import CHUNKS, CLASSIC_CHECKED, FULL, MODERN_CHECKED, SLABS_AND_PAGES
+from incroos.kernel.config import CHUNKS, FULL, SLABS_AND_PAGES
+from incroos.kernel.configs import CLASSIC_CHECKED, MODERN_CHECKED
 from incroos.kernel.heap.chunk.header import HEADER_BYTES
 from incroos.kernel.heap.report import walk
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, SLAB_RECORDS

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from incroos.guest import mailbox
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
-from incroos.kernel.config import MODERN, MODERN_FULL, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import MODERN, MODERN_FULL
 from incroos.kernel.heap import caches
 from incroos.kernel.heap.size_classes import cache_for
 from incroos.kernel.heap.slab import magazine, slab

@@ -3,7 +3,7 @@
 from incroos.guest import mailbox
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import MODERN
+from incroos.kernel.configs import MODERN
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.state import Kernel, ObjectCache, SlabRecord
 from incroos.lang import VirtAddr

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.config import CLASSIC, MODERN, NR_QUARANTINED, KernelConfig
+from incroos.kernel.config import NR_QUARANTINED, KernelConfig
+from incroos.kernel.configs import CLASSIC, MODERN
 from incroos.kernel.heap.harden import tag
 from incroos.kernel.heap.harden.tag import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.lifecycle import TAG_INVARIANTS

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PASSED
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine, panic
 from incroos.lang import PhysAddr

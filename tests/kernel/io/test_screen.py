@@ -17,15 +17,8 @@ from incroos.inspect.digest import differences, digests
 from incroos.kernel import vmm
 from incroos.kernel.boot import main
 from incroos.kernel.codes import EXIT_PASSED, OK
-from incroos.kernel.config import (
-    CLASSIC,
-    CLASSIC_CHECKED,
-    MODERN,
-    MODERN_CHECKED,
-    MODERN_FIXMAP,
-    MODERN_RECURSIVE,
-    KernelConfig,
-)
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC, CLASSIC_CHECKED, MODERN, MODERN_CHECKED, MODERN_FIXMAP, MODERN_RECURSIVE
 from incroos.kernel.io import console, framebuffer
 from incroos.kernel.io.panic import end_machine
 from incroos.kernel.layout import FRAMEBUFFER, FRAMEBUFFER_END, IMAGE_WINDOW

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from incroos.kernel.config import BUDDY, CLASSIC, TREE, KernelConfig
+from incroos.kernel.config import BUDDY, TREE, KernelConfig
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm.all import blocks, frame_database, frame_ranges, zones
 from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, FrameRecord

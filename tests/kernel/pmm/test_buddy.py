@@ -3,7 +3,7 @@
 import pytest
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import buddy, frame_database
 from incroos.kernel.pmm.all.buddy import REFILL, Buddy

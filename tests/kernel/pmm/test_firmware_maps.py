@@ -9,7 +9,8 @@ import pytest
 from incroos.inspect.ram import RamMachine
 from incroos.inspect.statistics import statistics_of
 from incroos.kernel.boot.main import kmain
-from incroos.kernel.config import CLASSIC, MODERN, KernelConfig
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC, MODERN
 from incroos.kernel.layout import KERNEL_STATE, ZONE_END, ZONE_START
 from incroos.kernel.state import Kernel
 from incroos.lang import PhysAddr, VirtAddr

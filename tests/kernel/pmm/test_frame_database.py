@@ -3,7 +3,7 @@
 import pytest
 
 from incroos.kernel.codes import OK, SHARED, WRONG_BLOCK
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm.all import frame_database
 from incroos.kernel.pmm.all.frame_database import (
     ALL,

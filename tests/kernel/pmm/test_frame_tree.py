@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
 from incroos.kernel.pmm.tree import frame_tree, tree_batches

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from incroos.kernel.codes import OK
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
 from incroos.lang import VirtAddr

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from incroos.kernel import pmm
 from incroos.kernel.codes import DOUBLE_FREE, EXIT_PANIC, FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED
-from incroos.kernel.config import CLASSIC, CLASSIC_CHECKED
+from incroos.kernel.configs import CLASSIC, CLASSIC_CHECKED
 from incroos.kernel.layout import KERNEL_STATE, KERNEL_STATE_END, POOL_START, ZONE_END, ZONE_FRAMES, ZONE_START
 from incroos.kernel.pmm.frames import POISON
 from incroos.machine.errors import MachineStopped

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm.tree import word_sets
 from incroos.kernel.pmm.tree.word_sets import ANY, NO_CLASS, NR_SETS, WHOLE, WordSets
 from incroos.lang import VirtAddr

@@ -5,7 +5,7 @@ import pytest
 from incroos.guest import mailbox
 from incroos.kernel.arch.pte import PRESENT
 from incroos.kernel.codes import EXIT_PANIC
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import HEAP, IMAGE_START, STACK_GUARD, ZONE_START
 from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr

@@ -14,14 +14,14 @@ from incroos.inspect.digest import differences, digests
 from incroos.kernel import vmm
 from incroos.kernel.arch.pte import page_bytes, page_of
 from incroos.kernel.codes import NO_FRAME, NOT_CANONICAL, OK, RESERVED
-from incroos.kernel.config import (
+from incroos.kernel.config import RECURSIVE
+from incroos.kernel.configs import (
     CLASSIC_FIXMAP_LA57,
     CLASSIC_LA57,
     CLASSIC_RECURSIVE_LA57,
     MODERN_FIXMAP,
     MODERN_LA57_CHECKED,
     MODERN_RECURSIVE,
-    RECURSIVE,
 )
 from incroos.kernel.layout import BOOT_PML5, BOOT_TABLES
 from incroos.kernel.vmm import NX, PRESENT, WRITABLE, windows

@@ -11,13 +11,8 @@ from typing import Final
 import pytest
 
 from incroos.build.image import build_image
-from incroos.kernel.config import (
-    MODERN_CHECKED,
-    MODERN_FIXMAP,
-    MODERN_LA57_CHECKED,
-    MODERN_RECURSIVE,
-    KernelConfig,
-)
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import MODERN_CHECKED, MODERN_FIXMAP, MODERN_LA57_CHECKED, MODERN_RECURSIVE
 from incroos.kernel.trap import faults
 from incroos.kernel.vmm import pcid, tlb
 from incroos.lang import write_cr3

@@ -8,7 +8,7 @@ import pytest
 from incroos.guest import mailbox
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK, WRONG_BLOCK
-from incroos.kernel.config import MODERN_CHECKED
+from incroos.kernel.configs import MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES, VMALLOC, VMALLOC_BYTES, VMALLOC_END
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.run.harness import call_of

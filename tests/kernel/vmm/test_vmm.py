@@ -13,7 +13,7 @@ from incroos.kernel.codes import (
     NOT_MAPPED,
     OK,
 )
-from incroos.kernel.config import CLASSIC
+from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import BOOT_TABLES, KERNEL_STATE, POOL_START, STACK_GUARD, ZONE_END, ZONE_START
 from incroos.kernel.state import NR_KNOWN, Kernel
 from incroos.kernel.vmm import ACCESSED, NX, PRESENT, USER, WRITABLE

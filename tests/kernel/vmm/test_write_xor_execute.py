@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from incroos.guest import mailbox
-from incroos.kernel.config import MODERN
+from incroos.kernel.configs import MODERN
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
     IMAGE_START,

@@ -1,0 +1,79 @@
+"""The named configurations: what is built, tested and offered to users."""
+
+from dataclasses import replace
+from typing import Final
+
+from incroos.kernel.config import (
+    ALL_PCIDS,
+    CHUNKS,
+    DIRECT_MAP,
+    FIRST_FIT,
+    FIXMAP,
+    FULL,
+    HOSTED_SPACE,
+    MODERN_SPACE,
+    NO_HARDENING,
+    RECURSIVE,
+    SIZE_CLASSES,
+    SLABS_AND_PAGES,
+    KernelConfig,
+)
+from incroos.kernel.layout import (
+    DIRECT_MAP_START,
+    IMAGE_WINDOW,
+    MODERN_HEAP,
+    MODERN_HEAP_MAX_BYTES,
+)
+
+CLASSIC: Final = KernelConfig()
+CLASSIC_CHECKED: Final = KernelConfig(fault_injection=1, poison=1)
+CLASSIC_RECURSIVE: Final = KernelConfig(fault_injection=1, table_access=RECURSIVE)
+CLASSIC_FIXMAP: Final = KernelConfig(fault_injection=1, table_access=FIXMAP)
+MODERN: Final = KernelConfig(
+    counters=1,
+    space=MODERN_SPACE,
+    image_window=IMAGE_WINDOW,
+    frame_window=DIRECT_MAP_START,
+    table_access=DIRECT_MAP,
+    nr_pcids=ALL_PCIDS,
+    heap_design=SIZE_CLASSES,
+    heap=MODERN_HEAP,
+    heap_max_bytes=MODERN_HEAP_MAX_BYTES,
+    spare_bytes=1 << 18,
+)
+MODERN_CHECKED: Final = replace(MODERN, fault_injection=1, poison=1)
+MODERN_RECURSIVE: Final = replace(MODERN, fault_injection=1, table_access=RECURSIVE)
+MODERN_FIXMAP: Final = replace(MODERN, fault_injection=1, table_access=FIXMAP)
+EMBEDDED_CLASSIC: Final = replace(CLASSIC, embedded=1)
+EMBEDDED_CLASSIC_CHECKED: Final = replace(CLASSIC_CHECKED, embedded=1)
+EMBEDDED_MODERN: Final = replace(MODERN, embedded=1, image_window=0, nr_pcids=0, constructors=1)
+EMBEDDED_MODERN_CHECKED: Final = replace(EMBEDDED_MODERN, fault_injection=1, poison=1)
+MODERN_LA57: Final = replace(MODERN, levels=5)
+MODERN_LA57_CHECKED: Final = replace(MODERN_CHECKED, levels=5)
+CLASSIC_LA57: Final = replace(CLASSIC_CHECKED, levels=5)
+CLASSIC_RECURSIVE_LA57: Final = replace(CLASSIC_RECURSIVE, levels=5)
+CLASSIC_FIXMAP_LA57: Final = replace(CLASSIC_FIXMAP, levels=5)
+
+# With other levels of hardening than CHEAP, under the name of the configuration and the level.
+CLASSIC_OFF: Final = replace(CLASSIC, hardening=NO_HARDENING)
+CLASSIC_FULL: Final = replace(CLASSIC, hardening=FULL)
+CLASSIC_FULL_CHECKED: Final = replace(CLASSIC_CHECKED, hardening=FULL)
+MODERN_OFF: Final = replace(MODERN, hardening=NO_HARDENING)
+MODERN_FULL: Final = replace(MODERN, hardening=FULL)
+MODERN_FULL_CHECKED: Final = replace(MODERN_CHECKED, hardening=FULL)
+MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
+MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
+
+# Heaps in a process; their ranges are where the process has room, and only the designs differ
+HOSTED: Final = KernelConfig(
+    space=HOSTED_SPACE,
+    heap_design=SIZE_CLASSES,
+    hardening=NO_HARDENING,
+    constructors=1,
+    slab_bytes=4096,
+    magazines=0,
+    spare_bytes=1 << 20,
+)
+HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)
+HOSTED_SLABS: Final = replace(HOSTED, heap_design=SLABS_AND_PAGES)
+HOSTED_FIRST_FIT: Final = replace(HOSTED, heap_design=FIRST_FIT)
