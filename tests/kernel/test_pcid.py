@@ -110,6 +110,14 @@ def test_a_page_that_all_share_is_read_only_for_all(function: Callable[..., None
         assert_it_faulted(guest.wait(SECONDS), guest.console())
 
 
+@pytest.mark.parametrize('function', [two_spaces.unmap_beside_another, two_spaces.unmap_with_its_table])
+def test_a_page_that_all_shared_is_there_for_none(function: Callable[..., None]) -> None:
+    computer = sim.Sim(MEMORY, CONFIGS['two PCIDs'], EntryPoints(function, main.on_page_fault, main.on_exception))
+    end = sim.run(computer, function, SECONDS)
+    assert end.status == Status.PANIC, end
+    assert b'PANIC: page fault' in computer.console(), end
+
+
 # ------------------------------------------------------------------ each flush is needed
 def forget_nothing(*_: object) -> None:
     """In the place of a flush."""

@@ -182,6 +182,24 @@ def protect_range(k: Kernel, start_info: PhysAddr) -> None:
 
 
 @kernel
+def unmap_beside_another(k: Kernel, start_info: PhysAddr) -> None:
+    """The page goes, and its table stays."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.map_page(k, VirtAddr(shared + 4096), PhysAddr(0), DATA), 53)
+    expect(k, 1, 1 if vmm.unmap_page(k, shared) > 0 else 0, 54)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
+def unmap_with_its_table(k: Kernel, start_info: PhysAddr) -> None:
+    """The page goes with its table of level 1; those above stay, which the other space has too."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.map_page(k, VirtAddr(shared + (2 << 20)), PhysAddr(0), DATA), 55)
+    expect(k, 1, 1 if vmm.unmap_page(k, shared) > 0 else 0, 56)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
 def share_page(k: Kernel, start_info: PhysAddr) -> tuple[VirtAddr, PhysAddr, word]:
     """Start, and write to a page of the upper half in another space: the page, root and tag of that space."""
     mailbox.start(k, start_info)
