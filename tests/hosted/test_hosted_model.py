@@ -128,6 +128,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.nr_lost = 0
         self.abandoned: list[int] = []
         self.blocks: dict[int, bytes] = {}
+        self.alignments: dict[int, int] = {}  # of those that asked for one, live or not
 
     def call(self, function: Callable[..., Any], *words: int) -> int:
         return self.calls[function](*words)
@@ -169,6 +170,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         for other, content in self.blocks.items():
             assert ptr + usable <= other or other + len(content) <= ptr
         self.blocks[ptr] = bytes([byte]) * usable
+        self.alignments.pop(ptr, None)
         ctypes.memset(ptr, byte, usable)
 
     def take(self, number: int) -> int:
@@ -228,6 +230,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         ptr = self.on_heap_of(thread, front.memalign, 1 << shift, nbytes, SITE)
         assert ptr % (1 << shift) == 0
         self.note(ptr, nbytes, byte)
+        self.alignments[ptr] = 1 << shift
 
     @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
@@ -241,10 +244,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def realloc(self, thread: int, number: int, nbytes: int, byte: int) -> None:
         ptr = self.take(number)
         before = self.blocks.pop(ptr)
+        alignment = self.alignments.get(ptr, 1)
         new = self.on_heap_of(thread, front.realloc, ptr, max(nbytes, 1), SITE)
         kept = min(nbytes, len(before))
         assert ctypes.string_at(new, kept) == before[:kept]
         self.note(new, nbytes, byte)
+        assert new % alignment == 0
+        self.alignments[new] = alignment
 
     @precondition(lambda self: self.blocks and not self.is_compiled)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
