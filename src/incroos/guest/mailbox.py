@@ -452,16 +452,16 @@ def create_cache(k: Kernel, object_bytes: word, alignment: word, template: VirtA
 def execute_visits(k: Kernel, code: word, a: word) -> word:
     """Operations that look at all blocks of the heap."""
     if code == VISITED_BYTES:
-        return walk.visited_bytes(k, a)
+        return walk.visited_bytes(k.heap, a)
     if code == NEXT_VISIT:
-        start, nbytes, _kind, _state = walk.find_next(k, VirtAddr(a))
+        start, nbytes, _kind, _state = walk.find_next(k.heap, VirtAddr(a))
         return start + nbytes
     if code == SNAPSHOT:
-        return leaks.snapshot(k)
+        return leaks.snapshot(k.heap)
     if code == LEAKED_BLOCKS or code == LEAKED_BYTES:
-        nr_blocks, nbytes = leaks.count(k, a)
+        nr_blocks, nbytes = leaks.count(k.heap, a)
         return nr_blocks if code == LEAKED_BLOCKS else nbytes
     if code == PUT_LEAKS:
-        leaks.put_report(k, a)
+        leaks.put_report(k.heap, a)
         return 0
     return UNKNOWN

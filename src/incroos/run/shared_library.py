@@ -23,7 +23,7 @@ HEADER: Final = 'incro_heap.h'
 SHARED: Final = 'shared'  # the format's name
 DEFAULT_DESIGN: Final = 'kmalloc'
 NO_HARDENING: Final = 'off'
-# Names in kernel/configs.py, by what the command calls designs and levels
+# Names in hosted/configs.py, by what the command calls designs and levels
 DESIGNS: Final = {
     'kmalloc': 'HOSTED',
     'first-fit': 'HOSTED_FIRST_FIT',
@@ -82,8 +82,8 @@ def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes
     """Compile and link; the files of the cache's entry."""
     from incroos.build.codegen import compile_shared
     from incroos.build.heap_entries import with_entries
+    from incroos.hosted import configs
     from incroos.kernel import config as levels
-    from incroos.kernel import configs
     from incroos.lang.frontend import HOSTED, compile_unit
 
     roots = {f'incro_k_{function.__name__}': function for function in called_by_shim()}

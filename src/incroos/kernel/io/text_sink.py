@@ -1,4 +1,4 @@
-"""The console of a hosted heap: a text in the Kernel struct, with which the process ends.
+"""The console of a hosted heap: a text in the Host struct, with which the process ends.
 
 Knows neither files nor signals: a C function that the process gave prints the text and stops. No memory is asked
 for, since it is the heap that has something to say.
@@ -6,7 +6,7 @@ for, since it is the heap that has something to say.
 
 from typing import Final
 
-from incroos.kernel.state import HOST_TEXT_BYTES, Host, Kernel
+from incroos.kernel.state import HOST_TEXT_BYTES, Host
 from incroos.lang import VirtAddr, call4, kernel, offset_of, word
 
 ZERO: Final = 48
@@ -17,56 +17,54 @@ LETTER_X: Final = 120
 
 
 @kernel
-def put_text(k: Kernel, text: bytes) -> None:
+def put_text(host: Host, text: bytes) -> None:
     """Put the characters of text."""
     for char in text:
-        put_char(k, char)
+        put_char(host, char)
 
 
 @kernel
-def put_char(k: Kernel, char: word) -> None:
+def put_char(host: Host, char: word) -> None:
     """Put one byte; what is too much for the text is lost."""
-    host = k.host
     if host.nr_chars < HOST_TEXT_BYTES:
         host.text[host.nr_chars] = char
         host.nr_chars += 1
 
 
 @kernel
-def put_word(k: Kernel, value: word) -> None:
+def put_word(host: Host, value: word) -> None:
     """Put a blank and value in hexadecimal, without zeros in front."""
-    put_char(k, BLANK)
-    put_char(k, ZERO)
-    put_char(k, LETTER_X)
+    put_char(host, BLANK)
+    put_char(host, ZERO)
+    put_char(host, LETTER_X)
     has_digit = False
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
         has_digit = has_digit or digit != 0 or shift == 0
         if has_digit:
-            put_char(k, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+            put_char(host, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
 
 
 @kernel
-def put_hex(k: Kernel, value: word) -> None:
+def put_hex(host: Host, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits, as the kernel's console does."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(k, digit + (ZERO if digit < 10 else LETTER_UPPER_A_MINUS_TEN))
+        put_char(host, digit + (ZERO if digit < 10 else LETTER_UPPER_A_MINUS_TEN))
 
 
 @kernel
-def put_decimal(k: Kernel, value: word) -> None:
+def put_decimal(host: Host, value: word) -> None:
     """Put a number that is not negative in decimal digits."""
     divisor = 1
     while value // divisor >= 10:
         divisor *= 10
     while divisor > 0:
-        put_char(k, ZERO + value // divisor % 10)
+        put_char(host, ZERO + value // divisor % 10)
         divisor //= 10
 
 
 @kernel
-def stop(k: Kernel) -> None:
+def stop(host: Host) -> None:
     """End the process with the text. Never returns: the C function does not."""
-    host = k.host
-    call4(k.m, host.stop, VirtAddr(host.addr + offset_of(Host, 'text')), host.nr_chars, 0, 0)
+    call4(host.m, host.stop, VirtAddr(host.addr + offset_of(Host, 'text')), host.nr_chars, 0, 0)

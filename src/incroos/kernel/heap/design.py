@@ -1,0 +1,137 @@
+"""What a configuration of a heap names: the designs of which a heap is put together.
+
+    objects     who serves requests: first fit, size classes, or a file of one's own
+    pages       who has the pages: the kernel, or the process that the heap is in
+    text        where reports go
+    damage      what is said about damage
+
+A design of `objects` has to have six functions: init, alloc, free, usable_bytes, used_bytes and check. For all else
+defaults.py has what is right for a design that cannot do it; its constants say what a design can do.
+"""
+
+from typing import Protocol
+
+from incroos.kernel.state import Heap, Tag
+from incroos.lang import VirtAddr, word
+
+
+class HeapDesign(Protocol):
+    """Who serves requests. Where the state of the design lies: state.design_state."""
+
+    STATE_BYTES: int  # of its state, at most HEAP_STATE_BYTES
+    HAS_SLABS: bool  # small requests are objects of slabs, and caches can be had
+    HAS_CHUNKS: bool  # of the requests that no slab serves, each gets a chunk that is no longer than it must be
+    HAS_FIRST_FIT: bool  # the chunks are those of first fit
+    HAS_FIGURES: bool  # it counts for HeapFigures
+    NEEDS_MODERN_SPACE: bool  # in a kernel
+
+    def init(self, heap: Heap) -> None:
+        """Begin with an empty heap that owns addresses and no frame. The state may hold anything."""
+
+    def alloc(self, heap: Heap, nbytes: word) -> VirtAddr:
+        """Give nbytes bytes at an address that is a multiple of 16; 0 when that cannot be, and nothing has changed.
+
+        nbytes may be anything: 2**63 and more arrive as negative words.
+        """
+
+    def free(self, heap: Heap, ptr: VirtAddr) -> word:
+        """Take back what was given; 0 does nothing. BAD_FREE, and nothing changed, for all else."""
+
+    def usable_bytes(self, heap: Heap, ptr: VirtAddr) -> word:
+        """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
+
+    def used_bytes(self, heap: Heap) -> word:
+        """Bytes that are handed out, headers and rounding included."""
+
+    def check(self, heap: Heap) -> word:
+        """0, or the number of the first invariant that does not hold."""
+
+    # defaults.py has these
+    def alloc_aligned(self, heap: Heap, alignment: word, nbytes: word) -> VirtAddr:
+        """As alloc, at a multiple of the alignment, a power of two above 16."""
+
+    def alignment_of(self, heap: Heap, ptr: VirtAddr) -> word:
+        """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
+
+    def fits_in_place(self, heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
+        """Whether nbytes bytes can be had at ptr, where there are `have` bytes; makes them fit."""
+
+    def cost_of(self, heap: Heap, ptr: VirtAddr, usable: word) -> word:
+        """How much of used_bytes is for what was given at ptr, where there are `usable` bytes, in builds with tags."""
+
+    def owns(self, heap: Heap, ptr: VirtAddr) -> bool:
+        """Whether an address lies in the heap's ranges."""
+
+    def committed_bytes(self, heap: Heap) -> word:
+        """Bytes of the pages that have frames; whole ranges of pages are among their owner's."""
+
+    def free_bytes(self, heap: Heap) -> word:
+        """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
+
+    def shrink(self, heap: Heap) -> word:
+        """Give back frames that nothing lies in; how many bytes."""
+
+
+class HeapPages(Protocol):
+    """Who has the pages of a heap."""
+
+    HAS_FRAMES: bool  # pages are mapped to frames of the kernel, and counted
+    HAS_FIXED_RANGES: bool  # the configuration says where the ranges are, and not the place of the heap
+    HAS_LARGE_RANGES: bool  # whole ranges of pages can be had, too
+    HAS_HOLES: bool  # pages between others are given back, and are there again, as zeros, when they are touched
+
+    def range_of(self, heap: Heap, which: word) -> tuple[VirtAddr, word]:
+        """Where the heap's chunks, slabs or records of slabs (ranges.py) begin, and how many bytes they may have."""
+
+    def map_fresh(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+        """Let there be pages at [start, end), writable and never executed; a code, and nothing changed, if not.
+
+        Never by a page fault, so that running out of frames is a code and not a fault.
+        """
+
+    def unmap_and_free(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+        """Give back the pages of [start, end)."""
+
+    def get_ready(self, heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+        """Pages up to `end` will be touched; those up to the result were asked for, as those below `ready` were."""
+
+    def are_as(self, heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
+        """Whether all pages of [start, end) have frames, or none has: for checkers."""
+
+    def take_large(self, heap: Heap, nbytes: word) -> VirtAddr:
+        """A range of whole pages of its own for nbytes bytes, more than 0; 0 when that cannot be."""
+
+    def give_large(self, heap: Heap, ptr: VirtAddr) -> word:
+        """Take such a range back; BAD_FREE, and nothing changed, for all else."""
+
+    def large_bytes(self, heap: Heap, ptr: VirtAddr) -> word:
+        """How many bytes such a range has; 0 for every other pointer."""
+
+
+class HeapText(Protocol):
+    """Where the words of a heap go."""
+
+    def put_text(self, heap: Heap, text: bytes) -> None:
+        """Put the characters of text."""
+
+    def put_hex(self, heap: Heap, value: word) -> None:
+        """Put 0x and the 64 bits of value as 16 hexadecimal digits."""
+
+    def put_decimal(self, heap: Heap, value: word) -> None:
+        """Put a number that is not negative in decimal digits."""
+
+    def panic(self, heap: Heap, site: bytes, a: word, b: word, c: word) -> None:
+        """End the machine, or the process, with a sentence and three words. Never returns."""
+
+
+class DamageReport(Protocol):
+    """What is said about damage before the panic. Each function never returns."""
+
+    def end_with(self, heap: Heap, what: bytes, addr: VirtAddr, found: word, block: VirtAddr) -> None:
+        """Report what was found at an address, which lies in or beside a block."""
+
+    def end_with_tag(self, heap: Heap, what: bytes, addr: VirtAddr, found: word, of: Tag) -> None:
+        """Report what was found at an address in or beside a block that is known by its tag."""
+
+    def end_with_call(self, heap: Heap, what: bytes, addr: VirtAddr, site: word) -> None:
+        """Report a call with a wrong address."""
