@@ -7,7 +7,7 @@ import pytest
 
 from incroos.guest import mailbox
 from incroos.kernel import pmm, vmm
-from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK, WRONG_BLOCK
+from incroos.kernel.codes import BAD_FREE, NO_FRAME, NOT_MAPPED, OK, WRONG_BLOCK
 from incroos.kernel.configs import MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES, VMALLOC, VMALLOC_BYTES, VMALLOC_END
 from incroos.lang import PhysAddr, VirtAddr
@@ -17,6 +17,7 @@ from incroos.run.sim import Sim
 from ..drivers import MODERN_BUILD, PLACES, open_driver
 
 MIB = 1 << 20
+DATA = vmm.DATA
 COUNTS = ('nr_free_frames', 'check_vmalloc', 'check_vmm', 'check_pmm')
 
 
@@ -169,3 +170,17 @@ def test_the_check_finds_a_lost_page_and_wrong_counts(sim: Sim) -> None:
     assert vmm.check_vmalloc(k) == 2
     k.vmalloc.nr_pages -= 1
     assert vmm.check_vmalloc(k) == OK
+
+
+def test_what_was_mapped_of_a_range_for_which_frames_run_out_half_way_is_given_back(sim: Sim) -> None:
+    """Each free frame is a row of its own, and the tables that take some of them make the last page's missing."""
+    k = sim.kernel
+    frames = [pmm.take_frame(k) for _ in range(pmm.nr_free_frames(k))]
+    for frame in frames[:2000:2]:
+        assert pmm.free_page(k, frame) == OK
+    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    assert vmm.vmalloc(k, before[0] * PAGE_BYTES) == 0
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert vmm.map_fresh(k, VirtAddr(0x4000_0000), VirtAddr(0x4000_0000 + before[0] * PAGE_BYTES), DATA) == NO_FRAME
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
