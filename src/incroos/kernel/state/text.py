@@ -17,7 +17,7 @@ class ConsoleState(Struct):
 
 
 class Hooks(Struct):
-    """Functions in C of whoever the kernel's code is a part of; 0 where there is none. Owner: hooks."""
+    """C functions of the kernel that the library is linked into; 0 where there is none. Owner: hooks."""
 
     context: VirtAddr  # handed to each of them first, to nobody's use but theirs
     write: VirtAddr  # text, its bytes
