@@ -10,7 +10,7 @@ from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE
 from incroos.kernel.codes import BAD_FREE, EXIT_FAILED, EXIT_PASSED
 from incroos.kernel.layout import HEAP, MAILBOX, MAILBOX_END, POOL_END, POOL_START, ZONE_FRAMES, ZONE_START
 from incroos.run import jit, qemu_guest
-from incroos.run.harness import CODES, Call, Driver, GuestEnded, GuestHung, MailboxDriver, call_of
+from incroos.run.harness import CODES, BatchRefused, Call, Driver, GuestEnded, GuestHung, MailboxDriver, call_of
 from incroos.run.outcome import Status
 
 from ..budget import SECONDS
@@ -126,6 +126,26 @@ def test_a_batch_longer_than_the_mailbox_goes_in_parts(driver: Driver) -> None:
     calls = [call_of('alloc_page')] * (NR_OPERATIONS_MAX + 10)
     assert driver.execute(calls) == list(range(ZONE_START, ZONE_START + 0x1000 * len(calls), 0x1000))
     assert driver.execute([]) == []
+
+
+@pytest.mark.parametrize('place', ['jit', 'qemu'])
+@pytest.mark.parametrize('nr_operations', [NR_OPERATIONS_MAX + 1, 1 << 40, -1])
+def test_of_a_batch_that_is_too_long_nothing_is_done(place: str, nr_operations: int) -> None:
+    with ready(place) as (_, driver):
+        frame = driver.call('alloc_page')
+        with pytest.raises(BatchRefused, match=f'too long: the mailbox has room for {NR_OPERATIONS_MAX:,}'):
+            driver.wait_until_served(driver.ring(nr_operations))
+        assert driver.call('alloc_page') == frame + 0x1000
+        assert driver.execute([]) == []
+
+
+def test_the_host_sends_no_batch_that_is_too_long() -> None:
+    with ready('jit') as (_, driver):
+        calls = [call_of('alloc_page')] * (NR_OPERATIONS_MAX + 1)
+        with pytest.raises(BatchRefused, match=f'a batch of {NR_OPERATIONS_MAX + 1:,} operations is too long'):
+            driver.send(calls)
+        driver.wait_until_served(driver.send(calls[:-1]))
+        assert driver.mailbox.operations[NR_OPERATIONS_MAX - 1].result > 0
 
 
 def test_a_call_with_too_many_words_is_an_error() -> None:

@@ -3,11 +3,12 @@
     layout.MAILBOX      ready      READY once the kernel looks at the doorbell
                         doorbell   the number of the last batch that is complete; only the host writes it
                         served     the number of the last batch whose results are complete; only the kernel writes it
+                        outcome    of the last batch that was served: OK, or why nothing of it was done
                         nr_operations, operations: the batch
 
-Host: write operations and their number, then the doorbell; wait until served equals it; read the results. Whoever has
-not the turn leaves the batch alone. The Kernel struct knows nothing of the mailbox, so that the same operations after
-the same start leave the same memory in every place, however they were cut into batches.
+Host: write operations and their number, then the doorbell; wait until served equals it; read the outcome and the
+results. Whoever has not the turn leaves the batch alone. The Kernel struct knows nothing of the mailbox, so that the
+same operations after the same start leave the same memory in every place, however they were cut into batches.
 """
 
 from typing import Annotated, Final
@@ -16,6 +17,7 @@ from incroos.guest import soak
 from incroos.guest.soak import Soak, block_calls
 from incroos.kernel import heap, pmm, statistics, vmm
 from incroos.kernel.boot import report
+from incroos.kernel.codes import OK
 from incroos.kernel.heap.report import leaks, walk
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine, panic
@@ -43,7 +45,7 @@ from incroos.lang import (
 )
 
 READY: Final = 0x0058_4F42_4C49_414D  # 'MAILBOX'
-NR_OPERATIONS_MAX: Final = (MAILBOX_END - MAILBOX - 32) // 48
+NR_OPERATIONS_MAX: Final = (MAILBOX_END - MAILBOX - 40) // 48
 
 # What an operation asks for; a, b, c, d are its words, and the result is what the function of that name answers.
 ALLOC_PAGE: Final = 1
@@ -132,6 +134,7 @@ LEAKED_BYTES: Final = 132  # a snapshot
 PUT_LEAKS: Final = 133  # a snapshot
 
 UNKNOWN: Final = -1 << 63  # the result of an operation that is none of these
+BATCH_TOO_LONG: Final = UNKNOWN + 1  # the outcome of a batch for which the mailbox has no room
 
 
 class Operation(Struct):
@@ -151,6 +154,7 @@ class Mailbox(Struct):
     ready: u64
     doorbell: u64
     served: u64
+    outcome: i64
     nr_operations: u64
     operations: Annotated[Array[Operation], NR_OPERATIONS_MAX]
 
@@ -180,6 +184,7 @@ def open_mailbox(k: Kernel) -> None:
     mailbox = mailbox_of(k)
     mailbox.doorbell = 0
     mailbox.served = 0
+    mailbox.outcome = OK
     mailbox.nr_operations = 0
     atomic_store64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'ready')), READY)
 
@@ -197,7 +202,9 @@ def serve(k: Kernel) -> None:
     doorbell = atomic_load64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'doorbell')))
     if doorbell == mailbox.served:
         return
-    for index in range(min(mailbox.nr_operations, NR_OPERATIONS_MAX)):
+    nr_operations = mailbox.nr_operations
+    mailbox.outcome = OK if 0 <= nr_operations <= NR_OPERATIONS_MAX else BATCH_TOO_LONG
+    for index in range(nr_operations if mailbox.outcome == OK else 0):
         operation = mailbox.operations[index]
         operation.result = execute(k, operation.code, operation.a, operation.b, operation.c, operation.d)
     atomic_store64(k.m, VirtAddr(mailbox.addr + offset_of(Mailbox, 'served')), doorbell)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from incroos.guest import mailbox
-from incroos.guest.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
+from incroos.guest.mailbox import BATCH_TOO_LONG, NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import KERNEL_STATE, MAILBOX
@@ -38,6 +38,10 @@ SECONDS: Final = 600.0  # after which a guest hangs: so long that a busy host do
 
 class GuestEnded(Exception):
     """The guest ended before it had executed the batch: it panicked, or was told to stop."""
+
+
+class BatchRefused(Exception):
+    """The kernel did nothing of the batch: it is longer than the mailbox."""
 
 
 class GuestHung(Exception):
@@ -119,17 +123,29 @@ class MailboxDriver(Driver):
 
     def send(self, calls: Sequence[Call]) -> int:
         """Ring for one batch without waiting for its results; the number to wait for. For calls that do not return."""
+        if len(calls) > NR_OPERATIONS_MAX:
+            raise BatchRefused(too_long(len(calls)))
         for index, call in enumerate(calls):
             operation = self.mailbox.operations[index]
             operation.code = call.code
             operation.a, operation.b, operation.c, operation.d = padded(call.words)
-        self.mailbox.nr_operations = len(calls)
+        return self.ring(len(calls))
+
+    def ring(self, nr_operations: int) -> int:
+        """Say that a batch of so many operations is complete; the number to wait for."""
+        self.mailbox.nr_operations = nr_operations
         number = self.ram.atomic_load64(SERVED) + 1
         self.ram.atomic_store64(DOORBELL, number)
         return number
 
+    def wait_until_served(self, number: int) -> None:
+        """Wait until the kernel is done with the batch of this number. BatchRefused when it did nothing of it."""
+        self._wait(SERVED, number)
+        if self.mailbox.outcome == BATCH_TOO_LONG:
+            raise BatchRefused(too_long(self.mailbox.nr_operations))
+
     def _serve(self, calls: Sequence[Call]) -> list[int]:
-        self._wait(SERVED, self.send(calls))
+        self.wait_until_served(self.send(calls))
         return [self.mailbox.operations[index].result for index in range(len(calls))]
 
     def _wait(self, addr: VirtAddr, wanted: int) -> None:
@@ -147,6 +163,11 @@ class MailboxDriver(Driver):
             if time.monotonic() > end:
                 raise GuestHung(f'the guest did not answer in {self.seconds:g} s')
             time.sleep(SLEEP_S)
+
+
+def too_long(nr_operations: int) -> str:
+    """What is wrong with a batch of so many operations."""
+    return f'a batch of {nr_operations:,} operations is too long: the mailbox has room for {NR_OPERATIONS_MAX:,}'
 
 
 def padded(words: Sequence[int]) -> tuple[int, int, int, int]:

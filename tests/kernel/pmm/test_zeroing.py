@@ -10,7 +10,7 @@ from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.pmm.all.zones import MIDDLE
-from incroos.kernel.pmm.hot_list import NR_SLOTS
+from incroos.kernel.state import NR_SLOTS
 from incroos.run.harness import Driver, call_of
 from incroos.run.sim import Sim
 
@@ -66,6 +66,19 @@ def test_the_stock_is_limited_and_what_is_in_it_can_be_had(driver: Driver) -> No
     assert tables[-1] == NO_FRAME
     assert driver.call('zero_ahead', 1) == 0
     assert driver.execute([call_of('free_table', pa) for pa in tables[:-1]]) == [OK] * nr_free
+    assert driver.call('check_pmm') == 0
+
+
+def test_the_last_free_frames_can_be_had_out_of_the_stock(driver: Driver) -> None:
+    """No other frame is free, and none below 1 MiB, on which a request could fall back."""
+    nr_free = driver.call('nr_free_frames')
+    taken = driver.execute([call_of('alloc_table', 1)] * nr_free)
+    freed = [pa for pa in taken if pa >= MIB][:5]
+    assert driver.execute([call_of('free_table', pa) for pa in freed]) == [OK] * 5
+    assert driver.call('zero_ahead', 1000) == 5
+    tables = driver.execute([call_of('alloc_table', 1)] * 6)
+    assert sorted(tables[:5]) == sorted(freed)
+    assert tables[5] == NO_FRAME
     assert driver.call('check_pmm') == 0
 
 

@@ -1,6 +1,7 @@
 """vmalloc: ranges of pages, against a list of intervals, in all places; and that a refused frame leaves nothing."""
 
 import random
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -80,6 +81,31 @@ def test_each_frame_can_be_refused(sim: Sim) -> None:
     k.frames.refuse_at = 0
     assert vmm.vfree(k, vmm.vmalloc(k, nr_pages * PAGE_BYTES)) == OK
     assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+
+
+def test_each_frame_can_be_refused_where_no_two_free_ones_are_neighbours() -> None:
+    """So that the range is mapped in many parts, of which those that are done must go again."""
+    sim = Sim(4 * MIB, MODERN_CHECKED)
+    sim.start(mailbox.start)
+    k = sim.kernel
+    frames = sorted(iter(partial(pmm.take_frame, k), NO_FRAME))
+    kept, freed = frames[1::2], frames[::2]
+    assert [pmm.free_page(k, frame) for frame in freed] == [OK] * len(freed)
+    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    nr_pages, refused, va = 5, 0, 0
+    while va == 0:
+        refused += 1
+        k.frames.requests, k.frames.refuse_at = 0, refused
+        va = vmm.vmalloc(k, nr_pages * PAGE_BYTES)
+        assert va != 0 or (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+        assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
+    assert refused > nr_pages
+    k.frames.refuse_at = 0
+    assert vmm.vfree(k, VirtAddr(va)) == OK
+    assert vmm.vmalloc(k, len(freed) * PAGE_BYTES) == 0  # there is no frame for its tables
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert [pmm.free_page(k, frame) for frame in kept] == [OK] * len(kept)
+    assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
 
 
 def test_large_ranges_are_of_huge_pages_and_small_ones_where_no_huge_block_is_to_be_had(sim: Sim) -> None:

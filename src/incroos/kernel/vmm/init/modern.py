@@ -32,9 +32,8 @@ from incroos.kernel.layout import (
     VGA_TEXT,
 )
 from incroos.kernel.pmm.all import modern as all_ram
-from incroos.kernel.pmm.all.frame_database import FrameRecord
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import Kernel, Region
+from incroos.kernel.state import FrameRecord, Kernel, Region
 from incroos.kernel.vmm import windows
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import get_physical, map_page
