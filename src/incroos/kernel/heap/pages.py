@@ -5,13 +5,12 @@ Unit: the page. Knows nothing of chunks or slabs. The ranges are those of the co
 
 from typing import Final
 
-from incroos.kernel import pmm, vmm
+from incroos.kernel import vmm
 from incroos.kernel.codes import OK
 from incroos.kernel.heap import counters, ranges
-from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Heap, Kernel, kernel_of_heap
-from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
+from incroos.kernel.state import Heap, kernel_of_heap
+from incroos.lang import VirtAddr, cold, kernel, word
 
 HAS_FRAMES: Final = True
 HAS_FIXED_RANGES: Final = True
@@ -32,29 +31,10 @@ def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
 @cold
 @kernel
 def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """Map frames at [start, end), writable and never executed; gives all back when one is refused."""
-    k = kernel_of_heap(heap)
-    va = start
-    while va < end:
-        code = map_fresh_page(k, va)
-        if code != OK:
-            unmap_all(k, start, va)
-            return code
-        va = VirtAddr(va + PAGE_BYTES)
-    if heap.config.counters != 0:
+    """Map frames at [start, end), writable and never executed; a code, and nothing changed, when one is refused."""
+    code = vmm.map_fresh(kernel_of_heap(heap), start, end, vmm.DATA)
+    if code == OK and heap.config.counters != 0:
         counters.note_committed(heap, end - start)
-    return OK
-
-
-@kernel
-def map_fresh_page(k: Kernel, va: VirtAddr) -> word:
-    """Map a frame at va; gives it back when a table for it is refused."""
-    frame = pmm.take_frame(k)
-    if frame < 0:
-        return frame
-    code = vmm.map_page(k, va, frame, vmm.PRESENT | vmm.WRITABLE | vmm.NX)
-    if code != OK:
-        pmm.free_page(k, frame)
     return code
 
 
@@ -68,29 +48,9 @@ def get_ready(heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_
 @kernel
 def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
     """Give back the frames of [start, end)."""
-    unmap_all(kernel_of_heap(heap), start, end)
+    vmm.unmap_and_free(kernel_of_heap(heap), start, end)
     if heap.config.counters != 0:
         counters.note_committed(heap, start - end)
-
-
-@kernel
-def unmap_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
-    """Give back the frames of [start, end), the last page first; unmap_page flushes before the frame is free."""
-    va = end
-    while va > start:
-        va = VirtAddr(va - PAGE_BYTES)
-        unmap_and_free_page(k, va)
-
-
-@kernel
-def unmap_and_free_page(k: Kernel, va: VirtAddr) -> None:
-    """Give back the frame at va."""
-    frame = vmm.unmap_page(k, va)
-    code = frame
-    if frame >= 0:
-        code = pmm.free_page(k, PhysAddr(frame))
-    if code != OK:
-        panic(k, b'heap: a page that is not as it was: address, code', va, code, 0)
 
 
 @kernel

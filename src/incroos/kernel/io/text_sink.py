@@ -4,16 +4,9 @@ Knows neither files nor signals: a C function that the process gave prints the t
 for, since it is the heap that has something to say.
 """
 
-from typing import Final
-
+from incroos.kernel.io.digits import ZERO, lower_digit, upper_digit
 from incroos.kernel.state import HOST_TEXT_BYTES, Host
 from incroos.lang import VirtAddr, call4, kernel, offset_of, word
-
-ZERO: Final = 48
-LETTER_A_MINUS_TEN: Final = 87
-LETTER_UPPER_A_MINUS_TEN: Final = 55
-BLANK: Final = 32
-LETTER_X: Final = 120
 
 
 @kernel
@@ -34,15 +27,13 @@ def put_char(host: Host, char: word) -> None:
 @kernel
 def put_word(host: Host, value: word) -> None:
     """Put a blank and value in hexadecimal, without zeros in front."""
-    put_char(host, BLANK)
-    put_char(host, ZERO)
-    put_char(host, LETTER_X)
+    put_text(host, b' 0x')
     has_digit = False
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
         has_digit = has_digit or digit != 0 or shift == 0
         if has_digit:
-            put_char(host, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+            put_char(host, lower_digit(digit))
 
 
 @kernel
@@ -50,7 +41,7 @@ def put_hex(host: Host, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits, as the kernel's console does."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(host, digit + (ZERO if digit < 10 else LETTER_UPPER_A_MINUS_TEN))
+        put_char(host, upper_digit(digit))
 
 
 @kernel

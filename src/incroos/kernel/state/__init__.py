@@ -14,6 +14,7 @@ from incroos.kernel.state.chunks import (
     FirstFitState,
     SizedChunk,
 )
+from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatabase, FrameRecord, KnownBytes, Records
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host, HostedHeap, host_of
@@ -35,13 +36,15 @@ from incroos.kernel.state.slabs import (
     SlabState,
 )
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
-from incroos.kernel.state.statistics import NR_ORDERS, NR_ZONES, Counters, Statistics, ZoneStatistics
+from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList
 
 __all__ = [
     'BITMAP_WORDS',
     'HOOK_TEXT_BYTES',
     'HOST_TEXT_BYTES',
+    'MAX_ORDER',
     'MAX_REGIONS',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
@@ -53,6 +56,7 @@ __all__ = [
     'NR_RUN_LENGTHS',
     'NR_SIZES',
     'NR_SLAB_WORDS',
+    'NR_SLOTS',
     'NR_SMALL_BINS',
     'NR_TREE_BINS',
     'NR_ZONES',
@@ -66,6 +70,8 @@ __all__ = [
     'Counters',
     'FirstFitState',
     'FrameBitmap',
+    'FrameDatabase',
+    'FrameRecord',
     'FrameState',
     'HardeningState',
     'Heap',
@@ -74,7 +80,9 @@ __all__ = [
     'Hooks',
     'Host',
     'HostedHeap',
+    'HotList',
     'Kernel',
+    'KnownBytes',
     'KnownTable',
     'MemoryMap',
     'ObjectCache',
@@ -82,6 +90,7 @@ __all__ = [
     'PanicReport',
     'PcidState',
     'QuarantineState',
+    'Records',
     'Region',
     'Round',
     'ScreenState',
