@@ -24,6 +24,7 @@ from incroos.kernel.heap.size_classes import used_bytes as used_bytes
 STATE_BYTES: Final = HEAP_STATE_BYTES
 HAS_SLABS: Final = False
 HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = True
 NEEDS_MODERN_SPACE: Final = True

@@ -1,8 +1,7 @@
 """What is right for a design of a heap that can do no more than it must: the defaults of HeapDesign (design.py).
 
-A design imports what it does not define itself:
-
-    from incroos.kernel.heap.defaults import *
+A design imports what it does not define itself, or, with `from incroos.kernel.heap.defaults import *` above its own
+functions, all of it.
 """
 
 from typing import Final
@@ -16,8 +15,8 @@ __all__ = [
     'HAS_FIGURES',
     'HAS_FIRST_FIT',
     'HAS_SLABS',
+    'HAS_WHOLE_PAGES',
     'NEEDS_MODERN_SPACE',
-    'STATE_BYTES',
     'alignment_of',
     'alloc_aligned',
     'committed_bytes',
@@ -28,9 +27,9 @@ __all__ = [
     'shrink',
 ]
 
-STATE_BYTES: Final = 0
 HAS_SLABS: Final = False
 HAS_CHUNKS: Final = False
+HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = False
 NEEDS_MODERN_SPACE: Final = False

@@ -5,8 +5,8 @@
     text        where reports go
     damage      what is said about damage
 
-A design of `objects` has to have six functions: init, alloc, free, usable_bytes, used_bytes and check. For all else
-defaults.py has what is right for a design that cannot do it; its constants say what a design can do.
+A design of `objects` has to have six functions (init, alloc, free, usable_bytes, used_bytes and check) and the bytes of
+its state. For all else defaults.py has what is right for a design that cannot do it; constants say what one can do.
 """
 
 from typing import Protocol
@@ -20,13 +20,14 @@ class HeapDesign(Protocol):
 
     STATE_BYTES: int  # of its state, at most HEAP_STATE_BYTES
     HAS_SLABS: bool  # small requests are objects of slabs, and caches can be had
-    HAS_CHUNKS: bool  # of the requests that no slab serves, each gets a chunk that is no longer than it must be
-    HAS_FIRST_FIT: bool  # the chunks are those of first fit
+    HAS_CHUNKS: bool  # others are chunks, whose headers reports can read
+    HAS_FIRST_FIT: bool  # the chunks are those of first fit, and not of best fit
+    HAS_WHOLE_PAGES: bool  # a request that no slab serves gets whole pages
     HAS_FIGURES: bool  # it counts for HeapFigures
     NEEDS_MODERN_SPACE: bool  # in a kernel
 
     def init(self, heap: Heap) -> None:
-        """Begin with an empty heap that owns addresses and no frame. The state may hold anything."""
+        """Begin with an empty heap that owns addresses and no frame. All bytes of the state are 0."""
 
     def alloc(self, heap: Heap, nbytes: word) -> VirtAddr:
         """Give nbytes bytes at an address that is a multiple of 16; 0 when that cannot be, and nothing has changed.

@@ -26,7 +26,8 @@ def init(heap: Heap, owner: VirtAddr) -> None:
     quarantine.init(heap)
     heap.config.objects.init(heap)
     counters.init(heap)
-    caches.init(heap)
+    if caches.can_have_caches(heap):
+        caches.init(heap)
 
 
 @kernel

@@ -34,6 +34,7 @@ from incroos.lang import VirtAddr, fill, kernel, sub_wrap, unsigned_less, word
 STATE_BYTES: Final = HEAP_STATE_BYTES
 HAS_SLABS: Final = True
 HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = True
 NEEDS_MODERN_SPACE: Final = True
@@ -137,7 +138,7 @@ def alloc_large(heap: Heap, nbytes: word) -> VirtAddr:
 @kernel
 def is_large(heap: Heap, nbytes: word) -> bool:
     """Whether a request that is not small gets pages of its own."""
-    return nbytes > LARGE_BYTES or not heap.config.objects.HAS_CHUNKS
+    return nbytes > LARGE_BYTES or heap.config.objects.HAS_WHOLE_PAGES
 
 
 @kernel
@@ -155,7 +156,7 @@ def alloc_pages(heap: Heap, nbytes: word) -> VirtAddr:
 @kernel
 def payload_for(heap: Heap, nbytes: word) -> word:
     """What a chunk has room for that serves such a request: so many bytes, or what makes its length whole pages."""
-    if heap.config.objects.HAS_CHUNKS:
+    if not heap.config.objects.HAS_WHOLE_PAGES:
         return nbytes
     return ((min(nbytes, best_fit.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
 

@@ -23,7 +23,8 @@ from incroos.kernel.heap.size_classes import used_bytes as used_bytes
 
 STATE_BYTES: Final = HEAP_STATE_BYTES
 HAS_SLABS: Final = True
-HAS_CHUNKS: Final = False
+HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = True
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = True
 NEEDS_MODERN_SPACE: Final = True

@@ -44,6 +44,7 @@ from incroos.lang import VirtAddr, cold, fill, kernel, load64, store64, sub_wrap
 STATE_BYTES: Final = FirstFitState.SIZE
 HAS_SLABS: Final = False
 HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = True
 HAS_FIGURES: Final = False
 NEEDS_MODERN_SPACE: Final = False

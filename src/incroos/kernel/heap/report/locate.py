@@ -33,7 +33,7 @@ def around(heap: Heap, addr: VirtAddr) -> tuple[VirtAddr, VirtAddr, VirtAddr]:
 @kernel
 def is_of_chunks(heap: Heap, addr: VirtAddr) -> bool:
     """Whether an address lies between the first chunk and the top."""
-    return first_chunk(heap) <= addr < top_of(heap)
+    return heap.config.objects.HAS_CHUNKS and first_chunk(heap) <= addr < top_of(heap)
 
 
 @kernel

@@ -19,7 +19,10 @@ from incroos.lang import VirtAddr, kernel, word
 @kernel
 def find(heap: Heap) -> tuple[word, VirtAddr]:
     """The first TAG invariant that does not hold, and where; OK. The design's own invariants must hold."""
-    code, at = find_in_chunks(heap)
+    code = OK
+    at = VirtAddr(0)
+    if heap.config.objects.HAS_CHUNKS:
+        code, at = find_in_chunks(heap)
     if code == OK and heap.config.objects.HAS_SLABS:
         return find_in_slabs(heap)
     return code, at

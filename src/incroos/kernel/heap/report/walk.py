@@ -99,14 +99,16 @@ def range_behind(heap: Heap, at: VirtAddr) -> tuple[word, VirtAddr, VirtAddr]:
 def range_of(heap: Heap, number: word) -> tuple[VirtAddr, VirtAddr]:
     """Where a range starts and ends, as far as there are visits."""
     area = heap.slabs.area
-    if number == 0:
+    if number == 0 and heap.config.objects.HAS_SLABS:
         return area.start, area.top
-    if number == 1:
+    if number == 1 and heap.config.objects.HAS_SLABS:
         return area.records, area.records_end
-    if number == 2:
+    if number == 2 and heap.config.objects.HAS_CHUNKS:
         start = first_fit_start(heap) if heap.config.objects.HAS_FIRST_FIT else heap.chunks.start
         return start, heap.first_fit.committed_end if heap.config.objects.HAS_FIRST_FIT else heap.chunks.committed_end
-    return VirtAddr(VMALLOC), VirtAddr(VMALLOC_END if heap.config.space == MODERN_SPACE else VMALLOC)
+    if number == 3 and heap.config.space == MODERN_SPACE:
+        return VirtAddr(VMALLOC), VirtAddr(VMALLOC_END)
+    return VirtAddr(0), VirtAddr(0)
 
 
 @kernel

@@ -85,7 +85,7 @@ def length_of(heap: Heap, record: SlabRecord) -> word:
 def has(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether an address lies in a page that is or was a slab's."""
     area = heap.slabs.area
-    return area.start <= ptr < area.top
+    return heap.config.objects.HAS_SLABS and area.start <= ptr < area.top
 
 
 @kernel
