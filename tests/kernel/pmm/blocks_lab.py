@@ -13,8 +13,9 @@ from incroos.kernel.config import BUDDY, TREE, KernelConfig
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm.all import blocks, frame_database, frame_ranges, zones
 from incroos.kernel.pmm.all.blocks import Frames
-from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, FrameRecord
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES
 from incroos.kernel.pmm.all.zones import Zone
+from incroos.kernel.state import FrameRecord
 from incroos.lang import Machine, VirtAddr, kernel, word
 from incroos.lang.words import signed
 from incroos.machine.host import HostMemory

@@ -10,9 +10,9 @@ from incroos.kernel.pmm.all import buddy
 from incroos.kernel.pmm.all.buddy import Buddy
 from incroos.kernel.pmm.all.frame_database import INSIDE, USED
 from incroos.kernel.pmm.all.zones import Zone
-from incroos.kernel.pmm.hot_list import NR_SLOTS
 from incroos.kernel.pmm.tree import tree_levels, word_sets
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
+from incroos.kernel.state import NR_SLOTS
 
 from .blocks_lab import Lab, interpreted
 

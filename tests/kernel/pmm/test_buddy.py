@@ -7,8 +7,8 @@ from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import buddy, frame_database
 from incroos.kernel.pmm.all.buddy import REFILL, Buddy
-from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, NO_LINK, FrameDatabase
-from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, NO_LINK
+from incroos.kernel.state import NR_SLOTS, FrameDatabase, HotList
 from incroos.lang import Pfn, Struct, VirtAddr
 
 from .blocks_lab import BOOKS, MAX_ORDER, RECORDS, StrictMemory

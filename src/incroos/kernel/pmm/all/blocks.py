@@ -31,18 +31,17 @@ from incroos.kernel.pmm.all.frame_database import (
     HUGE_ORDER,
     INSIDE,
     KEPT,
-    MAX_ORDER,
     ORDER_SHIFT,
     OWNER_MASK,
     OWNER_SHIFT,
     USED_ONCE,
-    FrameDatabase,
     can_read,
     head_of,
     known_of,
     record_of,
 )
-from incroos.kernel.pmm.all.zones import LOW, NO_ZONE, NR_ZONES, Zone
+from incroos.kernel.pmm.all.zones import LOW, NO_ZONE, Zone
+from incroos.kernel.state import MAX_ORDER, NR_ZONES, FrameDatabase
 from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u64, unsigned_less, word
 
 # BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant

@@ -21,8 +21,8 @@ from typing import Annotated, Final
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.pmm import hot_list, orders
 from incroos.kernel.pmm.all import frame_database
-from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, MAX_ORDER, NO_LINK, NONE, ON_LIST, FrameDatabase
-from incroos.kernel.pmm.hot_list import HotList
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, NO_LINK, NONE, ON_LIST
+from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList
 from incroos.lang import (
     Array,
     Pfn,
@@ -41,7 +41,6 @@ from incroos.lang import (
 # BUDDY-5  no two buddies are free: they would be one block
 # BUDDY-6  no free block lies in a larger one
 
-NR_ORDERS: Final = MAX_ORDER + 1
 REFILL: Final = 32  # blocks that a hot list gets at once
 
 

@@ -13,8 +13,9 @@ from incroos.kernel.codes import BAD_ORDER, NO_FRAME, NOT_FREE, OK, SHARED, WRON
 from incroos.kernel.pmm import orders
 from incroos.kernel.pmm.all import blocks, frame_database, zones
 from incroos.kernel.pmm.all.blocks import Frames, zone_of
-from incroos.kernel.pmm.all.frame_database import KEPT, MAX_ORDER, OWNER_SHIFT, USED, USED_ONCE, record_of
+from incroos.kernel.pmm.all.frame_database import KEPT, OWNER_SHIFT, USED, USED_ONCE, record_of
 from incroos.kernel.pmm.all.zones import NO_ZONE, Zone
+from incroos.kernel.state import MAX_ORDER
 from incroos.lang import Pfn, cold, count_leading_zeros, kernel, word
 
 

@@ -23,10 +23,10 @@ from incroos.kernel.config import BUDDY, KernelConfig
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import buddy
 from incroos.kernel.pmm.all.buddy import Buddy
-from incroos.kernel.pmm.all.frame_database import HUGE_ORDER, FrameDatabase, open_all, open_record
-from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER, open_all, open_record
 from incroos.kernel.pmm.tree import frame_tree, tree_batches
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
+from incroos.kernel.state import NR_SLOTS, NR_ZONES, FrameDatabase, HotList
 from incroos.lang import Pfn, Struct, VirtAddr, cold, kernel, u64, word
 
 # ZONE-1   the hot list of single frames is in order       1 and 2: HOT invariant
@@ -38,7 +38,6 @@ from incroos.lang import Pfn, Struct, VirtAddr, cold, kernel, u64, word
 LOW: Final = 0
 MIDDLE: Final = 1
 HIGH: Final = 2
-NR_ZONES: Final = 3
 NO_ZONE: Final = NR_ZONES
 LOW_END: Final = 1 << 8
 MIDDLE_END: Final = 1 << 20
