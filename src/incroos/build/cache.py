@@ -31,8 +31,8 @@ from .errors import BuildError
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 CHECKSUMS: Final = 'checksums'
 NR_ENTRIES_KEPT: Final = 64  # the most recently used
-# An entry is kept this long after it was fetched, even if nobody holds it: some file systems have no locks, and over a
-# network those of one machine may not reach the next.
+# An entry is kept this long after it was fetched, even if no process holds it: some file systems have no locks, and
+# over a network the locks of one machine may not be visible to another.
 SECONDS_KEPT: Final = 3600
 
 Say = Callable[[str], object]

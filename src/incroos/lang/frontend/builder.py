@@ -55,7 +55,7 @@ class FunctionBase:
             self.llvm.attributes.add('noinline')
         if getattr(function, '__inlined__', False) and not unit.target.is_simulated:  # where each load is large
             self.llvm.attributes.add('alwaysinline')
-        # Address 0 is one like any other, and no loop may become a call of memset: nobody supplies one.
+        # Address 0 is one like any other, and no loop may become a call of memset, which does not exist.
         for attribute in ('null_pointer_is_valid', '"no-builtins"'):
             set.add(self.llvm.attributes, attribute)  # llvmlite's own add knows neither
         self.b: Any = None
