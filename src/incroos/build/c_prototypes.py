@@ -1,4 +1,4 @@
-"""Prototypes: what a C function is called and takes, read from its line in the header.
+"""Prototypes: a C function's name, result and parameters, read from its line in the header.
 
 `void *kmalloc(size_t nbytes)` is name, result and parameters; each parameter is one word, or the address of one. The
 header prints the line as it is, and the wrapper (c_library.py) is made for what it says.

@@ -1,4 +1,4 @@
-"""incro_heap.h: what C sees of the hosted heap, made of prototypes and of the docstrings of the kernel functions."""
+"""incro_heap.h: the hosted heap for C, made from prototypes and the docstrings of the kernel functions."""
 
 import inspect
 import textwrap

@@ -8,8 +8,10 @@ from incroos.kernel.config import NO_HARDENING, KernelConfig
 from incroos.kernel.heap import chunks_alone, size_classes, slabs_and_pages
 from incroos.kernel.heap.chunk import first_fit
 from incroos.kernel.heap.report import damage
+from incroos.kernel.pmm.tree import tree
 
 HOSTED: Final = KernelConfig(
+    frames=tree,  # not used
     objects=size_classes,
     pages=pages,
     text=text,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.layout import (
+    ALLOCATOR_BYTES,
     HEAP,
     HEAP_INITIAL_BYTES,
     HEAP_MAX_BYTES,
@@ -14,11 +15,8 @@ from incroos.kernel.layout import (
 from incroos.lang import Config, ConfigError, word
 
 if TYPE_CHECKING:
-    from incroos.kernel.heap.design import DamageReport, HeapDesign, HeapPages, HeapText
-
-# frame_allocator: what finds free frames in configurations that manage all of RAM (pmm/zones.py)
-TREE: Final = 0  # one bit a frame, lowest first
-BUDDY: Final = 1  # lists through the frame database
+    from incroos.kernel.heap.designs import DamageReport, HeapDesign, HeapPages, HeapText
+    from incroos.kernel.pmm.designs import FrameAllocator
 
 # table_access: how the kernel reaches page tables (vmm/windows.py)
 IDENTITY: Final = 0
@@ -51,6 +49,7 @@ MOST_SLAB_BYTES: Final = 4096  # of a size class
 class KernelConfig(Config):
     """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
 
+    frames: 'FrameAllocator'  # who holds the free frames in configurations that manage all of RAM (pmm/designs.py)
     objects: 'HeapDesign'  # who serves kmalloc: a module in heap/, or load_design(path)
     pages: 'HeapPages'  # where the heap gets pages from
     text: 'HeapText'  # where the heap's reports go
@@ -61,7 +60,6 @@ class KernelConfig(Config):
     levels: word = FOUR_LEVELS  # of page tables; of 5 one is left out where the processor has four
     nr_pcids: word = 0  # so many address spaces besides the first does the TLB tell apart; 0: none
     flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
-    frame_allocator: word = TREE
     counters: word = 0  # count what frames were asked for and given back, and flushes
     space: word = CLASSIC_SPACE
     embedded: word = 0  # a library in somebody's kernel: no device is ours, text goes to hooks, what is mapped stays
@@ -88,6 +86,11 @@ class KernelConfig(Config):
         super().__post_init__()
         for name in SWITCHES:
             require(getattr(self, name) in (0, 1), f'{name}={getattr(self, name)}: a switch is 0 or 1')
+        if self.frames.STATE_BYTES > ALLOCATOR_BYTES:
+            raise ConfigError(
+                f'{self.frames}: its state takes {self.frames.STATE_BYTES} bytes, and a zone has {ALLOCATOR_BYTES} '
+                'for it: keep the rest in metadata_bytes of memory'
+            )
         self.check_space()
         self.check_heap()
 

@@ -22,8 +22,9 @@ from incroos.kernel.layout import (
     MODERN_HEAP,
     MODERN_HEAP_MAX_BYTES,
 )
+from incroos.kernel.pmm.tree import tree
 
-CLASSIC: Final = KernelConfig(objects=first_fit, pages=pages, text=report_text, damage=damage)
+CLASSIC: Final = KernelConfig(tree, objects=first_fit, pages=pages, text=report_text, damage=damage)
 CLASSIC_CHECKED: Final = replace(CLASSIC, fault_injection=1, poison=1)
 CLASSIC_RECURSIVE: Final = replace(CLASSIC, fault_injection=1, table_access=RECURSIVE)
 CLASSIC_FIXMAP: Final = replace(CLASSIC, fault_injection=1, table_access=FIXMAP)

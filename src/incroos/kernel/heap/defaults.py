@@ -1,4 +1,4 @@
-"""What is right for a design of a heap that can do no more than it must: the defaults of HeapDesign (design.py).
+"""What is right for a design of a heap that can do no more than it must: the defaults of HeapDesign (designs.py).
 
 A design imports what it does not define itself, or, with `from incroos.kernel.heap.defaults import *` above its own
 functions, all of it.

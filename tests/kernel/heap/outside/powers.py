@@ -109,10 +109,8 @@ def usable_bytes(heap: Heap, ptr: VirtAddr) -> word:
     return shl_wrap(1, load64(heap.m, block)) - HEADER_BYTES
 
 
-@kernel
-def cost_of(  # type: ignore[no-redef]
-    heap: Heap, ptr: VirtAddr, usable: word
-) -> word:
+@kernel  # type: ignore[no-redef]
+def cost_of(heap: Heap, ptr: VirtAddr, usable: word) -> word:
     return usable + HEADER_BYTES
 
 
