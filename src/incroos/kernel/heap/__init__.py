@@ -1,9 +1,9 @@
 """The heap: `kmalloc` and its kin over ranges of addresses that get frames as they need them, and caches of objects.
 
 kmalloc.py has the names for the kernel's own heap, front.py the same for any heap. The configuration names the design
-behind them: first fit, size_classes with slab/ and chunk/, or a file of one's own (designs.py). Between the two, harden/
-finds mistakes where the configuration says so. caches has the caches, lifecycle what is about all of the heap, report/
-what it can tell.
+behind them: first fit, size_classes with slab/ and chunk/, or a file outside of the package (designs.py). Between the
+two, harden/ finds mistakes where the configuration says so. caches has the caches, lifecycle what is about all of the
+heap, report/ what it can tell.
 """
 
 from .kmalloc import (
