@@ -339,11 +339,10 @@ def check(config: str | None, as_json: bool) -> None:
 @click.option('--memory', type=Memory(), default='64M', show_default=True, help='RAM of the machine.')
 def gdb(at: str, memory: int) -> None:
     """Boot an image with debug information in QEMU, stopped in gdb at a line of Python."""
-    from incroos.run import images
-    from incroos.run.gdb import NoSuchPlace
+    from incroos.run.gdb import NoSuchPlace, debug_kernel
 
     try:
-        raise click.exceptions.Exit(images.debug(at, memory, say))
+        raise click.exceptions.Exit(debug_kernel(at, memory, say))
     except NoSuchPlace as error:
         raise click.UsageError(str(error)) from None
 

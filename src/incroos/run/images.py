@@ -3,11 +3,7 @@
 Kernel, front end and compiler are imported only where something is built: a warm boot needs none of them.
 """
 
-import contextlib
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +13,7 @@ from incroos.build.boot_pvh import BootLayout
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
 from incroos.build.link import find_linker, linker_identity
+from incroos.build.whole_file import write_whole
 
 from .firmware import FORMATS, bootable_file
 from .outcome import Unusable
@@ -30,8 +27,6 @@ SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'guest', 'b
 ELF: Final = 'kernel.elf'
 ELF_FORMAT: Final = 'elf'
 FACTS: Final = 'facts.json'
-
-SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/self/fd').resolve())
 
 CLASSIC: Final = 'CLASSIC'  # names of configurations in kernel/configs.py
 CLASSIC_CHECKED: Final = 'CLASSIC_CHECKED'
@@ -126,29 +121,6 @@ def write(
     return {'path': str(output), 'bytes': len(content), 'stack_bytes': image.facts['stack']['stack'], **facts}
 
 
-def write_whole(output: Path, content: bytes) -> None:
-    """Replace a file at once, and not the link that leads to it. What is no plain file is written to.
-
-    /dev/stdout is a link to whatever file standard output is: it must stay one, and the file is not ours to replace.
-    """
-    if output.parent.resolve() in SYSTEM_FOLDERS or (output.exists() and not output.is_file()):
-        output.write_bytes(content)
-        return
-    output = output.resolve()
-    handle, name = tempfile.mkstemp(prefix=f'.{output.name}-', dir=output.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, output)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
 def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
     """Put the kernel and the simulated computer through the front end, for each target. Raises Refused.
 
@@ -170,17 +142,3 @@ def check(names: Iterable[str] = (CLASSIC, MODERN)) -> dict[str, int]:
     chosen = [name for name in library.CONFIGS if name.upper() in names]
     units += [library.compile_functions(library.settings_of(name, 'full', True), checked=True) for name in chosen]
     return {'functions': sum(unit.ir.count('\ndefine ') for unit in units)}
-
-
-def debug(at: str, memory_bytes: int, say: Say) -> int:
-    """Boot an image with debug information in gdb, which stops at a function or `file:line`; gdb's exit status."""
-    from . import gdb, qemu_process
-
-    gdb.find_gdb()  # before anything is built for it
-    qemu_process.find_qemu()
-
-    def console_sink(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    return gdb.debug(kernel_image(say, debug=True).path, at, memory_bytes, console_sink)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
+from incroos.build.whole_file import write_whole
 
-from .images import write_whole
 from .outcome import Unusable
 from .shared_library import HARDENINGS
 
