@@ -16,8 +16,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from .images import Say, kernel_image
-from .outcome import Unusable
+from .images import kernel_image
+from .outcome import Say, Unusable
 from .qemu_process import Qemu, find_qemu
 
 PROGRAM: Final = 'gdb'

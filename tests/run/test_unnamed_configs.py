@@ -1,0 +1,115 @@
+"""Configurations without a name, also with a design from elsewhere: built and booted as those that users name.
+
+The key in the cache is made from what they choose, of a design from its content.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from incroos.inspect.ram import RamMachine
+from incroos.inspect.statistics import statistics_of
+from incroos.kernel.config import BUDDY, CHUNKS, KernelConfig
+from incroos.kernel.configs import EMBEDDED_CLASSIC, HOSTED, MODERN
+from incroos.lang import load_design, word
+from incroos.run import images, jit, library, places, shared_library
+from incroos.run.boot import Boot
+from incroos.run.outcome import Status
+
+from ..budget import SECONDS
+
+PLACES = ('sim', 'jit', 'qemu')
+TEXT = """
+from incroos.lang import kernel, word
+
+
+@kernel
+def next_of(value: word) -> word:
+    return value + 1
+"""
+
+
+class Sequence(Protocol):
+    """What a design of these tests has."""
+
+    def next_of(self, value: word) -> word: ...
+
+
+@dataclass(frozen=True)
+class WithSequence(KernelConfig):
+    """What the kernel's configuration chooses, and a design."""
+
+    sequence: Sequence = None  # type: ignore[assignment]  # fields with defaults come before it
+
+
+def with_design(config: KernelConfig, file: Path) -> KernelConfig:
+    """The configuration with the design in a file."""
+    chosen: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(config)}
+    return WithSequence(**chosen, sequence=load_design(file))
+
+
+@pytest.fixture
+def design(tmp_path: Path) -> Path:
+    file = tmp_path / 'by_one.py'
+    file.write_text(TEXT)
+    return file
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_it_boots(place: str, design: Path) -> None:
+    seen: list[Any] = []
+
+    def look(ram: RamMachine) -> None:
+        seen.append(ram.config)
+        assert statistics_of(ram)
+
+    config = with_design(replace(MODERN, heap_design=CHUNKS, frame_allocator=BUDDY), design)
+    console = bytearray()
+    end = places.boot(place, Boot(64 << 20, SECONDS, console.extend, config=config, accel='tcg', look=look))
+    assert end.status is Status.PASSED, console
+    assert seen == [config]
+
+
+def keys_of(config: KernelConfig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys under which all that is built of a configuration is kept."""
+    asked: list[str] = []
+
+    class Asked(Exception):
+        pass
+
+    class Cache:
+        def __init__(self, say: object) -> None:
+            pass
+
+        def fetch(self, key: str) -> None:
+            asked.append(key)
+            raise Asked
+
+    for module in (images, jit, library, shared_library):
+        monkeypatch.setattr(module, 'Cache', Cache)
+    for build in (
+        lambda: images.kernel_image(print, config=config),
+        lambda: jit.cached_kernel(print, config=config),
+        lambda: library.library_files(print, config=config),
+        lambda: shared_library.shared_library(print, config=config),
+    ):
+        with pytest.raises(Asked):
+            build()
+    return asked
+
+
+def test_what_is_built_is_kept_for_this_content_of_its_design(design: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_design(MODERN, design)
+    before = keys_of(config, monkeypatch)
+    assert keys_of(config, monkeypatch) == before
+    design.write_text(TEXT.replace('+ 1', '+ 2'))
+    after = keys_of(config, monkeypatch)
+    assert len({*before, *after}) == len(before) + len(after) == 8
+
+
+@pytest.mark.parametrize('config', [MODERN, EMBEDDED_CLASSIC, HOSTED])
+def test_each_choice_makes_another_key(config: KernelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(config, quarantine_blocks=config.quarantine_blocks - 1)
+    assert not set(keys_of(config, monkeypatch)) & set(keys_of(other, monkeypatch))
