@@ -13,9 +13,7 @@ from typing import Final
 from incroos.run.names import HEAPS, heap_config
 from incroos.run.names import LEVELS as LEVEL_NAMES
 from incroos.run.names import NO_HARDENING as NO_HARDENING
-from incroos.run.outcome import Unusable
-
-from .programs import Say
+from incroos.run.outcome import Say, Unusable
 
 GLIBC: Final = 'glibc'
 OURS: Final = tuple(HEAPS)
