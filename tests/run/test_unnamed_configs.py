@@ -3,17 +3,17 @@
 The key in the cache is made from what they choose, of a design from its content.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from incroos.inspect.ram import RamMachine
 from incroos.inspect.statistics import statistics_of
-from incroos.kernel.config import BUDDY, CHUNKS, KernelConfig
+from incroos.kernel.config import CHUNKS, KernelConfig
 from incroos.kernel.configs import EMBEDDED_CLASSIC, HOSTED, MODERN
-from incroos.lang import load_design, word
+from incroos.lang import load_design
 from incroos.run import images, jit, library, places, shared_library
 from incroos.run.boot import Boot
 from incroos.run.outcome import Status
@@ -22,37 +22,21 @@ from ..budget import SECONDS
 
 PLACES = ('sim', 'jit', 'qemu')
 TEXT = """
-from incroos.lang import kernel, word
+from incroos.kernel.pmm.all import buddy
+from incroos.kernel.pmm.all.buddy import *
+from incroos.kernel.state import FrameDatabase, Zone
+from incroos.lang import Pfn, kernel, word
 
 
 @kernel
-def next_of(value: word) -> word:
-    return value + 1
+def take(zone: Zone, database: FrameDatabase, order: word) -> Pfn:
+    return buddy.take(zone, database, order)
 """
-
-
-class Sequence(Protocol):
-    """What a design of these tests has."""
-
-    def next_of(self, value: word) -> word: ...
-
-
-@dataclass(frozen=True)
-class WithSequence(KernelConfig):
-    """What the kernel's configuration chooses, and a design."""
-
-    sequence: Sequence = None  # type: ignore[assignment]  # fields with defaults come before it
-
-
-def with_design(config: KernelConfig, file: Path) -> KernelConfig:
-    """The configuration with the design in a file."""
-    chosen: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(config)}
-    return WithSequence(**chosen, sequence=load_design(file))
 
 
 @pytest.fixture
 def design(tmp_path: Path) -> Path:
-    file = tmp_path / 'by_one.py'
+    file = tmp_path / 'my_frames.py'
     file.write_text(TEXT)
     return file
 
@@ -65,7 +49,7 @@ def test_it_boots(place: str, design: Path) -> None:
         seen.append(ram.config)
         assert statistics_of(ram)
 
-    config = with_design(replace(MODERN, heap_design=CHUNKS, frame_allocator=BUDDY), design)
+    config = replace(MODERN, heap_design=CHUNKS, frames=load_design(design))
     console = bytearray()
     end = places.boot(place, Boot(64 << 20, SECONDS, console.extend, config=config, accel='tcg', look=look))
     assert end.status is Status.PASSED, console
@@ -101,10 +85,10 @@ def keys_of(config: KernelConfig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_what_is_built_is_kept_for_this_content_of_its_design(design: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = with_design(MODERN, design)
+    config = replace(MODERN, frames=load_design(design))
     before = keys_of(config, monkeypatch)
     assert keys_of(config, monkeypatch) == before
-    design.write_text(TEXT.replace('+ 1', '+ 2'))
+    design.write_text(TEXT + '# Another text, for all that the cache knows.\n')
     after = keys_of(config, monkeypatch)
     assert len({*before, *after}) == len(before) + len(after) == 8
 

@@ -244,8 +244,8 @@ def test_a_panic_before_the_memory_map_is_read_is_seen(sim: Sim) -> None:
 
 def test_a_panic_afterwards_is_seen(sim: Sim) -> None:
     sim.start(mailbox.start)
-    with pytest.raises(MachineStopped):
-        mailbox.execute(sim.kernel, mailbox.PANIC, 1, 2, 3, 0)
+    with pytest.raises(GuestEnded):
+        DirectDriver(sim.kernel, sim.ram).call('panic', 1, 2, 3)
     assert sim.console().startswith(b'PANIC: the host asked for it 0x0000000000000001')
     assert seen_in(sim) == picture_of(sim.console(), 640, 400)
 
