@@ -16,8 +16,8 @@ from incroos.kernel.embed.library import Start
 from incroos.kernel.state import Kernel
 from incroos.lang.frontend.signature import signature_of
 from incroos.lang.structs import ArrayField, NumberField
-from incroos.run.library import settings_of
 from incroos.run.library_functions import functions_of
+from incroos.run.names import library_config
 
 from .c_kernels import library_folder
 
@@ -100,7 +100,7 @@ def test_c_has_the_layout_and_the_constants_of_the_kernel(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_prototypes_have_the_parameters_of_the_kernel_functions(config: str) -> None:
-    for functions in functions_of(settings_of(config, 'cheap', False)).values():
+    for functions in functions_of(library_config(config)).values():
         for text, function in functions.items():
             prototype, signature = prototype_of(text), signature_of(function)
             state = ['state'] if 'state' in prototype.parameters else []
@@ -114,7 +114,7 @@ def test_prototypes_have_the_parameters_of_the_kernel_functions(config: str) -> 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_the_header_has_each_function_with_its_docstring(config: str) -> None:
     header = (library_folder(config) / 'incro_mm.h').read_text()
-    for functions in functions_of(settings_of(config, 'cheap', False)).values():
+    for functions in functions_of(library_config(config)).values():
         for text in functions:
             assert re.search(rf'\*/\n{re.escape(text)};\n', header), text
     assert ('void *vmalloc(' in header) == (config == 'modern')

@@ -19,6 +19,7 @@ from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import ObjectCache
 from incroos.lang import Pfn, VirtAddr
 from incroos.run import places
+from incroos.run.boot import Boot
 from incroos.run.guest_ram import file_offset
 from incroos.run.harness import DirectDriver, Driver, call_of
 from incroos.run.outcome import Status
@@ -35,11 +36,10 @@ GIB = 1 << 30
 def figures_after_boot(place: str, memory_bytes: int) -> dict[str, Any]:
     """What a boot leaves."""
     found: list[dict[str, Any]] = []
-    end = places.boot(
-        *(place, memory_bytes, 'tcg', 60, False, lambda _: None, print),
-        config='MODERN',
-        look=lambda ram: found.append(statistics_of(ram)),
+    wanted = Boot(
+        memory_bytes, 60, lambda _: None, config=MODERN, accel='tcg', look=lambda ram: found.append(statistics_of(ram))
     )
+    end = places.boot(place, wanted)
     assert end.status == Status.PASSED
     return found[0]
 
