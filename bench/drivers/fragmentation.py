@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from bench.drivers.blocks import FACTOR, OWNER
-from incroos.kernel.pmm.all import blocks, zones
+from incroos.kernel.pmm.all import blocks
 from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
 from incroos.kernel.state import MAX_ORDER, NR_ZONES
@@ -92,6 +92,7 @@ def per_mille_whole(frames: Frames, use: Use, n: word) -> word:
     blocks.drain(frames)
     total = 0
     for number in range(NR_ZONES):
+        zone = frames.zones[number]
         for order in range(HUGE_ORDER, MAX_ORDER + 1):
-            total += zones.nr_free_blocks(frames.zones[number], order) << order
+            total += zone.config.frames.nr_free_blocks(zone, order) << order
     return total * PER_MILLE // blocks.nr_free_frames(frames)

@@ -84,7 +84,7 @@ def free_blocks(metadata: Frames) -> list[tuple[int, ...]]:
         (
             zone.nr_total_frames,
             zones.nr_free_frames(zone),
-            *(zones.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
+            *(zone.config.frames.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
         )
         for zone in (metadata.zones[number] for number in range(NR_ZONES))
     ]

@@ -30,7 +30,7 @@ from incroos.kernel.state.slabs import (
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
-from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList, Zone
 
 __all__ = [
     'BITMAP_WORDS',
@@ -91,5 +91,6 @@ __all__ = [
     'Statistics',
     'TableRecord',
     'VmallocState',
+    'Zone',
     'ZoneStatistics',
 ]

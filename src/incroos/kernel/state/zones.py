@@ -2,7 +2,9 @@
 
 from typing import Annotated, Final
 
-from incroos.lang import Array, Struct, u32, u64
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.layout import ALLOCATOR_BYTES
+from incroos.lang import Array, Pfn, Struct, u32, u64
 
 NR_ZONES: Final = 3
 NR_SLOTS: Final = 128  # of a hot list
@@ -17,3 +19,17 @@ class HotList(Struct):
     bottom: u64  # the slot of the oldest one
     frontier: u64  # a block from this PFN on is not to be kept here
     slots: Annotated[Array[u32], NR_SLOTS]
+
+
+class Zone(Struct):
+    """Frames of one range. Owner: pmm.zones, and the design that config.frames names for its allocator."""
+
+    config: KernelConfig
+    start: Pfn
+    end: Pfn
+    fallback: u64  # the zone to ask when this one has nothing
+    nr_total_frames: u64  # its RAM
+    single: HotList
+    huge: HotList
+    zeroed: HotList
+    allocator: Annotated[Array[u64], ALLOCATOR_BYTES // 8]  # a struct of the design
