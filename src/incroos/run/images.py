@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from incroos.build.boot_pvh import BootLayout
+from incroos.build.boot_pvh import BootLayout, ExitPort
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
 from incroos.build.link import find_linker, linker_identity
@@ -95,7 +95,7 @@ def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
 
 def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:
     """The kernel's memory map, as far as the boot code needs it; that of `classic` if nobody says otherwise."""
-    from incroos.kernel import layout
+    from incroos.kernel import codes, layout
     from incroos.kernel.config import MODERN_SPACE
     from incroos.kernel.configs import CLASSIC
 
@@ -107,6 +107,7 @@ def boot_layout(config: 'KernelConfig | None' = None) -> BootLayout:
         guard_page=layout.STACK_GUARD,
         stack_top=layout.MODERN_STACK_END if config.space == MODERN_SPACE else layout.STACK_END,
         kernel_struct=layout.KERNEL_STATE,
+        exit_port=ExitPort(codes.EXIT_PORT, codes.EXIT_PANIC),
         window=config.image_window,
         levels=config.levels,
     )
