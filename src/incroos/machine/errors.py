@@ -59,6 +59,10 @@ class DoesNotFit(SimulationError):
     """A number that the memory or register it goes to cannot hold."""
 
 
+class NullPointer(SimulationError):
+    """An access to the first page, where nothing of a kernel lies: through a null pointer, or a field behind one."""
+
+
 class StaleTranslation(SimulationError):
     """A translation that the page tables no longer give, and that no flush made the processor forget."""
 
