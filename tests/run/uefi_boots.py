@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from incroos.build.bios_disk import boot_code
-from incroos.build.boot_bios import ExitPort
+from incroos.build.boot_pvh import ExitPort
 from incroos.build.boot_uefi import DATA, TEXT
 from incroos.build.boot_uefi_handover import Range
 from incroos.build.fat_volume import volume_with

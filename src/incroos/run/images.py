@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from incroos.build.boot_pvh import BootLayout
+from incroos.build.boot_pvh import BootLayout, ExitPort
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
 from incroos.build.link import find_linker, linker_identity
 from incroos.build.whole_file import write_whole
-from incroos.kernel import layout
+from incroos.kernel import codes, layout
 from incroos.kernel.config import MODERN_SPACE, KernelConfig
 from incroos.kernel.configs import CLASSIC
 
@@ -91,6 +91,7 @@ def boot_layout(config: KernelConfig = CLASSIC) -> BootLayout:
         guard_page=layout.STACK_GUARD,
         stack_top=layout.MODERN_STACK_END if config.space == MODERN_SPACE else layout.STACK_END,
         kernel_struct=layout.KERNEL_STATE,
+        exit_port=ExitPort(codes.EXIT_PORT, codes.EXIT_PANIC),
         window=config.image_window,
         levels=config.levels,
     )
