@@ -12,9 +12,9 @@ import pytest
 from capstone import x86
 from elftools.elf.elffile import ELFFile
 
-from incroos.build.c_prototypes import prototype_of
 from incroos.run.library import library_files, settings_of
-from incroos.run.library_functions import STATE_BYTES, functions_of
+from incroos.run.library_constants import STATE_BYTES
+from incroos.run.library_functions import all_functions
 
 from .c_kernels import library_folder
 
@@ -34,8 +34,7 @@ def elf(config: str, checked: bool, tmp_path: Path) -> ELFFile:
 
 
 def public_names(config: str) -> set[str]:
-    texts = [text for functions in functions_of(settings_of(config, 'cheap', False)).values() for text in functions]
-    return {prototype_of(text).name for text in (*texts, STATE_BYTES)}
+    return {each.prototype.name for each in (*all_functions(settings_of(config, 'cheap', False)), STATE_BYTES)}
 
 
 def symbols(elf: Any) -> list[Any]:
