@@ -25,9 +25,8 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm.all import frame_database, zones
 from incroos.kernel.pmm.all.blocks import Frames
-from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, MAX_ORDER, USED, known_of
-from incroos.kernel.pmm.all.zones import NR_ZONES
-from incroos.kernel.state import BITMAP_WORDS, FrameBitmap, Kernel
+from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, USED, known_of
+from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Kernel
 from incroos.lang import VirtAddr
 
 from .address_space import AddressSpace
@@ -85,7 +84,7 @@ def free_blocks(metadata: Frames) -> list[tuple[int, ...]]:
         (
             zone.nr_total_frames,
             zones.nr_free_frames(zone),
-            *(zones.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
+            *(zone.config.frames.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
         )
         for zone in (metadata.zones[number] for number in range(NR_ZONES))
     ]
