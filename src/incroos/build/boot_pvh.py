@@ -33,7 +33,7 @@ START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
 REGION_BYTES: Final = 24  # struct hvm_memmap_table_entry
 MAX_REGIONS: Final = 1024  # far more than any firmware tells; further ones are dropped
 MODULE_ENTRY_BYTES: Final = 32  # struct hvm_modlist_entry
-MODULE_BYTES: Final = 64  # a first module of at most so many is kept: boot_uefi.py's, which describes a framebuffer
+MODULE_BYTES: Final = 64  # a first module of at most this size is kept: boot_uefi.py's, which describes a framebuffer
 
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
 PAGE_FAULT_FRAME_BYTES: Final = 8 * (1 + 6 + 9 + 1)  # alignment, what the processor pushes, nine registers, alignment

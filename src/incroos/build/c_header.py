@@ -71,7 +71,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class HeaderParts:
-    """What goes into a header. `c_types` names the type of a field, by struct and name, where a number is not all."""
+    """The content of a header. `c_types` names a field's type, by struct and name, if it is more than a number."""
 
     config: str
     text: str
@@ -132,7 +132,7 @@ def fields_of(struct: type[Struct]) -> dict[str, Field]:
 
 
 def with_inner(structs: Iterable[type[Struct]]) -> list[type[Struct]]:
-    """The structs and those inside them, each once and behind those that it needs."""
+    """The structs and those inside them, each once and after those that it needs."""
     found: list[type[Struct]] = []
     for struct in structs:
         inner = [
@@ -174,7 +174,7 @@ def declaration(name: str, field: Field, c_type: str | None) -> str:
 
 
 def field_comments(struct: type[Struct]) -> dict[str, str]:
-    """What stands behind each field's annotation in Python."""
+    """The comment after each field's annotation in Python."""
     lines = textwrap.dedent(inspect.getsource(struct)).splitlines()
     (body,) = ast.parse('\n'.join(lines)).body
     assert isinstance(body, ast.ClassDef)

@@ -1,4 +1,4 @@
-"""Prototypes: what a C function is called and takes, read from its line in the header.
+"""Prototypes: a C function's name, result and parameters, read from its line in the header.
 
 `void *kmalloc(size_t nbytes)` is name, result and parameters; each parameter is one word, or the address of one. The
 header prints the line as it is, and the wrapper (c_library.py) is made for what it says. Which functions there are is
@@ -16,7 +16,7 @@ _PARAMETER: Final = re.compile(r'^[\w ]+[ *](\w+)$')
 
 
 class Step(Enum):
-    """What a function has to do with the start."""
+    """The part of the start that a function performs, if any."""
 
     NONE = 'a function of the library that was started'
     FIRST = 'takes the struct'

@@ -1,4 +1,4 @@
-"""incro_heap.h, made of prototypes and of the docstrings of the kernel functions; and what the shim declares."""
+"""The hosted heap for C: incro_heap.h, and the declarations of the shim. Made from prototypes and docstrings."""
 
 import inspect
 import textwrap

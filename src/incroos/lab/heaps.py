@@ -1,6 +1,6 @@
 """The allocators that a trace can be replayed against, by name, and the library of each.
 
-Ours are built; those of other people are found where the dynamic linker finds them, and are not needed.
+Ours are built; those of other projects are used if the dynamic linker finds them.
 """
 
 import re
@@ -33,7 +33,7 @@ _CACHED: Final = re.compile(r'^\s*(\S+) \([^)]*x86-64[^)]*\) => (\S+)$', re.MULT
 
 @dataclass(frozen=True)
 class Heap:
-    """An allocator: what it is called in tables, and what goes into LD_PRELOAD, if anything."""
+    """An allocator: its name in tables, and its library for LD_PRELOAD, if it has one."""
 
     name: str
     library: Path | None
@@ -41,9 +41,9 @@ class Heap:
 
 
 def heaps(names: Sequence[str], levels: Sequence[str], say: Say) -> list[Heap]:
-    """The heaps of these names, ours in each of these levels of hardening.
+    """The heaps with these names, ours at each of these levels of hardening.
 
-    Without names all that there are; one that is not installed is then left out with a remark. Raises Unusable.
+    Without names all heaps; one that is not installed is then left out with a remark. Raises Unusable.
     """
     found = []
     installed = installed_libraries()
@@ -71,7 +71,7 @@ def missing(name: str) -> str:
 
 
 def installed_libraries() -> dict[str, Path]:
-    """What the dynamic linker knows, by name."""
+    """The libraries that the dynamic linker knows, by name."""
     for program in _LDCONFIG:
         try:
             done = subprocess.run([program, '-p'], capture_output=True, text=True, errors='replace', check=False)
