@@ -12,9 +12,9 @@ import pytest
 from capstone import x86
 from elftools.elf.elffile import ELFFile
 
-from incroos.build.c_prototypes import prototype_of
 from incroos.run.library import library_files
-from incroos.run.library_functions import STATE_BYTES, functions_of
+from incroos.run.library_constants import STATE_BYTES
+from incroos.run.library_functions import all_functions
 from incroos.run.names import library_config
 
 from .c_kernels import library_folder
@@ -35,8 +35,7 @@ def elf(config: str, checked: bool, tmp_path: Path) -> ELFFile:
 
 
 def public_names(config: str) -> set[str]:
-    texts = [text for functions in functions_of(library_config(config)).values() for text in functions]
-    return {prototype_of(text).name for text in (*texts, STATE_BYTES)}
+    return {each.prototype.name for each in (*all_functions(library_config(config)), STATE_BYTES)}
 
 
 def symbols(elf: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """The C library of the memory manager: `libincro_mm.a` and `incro_mm.h`, from the cache or built, and written out.
 
-What is offered says library_functions.py; compiled and archived it is by build/c_library.py, and described to C by
+What is offered says guest/calls.py; compiled and archived it is by build/c_library.py, and described to C by
 build/c_header.py. Compiler and kernel are imported only where something is built.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from incroos.build.c_header import HeaderParts
     from incroos.lang.frontend import Unit
 
-SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run'))
+SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'guest', 'build', 'run'))
 WORDS_OF_LEVELS: Final = {NO_HARDENING: 'off', CHEAP: 'cheap', FULL: 'full'}  # as the header calls them
 ARCHIVE: Final = 'libincro_mm.a'
 HEADER: Final = 'incro_mm.h'
@@ -71,22 +71,19 @@ def library_files(
 def build_files(config: KernelConfig, checked: bool) -> dict[str, bytes]:
     """Compile, archive and describe; the files of the cache's entry."""
     from incroos.build.c_header import header_of
-    from incroos.build.c_library import Codes, Step, archive, build_library, wrappers
-    from incroos.build.c_prototypes import prototype_of
+    from incroos.build.c_library import Codes, archive, build_library, wrappers
     from incroos.kernel import codes
     from incroos.kernel.state import Kernel
 
-    from .library_functions import CALL_SITES, STATE_BYTES, STEPS, functions_of
+    from .library_constants import STATE_BYTES
+    from .library_functions import all_functions
 
-    listed = [item for functions in functions_of(config).values() for item in functions.items()]
-    prototypes = [prototype_of(text) for text, _ in listed]
-    with_site = [prototype_of(text).name for text, function in listed if function in CALL_SITES]
+    functions = all_functions(config)
     unit = compile_functions(config, checked)
-    steps = {prototype: STEPS.get(prototype.name, Step.NONE) for prototype in prototypes}
-    constants = {prototype_of(STATE_BYTES).name: Kernel.SIZE}
+    constants = {STATE_BYTES.prototype.name: Kernel.SIZE}
     answers = Codes(not_started=codes.NOT_STARTED, already_started=codes.ALREADY_STARTED)
-    text = unit.ir + wrappers(steps, with_site, constants, lock_offsets(), answers)
-    code = build_library(text, [*(prototype.name for prototype in prototypes), *constants])
+    text = unit.ir + wrappers(functions, constants, lock_offsets(), answers)
+    code = build_library(text, [*(each.prototype.name for each in functions), *constants])
     header = header_of(header_parts(config, checked, code.stack_bytes))
     facts = {'stack_bytes': code.stack_bytes, 'nr_functions': code.nr_functions}
     sites = {SITES: '\n'.join((*unit.sites, '')).encode()} if checked else {}
@@ -104,16 +101,12 @@ def compile_functions(config: KernelConfig, checked: bool) -> 'Unit':
     A checked library also poisons what is freed, and counts requests for frames.
     """
     from incroos.build.c_library import inner_name
-    from incroos.build.c_prototypes import prototype_of
     from incroos.lang.frontend import LIBRARY, compile_unit
 
-    from .library_functions import CALL_SITES, functions_of
+    from .library_functions import all_functions
 
-    listed = {text: function for functions in functions_of(config).values() for text, function in functions.items()}
-    roots = {
-        inner_name(prototype_of(text).name): CALL_SITES.get(function, function) for text, function in listed.items()
-    }
     settings = replace(config, fault_injection=1, poison=1) if checked else config
+    roots = {inner_name(each.prototype.name): each.with_site or each.function for each in all_functions(settings)}
     return compile_unit(roots, target=LIBRARY, config=settings, checked=checked)
 
 
@@ -135,7 +128,7 @@ def header_parts(config: KernelConfig, checked: bool, stack_bytes: int) -> 'Head
     from incroos.kernel.state import Kernel, PanicReport
 
     from . import library_constants
-    from .library_functions import STATE_BYTES, functions_of
+    from .library_functions import all_functions, functions_of
 
     is_classic = config.space == CLASSIC_SPACE
     build = [
@@ -145,7 +138,7 @@ def header_parts(config: KernelConfig, checked: bool, stack_bytes: int) -> 'Head
         Constant('INCRO_MM_CHECKED', int(checked)),
         Constant('INCRO_MM_STACK_BYTES', stack_bytes, 'of the stack, that a call takes at most, hooks left out'),
     ]
-    functions = functions_of(config)
+    of_size = {'The size of struct incro_kernel': [library_constants.STATE_BYTES]}
     return HeaderParts(
         config='classic' if is_classic else 'modern',
         text=TEXT + (CHECKED_TEXT if checked else ''),
@@ -153,8 +146,8 @@ def header_parts(config: KernelConfig, checked: bool, stack_bytes: int) -> 'Head
         structs=(StartInfoEntry, PanicReport, Start, Kernel),
         c_types=library_constants.C_TYPES,
         typedefs=library_constants.TYPEDEFS,
-        functions={**functions, 'The size of struct incro_kernel': {STATE_BYTES: library_constants.state_bytes}},
-        c_names=library_constants.c_names(functions),
+        functions={**functions_of(config), **of_size},
+        c_names=library_constants.c_names(all_functions(config)),
     )
 
 

@@ -3,7 +3,6 @@
 Kernel, front end and compiler are imported only where something is built.
 """
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ SHIM: Final = PACKAGE / 'build/heap_shim.c'
 SOURCES: Final = (*(PACKAGE / name for name in ('lang', 'kernel', 'hosted', 'build', 'run/shared_library.py')), SHIM)
 LIBRARY: Final = 'libincro_heap.so'
 HEADER: Final = 'incro_heap.h'
+CALLS_HEADER: Final = 'heap_calls.h'  # of the shim alone
 COMPILER_OPTIONS: Final = (
     '-std=gnu11',
     '-O2',
@@ -65,54 +65,22 @@ def write(folder: Path, *, say: Say, config: KernelConfig, is_malloc: bool) -> d
 
 def build_files(config: KernelConfig, is_malloc: bool) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
+    from incroos.build.c_prototypes import prototype_of
     from incroos.build.codegen import compile_shared
     from incroos.build.heap_entries import with_entries
-    from incroos.lang import frontend
+    from incroos.build.heap_header import declarations_of, header_of
+    from incroos.hosted.calls import CALLS
+    from incroos.lang.frontend import HOSTED, compile_unit
 
-    roots = {f'incro_k_{function.__name__}': function for function in called_by_shim()}
-    unit = frontend.compile_unit(roots, frontend.HOSTED, config)
-    header = header_text().encode()
+    roots = {prototype_of(row.shim).name: row.function for row in CALLS}
+    unit = compile_unit(roots, HOSTED, config)
+    header = header_of({row.offered: row.function for row in CALLS if row.offered}).encode()
     files = {
         'heap.o': compile_shared(with_entries(unit.ir, is_malloc)),
         'heap_shim.c': SHIM.read_bytes(),
+        CALLS_HEADER: declarations_of(row.shim for row in CALLS).encode(),
         HEADER: header,
     }
     names = ('-DINCRO_MALLOC',) if is_malloc else ()
     arguments = (*COMPILER_OPTIONS, *names, 'heap_shim.c', 'heap.o', *LINK_OPTIONS)
     return {LIBRARY: compile_c(files, arguments, LIBRARY), HEADER: header}
-
-
-def called_by_shim() -> list[Callable[..., Any]]:
-    """The kernel functions that C calls, with `incro_k_` before their names."""
-    from incroos.hosted import malloc as front
-    from incroos.hosted import pool
-
-    of_pool: list[Callable[..., Any]] = [pool.init, pool.get, pool.enter_shared, pool.leave_shared]
-    at_fork: list[Callable[..., Any]] = [pool.before_fork, pool.after_fork, pool.after_fork_in_child]
-    calls: list[Callable[..., Any]] = [
-        front.malloc,
-        front.free,
-        front.calloc,
-        front.realloc,
-        front.memalign,
-        front.usable_bytes,
-    ]
-    return [*of_pool, *at_fork, *calls, front.trim, front.check, front.leave]
-
-
-def header_text() -> str:
-    """incro_heap.h."""
-    from incroos.build.heap_header import header_of
-    from incroos.hosted import malloc as front
-
-    calls: Mapping[str, Callable[..., Any]] = {
-        'void *incro_malloc(size_t nbytes)': front.malloc,
-        'void incro_free(void *ptr)': front.free,
-        'void *incro_calloc(size_t nr_items, size_t item_bytes)': front.calloc,
-        'void *incro_realloc(void *ptr, size_t nbytes)': front.realloc,
-        'void *incro_memalign(size_t alignment, size_t nbytes)': front.memalign,
-        'size_t incro_malloc_usable_size(void *ptr)': front.usable_bytes,
-        'size_t incro_malloc_trim(void)': front.trim,
-        'int incro_malloc_check(void)': front.check,
-    }
-    return header_of(calls)
