@@ -2,9 +2,10 @@
 
 A configuration names the module, and zones.py calls it: `zone.config.frames.take(zone, database, 0)`. Its state is a
 struct in `zone.allocator`, ALLOCATOR_BYTES at most; for more it gets memory. A design of its own defines a struct,
-STATE_BYTES and six functions: init, put, take, take_at, is_free and nr_free_frames. For all others it may begin with
+STATE_BYTES and six functions: init, put, take, take_at, is_free and nr_free_frames. All others it may take from the
+defaults:
 
-    from incroos.kernel.pmm.all.defaults import *
+    from incroos.kernel.pmm.all.defaults import add, check, end_of_taken, metadata_bytes, nr_free_blocks, ...
 
 Unit: the block of 2**order frames, named by the PFN of its first frame. A block lies within the zone and at a multiple
 of its size. Callers give back only what they were given, so a design does not look for misuse: blocks.py does.
