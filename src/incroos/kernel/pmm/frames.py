@@ -27,7 +27,7 @@ from incroos.kernel.layout import (
 from incroos.kernel.pmm import bitmap, memory_map
 from incroos.kernel.pmm.all import blocks
 from incroos.kernel.pmm.all import modern as all_ram
-from incroos.kernel.state import Counters, FrameBitmap, FrameState, Kernel, Statistics, TableRecord
+from incroos.kernel.state import Counters, FrameBitmap, Frames, FrameState, Kernel, Statistics, TableRecord
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
 
 # PMM-1   the memory map is in order                                              1 to 5: MAP invariant
@@ -75,6 +75,7 @@ def begin(k: Kernel) -> None:
     else:
         bitmap.add_ram(frames.zone, k.memory_map, PhysAddr(ZONE_END))
     frames.requests = 0
+    fill(k.m, k.blocks.addr, 0, Frames.SIZE)
     fill(k.m, k.counters.addr, 0, Counters.SIZE)
     fill(k.m, k.statistics.addr, 0, Statistics.SIZE)
     frames.refuse_at = 0
@@ -301,7 +302,7 @@ def is_refused(k: Kernel) -> bool:
 def nr_total_frames(k: Kernel) -> word:
     """Frames of the zone, or in `modern` of all RAM that blocks have, free or not."""
     if k.config.space == MODERN_SPACE:
-        return blocks.nr_total_frames(all_ram.frames_of(k))
+        return blocks.nr_total_frames(k.blocks)
     return k.frames.zone.nr_total_frames
 
 
@@ -309,7 +310,7 @@ def nr_total_frames(k: Kernel) -> word:
 def nr_free_frames(k: Kernel) -> word:
     """Free frames among them."""
     if k.config.space == MODERN_SPACE:
-        return blocks.nr_free_frames(all_ram.frames_of(k))
+        return blocks.nr_free_frames(k.blocks)
     return k.frames.zone.nr_free_frames
 
 
@@ -332,7 +333,7 @@ def check(k: Kernel) -> word:
     if code != OK:
         return code
     if k.config.space == MODERN_SPACE:
-        code = blocks.check(all_ram.frames_of(k))
+        code = blocks.check(k.blocks)
         return code if code == OK else BLOCKS_INVARIANTS + code
     code = bitmap.check(k.frames.pool)
     if code != OK:

@@ -30,7 +30,7 @@ from incroos.kernel.state.slabs import (
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
-from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList, Zone
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, Frames, HotList, Zone
 
 __all__ = [
     'BITMAP_WORDS',
@@ -64,6 +64,7 @@ __all__ = [
     'FrameDatabase',
     'FrameRecord',
     'FrameState',
+    'Frames',
     'HardeningState',
     'HeapFigures',
     'HeapState',
