@@ -10,8 +10,9 @@ import pytest
 
 from incroos.build.image import build_image
 from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
-from incroos.kernel.configs import MODERN_CHECKED
+from incroos.kernel.configs import CLASSIC, MODERN_CHECKED
 from incroos.kernel.layout import ALLOCATOR_BYTES, PAGE_BYTES
+from incroos.kernel.pmm import classic
 from incroos.lang import ConfigError, load_design
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.run import images, qemu_guest
@@ -134,3 +135,10 @@ def test_each_of_the_six_functions_is_asked_for(tmp_path: Path, name: str) -> No
 
 def test_the_area_is_large_enough_for_ours() -> None:
     assert all(design.STATE_BYTES <= ALLOCATOR_BYTES for design in ALLOCATORS.values())
+
+
+def test_a_stock_that_does_not_go_with_the_space_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'pmm\.classic.* goes with space 0, not 1: name the stock of that space'):
+        replace(MODERN_CHECKED, stock=classic)
+    with pytest.raises(ConfigError, match=r'all\.modern.* goes with space 1, not 0'):
+        replace(CLASSIC, stock=MODERN_CHECKED.stock)

@@ -12,6 +12,7 @@ Knows nothing of virtual addresses but where the metadata and the records are; v
 from typing import Final
 
 from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
@@ -26,13 +27,17 @@ from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel, TableRecord
 from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
 
+# PMM-5   the blocks are in order               1001 on: 1000 + BLOCKS invariant
+
+SPACE: Final = MODERN_SPACE
+BLOCKS_INVARIANTS: Final = 1000
 PAGE_OWNER: Final = 1  # in a block's record: a frame that alloc_page gave, or a page table
 TABLE_OWNER: Final = 2
 
 
 # ------------------------------------------------------------------ early memory
 @kernel
-def init_early(k: Kernel) -> None:
+def init(k: Kernel) -> None:
     """Find the piece of RAM that early memory comes from. The fields are 0 before."""
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
@@ -127,7 +132,7 @@ def take_huge(k: Kernel) -> PhysAddr:
 @kernel
 def has_zeroed(k: Kernel) -> bool:
     """Whether a frame was zeroed ahead."""
-    return zeroing.nr_zeroed(k.blocks) != 0
+    return k.frames.are_frames_open != 0 and zeroing.nr_zeroed(k.blocks) != 0
 
 
 @kernel
@@ -280,3 +285,29 @@ def table_record_in(k: Kernel, pfn: word) -> TableRecord:
     """A used block has a word in its record for its owner: there."""
     record = frame_database.record_of(k.blocks.database, pfn)
     return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'next')))
+
+
+# ------------------------------------------------------------------ counts and the check
+@kernel
+def is_managed(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether there is a record for the frame round any pa."""
+    return 0 <= pa >> PAGE_SHIFT < nr_frames(k)
+
+
+@kernel
+def nr_total_frames(k: Kernel) -> word:
+    """Frames that blocks have, free or not."""
+    return blocks.nr_total_frames(k.blocks)
+
+
+@kernel
+def nr_free_frames(k: Kernel) -> word:
+    """Free frames among them."""
+    return blocks.nr_free_frames(k.blocks)
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or BLOCKS_INVARIANTS and the number of the first one that does not hold."""
+    code = blocks.check(k.blocks)
+    return code if code == OK else BLOCKS_INVARIANTS + code
