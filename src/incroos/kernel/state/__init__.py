@@ -6,7 +6,15 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 """
 
 from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
-from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatabase, FrameRecord, KnownBytes, Records
+from incroos.kernel.state.frame_database import (
+    MAX_ORDER,
+    NR_ORDERS,
+    FrameDatabase,
+    FrameRecord,
+    KnownBytes,
+    ListRecord,
+    Records,
+)
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
@@ -75,6 +83,7 @@ __all__ = [
     'Kernel',
     'KnownBytes',
     'KnownTable',
+    'ListRecord',
     'MemoryMap',
     'ObjectCache',
     'PageState',

@@ -44,13 +44,13 @@ from incroos.kernel.pmm.all.zones import LOW, NO_ZONE
 from incroos.kernel.state import MAX_ORDER, NR_ZONES, FrameDatabase, Frames, Zone
 from incroos.lang import Pfn, VirtAddr, cold, kernel, store64, unsigned_less, word
 
-# BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant
-# BLOCKS-2  each frame of RAM is free, used or reserved                  4
-# BLOCKS-3  nr_reserved_frames is how many are reserved                  5
+# BLOCKS-1  the database is in order                            1 to 4: DATABASE invariant
+# BLOCKS-2  each frame of RAM is free, used or reserved                  5
+# BLOCKS-3  nr_reserved_frames is how many are reserved                  6
 # BLOCKS-4  the zones are in order           101, 201, 301 on: 100 * (zone + 1) + ZONE invariant
 
-LOST_OR_FOUND: Final = 4
-WRONG_RESERVED: Final = 5
+LOST_OR_FOUND: Final = 5
+WRONG_RESERVED: Final = 6
 ZONE_INVARIANTS: Final = 100
 HUGE_USED_ONCE: Final = USED_ONCE | HUGE_ORDER << ORDER_SHIFT
 
@@ -270,12 +270,17 @@ def get(frames: Frames, pfn: Pfn) -> word:
 
 @kernel
 def put(frames: Frames, pfn: Pfn) -> word:
-    """One reference less: how many are left. With the last one goes the block. WRONG_BLOCK as in get."""
+    """One reference less: how many are left. With the last one goes the block.
+
+    WRONG_BLOCK as in get; SHARED where none but mappings are left, which frame_database.drop_mapping ends.
+    """
     database = frames.database
     if not frame_database.is_used(database, pfn):
         return WRONG_BLOCK
     record = record_of(database, pfn)
     nr_left = record.nr_references - 1
+    if nr_left <= record.nr_mappings and nr_left != 0:
+        return SHARED
     if nr_left == 0:
         release(frames, pfn, record.order)
     else:

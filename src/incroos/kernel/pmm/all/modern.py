@@ -13,6 +13,7 @@ from typing import Final
 
 from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
 from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
@@ -25,7 +26,7 @@ from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel, TableRecord
-from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
+from incroos.lang import Pfn, PhysAddr, VirtAddr, cold, kernel, offset_of, word
 
 # PMM-5   the blocks are in order               1001 on: 1000 + BLOCKS invariant
 
@@ -170,7 +171,8 @@ def why_not_free(k: Kernel, pa: PhysAddr) -> word:
 @kernel
 def put_frame(k: Kernel, pa: PhysAddr) -> None:
     """Take back a page's or a table's frame, checked before."""
-    blocks.free_frame(k.blocks, Pfn(pa >> PAGE_SHIFT))
+    if blocks.free_frame(k.blocks, Pfn(pa >> PAGE_SHIFT)) != OK:
+        fail_to_free(k, pa)
     if k.config.counters != 0:
         k.counters.frees += 1
 
@@ -178,9 +180,19 @@ def put_frame(k: Kernel, pa: PhysAddr) -> None:
 @kernel
 def put_huge(k: Kernel, pa: PhysAddr) -> None:
     """Take back what take_huge gave."""
-    blocks.free_block(k.blocks, Pfn(pa >> PAGE_SHIFT), frame_database.HUGE_ORDER)
+    if blocks.free_block(k.blocks, Pfn(pa >> PAGE_SHIFT), frame_database.HUGE_ORDER) != OK:
+        fail_to_free(k, pa)
     if k.config.counters != 0:
         k.counters.frees += frame_database.HUGE_FRAMES
+
+
+@cold
+@kernel
+def fail_to_free(k: Kernel, pa: PhysAddr) -> None:
+    """Who was mapped would be read and written by two owners from now on."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    words = b'pmm: a frame is freed that is mapped or shared: address, mappings, references'
+    panic(k, words, pa, record.nr_mappings, record.nr_references)
 
 
 @kernel
@@ -206,13 +218,13 @@ def is_owned(k: Kernel, pa: PhysAddr, owner: word) -> bool:
 @kernel
 def owner_word(k: Kernel, pa: PhysAddr) -> word:
     """The number that the owner of a page's frame gave it; anything if it gave none."""
-    return frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).next
+    return frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word
 
 
 @kernel
 def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
     """Give a page's frame a number of 32 bits, to be kept with it until it is freed."""
-    frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).next = owner
+    frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word = owner
 
 
 # ------------------------------------------------------------------ tables
@@ -284,7 +296,7 @@ def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
 def table_record_in(k: Kernel, pfn: word) -> TableRecord:
     """A used block has a word in its record for its owner: there."""
     record = frame_database.record_of(k.blocks.database, pfn)
-    return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'next')))
+    return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'owner_word')))
 
 
 # ------------------------------------------------------------------ counts and the check
