@@ -14,7 +14,7 @@ from incroos.kernel.layout import (
 from incroos.lang import Config, ConfigError, word
 
 if TYPE_CHECKING:
-    from incroos.kernel.pmm.designs import FrameAllocator
+    from incroos.kernel.pmm.designs import FrameAllocator, FrameStock
 
 # table_access: how the kernel reaches page tables (vmm/windows.py)
 IDENTITY: Final = 0
@@ -50,6 +50,7 @@ class KernelConfig(Config):
     """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
 
     frames: 'FrameAllocator'  # who holds the free frames in configurations that manage all of RAM (pmm/designs.py)
+    stock: 'FrameStock'  # who has the frames: two bitmaps, or blocks of all of RAM
     fault_injection: word = 0  # count the requests for frames and refuse the one that FrameState.refuse_at names
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
     table_access: word = IDENTITY
@@ -83,4 +84,8 @@ class KernelConfig(Config):
             raise ConfigError(
                 f'{self.frames}: its state takes {self.frames.STATE_BYTES} bytes, and a zone has {ALLOCATOR_BYTES} '
                 'for it: keep the rest in metadata_bytes of memory'
+            )
+        if self.space != HOSTED_SPACE and self.space != self.stock.SPACE:
+            raise ConfigError(
+                f'{self.stock} goes with space {self.stock.SPACE}, not {self.space}: name the stock of that space'
             )

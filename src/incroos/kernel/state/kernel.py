@@ -10,6 +10,7 @@ from incroos.kernel.state.slabs import CachesState, SlabState
 from incroos.kernel.state.space import PageState, PcidState, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
+from incroos.kernel.state.zones import Frames
 from incroos.lang import Struct
 
 
@@ -35,3 +36,4 @@ class Kernel(Struct):
     counters: Counters
     figures: HeapFigures
     statistics: Statistics
+    blocks: Frames
