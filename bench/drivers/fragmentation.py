@@ -3,9 +3,10 @@
 from typing import Annotated, Final
 
 from bench.drivers.blocks import FACTOR, OWNER
-from incroos.kernel.pmm.all import blocks, zones
+from incroos.kernel.pmm.all import blocks
 from incroos.kernel.pmm.all.blocks import Frames
-from incroos.kernel.pmm.all.frame_database import HUGE_ORDER, MAX_ORDER
+from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
+from incroos.kernel.state import MAX_ORDER, NR_ZONES
 from incroos.lang import Array, Pfn, Struct, VirtAddr, add_wrap, kernel, mul_wrap, shr_logical, u32, u64, word
 
 PER_MILLE: Final = 1000
@@ -90,7 +91,8 @@ def per_mille_whole(frames: Frames, use: Use, n: word) -> word:
     """How much of free memory lies in whole blocks of 2 MiB."""
     blocks.drain(frames)
     total = 0
-    for number in range(zones.NR_ZONES):
+    for number in range(NR_ZONES):
+        zone = frames.zones[number]
         for order in range(HUGE_ORDER, MAX_ORDER + 1):
-            total += zones.nr_free_blocks(frames.zones[number], order) << order
+            total += zone.config.frames.nr_free_blocks(zone, order) << order
     return total * PER_MILLE // blocks.nr_free_frames(frames)

@@ -1,7 +1,7 @@
-"""The second part of the BIOS boot code: all that is done between the boot sector and the kernel's entry.
+"""The second part of the BIOS boot code: everything between the boot sector and the kernel's entry.
 
 It runs at bios.loader in real mode, segment 0, with the boot sector in place: bios.read reads the next sectors of the
-disk, bios.fail tells the sentence at si and ends the machine. It leaves real mode twice: for a moment in bios.move,
+disk, bios.fail prints the sentence at si and ends the machine. It leaves real mode twice: for a moment in bios.move,
 because real mode reaches no more than the first megabyte, and at the end for good.
 
 E820: "System Address Map Interfaces" of the ACPI specification. Firmware in the field says the end of the map by a

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
 
-from .outcome import Unusable
+from .outcome import Say, Unusable
 
 if TYPE_CHECKING:
     from .images import KernelImage
-
-Say = Callable[[str], object]
 
 PVH: Final = 'pvh'
 BIOS: Final = 'bios'

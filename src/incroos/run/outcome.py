@@ -4,12 +4,15 @@ The kernel says how it went with a byte to its exit port (kernel/codes.py); a tr
 are seen from outside.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED
 
 from .status import Status as Status
+
+Say = Callable[[str], object]  # takes a remark
 
 
 @dataclass(frozen=True)

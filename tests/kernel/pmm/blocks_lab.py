@@ -7,14 +7,16 @@ whether it was written, and holds records only where there is RAM. Compiled, it 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from types import ModuleType
 from typing import Any, Final
 
-from incroos.kernel.config import BUDDY, TREE, KernelConfig
+from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.kernel.pmm.all import blocks, frame_database, frame_ranges, zones
+from incroos.kernel.pmm.all import blocks, buddy, frame_database, frame_ranges
 from incroos.kernel.pmm.all.blocks import Frames
-from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, FrameRecord
-from incroos.kernel.pmm.all.zones import Zone
+from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES
+from incroos.kernel.pmm.tree import tree
+from incroos.kernel.state import FrameRecord, Zone
 from incroos.lang import Machine, VirtAddr, kernel, word
 from incroos.lang.words import signed
 from incroos.machine.host import HostMemory
@@ -22,7 +24,7 @@ from tests.lang.compiled import Compiled, compiled
 
 Pieces = Sequence[tuple[int, int]]  # of RAM: [start, end) in PFNs, ascending, apart
 
-ALLOCATORS: Final = {'tree': TREE, 'buddy': BUDDY}
+ALLOCATORS: Final[dict[str, ModuleType]] = {'tree': tree, 'buddy': buddy}
 BOOKS: Final = 1 << 40
 RECORDS: Final = 1 << 41
 PAGE_BYTES: Final = 1 << 12
@@ -42,7 +44,7 @@ LAYOUTS: Final = {'small': SMALL, 'huge': HUGE_BLOCKS, 'giant': GIANT}
 
 def config_of(allocator: str) -> KernelConfig:
     """The configuration with the allocator of that name."""
-    return replace(CLASSIC, frame_allocator=ALLOCATORS[allocator])
+    return replace(CLASSIC, frames=ALLOCATORS[allocator])
 
 
 class StrictMemory(Machine):
@@ -120,7 +122,8 @@ class StrictMemory(Machine):
 @kernel
 def nr_free_blocks(frames: Frames, number: word, order: word) -> word:
     """Free blocks of a zone that are no part of a larger one."""
-    return zones.nr_free_blocks(frames.zones[number], order)
+    zone = frames.zones[number]
+    return zone.config.frames.nr_free_blocks(zone, order)
 
 
 @kernel

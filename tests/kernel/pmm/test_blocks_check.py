@@ -9,10 +9,9 @@ from incroos.kernel.codes import OK
 from incroos.kernel.pmm.all import buddy
 from incroos.kernel.pmm.all.buddy import Buddy
 from incroos.kernel.pmm.all.frame_database import INSIDE, USED
-from incroos.kernel.pmm.all.zones import Zone
-from incroos.kernel.pmm.hot_list import NR_SLOTS
-from incroos.kernel.pmm.tree import tree_levels, word_sets
+from incroos.kernel.pmm.tree import tree, tree_levels, word_sets
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
+from incroos.kernel.state import NR_SLOTS, Zone
 
 from .blocks_lab import Lab, interpreted
 
@@ -30,11 +29,11 @@ def zone_of(lab: Lab) -> Zone:
 
 
 def tree_of(lab: Lab) -> FrameTree:
-    return zone_of(lab).tree
+    return tree.tree_of(zone_of(lab))
 
 
 def buddy_of(lab: Lab) -> Buddy:
-    return zone_of(lab).buddy
+    return buddy.buddy_of(zone_of(lab))
 
 
 def set_record(pfn: int, **fields: int) -> Break:
@@ -148,8 +147,8 @@ BUDDY_BREAKS: list[tuple[int, str, Break]] = [
     (21, 'a block too many', lambda lab: buddy_of(lab).nr_blocks.__setitem__(heads_block(lab)[1], 9)),
     (22, 'a block on the list of another order', set_head_record('order', lambda order: order + 1)),
     (22, 'a block that is not free', set_head_record('state', lambda _: INSIDE)),
-    (22, 'a block out of the zone', lambda lab: setattr(buddy_of(lab), 'end', RUN)),
-    (22, 'a block over the end of the zone', lambda lab: setattr(buddy_of(lab), 'end', RAM[-1][1] - 1)),
+    (22, 'a block out of the zone', lambda lab: setattr(zone_of(lab), 'end', RUN)),
+    (22, 'a block over the end of the zone', lambda lab: setattr(zone_of(lab), 'end', RAM[-1][1] - 1)),
     (22, 'a block that is not aligned', move_a_block),
     (23, 'a link that does not lead back', set_head_record('previous', lambda _: RUN)),
     (24, 'a bit for an empty list', add(buddy_of, 'not_empty', 1 << 18)),

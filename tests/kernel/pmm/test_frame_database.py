@@ -11,14 +11,12 @@ from incroos.kernel.pmm.all.frame_database import (
     HUGE_FRAMES,
     INSIDE,
     KEPT,
-    MAX_ORDER,
     MAX_REFERENCES,
     NONE,
     OWNER_SHIFT,
     USED,
-    FrameDatabase,
-    FrameRecord,
 )
+from incroos.kernel.state import MAX_ORDER, FrameDatabase, FrameRecord
 from incroos.lang import Pfn, VirtAddr
 
 from .blocks_lab import BOOKS, RECORDS, StrictMemory

@@ -9,9 +9,9 @@ import pytest
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
-from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
 from incroos.kernel.pmm.tree import frame_tree, tree_batches
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
+from incroos.kernel.state import NR_SLOTS, HotList
 from incroos.lang import Pfn, VirtAddr
 
 from .blocks_lab import BOOKS, HIGH, MAX_ORDER, RECORDS, StrictMemory

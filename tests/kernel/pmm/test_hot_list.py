@@ -8,7 +8,7 @@ import pytest
 from incroos.kernel.codes import OK
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
-from incroos.kernel.pmm.hot_list import NR_SLOTS, HotList
+from incroos.kernel.state import NR_SLOTS, HotList
 from incroos.lang import VirtAddr
 
 from .blocks_lab import BOOKS, StrictMemory

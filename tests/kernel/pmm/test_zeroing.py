@@ -10,7 +10,7 @@ from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.pmm.all.zones import MIDDLE
-from incroos.kernel.pmm.hot_list import NR_SLOTS
+from incroos.kernel.state import NR_SLOTS
 from incroos.run.harness import Driver, call_of
 from incroos.run.sim import Sim
 

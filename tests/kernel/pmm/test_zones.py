@@ -6,7 +6,7 @@ from incroos.kernel.codes import OK
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import zones
 from incroos.kernel.pmm.all.zones import HUGE_SLOTS, NO_ZONE
-from incroos.kernel.pmm.hot_list import NR_SLOTS
+from incroos.kernel.state import NR_SLOTS
 
 from .blocks_lab import ALLOCATORS, HIGH, SMALL, Lab, interpreted
 

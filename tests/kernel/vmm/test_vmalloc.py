@@ -18,6 +18,7 @@ from incroos.run.sim import Sim
 from ..drivers import MODERN_BUILD, PLACES, open_driver
 
 MIB = 1 << 20
+DATA = vmm.DATA
 COUNTS = ('nr_free_frames', 'check_vmalloc', 'check_vmm', 'check_pmm')
 
 
@@ -195,3 +196,17 @@ def test_the_check_finds_a_lost_page_and_wrong_counts(sim: Sim) -> None:
     assert vmm.check_vmalloc(k) == 2
     k.vmalloc.nr_pages -= 1
     assert vmm.check_vmalloc(k) == OK
+
+
+def test_what_was_mapped_of_a_range_for_which_frames_run_out_half_way_is_given_back(sim: Sim) -> None:
+    """Each free frame is a row of its own, and the tables that take some of them make the last page's missing."""
+    k = sim.kernel
+    frames = [pmm.take_frame(k) for _ in range(pmm.nr_free_frames(k))]
+    for frame in frames[:2000:2]:
+        assert pmm.free_page(k, frame) == OK
+    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    assert vmm.vmalloc(k, before[0] * PAGE_BYTES) == 0
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert vmm.map_fresh(k, VirtAddr(0x4000_0000), VirtAddr(0x4000_0000 + before[0] * PAGE_BYTES), DATA) == NO_FRAME
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK

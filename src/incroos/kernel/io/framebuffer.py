@@ -111,7 +111,7 @@ def clear(k: Kernel) -> None:
 
 @kernel
 def put_dots(m: Machine, start: VirtAddr, dots: word, width: word, colour: word) -> None:
-    """Draw the eight bits of dots from start on in a row, the highest first, each so many pixels wide."""
+    """Draw the eight bits of dots from start on in a row, the highest first, each `width` pixels wide."""
     at = start
     for bit in range(7, -1, -1):
         pixel = colour if dots >> bit & 1 != 0 else 0

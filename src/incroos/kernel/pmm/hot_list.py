@@ -8,27 +8,16 @@ list are free, but the allocator counts them as handed out.
              bottom     top - 1
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.lang import Array, Pfn, Struct, kernel, u32, u64, word
+from incroos.kernel.state import NR_SLOTS, HotList
+from incroos.lang import Pfn, kernel, word
 
 # HOT-1  bottom <= top <= bottom + limit, limit <= NR_SLOTS
 # HOT-2  no block is on the list twice, and each is a multiple of its size
 
-NR_SLOTS: Final = 128
 SLOT_MASK: Final = NR_SLOTS - 1
-
-
-class HotList(Struct):
-    """Free blocks of one order."""
-
-    order: u64  # of its blocks
-    limit: u64  # how many blocks may be on it
-    top: u64  # blocks that were ever pushed, less those that were popped; the next one goes to this slot
-    bottom: u64  # the slot of the oldest one
-    frontier: u64  # a block from this PFN on is not to be kept here
-    slots: Annotated[Array[u32], NR_SLOTS]
 
 
 @kernel

@@ -6,6 +6,7 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 """
 
 from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
+from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatabase, FrameRecord, KnownBytes, Records
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
@@ -27,13 +28,15 @@ from incroos.kernel.state.slabs import (
     SlabState,
 )
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
-from incroos.kernel.state.statistics import NR_ORDERS, NR_ZONES, Counters, Statistics, ZoneStatistics
+from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList, Zone
 
 __all__ = [
     'BITMAP_WORDS',
     'HOOK_TEXT_BYTES',
     'HOST_TEXT_BYTES',
+    'MAX_ORDER',
     'MAX_REGIONS',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
@@ -45,6 +48,7 @@ __all__ = [
     'NR_RUN_LENGTHS',
     'NR_SIZES',
     'NR_SLAB_WORDS',
+    'NR_SLOTS',
     'NR_SMALL_BINS',
     'NR_TREE_BINS',
     'NR_ZONES',
@@ -57,6 +61,8 @@ __all__ = [
     'ConsoleState',
     'Counters',
     'FrameBitmap',
+    'FrameDatabase',
+    'FrameRecord',
     'FrameState',
     'HardeningState',
     'HeapFigures',
@@ -64,7 +70,9 @@ __all__ = [
     'HookState',
     'Hooks',
     'Host',
+    'HotList',
     'Kernel',
+    'KnownBytes',
     'KnownTable',
     'MemoryMap',
     'ObjectCache',
@@ -72,6 +80,7 @@ __all__ = [
     'PanicReport',
     'PcidState',
     'QuarantineState',
+    'Records',
     'Region',
     'Round',
     'ScreenState',
@@ -82,5 +91,6 @@ __all__ = [
     'Statistics',
     'TableRecord',
     'VmallocState',
+    'Zone',
     'ZoneStatistics',
 ]

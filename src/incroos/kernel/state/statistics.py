@@ -1,11 +1,10 @@
 """What is counted all the time, and what is collected when somebody asks."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
+from incroos.kernel.state.frame_database import NR_ORDERS
+from incroos.kernel.state.zones import NR_ZONES
 from incroos.lang import Array, Struct, i64, u64
-
-NR_ZONES: Final = 3  # pmm/zones.py has them
-NR_ORDERS: Final = 19  # blocks have 2**0 to 2**18 frames
 
 
 class Counters(Struct):

@@ -31,18 +31,17 @@ from incroos.kernel.pmm.all.frame_database import (
     HUGE_ORDER,
     INSIDE,
     KEPT,
-    MAX_ORDER,
     ORDER_SHIFT,
     OWNER_MASK,
     OWNER_SHIFT,
     USED_ONCE,
-    FrameDatabase,
     can_read,
     head_of,
     known_of,
     record_of,
 )
-from incroos.kernel.pmm.all.zones import LOW, NO_ZONE, NR_ZONES, Zone
+from incroos.kernel.pmm.all.zones import LOW, NO_ZONE
+from incroos.kernel.state import MAX_ORDER, NR_ZONES, FrameDatabase, Zone
 from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u64, unsigned_less, word
 
 # BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant
@@ -172,7 +171,8 @@ def alloc_at(frames: Frames, pfn: Pfn, order: word, owner: word) -> word:
         return MISALIGNED
     if not is_free(frames, pfn, order):
         return NOT_FREE
-    zones.take_at(zone_of(frames, pfn), frames.database, pfn, order)
+    zone = zone_of(frames, pfn)
+    zone.config.frames.take_at(zone, frames.database, pfn, order)
     frame_database.note_used(frames.database, pfn, order, owner)
     return OK
 
@@ -185,9 +185,9 @@ def is_free(frames: Frames, pfn: Pfn, order: word) -> bool:
     zone = zone_of(frames, pfn)
     if pfn + (1 << order) > zone.end:
         return False
-    if zones.is_free(zone, frames.database, pfn, order):
+    if zone.config.frames.is_free(zone, frames.database, pfn, order):
         return True
-    return zones.drain(zone, frames.database) != 0 and zones.is_free(zone, frames.database, pfn, order)
+    return zones.drain(zone, frames.database) != 0 and zone.config.frames.is_free(zone, frames.database, pfn, order)
 
 
 # ------------------------------------------------------------------ free
@@ -246,7 +246,7 @@ def release(frames: Frames, pfn: Pfn, order: word) -> None:
     elif order == HUGE_ORDER:
         zones.put_hot(zone, frames.database, zone.huge, pfn)
     else:
-        zones.put(zone, frames.database, pfn, order)
+        zone.config.frames.put(zone, frames.database, pfn, order)
 
 
 @cold
@@ -272,7 +272,7 @@ def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
     if first >= 0:
         return WRONG_BLOCK
     zone = zone_of(frames, pfn)
-    return DOUBLE_FREE if zones.is_hot(zone, pfn) or zones.is_free(zone, database, pfn, 0) else FOREIGN
+    return DOUBLE_FREE if zones.is_hot(zone, pfn) or zone.config.frames.is_free(zone, database, pfn, 0) else FOREIGN
 
 
 # ------------------------------------------------------------------ references

@@ -13,23 +13,18 @@ Start-up writes `known` and no record; a huge block's records are written when t
 record is never read before `known` allows it, so records may be unmapped wherever an aligned 512 frames hold no RAM.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 from incroos.kernel.codes import OK, SHARED, WRONG_BLOCK
+from incroos.kernel.state import MAX_ORDER, FrameDatabase, FrameRecord, KnownBytes, Records
 from incroos.lang import (
-    Array,
     Pfn,
-    Struct,
     VirtAddr,
     cold,
     fill,
     kernel,
     load64,
     store64,
-    u8,
-    u16,
-    u32,
-    u64,
     unsigned_less,
     word,
 )
@@ -38,7 +33,6 @@ from incroos.lang import (
 # DATABASE-2  used and reserved blocks do not overlap
 # DATABASE-3  a used block has at least one reference
 
-MAX_ORDER: Final = 18  # a block of 1 GiB
 HUGE_ORDER: Final = 9
 HUGE_FRAMES: Final = 1 << HUGE_ORDER
 MAX_FRAMES: Final = (1 << 32) - (1 << MAX_ORDER)  # so that a PFN fits a link, and NO_LINK is none
@@ -62,37 +56,6 @@ OWNER_MASK: Final = 0xFFFF << OWNER_SHIFT
 ONE_REFERENCE: Final = 1 << 32
 MAX_REFERENCES: Final = (1 << 32) - 1
 USED_ONCE: Final = USED | ONE_REFERENCE  # of order 0, once its owner is masked
-
-
-class FrameRecord(Struct):
-    """A block begins here, or nothing does."""
-
-    state: u8
-    order: u8  # of the block
-    owner: u16  # what a used or reserved block is for: its user's number
-    nr_references: u32  # of a used block: as many `put` free it
-    next: u32  # of a free block: PFNs of its neighbours on the list; of a used one: its owner's to use
-    previous: u32
-
-
-class FrameDatabase(Struct):
-    """Where the records are."""
-
-    records: VirtAddr
-    known: VirtAddr
-    nr_frames: u64  # the PFNs are below it
-
-
-class Records(Struct):
-    """View of the records."""
-
-    items: Annotated[Array[FrameRecord], 0]
-
-
-class KnownBytes(Struct):
-    """View of `known`."""
-
-    items: Annotated[Array[u8], 0]
 
 
 @kernel

@@ -24,7 +24,7 @@ from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
 from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import Kernel, TableRecord
+from incroos.kernel.state import FrameRecord, Kernel, TableRecord
 from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
 
 PAGE_OWNER: Final = 1  # in a block's record: a frame that alloc_page gave, or a page table
@@ -286,4 +286,4 @@ def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
 def table_record_in(k: Kernel, pfn: word) -> TableRecord:
     """A used block has a word in its record for its owner: there."""
     record = frame_database.record_of(frames_of(k).database, pfn)
-    return TableRecord(k.m, VirtAddr(record.addr + offset_of(frame_database.FrameRecord, 'next')))
+    return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'next')))

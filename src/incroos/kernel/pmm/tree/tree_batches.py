@@ -7,11 +7,11 @@ more than a block.
 from typing import Final
 
 from incroos.kernel.pmm import hot_list
-from incroos.kernel.pmm.hot_list import HotList
 from incroos.kernel.pmm.tree import word_sets
 from incroos.kernel.pmm.tree.frame_tree import FrameTree, open_word, put_bits, suitable, take_at
 from incroos.kernel.pmm.tree.tree_levels import DIGIT_BITS, NR_LEVELS, Level, free_words, level_of, put_word
 from incroos.kernel.pmm.tree.word_sets import ANY
+from incroos.kernel.state import HotList
 from incroos.lang import Pfn, count_leading_zeros, count_ones, count_trailing_zeros, kernel, mul_wrap, shl_wrap, word
 
 NO_WORD: Final = 1 << 62  # behind all words
