@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from incroos import broken_text
 from incroos.run import names
 from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
 from incroos.run.names import CHEAP, DEFAULT_HEAP, DEFAULT_KERNEL, HEAPS, KERNELS, LEVELS, LIBRARIES, NO_HARDENING
@@ -30,7 +31,7 @@ Exit status:
   3         panic
   4         triple fault
   5         hang: the time was over
-  6         something is missing or unusable: QEMU, a linker, a path
+  6         something is missing or unusable: QEMU, a linker, a path, a text
   130       interrupted
   143, 129  ended by SIGTERM, SIGHUP
 """
@@ -380,6 +381,8 @@ def run() -> int:
 
 def sentence_about(error: Exception) -> str:
     """What to say about a failure that can be foreseen; any other is a bug, and is raised again."""
+    if sentence := broken_text.sentence_about(error):
+        return sentence
     from incroos.build.errors import BuildError
     from incroos.lang import ConfigError
     from incroos.lang.frontend.refusal import Refused  # slow, and rarely needed
