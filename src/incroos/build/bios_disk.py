@@ -13,7 +13,8 @@ from typing import Final
 
 from elftools.elf.elffile import ELFFile
 
-from .boot_bios import BOOT_SECTOR, CORRECTION, LOADER_LIMIT, PARTITION_TABLE, SECTOR_BYTES, ExitPort, Payload, assembly
+from .boot_bios import BOOT_SECTOR, CORRECTION, LOADER_LIMIT, PARTITION_TABLE, SECTOR_BYTES, Payload, assembly
+from .boot_pvh import ExitPort
 from .codegen import compile_bare
 from .errors import BuildError
 from .link import link_with

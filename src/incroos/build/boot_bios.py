@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .boot_bios_loader import LOADER_SENTENCES, LOADER_TEXT
-from .boot_pvh import MAX_REGIONS, REGION_BYTES
+from .boot_pvh import MAX_REGIONS, REGION_BYTES, ExitPort
 
 SECTOR_BYTES: Final = 512
 BOOT_SECTOR: Final = 0x7C00
@@ -56,14 +56,6 @@ class Payload:
     content: bytes  # whole sectors
     end: int  # behind the zeros that follow the content
     entry: int
-
-
-@dataclass(frozen=True)
-class ExitPort:
-    """The port that tells a virtual machine how a run ended, and the byte for a kernel that never started."""
-
-    port: int
-    code: int
 
 
 BOOT_SECTOR_TEXT: Final = """

@@ -10,11 +10,11 @@ carry, by ebx = 0, or by both; knows entries of 20 bytes or of 24; and changes r
 
 from typing import Final
 
-from .boot_pvh import MAX_REGIONS
+from .boot_pvh import MAX_REGIONS, SENTENCES
 
 LOADER_SENTENCES: Final = {
-    'no_long_mode': 'This processor has no 64-bit mode.',
-    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'no_long_mode': SENTENCES['no_long_mode'],
+    'no_nx': SENTENCES['no_nx'],
     'no_map': 'This firmware tells no memory map (int 15h, E820).',
     'endless_map': f"This firmware's memory map does not end within {MAX_REGIONS} entries.",
     'no_a20': 'Address line A20 cannot be switched on.',

@@ -26,8 +26,9 @@ Manual, volume 2, chapter 14.
 
 from typing import Final
 
-from . import boot_uefi_handover
-from .boot_bios import ExitPort, Payload, sums_of
+from . import boot_pvh, boot_uefi_handover
+from .boot_bios import Payload, sums_of
+from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
 from .boot_uefi_handover import COPY, START_INFO, Range
 
@@ -40,7 +41,7 @@ NR_TRIES: Final = 8  # to end the firmware's services: each time its memory map 
 SPARE_BYTES: Final = 0x2000  # for the pieces into which the memory map may fall after its size was asked
 
 SENTENCES: Final = {
-    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'no_nx': boot_pvh.SENTENCES['no_nx'],
     'damaged': 'The kernel in this program is damaged.',
     'no_memory': 'This firmware has no free memory below 4 GiB.',
     'no_map': 'This firmware tells no memory map.',

@@ -9,12 +9,14 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from incroos.lang.structs import ArrayField, ConfigField, Field, NumberField, Struct, StructField
 from incroos.lang.words import Width, unsigned
+
+from .c_prototypes import CFunction
 
 COLUMNS: Final = 110
 PREFIX: Final = 'incro_'
@@ -77,7 +79,7 @@ class HeaderParts:
     structs: Iterable[type[Struct]]
     c_types: Mapping[tuple[str, str], str]
     typedefs: Iterable[str]
-    functions: Mapping[str, Mapping[str, Callable[..., Any]]]  # prototypes and what is behind them, by headings
+    functions: Mapping[str, Iterable[CFunction]]  # by the headings over them
     c_names: Mapping[str, str]  # of what docstrings name
 
 
@@ -90,8 +92,9 @@ def header_of(parts: HeaderParts) -> str:
     lines += [f'\n{typedef}\n' for typedef in parts.typedefs]
     for heading, functions in parts.functions.items():
         lines.append(f'\n/* ---- {heading} */\n')
-        for prototype, function in functions.items():
-            lines.append(f'\n{comment(inspect.getdoc(function) or "", parts.c_names)}{prototype};\n')
+        for each in functions:
+            text = inspect.getdoc(each.function) or ''
+            lines.append(f'\n{comment(text, parts.c_names)}{each.prototype.text};\n')
     return '\n'.join(line.rstrip() for line in (''.join(lines) + _TAIL).split('\n'))
 
 

@@ -13,13 +13,12 @@ the functions do.
 """
 
 import shutil
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from .c_prototypes import Prototype
+from .c_prototypes import CFunction, Step
 from .codegen import compile_library
 from .errors import BuildError
 from .stack import analyse
@@ -29,16 +28,6 @@ ARCHIVERS: Final = ('ar', 'llvm-ar', 'x86_64-linux-gnu-ar', 'x86_64-elf-ar')
 SECONDS: Final = 120
 OBJECT: Final = 'incro_mm.o'
 ARCHIVE: Final = 'library.a'
-
-
-class Step(Enum):
-    """The part of the start that a function performs, if any."""
-
-    NONE = 'a function of the library that was started'
-    FIRST = 'takes the struct'
-    NEXT = 'between the first and the last'
-    LAST = 'after it, all functions can be called'
-    ALL = 'first and last in one'
 
 
 @dataclass(frozen=True)
@@ -172,8 +161,9 @@ def inner_name(name: str) -> str:
     return f'incro_mm.inner.{name}'
 
 
-def wrapper(prototype: Prototype, step: Step, has_site: bool, offsets: LockOffsets, codes: Codes) -> str:
+def wrapper(function: CFunction, offsets: LockOffsets, codes: Codes) -> str:
     """The IR of a public function; with a site, the kernel function's last argument is the return address."""
+    prototype, step, has_site = function.prototype, function.step, function.with_site is not None
     name = prototype.name
     values: dict[str, Any] = {'name': name, 'inner': inner_name(name), 'attributes': _ATTRIBUTES}
     values |= {'not_started': codes.not_started, 'already_started': codes.already_started, 'lock': offsets.lock}
@@ -197,17 +187,14 @@ def wrapper(prototype: Prototype, step: Step, has_site: bool, offsets: LockOffse
 
 
 def wrappers(
-    functions: Mapping[Prototype, Step],
-    with_site: Container[str],
+    functions: Iterable[CFunction],
     constants: Mapping[str, int],
     offsets: LockOffsets,
     codes: Codes,
 ) -> str:
     """The IR of all public functions, and of functions without parameters that return a constant."""
     common = _COMMON.format(attributes=_ATTRIBUTES, context=offsets.context, lock=offsets.lock, unlock=offsets.unlock)
-    parts = [
-        wrapper(prototype, step, prototype.name in with_site, offsets, codes) for prototype, step in functions.items()
-    ]
+    parts = [wrapper(function, offsets, codes) for function in functions]
     parts += [_CONSTANT.format(name=name, value=value, attributes=_ATTRIBUTES) for name, value in constants.items()]
     return common + ''.join(parts)
 

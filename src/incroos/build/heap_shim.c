@@ -36,22 +36,7 @@ struct pool {
 };
 
 #pragma GCC visibility push(hidden)
-extern void incro_k_init(struct pool *, word base, word slot_bytes, word nr_slots);
-extern struct kernel *incro_k_get(struct pool *);
-extern void incro_k_leave(struct kernel *);
-extern struct kernel *incro_k_enter_shared(struct pool *);
-extern void incro_k_leave_shared(struct pool *);
-extern struct kernel *incro_k_before_fork(struct pool *);
-extern void incro_k_after_fork(struct pool *);
-extern void incro_k_after_fork_in_child(struct pool *, struct kernel *own);
-extern void *incro_k_malloc(struct kernel *, word nbytes, word site);
-extern void incro_k_free(struct kernel *, void *, word site);
-extern void *incro_k_calloc(struct kernel *, word nr_items, word item_bytes, word site);
-extern void *incro_k_realloc(struct kernel *, void *, word nbytes, word site);
-extern void *incro_k_memalign(struct kernel *, word alignment, word nbytes, word site);
-extern word incro_k_usable_bytes(struct kernel *, void *);
-extern word incro_k_trim(struct kernel *);
-extern word incro_k_check(struct kernel *);
+#include "heap_calls.h" /* the kernel functions, from the table in hosted/calls.py */
 #pragma GCC visibility pop
 
 static struct pool pool;

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .bios_disk import boot_code, padded_bytes, payload_of
-from .boot_bios import ExitPort
+from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
 from .boot_uefi import DATA, TEXT, assembly
 from .boot_uefi_handover import Range

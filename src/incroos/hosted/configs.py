@@ -8,10 +8,12 @@ from incroos.kernel.config import NO_HARDENING, KernelConfig
 from incroos.kernel.heap import chunks_alone, size_classes, slabs_and_pages
 from incroos.kernel.heap.chunk import first_fit
 from incroos.kernel.heap.report import damage
+from incroos.kernel.pmm import classic
 from incroos.kernel.pmm.tree import tree
 
 HOSTED: Final = KernelConfig(
-    frames=tree,  # not used
+    tree,  # this one and the next are not used
+    classic,
     objects=size_classes,
     pages=pages,
     text=text,

@@ -17,16 +17,14 @@ from incroos.kernel.layout import (
     BOOT_TABLES,
     BOOT_TABLES_END,
     DIRECT_MAP_START,
-    FRAME_METADATA,
     IMAGE_WINDOW,
     KERNEL_STATE,
     PAGE_BYTES,
     PAGE_SHIFT,
 )
 from incroos.kernel.pmm.all import frame_database, zones
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, USED, known_of
-from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Kernel
+from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Frames, Kernel
 from incroos.lang import VirtAddr
 
 from .address_space import AddressSpace
@@ -64,7 +62,8 @@ def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]
 
 def metadata_of(ram: RamMachine, k: Kernel) -> Frames:
     """The metadata of all frames in config `modern`."""
-    return Frames(AddressSpace(ram, k.pages.root, k.pages.root_level), VirtAddr(FRAME_METADATA))
+    space = AddressSpace(ram, k.pages.root, k.pages.root_level)
+    return Frames(space, VirtAddr(k.config.frame_window + k.blocks.addr))
 
 
 def used_blocks(metadata: Frames) -> Iterator[tuple[int, int, int]]:

@@ -16,7 +16,7 @@ from incroos.lang import Config, ConfigError, word
 
 if TYPE_CHECKING:
     from incroos.kernel.heap.designs import DamageReport, HeapDesign, HeapPages, HeapText
-    from incroos.kernel.pmm.designs import FrameAllocator
+    from incroos.kernel.pmm.designs import FrameAllocator, FrameStock
 
 # table_access: how the kernel reaches page tables (vmm/windows.py)
 IDENTITY: Final = 0
@@ -50,6 +50,7 @@ class KernelConfig(Config):
     """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
 
     frames: 'FrameAllocator'  # who holds the free frames in configurations that manage all of RAM (pmm/designs.py)
+    stock: 'FrameStock'  # who has the frames: two bitmaps, or blocks of all of RAM
     objects: 'HeapDesign'  # who serves kmalloc: a module in heap/, or load_design(path)
     pages: 'HeapPages'  # where the heap gets pages from
     text: 'HeapText'  # where the heap's reports go
@@ -93,6 +94,10 @@ class KernelConfig(Config):
             )
         self.check_space()
         self.check_heap()
+        if self.pages.HAS_FRAMES and self.space != self.stock.SPACE:
+            raise ConfigError(
+                f'{self.stock} goes with space {self.stock.SPACE}, not {self.space}: name the stock of that space'
+            )
 
     def check_space(self) -> None:
         """Refuse spaces, and ways to page tables, that do not go together."""

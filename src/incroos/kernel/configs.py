@@ -22,14 +22,17 @@ from incroos.kernel.layout import (
     MODERN_HEAP,
     MODERN_HEAP_MAX_BYTES,
 )
+from incroos.kernel.pmm import classic
+from incroos.kernel.pmm.all import modern
 from incroos.kernel.pmm.tree import tree
 
-CLASSIC: Final = KernelConfig(tree, objects=first_fit, pages=pages, text=report_text, damage=damage)
+CLASSIC: Final = KernelConfig(tree, classic, objects=first_fit, pages=pages, text=report_text, damage=damage)
 CLASSIC_CHECKED: Final = replace(CLASSIC, fault_injection=1, poison=1)
 CLASSIC_RECURSIVE: Final = replace(CLASSIC, fault_injection=1, table_access=RECURSIVE)
 CLASSIC_FIXMAP: Final = replace(CLASSIC, fault_injection=1, table_access=FIXMAP)
 MODERN: Final = replace(
     CLASSIC,
+    stock=modern,
     objects=size_classes,
     counters=1,
     space=MODERN_SPACE,

@@ -48,7 +48,7 @@ def collect(k: Kernel) -> Statistics:
     found.managed = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
     found.tables = k.pages.nr_tables
-    found.kept = all_ram.frames_of(k).nr_reserved_frames
+    found.kept = k.blocks.nr_reserved_frames
     found.pages = found.managed - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames
     found.reserved_low = count_ram(k, 0, BOOT_MAP_END) - nr_low
@@ -82,7 +82,7 @@ def count_early_tables(k: Kernel) -> word:
 @kernel
 def zone_of(k: Kernel, number: word) -> Zone:
     """The metadata of a zone."""
-    return all_ram.frames_of(k).zones[number]
+    return k.blocks.zones[number]
 
 
 @kernel

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from incroos.run.outcome import Unusable
-from incroos.run.shared_library import DESIGNS, HARDENINGS, shared_library
-from incroos.run.shared_library import NO_HARDENING as NO_HARDENING
-
-from .programs import Say
+from incroos.run.names import HEAPS, heap_config
+from incroos.run.names import LEVELS as LEVEL_NAMES
+from incroos.run.names import NO_HARDENING as NO_HARDENING
+from incroos.run.outcome import Say, Unusable
 
 GLIBC: Final = 'glibc'
-OURS: Final = tuple(DESIGNS)
+OURS: Final = tuple(HEAPS)
 FIRST_FIT: Final = 'first-fit'
-LEVELS: Final = tuple(HARDENINGS)
+LEVELS: Final = tuple(LEVEL_NAMES)
 # The library, and the package of Debian and Ubuntu that has it
 OTHERS: Final = {
     'mimalloc': ('libmimalloc.so.2', 'libmimalloc2.0'),
@@ -45,12 +44,14 @@ def heaps(names: Sequence[str], levels: Sequence[str], say: Say) -> list[Heap]:
 
     Without names all heaps; one that is not installed is then left out with a remark. Raises Unusable.
     """
+    from incroos.run.shared_library import shared_library
+
     found = []
     installed = installed_libraries()
     for name in names or NAMES:
         if name in OURS:
             for level in levels or (NO_HARDENING,):
-                library = shared_library(say, design=name, hardening=level, is_malloc=True)
+                library = shared_library(say, config=heap_config(name, level), is_malloc=True)
                 label = name if level == NO_HARDENING else f'{name}, {level}'
                 found.append(Heap(label, library, name != FIRST_FIT))
         elif name == GLIBC:

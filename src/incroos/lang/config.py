@@ -27,8 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
+from incroos import broken_text
+from incroos.broken_text import OUTSIDE
+
 PACKAGE: Final = Path(__file__).resolve().parents[1]
-OUTSIDE: Final = 'design_'  # how the packages begin that stand for folders outside of any package
 
 
 class ConfigError(Exception):
@@ -121,12 +123,11 @@ def load_design(path: Path) -> types.ModuleType:
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
     try:
         return importlib.import_module(f'{folder}.{path.stem}')
-    except SyntaxError as error:
-        raise ConfigError(f'{error.filename}:{error.lineno}: {error.msg}: mend the text of the design') from error
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == f'{folder}.{path.stem}':
             raise ConfigError(f'{path} is not there: name the file of a design') from None
-        raise ConfigError(f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
+        sentence = broken_text.sentence_about(error, path.parent)
+        raise ConfigError(sentence or f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
 
 
 def is_protocol(hint: Any) -> bool:
@@ -166,7 +167,8 @@ def meaning(annotation: Any, module: str, where: str) -> Any:
         }
         return eval(annotation, namespace, found)
     except Exception as error:
-        raise ConfigError(f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
+        sentence = '' if isinstance(error, ImportError) else broken_text.sentence_about(error)  # in what it imports
+        raise ConfigError(sentence or f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
 
 
 def _imports_for_types(file: str, namespace: dict[str, Any]) -> dict[str, tuple[tuple[str, str], str]]:

@@ -59,6 +59,10 @@ class DoesNotFit(SimulationError):
     """A number that does not fit the memory or register that it is stored to."""
 
 
+class NullPointer(SimulationError):
+    """An access to the first page, where nothing of a kernel lies: through a null pointer, or a field behind one."""
+
+
 class StaleTranslation(SimulationError):
     """A translation that the page tables no longer contain, and that was not flushed."""
 

@@ -1,8 +1,9 @@
 """The machine that interpreted kernels run on: the simulated computer, stricter than any real one.
 
 Every primitive ends in the same core that compiled kernels use; on top of it these are errors that name the kernel's
-line: loads of bytes that were never written, accesses outside RAM, numbers that do not fit, preconditions that do not
-hold, and stale translations (translations.py, which also says what makes common accesses a look-up in a dict).
+line: loads of bytes that were never written, accesses outside RAM and to the first page, numbers that do not fit,
+preconditions that do not hold, and stale translations (translations.py, which also says what makes common accesses a
+look-up in a dict).
 """
 
 import struct

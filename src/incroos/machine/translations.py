@@ -32,7 +32,7 @@ from .architecture import (
     READ,
 )
 from .computer import Computer
-from .errors import OutsideRam, StaleTranslation
+from .errors import NullPointer, OutsideRam, StaleTranslation
 from .host import WORD
 from .physical import host_to_read, host_to_write, is_memory, is_ram, load_entry
 from .walk import (
@@ -102,6 +102,9 @@ class Translations:
         to_host = host_to_write if access == ERROR_WRITE else host_to_read
         if fresh < 0 or to_host(self.cpu, PhysAddr(fresh)) != host:
             self._refuse(va, host - self.memory.base, fresh)
+        if va >> PAGE_SHIFT == 0:
+            what = 'store' if access == ERROR_WRITE else 'load'
+            raise NullPointer(f'{what} at {va:#x}: nothing lies in the first page, this is a null pointer')
         if not is_memory(self.cpu, PhysAddr(fresh)):
             raise OutsideRam(f'access to {va:#x}, mapped to physical {fresh:#x}: there is no RAM')
         place = host - self.memory.base

@@ -8,8 +8,8 @@ from incroos.kernel.heap import chunks_alone, slabs_and_pages
 
 from ..drivers import CHECKED, MODERN_BUILD, MODERN_FULL_BUILD, Build
 
-CHUNKS_BUILD: Final = Build(replace(MODERN_CHECKED, objects=chunks_alone), '', is_checked=True)  # for jit and sim
-SLABS_BUILD: Final = Build(replace(MODERN_CHECKED, objects=slabs_and_pages), '', is_checked=True)
+CHUNKS_BUILD: Final = Build(replace(MODERN_CHECKED, objects=chunks_alone), is_checked=True)
+SLABS_BUILD: Final = Build(replace(MODERN_CHECKED, objects=slabs_and_pages), is_checked=True)
 HEAP_BUILDS: Final = {
     'first-fit': CHECKED,
     'kmalloc': MODERN_BUILD,

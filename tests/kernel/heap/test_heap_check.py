@@ -29,7 +29,9 @@ def put_header(at: VirtAddr, head: int, of: VirtAddr | None = None) -> Break:
 
 
 def set_state(name: str, change: Callable[[int], int]) -> Break:
-    return lambda driver: setattr(driver.kernel.heap, name, change(getattr(driver.kernel.heap, name)))
+    return lambda driver: setattr(
+        driver.kernel.heap.first_fit, name, change(getattr(driver.kernel.heap.first_fit, name))
+    )
 
 
 def queue_of(driver: Driver) -> Chunk:

@@ -1,7 +1,6 @@
 """A design of a heap in a file outside of the package: it runs in all places, also below the tags of hardening."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -9,16 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from incroos.build.image import build_image
 from incroos.inspect.digest import digest
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import HEAP_STATE_BYTES, KernelConfig
 from incroos.kernel.configs import CLASSIC_CHECKED, CLASSIC_FULL_CHECKED, MODERN_CHECKED
 from incroos.kernel.state import Heap
 from incroos.lang import ConfigError, load_design, offset_of
-from incroos.lang.frontend import BARE, compile_unit
-from incroos.run import images, qemu_guest
-from incroos.run.harness import Driver, MailboxDriver
+from incroos.run.harness import Driver
 
 from ..drivers import MEMORY, Build, open_driver
 
@@ -31,19 +27,8 @@ CONFIGS: Final = {
 }
 
 
-@contextmanager
-def opened(place: str, config: KernelConfig, folder: Path) -> Iterator[Driver]:
-    if place != 'qemu':
-        with open_driver(place, MEMORY, Build(config, '', is_checked=True)) as driver:
-            yield driver
-        return
-    unit = compile_unit(images.entry_functions(images.MAILBOX), target=BARE, config=config, checked=True)
-    path = folder / 'kernel.elf'
-    path.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(config), debug=False).elf)
-    with qemu_guest.Guest(path, MEMORY) as guest:
-        driver = MailboxDriver(guest.ram, guest.is_running, config=config)
-        driver.wait_until_ready()
-        yield driver
+def opened(place: str, config: KernelConfig) -> AbstractContextManager[Driver]:
+    return open_driver(place, MEMORY, Build(config, is_checked=True))
 
 
 def use(driver: Driver) -> str:
@@ -82,17 +67,17 @@ def use(driver: Driver) -> str:
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_a_design_of_a_file_of_ones_own_runs_alike_in_all_places(name: str, tmp_path: Path) -> None:
+def test_a_design_of_a_file_of_ones_own_runs_alike_in_all_places(name: str) -> None:
     found = {}
     for place in ('sim', 'jit', 'qemu'):
-        with opened(place, CONFIGS[name], tmp_path) as driver:
+        with opened(place, CONFIGS[name]) as driver:
             found[place] = use(driver)
     assert len(set(found.values())) == 1, found
 
 
 @pytest.mark.parametrize('place', ['sim', 'jit', 'qemu'])
-def test_what_it_does_not_define_itself_it_cannot_do(place: str, tmp_path: Path) -> None:
-    with opened(place, CONFIGS['classic'], tmp_path) as driver:
+def test_what_it_does_not_define_itself_it_cannot_do(place: str) -> None:
+    with opened(place, CONFIGS['classic']) as driver:
         ptr = driver.call('kmalloc', 100)
         assert driver.call('kmemalign', 64, 100) == 0
         assert driver.call('kfree', ptr + 8) == BAD_FREE

@@ -93,7 +93,7 @@ def code_of(entries: EntryPoints, config: KernelConfig) -> jit.KernelCode:
 def image_of(entries: EntryPoints, config: KernelConfig, folder: Path) -> Path:
     """A kernel as an image."""
     if entries == CLASSIC_ENTRIES:
-        return images.kernel_image(print, config=images.MODERN if config == MODERN else images.CLASSIC).path
+        return images.kernel_image(print, config=config).path
     roots = {'kmain': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
     unit = compile_unit(roots, target=BARE, config=config, checked=True)
     image = folder / 'kernel.elf'

@@ -13,10 +13,9 @@ from typing import Any, Final
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm.all import blocks, buddy, frame_database, frame_ranges
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES
 from incroos.kernel.pmm.tree import tree
-from incroos.kernel.state import FrameRecord, Zone
+from incroos.kernel.state import FrameRecord, Frames, Zone
 from incroos.lang import Machine, VirtAddr, kernel, word
 from incroos.lang.words import signed
 from incroos.machine.host import HostMemory
@@ -168,7 +167,7 @@ class Lab:
     def __init__(self, frames: Frames, run: Callable[..., int], records: int, pieces: Pieces) -> None:
         self.frames, self.run, self.pieces = frames, run, pieces
         self.nr_frames = pieces[-1][1]
-        self.run('init', frames.addr, records, self.nr_frames)
+        self.run('init', frames.addr, frames.addr + Frames.SIZE, records, self.nr_frames)
         for start, end in pieces:
             self.run('add_ram', frames.addr, start, end)
 
@@ -202,7 +201,7 @@ def interpreted(pieces: Pieces, allocator: str) -> Lab:
     records = [range(at, at + HUGE_FRAMES * 16) for at in (RECORDS + 16 * first for first in sorted(huge_blocks))]
     memory = StrictMemory(config, records)
     frames = Frames(memory, VirtAddr(BOOKS))
-    nbytes = blocks.metadata_bytes(frames, nr_frames)
+    nbytes = Frames.SIZE + blocks.metadata_bytes(frames, nr_frames)
     memory.ranges = [range(BOOKS, BOOKS + nbytes), *records]
 
     def run(name: str, addr: int, *words: int) -> int:
@@ -223,6 +222,7 @@ def in_process(pieces: Pieces, allocator: str) -> Lab:
     nr_frames = pieces[-1][1]
     nr_metadata = code.call('metadata_bytes', 0, nr_frames)
     assert isinstance(nr_metadata, int)
+    nr_metadata += Frames.SIZE
     nr_record_bytes = -(-nr_frames // HUGE_FRAMES) * HUGE_FRAMES * FrameRecord.SIZE
     memory = HostMemory(-(-nr_metadata // PAGE_BYTES) * PAGE_BYTES + nr_record_bytes)
     memory.config = config_of(allocator)

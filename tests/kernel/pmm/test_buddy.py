@@ -48,7 +48,7 @@ def lists(parts: Parts) -> dict[int, list[int]]:
         pfn = buddy_of(parts.zone).heads[order]
         while pfn != NO_LINK:
             found.setdefault(order, []).append(pfn)
-            pfn = frame_database.record_of(parts.database, pfn).next
+            pfn = buddy.links_of(parts.database, pfn).next
     return found
 
 

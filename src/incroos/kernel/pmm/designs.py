@@ -1,10 +1,11 @@
-"""Designs of frame allocators: what a module must have to hold the free frames of a zone.
+"""Designs: what a module must have to be a frame allocator, or the stock of frames. A configuration names one of each.
 
-A configuration names the module, and zones.py calls it: `zone.config.frames.take(zone, database, 0)`. Its state is a
-struct in `zone.allocator`, ALLOCATOR_BYTES at most; for more it gets memory. A design of its own defines a struct,
-STATE_BYTES and six functions: init, put, take, take_at, is_free and nr_free_frames. For all others it may begin with
+zones.py calls the frame allocator, which holds the free frames of a zone: `zone.config.frames.take(zone, database, 0)`.
+Its state is a struct in `zone.allocator`, ALLOCATOR_BYTES at most; for more it gets memory. A design of your own
+defines the struct, STATE_BYTES and six functions: init, put, take, take_at, is_free and nr_free_frames. All others it
+may take from the defaults:
 
-    from incroos.kernel.pmm.all.defaults import *
+    from incroos.kernel.pmm.all.defaults import add, check, end_of_taken, metadata_bytes, nr_free_blocks, ...
 
 Unit: the block of 2**order frames, named by the PFN of its first frame. A block lies within the zone and at a multiple
 of its size. Callers give back only what they were given, so a design does not look for misuse: blocks.py does.
@@ -12,8 +13,8 @@ of its size. Callers give back only what they were given, so a design does not l
 
 from typing import Protocol
 
-from incroos.kernel.state import FrameDatabase, HotList, Zone
-from incroos.lang import Pfn, VirtAddr, word
+from incroos.kernel.state import FrameDatabase, HotList, Kernel, TableRecord, Zone
+from incroos.lang import Pfn, PhysAddr, VirtAddr, word
 
 
 class FrameAllocator(Protocol):
@@ -67,3 +68,60 @@ class FrameAllocator(Protocol):
 
     def check(self, zone: Zone, database: FrameDatabase) -> word:
         """0, or the number of the first invariant that does not hold. Default: 1 where the count of frames is wrong."""
+
+
+class FrameStock(Protocol):
+    """Who has the frames; frames.py asks. All answers are as there."""
+
+    SPACE: int  # the address space that it goes with
+
+    def init(self, k: Kernel) -> None:
+        """The memory map is read, and the pool has its frames; all other state is 0."""
+
+    def take_frame(self, k: Kernel) -> PhysAddr:
+        """A frame for a page, as its last owner left it; NO_FRAME. Only when frames are open."""
+
+    def has_zeroed(self, k: Kernel) -> bool:
+        """Whether a frame was zeroed ahead of time, and may be had."""
+
+    def take_zeroed(self, k: Kernel) -> PhysAddr:
+        """One that was; NO_FRAME."""
+
+    def zero_ahead(self, k: Kernel, nr_frames: word) -> word:
+        """Zero so many free frames at most; how many."""
+
+    def check_free_page(self, k: Kernel, pa: PhysAddr) -> word:
+        """OK if put_frame may have the frame of a page back, else why not."""
+
+    def put_frame(self, k: Kernel, pa: PhysAddr) -> None:
+        """Take back what check_free_page says OK to."""
+
+    def take_table(self, k: Kernel, level: word) -> PhysAddr:
+        """A frame for a page table, as its last owner left it, of the pool until frames are open; NO_FRAME."""
+
+    def check_free_table(self, k: Kernel, pa: PhysAddr) -> word:
+        """OK if put_table may have the frame of a table back, else why not."""
+
+    def put_table(self, k: Kernel, pa: PhysAddr) -> None:
+        """Take back what check_free_table says OK to."""
+
+    def record_of(self, k: Kernel, pa: PhysAddr) -> TableRecord:
+        """The record of the table round pa."""
+
+    def is_table(self, k: Kernel, pa: PhysAddr) -> bool:
+        """Whether the frame round any pa is a page table."""
+
+    def is_page(self, k: Kernel, pa: PhysAddr) -> bool:
+        """Whether the frame round any pa was handed out for a page."""
+
+    def is_managed(self, k: Kernel, pa: PhysAddr) -> bool:
+        """Whether take_frame might give the frame round any pa."""
+
+    def nr_total_frames(self, k: Kernel) -> word:
+        """Frames that take_frame might give, free or not."""
+
+    def nr_free_frames(self, k: Kernel) -> word:
+        """Free frames among them."""
+
+    def check(self, k: Kernel) -> word:
+        """0, or the number of the first invariant that does not hold."""

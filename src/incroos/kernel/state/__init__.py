@@ -14,7 +14,15 @@ from incroos.kernel.state.chunks import (
     FirstFitState,
     SizedChunk,
 )
-from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatabase, FrameRecord, KnownBytes, Records
+from incroos.kernel.state.frame_database import (
+    MAX_ORDER,
+    NR_ORDERS,
+    FrameDatabase,
+    FrameRecord,
+    KnownBytes,
+    ListRecord,
+    Records,
+)
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host, HostedHeap, host_of
@@ -38,7 +46,7 @@ from incroos.kernel.state.slabs import (
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
-from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList, Zone
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, Frames, HotList, Zone
 
 __all__ = [
     'BITMAP_WORDS',
@@ -73,6 +81,7 @@ __all__ = [
     'FrameDatabase',
     'FrameRecord',
     'FrameState',
+    'Frames',
     'HardeningState',
     'Heap',
     'HeapFigures',
@@ -84,6 +93,7 @@ __all__ = [
     'Kernel',
     'KnownBytes',
     'KnownTable',
+    'ListRecord',
     'MemoryMap',
     'ObjectCache',
     'PageState',

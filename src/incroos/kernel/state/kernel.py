@@ -7,6 +7,7 @@ from incroos.kernel.state.memory_map import MemoryMap
 from incroos.kernel.state.space import PageState, PcidState, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
+from incroos.kernel.state.zones import Frames
 from incroos.lang import Struct, kernel
 
 
@@ -25,6 +26,7 @@ class Kernel(Struct):
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics
+    blocks: Frames
 
 
 @kernel

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.layout import ALLOCATOR_BYTES
+from incroos.kernel.state.frame_database import FrameDatabase
 from incroos.lang import Array, Pfn, Struct, u32, u64
 
 NR_ZONES: Final = 3
@@ -33,3 +34,12 @@ class Zone(Struct):
     huge: HotList
     zeroed: HotList
     allocator: Annotated[Array[u64], ALLOCATOR_BYTES // 8]  # a struct of the design
+
+
+class Frames(Struct):
+    """All frames of the machine. Owner: pmm.blocks."""
+
+    zones: Annotated[Array[Zone], NR_ZONES]
+    database: FrameDatabase
+    preferred: u64  # the highest zone that has RAM
+    nr_reserved_frames: u64

@@ -5,8 +5,9 @@ names what was found and, where that helps, what was wanted.
 """
 
 import ast
-import unicodedata
 from typing import Final, NamedTuple
+
+from incroos.broken_text import quoted
 
 ANNOTATIONS: Final = 'annotate with word, a NewType of int, bool, a Struct, Machine or bytes'
 
@@ -125,21 +126,11 @@ class Place(NamedTuple):
         return cls(file, line, column + 1, max(end_column, column + 1) + 1, text)
 
 
-def width(char: str) -> int:
-    """The columns that a character takes on a terminal."""
-    return 0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in 'WF')
-
-
 class Refused(Exception):
     """The text is not kernel Python. `name` is the key in MESSAGES; str() is the whole message."""
 
     def __init__(self, name: str, place: Place, /, **words: object) -> None:
         why, instead = (part.format(**words) for part in MESSAGES[name])
         self.name, self.place, self.why, self.instead = name, place, why, instead
-        indent = len(place.text) - len(place.text.lstrip())
-        before, under = place.text[indent : place.column - 1], place.text[place.column - 1 : place.end_column - 1]
-        marker = ''.join('\t' if char == '\t' else ' ' * width(char) for char in before)
-        marker += '^' * max(1, sum(map(width, under)))
-        super().__init__(
-            f'{place.file}:{place.line}:{place.column}: {why}\n    {place.text[indent:]}\n    {marker}\n  {instead}'
-        )
+        line = quoted(place.text, place.column, place.end_column)
+        super().__init__(f'{place.file}:{place.line}:{place.column}: {why}\n{line}\n  {instead}')

@@ -24,7 +24,7 @@ from incroos.kernel.pmm.all import frame_database
 from incroos.kernel.pmm.all.defaults import add as add
 from incroos.kernel.pmm.all.defaults import take_back as take_back
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, NO_LINK, NONE, ON_LIST
-from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList, Zone
+from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList, ListRecord, Zone
 from incroos.lang import (
     Array,
     Pfn,
@@ -88,16 +88,23 @@ def init(zone: Zone, memory: VirtAddr) -> None:
 
 # ------------------------------------------------------------------ lists
 @kernel
+def links_of(database: FrameDatabase, pfn: word) -> ListRecord:
+    """The record of a block on a list."""
+    return ListRecord(database.m, frame_database.record_of(database, pfn).addr)
+
+
+@kernel
 def push(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
     """Put a block on the list of its order."""
-    record = frame_database.open_record(database, pfn, order)
+    frame_database.open_record(database, pfn, order)
+    record = links_of(database, pfn)
     following = buddy.heads[order]
     record.state = ON_LIST
     record.order = order
     record.next = following
     record.previous = NO_LINK
     if following != NO_LINK:
-        frame_database.record_of(database, following).previous = pfn
+        links_of(database, following).previous = pfn
     buddy.heads[order] = pfn
     buddy.nr_blocks[order] += 1
     buddy.not_empty = buddy.not_empty | 1 << order
@@ -106,14 +113,15 @@ def push(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
 @kernel
 def remove(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
     """Take a block off the list of its order."""
-    record = frame_database.record_of(database, pfn)
+    record = links_of(database, pfn)
     following = record.next
     previous = record.previous
     record.state = INSIDE
+    record.previous = 0  # where the mappings are counted of who gets the block
     if following != NO_LINK:
-        frame_database.record_of(database, following).previous = previous
+        links_of(database, following).previous = previous
     if previous != NO_LINK:
-        frame_database.record_of(database, previous).next = following
+        links_of(database, previous).next = following
     else:
         buddy.heads[order] = following
         if following == NO_LINK:
@@ -273,7 +281,7 @@ def check_list(zone: Zone, database: FrameDatabase, order: word) -> word:
             return 2
         if pfn % (1 << order) != 0:
             return 2
-        record = frame_database.record_of(database, pfn)
+        record = links_of(database, pfn)
         if record.previous != previous:
             return 3
         if order < MAX_ORDER and is_buddy_free(zone, database, pfn, order):

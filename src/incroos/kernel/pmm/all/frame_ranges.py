@@ -12,10 +12,10 @@ A reservation is a range that nobody gets, and that no free, get or put accepts:
 from incroos.kernel.codes import BAD_ORDER, NO_FRAME, NOT_FREE, OK, SHARED, WRONG_BLOCK
 from incroos.kernel.pmm import orders
 from incroos.kernel.pmm.all import blocks, frame_database, zones
-from incroos.kernel.pmm.all.blocks import Frames, zone_of
+from incroos.kernel.pmm.all.blocks import zone_of
 from incroos.kernel.pmm.all.frame_database import KEPT, OWNER_SHIFT, USED, USED_ONCE, record_of
 from incroos.kernel.pmm.all.zones import NO_ZONE
-from incroos.kernel.state import MAX_ORDER, Zone
+from incroos.kernel.state import MAX_ORDER, Frames, Zone
 from incroos.lang import Pfn, cold, count_leading_zeros, kernel, word
 
 
