@@ -1,6 +1,6 @@
 """Equal memory: what of a guest's RAM must be the same after the same operations in every place.
 
-Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
+Counted are the Kernel struct but for its last part, the blocks of all RAM, each page table that the kernel made, and each other frame of pool or zone that is
 handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
 code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
 for the first 2 MiB count without rights, which follow the image, another one in each place; and of the metadata of all
@@ -25,7 +25,7 @@ from incroos.kernel.layout import (
 from incroos.kernel.pmm.all import frame_database, zones
 from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, USED, known_of
 from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Frames, Kernel
-from incroos.lang import VirtAddr
+from incroos.lang import VirtAddr, offset_of
 
 from .address_space import AddressSpace
 from .ram import RamMachine
@@ -39,7 +39,7 @@ WORD_BYTES: Final = 8
 
 def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
     """A hash of each part that counts, by the part's name; two guests are compared part by part."""
-    parts = {'Kernel struct': hash_of(ram.read(kernel_state, Kernel.SIZE))}
+    parts = {'Kernel struct': hash_of(ram.read(kernel_state, offset_of(Kernel, 'blocks')))}  # the part before them
     tables: set[int] = set()
     k = Kernel(ram, VirtAddr(kernel_state))
     frames = k.frames
