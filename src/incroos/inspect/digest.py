@@ -1,10 +1,11 @@
 """Equal memory: what of a guest's RAM must be the same after the same operations in every place.
 
-Counted are the Kernel struct but for its last part, the blocks of all RAM, each page table that the kernel made, and each other frame of pool or zone that is
-handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
-code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
-for the first 2 MiB count without rights, which follow the image, another one in each place; and of the metadata of all
-frames count the record of each used block, and how many blocks of each order are free in each zone.
+Counted are the Kernel struct but for its last part, which is about free frames, each page table that the kernel made,
+and each other frame of pool or zone that is handed out, the heap's among them. Not counted: accessed and dirty bits,
+which a processor may set early; the boot code's tables, whose entries to the kernel's are followed; free frames, image,
+stack, mailbox. In `modern` the tables for the first 2 MiB count without rights, which follow the image, another one in
+each place; and of the metadata of all frames count the record of each used block, and how many blocks of each order are
+free in each zone.
 """
 
 import hashlib
