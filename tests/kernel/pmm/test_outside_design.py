@@ -23,7 +23,7 @@ from .blocks_lab import ALLOCATORS, LABS, SMALL, Lab
 
 PATH: Final = Path(__file__).with_name('outside') / 'next_fit.py'
 NEXT_FIT: Final = load_design(PATH)
-BUILD: Final = Build(replace(MODERN_CHECKED, frames=NEXT_FIT), '', is_checked=True)
+BUILD: Final = Build(replace(MODERN_CHECKED, frames=NEXT_FIT), is_checked=True)
 MIDDLE_FRAMES: Final = range(0x100, 0x333)
 
 

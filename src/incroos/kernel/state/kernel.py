@@ -36,4 +36,4 @@ class Kernel(Struct):
     counters: Counters
     figures: HeapFigures
     statistics: Statistics
-    blocks: Frames
+    blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
