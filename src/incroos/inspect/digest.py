@@ -1,8 +1,8 @@
 """The digest: a hash of the part of a guest's RAM that must be equal in every place after the same operations.
 
 It covers the Kernel struct but for its last part, which is about free frames, each page table that the kernel made, and
-each other frame of pool or zone that is handed out, including the heap's. It leaves out accessed and dirty bits, which a
-processor may set early; the boot code's tables, though not the kernel's tables below them; free frames, image, stack,
+each other frame of pool or zone that is handed out, including the heap's. It leaves out accessed and dirty bits, which
+a processor may set early; the boot code's tables, though not the kernel's tables below them; free frames, image, stack,
 mailbox. In `modern` the tables for the first 2 MiB count without rights, because the rights follow the image, which
 differs by place. Of the metadata of all frames the record of each used block counts, and the number of free blocks of
 each order and zone.
