@@ -15,7 +15,7 @@ class FrameRecord(Struct):
             state  order  owner  nr_references  owner_word  nr_mappings
 
     A mapping is a reference, too, so that a block that is mapped cannot be freed: one look at the first eight bytes
-    says that a block is used, of which order, and that nobody but its owner has it.
+    says that a block is used, of which order, and that nobody but its owner has it. Lock: database.
     """
 
     state: u8
@@ -27,7 +27,7 @@ class FrameRecord(Struct):
 
 
 class ListRecord(Struct):
-    """The same bytes where a free block begins that is on a list."""
+    """The 16 bytes where a free block begins that is on a list. Lock: zone."""
 
     state: u8
     order: u8  # of the block
@@ -38,7 +38,7 @@ class ListRecord(Struct):
 
 
 class FrameDatabase(Struct):
-    """Where the records are."""
+    """Where the records are. Lock: database, for what is at `known`."""
 
     records: VirtAddr
     known: VirtAddr
@@ -46,12 +46,12 @@ class FrameDatabase(Struct):
 
 
 class Records(Struct):
-    """View of the records."""
+    """View of the records. Lock: database."""
 
     items: Annotated[Array[FrameRecord], 0]
 
 
 class KnownBytes(Struct):
-    """View of `known`."""
+    """View of `known`. Lock: database."""
 
     items: Annotated[Array[u8], 0]

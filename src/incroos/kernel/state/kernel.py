@@ -26,7 +26,7 @@ class Kernel(Struct):
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics
-    blocks: Frames
+    blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
 
 
 @kernel

@@ -12,7 +12,7 @@ NR_SLOTS: Final = 128  # of a hot list
 
 
 class HotList(Struct):
-    """Free blocks of one order."""
+    """Free blocks of one order. Lock: zone."""
 
     order: u64  # of its blocks
     limit: u64  # how many blocks may be on it
@@ -23,7 +23,10 @@ class HotList(Struct):
 
 
 class Zone(Struct):
-    """Frames of one range. Owner: pmm.zones, and the design that config.frames names for its allocator."""
+    """Frames of one range. Owner: pmm.zones, and the design that config.frames names for its allocator.
+
+    Lock: zone; start, end and fallback do not change.
+    """
 
     config: KernelConfig
     start: Pfn
@@ -37,7 +40,7 @@ class Zone(Struct):
 
 
 class Frames(Struct):
-    """All frames of the machine. Owner: pmm.blocks."""
+    """All frames of the machine. Owner: pmm.blocks. Lock: database, for the count; the zones have their own."""
 
     zones: Annotated[Array[Zone], NR_ZONES]
     database: FrameDatabase
