@@ -28,7 +28,7 @@ class Tag(Struct):
 
 
 class QuarantineState(Struct):
-    """Blocks that came back and are kept from everybody for a while: a ring. Owner: heap.harden.quarantine. Lock: heap."""
+    """A ring of blocks that came back and that nobody gets for a while. Owner: heap.harden.quarantine. Lock: heap."""
 
     first: u64  # the place of the oldest one
     nr_blocks: u64
