@@ -7,7 +7,7 @@ for tests/run/test_shared_library_threads.py.
 import ctypes
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -20,14 +20,15 @@ from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
 from incroos.hosted import malloc as front
 from incroos.hosted import pool
+from incroos.hosted.calls import CALLS
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.configs import HOSTED
 from incroos.kernel.state import Kernel
-from incroos.lang import VirtAddr
+from incroos.kernel.sync import spinlock as locks
+from incroos.lang import VirtAddr, word
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
-from incroos.run.shared_library import called_by_shim
 
 from ..budget import FULL
 
@@ -38,7 +39,7 @@ SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
 
-CALLED: Final = (*called_by_shim(), pool.check)
+CALLED: Final = (*(row.function for row in CALLS), pool.check)
 OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
 OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
 NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
@@ -49,9 +50,30 @@ Calls = dict[Any, Callable[..., int]]
 
 
 class ProcessMemory(HostMemory):
-    """Memory of this process as the machine of hosted heaps."""
+    """Memory of this process as the machine of hosted heaps. Interpreted, it sees in which order locks are got."""
 
     config = HOSTED
+    order: Sequence[int] = ()  # addresses of locks: who holds one gets only those behind it
+
+    def watch(self, *order: int) -> None:
+        """Nobody holds one of these locks now."""
+        self.order, self.held = order, list[int]()
+
+    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
+        before = super().atomic_compare_exchange64(addr, expected, desired)
+        if addr in self.order:
+            assert (before, desired) == (locks.FREE, locks.HELD), 'a lock that nobody will release: threads take turns'
+            behind = self.order[self.order.index(addr) :]
+            assert not set(self.held).intersection(behind), "locks are got in an order that is not the pool's"
+            self.held.append(addr)
+        return before
+
+    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
+        if addr in self.order:
+            assert value == locks.FREE
+            assert addr in self.held, 'a lock is released that nobody holds'
+            self.held.remove(addr)
+        super().atomic_store64(addr, value)
 
 
 def interpreted(memory: ProcessMemory) -> Calls:
@@ -101,10 +123,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         view.give_way, view.release, view.no_memory, view.stop = [self.address_of(each) for each in functions]
         view.secret = 0x1234_5678_9ABC_DEF1
         self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS)
+        self.memory.watch(pool.lock_of(view), pool.shared_lock_of(view))
         self.threads = [self.call(pool.get, self.pool)]  # their heaps; the first forks, and never ends
         self.nr_lost = 0
         self.abandoned: list[int] = []
         self.blocks: dict[int, bytes] = {}
+        self.alignments: dict[int, int] = {}  # of those that asked for one, live or not
 
     def call(self, function: Callable[..., Any], *words: int) -> int:
         return self.calls[function](*words)
@@ -146,6 +170,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         for other, content in self.blocks.items():
             assert ptr + usable <= other or other + len(content) <= ptr
         self.blocks[ptr] = bytes([byte]) * usable
+        self.alignments.pop(ptr, None)
         ctypes.memset(ptr, byte, usable)
 
     def take(self, number: int) -> int:
@@ -205,6 +230,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         ptr = self.on_heap_of(thread, front.memalign, 1 << shift, nbytes, SITE)
         assert ptr % (1 << shift) == 0
         self.note(ptr, nbytes, byte)
+        self.alignments[ptr] = 1 << shift
 
     @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
@@ -218,10 +244,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def realloc(self, thread: int, number: int, nbytes: int, byte: int) -> None:
         ptr = self.take(number)
         before = self.blocks.pop(ptr)
+        alignment = self.alignments.get(ptr, 1)
         new = self.on_heap_of(thread, front.realloc, ptr, max(nbytes, 1), SITE)
         kept = min(nbytes, len(before))
         assert ctypes.string_at(new, kept) == before[:kept]
         self.note(new, nbytes, byte)
+        assert new % alignment == 0
+        self.alignments[new] = alignment
 
     @precondition(lambda self: self.blocks and not self.is_compiled)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
@@ -242,6 +271,10 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.on_heap_of(thread, front.trim)
 
     # -------------------------------------------------------------- metadata
+    @invariant()
+    def nobody_holds_a_lock(self) -> None:
+        assert self.memory.held == []
+
     @invariant()
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
@@ -264,3 +297,27 @@ TestInterpreted = HeapsOfAProcess.TestCase
 TestInterpreted.settings = settings(max_examples=300 if FULL else 25, stateful_step_count=60, **Checks)  # type: ignore[arg-type]
 TestCompiled = Compiled.TestCase
 TestCompiled.settings = settings(max_examples=3000 if FULL else 100, stateful_step_count=100, **Checks)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ locks
+@pytest.mark.parametrize('has_shared', [True, False])
+def test_a_fork_holds_both_locks_the_pools_first(has_shared: bool) -> None:
+    heaps = HeapsOfAProcess()
+    if has_shared:
+        heaps.threads.append(NOBODY)
+        heaps.on_heap_of(1, front.malloc, 10, SITE)
+    for after, words in ((pool.after_fork, ()), (pool.after_fork_in_child, (heaps.threads[0],))):
+        shared = heaps.call(pool.before_fork, heaps.pool)
+        assert (shared != 0) == has_shared
+        assert heaps.memory.held == list(heaps.memory.order)
+        heaps.call(after, heaps.pool, *words)
+        assert heaps.memory.held == []
+    heaps.teardown()
+
+
+def test_no_lock_is_kept_when_there_is_no_shared_heap() -> None:
+    heaps = HeapsOfAProcess()
+    Pool(heaps.memory, VirtAddr(heaps.pool)).base = VirtAddr(0)
+    assert heaps.call(pool.enter_shared, heaps.pool) == 0
+    assert heaps.memory.held == []
+    heaps.teardown()

@@ -9,6 +9,8 @@ A heap has an owner, who alone works on it and needs no lock. When a thread ends
 that begins, with all the blocks that live in it. Who finds no slot shares the heap of slot 0, behind a lock. After a
 fork only the thread that forked goes on: in the child the heaps of the others are lost, in whatever state they were.
 Nobody gets one of those again, and what is freed into it stays there.
+
+Order of locks: the pool's before that of the shared heap. Nobody who holds the latter asks for the former.
 """
 
 from typing import Final

@@ -1,5 +1,4 @@
 """The memory manager and the small kernel round it: the only code that is compiled for bare metal.
 
-Everything here is kernel Python (docs/language.md). Who may import whom, from the top down:
-main, mailbox, selftest, heap, vmm, pmm, panic, console, state, and below them layout, config and codes.
+Everything here is kernel Python (docs/language.md). pyproject.toml says which room may import which.
 """

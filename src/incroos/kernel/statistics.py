@@ -7,7 +7,15 @@ of free frames. Unit: the frame.
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.arch.pte import LARGEST_LEAF_LEVEL, NR_ENTRIES, index_in, is_leaf, is_present, page_bytes
+from incroos.kernel.arch.pte import (
+    LARGEST_LEAF_LEVEL,
+    NR_ENTRIES,
+    PHYSICAL_END,
+    index_in,
+    is_leaf,
+    is_present,
+    page_bytes,
+)
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
@@ -16,7 +24,6 @@ from incroos.kernel.pmm.all import zones
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
 from incroos.kernel.pmm.all.zones import LOW
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.pmm.memory_map import PHYSICAL_END
 from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, Zone, ZoneStatistics
 from incroos.kernel.vmm import walk
 from incroos.kernel.vmm.levels import address_behind, nr_addresses

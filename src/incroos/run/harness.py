@@ -1,7 +1,7 @@
 """The host's side of the mailbox: calls of the kernel's functions, one text for all places.
 
 A Driver executes calls: in this process on an interpreted kernel, or through the mailbox in the RAM of a guest that
-runs elsewhere. guest/mailbox.py has the operations; here they have their names in lower case, `call('kmalloc', 100)`.
+runs elsewhere. guest/calls.py has the table of what can be called, and its names: `call('kmalloc', 100)`.
 """
 
 import time
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incroos.guest import mailbox
-from incroos.guest.mailbox import NR_OPERATIONS_MAX, READY, Mailbox
+from incroos.guest.calls import CODES, OPERATIONS
+from incroos.guest.dispatch import WORDS, execute, parameters_of
+from incroos.guest.mailbox import BATCH_TOO_LONG, NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import KERNEL_STATE, MAILBOX
@@ -21,13 +22,7 @@ from incroos.machine.errors import MachineStopped
 
 from ..inspect.ram import RamMachine
 
-LAST_CODE: Final = 255  # all operation codes are small; the module's other numbers are not
-CODES: Final[dict[str, int]] = {
-    name.lower(): value
-    for name, value in vars(mailbox).items()
-    if name.isupper() and isinstance(value, int) and 0 < value <= LAST_CODE
-}
-NR_WORDS: Final = 4
+NR_WORDS: Final = {name: len(parameters_of(function)) for name, function in OPERATIONS.items()}
 DOORBELL: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'doorbell'))
 SERVED: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'served'))
 READY_ADDR: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'ready'))
@@ -38,6 +33,10 @@ SECONDS: Final = 600.0  # after which a guest hangs: so long that a busy host do
 
 class GuestEnded(Exception):
     """The guest ended before it had executed the batch: it panicked, or was told to stop."""
+
+
+class BatchRefused(Exception):
+    """The kernel did nothing of the batch: it is longer than the mailbox."""
 
 
 class GuestHung(Exception):
@@ -58,8 +57,8 @@ class Call:
 
 def call_of(name: str, *words: int) -> Call:
     """The call of the operation of that name; addresses and flags with bit 63 set are negative words."""
-    if len(words) > NR_WORDS:
-        raise ValueError(f'{name} with {len(words)} words: an operation has {NR_WORDS}')
+    if len(words) > NR_WORDS[name]:
+        raise ValueError(f'{name} with {len(words)} words: it takes {NR_WORDS[name]}')
     return Call(CODES[name], words)
 
 
@@ -88,7 +87,7 @@ class DirectDriver(Driver):
 
     def execute(self, calls: Sequence[Call]) -> list[int]:
         try:
-            return [mailbox.execute(self.k, call.code, *padded(call.words)) for call in calls]
+            return [execute(self.k, call.code, *padded(call.words)) for call in calls]
         except MachineStopped:
             raise GuestEnded('the kernel ended before it answered') from None
 
@@ -119,17 +118,29 @@ class MailboxDriver(Driver):
 
     def send(self, calls: Sequence[Call]) -> int:
         """Ring for one batch without waiting for its results; the number to wait for. For calls that do not return."""
+        if len(calls) > NR_OPERATIONS_MAX:
+            raise BatchRefused(too_long(len(calls)))
         for index, call in enumerate(calls):
             operation = self.mailbox.operations[index]
             operation.code = call.code
             operation.a, operation.b, operation.c, operation.d = padded(call.words)
-        self.mailbox.nr_operations = len(calls)
+        return self.ring(len(calls))
+
+    def ring(self, nr_operations: int) -> int:
+        """Say that a batch of so many operations is complete; the number to wait for."""
+        self.mailbox.nr_operations = nr_operations
         number = self.ram.atomic_load64(SERVED) + 1
         self.ram.atomic_store64(DOORBELL, number)
         return number
 
+    def wait_until_served(self, number: int) -> None:
+        """Wait until the kernel is done with the batch of this number. BatchRefused when it did nothing of it."""
+        self._wait(SERVED, number)
+        if self.mailbox.outcome == BATCH_TOO_LONG:
+            raise BatchRefused(too_long(self.mailbox.nr_operations))
+
     def _serve(self, calls: Sequence[Call]) -> list[int]:
-        self._wait(SERVED, self.send(calls))
+        self.wait_until_served(self.send(calls))
         return [self.mailbox.operations[index].result for index in range(len(calls))]
 
     def _wait(self, addr: VirtAddr, wanted: int) -> None:
@@ -149,7 +160,12 @@ class MailboxDriver(Driver):
             time.sleep(SLEEP_S)
 
 
+def too_long(nr_operations: int) -> str:
+    """What is wrong with a batch of so many operations."""
+    return f'a batch of {nr_operations:,} operations is too long: the mailbox has room for {NR_OPERATIONS_MAX:,}'
+
+
 def padded(words: Sequence[int]) -> tuple[int, int, int, int]:
     """The words of a call, zeros behind."""
-    a, b, c, d = (*words, 0, 0, 0, 0)[:NR_WORDS]
+    a, b, c, d = (*words, *[0] * (len(WORDS) - len(words)))
     return a, b, c, d

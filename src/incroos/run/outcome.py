@@ -4,11 +4,14 @@ The kernel says how it went with a byte to its exit port (kernel/codes.py); a tr
 are seen from outside.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED
+
+Say = Callable[[str], object]  # takes a remark
 
 
 class Status(IntEnum):

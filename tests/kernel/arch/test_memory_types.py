@@ -7,7 +7,7 @@ import pytest
 
 from incroos.kernel import vmm
 from incroos.kernel.arch import memory_types
-from incroos.kernel.codes import OK
+from incroos.kernel.codes import ALREADY_MAPPED, OK
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import (
     CACHE_DISABLE,
@@ -25,7 +25,7 @@ from incroos.kernel.vmm import (
 )
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.architecture import CR4_PGE, MSR_PAT, PAT_AT_RESET
-from incroos.machine.errors import StaleTranslation
+from incroos.machine.errors import MachineStopped, StaleTranslation
 from incroos.run.harness import DirectDriver
 
 from ..drivers import CHECKED, MODERN_BUILD, open_driver
@@ -85,6 +85,41 @@ def test_a_flush_of_everything_reaches_global_pages(k: Kernel) -> None:
     for at in range(0, (NR_PAGES - 1) * PAGE, PAGE):
         assert k.m.load64(VirtAddr(VA + at)) == at + PAGE
     assert k.m.read_cr4() & CR4_PGE
+
+
+def test_a_flush_of_everything_reaches_pages_that_were_global_before(k: Kernel) -> None:
+    assert vmm.map_range(k, VA, MEMORY, NR_PAGES * PAGE, DATA) == OK
+    for at in range(0, NR_PAGES * PAGE, PAGE):
+        k.m.store64(VirtAddr(VA + at), at)
+    assert vmm.protect_range(k, VA, NR_PAGES * PAGE, PRESENT | NX) == OK
+    for at in range(0, NR_PAGES * PAGE, PAGE):
+        with pytest.raises(MachineStopped):  # by a page fault, and not by a translation that is remembered
+            k.m.store64(VirtAddr(VA + at), 7)
+
+
+def test_what_a_refused_range_had_mapped_is_flushed_if_it_was_global(k: Kernel) -> None:
+    """Nobody but the processor uses a page before map_range answers: it looks at each page as soon as it is mapped."""
+    end = VirtAddr(VA + NR_PAGES * PAGE)
+    assert vmm.map_page(k, end, MEMORY, DATA) == OK
+    store64 = k.m.store64
+    seen = set()
+
+    def store_and_look(addr: VirtAddr, value: int) -> None:
+        store64(addr, value)
+        at = (value ^ DATA) - MEMORY
+        if 0 <= at < NR_PAGES * PAGE:  # the entry of a page
+            k.m.load8(VirtAddr(VA + at))
+            seen.add(at)
+
+    for at in range(0, (NR_PAGES + 1) * PAGE, PAGE):
+        k.m.store8(VirtAddr(k.config.frame_window + MEMORY + at), 7)
+    k.m.store64 = store_and_look  # type: ignore[method-assign]
+    assert vmm.map_range(k, VA, MEMORY, (NR_PAGES + 1) * PAGE, DATA) == ALREADY_MAPPED
+    k.m.store64 = store64  # type: ignore[method-assign]
+    assert len(seen) == NR_PAGES
+    assert vmm.map_range(k, VA, PhysAddr(MEMORY + PAGE), NR_PAGES * PAGE, DATA) == OK
+    for at in range(0, NR_PAGES * PAGE, PAGE):
+        k.m.load8(VirtAddr(VA + at))
 
 
 def test_a_load_of_cr3_would_not_have(k: Kernel) -> None:

@@ -29,6 +29,7 @@ from incroos.kernel.vmm.check import modern as space_check
 from incroos.lang import Pfn, PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run import images, jit, qemu
+from incroos.run.boot import Boot
 from incroos.run.harness import call_of
 from incroos.run.outcome import Outcome, Status
 from incroos.run.sim import Sim, boot
@@ -62,12 +63,12 @@ def boot_in(place: str, memory_bytes: int, config: KernelConfig = MODERN) -> tup
     """How the boot ended, and what the kernel wrote."""
     console = bytearray()
     if place == 'sim':
-        end = boot(memory_bytes, SECONDS, console.extend, config)
+        end = boot(Boot(memory_bytes, SECONDS, console.extend, config=config))
     elif place == 'jit':
-        end = jit.boot(memory_bytes, SECONDS, console.extend, jit.cached_kernel(print, config=config))
+        end = jit.boot(Boot(memory_bytes, SECONDS, console.extend), jit.cached_kernel(print, config=config))
     else:
-        image = images.kernel_image(print, config=images.MODERN)
-        end = qemu.boot(image.path, memory_bytes, 'tcg', SECONDS, console.extend, print)
+        image = images.kernel_image(print, config=config)
+        end = qemu.boot(Boot(memory_bytes, SECONDS, console.extend, accel='tcg'), image.path)
     return end, console.decode()
 
 

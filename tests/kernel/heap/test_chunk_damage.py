@@ -136,6 +136,33 @@ def report(driver: Driver, damage: Damage, blocks: list[int]) -> str:
     )
 
 
+@pytest.mark.parametrize('place', PLACES[:2])
+@pytest.mark.parametrize('nbytes', [2000, 5000])  # in place, and elsewhere
+@pytest.mark.parametrize('byte', [0, 4, 0x41])
+def test_a_note_of_an_alignment_that_was_written_over_is_a_panic_of_krealloc(
+    place: str, nbytes: int, byte: int
+) -> None:
+    wanted = []
+
+    def scene(driver: Driver) -> None:
+        ptr, behind = driver.call('kmemalign', 32, NBYTES), driver.call('kmalloc', NBYTES)
+        usable = driver.call('kmalloc_usable_size', ptr)
+        assert usable % 16 == 7  # to the note in the last byte of the chunk
+        assert driver.call('check_heap') == 0
+        driver.call('fill', ptr, byte, usable + 1)
+        assert driver.call('check_heap') == 8
+        before = f'{word(MODERN_HEAP + 16)}, 40 bytes, free'  # the way to a multiple of 32
+        wanted.append(
+            f'heap: the note of an alignment is overwritten\n  at      {word(ptr + usable)}, found {word(byte)}\n'
+            f'  block   {word(ptr)}, {usable} bytes\n  before  {before}\n  after   {word(behind)}, {ROOM} bytes\n'
+            'PANIC: heap: damage, as reported: address, found, block '
+            f'{word(ptr + usable)} {word(byte)} {word(ptr)}\n'
+        )
+        driver.call('krealloc', ptr, nbytes)
+
+    assert [text_of_panic(place, LEVELS['modern, cheap'], scene)] == wanted
+
+
 @pytest.mark.parametrize('design', ['classic', 'modern'])
 def test_wrong_calls_are_a_code_in_the_level_cheap(design: str) -> None:
     with open_driver('jit', build=LEVELS[f'{design}, cheap']) as driver:

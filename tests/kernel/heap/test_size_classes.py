@@ -208,6 +208,27 @@ def test_realloc_keeps_content_and_alignment(modern: Driver) -> None:
     assert_in_order(modern)
 
 
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [(SMALL_BYTES, 10), (5000, 100), (LARGE_BYTES + 1, SMALL_BYTES), (LARGE_BYTES + 1, 5000)],
+    ids=['object to object', 'chunk to object', 'large to object', 'large to chunk'],
+)
+def test_realloc_to_less_moves_no_more_than_there_is_room_for(modern: Driver, before: int, after: int) -> None:
+    """The new block comes to lie among others, which keep all of their bytes."""
+    others = [modern.call('kmalloc', after) for _ in range(40)]
+    usable = modern.call('kmalloc_usable_size', others[0])
+    for ptr in others:
+        modern.call('fill', ptr, 0x17, usable)
+    free_all(modern, [others.pop(20)])
+    ptr = modern.call('kmalloc', before)
+    modern.call('fill', ptr, 0x71, before)
+    moved = modern.call('krealloc', ptr, after)
+    assert min(others) < moved < max(others)
+    assert modern.call('count_other', moved, 0x71, after) == 0
+    assert [ptr for ptr in others if modern.call('count_other', ptr, 0x17, usable) != 0] == []
+    assert_in_order(modern)
+
+
 def test_the_last_chunk_grows_where_it_is(modern: Driver) -> None:
     ptr = modern.call('kmalloc', 5000)
     assert modern.call('krealloc', ptr, 100_000) == ptr

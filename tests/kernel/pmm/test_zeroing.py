@@ -68,6 +68,19 @@ def test_the_stock_is_limited_and_what_is_in_it_can_be_had(driver: Driver) -> No
     assert driver.call('check_pmm') == 0
 
 
+def test_the_last_free_frames_can_be_had_out_of_the_stock(driver: Driver) -> None:
+    """No other frame is free, and none below 1 MiB, on which a request could fall back."""
+    nr_free = driver.call('nr_free_frames')
+    taken = driver.execute([call_of('alloc_table', 1)] * nr_free)
+    freed = [pa for pa in taken if pa >= MIB][:5]
+    assert driver.execute([call_of('free_table', pa) for pa in freed]) == [OK] * 5
+    assert driver.call('zero_ahead', 1000) == 5
+    tables = driver.execute([call_of('alloc_table', 1)] * 6)
+    assert sorted(tables[:5]) == sorted(freed)
+    assert tables[5] == NO_FRAME
+    assert driver.call('check_pmm') == 0
+
+
 def test_a_refused_request_leaves_the_stock_alone(driver: Driver) -> None:
     assert driver.call('zero_ahead', 3) == 3
     nr_free = driver.call('nr_free_frames')

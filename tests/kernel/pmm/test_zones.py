@@ -77,3 +77,37 @@ def test_the_tree_keeps_frames_behind_the_frontier_off_the_hot_list() -> None:
     assert lab.call('free_frame', 0x100) == OK
     assert hot_list.nr_blocks(lab.zone(1).single) == nr_hot + 1
     assert lab.call('alloc_block', 1, 0, 1) == 0x100
+
+
+def test_what_goes_back_to_the_tree_moves_the_frontier_of_the_hot_list() -> None:
+    """From then on free frames gather at the start again: one from far behind is not to be the next that is given."""
+    lab = interpreted(SMALL, 'tree')
+    taken = [lab.call('alloc_block', 1, 0, 1) for _ in range(lab.zone(1).nr_total_frames)]
+    assert taken == sorted(taken)
+    low, far = taken[: 2 * NR_SLOTS + 2 : 2], taken[-1]  # whole words would not be split for a single frame
+    assert [lab.call('free_frame', pfn) for pfn in low] == [OK] * len(low)
+    nr_hot = hot_list.nr_blocks(lab.zone(1).single)
+    assert nr_hot < len(low)
+    assert lab.call('free_frame', far) == OK
+    assert hot_list.nr_blocks(lab.zone(1).single) == nr_hot
+    again = [lab.call('alloc_block', 1, 0, 1) for _ in range(len(low) + 1)]
+    assert sorted(again[:-1]) == low
+    assert again[-1] == far
+    assert lab.call('check') == OK
+
+
+def test_whole_words_that_go_back_to_the_tree_do_not_move_it_up() -> None:
+    lab = interpreted(SMALL, 'tree')
+    far = 0x300
+    assert lab.call('alloc_at', far, 0, 1) == OK
+    taken = [lab.call('alloc_block', 1, 0, 1) for _ in range(NR_SLOTS + 2)]
+    assert taken == list(range(0x100, 0x182))
+    frontier = lab.zone(1).single.frontier
+    assert frontier == 0x1C0
+    back_first = taken[NR_SLOTS:]  # with what is left on the list, all of [0x180, 0x1C0)
+    assert [lab.call('free_frame', pfn) for pfn in (*back_first, *taken[:65])] == [OK] * 67
+    assert hot_list.nr_blocks(lab.zone(1).single) == NR_SLOTS // 2 + 1
+    assert lab.zone(1).single.frontier == frontier
+    assert lab.call('free_frame', far) == OK
+    assert lab.call('alloc_block', 1, 0, 1) == taken[64]
+    assert lab.call('check') == OK

@@ -20,7 +20,8 @@ from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.architecture import CR4_PCIDE
 from incroos.machine.cpu import ALL_FEATURES, HAS_INVPCID, HAS_PCID
 from incroos.run import images, jit, qemu, sim
-from incroos.run.outcome import Status
+from incroos.run.boot import Boot
+from incroos.run.outcome import Outcome, Status
 from incroos.run.simulated import EntryPoints
 
 from ...budget import FULL, SECONDS
@@ -76,7 +77,7 @@ def test_in_qemu(tmp_path: Path, levels: int) -> None:
     that offers them: on a real processor PCIDs have not been used."""
     console = bytearray()
     image = write_image(tmp_path / 'spaces.elf', replace(CONFIGS['two PCIDs'], levels=levels))
-    end = qemu.boot(image, MEMORY, 'tcg', SECONDS, console.extend, print)
+    end = qemu.boot(Boot(MEMORY, SECONDS, console.extend, accel='tcg'), image)
     assert end.status == Status.PASSED, console
 
 
@@ -86,6 +87,30 @@ def write_image(path: Path, config: KernelConfig) -> Path:
     unit = compile_unit(roots, target=BARE, config=config, checked=True)
     path.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(config), debug=False).elf)
     return path
+
+
+# ------------------------------------------------------------------ rights that all share
+def assert_it_faulted(end: Outcome, console: bytes) -> None:
+    """By the write to what is read-only by now, in the space that had written to it before."""
+    assert end.status == Status.PANIC, end
+    assert b'write to a read-only page' in console, (end, console)
+
+
+@pytest.mark.parametrize('function', [two_spaces.protect_page, two_spaces.protect_range])
+def test_a_page_that_all_share_is_read_only_for_all(function: Callable[..., None]) -> None:
+    entries = EntryPoints(function, faults.on_page_fault, faults.on_exception)
+    computer = sim.Sim(MEMORY, CONFIGS['two PCIDs'], entries)
+    assert_it_faulted(sim.run(computer, function, SECONDS), computer.console())
+    with jit.Guest(MEMORY, jit.compile_kernel(entries, CONFIGS['two PCIDs'], True)) as guest:
+        assert_it_faulted(guest.wait(SECONDS), guest.console())
+
+
+@pytest.mark.parametrize('function', [two_spaces.unmap_beside_another, two_spaces.unmap_with_its_table])
+def test_a_page_that_all_shared_is_there_for_none(function: Callable[..., None]) -> None:
+    computer = sim.Sim(MEMORY, CONFIGS['two PCIDs'], EntryPoints(function, faults.on_page_fault, faults.on_exception))
+    end = sim.run(computer, function, SECONDS)
+    assert end.status == Status.PANIC, end
+    assert b'PANIC: page fault' in computer.console(), end
 
 
 # ------------------------------------------------------------------ each flush is needed

@@ -1,13 +1,14 @@
 """vmalloc: ranges of pages, against a list of intervals, in all places; and that a refused frame leaves nothing."""
 
 import random
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from incroos.guest import mailbox
 from incroos.kernel import pmm, vmm
-from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK, WRONG_BLOCK
+from incroos.kernel.codes import BAD_FREE, NO_FRAME, NOT_MAPPED, OK, WRONG_BLOCK
 from incroos.kernel.configs import MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES, VMALLOC, VMALLOC_BYTES, VMALLOC_END
 from incroos.lang import PhysAddr, VirtAddr
@@ -17,6 +18,7 @@ from incroos.run.sim import Sim
 from ..drivers import MODERN_BUILD, PLACES, open_driver
 
 MIB = 1 << 20
+DATA = vmm.DATA
 COUNTS = ('nr_free_frames', 'check_vmalloc', 'check_vmm', 'check_pmm')
 
 
@@ -79,6 +81,31 @@ def test_each_frame_can_be_refused(sim: Sim) -> None:
     k.frames.refuse_at = 0
     assert vmm.vfree(k, vmm.vmalloc(k, nr_pages * PAGE_BYTES)) == OK
     assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+
+
+def test_each_frame_can_be_refused_where_no_two_free_ones_are_neighbours() -> None:
+    """So that the range is mapped in many parts, of which those that are done must go again."""
+    sim = Sim(4 * MIB, MODERN_CHECKED)
+    sim.start(mailbox.start)
+    k = sim.kernel
+    frames = sorted(iter(partial(pmm.take_frame, k), NO_FRAME))
+    kept, freed = frames[1::2], frames[::2]
+    assert [pmm.free_page(k, frame) for frame in freed] == [OK] * len(freed)
+    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    nr_pages, refused, va = 5, 0, 0
+    while va == 0:
+        refused += 1
+        k.frames.requests, k.frames.refuse_at = 0, refused
+        va = vmm.vmalloc(k, nr_pages * PAGE_BYTES)
+        assert va != 0 or (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+        assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
+    assert refused > nr_pages
+    k.frames.refuse_at = 0
+    assert vmm.vfree(k, VirtAddr(va)) == OK
+    assert vmm.vmalloc(k, len(freed) * PAGE_BYTES) == 0  # there is no frame for its tables
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert [pmm.free_page(k, frame) for frame in kept] == [OK] * len(kept)
+    assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
 
 
 def test_large_ranges_are_of_huge_pages_and_small_ones_where_no_huge_block_is_to_be_had(sim: Sim) -> None:
@@ -169,3 +196,17 @@ def test_the_check_finds_a_lost_page_and_wrong_counts(sim: Sim) -> None:
     assert vmm.check_vmalloc(k) == 2
     k.vmalloc.nr_pages -= 1
     assert vmm.check_vmalloc(k) == OK
+
+
+def test_what_was_mapped_of_a_range_for_which_frames_run_out_half_way_is_given_back(sim: Sim) -> None:
+    """Each free frame is a row of its own, and the tables that take some of them make the last page's missing."""
+    k = sim.kernel
+    frames = [pmm.take_frame(k) for _ in range(pmm.nr_free_frames(k))]
+    for frame in frames[:2000:2]:
+        assert pmm.free_page(k, frame) == OK
+    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    assert vmm.vmalloc(k, before[0] * PAGE_BYTES) == 0
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert vmm.map_fresh(k, VirtAddr(0x4000_0000), VirtAddr(0x4000_0000 + before[0] * PAGE_BYTES), DATA) == NO_FRAME
+    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK

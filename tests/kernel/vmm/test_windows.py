@@ -12,7 +12,7 @@ from typing import Final, cast
 import pytest
 
 from incroos.kernel import vmm
-from incroos.kernel.codes import NO_FRAME, OK, RESERVED
+from incroos.kernel.codes import NO_FRAME, NOT_MAPPED, OK, RESERVED
 from incroos.kernel.config import MODERN_SPACE, RECURSIVE
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, DIRECT_MAP_START, PAGE_BYTES, POOL_END, POOL_START
 from incroos.kernel.state import Kernel
@@ -131,6 +131,22 @@ def test_every_table_refused_once(driver: Driver) -> None:
         assert driver.call('nr_free_frames') == nr_free
     driver.call('refuse_at', 0)
     assert driver.call('map_page', PAGE, 0, DATA) == OK
+    assert driver.call('check_vmm') == OK
+
+
+@pytest.mark.parametrize('unmap', ['unmap_page', 'unmap_range'])
+def test_a_table_that_left_is_not_seen_in_the_place_of_the_next(driver: Driver, unmap: str) -> None:
+    """A page goes with its three tables, another takes them, and the page that comes again has three others."""
+    words = (PAGE,) if unmap == 'unmap_page' else (PAGE, PAGE_BYTES)
+    elsewhere = [PAGE - (number << 39) for number in (1, 2, 3)]
+    for other in elsewhere:
+        assert driver.call('map_page', PAGE, 0, DATA) == OK
+        assert driver.call(unmap, *words) == OK
+        assert driver.call('map_page', other, PAGE_BYTES, DATA) == OK
+        assert driver.call('map_page', PAGE + PAGE_BYTES, 0, DATA) == OK
+        assert [driver.call('get_physical', va) for va in (PAGE, other + PAGE_BYTES)] == [NOT_MAPPED] * 2
+        assert driver.call('unmap_range', PAGE + PAGE_BYTES, PAGE_BYTES) == OK
+    assert [driver.call('unmap_page', other) for other in elsewhere] == [PAGE_BYTES] * 3
     assert driver.call('check_vmm') == OK
 
 

@@ -17,6 +17,7 @@ from incroos.kernel.vmm.pcid import flush_page_of, flush_space, switch_root
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
 
 DATA: Final = PRESENT | WRITABLE | NX
+READ_ONLY: Final = PRESENT | NX
 VA: Final = VirtAddr(0x40_0000_0000)  # where each space has a page of its own
 SCRATCH: Final = VirtAddr(0x50_0000_0000)
 NR_ROUNDS: Final = 9
@@ -162,3 +163,60 @@ def use_three(k: Kernel, first: PhysAddr, second: PhysAddr, third: PhysAddr) -> 
         expect(k, 2, load64(k.m, VA), 41)
         c = switch_root(k, third, c)
         expect(k, 5, load64(k.m, VA), 42)
+
+
+# ------------------------------------------------------------------ rights that all share
+@kernel
+def protect_page(k: Kernel, start_info: PhysAddr) -> None:
+    """A page of the upper half becomes read-only: the end is a page fault in the space that has written to it."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.protect(k, shared, READ_ONLY), 50)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
+def protect_range(k: Kernel, start_info: PhysAddr) -> None:
+    """The same of a range."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.protect_range(k, shared, 4096, READ_ONLY), 51)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
+def unmap_beside_another(k: Kernel, start_info: PhysAddr) -> None:
+    """The page goes, and its table stays."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.map_page(k, VirtAddr(shared + 4096), PhysAddr(0), DATA), 53)
+    expect(k, 1, 1 if vmm.unmap_page(k, shared) > 0 else 0, 54)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
+def unmap_with_its_table(k: Kernel, start_info: PhysAddr) -> None:
+    """The page goes with its table of level 1; those above stay, which the other space has too."""
+    shared, second, tag = share_page(k, start_info)
+    expect(k, OK, vmm.map_page(k, VirtAddr(shared + (2 << 20)), PhysAddr(0), DATA), 55)
+    expect(k, 1, 1 if vmm.unmap_page(k, shared) > 0 else 0, 56)
+    write_in_vain(k, shared, second, tag)
+
+
+@kernel
+def share_page(k: Kernel, start_info: PhysAddr) -> tuple[VirtAddr, PhysAddr, word]:
+    """Start, and write to a page of the upper half in another space: the page, root and tag of that space."""
+    mailbox.start(k, start_info)
+    shared = vmm.vmalloc(k, 4096)
+    first = k.pages.root
+    second = make_space(k)
+    first_tag = switch_root(k, first, 0)
+    tag = switch_root(k, second, 0)
+    store64(k.m, shared, 70)
+    switch_root(k, first, first_tag)  # which leaves the page alone: a small TLB still has the other's translation
+    return shared, second, tag
+
+
+@kernel
+def write_in_vain(k: Kernel, shared: VirtAddr, root: PhysAddr, tag: word) -> None:
+    """Go to the other space and write to the page, which faults; PASSED is wrong."""
+    switch_root(k, root, tag)
+    store64(k.m, shared, 71)
+    end_machine(k.m, EXIT_PASSED)

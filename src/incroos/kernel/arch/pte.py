@@ -34,10 +34,13 @@ SMALL_LEAF_FLAGS: Final = ~ADDRESS
 LARGE_LEAF_FLAGS: Final = SMALL_LEAF_FLAGS | PAT_LARGE
 TABLE_FLAGS: Final = PRESENT | WRITABLE | USER  # of an upper entry: it allows all, so that the leaf decides
 PHYSICAL_END: Final = 1 << 52
+DATA: Final = PRESENT | WRITABLE | NX  # flags of memory of the kernel that is no code
 
 LARGEST_LEAF_LEVEL: Final = 3
 INDEX_BITS: Final = 9
 NR_ENTRIES: Final = 1 << INDEX_BITS
+HUGE_LEVEL: Final = 2
+HUGE_BYTES: Final = 1 << (PAGE_SHIFT + INDEX_BITS)  # of a leaf of that level
 
 
 @kernel

@@ -86,7 +86,7 @@ def put_frames(k: Kernel, nr_frames: word) -> None:
 
 @kernel
 def put_right(k: Kernel, number: word, nr_columns: word) -> None:
-    """Put a number that is not negative at the right end of so many columns, or of as many as it needs."""
+    """Put a number that is not negative, right-aligned in this many columns, or in as many as it needs."""
     nr_digits = 1
     rest = number // 10
     while rest != 0:

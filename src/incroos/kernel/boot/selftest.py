@@ -166,7 +166,7 @@ def is_second_kfree_refused(k: Kernel, block: VirtAddr) -> bool:
 # ------------------------------------------------------------------ the frame
 @kernel
 def is_frame_right(k: Kernel, frame: PhysAddr, free_before: word) -> bool:
-    """The frame is one of the zone and of nobody else, zero, writable, and was counted."""
+    """The frame is one of the zone, is free of any other use, zero, writable, and was counted."""
     return (
         is_so(k, frame >= 0, b'no frame')
         and is_so(k, frame % PAGE_BYTES == 0, b'misaligned')

@@ -37,7 +37,7 @@ class Start(Struct):
 
 @kernel
 def pmm_init(k: Kernel, start: Start) -> word:
-    """The first step: read the memory map, and call RAM free that is in nobody's use.
+    """The first step: read the memory map, and call RAM free that has no use.
 
     BAD_START for a struct that is not there or not aligned, no regions, no hook for panics, one of lock and unlock
     without the other, or a window in config classic; ALREADY_STARTED.
@@ -124,7 +124,7 @@ def cache_alloc(k: Kernel, cache: VirtAddr) -> VirtAddr:
 
 @kernel
 def cache_free(k: Kernel, cache: VirtAddr, ptr: VirtAddr) -> word:
-    """Take back an object of this cache, as it was when it was constructed; 0 is nobody's and does nothing.
+    """Take back an object of this cache, as it was when it was constructed; 0 does nothing.
 
     BAD_FREE, and nothing changed, for all else.
     """

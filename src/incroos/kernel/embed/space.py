@@ -12,7 +12,17 @@ for as long as it takes.
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.arch.pte import HUGE, NX, PRESENT, TABLE_FLAGS, WRITABLE, index_in, page_bytes, page_of, table_of
+from incroos.kernel.arch.pte import (
+    DATA,
+    HUGE,
+    HUGE_LEVEL,
+    TABLE_FLAGS,
+    WRITABLE,
+    index_in,
+    page_bytes,
+    page_of,
+    table_of,
+)
 from incroos.kernel.arch.x86 import CR4_LA57, EFER_NXE, MSR_EFER
 from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
@@ -49,8 +59,6 @@ from incroos.lang import (
     write_msr,
 )
 
-DATA: Final = PRESENT | WRITABLE | NX
-HUGE_LEVEL: Final = 2
 NOT_LENT: Final = PhysAddr(0)
 
 

@@ -59,7 +59,7 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
 
 @kernel
 def cost_of(k: Kernel, ptr: VirtAddr, usable: word) -> word:
-    """How much of used_bytes is for what was given at ptr, where there are so many usable bytes."""
+    """How much of used_bytes is for what was given at ptr, of so many usable bytes, in builds with tags."""
     if k.config.heap_design != FIRST_FIT and not size_classes.is_of_chunks(k, ptr):
         return usable
     return usable + HEADER_BYTES
@@ -77,9 +77,11 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
 
 
 @kernel
-def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
-    """Whether what was given was asked for with an alignment, which a payload that moves must keep."""
-    return k.config.heap_design != FIRST_FIT and size_classes.is_aligned(k, ptr)
+def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
+    """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
+    if k.config.heap_design != FIRST_FIT:
+        return size_classes.alignment_of(k, ptr)
+    return 1
 
 
 @kernel

@@ -60,7 +60,7 @@ def kmemalign(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
 
 @kernel
 def krealloc(k: Kernel, ptr: VirtAddr, nbytes: word) -> VirtAddr:
-    """Let what was given have nbytes bytes, where it is or elsewhere with its content and its alignment.
+    """Let what was given have nbytes bytes, where it is or elsewhere with its content and the alignment asked for.
 
     0 when that cannot be, or nothing was given at ptr; then nothing has changed. As kmalloc when ptr is 0, as kfree
     when nbytes is 0. With hardening FULL a ptr at which nothing was given is a panic with a report.
@@ -146,10 +146,10 @@ def krealloc_at(k: Kernel, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
 
 @kernel
 def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
-    """The alignment that a payload must keep when it moves."""
+    """The alignment that was asked for, which a payload must keep when it moves."""
     if secret.is_tagged(k):
         return tagged.alignment_of(k, ptr)
-    return ptr & -ptr if designs.is_aligned(k, ptr) else 1
+    return designs.alignment_of(k, ptr)
 
 
 # ------------------------------------------------------------------ what is there

@@ -3,14 +3,14 @@
 Unit: the page. Knows nothing of chunks. Never by a page fault, so that running out of frames is a code and not a fault.
 """
 
-from incroos.kernel import pmm, vmm
+from incroos.kernel import vmm
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.heap import counters, pages
 from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
+from incroos.lang import VirtAddr, cold, kernel, word
 
 
 @cold
@@ -37,38 +37,4 @@ def get_pages(k: Kernel, begin: VirtAddr, end: VirtAddr) -> word:
     if k.config.space == HOSTED_SPACE:
         return pages.map_fresh(k, begin, end, end)
     else:
-        return commit_pages(k, begin, end)
-
-
-@kernel
-def commit_pages(k: Kernel, begin: VirtAddr, end: VirtAddr) -> word:
-    """Map frames at [begin, end); a code, and nothing changed, when one is refused."""
-    va = begin
-    while va < end:
-        code = commit_page(k, va)
-        if code != OK:
-            decommit(k, begin, va)
-            return code
-        va = VirtAddr(va + PAGE_BYTES)
-    return OK
-
-
-@kernel
-def commit_page(k: Kernel, va: VirtAddr) -> word:
-    """Map a fresh frame at va, writable and never executed; gives the frame back when a table for it is refused."""
-    frame = pmm.alloc_page(k)
-    if frame < 0:
-        return frame
-    code = vmm.map_page(k, va, frame, vmm.PRESENT | vmm.WRITABLE | vmm.NX)
-    if code != OK:
-        pmm.free_page(k, frame)
-    return code
-
-
-@kernel
-def decommit(k: Kernel, begin: VirtAddr, end: VirtAddr) -> None:
-    """Undo commit_page for [begin, end), the last page first; unmap_page flushes before the frame is free."""
-    va = end
-    while va > begin:
-        va = VirtAddr(va - PAGE_BYTES)
-        pmm.free_page(k, PhysAddr(vmm.unmap_page(k, va)))
+        return vmm.map_fresh(k, begin, end, vmm.DATA)

@@ -6,14 +6,13 @@ a fault. In a process the system has the frames: it maps them as they are touche
 
 from typing import Final
 
-from incroos.kernel import pmm, vmm
+from incroos.kernel import vmm
 from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.config import HOSTED_SPACE
 from incroos.kernel.heap import counters
-from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel
-from incroos.lang import PhysAddr, VirtAddr, call4, cold, kernel, word
+from incroos.lang import VirtAddr, call4, cold, kernel, word
 
 AHEAD_SHIFT: Final = 6  # of what is in use, this part is asked for ahead: one in 64
 LEAST_AHEAD: Final = 4 << PAGE_SHIFT
@@ -29,23 +28,10 @@ def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wor
     if k.config.space == HOSTED_SPACE:
         return commit(k, start, end)
     else:
-        code = map_all(k, start, end)
+        code = vmm.map_fresh(k, start, end, vmm.DATA)
         if code == OK and k.config.counters != 0:
             counters.note_committed(k, end - start)
         return code
-
-
-@kernel
-def map_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> word:
-    """Map frames at [start, end); gives all back when one is refused."""
-    va = start
-    while va < end:
-        code = map_fresh_page(k, va)
-        if code != OK:
-            unmap_all(k, start, va)
-            return code
-        va = VirtAddr(va + PAGE_BYTES)
-    return OK
 
 
 @kernel
@@ -82,48 +68,16 @@ def populate(k: Kernel, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_by
     return until
 
 
-@kernel
-def map_fresh_page(k: Kernel, va: VirtAddr) -> word:
-    """Map a frame at va; gives it back when a table for it is refused."""
-    frame = pmm.take_frame(k)
-    if frame < 0:
-        return frame
-    code = vmm.map_page(k, va, frame, vmm.PRESENT | vmm.WRITABLE | vmm.NX)
-    if code != OK:
-        pmm.free_page(k, frame)
-    return code
-
-
 @cold
 @kernel
 def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
-    """Give back the frames of [start, end), the last page first; unmap_page flushes before the frame is free."""
+    """Give back the frames of [start, end)."""
     if k.config.space == HOSTED_SPACE:
         call4(k.m, k.host.release, start, end - start, 0, 0)
     else:
-        unmap_all(k, start, end)
+        vmm.unmap_and_free(k, start, end)
         if k.config.counters != 0:
             counters.note_committed(k, start - end)
-
-
-@kernel
-def unmap_all(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
-    """The same where the kernel has the frames."""
-    va = end
-    while va > start:
-        va = VirtAddr(va - PAGE_BYTES)
-        unmap_and_free_page(k, va)
-
-
-@kernel
-def unmap_and_free_page(k: Kernel, va: VirtAddr) -> None:
-    """Give back the frame at va."""
-    frame = vmm.unmap_page(k, va)
-    code = frame
-    if frame >= 0:
-        code = pmm.free_page(k, PhysAddr(frame))
-    if code != OK:
-        panic(k, b'heap: a page that is not as it was: address, code', va, code, 0)
 
 
 @kernel

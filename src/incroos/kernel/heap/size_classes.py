@@ -23,7 +23,7 @@ from incroos.kernel.config import CHUNKS, FULL, HOSTED_SPACE, MODERN_SPACE, SLAB
 from incroos.kernel.heap import counters, ranges
 from incroos.kernel.heap.chunk import best_fit, resize
 from incroos.kernel.heap.chunk import check as chunks_check
-from incroos.kernel.heap.chunk.header import ALIGNED, BYTES_MASK, HEADER_BYTES, chunk_at
+from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
 from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
@@ -157,12 +157,18 @@ def payload_for(k: Kernel, nbytes: word) -> word:
 
 
 @kernel
+def aligned_payload_for(k: Kernel, nbytes: word) -> word:
+    """The same for a request with an alignment."""
+    return payload_for(k, bytes_with_note(k, min(nbytes, best_fit.MAX_BYTES + 1)))
+
+
+@kernel
 def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
     if nbytes <= 0:
         return VirtAddr(0)
     used_before = counters.used_bytes(k)
-    ptr = resize.alloc_aligned(k, alignment, payload_for(k, nbytes))
+    ptr = resize.alloc_aligned(k, alignment, aligned_payload_for(k, nbytes))
     if k.config.counters != 0:
         counters.note_large(k, nbytes, ptr, used_before)
     poison(k, ptr, nbytes, POISON_FRESH)
@@ -213,7 +219,7 @@ def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
     if is_of_slabs(k, ptr):
         return slab.usable_bytes(k, ptr)
     if is_of_chunks(k, ptr):
-        return max((best_fit.used_head(k, ptr) & BYTES_MASK) - HEADER_BYTES, 0)
+        return max(room_in(k, best_fit.used_head(k, ptr)), 0)
     return bytes_of_pages(k, ptr)
 
 
@@ -260,7 +266,9 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     if is_of_slabs(k, ptr):
         return is_small(k, nbytes) and cache_for(k, nbytes).object_bytes == have
     if is_of_chunks(k, ptr):
-        is_none_of_slabs = k.config.heap_design == CHUNKS or nbytes > SMALL_BYTES or is_aligned(k, ptr)
+        if is_aligned(k, ptr):
+            return resize.resize(k, ptr, aligned_payload_for(k, nbytes))
+        is_none_of_slabs = k.config.heap_design == CHUNKS or nbytes > SMALL_BYTES
         return is_none_of_slabs and resize.resize(k, ptr, payload_for(k, nbytes))
     return have - PAGE_BYTES < nbytes <= have
 
@@ -269,6 +277,12 @@ def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
 def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
     """Whether what was given was asked for with an alignment: only chunks are, and they say so."""
     return not is_of_slabs(k, ptr) and is_of_chunks(k, ptr) and chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
+
+
+@kernel
+def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
+    """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
+    return resize.alignment_of(k, ptr) if is_aligned(k, ptr) else 1
 
 
 # ------------------------------------------------------------------ counts and the check

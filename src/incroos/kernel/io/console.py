@@ -10,6 +10,7 @@ The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Inter
 from typing import Final
 
 from incroos.kernel.io import hooks, screen
+from incroos.kernel.io.digits import ZERO, upper_digit
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
 from incroos.kernel.state import ConsoleState, Kernel, ScreenState
 from incroos.lang import Machine, PhysAddr, VirtAddr, copy, fill, in8, kernel, out8, pause, store16, store64, word
@@ -21,8 +22,6 @@ SCREEN_BYTES: Final = TEXT_ROWS * ROW_BYTES
 LIGHT_GREY: Final = 0x0700  # on black
 FOUR_BLANKS: Final = 0x0720_0720_0720_0720
 NEW_LINE: Final = 10
-ZERO: Final = 48
-LETTER_A_MINUS_TEN: Final = 55
 
 CRT_INDEX: Final = 0x3D4
 CRT_DATA: Final = 0x3D5
@@ -50,7 +49,7 @@ BIGGEST_POWER_OF_TEN: Final = 1_000_000_000_000_000_000
 def init(k: Kernel, start_info: PhysAddr) -> None:
     """Set the port up, find and clear the screen, put the cursor in its corner. Needs nothing but the boot state.
 
-    start_info may be anything: whether it is right is for others to say.
+    start_info may be anything: pmm.init checks it.
     """
     k.console.row = 0
     k.console.column = 0
@@ -84,7 +83,7 @@ def put_hex(k: Kernel, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(k, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+        put_char(k, upper_digit(digit))
     show_cursor(k)
 
 

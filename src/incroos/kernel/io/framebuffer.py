@@ -13,6 +13,7 @@ anew (vmm/init/modern.py). Knows nothing of letters.
 
 from typing import Final
 
+from incroos.kernel.arch.pte import CACHE_DISABLE, DATA, HUGE, HUGE_BYTES, PHYSICAL_END
 from incroos.kernel.arch.pvh import find_module
 from incroos.kernel.layout import BOOT_MAP_END, BOOT_TABLES, FRAMEBUFFER, FRAMEBUFFER_END, PAGE_BYTES
 from incroos.kernel.state import Kernel
@@ -21,12 +22,10 @@ from incroos.lang import Machine, PhysAddr, Struct, VirtAddr, fill, kernel, stor
 MAGIC: Final = 0x4655_4249  # 'IBUF'
 NR_FORMATS: Final = 2  # red first, blue first
 MAX_PIXELS: Final = 1 << 16  # in a row, and rows
-PHYSICAL_END: Final = 1 << 52
 BYTES_PER_PIXEL: Final = 4
 
-HUGE_BYTES: Final = 1 << 21
 HUGE_TABLE: Final = BOOT_TABLES + 2 * PAGE_BYTES  # the boot code's table of level 2
-UNCACHED_HUGE_PAGE: Final = -1 << 63 | 0x93  # NX, HUGE, CACHE_DISABLE, WRITABLE, PRESENT
+UNCACHED_HUGE_PAGE: Final = DATA | HUGE | CACHE_DISABLE
 
 
 class Description(Struct):
@@ -112,7 +111,7 @@ def clear(k: Kernel) -> None:
 
 @kernel
 def put_dots(m: Machine, start: VirtAddr, dots: word, width: word, colour: word) -> None:
-    """Draw the eight bits of dots from start on in a row, the highest first, each so many pixels wide."""
+    """Draw the eight bits of dots from start on in a row, the highest first, each `width` pixels wide."""
     at = start
     for bit in range(7, -1, -1):
         pixel = colour if dots >> bit & 1 != 0 else 0

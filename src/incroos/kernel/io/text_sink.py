@@ -4,16 +4,9 @@ Knows neither files nor signals: a C function that the process gave prints the t
 for, since it is the heap that has something to say.
 """
 
-from typing import Final
-
+from incroos.kernel.io.digits import ZERO, lower_digit, upper_digit
 from incroos.kernel.state import HOST_TEXT_BYTES, Host, Kernel
 from incroos.lang import VirtAddr, call4, kernel, offset_of, word
-
-ZERO: Final = 48
-LETTER_A_MINUS_TEN: Final = 87
-LETTER_UPPER_A_MINUS_TEN: Final = 55
-BLANK: Final = 32
-LETTER_X: Final = 120
 
 
 @kernel
@@ -35,15 +28,13 @@ def put_char(k: Kernel, char: word) -> None:
 @kernel
 def put_word(k: Kernel, value: word) -> None:
     """Put a blank and value in hexadecimal, without zeros in front."""
-    put_char(k, BLANK)
-    put_char(k, ZERO)
-    put_char(k, LETTER_X)
+    put_text(k, b' 0x')
     has_digit = False
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
         has_digit = has_digit or digit != 0 or shift == 0
         if has_digit:
-            put_char(k, digit + (ZERO if digit < 10 else LETTER_A_MINUS_TEN))
+            put_char(k, lower_digit(digit))
 
 
 @kernel
@@ -51,7 +42,7 @@ def put_hex(k: Kernel, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits, as the kernel's console does."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(k, digit + (ZERO if digit < 10 else LETTER_UPPER_A_MINUS_TEN))
+        put_char(k, upper_digit(digit))
 
 
 @kernel

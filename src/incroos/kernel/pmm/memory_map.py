@@ -15,6 +15,7 @@ memory and never safety. The framebuffer that the console uses is no RAM, whatev
 
 from typing import Final
 
+from incroos.kernel.arch.pte import PHYSICAL_END
 from incroos.kernel.arch.pvh import MAGIC, StartInfo, StartInfoEntry, entry_of, info_of, is_in_reach
 from incroos.kernel.codes import OK
 from incroos.kernel.io.panic import panic
@@ -29,7 +30,6 @@ from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
 # MAP-4  each region is of a kind that regions can be of
 # MAP-5  nr_frames of each kind == the frames in its regions + nr_left_out of it
 
-PHYSICAL_END: Final = 1 << 52  # what a page-table entry can name
 HAS_MEMORY_MAP: Final = 1  # the version from which on the start information has one
 NOTHING: Final = 0  # less than any kind
 

@@ -17,9 +17,9 @@ class ConsoleState(Struct):
 
 
 class Hooks(Struct):
-    """Functions in C of whoever the kernel's code is a part of; 0 where there is none. Owner: hooks."""
+    """C functions of the kernel that the library is linked into; 0 where there is none. Owner: hooks."""
 
-    context: VirtAddr  # handed to each of them first, to nobody's use but theirs
+    context: VirtAddr  # the first argument of each; its meaning is the hooks' own
     write: VirtAddr  # text, its bytes
     panic: VirtAddr  # a PanicReport; does not return
     lock: VirtAddr  # before each call that changes or reads the Kernel struct; what it returns is handed to
@@ -55,6 +55,6 @@ class ScreenState(Struct):
     width: u32  # pixels of a row that are seen
     height: u32  # rows
     pitch: u32  # pixels from one row to the next
-    scale: u32  # a letter's dot is so many pixels wide and high
+    scale: u32  # pixels that a letter's dot is wide and high
     is_drawing: u64
     cells: Annotated[Array[u8], TEXT_COLUMNS * TEXT_ROWS]  # the characters that are seen

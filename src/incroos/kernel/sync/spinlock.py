@@ -1,7 +1,7 @@
-"""A lock: one word in memory, 0 when nobody holds it.
+"""A lock: one word in memory, 0 while it is free.
 
-Unit: the word. Knows no threads: who gets it waits for nobody in particular. Held for a few hundred instructions at
-most, so that waiting is a loop; after some rounds of it the system is asked to let others run, one of whom holds it.
+Unit: the word. Knows no threads and keeps no order among those that wait. A lock is held for a few hundred instructions
+at most, so a waiter spins; after some rounds it asks the system to let other threads run, one of which holds the lock.
 """
 
 from typing import Final
@@ -25,13 +25,13 @@ ROUNDS: Final = 64  # of waiting, before others are let run
 
 @kernel
 def try_lock(m: Machine, lock: VirtAddr) -> bool:
-    """Get the lock if nobody holds it."""
+    """Take the lock if it is free."""
     return atomic_compare_exchange64(m, lock, FREE, HELD) == FREE
 
 
 @kernel
 def acquire(m: Machine, lock: VirtAddr, give_way: word) -> None:
-    """Get the lock; give_way is the address of a C function that lets other threads run."""
+    """Take the lock; give_way is the address of a C function that lets other threads run."""
     rounds = 0
     while not try_lock(m, lock):
         while atomic_load64(m, lock) != FREE:
@@ -44,5 +44,5 @@ def acquire(m: Machine, lock: VirtAddr, give_way: word) -> None:
 
 @kernel
 def release(m: Machine, lock: VirtAddr) -> None:
-    """PRE whoever calls holds the lock."""
+    """PRE the caller holds the lock."""
     atomic_store64(m, lock, FREE)

@@ -8,6 +8,7 @@ from incroos.kernel.arch.memory_types import UNCACHED, WRITE_BACK, WRITE_COMBINI
 from incroos.kernel.arch.pte import (
     ACCESSED,
     CACHE_DISABLE,
+    DATA,
     DIRTY,
     FREE_HIGH,
     FREE_LOW,
@@ -24,6 +25,7 @@ from incroos.kernel.arch.pte import (
 from incroos.kernel.vmm.check.classic import check
 from incroos.kernel.vmm.check.modern import check_space, find_fault
 from incroos.kernel.vmm.init.classic import init
+from incroos.kernel.vmm.mapping import map_fresh, unmap_and_free
 from incroos.kernel.vmm.pages import (
     get_physical,
     map_leaf,
@@ -48,6 +50,7 @@ from incroos.kernel.vmm.vmalloc import (
 __all__ = [
     'ACCESSED',
     'CACHE_DISABLE',
+    'DATA',
     'DIRTY',
     'FREE_HIGH',
     'FREE_LOW',
@@ -70,6 +73,7 @@ __all__ = [
     'get_physical',
     'heap_pages_from',
     'init',
+    'map_fresh',
     'map_leaf',
     'map_page',
     'map_range',
@@ -78,6 +82,7 @@ __all__ = [
     'protect',
     'protect_leaf',
     'protect_range',
+    'unmap_and_free',
     'unmap_leaf',
     'unmap_page',
     'unmap_range',

@@ -12,23 +12,19 @@ there are any. Only in config `modern`. Knows nothing of small requests, which a
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE, page_bytes
+from incroos.kernel.arch.pte import DATA, HUGE_BYTES, page_bytes
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import MODERN_SPACE
-from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_BYTES, VMALLOC_END
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.mapping import NO_OWNER_WORD, map_fresh_whole, unmap_and_free_whole
 from incroos.kernel.vmm.pages import get_physical
-from incroos.kernel.vmm.ranges import map_range, unmap_range
 from incroos.kernel.vmm.tables import walk
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.lang import VirtAddr, kernel, word
 
 # VMALLOC-1  what is mapped in [VMALLOC, VMALLOC_END) is ranges: the first one's owner word has their number
 # VMALLOC-2  nr_ranges and nr_pages are the counts of these
 
-DATA: Final = PRESENT | WRITABLE | NX
-HUGE_BYTES: Final = page_bytes(2)
-NO_OWNER_WORD: Final = 0
 HEAPS: Final = 1 << 31  # the mark in the owner word of a range that kmalloc asked for, and kfree alone takes back
 MAX_PAGES: Final = HEAPS - 1
 
@@ -66,7 +62,7 @@ def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
     if start == 0:
         return start
     end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
-    if not map_fresh(k, start, end):
+    if map_fresh_whole(k, start, end, DATA) != OK:
         return VirtAddr(0)
     pmm.set_owner_word(k, get_physical(k, start), nr_pages | mark)
     k.vmalloc.next = VirtAddr(end + PAGE_BYTES)
@@ -94,7 +90,7 @@ def give_range(k: Kernel, va: VirtAddr, mark: word) -> word:
     nr_pages = owner_word & MAX_PAGES
     if owner_word == NO_OWNER_WORD or owner_word != nr_pages | mark:
         return BAD_FREE
-    unmap_and_free(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
+    unmap_and_free_whole(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
     k.vmalloc.nr_ranges -= 1
     k.vmalloc.nr_pages -= nr_pages
     return OK
@@ -120,91 +116,6 @@ def owner_word_at(k: Kernel, va: VirtAddr) -> word:
         return NO_OWNER_WORD
     pa = get_physical(k, va)
     return pmm.owner_word(k, pa) if pa >= 0 and pmm.is_page(k, pa) else NO_OWNER_WORD
-
-
-# ------------------------------------------------------------------ frames
-@kernel
-def map_fresh(k: Kernel, start: VirtAddr, end: VirtAddr) -> bool:
-    """Map all of [start, end) to frames from anywhere, or nothing."""
-    at = start
-    while at < end:
-        first, nbytes = take_row(k, at, end - at)
-        if nbytes != 0 and map_range(k, at, first, nbytes, DATA) != OK:
-            free_row(k, first, nbytes)
-            nbytes = 0
-        if nbytes == 0:
-            unmap_and_free(k, start, at)
-            return False
-        at = VirtAddr(at + nbytes)
-    return True
-
-
-@kernel
-def take_row(k: Kernel, va: VirtAddr, most: word) -> tuple[PhysAddr, word]:
-    """Frames that lie in a row, for va on: the first, and how many bytes there are, to the next huge page at most.
-
-    A huge block where va and `most` allow one, else single frames as long as the next one is the neighbour; or 0 bytes.
-    """
-    if va % HUGE_BYTES == 0 and most >= HUGE_BYTES:
-        block = pmm.take_huge(k)
-        if block >= 0:
-            pmm.set_owner_word(k, block, NO_OWNER_WORD)
-            return block, HUGE_BYTES
-    first = pmm.take_frame(k)
-    if first < 0:
-        return first, 0
-    nbytes = 0
-    frame = first
-    while frame == first + nbytes:
-        pmm.set_owner_word(k, frame, NO_OWNER_WORD)
-        nbytes += PAGE_BYTES
-        if nbytes == most or (va + nbytes) % HUGE_BYTES == 0:
-            return first, nbytes
-        frame = pmm.take_frame(k)
-    if frame < 0:
-        free_row(k, first, nbytes)
-        return frame, 0
-    free_row(k, frame, PAGE_BYTES)
-    return first, nbytes
-
-
-@kernel
-def free_row(k: Kernel, first: PhysAddr, nbytes: word) -> None:
-    """Free what take_row gave, the last frame first: the next take_row finds them in rising order."""
-    step = pmm.bytes_of_page(k, first)
-    at = nbytes
-    while at > 0:
-        at -= step
-        free_block(k, PhysAddr(first + at))
-
-
-@kernel
-def unmap_and_free(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
-    """Unmap [start, end), which take_row filled, and then free the frames, which are a list through their notes."""
-    last = PhysAddr(0)
-    at = start
-    while at < end:
-        pa = get_physical(k, at)
-        if pa < 0:
-            panic(k, b'vmm: a page of a range that is not as it was: address, code', at, pa, 0)
-        pmm.set_owner_word(k, pa, last >> PAGE_SHIFT)
-        last = pa
-        at = VirtAddr(at + pmm.bytes_of_page(k, pa))
-    code = unmap_range(k, start, end - start)
-    if code != OK:
-        panic(k, b'vmm: a range that is not as it was: address, code', start, code, 0)
-    while last != 0:
-        before = PhysAddr(pmm.owner_word(k, last) << PAGE_SHIFT)
-        free_block(k, last)
-        last = before
-
-
-@kernel
-def free_block(k: Kernel, pa: PhysAddr) -> None:
-    """Free a frame or a huge block of a range."""
-    code = pmm.free_block(k, pa)
-    if code != OK:
-        panic(k, b'vmm: memory of a range that pmm does not take back: address, code', pa, code, 0)
 
 
 # ------------------------------------------------------------------ gaps

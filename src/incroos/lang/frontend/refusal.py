@@ -1,7 +1,7 @@
 """What the front end says when a text is not kernel Python: the place, a caret under it, what to write instead.
 
-Every sentence that it can say stands in this table, so that the tests can show each of them and docs/language.md can
-list them. A sentence names what was found and, where that helps, what was wanted.
+All sentences are in this table, so that the tests can show each of them and docs/language.md can list them. A sentence
+names what was found and, where that helps, what was wanted.
 """
 
 import ast
@@ -114,7 +114,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, node: ast.AST, file: str, lines: list[str]) -> 'Place':
-        """The place of a node; of one that spans lines, the part on its first line."""
+        """The place of a node; if it spans lines, the part on its first line."""
         line, start = getattr(node, 'lineno', 1), getattr(node, 'col_offset', 0)
         text = lines[line - 1].rstrip('\n') if line <= len(lines) else ''
         encoded = text.encode()

@@ -11,12 +11,16 @@ from incroos.kernel.heap.chunk import bins_check
 from incroos.kernel.heap.chunk.header import (
     ALIGNMENT,
     FIRST_CHUNK,
+    LEAST_SHIFT,
     MIN_CHUNK_BYTES,
     PREVIOUS_USED,
     USED,
     bytes_of,
     chunk_at,
+    greatest_shift,
+    has_note,
     is_sealed,
+    read_note,
 )
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
@@ -30,6 +34,7 @@ from incroos.lang import VirtAddr, kernel, load64, word
 # CHUNKS-5  used_bytes == sum of the bytes of used chunks
 # CHUNKS-6  each free chunk is in a bin, once, or is the remainder; the remainder has remainder_bytes
 # CHUNKS-7  each page of [start, committed_end) is mapped, the page at committed_end is not
+# CHUNKS-8  a note is of an alignment above 16 that the payload has
 # BIN-n     as in bins_check.py, as 10 + n
 #
 # Two free neighbours would break CHUNKS-3: the second one's flag says that the first is used.
@@ -73,7 +78,7 @@ def check_range(k: Kernel) -> word:
 
 @kernel
 def walk_chunks(k: Kernel) -> tuple[word, word, word]:
-    """CHUNKS-2 to CHUNKS-4: the code, how many chunks are free, and the bytes of those that are used."""
+    """CHUNKS-2 to CHUNKS-4 and CHUNKS-8: the code, how many chunks are free, and the bytes of those that are used."""
     top = k.chunks.top
     nr_free = 0
     used_bytes = 0
@@ -90,6 +95,8 @@ def walk_chunks(k: Kernel) -> tuple[word, word, word]:
         previous_used = (chunk.header & USED) * PREVIOUS_USED
         if previous_used != 0:
             used_bytes += nbytes
+            if has_note(k, chunk.header) and not LEAST_SHIFT <= read_note(chunk) <= greatest_shift(chunk):
+                return 8, 0, 0
         else:
             nr_free += 1
             if load64(k.m, VirtAddr(at - 8)) != nbytes:

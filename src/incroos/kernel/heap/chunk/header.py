@@ -7,8 +7,8 @@ payload's is 0 modulo 16:
    header       | tag, 24 bits | chunk's bytes, flags in the low four bits, 40  |
  payload        +---------------------------------+-----------------------------+
    used: the caller's bytes                       | free: next of its size      |
-   (to the end of the chunk)                      |       previous of its size  |
-                                                  |       from 1,024 bytes on:  |
+   (to the end of the chunk, or to the note       |       previous of its size  |
+    in its last byte)                             |       from 1,024 bytes on:  |
                                                   |       left, right, parent   |
                                                   |       what was there before |
                                                   |       bytes, boundary tag   |
@@ -18,6 +18,10 @@ The tag is a hash of the chunk's address, bytes and flags with the heap's secret
 erased. So kfree takes only payloads of used chunks. One flag is not in the tag, PREVIOUS_USED: it changes with the
 chunk before. Without hardening the tag is 0, and what is read is believed.
 
+The note is the binary logarithm of the alignment that the caller asked for, where that is more than 16: his address may
+be a multiple of more (docs/adr/0404-an-aligned-chunk-ends-with-a-note.md). Where blocks have tags, they tell it, and
+there is no note.
+
 Boundary tags: D. E. Knuth, The Art of Computer Programming, volume 1, section 2.5, algorithm C. The flag of the chunk
 before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memory Allocator".
 """
@@ -25,17 +29,31 @@ before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memor
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
+from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.state import Kernel, SizedChunk
-from incroos.lang import VirtAddr, add_wrap, kernel, mul_wrap, shl_wrap, store64, word
+from incroos.lang import (
+    VirtAddr,
+    add_wrap,
+    count_trailing_zeros,
+    kernel,
+    load8,
+    mul_wrap,
+    shl_wrap,
+    store8,
+    store64,
+    word,
+)
 
 ALIGNMENT: Final = 16
 HEADER_BYTES: Final = 8
 MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
 FIRST_CHUNK: Final = 8  # behind the start of a range
+NOTE_BYTES: Final = 1
+LEAST_SHIFT: Final = 5  # in a note
 
 USED: Final = 1  # flags in a header
 PREVIOUS_USED: Final = 2
-ALIGNED: Final = 4  # the user asked for an alignment, which a payload that moves must keep
+ALIGNED: Final = 4  # the user asked for an alignment, which a payload that moves must keep: there is a note of it
 HEAD_MASK: Final = (1 << 40) - 1  # bytes and flags
 BYTES_MASK: Final = HEAD_MASK & -ALIGNMENT
 # 1, so that the low part of a product is the other factor; above it digits of the golden ratio, which spread what they
@@ -71,6 +89,13 @@ def bytes_of(chunk: SizedChunk) -> word:
 
 
 @kernel
+def room_in(k: Kernel, head: word) -> word:
+    """The caller's bytes in a used chunk with these bytes and flags."""
+    room = (head & BYTES_MASK) - HEADER_BYTES
+    return room - NOTE_BYTES if has_note(k, head) else room
+
+
+@kernel
 def is_sealed(k: Kernel, chunk: SizedChunk) -> bool:
     """Whether the chunk's header is one."""
     return chunk.header == sealed(k, chunk.addr, chunk.header & HEAD_MASK)
@@ -101,3 +126,41 @@ def note_previous_free(k: Kernel, addr: VirtAddr) -> None:
     """Tell the chunk at an address that the one before it is free."""
     chunk = chunk_at(k, addr)
     chunk.header = chunk.header & ~PREVIOUS_USED
+
+
+# ------------------------------------------------------------------ the note of an alignment
+@kernel
+def has_note(k: Kernel, head: word) -> bool:
+    """Whether a used chunk with these flags ends with a note."""
+    return head & ALIGNED != 0 and not is_tagged(k)
+
+
+@kernel
+def bytes_with_note(k: Kernel, nbytes: word) -> word:
+    """What a payload with an alignment needs for so many bytes of the caller's."""
+    return nbytes if is_tagged(k) else nbytes + NOTE_BYTES
+
+
+@kernel
+def place_of_note(chunk: SizedChunk) -> VirtAddr:
+    """Where the note of a used chunk is that has one."""
+    return VirtAddr(chunk.addr + bytes_of(chunk) - NOTE_BYTES)
+
+
+@kernel
+def read_note(chunk: SizedChunk) -> word:
+    """The note of a used chunk that has one; whether it is right is another question."""
+    return load8(chunk.m, place_of_note(chunk))
+
+
+@kernel
+def write_note(k: Kernel, chunk: SizedChunk, shift: word) -> None:
+    """Note an alignment of 2**shift at the end of a used chunk, if notes are made of it."""
+    if has_note(k, chunk.header):
+        store8(chunk.m, place_of_note(chunk), shift)
+
+
+@kernel
+def greatest_shift(chunk: SizedChunk) -> word:
+    """The binary logarithm of the greatest alignment that the payload has, asked for or not."""
+    return count_trailing_zeros(chunk.addr + HEADER_BYTES)

@@ -18,25 +18,31 @@ from incroos.kernel.heap.chunk.header import (
     chunk_at,
     chunk_bytes_for,
     note_previous_used,
+    write_note,
     write_used,
 )
-from incroos.kernel.heap.chunk.verified import checked_head
+from incroos.kernel.heap.chunk.verified import checked_head, checked_shift
 from incroos.kernel.state import Kernel, SizedChunk
-from incroos.lang import VirtAddr, kernel, word
+from incroos.lang import VirtAddr, count_trailing_zeros, kernel, shl_wrap, word
 
 KEPT: Final = PREVIOUS_USED | ALIGNED  # flags, when a chunk changes its size
 
 
 @kernel
 def resize(k: Kernel, ptr: VirtAddr, nbytes: word) -> bool:
-    """Give a used chunk with this payload room for nbytes bytes, more than 0, where it is; False if that cannot be."""
+    """Give a used chunk with this payload room for nbytes bytes, more than 0, where it is; False if that cannot be.
+
+    The note of its alignment is among the bytes.
+    """
     if nbytes > MAX_BYTES:
         return False
     chunk = chunk_at(k, ptr - HEADER_BYTES)
+    shift = checked_shift(k, chunk)
     wanted = chunk_bytes_for(nbytes)
     if wanted > bytes_of(chunk) and not extend(k, chunk, wanted):
         return False
     cut_off(k, chunk, wanted)
+    write_note(k, chunk, shift)
     return True
 
 
@@ -80,7 +86,10 @@ def cut_off(k: Kernel, chunk: SizedChunk, wanted: word) -> None:
 
 @kernel
 def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
-    """Give nbytes bytes, more than 0, at a multiple of the alignment, a power of two above 16; 0 as in alloc."""
+    """Give nbytes bytes, more than 0, at a multiple of the alignment, a power of two above 16; 0 as in alloc.
+
+    The note of the alignment is among the bytes.
+    """
     if nbytes > MAX_BYTES or alignment > MAX_BYTES:
         return VirtAddr(0)
     wanted = chunk_bytes_for(nbytes)
@@ -97,6 +106,7 @@ def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
     cut_off(k, chunk, wanted)
     head = checked_head(k, chunk)
     write_used(k, chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
+    write_note(k, chunk, count_trailing_zeros(alignment))
     return VirtAddr(chunk.addr + HEADER_BYTES)
 
 
@@ -109,3 +119,9 @@ def cut_lead(k: Kernel, chunk: SizedChunk, lead: word) -> SizedChunk:
     k.chunks.used_bytes -= lead
     release(k, chunk, lead | USED | head & PREVIOUS_USED)
     return rest
+
+
+@kernel
+def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
+    """The alignment that was asked for, of the payload of a used chunk; 1 for none."""
+    return shl_wrap(1, checked_shift(k, chunk_at(k, ptr - HEADER_BYTES)))

@@ -1,6 +1,7 @@
 """What is read out of a chunk is checked before it is believed: its header, its boundary tag, its links.
 
-Unit: the chunk. Whoever writes past the end of his memory meets these words first. A header must have its seal. A link
+Unit: the chunk. Whoever writes past the end of his memory meets these words first. A header must have its seal, a note
+must be of an alignment that its payload has. A link
 is stored masked with the heap's secret and its place, so that what somebody else wrote there leads outside of the heap;
 it must lead to where a free chunk can be, and the chunk there must point back before anything is written. So a heap
 that somebody wrote over ends in a panic with a report, and not in a write somewhere else. Without hardening links are
@@ -17,9 +18,14 @@ from incroos.kernel.heap.chunk.header import (
     FIRST_CHUNK,
     HEAD_MASK,
     HEADER_BYTES,
+    LEAST_SHIFT,
     MIN_CHUNK_BYTES,
     PREVIOUS_USED,
     chunk_at,
+    greatest_shift,
+    has_note,
+    place_of_note,
+    read_note,
     sealed,
 )
 from incroos.kernel.heap.report.damage import end_with
@@ -37,6 +43,20 @@ def checked_head(k: Kernel, chunk: SizedChunk) -> word:
     if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
         report_header(k, chunk)
     return head
+
+
+@kernel
+def checked_shift(k: Kernel, chunk: SizedChunk) -> word:
+    """The binary logarithm of the alignment that a used chunk has a note of, 0 without a note.
+
+    Panics when something wrote over the note. Without hardening it is believed, as far as the payload has so much.
+    """
+    if not has_note(k, checked_head(k, chunk)):
+        return 0
+    shift = read_note(chunk)
+    if k.config.hardening != NO_HARDENING and not LEAST_SHIFT <= shift <= greatest_shift(chunk):
+        report_note(k, chunk, shift)
+    return min(shift, greatest_shift(chunk))
 
 
 @kernel
@@ -104,6 +124,13 @@ def report_boundary_tag(k: Kernel, chunk: SizedChunk) -> None:
     """Panic: something wrote over the end of the free chunk before this one, or over its header."""
     at = VirtAddr(chunk.addr - 8)
     end_with(k, b'the boundary tag of a free chunk is overwritten', at, load64(k.m, at), at)
+
+
+@cold
+@kernel
+def report_note(k: Kernel, chunk: SizedChunk, shift: word) -> None:
+    """Panic: something wrote over the last byte of this used chunk."""
+    end_with(k, b'the note of an alignment is overwritten', place_of_note(chunk), shift, payload_of(chunk))
 
 
 @cold

@@ -104,7 +104,8 @@ def around_object(k: Kernel, addr: VirtAddr) -> tuple[VirtAddr, VirtAddr, VirtAd
 def room_of(k: Kernel, base: VirtAddr) -> word:
     """How many bytes there are at a block; 0 when that is not known."""
     if is_of_chunks(k, base):
-        return max(bytes_at(k, VirtAddr(base - HEADER_BYTES)) - HEADER_BYTES, 0)
+        chunk = VirtAddr(base - HEADER_BYTES)
+        return max(chunks.room_in(k, bytes_at(k, chunk) | load64(k.m, chunk) & chunks.ALIGNED), 0)
     if k.config.heap_design != FIRST_FIT and slab_pages.has(k, base):
         record, _ = slab_pages.locate(k, base)
         return Cache(k.m, record.cache).object_bytes

@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel import pmm
 from incroos.kernel.arch import memory_types
-from incroos.kernel.arch.pte import NR_ENTRIES, NX, PRESENT, WRITABLE, page_bytes, table_of
+from incroos.kernel.arch.pte import DATA, HUGE_LEVEL, NR_ENTRIES, page_bytes, table_of
 from incroos.kernel.codes import OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.io.panic import panic
@@ -20,8 +20,6 @@ from incroos.kernel.vmm.pages import map_leaf
 from incroos.kernel.vmm.tables import plant, record_of
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
-DATA: Final = PRESENT | WRITABLE | NX
-HUGE_LEVEL: Final = 2
 BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is ever empty
 
 

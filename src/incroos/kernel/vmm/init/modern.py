@@ -13,7 +13,7 @@ from typing import Final
 
 from incroos.kernel import pmm
 from incroos.kernel.arch.memory_types import WRITE_COMBINING, with_type
-from incroos.kernel.arch.pte import NX, PRESENT, WRITABLE, table_of
+from incroos.kernel.arch.pte import DATA, HUGE_BYTES, NX, PRESENT, WRITABLE, table_of
 from incroos.kernel.codes import OK
 from incroos.kernel.io import framebuffer
 from incroos.kernel.io.panic import panic
@@ -41,8 +41,6 @@ from incroos.kernel.vmm.ranges import map_range
 from incroos.kernel.vmm.tables import plant
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3
 
-DATA: Final = PRESENT | WRITABLE | NX
-HUGE_BYTES: Final = 1 << 21
 EARLY_MARK: Final = 1
 RECORD_BYTES: Final = FrameRecord.SIZE
 RIGHTS: Final = PRESENT | WRITABLE | NX  # what is taken over from the boot code's leaves
