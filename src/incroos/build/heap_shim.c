@@ -27,7 +27,7 @@
 #endif
 
 typedef int64_t word;
-struct kernel; /* the Kernel struct, at the start of its slot */
+struct heap; /* the HostedHeap struct, at the start of its slot */
 
 /* Pool in hosted/pool.py */
 struct pool {
@@ -41,7 +41,7 @@ struct pool {
 
 static struct pool pool;
 /* NULL: none yet, or none alone. heap_entries.py has the calls that read it most. */
-__thread struct kernel *incro_own __attribute__((tls_model("initial-exec"), visibility("hidden")));
+__thread struct heap *incro_own __attribute__((tls_model("initial-exec"), visibility("hidden")));
 #define own incro_own
 static __thread char has_asked __attribute__((tls_model("initial-exec")));     /* for a heap, and got one or none */
 static __thread char is_forking __attribute__((tls_model("initial-exec")));    /* and holds the locks of the pool */
@@ -144,7 +144,7 @@ static void end_of_thread(void *heap)
     incro_k_leave(heap);
 }
 
-static struct kernel *shared; /* the heap of threads without one, for the forking thread; NULL: not used yet */
+static struct heap *shared; /* the heap of threads without one, for the forking thread; NULL: not used yet */
 
 static void before_fork(void)
 {
@@ -188,7 +188,7 @@ __attribute__((constructor)) static void begin_library(void)
 }
 
 /* The heap of this thread, made at its first request; NULL if there is no heap for it alone. */
-COLD static struct kernel *ask_for_heap(void)
+COLD static struct heap *ask_for_heap(void)
 {
     if (has_asked)
         return NULL;
@@ -203,9 +203,9 @@ COLD static struct kernel *ask_for_heap(void)
 }
 
 /* ------------------------------------------------------------------ the heap of threads without one */
-COLD static struct kernel *enter(void)
+COLD static struct heap *enter(void)
 {
-    struct kernel *heap = own != NULL ? own : ask_for_heap();
+    struct heap *heap = own != NULL ? own : ask_for_heap();
     if (heap != NULL)
         return heap;
     return is_forking ? shared : incro_k_enter_shared(&pool);
@@ -225,7 +225,7 @@ COLD static void *none(void)
 
 COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
 {
-    struct kernel *heap = enter();
+    struct heap *heap = enter();
     if (heap == NULL)
         return none();
     void *ptr = incro_k_malloc(heap, (word)nbytes, site);
@@ -235,7 +235,7 @@ COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
 
 COLD HIDDEN void incro_free_rarely(void *ptr, word site)
 {
-    struct kernel *heap = ptr != NULL ? enter() : NULL;
+    struct heap *heap = ptr != NULL ? enter() : NULL;
     if (heap != NULL) {
         incro_k_free(heap, ptr, site);
         leave();
@@ -248,7 +248,7 @@ EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
     size_t nbytes;
     if (__builtin_mul_overflow(nr_items, item_bytes, &nbytes) || nbytes > PTRDIFF_MAX)
         return none();
-    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    struct heap *heap = LIKELY(own != NULL) ? own : enter();
     if (UNLIKELY(heap == NULL))
         return none();
     void *ptr = incro_k_calloc(heap, 1, (word)nbytes, SITE);
@@ -267,7 +267,7 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
     }
     if (nbytes > PTRDIFF_MAX)
         return none();
-    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    struct heap *heap = LIKELY(own != NULL) ? own : enter();
     void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes, SITE) : NULL;
     if (UNLIKELY(own == NULL) && heap != NULL)
         leave();
@@ -282,7 +282,7 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
     }
     if (alignment > PTRDIFF_MAX || nbytes > PTRDIFF_MAX)
         return none();
-    struct kernel *heap = LIKELY(own != NULL) ? own : enter();
+    struct heap *heap = LIKELY(own != NULL) ? own : enter();
     if (UNLIKELY(heap == NULL))
         return none();
     void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, SITE);
@@ -293,7 +293,7 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
 
 EXPORT size_t incro_malloc_usable_size(void *ptr)
 {
-    struct kernel *heap = ptr != NULL ? enter() : NULL;
+    struct heap *heap = ptr != NULL ? enter() : NULL;
     if (heap == NULL)
         return 0;
     size_t nbytes = (size_t)incro_k_usable_bytes(heap, ptr);
@@ -303,7 +303,7 @@ EXPORT size_t incro_malloc_usable_size(void *ptr)
 
 EXPORT size_t incro_malloc_trim(void)
 {
-    struct kernel *heap = enter();
+    struct heap *heap = enter();
     if (heap == NULL)
         return 0;
     size_t nbytes = (size_t)incro_k_trim(heap);
@@ -313,7 +313,7 @@ EXPORT size_t incro_malloc_trim(void)
 
 EXPORT int incro_malloc_check(void)
 {
-    struct kernel *heap = enter();
+    struct heap *heap = enter();
     if (heap == NULL)
         return 0;
     int code = (int)incro_k_check(heap);

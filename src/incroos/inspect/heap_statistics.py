@@ -39,7 +39,7 @@ def heap_statistics(ram: RamMachine) -> dict[str, Any]:
         'used_chunks_by_power_of_2': used_chunks,
         'free_chunks_by_power_of_2': free_chunks,
         'size_classes': {f'{cache.object_bytes} bytes': slabs_of(heap, cache) for cache in classes if cache.allocs},
-        'caches': dict(named_caches(heap)),
+        'caches': dict(named_caches(heap)) if heap.config.objects.HAS_SLABS else {},
     }
 
 

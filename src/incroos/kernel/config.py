@@ -40,7 +40,7 @@ CHEAP: Final = 1  # headers are sealed, links masked and checked: damage ends in
 FULL: Final = 2  # also tags, red zones, poison, quarantine, random places: a user's mistake is found and named
 
 NR_QUARANTINED: Final = 256  # places in the heap's quarantine
-HEAP_STATE_BYTES: Final = 23 << 10  # that a heap's design has for its state
+HEAP_STATE_BYTES: Final = 23_000  # that a heap's design has for its state
 MOST_HEAP_BYTES: Final = 1 << 40  # of a range: the header of a chunk has 40 bits for its bytes
 MOST_SLAB_BYTES: Final = 4096  # of a size class
 

@@ -9,7 +9,7 @@ NR_TREE_BINS: Final = 32
 
 
 class Chunk(Struct):
-    """What the heap keeps in front of a payload, and in the payload while it is nobody's. Owner: heap."""
+    """What the heap keeps in front of a payload, and in the payload while it is nobody's. Owner: heap. Lock: heap."""
 
     header: u64  # a tag, the chunk's bytes, flags
     next: VirtAddr  # the neighbours on the list of free chunks
@@ -17,7 +17,7 @@ class Chunk(Struct):
 
 
 class FirstFitState(Struct):
-    """Owner: heap.chunk.first_fit."""
+    """Owner: heap.chunk.first_fit. Lock: heap."""
 
     top: VirtAddr  # the end of the last chunk
     committed_end: VirtAddr  # the addresses below it have frames
@@ -28,7 +28,7 @@ class FirstFitState(Struct):
 
 
 class SizedChunk(Struct):
-    """A chunk of best fit; all but the header only while it is free. Owner: heap.chunk."""
+    """A chunk of best fit; all but the header only while it is free. Owner: heap.chunk. Lock: heap."""
 
     header: u64  # a tag, the chunk's bytes, flags
     next: VirtAddr  # the neighbours of its bin, or of the ring of its size
@@ -39,7 +39,7 @@ class SizedChunk(Struct):
 
 
 class BinState(Struct):
-    """Free chunks by size. Owner: heap.chunk.bins."""
+    """Free chunks by size. Owner: heap.chunk.bins. Lock: heap."""
 
     small_map: u64  # a bit for each bin: is it not empty?
     tree_map: u64
@@ -48,7 +48,7 @@ class BinState(Struct):
 
 
 class ChunkState(Struct):
-    """Owner: heap.chunk.best_fit."""
+    """Owner: heap.chunk.best_fit. Lock: heap."""
 
     start: VirtAddr
     top: VirtAddr  # the end of the last chunk

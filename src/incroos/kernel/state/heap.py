@@ -11,7 +11,7 @@ NR_SIZES: Final = 40  # powers of two that a request may have
 
 
 class HardeningState(Struct):
-    """What the heap hardens itself with. Owner: heap.hardening."""
+    """What the heap hardens itself with. Owner: heap.secret. Lock: heap."""
 
     secret: u64  # in the seals of headers and tags, and in the masks of links
     generator: u64  # of random places in slabs
@@ -19,7 +19,7 @@ class HardeningState(Struct):
 
 
 class Tag(Struct):
-    """What stands in front of each block of a user, in builds that tell who asked for it. Owner: heap.harden.tag."""
+    """In front of each block of a user, in builds that tell who asked for it. Owner: heap.harden.tag. Lock: heap."""
 
     seal: u64
     about: u64
@@ -28,7 +28,7 @@ class Tag(Struct):
 
 
 class QuarantineState(Struct):
-    """Blocks that came back and are kept from everybody for a while: a ring. Owner: heap.quarantine."""
+    """A ring of blocks that came back and that nobody gets for a while. Owner: heap.harden.quarantine. Lock: heap."""
 
     first: u64  # the place of the oldest one
     nr_blocks: u64
@@ -37,7 +37,7 @@ class QuarantineState(Struct):
 
 
 class HeapFigures(Struct):
-    """What requests came and what they got, where config.counters is set. Owner: heap.figures."""
+    """What requests came and what they got, where config.counters is set. Owner: heap.counters. Lock: heap."""
 
     asked_bytes: u64  # by all requests that were served
     nr_refused: u64  # requests of a size that there is, for which there was no room
@@ -54,6 +54,8 @@ class Heap(Struct):
 
     From `first_fit` on it is the state of the design that the configuration names. Those of this package have fields
     here; a design from outside has its own struct there (design_state), of at most HEAP_STATE_BYTES.
+
+    Lock: heap.
     """
 
     config: KernelConfig

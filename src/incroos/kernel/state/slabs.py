@@ -15,7 +15,7 @@ NR_NAME_BYTES: Final = 24  # of a cache
 class SlabRecord(Struct):
     """What is known of a page of the slabs; of those behind a slab's first only reciprocal, colour and distance.
 
-    Owner: heap.slab.
+    Owner: heap.slab. Lock: cache.
     """
 
     free: Annotated[Array[u64], NR_SLAB_WORDS]  # a bit for each object: is it nobody's?
@@ -29,14 +29,14 @@ class SlabRecord(Struct):
 
 
 class Round(Struct):
-    """A free object in the magazine of its cache. Owner: heap.magazine."""
+    """A free object in the magazine of its cache. Owner: heap.slab.magazine. Lock: cache."""
 
     ptr: VirtAddr
     place: u64  # of its bit: 8 times the address of the word, and the bit's number in it
 
 
 class Cache(Struct):
-    """Objects of one size. Owner: heap.slab."""
+    """Objects of one size. Owner: heap.slab. Lock: cache."""
 
     word: VirtAddr  # of bits of the current slab, where objects are taken; `nothing` when there is none
     first: VirtAddr  # the object of its bit 0
@@ -63,7 +63,7 @@ class Cache(Struct):
 
 
 class SlabArea(Struct):
-    """Pages for slabs, and their records. Owner: heap.slab_pages."""
+    """Pages for slabs, and their records. Owner: heap.slab.pages. Lock: heap."""
 
     records: VirtAddr
     records_end: VirtAddr  # the records below it have frames
@@ -78,7 +78,7 @@ class SlabArea(Struct):
 
 
 class SlabState(Struct):
-    """Owner: heap.kmalloc."""
+    """Owner: heap.size_classes. Lock: heap."""
 
     area: SlabArea
     nr_large: u64  # requests that vmalloc serves
@@ -90,7 +90,7 @@ class SlabState(Struct):
 
 
 class ObjectCache(Struct):
-    """A cache that somebody made, for objects of one kind. Owner: heap.caches."""
+    """A cache that somebody made, for objects of one kind. Owner: heap.caches. Lock: heap."""
 
     slabs: Cache
     next: VirtAddr  # neighbours on the list of all of them
@@ -103,7 +103,7 @@ class ObjectCache(Struct):
 
 
 class CachesState(Struct):
-    """Owner: heap.caches."""
+    """Owner: heap.caches. Lock: heap."""
 
     first: VirtAddr  # of the list of all of them, but for `own`
     nr_caches: u64

@@ -4,6 +4,8 @@ The kernel runs on one processor and takes no lock. So that a second one can com
 the same time says in its docstring which lock it is under, as "Lock: zone". Who holds one of them may take one that
 stands below it here, and none above:
 
+    Lock: cache       one in each cache: its magazine, its current slab, its lists, and the records of its slabs
+    Lock: heap        one in each heap: all else that it keeps
     Lock: zone        one in each zone: its hot lists and its allocator's state, links of free blocks in records too
     Lock: database    one in all: which records can be read, and what they say of blocks that are handed out
     Lock: stock       one in all: the bitmaps, records of tables, early memory, and counts of requests
