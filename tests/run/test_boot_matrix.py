@@ -127,7 +127,7 @@ def test_five_levels_by_each_firmware(firmware: str) -> None:
     levels = []
 
     def look(ram: RamMachine) -> None:
-        levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).pages.root_level)
+        levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).space.root_level)
 
     config = CONFIGS['modern-la57']
     end = places.boot('qemu', GIB, 'tcg', SECONDS, False, lambda _: None, lambda _: None, firmware, config, look)

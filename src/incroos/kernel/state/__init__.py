@@ -10,8 +10,9 @@ from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatab
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
-from incroos.kernel.state.kernel import Kernel
+from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
+from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.slabs import (
     NR_CLASS_STEPS,
     NR_CLASSES,
@@ -27,7 +28,7 @@ from incroos.kernel.state.slabs import (
     SlabRecord,
     SlabState,
 )
-from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
+from incroos.kernel.state.space import NR_KNOWN, KnownTable, PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
 from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList
@@ -44,6 +45,7 @@ __all__ = [
     'NR_KNOWN',
     'NR_NAME_BYTES',
     'NR_ORDERS',
+    'NR_PROCESSORS',
     'NR_ROUNDS',
     'NR_RUN_LENGTHS',
     'NR_SIZES',
@@ -76,9 +78,9 @@ __all__ = [
     'KnownTable',
     'MemoryMap',
     'ObjectCache',
-    'PageState',
     'PanicReport',
     'PcidState',
+    'Processor',
     'QuarantineState',
     'Records',
     'Region',
@@ -88,8 +90,10 @@ __all__ = [
     'SlabArea',
     'SlabRecord',
     'SlabState',
+    'Space',
     'Statistics',
     'TableRecord',
     'VmallocState',
     'ZoneStatistics',
+    'kernel_of',
 ]

@@ -26,7 +26,7 @@ from incroos.kernel.heap.report import locate
 from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_END
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import NR_CLASSES, Cache, Kernel, SlabRecord
 from incroos.lang import VirtAddr, kernel, load64, shr_logical, word
 
@@ -106,7 +106,7 @@ def range_of(k: Kernel, number: word) -> tuple[VirtAddr, VirtAddr]:
     if number == 2:
         start = first_fit_start(k) if k.config.heap_design == FIRST_FIT else k.chunks.start
         return start, k.heap.committed_end if k.config.heap_design == FIRST_FIT else k.chunks.committed_end
-    return VirtAddr(VMALLOC), VirtAddr(VMALLOC_END if k.config.space == MODERN_SPACE else VMALLOC)
+    return VirtAddr(k.config.vmalloc), VirtAddr(k.vmalloc.end if k.config.space == MODERN_SPACE else k.config.vmalloc)
 
 
 @kernel
@@ -171,7 +171,7 @@ def is_of_class(k: Kernel, record: SlabRecord) -> bool:
 def visit_pages(k: Kernel, start: VirtAddr) -> tuple[VirtAddr, word, word, word]:
     """The next range of vmalloc. A table that is missing is passed in one step."""
     at = start
-    while at < VMALLOC_END:
+    while at < k.vmalloc.end:
         code, level, _slot, _entry = vmm.walk(k, at)
         if code == OK:
             nbytes = vmm.pages_from(k, at) * PAGE_BYTES

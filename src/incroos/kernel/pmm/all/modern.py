@@ -15,8 +15,6 @@ from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WR
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
-    FRAME_METADATA,
-    FRAME_RECORDS,
     PAGE_BYTES,
     PAGE_SHIFT,
 )
@@ -34,7 +32,7 @@ TABLE_OWNER: Final = 2
 @kernel
 def frames_of(k: Kernel) -> Frames:
     """The metadata of all frames."""
-    return Frames(k.m, VirtAddr(FRAME_METADATA))
+    return Frames(k.m, VirtAddr(k.config.frame_metadata))
 
 
 # ------------------------------------------------------------------ early memory
@@ -76,14 +74,14 @@ def nr_frames(k: Kernel) -> word:
 
 @kernel
 def metadata_bytes(k: Kernel) -> word:
-    """How much memory the metadata takes at FRAME_METADATA: whole pages."""
+    """How much memory the metadata takes at config.frame_metadata: whole pages."""
     return (blocks.metadata_bytes(frames_of(k), nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
 
 
 @kernel
 def open_metadata(k: Kernel) -> None:
     """Begin the metadata, which is mapped, without RAM."""
-    blocks.init(frames_of(k), VirtAddr(FRAME_RECORDS), nr_frames(k))
+    blocks.init(frames_of(k), VirtAddr(k.config.frame_records), nr_frames(k))
 
 
 @kernel
