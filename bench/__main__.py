@@ -1,8 +1,8 @@
 """`python -m bench`, which is `make bench`: a table on standard output, and JSON in build/.
 
-`python -m bench blocks` has the figures of frames of all of RAM, at every size and fill, `python -m bench objects`
-those of slabs and chunks with up to a million live blocks; some of both are in the other. `python -m bench heap` has
-those of the heap on what real programs do with it, against the allocators of other people.
+`python -m bench blocks` measures frames of all of RAM, at every size and fill. `python -m bench objects` measures slabs
+and chunks with up to a million live blocks. `python -m bench` includes a few rows of both. `python -m bench heap`
+measures the heap on traces of real programs, against other allocators.
 """
 
 import json

@@ -9,19 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from bench.drivers import blocks, fragmentation, zeroing
 from bench.executable import KERNEL_LIMITS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import BUDDY, TREE
 from incroos.kernel.configs import CLASSIC
+from incroos.kernel.pmm.all import buddy
+from incroos.kernel.pmm.tree import tree
 from incroos.lang.frontend import RAW, compile_unit
 
 Function = Callable[..., Any]
 
-ALLOCATORS: Final = {'tree': TREE, 'buddy': BUDDY}
+ALLOCATORS: Final[dict[str, ModuleType]] = {'tree': tree, 'buddy': buddy}
 MIB: Final = 256  # frames
 SIZES: Final = {'32M': 32 * MIB, '1G': 1024 * MIB, '16G': 16384 * MIB, '256G': 262144 * MIB}
 FILLS: Final = (0, 50, 90, 99)
@@ -224,7 +226,7 @@ def kernel_object(allocator: str) -> bytes:
     """The kernel's frames with one allocator, and the loops that drive it."""
     steps = [*timed_functions(), *fragmentation_functions(), *zeroing_functions()]
     roots = {symbol('ours', allocator, step): step for step in steps}
-    unit = compile_unit(roots, RAW, replace(CLASSIC, frame_allocator=ALLOCATORS[allocator]))
+    unit = compile_unit(roots, RAW, replace(CLASSIC, frames=ALLOCATORS[allocator]))
     return compile_bare(unit.ir, '', debug=False).object_bytes
 
 
@@ -269,9 +271,9 @@ def make(folder: Path) -> Path:
     """Build the executable in a folder; CannotBench where this machine has not what it takes."""
     check_host()
     (folder / 'blocks_cases.h').write_text(table())
-    for name, number in ALLOCATORS.items():
+    for name in ALLOCATORS:
         (folder / f'{name}.o').write_bytes(kernel_object(name))
-        defines = (f'-DALLOCATOR={number}', f'-DALLOCATOR_NAME={name}')
+        defines = (f'-DALLOCATOR={name.upper()}', f'-DALLOCATOR_NAME={name}')
         run_gcc(folder, '-c', *KERNEL_LIMITS, *defines, str(C / 'blocks_twin.c'), '-o', f'{name}_twin.o')
     run_gcc(folder, '-c', '-I.', '-fno-pic', str(C / 'blocks_host.c'), '-o', 'host.o')
     objects = [f'{name}{part}.o' for name in ALLOCATORS for part in ('', '_twin')]

@@ -38,6 +38,7 @@ from incroos.lang import (
 )
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.run import images, qemu
+from incroos.run.boot import Boot
 
 PAGES: Final = 0x7000_0000_0000
 MEMORY: Final = 0x40_1000  # where no large page fits
@@ -140,7 +141,7 @@ def run(accel: str) -> str:
     with tempfile.TemporaryDirectory(prefix='incroos-bench-') as folder:
         path = Path(folder) / images.ELF
         path.write_bytes(image.elf)
-        end = qemu.boot_with(path, MEMORY_BYTES, accel, TIMEOUT, printed.extend)
+        end = qemu.boot(Boot(MEMORY_BYTES, TIMEOUT, printed.extend, accel=accel), path)
     if not LINE.search(printed.decode()):
         raise click.ClickException(f'the kernel measured nothing: {end}')
     return printed.decode()

@@ -1,7 +1,7 @@
 """The heaps over traces of real programs: recorded, and replayed against every allocator in the same run.
 
-Time is that of the same round's glibc: allocators take turns, and of nine ratios the median counts. What is timed and
-how memory is counted, docs/traces.md says.
+Time is relative to glibc in the same round: allocators run in turn, and the median of nine ratios counts.
+docs/traces.md says what is timed and how memory is counted.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Counts instructions in an image that is built: whoever built it, a function is found by its name."""
+"""Counts instructions in a built image, of any commit; functions are found by their names."""
 
 import io
 from collections.abc import Iterator

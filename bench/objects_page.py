@@ -80,7 +80,7 @@ def summary(bench: dict[str, Any], rows: dict[str, Any], counts: dict[str, Any])
         f'Measured on {machine["processor"]} with {machine["processors"]} processors and a load of {machine["load"]},',
         f'LLVM {machine["llvm"]}; the twins by {machine["gcc"]}. Of {len(rows)} figures the geometric mean of the',
         f'ratios is {bench["geometric_mean"]:.2f} and the highest ratio {worst["ratio"]:.2f}.',
-        f'With {MANY:,} live blocks in the place of {FEW}, an operation takes so many times as long:',
+        f'The time of an operation with {MANY:,} live blocks, over that with {FEW}:',
     ]
     for load in LOADS:
         taken = [f'{growth(rows, load, name):.2f} ({name})' for name in LEAVES_CACHES_COLD]

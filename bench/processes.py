@@ -1,4 +1,4 @@
-"""The figures of whole processes: the command as a user types it, from start to end, by the clock on the wall."""
+"""The figures of whole processes: the command as a user types it, from start to end, in wall-clock time."""
 
 import os
 import statistics

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from incroos.guest import mailbox
+from incroos.guest.dispatch import execute
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC, CLASSIC_FIXMAP, CLASSIC_RECURSIVE, MODERN
 from incroos.kernel.layout import PAGE_BYTES
@@ -74,7 +75,7 @@ def count(config: KernelConfig) -> dict[str, list[float]]:
         for key in counts:
             counts[key] = 0
         for call in calls:
-            assert mailbox.execute(k, call.code, *padded(call.words)) >= 0
+            assert execute(k, call.code, *padded(call.words)) >= 0
         nr_flushes = counts['invlpg'] + counts['write_cr3']
         found[name] = [number / NR_PAGES for number in (counts['load64'], counts['store64'], nr_flushes)]
     return found

@@ -1,4 +1,4 @@
-"""Runs the cases against their twins, and reads what the executable says."""
+"""Runs the cases against their twins, and reads the output of the executable."""
 
 import subprocess
 import tempfile

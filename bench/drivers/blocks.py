@@ -3,8 +3,8 @@
 from typing import Annotated, Final
 
 from incroos.kernel.pmm.all import blocks
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
+from incroos.kernel.state import Frames
 from incroos.lang import Array, Pfn, Struct, VirtAddr, add_wrap, kernel, mul_wrap, shr_logical, u32, u64, word
 
 MAX_SLOTS: Final = 65536
@@ -29,7 +29,7 @@ class BlockPlan(Struct):
 @kernel
 def blocks_start(frames: Frames, plan: BlockPlan, n: word) -> word:
     """All of RAM is free."""
-    blocks.init(frames, plan.records, plan.nr_frames)
+    blocks.init(frames, VirtAddr(frames.addr + Frames.SIZE), plan.records, plan.nr_frames)
     blocks.add_ram(frames, Pfn(0), Pfn(plan.nr_frames))
     return blocks.nr_free_frames(frames)
 

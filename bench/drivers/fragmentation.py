@@ -3,10 +3,9 @@
 from typing import Annotated, Final
 
 from bench.drivers.blocks import FACTOR, OWNER
-from incroos.kernel.pmm.all import blocks, zones
-from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all import blocks
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
-from incroos.kernel.state import MAX_ORDER, NR_ZONES
+from incroos.kernel.state import MAX_ORDER, NR_ZONES, Frames
 from incroos.lang import Array, Pfn, Struct, VirtAddr, add_wrap, kernel, mul_wrap, shr_logical, u32, u64, word
 
 PER_MILLE: Final = 1000
@@ -25,7 +24,7 @@ class Use(Struct):
 @kernel
 def start(frames: Frames, use: Use) -> None:
     """All of RAM is free."""
-    blocks.init(frames, use.records, use.nr_frames)
+    blocks.init(frames, VirtAddr(frames.addr + Frames.SIZE), use.records, use.nr_frames)
     blocks.add_ram(frames, Pfn(0), Pfn(use.nr_frames))
     use.state = 1
     use.nr_held = 0
@@ -92,6 +91,7 @@ def per_mille_whole(frames: Frames, use: Use, n: word) -> word:
     blocks.drain(frames)
     total = 0
     for number in range(NR_ZONES):
+        zone = frames.zones[number]
         for order in range(HUGE_ORDER, MAX_ORDER + 1):
-            total += zones.nr_free_blocks(frames.zones[number], order) << order
+            total += zone.config.frames.nr_free_blocks(zone, order) << order
     return total * PER_MILLE // blocks.nr_free_frames(frames)

@@ -1,4 +1,4 @@
-"""Loops over pages. Which frame a page gets does not matter: nobody goes through these tables."""
+"""Loops over pages. Which frame a page gets does not matter, because these tables are never walked."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Pages in a row with one call: the memory lies so that no larger page fits. It need not be there: nobody reads it."""
+"""Pages in a row with one call: the memory lies so that no larger page fits. It is never read, so it need not exist."""
 
 from typing import Final
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from bench.drivers.blocks import OWNER
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm.all import blocks, zeroing
-from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.state import Frames
 from incroos.lang import Array, Pfn, Struct, VirtAddr, fill, kernel, store64, u32, u64, word
 
 MAX_HELD: Final = 4096
@@ -25,7 +25,7 @@ class ZeroPlan(Struct):
 @kernel
 def zero_setup(frames: Frames, plan: ZeroPlan, n: word) -> word:
     """All of RAM is free, and each of its records written once."""
-    blocks.init(frames, plan.records, plan.nr_frames)
+    blocks.init(frames, VirtAddr(frames.addr + Frames.SIZE), plan.records, plan.nr_frames)
     blocks.add_ram(frames, Pfn(0), Pfn(plan.nr_frames))
     plan.nr_held = 0
     return zero_now(frames, plan, n)

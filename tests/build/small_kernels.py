@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from incroos.build.boot_pvh import BootLayout
+from incroos.build.boot_pvh import BootLayout, ExitPort
 from incroos.build.image import Image, build_image
 from incroos.lang import (
     Machine,
@@ -44,6 +44,7 @@ LAYOUT: Final = BootLayout(
     guard_page=0x1E_0000,
     stack_top=0x1F_0000,
     kernel_struct=0x1F_0000,
+    exit_port=ExitPort(0xF4, 0x5A),
 )
 LEVEL1: Final = 0x4000  # the last of the four boot tables
 LEVEL3: Final = 0x2000
@@ -268,8 +269,8 @@ def build_small(small: SmallKernel, layout: BootLayout = LAYOUT) -> Image:
     return build_image(unit.ir, unit.sites, replace(layout, levels=small.levels), small.debug)
 
 
-def write_small(folder: Path, small: SmallKernel) -> Path:
+def write_small(folder: Path, small: SmallKernel, layout: BootLayout = LAYOUT) -> Path:
     """Build into a folder; the image's path."""
     path = folder / f'{small.main.__name__}.elf'
-    path.write_bytes(build_small(small).elf)
+    path.write_bytes(build_small(small, layout).elf)
     return path

@@ -14,9 +14,9 @@ from elftools.elf.elffile import ELFFile
 
 from incroos.build import bios_disk, boot_bios, link
 from incroos.build.bios_disk import CYLINDER_SECTORS, disk_of, payload_of
-from incroos.build.boot_bios import SECTOR_BYTES, ExitPort, Payload, assembly
+from incroos.build.boot_bios import SECTOR_BYTES, Payload, assembly
 from incroos.build.boot_bios_loader import LOADER_SENTENCES
-from incroos.build.boot_pvh import MAX_REGIONS
+from incroos.build.boot_pvh import MAX_REGIONS, ExitPort
 from incroos.build.errors import BuildError
 
 from ..kernel.pmm.firmware_maps import E820, MAPS, FirmwareMap

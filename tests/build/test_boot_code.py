@@ -1,10 +1,13 @@
 """What the boot code hands over, and how exceptions reach the kernel: each test boots a small kernel in QEMU."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from incroos.build.boot_pvh import MODULE_BYTES, assembly
+from incroos.build.boot_pvh import MODULE_BYTES, SENTENCES, assembly
 from incroos.machine.computer import Computer
 from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
@@ -34,6 +37,48 @@ def test_boot_state_with_five_levels(tmp_path: Path) -> None:
     assert outcome.status == Status.PASSED
     _, cr0, cr3, cr4, efer = words_of(text)
     assert (cr0, cr3, cr4, efer) == (0x8001_0031, LAYOUT.page_tables + 0x5000, 0x1020, 0xD00)  # LA57, PAE
+
+
+UNFIT: Final = {
+    'qemu32': 'no_long_mode',
+    'pentium': 'no_long_mode',  # nor extended leaves of CPUID
+    'qemu64,-lm': 'no_long_mode',
+    'qemu64,-nx': 'no_nx',
+    'qemu64,-cmov': 'no_cmov',
+}
+
+
+@pytest.mark.parametrize('window', [0, -2 << 30], ids=['low', 'upper half'])
+@pytest.mark.parametrize('processor', UNFIT)
+def test_a_processor_that_lacks_something_is_told_so(tmp_path: Path, processor: str, window: int) -> None:
+    """It would reset without a word. The sentence goes to both channels, and a byte to the exit port."""
+    layout = replace(LAYOUT, window=window)
+    path = write_small(tmp_path, SmallKernel(small_kernels.pass_at_once), layout)
+    with Guest(path, MEMORY, extra=('-cpu', processor)) as guest:
+        outcome, text = guest.wait(SECONDS), guest.console().decode()
+    sentence = SENTENCES[UNFIT[processor]]
+    assert (text, outcome.status) == (f'{sentence}\n', Status.PANIC)
+    assert f'{LAYOUT.exit_port.code:#x}' in outcome.remark
+
+
+def test_what_a_processor_lacks_is_seen_on_the_screen(tmp_path: Path) -> None:
+    """Alone: what the firmware wrote is gone."""
+    path = write_small(tmp_path, SmallKernel(small_kernels.pass_at_once))
+    with Guest(path, MEMORY, can_exit=False, extra=('-cpu', 'qemu64,-nx')) as guest:
+        end = time.monotonic() + SECONDS
+        while b'\n' not in guest.console() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert [row for row in guest.screen_text() if row.strip()] == [SENTENCES['no_nx']]
+
+
+def test_nothing_else_is_wanted_of_a_processor(tmp_path: Path) -> None:
+    """The oldest one with a 64-bit mode that QEMU has, and without all that can be taken from it."""
+    path = write_small(tmp_path, SmallKernel(small_kernels.pass_at_once))
+    hidden = ('pae', 'msr', 'pse', 'pse36', 'pge', 'pat', 'tsc', 'cx8', 'mtrr', 'apic', 'syscall', 'fpu', 'fxsr', 'mmx')
+    lacks = ','.join(f'-{name}' for name in (*hidden, 'sse', 'sse2', 'popcnt', 'lahf-lm'))
+    with Guest(path, MEMORY, extra=('-cpu', f'qemu64,{lacks}')) as guest:
+        assert guest.wait(SECONDS).status == Status.PASSED
+        assert guest.console() == b'hello\n'
 
 
 @pytest.mark.parametrize('megabytes', [2, 3, 64, 3583, 3584, 5120])

@@ -13,8 +13,7 @@ import pytest
 
 from incroos.build import link
 from incroos.build.bios_disk import payload_of
-from incroos.build.boot_bios import ExitPort
-from incroos.build.boot_pvh import MAX_REGIONS
+from incroos.build.boot_pvh import MAX_REGIONS, ExitPort
 from incroos.build.boot_uefi import NR_TRIES, SENTENCES
 from incroos.build.boot_uefi_handover import Range
 from incroos.build.fat_volume import volume_with

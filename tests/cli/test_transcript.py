@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from incroos.run import images, jit, qemu, sim
+from incroos.run.boot import Boot
 from incroos.run.outcome import Outcome, Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_screen import NR_ROWS, TEXT_ADDR, TEXT_BYTES, text_rows
@@ -53,7 +54,7 @@ def nr_zone_frames(folder: Path, memory_bytes: int) -> int:
     """The frames of the zone that are RAM, counted from the memory map that a PC's firmware gives to another kernel."""
     image = write_small(folder, SmallKernel(small_kernels.tell_memory_map))
     console = bytearray()
-    outcome = qemu.boot(image, memory_bytes, 'tcg', SECONDS, console.extend, lambda remark: None)
+    outcome = qemu.boot(Boot(memory_bytes, SECONDS, console.extend, accel='tcg'), image)
     assert outcome.status == Status.PASSED
     words = [int(part, 16) for part in console.split()][2:]
     regions = [words[at : at + 3] for at in range(0, len(words), 3)]

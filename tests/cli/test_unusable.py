@@ -13,6 +13,7 @@ from incroos.build.cache import Cache, cache_folder
 from incroos.cli.commands import sentence_about
 from incroos.lang import ConfigError
 from incroos.run import images, qemu
+from incroos.run.boot import Boot
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
@@ -166,7 +167,7 @@ def test_a_boot_that_printed_something_is_not_tried_again(
     console = bytearray()
     said: list[str] = []
     with pytest.raises(Unusable):
-        qemu.boot(programs / 'kernel.elf', 64 << 20, 'auto', SECONDS, console.extend, said.append)
+        qemu.boot(Boot(64 << 20, SECONDS, console.extend, said.append), programs / 'kernel.elf')
     assert bytes(console) == b'Hello'
     assert said == ['booting in QEMU with KVM']
 

@@ -20,6 +20,7 @@ from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
 from incroos.hosted import malloc as front
 from incroos.hosted import pool
+from incroos.hosted.calls import CALLS
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.configs import HOSTED
@@ -28,7 +29,6 @@ from incroos.kernel.sync import spinlock as locks
 from incroos.lang import VirtAddr, word
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
-from incroos.run.shared_library import called_by_shim
 
 from ..budget import FULL
 
@@ -39,7 +39,7 @@ SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
 
-CALLED: Final = (*called_by_shim(), pool.check)
+CALLED: Final = (*(row.function for row in CALLS), pool.check)
 OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
 OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
 NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(

@@ -32,30 +32,29 @@ MAILBOX_ENTRIES: Final = EntryPoints(mailbox.mailbox_main, faults.on_page_fault,
 
 
 class Build(NamedTuple):
-    """A configuration, its name, and whether compiled code is checked."""
+    """A configuration, and whether compiled code is checked."""
 
     config: KernelConfig
-    name: str
     is_checked: bool
 
 
-CHECKED: Final = Build(CLASSIC_CHECKED, images.CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
-MODERN_BUILD: Final = Build(MODERN_CHECKED, images.MODERN_CHECKED, is_checked=True)
-CLASSIC_FULL_BUILD: Final = Build(CLASSIC_FULL_CHECKED, 'CLASSIC_FULL_CHECKED', is_checked=True)
-MODERN_FULL_BUILD: Final = Build(MODERN_FULL_CHECKED, 'MODERN_FULL_CHECKED', is_checked=True)
+CHECKED: Final = Build(CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
+MODERN_BUILD: Final = Build(MODERN_CHECKED, is_checked=True)
+CLASSIC_FULL_BUILD: Final = Build(CLASSIC_FULL_CHECKED, is_checked=True)
+MODERN_FULL_BUILD: Final = Build(MODERN_FULL_CHECKED, is_checked=True)
 FULL_BUILDS: Final = {'classic': CLASSIC_FULL_BUILD, 'modern': MODERN_FULL_BUILD}  # the heap hardens itself fully
-MODERN_PLAIN: Final = Build(MODERN, images.MODERN, is_checked=False)
+MODERN_PLAIN: Final = Build(MODERN, is_checked=False)
 MODERN_BUILDS: Final = {  # by the way to page tables
     'direct-map': MODERN_BUILD,
-    'recursive': Build(MODERN_RECURSIVE, 'MODERN_RECURSIVE', is_checked=True),
-    'fixmap': Build(MODERN_FIXMAP, 'MODERN_FIXMAP', is_checked=True),
+    'recursive': Build(MODERN_RECURSIVE, is_checked=True),
+    'fixmap': Build(MODERN_FIXMAP, is_checked=True),
 }
 CLASSIC_BUILDS: Final = {
     'identity': CHECKED,
-    'recursive': Build(CLASSIC_RECURSIVE, 'CLASSIC_RECURSIVE', is_checked=True),
-    'fixmap': Build(CLASSIC_FIXMAP, 'CLASSIC_FIXMAP', is_checked=True),
+    'recursive': Build(CLASSIC_RECURSIVE, is_checked=True),
+    'fixmap': Build(CLASSIC_FIXMAP, is_checked=True),
 }
-PLAIN: Final = Build(CLASSIC, images.CLASSIC, is_checked=False)  # the one that users get
+PLAIN: Final = Build(CLASSIC, is_checked=False)  # the one that users get
 
 
 @contextmanager
@@ -92,4 +91,4 @@ def compiled(build: Build) -> jit.KernelCode:
 @cache
 def booted(build: Build) -> images.KernelImage:
     """The image of a build for `qemu`, once for all tests."""
-    return images.kernel_image(print, entry=images.MAILBOX, config=build.name, checked=build.is_checked)
+    return images.kernel_image(print, entry=images.MAILBOX, config=build.config, checked=build.is_checked)

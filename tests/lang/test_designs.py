@@ -416,13 +416,15 @@ def test_a_configuration_with_a_design_outside_goes_to_another_process(world: An
 @pytest.mark.parametrize(
     ('name', 'text', 'message'),
     [
-        ('mine.py', 'x = 1 +\n', r'mine\.py:1: invalid syntax: mend the text of the design'),
+        ('mine.py', 'x = 1 +\n', r'mine\.py:1:8: invalid syntax\n    x = 1 \+\n           \^\n  mend the text$'),
         (
             'mine.py',
             'x = missing\n',
-            r"mine\.py cannot be loaded \(NameError: name 'missing' is not defined\): mend it",
+            r"mine\.py:1:5: name 'missing' is not defined\n    x = missing\n        \^{7}\n  mend the text$",
         ),
-        ('mine.py', 'import not_there_at_all\n', r'mine\.py cannot be loaded \(ModuleNotFoundError'),
+        ('mine.py', 'import not_there_at_all\n', r"mine\.py:1:1: No module named 'not_there_at_all'\n"),
+        ('mine.py', '\nx = 1 // 0\n', r'mine\.py:2:5: ZeroDivisionError: '),
+        ('mine.py', 'x = 1\0\n', r'mine\.py:1:6: source code string cannot contain null bytes\n'),
         ('other.py', '', r'other\.py is not there: name the file of a design'),
         ('not-a-name.py', 'x = 1', r'not-a-name\.py is no module: name a file of Python text'),
         ('mine.txt', 'x = 1', r'mine\.txt is no module'),

@@ -19,6 +19,7 @@ from incroos.lang import VirtAddr
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.lang.words import signed
 from incroos.run import jit, qemu, sim
+from incroos.run.boot import Boot
 from incroos.run.images import boot_layout
 from incroos.run.outcome import Outcome, Status
 from incroos.run.simulated import EntryPoints
@@ -126,13 +127,13 @@ def check(cases: Cases, outcome: Outcome, printed: bytearray) -> None:
 
 def test_sim(cases: Cases) -> None:
     printed = bytearray()
-    check(cases, sim.boot(MEMORY_BYTES, SECONDS, printed.extend, entries=entries(cases)), printed)
+    check(cases, sim.boot(Boot(MEMORY_BYTES, SECONDS, printed.extend), entries(cases)), printed)
 
 
 def test_jit(cases: Cases) -> None:
     printed = bytearray()
     code = jit.compile_kernel(entries(cases), checked=True)
-    check(cases, jit.boot(MEMORY_BYTES, SECONDS, printed.extend, code), printed)
+    check(cases, jit.boot(Boot(MEMORY_BYTES, SECONDS, printed.extend), code), printed)
 
 
 @pytest.mark.parametrize('checked', [False, True], ids=['plain', 'checked'])
@@ -142,4 +143,4 @@ def test_qemu(cases: Cases, checked: bool, tmp_path: Path) -> None:
     image = tmp_path / 'cases.elf'
     image.write_bytes(build_image(unit.ir, unit.sites, boot_layout(), debug=False).elf)
     printed = bytearray()
-    check(cases, qemu.boot(image, MEMORY_BYTES, 'tcg', SECONDS, printed.extend, lambda remark: None), printed)
+    check(cases, qemu.boot(Boot(MEMORY_BYTES, SECONDS, printed.extend, accel='tcg'), image), printed)

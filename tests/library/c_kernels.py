@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from incroos.run.boot import Boot
 from incroos.run.library import library_files
+from incroos.run.names import library_config
 from incroos.run.outcome import Outcome
 from incroos.run.qemu import boot
 
@@ -30,7 +32,7 @@ def compiler_flags() -> list[str]:
 
 def library_folder(config: str = 'classic', checked: bool = False, hardening: str = 'cheap') -> Path:
     """Archive and header."""
-    return library_files(lambda remark: None, config=config, hardening=hardening, checked=checked)[0]
+    return library_files(lambda remark: None, config=library_config(config, hardening), checked=checked)[0]
 
 
 def build(
@@ -57,7 +59,7 @@ def build(
 def boot_image(image: Path, memory_bytes: int = MEMORY, seconds: float = SECONDS) -> tuple[Outcome, str]:
     """How a kernel ends in QEMU, and what it wrote."""
     console = bytearray()
-    outcome = boot(image, memory_bytes, 'tcg', seconds, console.extend, lambda remark: None)
+    outcome = boot(Boot(memory_bytes, seconds, console.extend, accel='tcg'), image)
     return outcome, console.decode('ascii')
 
 

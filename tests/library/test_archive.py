@@ -12,9 +12,10 @@ import pytest
 from capstone import x86
 from elftools.elf.elffile import ELFFile
 
-from incroos.build.c_prototypes import prototype_of
-from incroos.run.library import library_files, settings_of
-from incroos.run.library_functions import STATE_BYTES, functions_of
+from incroos.run.library import library_files
+from incroos.run.library_constants import STATE_BYTES
+from incroos.run.library_functions import all_functions
+from incroos.run.names import library_config
 
 from .c_kernels import library_folder
 
@@ -34,8 +35,7 @@ def elf(config: str, checked: bool, tmp_path: Path) -> ELFFile:
 
 
 def public_names(config: str) -> set[str]:
-    texts = [text for functions in functions_of(settings_of(config, 'cheap', False)).values() for text in functions]
-    return {prototype_of(text).name for text in (*texts, STATE_BYTES)}
+    return {each.prototype.name for each in (*all_functions(library_config(config)), STATE_BYTES)}
 
 
 def symbols(elf: Any) -> list[Any]:
@@ -98,7 +98,7 @@ def test_no_vector_register_and_no_red_zone(elf: Any) -> None:
 
 @each_build
 def test_the_stack_that_the_header_tells_is_that_of_the_code(config: str, checked: bool) -> None:
-    folder, facts = library_files(lambda remark: None, config=config, checked=checked)
+    folder, facts = library_files(lambda remark: None, config=library_config(config), checked=checked)
     assert f'#define INCRO_MM_STACK_BYTES {facts["stack_bytes"]} ' in (folder / 'incro_mm.h').read_text()
     assert 100 < facts['stack_bytes'] < 4096
 

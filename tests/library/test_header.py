@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 
 from incroos.build.c_header import c_name, fields_of, member_name, with_inner
-from incroos.build.c_prototypes import prototype_of
 from incroos.kernel import codes
 from incroos.kernel.arch import pte
 from incroos.kernel.arch.pvh import StartInfoEntry
@@ -16,8 +15,8 @@ from incroos.kernel.embed.library import Start
 from incroos.kernel.state import Kernel
 from incroos.lang.frontend.signature import signature_of
 from incroos.lang.structs import ArrayField, NumberField
-from incroos.run.library import settings_of
-from incroos.run.library_functions import functions_of
+from incroos.run.library_functions import all_functions
+from incroos.run.names import library_config
 
 from .c_kernels import library_folder
 
@@ -100,23 +99,23 @@ def test_c_has_the_layout_and_the_constants_of_the_kernel(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_prototypes_have_the_parameters_of_the_kernel_functions(config: str) -> None:
-    for functions in functions_of(settings_of(config, 'cheap', False)).values():
-        for text, function in functions.items():
-            prototype, signature = prototype_of(text), signature_of(function)
-            state = ['state'] if 'state' in prototype.parameters else []
-            wanted = [*state, *(name for name, _ in signature.parameters[1:])]
-            assert list(prototype.parameters) == wanted, text
-            pointer = str(signature.result) == 'VirtAddr'
-            assert prototype.is_pointer == pointer, text
-            assert (prototype.result == 'bool') == (str(signature.result) == 'bool'), text
+    for each in all_functions(library_config(config)):
+        prototype, signature = each.prototype, signature_of(each.function)
+        state = ['state'] if 'state' in prototype.parameters else []
+        wanted = [*state, *(name for name, _ in signature.parameters[1:])]
+        assert list(prototype.parameters) == wanted, prototype.text
+        pointer = str(signature.result) == 'VirtAddr'
+        assert prototype.is_pointer == pointer, prototype.text
+        assert (prototype.result == 'bool') == (str(signature.result) == 'bool'), prototype.text
+        if each.with_site is not None:
+            assert [name for name, _ in signature_of(each.with_site).parameters[1:-1]] == wanted, prototype.text
 
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_the_header_has_each_function_with_its_docstring(config: str) -> None:
     header = (library_folder(config) / 'incro_mm.h').read_text()
-    for functions in functions_of(settings_of(config, 'cheap', False)).values():
-        for text in functions:
-            assert re.search(rf'\*/\n{re.escape(text)};\n', header), text
+    for each in all_functions(library_config(config)):
+        assert re.search(rf'\*/\n{re.escape(each.prototype.text)};\n', header), each.prototype.text
     assert ('void *vmalloc(' in header) == (config == 'modern')
     assert "/* Take back what was given; 0 is nobody's and does nothing. INCRO_BAD_FREE, and" in header
     assert max(map(len, header.splitlines())) < 180

@@ -48,6 +48,13 @@ class Strict:
     def map(self, entry: int, page: int = 0) -> None:
         self.put(self.level1 + 8 * page, entry)
 
+    def map_first_page(self) -> None:
+        """Make the page of VA appear at address 0, too, and a page behind it as the last one of all."""
+        self.put(TABLES, TABLES + 0x1000 | P | W)
+        for table, below in ((ROOT, TABLES), (TABLES, TABLES + 0x1000), (TABLES + 0x1000, TABLES + 0x2000)):
+            self.put(table + 8 * 511, below | P | W)
+        self.map(OTHER | P | W, page=511)
+
 
 @kernel
 def put_word(m: Machine, va: VirtAddr, value: word) -> None:

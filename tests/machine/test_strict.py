@@ -28,6 +28,7 @@ from incroos.machine.errors import (
     DoesNotFit,
     MachineStopped,
     Misuse,
+    NullPointer,
     OutsideRam,
     StaleTranslation,
     UnwrittenLoad,
@@ -70,6 +71,43 @@ def test_a_load_across_pages_of_which_one_is_unwritten(strict: Strict) -> None:
     put_word(strict.machine, VirtAddr(VA + 4088), -1)
     with pytest.raises(UnwrittenLoad, match=f'{DATA + 0x3000:#x}'):
         load64(strict.machine, VirtAddr(VA + 4092))
+
+
+# ---------------------------------------------------------------- null pointers
+@pytest.mark.parametrize('addr', [0, 8, 4088])
+def test_an_access_through_a_null_pointer(strict: Strict, addr: int) -> None:
+    """Though the page is mapped and its bytes are written; also when the way to it is known."""
+    m, null = strict.machine, VirtAddr(addr)
+    strict.map_first_page()
+    m.poke(DATA, bytes(4096))
+    for _ in range(2):
+        refused(NullPointer, 'return load64(m, va)', lambda: get_word(m, null))
+        refused(NullPointer, 'store64(m, va, value)', lambda: put_word(m, null, 1))
+    assert bytes(m.ram[DATA : DATA + 4096]) == bytes(4096)
+
+
+def test_a_range_that_begins_or_ends_at_a_null_pointer(strict: Strict) -> None:
+    m, null = strict.machine, VirtAddr(0)
+    strict.map_first_page()
+    fill(m, VA, 1, 16)
+    fill(m, VirtAddr(-8), 1, 8)
+    for call in (
+        lambda: fill(m, null, 0, 1),
+        lambda: copy(m, null, VA, 8),
+        lambda: copy(m, VirtAddr(VA + 8), null, 8),
+        lambda: load64(m, VirtAddr(-4)),
+        lambda: m.atomic_add64(null, 1),
+    ):
+        with pytest.raises(NullPointer):
+            call()
+    fill(m, null, 0, 0)
+    copy(m, null, null, 0)
+
+
+def test_a_null_pointer_to_a_page_that_is_not_mapped_faults(strict: Strict) -> None:
+    with pytest.raises(LookupError):
+        get_word(strict.machine, VirtAddr(0))
+    assert strict.faults == [(0, 0)]
 
 
 # ---------------------------------------------------------------- numbers and arguments

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from incroos.run.names import heap_config
 from incroos.run.shared_library import HEADER, shared_library
 
 from ..budget import SECONDS
@@ -14,7 +15,7 @@ WARNINGS: Final = ('-Wall', '-Wextra', '-Werror', '-pedantic')
 
 def library(design: str = 'kmalloc', is_malloc: bool = True, hardening: str = 'off') -> Path:
     """The library, built once and cached."""
-    return shared_library(lambda remark: None, design=design, hardening=hardening, is_malloc=is_malloc)
+    return shared_library(lambda remark: None, config=heap_config(design, hardening), is_malloc=is_malloc)
 
 
 def run(command: list[str], preload: Path | None = None, **options: object) -> 'subprocess.CompletedProcess[str]':

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from incroos.run.boot import Boot
 from incroos.run.outcome import Outcome
 from incroos.run.qemu import boot
 
@@ -17,7 +18,7 @@ def boot_small(
 ) -> tuple[Outcome, str]:
     """How a small kernel ends in QEMU, and what it wrote."""
     console = bytearray()
-    outcome = boot(write_small(folder, small), memory_bytes, 'tcg', seconds, console.extend, lambda remark: None)
+    outcome = boot(Boot(memory_bytes, seconds, console.extend, accel='tcg'), write_small(folder, small))
     return outcome, console.decode('ascii')
 
 

@@ -30,13 +30,13 @@ CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm', 'check_vmalloc')
 BUILDS: Final = {
     'classic': CHECKED,
     'modern': MODERN_BUILD,
-    'modern, chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), '', is_checked=True),
-    'modern, full': Build(MODERN_FULL_CHECKED, '', is_checked=True),
+    'modern, chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), is_checked=True),
+    'modern, full': Build(MODERN_FULL_CHECKED, is_checked=True),
     'modern for users': MODERN_PLAIN,
 }
 RARE_BUILDS: Final = {
-    'modern, slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), '', is_checked=True),
-    'modern, off': Build(replace(MODERN_OFF, fault_injection=1), '', is_checked=True),
+    'modern, slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), is_checked=True),
+    'modern, off': Build(replace(MODERN_OFF, fault_injection=1), is_checked=True),
     'classic for users': PLAIN,
 }
 

@@ -14,14 +14,16 @@ import pytest
 
 from incroos.inspect.ram import RamMachine
 from incroos.inspect.statistics import statistics_of
+from incroos.kernel.configs import MODERN, MODERN_LA57
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, ZONE_END, ZONE_START
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
 from incroos.machine.computer import Computer
 from incroos.run import places, qemu
+from incroos.run.boot import Boot
 from incroos.run.firmware import BIOS, PVH, UEFI, bios_disk
+from incroos.run.names import KERNELS, kernel_config
 from incroos.run.outcome import Status
-from incroos.run.places import CONFIGS
 from incroos.run.simulated import memory_map
 
 from ..budget import FULL, SECONDS
@@ -58,7 +60,7 @@ def ram_told(firmware: str, memory_bytes: int) -> list[Range]:
         image.write_bytes(elf)
         console = bytearray()
         file = image if firmware == PVH else bios_disk(elf, print)
-        end = qemu.boot(file, memory_bytes, 'tcg', SECONDS, console.extend, lambda _: None, firmware)
+        end = qemu.boot(Boot(memory_bytes, SECONDS, console.extend, accel='tcg', firmware=firmware), file)
     assert end.status == Status.PASSED
     words = words_of(console.decode())[2:]
     return [(start, start + nbytes) for start, nbytes, kind in zip(*[iter(words)] * 3, strict=True) if kind == RAM]
@@ -81,10 +83,14 @@ def boot(place: str, memory_bytes: int, config: str, firmware: str = PVH) -> tup
     """The transcript of a boot that passes, and in config modern the figures that it leaves."""
     console = bytearray()
     found: list[dict[str, Any]] = []
-    end = places.boot(
-        *(place, memory_bytes, 'tcg', SECONDS, False, console.extend, lambda _: None, firmware, CONFIGS[config]),
+    wanted = Boot(
+        *(memory_bytes, SECONDS, console.extend),
+        config=kernel_config(config),
+        accel='tcg',
+        firmware=firmware,
         look=(lambda ram: found.append(statistics_of(ram))) if config != 'classic' else None,
     )
+    end = places.boot(place, wanted)
     text = console.decode()
     assert (end.status, text.splitlines()[-1]) == (Status.PASSED, 'Memory manager operational!'), text
     return text, found[0] if found else {}
@@ -106,7 +112,7 @@ def check_counts(text: str, figures: dict[str, Any], ram: list[Range]) -> None:
 
 # ------------------------------------------------------------------ PCs in QEMU
 @pytest.mark.parametrize('memory_bytes', (*USUAL, *SMALL, *ODD) if FULL else USUAL, ids=lambda n: f'{n >> 10}K')
-@pytest.mark.parametrize('config', CONFIGS if FULL else ['classic', 'modern'])
+@pytest.mark.parametrize('config', KERNELS if FULL else ['classic', 'modern'])
 @pytest.mark.parametrize('firmware', [PVH, BIOS])
 def test_a_pc(firmware: str, config: str, memory_bytes: int) -> None:
     text, figures = boot('qemu', memory_bytes, config, firmware)
@@ -114,7 +120,7 @@ def test_a_pc(firmware: str, config: str, memory_bytes: int) -> None:
 
 
 @pytest.mark.parametrize('memory_bytes', (*USUAL, *ODD) if FULL else (5 * GIB,), ids=lambda n: f'{n >> 10}K')
-@pytest.mark.parametrize('config', CONFIGS if FULL else ['modern'])
+@pytest.mark.parametrize('config', KERNELS if FULL else ['modern'])
 def test_a_pc_with_uefi(config: str, memory_bytes: int) -> None:
     """Whose firmware takes seconds; test_uefi.py has config classic."""
     text, figures = boot('qemu', memory_bytes, config, UEFI)
@@ -129,8 +135,8 @@ def test_five_levels_by_each_firmware(firmware: str) -> None:
     def look(ram: RamMachine) -> None:
         levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).space.root_level)
 
-    config = CONFIGS['modern-la57']
-    end = places.boot('qemu', GIB, 'tcg', SECONDS, False, lambda _: None, lambda _: None, firmware, config, look)
+    wanted = Boot(GIB, SECONDS, lambda _: None, config=MODERN_LA57, accel='tcg', firmware=firmware, look=look)
+    end = places.boot('qemu', wanted)
     assert (end.status, levels) == (Status.PASSED, [5])
 
 
@@ -169,7 +175,7 @@ def test_too_little_memory(nbytes: int, sentence: str) -> None:
     """The command refuses as little; what a kernel says that is started nevertheless."""
     for place in ('jit', 'qemu'):
         console = bytearray()
-        end = places.boot(place, nbytes, 'tcg', SECONDS, False, console.extend, lambda _: None, config='MODERN')
+        end = places.boot(place, Boot(nbytes, SECONDS, console.extend, config=MODERN, accel='tcg'))
         assert end.status == Status.PANIC
         assert console.decode().splitlines()[-1].startswith(sentence)
 

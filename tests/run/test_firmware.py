@@ -87,7 +87,7 @@ def test_memory_map(megabytes: int) -> None:
 @contextmanager
 def open_bios_driver() -> Iterator[Driver]:
     """A kernel that was booted from a disk and looks at its mailbox."""
-    image = images.kernel_image(print, entry=images.MAILBOX, config=CHECKED.name, checked=CHECKED.is_checked)
+    image = images.kernel_image(print, entry=images.MAILBOX, config=CHECKED.config, checked=CHECKED.is_checked)
     with Guest(bootable_file(BIOS, image, print), MEMORY, firmware=BIOS) as guest:
         driver = MailboxDriver(guest.ram, guest.is_running)
         driver.wait_until_ready()

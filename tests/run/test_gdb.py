@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from incroos.kernel.boot import main
 from incroos.kernel.heap.chunk import first_fit, first_fit_header
 from incroos.run.gdb import NoSuchPlace, debug
 from incroos.run.images import kernel_image
@@ -30,7 +31,7 @@ def test_stops_at_a_line_of_the_heap(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert status == 0
     assert f'Breakpoint 1, alloc () at {first_fit.__file__}:{line}' in said
     assert lines[line - 1] in said
-    assert ' in kmain () at main.py:' in said
+    assert f' in kmain () at {main.__file__}:' in said
     assert '$1 = 100\n' in said  # the self-test's kmalloc(100)
     assert f'$2 = {chunk_bytes}\n' in said
     assert console.startswith(b'Hello, 64-bit kernel World!\n')

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from incroos.build.errors import BuildError
+from incroos.kernel.configs import CLASSIC, CLASSIC_CHECKED, EMBEDDED_CLASSIC
 from incroos.run import images
+from incroos.run.check import check
 from incroos.run.outcome import Unusable
 
 FACTS: dict[str, Any] = {'symbols': {}, 'sites': ['a.py:1'], 'stack': {'stack': 840}, 'nr_functions': 7}
@@ -37,7 +39,7 @@ def test_what_was_built_is_not_built_again(builds: list[object]) -> None:
     assert first == again
     assert first.path.read_bytes() == b'an image'
     assert first.place_of_site(0) == 'a.py:1'
-    assert builds == [('kmain', 'CLASSIC', False, False)]
+    assert builds == [('kmain', CLASSIC, False, False)]
     assert said == ['building the kernel']
 
 
@@ -47,7 +49,7 @@ def test_each_kind_of_image_is_an_entry_of_its_own(builds: list[object]) -> None
         {'checked': True},
         {'debug': True},
         {'entry': images.MAILBOX},
-        {'config': images.CLASSIC_CHECKED},
+        {'config': CLASSIC_CHECKED},
     ]
     paths = {images.kernel_image(print, **kind).path for kind in kinds}
     assert len(paths) == len(builds) == len(kinds)
@@ -92,10 +94,12 @@ def test_output_that_cannot_be_written(builds: list[object], output: str) -> Non
 
 
 def test_kernel_and_machine_pass_the_front_end() -> None:
-    assert images.check()['functions'] > 100
+    classic = check([CLASSIC], [])
+    assert classic > 100
+    assert check([CLASSIC], [EMBEDDED_CLASSIC]) > classic + 50
 
 
-def test_warm_boot_imports_neither_kernel_nor_front_end_nor_llvm() -> None:
+def test_warm_boot_imports_of_the_kernel_its_configurations_and_neither_front_end_nor_llvm() -> None:
     images.kernel_image(print)
     text = (
         'import sys; from pathlib import Path; from incroos.run import images, qemu\n'
@@ -111,7 +115,7 @@ def test_warm_boot_imports_neither_kernel_nor_front_end_nor_llvm() -> None:
         'llvmlite',
         'elftools',
         'ctypes',
-        'incroos.lang',
+        'incroos.lang.frontend',
         'incroos.kernel.boot.main',
         'incroos.build.image',
     }

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from incroos.run import qemu, qemu_process
+from incroos.run.boot import Boot
 from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
@@ -67,7 +68,7 @@ def test_console_comes_while_the_kernel_runs(tmp_path: Path) -> None:
 
     image = write_small(tmp_path, SmallKernel(small_kernels.hang))
     with pytest.raises(Arrived):  # and not only at the end, for which nobody waits so long
-        qemu.boot(image, MEMORY, 'tcg', 1000 * SECONDS, take, lambda remark: None)
+        qemu.boot(Boot(MEMORY, 1000 * SECONDS, take, accel='tcg'), image)
 
 
 def test_triple_fault_keeps_the_last_words(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_triple_fault_keeps_the_last_words(tmp_path: Path) -> None:
 def refusal(image: Path, accel: str = 'tcg', memory_bytes: int = MEMORY) -> str:
     """The sentence with which QEMU is found unusable."""
     with pytest.raises(Unusable) as refused:
-        qemu.boot(image, memory_bytes, accel, SECONDS, lambda data: None, lambda remark: None)
+        qemu.boot(Boot(memory_bytes, SECONDS, lambda data: None, accel=accel), image)
     return str(refused.value)
 
 
@@ -156,7 +157,7 @@ def test_auto_takes_emulation_where_kvm_fails(image: Path, monkeypatch: pytest.M
     monkeypatch.setitem(qemu_process.PROCESSORS, 'kvm', 'no-such-processor')
     monkeypatch.setattr(qemu, 'why_not_kvm', lambda: '')
     remarks: list[str] = []
-    outcome = qemu.boot(image, MEMORY, 'auto', SECONDS, lambda data: None, remarks.append)
+    outcome = qemu.boot(Boot(MEMORY, SECONDS, lambda data: None, remarks.append), image)
     assert outcome.status == Status.PASSED
     assert remarks[0] == 'booting in QEMU with KVM'
     assert remarks[1].startswith('booting in QEMU with TCG, because ')
@@ -165,9 +166,10 @@ def test_auto_takes_emulation_where_kvm_fails(image: Path, monkeypatch: pytest.M
 def start_boot(image: Path) -> subprocess.Popen[bytes]:
     """A process that boots an image and waits for its end; it has got the first output when this returns."""
     text = (
-        'import sys; from pathlib import Path; from incroos.run.qemu import boot\n'
+        'import sys; from pathlib import Path; from incroos.run.boot import Boot\n'
+        'from incroos.run.qemu import boot\n'
         'sink = lambda data: (sys.stdout.buffer.write(data), sys.stdout.flush())\n'
-        f'boot(Path({str(image)!r}), {MEMORY}, "tcg", {SECONDS}, sink, lambda remark: None)\n'
+        f'boot(Boot({MEMORY}, {SECONDS}, sink, accel="tcg"), Path({str(image)!r}))\n'
     )
     process = subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

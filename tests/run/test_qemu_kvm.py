@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from incroos.run import qemu_kvm
+from incroos.run.boot import Boot
 from incroos.run.outcome import Status
 from incroos.run.qemu import boot
 from incroos.run.qemu_kvm import why_not_kvm
@@ -19,7 +20,7 @@ from .qemu_boots import MEMORY
 def test_auto_boots_with_what_the_probe_says(tmp_path: Path) -> None:
     image = write_small(tmp_path, SmallKernel(small_kernels.pass_at_once))
     remarks: list[str] = []
-    outcome = boot(image, MEMORY, 'auto', SECONDS, lambda data: None, remarks.append)
+    outcome = boot(Boot(MEMORY, SECONDS, lambda data: None, remarks.append), image)
     assert outcome.status == Status.PASSED
     assert remarks[0].startswith(('booting in QEMU with KVM', 'booting in QEMU with TCG, because '))
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from incroos.run.shared_library import DESIGNS
+from incroos.run.names import HEAPS
 
 from .heap_programs import compile_program, library, run
 
@@ -127,7 +127,7 @@ WRONG: Final = {
 }
 
 
-@pytest.mark.parametrize('design', DESIGNS)
+@pytest.mark.parametrize('design', HEAPS)
 def test_the_calls_in_c(design: str, tmp_path: Path) -> None:
     if design == 'first-fit':
         source = re.sub(r'for \(size_t alignment.*?\n    }\n', '', CALLS, flags=re.DOTALL)  # it has no alignment
@@ -137,7 +137,7 @@ def test_the_calls_in_c(design: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
-@pytest.mark.parametrize('design', [design for design in DESIGNS if design != 'first-fit'])  # no alignment beyond 16
+@pytest.mark.parametrize('design', [design for design in HEAPS if design != 'first-fit'])  # no alignment beyond 16
 def test_the_names_of_malloc(design: str, tmp_path: Path) -> None:
     done = run([str(compile_program(tmp_path, NAMES, library(design)))])
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from incroos.run.shared_library import DESIGNS
+from incroos.run.names import HEAPS
 
 from .heap_programs import compile_program, library, run
 from .test_shared_library import HEAD
@@ -250,7 +250,7 @@ def test_threads_in_c(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
-@pytest.mark.parametrize('design', [design for design in DESIGNS if design != 'kmalloc'])
+@pytest.mark.parametrize('design', [design for design in HEAPS if design != 'kmalloc'])
 def test_blocks_change_hands_in_each_design(design: str, tmp_path: Path) -> None:
     done = run([str(compile_program(tmp_path, EXCHANGE, library(design, is_malloc=False)))])
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,7 @@ def test_output_of_any_length_arrives_whole_also_without_a_newline(place: str) -
 
 # ---------------------------------------------------------------- several at once
 def test_two_configurations_in_one_process(place: str) -> None:
-    other = KernelConfig(fault_injection=1, poison=1)
+    other = replace(CLASSIC, fault_injection=1, poison=1)
     assert [run(place, scenarios.CONFIG, config=config).notes.value for config in (CLASSIC, other, CLASSIC)] == [
         0,
         11,
@@ -226,7 +226,7 @@ def test_two_configurations_in_one_process(place: str) -> None:
 
 
 def test_two_compiled_kernels_at_the_same_time() -> None:
-    other = KernelConfig(fault_injection=1, poison=1)
+    other = replace(CLASSIC, fault_injection=1, poison=1)
     guests = [jit.Guest(MEMORY, compiled(config, False)) for config in (CLASSIC, other)]
     for guest in guests:
         guest.ram[NOTES] = scenarios.COUNT

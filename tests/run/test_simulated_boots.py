@@ -7,6 +7,7 @@ import pytest
 from incroos.kernel import layout
 from incroos.machine.computer import Computer
 from incroos.run import jit, sim
+from incroos.run.boot import Boot
 from incroos.run.outcome import Status, Unusable
 from incroos.run.simulated import memory_map, prepare
 
@@ -20,10 +21,10 @@ PLACES = ('sim', 'jit', 'checked jit')
 def boot(place: str, memory_bytes: int) -> tuple[Status, str]:
     output = bytearray()
     if place == 'sim':
-        outcome = sim.boot(memory_bytes, SECONDS, output.extend)
+        outcome = sim.boot(Boot(memory_bytes, SECONDS, output.extend))
     else:
         code = jit.cached_kernel(print, checked=place == 'checked jit')
-        outcome = jit.boot(memory_bytes, SECONDS, output.extend, code)
+        outcome = jit.boot(Boot(memory_bytes, SECONDS, output.extend), code)
     return outcome.status, output.decode()
 
 
@@ -61,7 +62,7 @@ def test_much_memory_compiled(memory_bytes: int) -> None:
 
 def test_more_memory_than_the_interpreter_serves() -> None:
     with pytest.raises(Unusable, match='256M'):
-        sim.boot(257 * MIB, SECONDS, lambda data: None)
+        sim.boot(Boot(257 * MIB, SECONDS, lambda data: None))
 
 
 # Start and end of each region of RAM that SeaBIOS told a guest of QEMU 7.2 with so much memory.

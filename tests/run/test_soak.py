@@ -34,13 +34,11 @@ from incroos.inspect.address_space import AddressSpace
 from incroos.inspect.digest import differences, digest, digests
 from incroos.kernel import pmm
 from incroos.kernel.codes import OK
-from incroos.kernel.config import BUDDY
 from incroos.kernel.configs import MODERN, MODERN_CHECKED
 from incroos.kernel.heap.size_classes import SMALL_BYTES
-from incroos.kernel.layout import FRAME_METADATA, PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.pmm import frames
-from incroos.kernel.pmm.all.blocks import Frames
-from incroos.kernel.pmm.all.zones import Zone
+from incroos.kernel.pmm.all import buddy
 from incroos.kernel.vmm import PRESENT, WRITABLE
 from incroos.lang import VirtAddr, offset_of
 from incroos.run.firmware import BIOS, PVH, UEFI, file_for_qemu
@@ -52,8 +50,8 @@ from ..kernel.drivers import CHECKED, FULL_BUILDS, MEMORY, MODERN_BUILD, MODERN_
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
-BUDDY_BUILD: Final = Build(replace(MODERN_CHECKED, frame_allocator=BUDDY), '', is_checked=True)  # for jit and sim
-BUDDY_PLAIN: Final = Build(replace(MODERN, frame_allocator=BUDDY), '', is_checked=False)
+BUDDY_BUILD: Final = Build(replace(MODERN_CHECKED, frames=buddy), is_checked=True)
+BUDDY_PLAIN: Final = Build(replace(MODERN, frames=buddy), is_checked=False)
 NR_OPERATIONS: Final = 10_000_000 if FULL else 200_000
 BATCH: Final = 100_000  # a driver waits half a minute for it
 NR_SHORT: Final = 1500  # also interpreted
@@ -186,8 +184,7 @@ def break_heap(soaked: Soaked) -> None:
 
 
 def break_zone(soaked: Soaked) -> None:
-    zone = Frames(soaked.memory, VirtAddr(FRAME_METADATA)).zones[1]
-    soaked.add(zone.addr + offset_of(Zone, 'nr_total_frames'), 1)
+    soaked.driver.kernel.blocks.zones[1].nr_total_frames += 1
 
 
 def break_vmalloc(soaked: Soaked) -> None:

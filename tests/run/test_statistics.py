@@ -15,12 +15,12 @@ from incroos.kernel.codes import OK
 from incroos.kernel.configs import MODERN, MODERN_CHECKED
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.pmm.all import blocks, frame_ranges
-from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import ObjectCache
 from incroos.lang import Pfn, VirtAddr
 from incroos.run import places
+from incroos.run.boot import Boot
 from incroos.run.guest_ram import file_offset
-from incroos.run.harness import Driver, call_of
+from incroos.run.harness import DirectDriver, Driver, call_of
 from incroos.run.outcome import Status
 from incroos.run.sim import Sim
 
@@ -35,11 +35,10 @@ GIB = 1 << 30
 def figures_after_boot(place: str, memory_bytes: int) -> dict[str, Any]:
     """What a boot leaves."""
     found: list[dict[str, Any]] = []
-    end = places.boot(
-        *(place, memory_bytes, 'tcg', 60, False, lambda _: None, print),
-        config='MODERN',
-        look=lambda ram: found.append(statistics_of(ram)),
+    wanted = Boot(
+        memory_bytes, 60, lambda _: None, config=MODERN, accel='tcg', look=lambda ram: found.append(statistics_of(ram))
     )
+    end = places.boot(place, wanted)
     assert end.status == Status.PASSED
     return found[0]
 
@@ -109,7 +108,7 @@ def test_what_is_kept_is_no_page() -> None:
     sim.start(mailbox.start)
     k = sim.kernel
     before = statistics.collect(k).pages
-    metadata = all_ram.frames_of(k)
+    metadata = k.blocks
     start = next(pfn for pfn in range(0x600, 0xF00) if blocks.is_free(metadata, Pfn(pfn), 3) and pfn % 8 == 0)
     assert frame_ranges.reserve_range(metadata, Pfn(start), Pfn(start + 5), 7) == OK
     found = statistics.collect(k)
@@ -119,7 +118,7 @@ def test_what_is_kept_is_no_page() -> None:
 def test_the_kernel_prints_the_same_figures() -> None:
     sim = Sim(64 * MIB, MODERN_CHECKED)
     sim.start(mailbox.start)
-    assert mailbox.execute(sim.kernel, mailbox.PUT_STATISTICS, 0, 0, 0, 0) == 0
+    assert DirectDriver(sim.kernel, sim.ram).call('put_statistics') == 0
     figures = statistics_of(RamMachine(sim.ram, MODERN_CHECKED))
     told = dict(re.findall(r'(.*): (-?\d+)\n', sim.console().decode()))
     assert int(told['frames of RAM']) == figures['frames']['ram']
@@ -149,7 +148,7 @@ def test_fragmentation_says_how_much_is_of_no_use_to_a_request() -> None:
     for frame in frames:
         if frame % (4 * PAGE_BYTES) < 2 * PAGE_BYTES:  # two in a row of each four
             assert pmm.free_page(k, frame) == OK
-    blocks.drain(all_ram.frames_of(k))
+    blocks.drain(k.blocks)
     found = statistics.collect(k)
     assert found.largest_free_order == 1
     assert found.fragmentation[0] == 0

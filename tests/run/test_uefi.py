@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import CLASSIC, MODERN
 from incroos.run import images, uefi
 from incroos.run.firmware import UEFI, file_for_qemu
 from incroos.run.outcome import Outcome, Status, Unusable
@@ -59,8 +61,8 @@ def test_counts_are_true(tmp_path: Path, memory_bytes: int) -> None:
     assert int(match[1], 16) in frames
 
 
-@pytest.mark.parametrize('config', [images.CLASSIC, images.MODERN])
-def test_the_screen_shows_what_the_serial_port_says(config: str) -> None:
+@pytest.mark.parametrize('config', [CLASSIC, MODERN], ids=['classic', 'modern'])
+def test_the_screen_shows_what_the_serial_port_says(config: KernelConfig) -> None:
     """Every pixel of it, in the mode in which the firmware left the video card."""
     image = images.kernel_image(print, config=config)
     deadline = time.monotonic() + SECONDS

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from incroos.build.bios_disk import boot_code
-from incroos.build.boot_bios import ExitPort
+from incroos.build.boot_pvh import ExitPort
 from incroos.build.boot_uefi import DATA, TEXT
 from incroos.build.boot_uefi_handover import Range
 from incroos.build.fat_volume import volume_with
@@ -20,6 +20,7 @@ from incroos.build.uefi_program import (
 )
 from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 from incroos.run import qemu
+from incroos.run.boot import Boot
 from incroos.run.firmware import UEFI
 from incroos.run.outcome import Outcome, Status
 
@@ -85,7 +86,7 @@ def boot_program(folder: Path, program: bytes, memory_bytes: int) -> tuple[Outco
     volume = folder / 'uefi.img'
     volume.write_bytes(volume_with(program))
     console = bytearray()
-    outcome = qemu.boot(volume, memory_bytes, 'tcg', SECONDS, console.extend, lambda remark: None, UEFI)
+    outcome = qemu.boot(Boot(memory_bytes, SECONDS, console.extend, accel='tcg', firmware=UEFI), volume)
     return outcome, bytes(console)
 
 

@@ -1,8 +1,8 @@
 """A disk image that a PC's BIOS starts, made from a kernel's ELF image: boot sector, loader, kernel, partition table.
 
-The image is what goes onto a disk or a stick, from its first sector on. All of it but the boot sector lies in one
-partition, so that firmware which looks at the partition table finds a disk that can be started, and other systems find
-no room that they might take for free.
+The image is written to a disk or a stick from its first sector on. All of it except the boot sector lies in one
+partition, so that firmware that reads the partition table finds a disk that can be started, and other systems find no
+space that looks free.
 
 Unit: the sector. The partition table: "Master boot record" in the UEFI specification, chapter 5.
 """
@@ -13,7 +13,8 @@ from typing import Final
 
 from elftools.elf.elffile import ELFFile
 
-from .boot_bios import BOOT_SECTOR, CORRECTION, LOADER_LIMIT, PARTITION_TABLE, SECTOR_BYTES, ExitPort, Payload, assembly
+from .boot_bios import BOOT_SECTOR, CORRECTION, LOADER_LIMIT, PARTITION_TABLE, SECTOR_BYTES, Payload, assembly
+from .boot_pvh import ExitPort
 from .codegen import compile_bare
 from .errors import BuildError
 from .link import link_with
@@ -37,7 +38,7 @@ SECTIONS {{
 
 
 def disk_of(elf: bytes, exit_port: ExitPort) -> bytes:
-    """The disk image for a kernel that has an ELF image with a PVH entry. Raises BuildError where that cannot be."""
+    """The disk image for a kernel whose ELF image has a PVH entry. Raises BuildError if that is impossible."""
     payload = payload_of(elf)
     boot = bytearray(boot_code(_SCRIPT, '.bios', assembly(payload, exit_port)))
     words = struct.unpack(f'<{(len(boot) - SECTOR_BYTES) // 2}H', boot[SECTOR_BYTES:])
@@ -48,7 +49,7 @@ def disk_of(elf: bytes, exit_port: ExitPort) -> bytes:
 
 
 def boot_code(script: str, name: str, text: str) -> bytes:
-    """Assemble boot code and link it as the linker's script says, to a section of that name."""
+    """Assemble boot code and link it with a linker script, to a section of the given name."""
     linked = link_with(script, compile_bare('', text, debug=False).object_bytes)
     section = ELFFile(io.BytesIO(linked)).get_section_by_name(name)
     if section is None:
@@ -57,7 +58,7 @@ def boot_code(script: str, name: str, text: str) -> bytes:
 
 
 def payload_of(elf: bytes) -> Payload:
-    """What a loader puts into memory for an ELF image, in one piece."""
+    """The memory that a loader fills for an ELF image, in one piece."""
     file = ELFFile(io.BytesIO(elf))
     segments = [segment for segment in file.iter_segments('PT_LOAD') if segment['p_memsz']]
     start = min(segment['p_paddr'] for segment in segments)
@@ -83,7 +84,7 @@ def partition(start: int, end: int) -> bytes:
 
 
 def cylinder_head_sector(number: int) -> bytes:
-    """Where a sector is, in the three bytes of a partition table."""
+    """The place of a sector, in the three bytes of a partition table."""
     track, sector = divmod(number, SECTORS_PER_TRACK)
     cylinder, head = divmod(track, NR_HEADS)
     return bytes((head, sector + 1 | cylinder >> 8 << 6, cylinder & 0xFF))

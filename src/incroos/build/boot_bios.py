@@ -1,7 +1,7 @@
 """The BIOS boot code: from the first sector of a disk to the PVH entry of the kernel behind it.
 
 Assembly text, assembled by LLVM and linked for its own addresses, apart from the kernel. It does what a PVH loader
-does, and knows of the kernel no more than one: bytes that belong at an address, zeros behind them, an entry.
+does, and knows only what a loader knows of the kernel: bytes that belong at an address, zeros behind them, an entry.
 
 ```
 sector 0            boot sector: reads the loader and adds it up; how to read, and how to fail
@@ -13,7 +13,7 @@ sectors behind it   the kernel's bytes, in one piece
   0x10000           a piece of the kernel, on the way from disk to where it belongs
   0x20000           the memory map that it hands over
 ```
-What lies below 1 MiB is free again when the kernel's entry has copied start information and memory map.
+All of this is free again when the kernel's entry has copied start information and memory map.
 
 Every failure is one sentence on the screen and on the serial port, and a byte to the exit port.
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .boot_bios_loader import LOADER_SENTENCES, LOADER_TEXT
-from .boot_pvh import MAX_REGIONS, REGION_BYTES
+from .boot_pvh import MAX_REGIONS, REGION_BYTES, ExitPort
 
 SECTOR_BYTES: Final = 512
 BOOT_SECTOR: Final = 0x7C00
@@ -50,20 +50,12 @@ SENTENCES: Final = {
 
 @dataclass(frozen=True)
 class Payload:
-    """What the loader puts into memory, and where it goes from there."""
+    """What the loader puts into memory, and the entry that it jumps to."""
 
     start: int
     content: bytes  # whole sectors
     end: int  # behind the zeros that follow the content
     entry: int
-
-
-@dataclass(frozen=True)
-class ExitPort:
-    """Where a virtual machine is told how a run ended, and what it is told when the kernel never started."""
-
-    port: int
-    code: int
 
 
 BOOT_SECTOR_TEXT: Final = """
@@ -235,7 +227,7 @@ bios.end:
 
 
 def sums_of(content: bytes) -> tuple[int, int]:
-    """What bios.move adds up."""
+    """The checksum of what bios.move moves."""
     low = high = 0
     for word in memoryview(content).cast('I'):
         low = (low + word) & 0xFFFF_FFFF

@@ -1,7 +1,7 @@
-"""The second part of the BIOS boot code: all that is done between the boot sector and the kernel's entry.
+"""The second part of the BIOS boot code: everything between the boot sector and the kernel's entry.
 
 It runs at bios.loader in real mode, segment 0, with the boot sector in place: bios.read reads the next sectors of the
-disk, bios.fail tells the sentence at si and ends the machine. It leaves real mode twice: for a moment in bios.move,
+disk, bios.fail prints the sentence at si and ends the machine. It leaves real mode twice: for a moment in bios.move,
 because real mode reaches no more than the first megabyte, and at the end for good.
 
 E820: "System Address Map Interfaces" of the ACPI specification. Firmware in the field says the end of the map by a
@@ -10,11 +10,11 @@ carry, by ebx = 0, or by both; knows entries of 20 bytes or of 24; and changes r
 
 from typing import Final
 
-from .boot_pvh import MAX_REGIONS
+from .boot_pvh import MAX_REGIONS, SENTENCES
 
 LOADER_SENTENCES: Final = {
-    'no_long_mode': 'This processor has no 64-bit mode.',
-    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'no_long_mode': SENTENCES['no_long_mode'],
+    'no_nx': SENTENCES['no_nx'],
     'no_map': 'This firmware tells no memory map (int 15h, E820).',
     'endless_map': f"This firmware's memory map does not end within {MAX_REGIONS} entries.",
     'no_a20': 'Address line A20 cannot be switched on.',

@@ -4,6 +4,9 @@ Assembly text that LLVM assembles together with the kernel. It hands over the bo
 long mode, the first 2 MiB identity-mapped in 4 KiB pages under W^X, a stack above a guard page, interrupts off, and
 an interrupt table whose 32 exceptions end in the kernel's two handlers. Nothing here knows what the kernel does.
 
+A processor that cannot run the kernel is told so before anything else: one sentence on the screen and on the serial
+port, and a byte to the exit port. Without it the first thing that is missing would be a triple fault.
+
 ```
 [page_tables, + 0x4000)           level 4, 3, 2 and 1, one table each, in this order
 [image_start, image_limit)        text read-only; rodata read-only NX; data and bss writable NX
@@ -19,7 +22,8 @@ table of level 4. Only here can that be chosen: CR4.LA57 does not change while p
 All other pages of the first 2 MiB, page 0 with the BIOS data included, are writable and not executable.
 
 The entry and the state at it: "x86/HVM direct boot ABI" of the Xen documentation. Long mode, gates and the TSS: AMD64
-Architecture Programmer's Manual, volume 2, chapters 4 (descriptors), 8 (exceptions) and 14 (initialization).
+Architecture Programmer's Manual, volume 2, chapters 4 (descriptors), 8 (exceptions) and 14 (initialization); for the
+features, volume 3, appendix E ("Obtaining Processor Information Via the CPUID Instruction").
 """
 
 from dataclasses import dataclass
@@ -33,11 +37,28 @@ START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
 REGION_BYTES: Final = 24  # struct hvm_memmap_table_entry
 MAX_REGIONS: Final = 1024  # far more than any firmware tells; further ones are dropped
 MODULE_ENTRY_BYTES: Final = 32  # struct hvm_modlist_entry
-MODULE_BYTES: Final = 64  # a first module of at most so many is kept: boot_uefi.py's, which describes a framebuffer
+MODULE_BYTES: Final = 64  # a first module of at most this size is kept: boot_uefi.py's, which describes a framebuffer
+SCREEN: Final = 0xB8000  # VGA text memory, 80 columns and 25 rows, two bytes a cell
+SCREEN_BYTES: Final = 80 * 25 * 2
+MAX_WAITS: Final = 100_000  # for the serial port, before a character
 
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
 PAGE_FAULT_FRAME_BYTES: Final = 8 * (1 + 6 + 9 + 1)  # alignment, what the processor pushes, nine registers, alignment
 EXCEPTION_FRAME_BYTES: Final = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
+
+SENTENCES: Final = {
+    'no_long_mode': 'This processor has no 64-bit mode.',
+    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'no_cmov': 'This processor has no CMOV instruction.',
+}
+
+
+@dataclass(frozen=True)
+class ExitPort:
+    """Where a virtual machine is told how a run ended, and what it is told when the kernel never started."""
+
+    port: int
+    code: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,7 @@ class BootLayout:
     guard_page: int
     stack_top: int
     kernel_struct: int
+    exit_port: ExitPort
     window: int = 0
     levels: int = 4
 
@@ -88,10 +110,30 @@ _ENTRY: Final = """
 pvh.start:
     cli
     cld
+    mov %ebx, %esi                          # cpuid changes ebx
+
+    # All that is used without asking and can be missing. PAE and model-specific registers come with the 64-bit mode;
+    # five levels, giant and global pages, PAT and PCIDs are asked for where they are used.
+    mov $pvh.no_long_mode{physical}, %edi
+    mov $0x80000000, %eax
+    cpuid                                   # eax is the largest extended leaf
+    cmp $0x80000001, %eax
+    jb pvh.fail
+    mov $0x80000001, %eax
+    cpuid
+    bt $29, %edx
+    jnc pvh.fail
+    mov $pvh.no_nx{physical}, %edi
+    bt $20, %edx
+    jnc pvh.fail
+    mov $1, %eax
+    cpuid
+    mov $pvh.no_cmov{physical}, %edi
+    bt $15, %edx
+    jnc pvh.fail
     mov ${stack_top:#x}, %esp
 
     # Keep start_info and its memory map before anything is written: QEMU leaves both where the tables go.
-    mov %ebx, %esi
     mov $pvh.start_info{physical}, %edi
     mov ${start_info_bytes}, %ecx
     rep movsb
@@ -187,6 +229,49 @@ pvh.start:
     mov %eax, %cr0
     lgdt pvh.gdt_register{physical}
     ljmp $8, $pvh.long_start{physical}
+"""
+
+# Tells the sentence at edi, and stops. It needs no stack. Like the kernel's console, it waits for no port for ever.
+_FAIL: Final = """
+pvh.fail:
+    mov %edi, %esi
+    mov ${screen:#x}, %edi
+    mov $0x07200720, %eax                   # blanks, light grey on black
+    mov ${screen_bytes} / 4, %ecx
+    rep stosl
+    mov ${screen:#x}, %edi
+    mov $0x3FB, %edx                        # serial port: 115,200 baud, 8 bits, no parity
+    mov $0x80, %al
+    out %al, %dx
+    mov $0xF8, %dl
+    mov $1, %al
+    out %al, %dx
+    inc %edx
+    dec %eax
+    out %al, %dx
+    mov $0xFB, %dl
+    mov $3, %al
+    out %al, %dx
+1:  mov $0xFD, %dl
+    mov ${max_waits}, %ecx
+2:  in %dx, %al
+    test $0x40, %al                         # all is sent
+    loopz 2b
+    lodsb
+    test %al, %al
+    jz 3f
+    mov $0xF8, %dl
+    out %al, %dx
+    cmp $10, %al
+    je 1b
+    mov $7, %ah
+    stosw
+    jmp 1b
+3:  mov ${exit_code}, %al
+    out %al, ${exit_port}
+4:  hlt
+    jmp 4b
+
 """
 
 _MOVE_UP: Final = """\
@@ -383,7 +468,15 @@ def assembly(layout: BootLayout) -> str:
         'max_regions': MAX_REGIONS,
         'module_entry_bytes': MODULE_ENTRY_BYTES,
         'module_bytes': MODULE_BYTES,
+        'screen': SCREEN,
+        'screen_bytes': SCREEN_BYTES,
+        'max_waits': MAX_WAITS,
+        'exit_port': layout.exit_port.port,
+        'exit_code': layout.exit_port.code,
     }
+    sentences = ''.join(f'pvh.{name}:\n    .asciz "{text}\\n"\n' for name, text in SENTENCES.items())
     stubs = '.balign 16\npvh.stubs:\n' + ''.join(_stub(vector) for vector in range(NR_VECTORS))
-    parts = (_NOTE, _ENTRY, _LONG_START, _PAGE_FAULT, _EXCEPTION)
-    return ''.join(part.format(**values) for part in parts) + stubs + _TABLES.format(**values)
+    entry = (_NOTE, _ENTRY, _FAIL)
+    parts = (_LONG_START, _PAGE_FAULT, _EXCEPTION)
+    texts = [''.join(part.format(**values) for part in group) for group in (entry, parts, (_TABLES,))]
+    return f'{texts[0]}{sentences}{texts[1]}{stubs}{texts[2]}'

@@ -1,4 +1,4 @@
-"""The boot code's page tables beside the four that map the first 2 MiB: for the upper half, and for five levels.
+"""The boot code's further page tables, after the four that map the first 2 MiB: for the upper half and for five levels.
 
 32-bit assembly for boot_pvh.py, which clears the tables' memory. From `tables` on lie those of level 4, 3, 2 and 1;
 behind them another one of level 3, and one of level 5.
@@ -38,7 +38,7 @@ _UPPER_HALF: Final = """\
 
 
 def upper_entries(tables: int, window: int) -> str:
-    """What shows the first 2 MiB to a kernel that sees physical address 0 at `window`; nothing if that is 0."""
+    """Code that maps the first 2 MiB for a kernel that sees physical address 0 at `window`; nothing if that is 0."""
     if not window:
         return ''
     return _UPPER_ENTRIES.format(
@@ -52,7 +52,7 @@ def upper_entries(tables: int, window: int) -> str:
 
 
 def find_levels(tables: int, window: int, levels: int) -> str:
-    """What puts another root into esi, and LA57 into what edi has for CR4, if the processor has as many levels."""
+    """Code that puts the fifth-level root into esi, and LA57 into edi for CR4, if the processor has five levels."""
     if levels == 4:
         return ''
     place = {'level4': tables, 'level5': tables + 5 * PAGE_BYTES}

@@ -1,20 +1,20 @@
 """The UEFI boot code: from the firmware's call of a program to the PVH entry of the kernel that the program carries.
 
-Assembly text, assembled by LLVM and linked apart from the kernel. It may be loaded anywhere, so it names nothing by
-its address. It does what a PVH loader does, and knows of the kernel no more than one: bytes that belong at an address,
-zeros behind them, an entry, and which memory must be RAM.
+Assembly text, assembled by LLVM and linked apart from the kernel. It may be loaded anywhere, so it names nothing by its
+address. It does what a PVH loader does, and knows only what a loader knows of the kernel: bytes that belong at an
+address, zeros behind them, an entry, and which memory must be RAM.
 
-Memory is asked of the firmware for one area below 4 GiB that does not overlap the kernel's place:
+It asks the firmware for one area below 4 GiB that does not overlap the kernel's place:
 ```
 [area, + 0x1000)            the last steps, for which no page table is in use
 [area + 0x1000, + 0x1000)   start information, and the framebuffer as its only module
 [area + 0x2000, + 0x6000)   the memory map that is handed over
 [area + 0x8000, ...)        a copy of the kernel's bytes
-behind them                 the memory map that the firmware tells
+behind them                 the memory map of the firmware
 ```
 The copy is moved to its place after the firmware has ended its services and paging is off: until then that place may
-be in use by the firmware, by its page tables, or by this program. The area is RAM as any other when the kernel's entry
-has copied start information and memory map.
+be in use by the firmware, by its page tables, or by this program. The area is ordinary RAM again when the kernel's
+entry has copied start information and memory map.
 
 Every failure is one sentence on the firmware's console and on the serial port, and a byte to the exit port. Firmware
 may use the serial port for its own console: the character STX (start of text) goes before the first of ours.
@@ -26,8 +26,9 @@ Manual, volume 2, chapter 14.
 
 from typing import Final
 
-from . import boot_uefi_handover
-from .boot_bios import ExitPort, Payload, sums_of
+from . import boot_pvh, boot_uefi_handover
+from .boot_bios import Payload, sums_of
+from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
 from .boot_uefi_handover import COPY, START_INFO, Range
 
@@ -40,7 +41,7 @@ NR_TRIES: Final = 8  # to end the firmware's services: each time its memory map 
 SPARE_BYTES: Final = 0x2000  # for the pieces into which the memory map may fall after its size was asked
 
 SENTENCES: Final = {
-    'no_nx': 'This processor has no NX bit; the firmware may have switched it off.',
+    'no_nx': boot_pvh.SENTENCES['no_nx'],
     'damaged': 'The kernel in this program is damaged.',
     'no_memory': 'This firmware has no free memory below 4 GiB.',
     'no_map': 'This firmware tells no memory map.',
@@ -283,7 +284,7 @@ uefi.last_steps_end:
 def assembly(payload: Payload, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> str:
     """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place of the payload in the program.
 
-    `kinds` is what each type of the firmware's memory map is in that of PVH, once the services have ended.
+    `kinds` translates each type of the firmware's memory map to PVH's, for the time after the services have ended.
     """
     low_sum, high_sum = sums_of(payload.content)
     zeros_start = payload.start + len(payload.content)

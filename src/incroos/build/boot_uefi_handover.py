@@ -225,7 +225,7 @@ _COUNT_NEEDED = """\
 
 
 def code(map_buffer: int, needed: tuple[Range, ...], nr_kinds: int) -> str:
-    """The functions. The firmware puts its memory map to map_buffer in the area; types from nr_kinds on are unknown."""
+    """The functions. The firmware's memory map goes to map_buffer in the area; types from nr_kinds on are unknown."""
     values = {
         'page_bytes': PAGE_BYTES,
         'map_buffer': map_buffer,
@@ -245,5 +245,5 @@ def code(map_buffer: int, needed: tuple[Range, ...], nr_kinds: int) -> str:
 
 
 def data(kinds: tuple[int, ...]) -> str:
-    """What the functions read. `kinds` is what each type of the firmware's memory map is in that of PVH."""
+    """The data of the functions. `kinds` translates each type of the firmware's memory map to PVH's."""
     return _DATA.format(kinds=', '.join(map(str, kinds)))

@@ -1,4 +1,4 @@
-"""The C compiler of this machine, for the small parts of C libraries that are C: started in a folder of its own."""
+"""Runs the C compiler of this machine, in a folder of its own, for the small parts that are written in C."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ SECONDS: Final = 600  # that one may take
 
 
 def find_c_compiler() -> Path:
-    """The compiler to take. Raises BuildError where there is none."""
+    """The compiler to use. Raises BuildError if there is none."""
     for name in COMPILERS:
         found = shutil.which(name)
         if found is not None:
@@ -22,7 +22,7 @@ def find_c_compiler() -> Path:
 
 
 def c_compiler_identity() -> str:
-    """Which compiler it would be, told without starting it: its path, time and size. Empty where there is none."""
+    """The identity of the compiler without starting it: its path, time and size. Empty if there is none."""
     try:
         compiler = find_c_compiler()
         facts = compiler.stat()
@@ -32,7 +32,7 @@ def c_compiler_identity() -> str:
 
 
 def compile_c(files: Mapping[str, bytes], arguments: Sequence[str], output: str) -> bytes:
-    """The output file that the compiler makes of these files with these arguments, which name them."""
+    """The output file of the compiler for these files; the arguments name them."""
 
     def why_not_compiled(status: int, messages: str) -> str:
         if status == NO_FILE:

@@ -9,12 +9,14 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from incroos.lang.structs import ArrayField, ConfigField, Field, NumberField, Struct, StructField
 from incroos.lang.words import Width, unsigned
+
+from .c_prototypes import CFunction
 
 COLUMNS: Final = 110
 PREFIX: Final = 'incro_'
@@ -69,7 +71,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class HeaderParts:
-    """What goes into a header. `c_types` names the type of a field, by struct and name, where a number is not all."""
+    """The content of a header. `c_types` names a field's type, by struct and name, if it is more than a number."""
 
     config: str
     text: str
@@ -77,7 +79,7 @@ class HeaderParts:
     structs: Iterable[type[Struct]]
     c_types: Mapping[tuple[str, str], str]
     typedefs: Iterable[str]
-    functions: Mapping[str, Mapping[str, Callable[..., Any]]]  # prototypes and what is behind them, by headings
+    functions: Mapping[str, Iterable[CFunction]]  # by the headings over them
     c_names: Mapping[str, str]  # of what docstrings name
 
 
@@ -90,8 +92,9 @@ def header_of(parts: HeaderParts) -> str:
     lines += [f'\n{typedef}\n' for typedef in parts.typedefs]
     for heading, functions in parts.functions.items():
         lines.append(f'\n/* ---- {heading} */\n')
-        for prototype, function in functions.items():
-            lines.append(f'\n{comment(inspect.getdoc(function) or "", parts.c_names)}{prototype};\n')
+        for each in functions:
+            text = inspect.getdoc(each.function) or ''
+            lines.append(f'\n{comment(text, parts.c_names)}{each.prototype.text};\n')
     return '\n'.join(line.rstrip() for line in (''.join(lines) + _TAIL).split('\n'))
 
 
@@ -129,7 +132,7 @@ def fields_of(struct: type[Struct]) -> dict[str, Field]:
 
 
 def with_inner(structs: Iterable[type[Struct]]) -> list[type[Struct]]:
-    """The structs and those inside them, each once and behind those that it needs."""
+    """The structs and those inside them, each once and after those that it needs."""
     found: list[type[Struct]] = []
     for struct in structs:
         inner = [
@@ -171,7 +174,7 @@ def declaration(name: str, field: Field, c_type: str | None) -> str:
 
 
 def field_comments(struct: type[Struct]) -> dict[str, str]:
-    """What stands behind each field's annotation in Python."""
+    """The comment after each field's annotation in Python."""
     lines = textwrap.dedent(inspect.getsource(struct)).splitlines()
     (body,) = ast.parse('\n'.join(lines)).body
     assert isinstance(body, ast.ClassDef)

@@ -1,25 +1,24 @@
 """The static library: kernel functions under C names, one object in an archive, for kernels that others write.
 
-C has no Kernel struct to hand on: the library keeps the address of the one that its user gave. Each public function is
-a wrapper, IR text made here, that finds the struct, takes the user's lock if there is one, and calls the kernel
+C callers pass no Kernel struct: the library keeps the address of the one that its user provided. Each public function
+is a wrapper, IR text made here, that finds the struct, takes the user's lock if there is one, and calls the kernel
 function, which is inlined where there is no lock:
 
     incro_mm.starting    the struct, from the first step of the start on; 0 before
-    incro_mm.kernel      the same, from the last step on; while it is 0 every other function answers that
+    incro_mm.kernel      the struct, from the last step on; while it is 0 every other function returns NOT_STARTED
 
 The code is position-independent, so that one archive serves kernels linked anywhere. Whatever is not public is
-internal, and nothing is undefined. A function that wants to know who asks is handed the wrapper's return address. Knows
-nothing of what the functions do.
+internal, and nothing is undefined. A function with a call site gets the wrapper's return address. Knows nothing of what
+the functions do.
 """
 
 import shutil
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from .c_prototypes import Prototype
+from .c_prototypes import CFunction, Step
 from .codegen import compile_library
 from .errors import BuildError
 from .stack import analyse
@@ -31,19 +30,9 @@ OBJECT: Final = 'incro_mm.o'
 ARCHIVE: Final = 'library.a'
 
 
-class Step(Enum):
-    """What a function has to do with the start."""
-
-    NONE = 'a function of the library that was started'
-    FIRST = 'takes the struct'
-    NEXT = 'between the first and the last'
-    LAST = 'after it, all functions can be called'
-    ALL = 'first and last in one'
-
-
 @dataclass(frozen=True)
 class LockOffsets:
-    """Where in the Kernel struct the addresses of the hooks are that wrappers call."""
+    """Where the Kernel struct has the addresses of the hooks that wrappers call."""
 
     context: int
     lock: int
@@ -52,7 +41,7 @@ class LockOffsets:
 
 @dataclass(frozen=True)
 class Codes:
-    """What wrappers answer by themselves."""
+    """The codes that wrappers return by themselves."""
 
     not_started: int
     already_started: int
@@ -60,7 +49,7 @@ class Codes:
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """The object and what the header tells of it."""
+    """The object and the facts about it for the header."""
 
     object_bytes: bytes
     stack_bytes: int  # the deepest stack of a public function, hooks left out
@@ -168,12 +157,13 @@ define i64 @"{name}"() {attributes} {{
 
 
 def inner_name(name: str) -> str:
-    """What the unit of compilation calls the kernel function behind a public one."""
+    """The name in the unit of compilation of the kernel function behind a public one."""
     return f'incro_mm.inner.{name}'
 
 
-def wrapper(prototype: Prototype, step: Step, has_site: bool, offsets: LockOffsets, codes: Codes) -> str:
-    """The IR of a public function; where it has a site, the kernel function's last argument is who called."""
+def wrapper(function: CFunction, offsets: LockOffsets, codes: Codes) -> str:
+    """The IR of a public function; with a site, the kernel function's last argument is the return address."""
+    prototype, step, has_site = function.prototype, function.step, function.with_site is not None
     name = prototype.name
     values: dict[str, Any] = {'name': name, 'inner': inner_name(name), 'attributes': _ATTRIBUTES}
     values |= {'not_started': codes.not_started, 'already_started': codes.already_started, 'lock': offsets.lock}
@@ -197,17 +187,14 @@ def wrapper(prototype: Prototype, step: Step, has_site: bool, offsets: LockOffse
 
 
 def wrappers(
-    functions: Mapping[Prototype, Step],
-    with_site: Container[str],
+    functions: Iterable[CFunction],
     constants: Mapping[str, int],
     offsets: LockOffsets,
     codes: Codes,
 ) -> str:
-    """The IR of all public functions, and of functions without parameters that give a constant."""
+    """The IR of all public functions, and of functions without parameters that return a constant."""
     common = _COMMON.format(attributes=_ATTRIBUTES, context=offsets.context, lock=offsets.lock, unlock=offsets.unlock)
-    parts = [
-        wrapper(prototype, step, prototype.name in with_site, offsets, codes) for prototype, step in functions.items()
-    ]
+    parts = [wrapper(function, offsets, codes) for function in functions]
     parts += [_CONSTANT.format(name=name, value=value, attributes=_ATTRIBUTES) for name, value in constants.items()]
     return common + ''.join(parts)
 
@@ -221,7 +208,7 @@ def build_library(ir_text: str, public: Iterable[str]) -> LibraryCode:
 
 
 def find_archiver() -> Path:
-    """The program that makes archives. Raises BuildError where there is none."""
+    """The program that makes archives. Raises BuildError if there is none."""
     for name in ARCHIVERS:
         found = shutil.which(name)
         if found is not None:
@@ -238,6 +225,6 @@ def archive(object_bytes: bytes) -> bytes:
 
 
 def why_not_archived(status: int, messages: str) -> str:
-    """What is wrong with an archiver, as its status and its messages say."""
+    """What is wrong with an archiver, judged by its status and its messages."""
     reason = (messages.strip() or f'exit status {status}, and no archive').splitlines()[0]
     return f'cannot make the library ({reason}): install a working archiver'

@@ -1,11 +1,12 @@
-"""A cache of build results in the user's cache folder, by a key made from the content of all that went in.
+"""A cache of build results in the user's cache folder, under a key made from the content of all inputs.
 
     $XDG_CACHE_HOME/incroos/<key>/   (or ~/.cache/incroos)
         <the files of one result>
         checksums                    what each file must hash to
 
-An entry appears whole, by a rename, and is never changed; one whose files do not fit their checksums is built anew.
-Processes share the folder: who looks for an entry holds its lock with others, who replaces or drops one holds it alone.
+An entry appears whole, by a rename, and is never changed; an entry whose files do not match their checksums is rebuilt.
+Processes share the folder: a process that looks for an entry shares its lock, one that replaces or drops an entry holds
+the lock alone.
 A process holds each entry that it fetched or stored until it ends, and a held entry is not dropped.
 Unit: the entry. Knows nothing of what the files mean. Imports nothing heavy: a warm start passes through here.
 """
@@ -30,8 +31,8 @@ from .errors import BuildError
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 CHECKSUMS: Final = 'checksums'
 NR_ENTRIES_KEPT: Final = 64  # the most recently used
-# An entry is kept this long after it was fetched, even if nobody holds it: some file systems have no locks, and over a
-# network those of one machine may not reach the next.
+# An entry is kept this long after it was fetched, even if no process holds it: some file systems have no locks, and
+# over a network the locks of one machine may not be visible to another.
 SECONDS_KEPT: Final = 3600
 
 Say = Callable[[str], object]
@@ -40,9 +41,9 @@ _held: dict[tuple[int, int], int] = {}  # open folders of entries, by device and
 
 
 def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
-    """A key for what is made from these files and folders of Python text, these values, this Python, this llvmlite.
+    """A key for the result of these files and folders of Python source, these values, this Python and this llvmlite.
 
-    Files are taken by content, and by their path as far as it lies in this package.
+    A file counts by its content, and by its path inside this package.
     """
     digest = hashlib.sha256()
     compiler = Path(find_spec('llvmlite').origin or '').with_name('_version.py')  # type: ignore[union-attr]
@@ -73,7 +74,7 @@ def cache_folder() -> Path | None:
 
 
 class Cache:
-    """The entries below one folder. `say` gets remarks about what is wrong with it."""
+    """The entries below one folder. `say` gets remarks about defects of it."""
 
     def __init__(self, say: Say, folder: Path | None = None) -> None:
         self._say = say
@@ -144,9 +145,9 @@ class Cache:
 
 @contextlib.contextmanager
 def locked(folder: Path, how: int) -> Iterator[None]:
-    """The folder's lock while the block runs, with others (fcntl.LOCK_SH) or alone (LOCK_EX).
+    """Hold the folder's lock while the block runs, shared (fcntl.LOCK_SH) or alone (LOCK_EX).
 
-    Without it where there is none, as on some network file systems: then a rare race is left, and a build too many.
+    Some network file systems have no locks. Then a rare race remains, which costs an unnecessary build.
     """
     with contextlib.ExitStack() as closing:
         with contextlib.suppress(OSError):
@@ -157,7 +158,7 @@ def locked(folder: Path, how: int) -> Iterator[None]:
 
 
 def hold(entry: Path) -> None:
-    """Keep others from dropping an entry until this process ends, and all that it forks meanwhile.
+    """Keep others from dropping an entry until this process, and all that it forks meanwhile, have ended.
 
     However it ends: the lock goes with the last process that has the handle. A program that is started does not get it.
     Without locks nothing is held, and SECONDS_KEPT decides. The caller has the lock of the cache.
@@ -189,7 +190,7 @@ def is_held(entry: Path) -> bool:
 
 
 def drop_old_entries(folder: Path) -> None:
-    """Forget the entries that were not used for longest, but none that a process holds or was given lately."""
+    """Drop the entries that were not used for longest, except those that a process holds or fetched lately."""
     with locked(folder, fcntl.LOCK_EX), contextlib.suppress(OSError):  # others clear their own away without asking
         entries = sorted(folder.iterdir(), key=used_at, reverse=True)
         for entry in entries[NR_ENTRIES_KEPT:]:
@@ -203,7 +204,7 @@ def used_at(entry: Path) -> float:
 
 
 def is_whole(entry: Path) -> bool:
-    """Is everything there, and as it was written?"""
+    """Is every file there, and as it was written?"""
     try:
         listed = entry / CHECKSUMS
         return listed.is_file() and listed.read_text(errors='replace') == checksums_of(entry)

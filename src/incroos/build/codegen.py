@@ -2,7 +2,7 @@
 
 The module is optimised once, as a whole, without the vectorisers: kernel code must not touch vector registers, because
 exception handlers do not save them. The front end marks its functions `noredzone` and `no-builtins`; the latter keeps
-LLVM from making calls of memset and memcpy, which nobody provides.
+LLVM from making calls of memset and memcpy, which do not exist here.
 """
 
 import re
@@ -70,7 +70,7 @@ def compile_shared(ir_text: str) -> bytes:
 
 
 def compile_library(ir_text: str, public: Iterable[str]) -> BareCode:
-    """Compile a unit for a library that is linked into any kernel, anywhere; only the public functions are seen."""
+    """Compile a unit for a library that is linked into any kernel, anywhere; only public functions are visible."""
     _initialize()
     machine = llvm.Target.from_triple(BARE_TRIPLE).create_target_machine(
         cpu=BARE_PROCESSOR, features=BARE_FEATURES, opt=2, reloc='pic', codemodel=LOW_CODE
@@ -106,7 +106,7 @@ def host_machine() -> Any:
 
 
 def host_identity() -> str:
-    """What compiled code for this process depends on besides its text: it belongs into a cache's key."""
+    """What compiled code for this process depends on besides its source; for the key of a cache."""
     features = llvm.get_host_cpu_features().flatten()
     return f'{LLVM_VERSION} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}'
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a build that is no fault of the kernel's text."""
+"""The error of a build that fails for other reasons than the kernel's source."""
 
 
 class BuildError(Exception):

@@ -63,12 +63,12 @@ def folders(program_bytes: int) -> list[bytes]:
 
 
 def entry(name: bytes, attributes: int, cluster: int, nbytes: int) -> bytes:
-    """An entry of a folder: eight characters, three behind the point, where it starts and how long it is."""
+    """An entry of a folder: eight characters, three behind the point, the file's start and its length."""
     return struct.pack('<11sBxBHHHHHHHI', name, attributes, 0, 0, DATE, DATE, 0, 0, DATE, cluster, nbytes)
 
 
 def boot_sector(nr_sectors: int, table_sectors: int) -> bytes:
-    """What the volume is like. It cannot be started by a BIOS, and does not say that it could."""
+    """The boot sector describes the volume. A BIOS cannot start it, and the sector does not claim otherwise."""
     small, large = (nr_sectors, 0) if nr_sectors < 0x1_0000 else (0, nr_sectors)
     parameters = struct.pack(
         *('<HBHBHHBHHHII', SECTOR_BYTES, 1, NR_RESERVED, NR_TABLES, NR_ROOT_ENTRIES, small, MEDIA, table_sectors),

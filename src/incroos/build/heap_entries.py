@@ -1,9 +1,7 @@
 """The two calls of the hosted heap in which every instruction counts, as text for LLVM.
 
-The kernel functions behind them are compiled into them.
-
-They know no more than where the heap of a thread is: in a variable of the C shim, where threads go that have none; and
-who called.
+The kernel functions behind them are compiled into them. They know only three things: the variable of the C shim that
+holds the thread's heap, where a thread without a heap goes, and the return address.
 """
 
 import re
@@ -53,10 +51,10 @@ MALLOC_NAMES: Final = """
 
 
 def with_entries(kernel: str, is_malloc: bool) -> str:
-    """The kernel functions, incro_k_malloc and incro_k_free among them, and what is compiled together with them.
+    """The kernel functions, including incro_k_malloc and incro_k_free, and the IR that is compiled with them.
 
-    These two begin with a line of the processor's cache. Where they began elsewhere, a replay of nginx's recording took
-    a tenth longer, and five recordings 4 % in the mean.
+    These two are aligned on a cache line. Without that, a replay of nginx's recording took a tenth longer, and five
+    recordings 4 % in the mean.
     """
     aligned, nr_aligned = HOT.subn(r'\1 align 64', kernel)
     assert nr_aligned == 2

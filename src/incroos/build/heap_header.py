@@ -1,8 +1,8 @@
-"""incro_heap.h: what C sees of the hosted heap, made of prototypes and of the docstrings of the kernel functions."""
+"""The hosted heap for C: incro_heap.h, and the declarations of the shim. Made from prototypes and docstrings."""
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 COLUMNS: Final = 100
@@ -29,6 +29,11 @@ TAIL: Final = """
 def header_of(calls: Mapping[str, Callable[..., Any]]) -> str:
     """The header's text: for each prototype the docstring of the function behind it."""
     return HEAD + ''.join(f'\n{comment(function)}{prototype};\n' for prototype, function in calls.items()) + TAIL
+
+
+def declarations_of(prototypes: Iterable[str]) -> str:
+    """The kernel functions, as the shim calls them."""
+    return ''.join(f'extern {prototype};\n' for prototype in prototypes)
 
 
 def comment(function: Callable[..., Any]) -> str:

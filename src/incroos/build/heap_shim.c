@@ -1,5 +1,5 @@
-/* What a hosted heap needs of C: the thread's heap, memory from the system, errno, and malloc's names. All else is
- * kernel Python (hosted/), which is linked with this file. With INCRO_MALLOC it takes malloc's names, too. */
+/* The parts of a hosted heap that need C: the thread's heap, memory from the system, errno, and malloc's names. The
+ * rest is kernel Python (hosted/), which is linked with this file. With INCRO_MALLOC it also exports malloc's names. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -36,22 +36,7 @@ struct pool {
 };
 
 #pragma GCC visibility push(hidden)
-extern void incro_k_init(struct pool *, word base, word slot_bytes, word nr_slots);
-extern struct kernel *incro_k_get(struct pool *);
-extern void incro_k_leave(struct kernel *);
-extern struct kernel *incro_k_enter_shared(struct pool *);
-extern void incro_k_leave_shared(struct pool *);
-extern struct kernel *incro_k_before_fork(struct pool *);
-extern void incro_k_after_fork(struct pool *);
-extern void incro_k_after_fork_in_child(struct pool *, struct kernel *own);
-extern void *incro_k_malloc(struct kernel *, word nbytes, word site);
-extern void incro_k_free(struct kernel *, void *, word site);
-extern void *incro_k_calloc(struct kernel *, word nr_items, word item_bytes, word site);
-extern void *incro_k_realloc(struct kernel *, void *, word nbytes, word site);
-extern void *incro_k_memalign(struct kernel *, word alignment, word nbytes, word site);
-extern word incro_k_usable_bytes(struct kernel *, void *);
-extern word incro_k_trim(struct kernel *);
-extern word incro_k_check(struct kernel *);
+#include "heap_calls.h" /* the kernel functions, from the table in hosted/calls.py */
 #pragma GCC visibility pop
 
 static struct pool pool;
@@ -81,7 +66,7 @@ static word populate(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;
     int before = errno;
-    madvise((void *)start, (size_t)nbytes, MADV_POPULATE_WRITE); /* Linux before 5.14 does not know it: no harm */
+    madvise((void *)start, (size_t)nbytes, MADV_POPULATE_WRITE); /* fails without harm on Linux before 5.14 */
     errno = before;
     return 0;
 }
@@ -124,8 +109,8 @@ static size_t slot_bytes_wanted(void)
     return nbytes;
 }
 
-/* As much as the system lets us have: it refuses where address space is limited (ulimit -v). Where it counts what
- * could be written (overcommit_memory 2), it lets us have addresses that cannot be, and each heap asks for more. */
+/* Reserve as much as the system allows; it refuses more if address space is limited (ulimit -v). If it counts what
+ * could be written (overcommit_memory 2), it grants addresses that cannot be written; each heap commits them later. */
 COLD static void reserve(void)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -149,21 +134,21 @@ COLD static void reserve(void)
     incro_k_init(&pool, 0, 0, 0);
 }
 
-/* ------------------------------------------------------------------ beginnings and ends */
+/* ------------------------------------------------------------------ start and end of threads and processes */
 static pthread_key_t key;
 static char has_key;
 
 static void end_of_thread(void *heap)
 {
-    own = NULL; /* destructors that run later share the heap of those who have none */
+    own = NULL; /* destructors that run later use the shared heap */
     incro_k_leave(heap);
 }
 
-static struct kernel *shared; /* the heap of all who have none, for whoever forks; NULL: nobody has wanted it yet */
+static struct kernel *shared; /* the heap of threads without one, for the forking thread; NULL: not used yet */
 
 static void before_fork(void)
 {
-    incro_free(incro_malloc(1)); /* whoever forks has a heap before the pool is locked, if there is one */
+    incro_free(incro_malloc(1)); /* gives the forking thread a heap, if possible, before the pool is locked */
     shared = incro_k_before_fork(&pool);
     is_forking = 1;
 }
@@ -180,7 +165,7 @@ static void after_fork_in_child(void)
     incro_k_after_fork_in_child(&pool, own);
 }
 
-/* Before any thread but the first: the loader runs constructors first, and they and it may ask for memory before. */
+/* Runs before any thread but the first; constructors and the loader may ask for memory even before it. */
 COLD static void begin_process(void)
 {
     if (pool.stop != 0)
@@ -202,7 +187,7 @@ __attribute__((constructor)) static void begin_library(void)
     pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
-/* The heap of this thread: it gets one when it first asks; NULL when there is none for it alone. */
+/* The heap of this thread, made at its first request; NULL if there is no heap for it alone. */
 COLD static struct kernel *ask_for_heap(void)
 {
     if (has_asked)
@@ -217,7 +202,7 @@ COLD static struct kernel *ask_for_heap(void)
     return own;
 }
 
-/* ------------------------------------------------------------------ the heap of those who have none */
+/* ------------------------------------------------------------------ the heap of threads without one */
 COLD static struct kernel *enter(void)
 {
     struct kernel *heap = own != NULL ? own : ask_for_heap();

@@ -1,4 +1,4 @@
-"""Builds a bootable image from a compiled unit: object, stack check, link, and the facts that go with it."""
+"""Builds a bootable image from a compiled unit: object, stack check, link, and facts for tools."""
 
 import io
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class StackFigures:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What tools want to know of an image, and cannot read from it."""
+    """What tools need to know about an image and cannot read from it."""
 
     symbols: dict[str, int]
     sites: list[str]  # of a checked build: the place `file:line` of each trap, by its number
@@ -52,7 +52,7 @@ class Image:
 
 
 def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool) -> Image:
-    """Build the unit whose exported functions are ROOTS. Raises BuildError where that cannot be done."""
+    """Build the unit whose exported functions are ROOTS. Raises BuildError if that is impossible."""
     code = compile_bare(ir_text, assembly(layout), debug, HIGH_CODE if layout.window else LOW_CODE)
     frames = analyse(code.assembly)
     stack = check_stack(frames, layout)
@@ -61,9 +61,9 @@ def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool)
 
 
 def check_stack(frames: StackAnalysis, layout: BootLayout) -> StackFigures:
-    """The worst cases. Raises BuildError where they do not fit.
+    """The worst cases. Raises BuildError if they do not fit.
 
-    The deepest point of kmain may meet a page fault, and its handler an exception.
+    A page fault may happen at the deepest point of kmain, and an exception in its handler.
     """
     kmain, on_page_fault, on_exception = map(frames.worst_bytes, ROOTS)
     exception = EXCEPTION_FRAME_BYTES + on_exception

@@ -46,7 +46,7 @@ SECTIONS {{
 
 
 def find_linker() -> Path:
-    """The linker to take. Raises BuildError where there is none."""
+    """The linker to use. Raises BuildError if there is none."""
     for name in LINKERS:
         found = shutil.which(name)
         if found is not None:
@@ -58,7 +58,7 @@ def find_linker() -> Path:
 
 
 def linker_identity() -> str:
-    """Which linker it would be, told without starting it: its path, time and size. Empty where there is none."""
+    """The identity of the linker without starting it: its path, time and size. Empty if there is none."""
     try:
         linker = find_linker()
         facts = linker.stat()
@@ -73,7 +73,7 @@ def link(object_bytes: bytes, layout: BootLayout) -> bytes:
 
 
 def link_with(script: str, object_bytes: bytes) -> bytes:
-    """What the linker makes of an object, as a script of its own says."""
+    """The output of the linker for an object, with a given linker script."""
     arguments = ('-m', 'elf_x86_64', '-nostdlib', '-static', '-z', 'noexecstack', '-T', 'kernel.lds')
     command = [str(find_linker()), *arguments, '-o', 'kernel.elf', 'kernel.o']
     files = {'kernel.o': object_bytes, 'kernel.lds': script.encode()}
@@ -81,7 +81,7 @@ def link_with(script: str, object_bytes: bytes) -> bytes:
 
 
 def why_not_linked(status: int, messages: str) -> str:
-    """What is wrong with a linker, as its status and its messages say."""
+    """What is wrong with a linker, judged by its status and its messages."""
     if status == NO_FILE:
         return 'wrote no image: install a working linker'
     return f'cannot link the image: {reason_in(messages) or f"exit status {status}"}'

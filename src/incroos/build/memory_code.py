@@ -10,7 +10,7 @@ from .codegen import TRAP_SLOT, host_machine
 
 
 class CodeInMemory:
-    """An object, loaded. It stays loaded as long as this is alive: keep it where the addresses are kept.
+    """A loaded object. It stays loaded as long as this instance lives: keep it with the addresses.
 
     `trap` is the address of a function that takes the number of a site and never returns; a checked unit calls it
     where it stops.
@@ -33,6 +33,6 @@ class CodeInMemory:
         return address
 
     def function(self, name: str, nr_words: int) -> Callable[..., int]:
-        """An exported function that takes words and gives one, for calls from Python."""
+        """An exported function that takes words and returns one, for calls from Python."""
         prototype: Any = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * nr_words)
         return prototype(self.address(name))  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
 """The worst-case stack of compiled code, read from LLVM's assembly text: after inlining, as it will run.
 
-A function's frame is its return address and all that it pushes or subtracts from rsp, which is exact where each happens
-once on a way through the function and too much otherwise, never too little. There is no recursion, so the deepest chain
-of calls has an end; a call through a pointer or a frame of variable size is refused, because nothing bounds it.
+A function's frame is its return address and all that it pushes or subtracts from rsp. This is exact if each happens
+once on a path through the function, and otherwise too much, never too little. There is no recursion, so the deepest
+chain of calls has an end; a call through a pointer or a frame of variable size is refused, because nothing bounds it.
 
 Unit: the byte.
 """
@@ -44,7 +44,7 @@ class StackAnalysis:
         return {}
 
     def worst_bytes(self, root: str) -> int:
-        """The stack that a call of root takes at most, its return address included."""
+        """The most stack that a call of root takes, including its return address."""
         if root not in self._worst:
             frame = self.frames[root]
             self._worst[root] = frame.nbytes + max(map(self.worst_bytes, sorted(frame.callees)), default=0)
@@ -61,7 +61,7 @@ class StackAnalysis:
 def analyse(assembly: str, *, hooks_may_be_called: bool = False) -> StackAnalysis:
     """Read the frames and calls of all functions in LLVM's assembly text (AT&T syntax).
 
-    Where hooks may be called, a call through a pointer is one, and what it takes is not counted.
+    If hooks are allowed, a call through a pointer counts as a hook, and its stack is not included.
     """
     lines = assembly.splitlines()
     functions = {_plain(match[1]) for line in lines if (match := _FUNCTION_TYPE.match(line))}
@@ -93,7 +93,7 @@ def _take_instruction(line: str, name: str, frame: Frame, functions: set[str], h
 
 
 def _adjustment(operation: str, operand: str, name: str) -> int:
-    """The bytes that an instruction takes from the stack; what it gives back is not counted."""
+    """The bytes that an instruction takes from the stack; bytes that it returns do not count."""
     if not operand.startswith('$'):
         raise BuildError(f'{name} has a frame of variable size, so its stack has no bound')
     amount = int(operand[1:], 0)

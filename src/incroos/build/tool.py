@@ -1,7 +1,7 @@
-"""Starts a program of this machine, a linker or the like, in a folder of its own, and fetches the file that it makes.
+"""Runs a program of this machine, such as a linker, in a folder of its own, and fetches the file that it makes.
 
 A program that cannot be started, does not end, fails or makes no file is a BuildError of one sentence. Knows neither
-which program to take nor what it says of a failure: `failure` puts that into words.
+which program to use nor its messages: `failure` explains a failure.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ def output_of(
     kind: str,
     failure: Callable[[int, str], str],
 ) -> bytes:
-    """The output file that a command makes of these files, all of which its arguments name. Raises BuildError.
+    """The output file of a command for these files, all of which its arguments name. Raises BuildError.
 
     `kind` is what to install if it does not work. `failure` makes of a status and of what the program said on standard
     error what is wrong; the status is NO_FILE where it ended well without the output file.

@@ -1,7 +1,7 @@
 """A program for UEFI firmware, made from a kernel's ELF image: headers, boot code, and the kernel as data.
 
 The headers: "PE Format" in Microsoft's documentation, with what the UEFI specification, chapter 2, asks of an image.
-The program may be loaded anywhere and has nothing to relocate; a list of relocations that is empty says so.
+The program may be loaded anywhere and has nothing to relocate, which an empty list of relocations says.
 """
 
 import struct
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .bios_disk import boot_code, padded_bytes, payload_of
-from .boot_bios import ExitPort
+from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
 from .boot_uefi import DATA, TEXT, assembly
 from .boot_uefi_handover import Range
@@ -47,7 +47,7 @@ SECTIONS {{
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the program: where it is in memory, from the program's start on, and what it is."""
+    """A part of the program: its offset in memory, its flags and its content."""
 
     name: bytes
     address: int
@@ -56,9 +56,9 @@ class Section:
 
 
 def program_of(elf: bytes, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> bytes:
-    """The program for a kernel that has an ELF image with a PVH entry, and needs some memory besides.
+    """The program for a kernel whose ELF image has a PVH entry, and that needs some memory besides.
 
-    `kinds` is the number by which PVH's memory map calls each type of UEFI's.
+    `kinds` translates each type of UEFI's memory map to PVH's number.
     """
     payload = payload_of(elf)
     text = boot_code(_SCRIPT, '.uefi', assembly(payload, needed, kinds, exit_port))

@@ -33,9 +33,13 @@ def run() -> int:
     """Run the command; its status."""
     try:
         catch_signals()
-        from . import channels, commands
+        from . import channels
 
         channels.open_closed_channels()
+        try:
+            from . import commands
+        except Exception as error:  # the commands import texts of the kernel, and one of them may be broken
+            return say_broken_text(error)
         return commands.run()
     except Ended as end:
         from . import channels
@@ -43,6 +47,20 @@ def run() -> int:
         is_user = end.number == signal.SIGINT
         channels.say('interrupted' if is_user else f'ended by {signal.Signals(end.number).name}')
         return BY_SIGNAL + end.number
+
+
+def say_broken_text(error: Exception) -> int:
+    """Say what is wrong with a text that cannot be imported; the status. Any other error is a bug, and raised again."""
+    from incroos.broken_text import sentence_about
+    from incroos.run.status import Status
+
+    from . import channels
+
+    sentence = sentence_about(error)
+    if not sentence:
+        raise error
+    channels.say(sentence)
+    return Status.UNUSABLE
 
 
 def catch_signals() -> None:

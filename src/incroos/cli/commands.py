@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from incroos import broken_text
+from incroos.run import names
 from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, bootable_file
+from incroos.run.names import CHEAP, DEFAULT_HEAP, DEFAULT_KERNEL, HEAPS, KERNELS, LEVELS, LIBRARIES, NO_HARDENING
 from incroos.run.outcome import Outcome, Status, Unusable
-from incroos.run.places import CHEAP, CONFIGS, LEVELS, config_name
-from incroos.run.shared_library import DEFAULT_DESIGN, DESIGNS, HARDENINGS, NO_HARDENING, SHARED
 
 from .channels import STANDARD_OUTPUT, OutputLost, put, say
 from .trace import trace
@@ -30,12 +31,13 @@ Exit status:
   3         panic
   4         triple fault
   5         hang: the time was over
-  6         something is missing or unusable: QEMU, a linker, a path
+  6         something is missing or unusable: QEMU, a linker, a path, a text
   130       interrupted
   143, 129  ended by SIGTERM, SIGHUP
 """
 MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
 LIBRARY: Final = 'library'  # beside the formats of images
+SHARED: Final = 'shared'
 
 
 class Memory(click.ParamType[int]):
@@ -88,8 +90,8 @@ checked_option = click.option(
 
 config_option = click.option(
     '--config',
-    type=click.Choice(list(CONFIGS)),
-    default='classic',
+    type=click.Choice(list(KERNELS)),
+    default=DEFAULT_KERNEL,
     show_default=True,
     help='Which kernel: 32 MiB at their own addresses (classic), or all of RAM from the upper half (modern), with five '
     'levels of page tables where the processor has them (modern-la57).',
@@ -178,6 +180,7 @@ def boot(
     it; remarks go to standard error.
     """
     from incroos.run import places
+    from incroos.run.boot import Boot
 
     if accel != 'auto' and place in ('jit', 'sim'):
         raise click.UsageError(f'--accel {accel} is for QEMU, and this boot is on {place}: leave it away')
@@ -190,9 +193,18 @@ def boot(
         raise click.UsageError('--json is for the figures: give --stats too')
     if stats and config != 'modern':
         raise click.UsageError(f'--stats is for --config modern, and this is {config}')
-    look = partial(put_statistics, as_json) if stats else None
-    name = config_name(config, hardening)
-    finish(places.boot(place, memory, accel, timeout, checked, put, say, firmware, name, look))
+    wanted = Boot(
+        memory_bytes=memory,
+        seconds=timeout,
+        console_sink=put,
+        say=say,
+        config=names.kernel_config(config, hardening),
+        is_checked=checked,
+        accel=accel,
+        firmware=firmware,
+        look=partial(put_statistics, as_json) if stats else None,
+    )
+    finish(places.boot(place, wanted))
 
 
 def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
@@ -226,11 +238,11 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
 )
 @click.option('--malloc', 'is_malloc', is_flag=True, help="shared: take malloc's own names too, for LD_PRELOAD.")
 @click.option(
-    '--heap', 'design', type=click.Choice(list(DESIGNS)), help='shared: how the heap works.  [default: kmalloc]'
+    '--heap', 'design', type=click.Choice(list(HEAPS)), help='shared: how the heap works.  [default: kmalloc]'
 )
 @click.option(
     '--hardening',
-    type=click.Choice(list(HARDENINGS)),
+    type=click.Choice(list(LEVELS)),
     help='What the heap does against damage.  [default: off in a shared library, else cheap]',
 )
 @config_option
@@ -259,19 +271,19 @@ def build(
         return
     if image_format == SHARED:
         refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
-        build_shared(output, is_malloc, design or DEFAULT_DESIGN, hardening or NO_HARDENING, as_json)
+        build_shared(output, is_malloc, design or DEFAULT_HEAP, hardening or NO_HARDENING, as_json)
         return
     refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
-    name = config_name(config, hardening or CHEAP)
     if os.path.isdir(output):  # which answers for a name that is too long, too
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
+    settings = names.kernel_config(config, hardening or CHEAP)
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
-        image = images.kernel_image(say, config=name, checked=checked, debug=debug)
+        image = images.kernel_image(say, config=settings, checked=checked, debug=debug)
         put(bootable_file(FORMATS[image_format], image, say).read_bytes())
         return
-    built = images.write(output, checked=checked, debug=debug, say=say, image_format=image_format, config=name)
+    built = images.write(output, checked=checked, debug=debug, say=say, image_format=image_format, config=settings)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:
@@ -294,9 +306,9 @@ def build_shared(folder: Path, is_malloc: bool, design: str, hardening: str, as_
         raise click.UsageError(
             f'{str(folder)!r} is no folder, and a library and its header are written: name one with -o'
         )
-    built = shared_library.write(folder, say=say, design=design, hardening=hardening, is_malloc=is_malloc)
+    built = shared_library.write(folder, say=say, config=names.heap_config(design, hardening), is_malloc=is_malloc)
     if as_json:
-        put(f'{json.dumps(built)}\n'.encode())
+        put(f'{json.dumps({**built, "design": design, "hardening": hardening})}\n'.encode())
     else:
         say(f'{built["path"]}: {built["bytes"]:,} bytes, heap {design}, hardening {hardening}')
 
@@ -305,14 +317,14 @@ def build_library(folder: Path, config: str, hardening: str | None, checked: boo
     """Write the C library and its header into a folder."""
     from incroos.run import library
 
-    if config not in library.CONFIGS:
-        raise click.UsageError(f'A library is of --config {" or ".join(library.CONFIGS)}, and this is {config}')
+    if config not in LIBRARIES:
+        raise click.UsageError(f'A library is of --config {" or ".join(LIBRARIES)}, and this is {config}')
     if folder == STANDARD_OUTPUT or (folder.exists() and not folder.is_dir()):
         raise click.UsageError(
             f'{str(folder)!r} is no folder, and a library and its header are written: name one with -o'
         )
-    level = hardening or library.DEFAULT_HARDENING
-    built = library.write(folder, config=config, hardening=level, checked=checked, say=say)
+    settings = names.library_config(config, hardening or CHEAP)
+    built = library.write(folder, config=settings, checked=checked, say=say)
     if as_json:
         put(f'{json.dumps(built)}\n'.encode())
     else:
@@ -321,14 +333,16 @@ def build_library(folder: Path, config: str, hardening: str | None, checked: boo
 
 
 @cli.command()
-@click.option('--config', type=click.Choice(list(CONFIGS)), help='Only this kernel, not all of them.')
+@click.option('--config', type=click.Choice(list(KERNELS)), help='Only this kernel, not all of them.')
 @click.option('--json', 'as_json', is_flag=True, help='Print the figures as JSON.')
 def check(config: str | None, as_json: bool) -> None:
     """Check that the kernel and the simulated computer are kernel Python, without building anything."""
-    from incroos.run import images
+    from incroos.run.check import check
 
-    checked = images.check([CONFIGS[config]] if config else CONFIGS.values())
-    line = json.dumps(checked) if as_json else f'kernel Python: {checked["functions"]} functions'
+    chosen = [config] if config else KERNELS
+    kernels = [names.kernel_config(name) for name in chosen]
+    nr_functions = check(kernels, [names.library_config(name) for name in chosen if name in LIBRARIES])
+    line = json.dumps({'functions': nr_functions}) if as_json else f'kernel Python: {nr_functions} functions'
     put(f'{line}\n'.encode())
 
 
@@ -339,11 +353,10 @@ def check(config: str | None, as_json: bool) -> None:
 @click.option('--memory', type=Memory(), default='64M', show_default=True, help='RAM of the machine.')
 def gdb(at: str, memory: int) -> None:
     """Boot an image with debug information in QEMU, stopped in gdb at a line of Python."""
-    from incroos.run import images
-    from incroos.run.gdb import NoSuchPlace
+    from incroos.run.gdb import NoSuchPlace, debug_kernel
 
     try:
-        raise click.exceptions.Exit(images.debug(at, memory, say))
+        raise click.exceptions.Exit(debug_kernel(at, memory, say))
     except NoSuchPlace as error:
         raise click.UsageError(str(error)) from None
 
@@ -368,6 +381,8 @@ def run() -> int:
 
 def sentence_about(error: Exception) -> str:
     """What to say about a failure that can be foreseen; any other is a bug, and is raised again."""
+    if sentence := broken_text.sentence_about(error):
+        return sentence
     from incroos.build.errors import BuildError
     from incroos.lang import ConfigError
     from incroos.lang.frontend.refusal import Refused  # slow, and rarely needed

@@ -1,7 +1,7 @@
 """A guest's memory by virtual address, as the host sees it: struct views work on it as they do in the kernel.
 
-Walks the page tables in the guest's RAM for every access, and writes nothing there: what is stored stays in the view,
-so that kernel functions that keep notes of their walks can be called on the RAM of a guest, or on a dump of it.
+Walks the page tables in the guest's RAM for every access, and never writes there: stores stay in the view. So kernel
+functions that store notes of their walks can be called on the RAM of a guest, or on a dump of it.
 """
 
 from incroos.kernel.arch.pte import index_in, is_leaf, is_present, page_bytes, page_of, table_of
@@ -18,14 +18,14 @@ class NotMapped(Exception):
 
 
 class AddressSpace(Machine):
-    """What the tables under a root map; its level is 4 or 5."""
+    """The address space under a root, whose level is 4 or 5."""
 
     def __init__(self, ram: RamMachine, root: int, level: int = FOUR_LEVELS) -> None:
         self.ram, self.root, self.level, self.config = ram, root, level, ram.config
         self.stored: dict[int, word] = {}  # words, by their addresses
 
     def physical(self, va: int) -> int:
-        """Where a byte lies. Raises NotMapped."""
+        """The physical address of a byte. Raises NotMapped."""
         table = self.root
         for level in range(self.level, 0, -1):
             entry = self.ram.load64(VirtAddr(table + 8 * index_in(VirtAddr(va), level)))
@@ -51,13 +51,13 @@ class AddressSpace(Machine):
         return self.ram.load64(VirtAddr(self.physical(addr)))
 
     def store64(self, addr: VirtAddr, value: word) -> None:
-        """Keep a word for those who load it as one."""
+        """Keep a word in the view, for later loads of the same word."""
         self.physical(addr)
         self.stored[addr] = value
 
 
 def kernel_in(ram: RamMachine) -> Kernel:
-    """The kernel in the RAM of a guest, or in a dump of it, for kernel functions that only look."""
+    """The kernel in the RAM of a guest, or in a dump of it, for kernel functions that only read."""
     found = Kernel(ram, VirtAddr(KERNEL_STATE))
     space = AddressSpace(ram, found.space.root, found.space.root_level)
     return Kernel(space, VirtAddr(ram.config.image_window + KERNEL_STATE))

@@ -1,10 +1,11 @@
-"""Equal memory: what of a guest's RAM must be the same after the same operations in every place.
+"""The digest: a hash of the part of a guest's RAM that must be equal in every place after the same operations.
 
-Counted are the Kernel struct, each page table that the kernel made, and each other frame of pool or zone that is
-handed out, the heap's among them. Not counted: accessed and dirty bits, which a processor may set early; the boot
-code's tables, whose entries to the kernel's are followed; free frames, image, stack, mailbox. In `modern` the tables
-for the first 2 MiB count without rights, which follow the image, another one in each place; and of the metadata of all
-frames count the record of each used block, and how many blocks of each order are free in each zone.
+It covers the Kernel struct but for its last part, which is about free frames, each page table that the kernel made, and
+each other frame of pool or zone that is handed out, including the heap's. It leaves out accessed and dirty bits, which
+a processor may set early; the boot code's tables, though not the kernel's tables below them; free frames, image, stack,
+mailbox. In `modern` the tables for the first 2 MiB count without rights, because the rights follow the image, which
+differs by place. Of the metadata of all frames the record of each used block counts, and the number of free blocks of
+each order and zone.
 """
 
 import hashlib
@@ -17,17 +18,15 @@ from incroos.kernel.layout import (
     BOOT_TABLES,
     BOOT_TABLES_END,
     DIRECT_MAP_START,
-    FRAME_METADATA,
     IMAGE_WINDOW,
     KERNEL_STATE,
     PAGE_BYTES,
     PAGE_SHIFT,
 )
 from incroos.kernel.pmm.all import frame_database, zones
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import ALL, HUGE_FRAMES, KEPT, USED, known_of
-from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Kernel
-from incroos.lang import VirtAddr
+from incroos.kernel.state import BITMAP_WORDS, MAX_ORDER, NR_ZONES, FrameBitmap, Frames, Kernel
+from incroos.lang import VirtAddr, offset_of
 
 from .address_space import AddressSpace
 from .ram import RamMachine
@@ -40,8 +39,8 @@ WORD_BYTES: Final = 8
 
 
 def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
-    """A hash of each part that counts, by the part's name; two guests are compared part by part."""
-    parts = {'Kernel struct': hash_of(ram.read(kernel_state, Kernel.SIZE))}
+    """A hash of each part, by the part's name, so that two guests can be compared part by part."""
+    parts = {'Kernel struct': hash_of(ram.read(kernel_state, offset_of(Kernel, 'blocks')))}  # the part before them
     tables: set[int] = set()
     k = Kernel(ram, VirtAddr(kernel_state))
     frames = k.frames
@@ -64,7 +63,8 @@ def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]
 
 def metadata_of(ram: RamMachine, k: Kernel) -> Frames:
     """The metadata of all frames in config `modern`."""
-    return Frames(AddressSpace(ram, k.space.root, k.space.root_level), VirtAddr(FRAME_METADATA))
+    space = AddressSpace(ram, k.space.root, k.space.root_level)
+    return Frames(space, VirtAddr(k.config.frame_window + k.blocks.addr))
 
 
 def used_blocks(metadata: Frames) -> Iterator[tuple[int, int, int]]:
@@ -79,24 +79,24 @@ def used_blocks(metadata: Frames) -> Iterator[tuple[int, int, int]]:
 
 
 def free_blocks(metadata: Frames) -> list[tuple[int, ...]]:
-    """How many frames each zone has, how many are free, and how many free blocks there are of each order."""
+    """For each zone the number of frames, of free frames, and of free blocks of each order."""
     return [
         (
             zone.nr_total_frames,
             zones.nr_free_frames(zone),
-            *(zones.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
+            *(zone.config.frames.nr_free_blocks(zone, order) for order in range(MAX_ORDER + 1)),
         )
         for zone in (metadata.zones[number] for number in range(NR_ZONES))
     ]
 
 
 def digest(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> str:
-    """One hash over the whole digests."""
+    """One hash over all digests."""
     return hash_of(repr(sorted(digests(ram, kernel_state).items())).encode())
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """The names of the parts that two memories do not share."""
+    """The names of the parts in which two memories differ."""
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
@@ -118,12 +118,12 @@ def walk_tables(
 
 
 def masked(entries: list[int], unequal: int) -> bytes:
-    """The entries without bits that may differ where they are present."""
+    """The entries, and of present ones only the bits that must be equal."""
     return repr([entry & ~unequal if is_present(entry) else entry for entry in entries]).encode()
 
 
 def handed_out(bitmap: FrameBitmap) -> Iterator[int]:
-    """The frames of a stock that are somebody's, in rising order."""
+    """The frames of pool or zone that are in use, in ascending order."""
     for index in range(BITMAP_WORDS):
         bits = bitmap.managed[index] & ~bitmap.free[index]
         for bit in range(64):

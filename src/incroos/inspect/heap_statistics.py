@@ -1,4 +1,4 @@
-"""Statistics of a guest's heap: what its kernel counted, and what its metadata says, read from its RAM.
+"""Statistics of a guest's heap: the kernel's counters, and what its metadata says, read from its RAM.
 
 For builds with config.counters whose heap has size classes, as config `modern`. The guest must not be in the middle of
 a call of the heap.
@@ -19,7 +19,7 @@ PER_MILLE: Final = 1000
 
 
 def heap_statistics(ram: RamMachine) -> dict[str, Any]:
-    """All figures of the heap, by their names."""
+    """All statistics of the heap, by their names."""
     k = kernel_in(ram)
     counted = k.figures
     classes = [k.slabs.caches[number] for number in range(NR_CLASSES)]
@@ -48,7 +48,7 @@ def sum_of(counts: Any) -> int:
 
 
 def chunks_by_size(k: Kernel) -> tuple[list[int], list[int]]:
-    """How many used and free chunks there are of 2**index to 2**(index + 1) - 1 bytes."""
+    """The numbers of used and of free chunks of 2**index to 2**(index + 1) - 1 bytes."""
     found = {walk.USED: [0] * NR_SIZES, walk.FREE: [0] * NR_SIZES, walk.WAITING: [0] * NR_SIZES}
     start, nbytes, kind, state = walk.find_next(k, k.chunks.start)
     while kind != walk.END and start < k.chunks.top:
@@ -59,7 +59,7 @@ def chunks_by_size(k: Kernel) -> tuple[list[int], list[int]]:
 
 
 def named_caches(k: Kernel) -> Iterator[tuple[str, dict[str, int]]]:
-    """The caches that somebody made, by name, and the cache of caches; a name that is there already gets a number."""
+    """The caches made by `cache_create`, by name, and the cache of caches; a name that is taken gets a number."""
     names: dict[str, int] = {}
     addr = k.caches.first
     cache = k.caches.own
@@ -80,7 +80,7 @@ def name_of(cache: ObjectCache) -> str:
 
 
 def figures_of(k: Kernel, cache: ObjectCache) -> dict[str, int]:
-    """The figures of a cache that somebody made."""
+    """The statistics of a cache made by `cache_create`."""
     rounding, ends = caches.lost_bytes(cache)
     nr_slabs = cache.slabs.nr_slabs
     return {
@@ -92,7 +92,7 @@ def figures_of(k: Kernel, cache: ObjectCache) -> dict[str, int]:
 
 
 def slabs_of(k: Kernel, cache: Cache) -> dict[str, int]:
-    """Objects and slabs of a size class, or of a cache."""
+    """The numbers of objects and slabs of a size class, or of a cache."""
     nr_used, nr_full, nr_partial, nr_empty = caches.usage(k, cache)
     return {
         'in_use': nr_used,

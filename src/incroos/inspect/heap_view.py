@@ -1,4 +1,4 @@
-"""A guest's heap as the host sees it: its blocks, who asked for them, and what was asked for since a moment.
+"""A guest's heap as the host sees it: its blocks, their call sites, and the blocks allocated since a snapshot.
 
 The kernel's own walk (kernel/heap/report/walk.py) goes over the guest's RAM, or over a dump of it. The guest must not
 be in the middle of a call of the heap.
@@ -40,7 +40,7 @@ STATES: Final = {
 
 @dataclass(frozen=True)
 class Block:
-    """What a walk visits: an address, bytes, and what is there."""
+    """One step of a walk: an address, bytes, and what is there."""
 
     start: int
     nbytes: int
@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(frozen=True)
 class LiveBlock:
-    """A block that somebody has: the address that he got, the bytes that he asked for, from where, and as which."""
+    """A block in use: its address, the bytes that were asked for, the call site, and the block's number."""
 
     ptr: int
     nbytes: int
@@ -59,7 +59,7 @@ class LiveBlock:
 
 
 def blocks_of(ram: RamMachine) -> Iterator[Block]:
-    """All blocks of the heap, and what is between them, by address."""
+    """All blocks of the heap, and the ranges between them, by address."""
     k = kernel_in(ram)
     start, nbytes, kind, state = walk.find_next(k, walk.START)
     while kind != walk.END:
@@ -68,9 +68,9 @@ def blocks_of(ram: RamMachine) -> Iterator[Block]:
 
 
 def live_blocks(ram: RamMachine, since: int = leaks.NO_SNAPSHOT) -> list[LiveBlock]:
-    """The blocks that were given after a snapshot and did not come back, in the order in which they were given.
+    """The blocks that were allocated after a snapshot and not freed, in the order of allocation.
 
-    Raises ValueError where blocks have no tags.
+    Raises ValueError if blocks have no tags.
     """
     k = kernel_in(ram)
     if not leaks.can_tell(k):
@@ -79,7 +79,7 @@ def live_blocks(ram: RamMachine, since: int = leaks.NO_SNAPSHOT) -> list[LiveBlo
 
 
 def tagged_blocks(k: Kernel, since: int) -> Iterator[LiveBlock]:
-    """The same by address."""
+    """The blocks that were allocated after a snapshot and not freed, by address."""
     cursor, of = leaks.find_next(k, walk.START, since)
     while of.addr != 0:
         yield live_block(k, of)
@@ -87,17 +87,17 @@ def tagged_blocks(k: Kernel, since: int) -> Iterator[LiveBlock]:
 
 
 def live_block(k: Kernel, of: Tag) -> LiveBlock:
-    """What a tag says."""
+    """The block that a tag describes."""
     return LiveBlock(tag.payload_of(k, of), tag.nbytes_of(of), of.site, of.number)
 
 
 def snapshot(ram: RamMachine) -> int:
-    """This moment, for live_blocks."""
+    """A snapshot of the present moment, for live_blocks."""
     return leaks.snapshot(kernel_in(ram))
 
 
 def by_site(blocks: list[LiveBlock]) -> dict[int, tuple[int, int]]:
-    """How many blocks and bytes each call site has, those with most bytes first."""
+    """The number of blocks and bytes of each call site, the one with most bytes first."""
     totals: defaultdict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for block in blocks:
         nr_blocks, nbytes = totals[block.site]

@@ -1,6 +1,6 @@
 """A guest's RAM as the host sees it: the machine behind the kernel's struct views over a buffer.
 
-Addresses are physical. It loads and stores and does nothing else. The guest may run meanwhile: a word at a multiple of
+Addresses are physical. It only loads and stores. The guest may run meanwhile: a word at a multiple of
 8 is read and written whole.
 """
 
@@ -11,7 +11,7 @@ from incroos.lang import Machine, VirtAddr, word
 
 
 class RamMachine(Machine):
-    """Physical memory from address 0 on, in a writable buffer that somebody else keeps. Little-endian hosts only."""
+    """Physical memory from address 0 on, in a writable buffer that the caller keeps. Little-endian hosts only."""
 
     def __init__(self, buffer: Any, config: Any = None) -> None:
         self.bytes = memoryview(buffer).cast('B')
@@ -63,7 +63,7 @@ class RamMachine(Machine):
         self.words[self._at_word(addr)] = value
 
     def read(self, addr: int, nbytes: int) -> bytes:
-        """A copy of so many bytes."""
+        """A copy of nbytes bytes."""
         at = self._at(addr, nbytes)
         return bytes(self.bytes[at : at + nbytes])
 

@@ -25,7 +25,7 @@ NAME_WIDTH: Final = 28
 
 
 def statistics_of(ram: RamMachine) -> dict[str, Any]:
-    """All figures, by their names; {} if the kernel has counted nothing yet."""
+    """All statistics, by their names; {} if the kernel has collected none yet."""
     k = Kernel(ram, VirtAddr(KERNEL_STATE))
     found = k.statistics
     if found.nr_collected == 0:
@@ -59,7 +59,7 @@ def statistics_of(ram: RamMachine) -> dict[str, Any]:
 
 
 def figures_of(zone: ZoneStatistics) -> dict[str, Any]:
-    """The figures of a zone."""
+    """The statistics of a zone."""
     return {
         'total': zone.total,
         'free': zone.free,
@@ -68,7 +68,7 @@ def figures_of(zone: ZoneStatistics) -> dict[str, Any]:
 
 
 def table_of(figures: dict[str, Any], indent: str = '') -> str:
-    """The figures as lines of text, a group under its name."""
+    """The statistics as lines of text, each group under its name."""
     lines = ''
     for name, figure in figures.items():
         words = name.replace('_', ' ')

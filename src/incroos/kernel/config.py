@@ -1,9 +1,10 @@
 """What a build of the kernel chooses. Each field is a constant to the front end; the code it excludes is dropped."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.layout import (
+    ALLOCATOR_BYTES,
     FRAME_METADATA,
     FRAME_RECORDS,
     HEAP,
@@ -14,11 +15,10 @@ from incroos.kernel.layout import (
     VMALLOC,
     VMALLOC_BYTES,
 )
-from incroos.lang import Config, word
+from incroos.lang import Config, ConfigError, word
 
-# frame_allocator: what finds free frames in configurations that manage all of RAM (pmm/zones.py)
-TREE: Final = 0  # one bit a frame, lowest first
-BUDDY: Final = 1  # lists through the frame database
+if TYPE_CHECKING:
+    from incroos.kernel.pmm.designs import FrameAllocator, FrameStock
 
 # table_access: how the kernel reaches page tables (vmm/windows.py)
 IDENTITY: Final = 0
@@ -53,13 +53,14 @@ NR_QUARANTINED: Final = 256  # places in the heap's quarantine
 class KernelConfig(Config):
     """The choices. A switch is 0 or 1. A window is the address at which physical address 0 would be seen through it."""
 
+    frames: 'FrameAllocator'  # who holds the free frames in configurations that manage all of RAM (pmm/designs.py)
+    stock: 'FrameStock'  # who has the frames: two bitmaps, or blocks of all of RAM
     fault_injection: word = 0  # count the requests for frames and refuse the one that FrameState.refuse_at names
     poison: word = 0  # fill freed frames and freed heap blocks with a byte that nobody takes for data
     table_access: word = IDENTITY
     levels: word = FOUR_LEVELS  # of page tables; of 5 one is left out where the processor has four
     nr_pcids: word = 0  # so many address spaces besides the first does the TLB tell apart; 0: none
     flush_threshold: word = 32  # so many pages are flushed one by one, more with all others
-    frame_allocator: word = TREE
     counters: word = 0  # count what frames were asked for and given back, and flushes
     space: word = CLASSIC_SPACE
     embedded: word = 0  # a library in somebody's kernel: no device is ours, text goes to hooks, what is mapped stays
@@ -84,3 +85,15 @@ class KernelConfig(Config):
     heap_seed: word = 0x5EED_1E55_0B57_AC1E  # of the secret in seals and masks, and of random places
     quarantine_blocks: word = NR_QUARANTINED  # so many freed blocks wait in FULL, at most NR_QUARANTINED
     quarantine_bytes: word = 1 << 18  # that they have at most, together
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.frames.STATE_BYTES > ALLOCATOR_BYTES:
+            raise ConfigError(
+                f'{self.frames}: its state takes {self.frames.STATE_BYTES} bytes, and a zone has {ALLOCATOR_BYTES} '
+                'for it: keep the rest in metadata_bytes of memory'
+            )
+        if self.space != HOSTED_SPACE and self.space != self.stock.SPACE:
+            raise ConfigError(
+                f'{self.stock} goes with space {self.stock.SPACE}, not {self.space}: name the stock of that space'
+            )

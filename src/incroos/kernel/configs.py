@@ -24,12 +24,17 @@ from incroos.kernel.layout import (
     MODERN_HEAP,
     MODERN_HEAP_MAX_BYTES,
 )
+from incroos.kernel.pmm import classic
+from incroos.kernel.pmm.all import modern
+from incroos.kernel.pmm.tree import tree
 
-CLASSIC: Final = KernelConfig()
-CLASSIC_CHECKED: Final = KernelConfig(fault_injection=1, poison=1)
-CLASSIC_RECURSIVE: Final = KernelConfig(fault_injection=1, table_access=RECURSIVE)
-CLASSIC_FIXMAP: Final = KernelConfig(fault_injection=1, table_access=FIXMAP)
+CLASSIC: Final = KernelConfig(tree, classic)
+CLASSIC_CHECKED: Final = replace(CLASSIC, fault_injection=1, poison=1)
+CLASSIC_RECURSIVE: Final = replace(CLASSIC, fault_injection=1, table_access=RECURSIVE)
+CLASSIC_FIXMAP: Final = replace(CLASSIC, fault_injection=1, table_access=FIXMAP)
 MODERN: Final = KernelConfig(
+    tree,
+    modern,
     counters=1,
     space=MODERN_SPACE,
     image_window=IMAGE_WINDOW,
@@ -66,6 +71,8 @@ MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
 
 # Heaps in a process; their ranges are where the process has room, and only the designs differ
 HOSTED: Final = KernelConfig(
+    tree,
+    classic,
     space=HOSTED_SPACE,
     heap_design=SIZE_CLASSES,
     hardening=NO_HARDENING,

@@ -68,6 +68,8 @@ ZONE_FRAMES: Final = 8192
 ZONE_END: Final = ZONE_START + ZONE_FRAMES * PAGE_BYTES
 NR_TRACKED_FRAMES: Final = ZONE_END // PAGE_BYTES  # frames from address 0 that have a record
 
+ALLOCATOR_BYTES: Final = 512  # in each zone of `modern`, for the state of the design that has its free frames
+
 HEAP: Final = 0x1000_0000
 HEAP_INITIAL_BYTES: Final = 1 << 20
 HEAP_MAX_BYTES: Final = 16 << 20

@@ -16,15 +16,15 @@ from incroos.kernel.arch.pte import (
     is_present,
     page_bytes,
 )
-from incroos.kernel.config import BUDDY, MODERN_SPACE
+from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.layout import BOOT_MAP_END, PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.pmm.all import zones
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
-from incroos.kernel.pmm.all.zones import LOW, Zone
+from incroos.kernel.pmm.all.zones import LOW
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, ZoneStatistics
+from incroos.kernel.state import NR_ORDERS, NR_ZONES, Kernel, Statistics, Zone, ZoneStatistics
 from incroos.kernel.vmm import walk
 from incroos.kernel.vmm.levels import address_behind, nr_addresses
 from incroos.kernel.vmm.windows import close_table, is_window, open_table, window_bytes
@@ -48,7 +48,7 @@ def collect(k: Kernel) -> Statistics:
     found.managed = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
     found.tables = k.space.nr_tables
-    found.kept = all_ram.frames_of(k).nr_reserved_frames
+    found.kept = k.blocks.nr_reserved_frames
     found.pages = found.managed - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames
     found.reserved_low = count_ram(k, 0, BOOT_MAP_END) - nr_low
@@ -82,7 +82,7 @@ def count_early_tables(k: Kernel) -> word:
 @kernel
 def zone_of(k: Kernel, number: word) -> Zone:
     """The metadata of a zone."""
-    return all_ram.frames_of(k).zones[number]
+    return k.blocks.zones[number]
 
 
 @kernel
@@ -94,8 +94,8 @@ def count_blocks(k: Kernel) -> None:
     found.merges = 0
     for number in range(NR_ZONES):
         zone = zone_of(k, number)
-        found.splits += zone.buddy.nr_splits if k.config.frame_allocator == BUDDY else zone.tree.nr_splits
-        found.merges += zone.buddy.nr_merges if k.config.frame_allocator == BUDDY else zone.tree.nr_merges
+        found.splits += zone.config.frames.nr_splits(zone)
+        found.merges += zone.config.frames.nr_merges(zone)
         count_zone(k, zone, found.zones[number])
     count_fragmentation(k)
 
@@ -108,7 +108,7 @@ def count_zone(k: Kernel, zone: Zone, found: ZoneStatistics) -> None:
     if hot_list.nr_blocks(zone.huge) != 0:
         k.statistics.largest_free_order = max(k.statistics.largest_free_order, HUGE_ORDER)
     for order in range(NR_ORDERS):
-        nr_blocks = zones.nr_free_blocks(zone, order)
+        nr_blocks = zone.config.frames.nr_free_blocks(zone, order)
         found.free_blocks[order] = nr_blocks
         if nr_blocks != 0:
             k.statistics.largest_free_order = max(k.statistics.largest_free_order, order)

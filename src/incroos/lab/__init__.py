@@ -4,5 +4,5 @@
                      ├──> operations <──> binary ──┤
     .rep ─────> rep ─┘                             └──> flat ──> replay, with an allocator of heaps
 
-Knows the heap only as a shared library that `run` builds, next to those of other people.
+Knows our heap only as a shared library that `run` builds, like those of other projects.
 """

@@ -1,7 +1,7 @@
 """The file of a trace: docs/traces.md has the layout, byte for byte.
 
-A header with magic, version, counts, length and checksum, and behind it the operations, each a number of variable
-length whose low three bits are its kind and whose others are its size, or how many blocks ago its block was made. Most
+A header with magic, version, counts, length and checksum is followed by the operations. Each is a number of variable
+length: the low three bits are its kind, the others its size, or how many blocks ago its block was made. Most
 operations take two bytes.
 """
 
@@ -61,7 +61,7 @@ def put_number(body: bytearray, number: int) -> None:
 
 
 def is_trace(data: bytes) -> bool:
-    """Does it begin as a trace does?"""
+    """Does it begin like a trace?"""
     return data[: len(MAGIC)] == MAGIC
 
 
@@ -94,7 +94,7 @@ def decode(data: bytes, name: str) -> Trace:
 
 
 def decode_body(body: bytes, name: str) -> Trace:
-    """The operations. One loop with nothing called in it for most of them: this takes all of the time of reading."""
+    """The operations. One loop, without calls for most of them, because it takes all of the time of reading."""
     trace = Trace()
     add_kind, add_block, add_size = trace.kinds.append, trace.blocks.append, trace.sizes.append
     add_shift, add_thread = trace.shifts.append, trace.threads.append
@@ -148,7 +148,7 @@ def decode_body(body: bytes, name: str) -> Trace:
 
 
 def long_number(body: bytes, at: int, number: int, shift: int) -> tuple[int, int]:
-    """The number that goes on at a byte, and where it ends. One of more than 64 bits is too large for all its uses."""
+    """The number that continues at a byte, and its end. A number of more than 64 bits is too large for every use."""
     while True:
         byte = body[at]
         at += 1

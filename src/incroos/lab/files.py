@@ -1,4 +1,4 @@
-"""Opens a trace, in whichever of the two formats it is."""
+"""Opens a trace in either of the two formats."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from .operations import BadTrace, Trace
 
 
 def read(path: Path) -> Trace:
-    """The trace in a file. Raises Unusable; BadTrace, which is one, for what is wrong with its content."""
+    """The trace in a file. Raises Unusable; its subclass BadTrace says what is wrong with the content."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,10 +1,10 @@
-"""A trace laid out for c/replay.c: nothing is left to decode, and each block has a slot in a small table.
+"""A trace laid out for c/replay.c: nothing needs decoding, and each block has a slot in a small table.
 
     file        operations, slots, the operation after which most bytes are live, 0; the operations; 16 unused ones
     operation   slot 32 bits, kind 8, log2 of the alignment 8, 0; size 64 bits
 
-A slot is used again once its block is freed, the one freed last first, so that the table of the replaying program is as
-small as the trace allows and does not compete with the allocator for the processor's caches.
+A slot is reused once its block is freed, the last freed one first. So the table of the replaying program is as small as
+the trace allows and does not compete with the allocator for the processor's caches.
 """
 
 import struct
@@ -20,7 +20,7 @@ _NR_BEHIND: Final = 16  # operations behind the last, which are looked at ahead 
 
 @dataclass
 class Flat:
-    """The bytes of the file, and what is needed to make sense of what it took."""
+    """The bytes of the file, and the counts that are needed to interpret its figures."""
 
     content: bytes
     nr_operations: int

@@ -1,6 +1,6 @@
 """The allocators that a trace can be replayed against, by name, and the library of each.
 
-Ours are built; those of other people are found where the dynamic linker finds them, and are not needed.
+Ours are built; those of other projects are used if the dynamic linker finds them.
 """
 
 import re
@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from incroos.run.outcome import Unusable
-from incroos.run.shared_library import DESIGNS, HARDENINGS, shared_library
-from incroos.run.shared_library import NO_HARDENING as NO_HARDENING
-
-from .programs import Say
+from incroos.run.names import HEAPS, heap_config
+from incroos.run.names import LEVELS as LEVEL_NAMES
+from incroos.run.names import NO_HARDENING as NO_HARDENING
+from incroos.run.outcome import Say, Unusable
 
 GLIBC: Final = 'glibc'
-OURS: Final = tuple(DESIGNS)
+OURS: Final = tuple(HEAPS)
 FIRST_FIT: Final = 'first-fit'
-LEVELS: Final = tuple(HARDENINGS)
+LEVELS: Final = tuple(LEVEL_NAMES)
 # The library, and the package of Debian and Ubuntu that has it
 OTHERS: Final = {
     'mimalloc': ('libmimalloc.so.2', 'libmimalloc2.0'),
@@ -33,7 +32,7 @@ _CACHED: Final = re.compile(r'^\s*(\S+) \([^)]*x86-64[^)]*\) => (\S+)$', re.MULT
 
 @dataclass(frozen=True)
 class Heap:
-    """An allocator: what it is called in tables, and what goes into LD_PRELOAD, if anything."""
+    """An allocator: its name in tables, and its library for LD_PRELOAD, if it has one."""
 
     name: str
     library: Path | None
@@ -41,16 +40,18 @@ class Heap:
 
 
 def heaps(names: Sequence[str], levels: Sequence[str], say: Say) -> list[Heap]:
-    """The heaps of these names, ours in each of these levels of hardening.
+    """The heaps with these names, ours at each of these levels of hardening.
 
-    Without names all that there are; one that is not installed is then left out with a remark. Raises Unusable.
+    Without names all heaps; one that is not installed is then left out with a remark. Raises Unusable.
     """
+    from incroos.run.shared_library import shared_library
+
     found = []
     installed = installed_libraries()
     for name in names or NAMES:
         if name in OURS:
             for level in levels or (NO_HARDENING,):
-                library = shared_library(say, design=name, hardening=level, is_malloc=True)
+                library = shared_library(say, config=heap_config(name, level), is_malloc=True)
                 label = name if level == NO_HARDENING else f'{name}, {level}'
                 found.append(Heap(label, library, name != FIRST_FIT))
         elif name == GLIBC:
@@ -71,7 +72,7 @@ def missing(name: str) -> str:
 
 
 def installed_libraries() -> dict[str, Path]:
-    """What the dynamic linker knows, by name."""
+    """The libraries that the dynamic linker knows, by name."""
     for program in _LDCONFIG:
         try:
             done = subprocess.run([program, '-p'], capture_output=True, text=True, errors='replace', check=False)

@@ -1,7 +1,7 @@
-"""A trace in memory: what a program asked of its allocator, in order, in columns.
+"""A trace in memory: the requests of a program to its allocator, in order, in columns.
 
 Unit: the operation. Each that makes a block numbers it, 0, 1, 2, ...; the others name the block by that number. So two
-traces of one program are equal even if their addresses were not. Knows nothing of addresses, of files, or of time.
+traces of one program can be equal although their addresses differed. Knows nothing of addresses, of files, or of time.
 
     kind               block          size       shift                     thread
     ALLOCATE           the next one   in bytes   0                         of the caller
@@ -38,7 +38,7 @@ MAKES_A_BLOCK: Final = (Kind.ALLOCATE, Kind.ALLOCATE_ZEROED, Kind.ALLOCATE_ALIGN
 
 
 class BadTrace(Unusable):
-    """A file is no trace, or not one that can be used. Each defect is a sentence that names the place."""
+    """A file is not a trace, or not a usable one. Each defect is a sentence that names the place."""
 
     def __init__(self, *defects: str) -> None:
         told = list(defects[:MAX_DEFECTS_TOLD])

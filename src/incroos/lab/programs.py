@@ -1,4 +1,4 @@
-"""The parts of this package that are in C, compiled when they are first wanted, and kept in the cache."""
+"""The parts of this package that are in C, compiled when they are first needed, and kept in the cache."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ COMMON: Final = ('-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror')
 
 @dataclass(frozen=True)
 class Program:
-    """One file of C, and what becomes of it."""
+    """One file of C, and how it is compiled."""
 
     source: str
     output: str
@@ -32,14 +32,14 @@ _LIBRARIES: Final = ('-ldl',)  # a part of the C library itself in newer ones
 
 
 def preloaded(library: Path) -> str:
-    """A library as LD_PRELOAD takes it. Raises Unusable where it does not."""
+    """The path of a library for LD_PRELOAD. Raises Unusable if LD_PRELOAD cannot take the path."""
     if re.search(r'[\s:$]', str(library)):
         raise Unusable(f'{library} cannot be preloaded, for the sign in its path: set XDG_CACHE_HOME to another folder')
     return str(library)
 
 
 def compiled(program: Program, say: Say) -> Path:
-    """The path of the compiled program. Raises Unusable where it cannot be compiled."""
+    """The path of the compiled program. Raises Unusable if it cannot be compiled."""
     source = PACKAGE / 'lab/c' / program.source
     options = (*COMMON, *program.options)
     key = key_of([source], ('lab', program.output, *options, c_compiler_identity()))

@@ -1,4 +1,4 @@
-"""What the recorder leaves (c/recorder.c): records with addresses. Makes a trace of them.
+"""Turns the recorder's file (c/recorder.c), which has records with addresses, into a trace.
 
 file     records taken, capacity, 0, and then the records
 record   size, number of the thread, kind << 56 | log2 of the alignment << 48 | address
@@ -20,7 +20,7 @@ _ADDRESS: Final = (1 << 48) - 1
 
 @dataclass
 class Left:
-    """What a recording could not tell: counted, and no part of the trace."""
+    """Calls that cannot be in the trace; they are counted."""
 
     nr_unwritten: int = 0  # records that a thread had taken when the process ended
     nr_unknown: int = 0  # frees of blocks from before the recording
@@ -29,7 +29,7 @@ class Left:
 
 
 def has_begun(path: Path) -> bool:
-    """Did the recorder get so far that it could write? Before, the file is empty or says nothing. Raises OSError."""
+    """Did the recorder begin to write? Before that, the file is empty or has no content. Raises OSError."""
     with path.open('rb') as file:
         start = file.read(_START.size)
     return len(start) == _START.size and _START.unpack(start)[1] > 0
@@ -51,7 +51,7 @@ def read_raw(path: Path) -> tuple[Trace, Left]:
 
 
 def trace_of(records: memoryview) -> tuple[Trace, Left]:
-    """Gives each block a number in the place of its addresses."""
+    """The trace of these records: each block gets a number in place of its addresses."""
     trace, left = Trace(), Left()
     add = trace.add
     block_at: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Runs a command with the recorder in it, and makes traces of what it leaves."""
+"""Runs a command with the recorder loaded, and makes traces of the recordings."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
 
 @contextmanager
 def folder_beside(output: Path) -> Iterator[Path]:
-    """A folder for what the recorder writes, on the file system of the trace."""
+    """A folder for the recorder's files, on the file system of the trace."""
     try:
         folder = tempfile.TemporaryDirectory(prefix='.incroos-trace-', dir=output.parent)
     except OSError as error:
@@ -58,10 +58,10 @@ def folder_beside(output: Path) -> Iterator[Path]:
 
 
 def run_to_its_end(command: list[str], program: str, environment: dict[str, str]) -> tuple[int, int]:
-    """Run a command; its number and its status. Raises OSError where it cannot be started.
+    """Run a command; its process number and its status. Raises OSError if it cannot be started.
 
-    Ctrl-C is the command's own business; other signals that end a command are handed on to it, also those that come
-    while it is being started.
+    Ctrl-C is left to the command; other signals that end a command are passed on to it, also those that arrive while it
+    is being started.
     """
     process: subprocess.Popen[bytes] | None = None
     came_early: list[int] = []
@@ -89,7 +89,7 @@ def run_to_its_end(command: list[str], program: str, environment: dict[str, str]
 
 
 def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
-    """A trace for each process: the command's own as the file that was asked for, others with their number behind."""
+    """A trace for each process: the command's own under the given name, others with their number appended."""
     images: dict[int, list[tuple[int, Path]]] = {}
     with recording_readable(output):
         for file in folder.iterdir():
@@ -112,7 +112,7 @@ def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
 
 @contextmanager
 def recording_readable(output: Path) -> Iterator[None]:
-    """Names the trace where what it is made of cannot be read: users know nothing of the folder in which that is."""
+    """Name the trace if its recording cannot be read, because users do not know the recording's folder."""
     try:
         yield
     except OSError as error:
@@ -120,7 +120,7 @@ def recording_readable(output: Path) -> Iterator[None]:
 
 
 def convert(file: Path, output: Path, say: Say) -> bool:
-    """One recording as a trace; what could not be recorded is a remark. False if the recorder had no room to begin."""
+    """Convert one recording to a trace; a remark says what is missing. False if the recorder had no room to begin."""
     with recording_readable(output):
         if not raw.has_begun(file):
             return False

@@ -4,7 +4,7 @@
     a ID SIZE  allocate          r ID SIZE  reallocate          f ID  free
 
 The first and the last number of the header mean nothing here; some files have them the other way round. Many such files
-were written by hand or cut with an editor, so all that is wrong with one is told, not only what comes first.
+were written by hand or cut with an editor, so all defects are reported, not only the first one.
 """
 
 import re
@@ -24,7 +24,7 @@ _MAX_SHOWN: Final = 40
 
 
 def looks_like_rep(data: bytes) -> bool:
-    """Could it be such a file, right or wrong? A text whose first word is a number or an operation."""
+    """Could it be such a file, with or without defects? That is a text whose first word is a number or an operation."""
     words = data[:4096].split(maxsplit=1)
     return bool(words) and bool(_TEXT.fullmatch(data[:4096])) and bool(re.fullmatch(rb'-?[0-9]+|[arf]', words[0]))
 
@@ -47,7 +47,7 @@ def decode(data: bytes, name: str) -> Trace:
 
 @dataclass
 class Reader:
-    """What was read so far, and what was wrong with it."""
+    """The operations read so far, and their defects."""
 
     name: str
     trace: Trace = field(default_factory=Trace)
@@ -61,7 +61,7 @@ class Reader:
         self.defects.append(f'{self.name}:{line}: {sentence}')
 
     def number(self, line: int, word: str, what: str) -> int | None:
-        """A number; what is none is a defect, and so is one that is negative or has more than 63 bits."""
+        """A number; anything else is a defect, and so is a number that is negative or has more than 63 bits."""
         digits = word.lstrip('0') or '0'
         if not _NUMBER.fullmatch(word):
             self.wrong(line, f'{shown(word)} is not {what}: write a number')
@@ -128,7 +128,7 @@ class Reader:
         self.trace.add(Kind.ALLOCATE, self.trace.nr_blocks, size)
 
     def finish(self) -> None:
-        """The counts. Where lines are wrong, ids that only they use are missing because of them."""
+        """Check the counts. If lines have defects, ids that only these lines use are missing for that reason."""
         if len(self.header) < NR_HEADER:
             self.defects.append(f'{self.name} ends within its header: {len(self.header)} of {NR_HEADER} numbers')
             return
@@ -143,5 +143,5 @@ class Reader:
 
 
 def shown(text: str) -> str:
-    """A word of the file, in quotes, not too long."""
+    """A word of the file in quotes, shortened if it is long."""
     return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + '...')

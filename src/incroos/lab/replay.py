@@ -1,4 +1,4 @@
-"""Replays a trace against allocators, in turn, and gathers what c/replay.c says.
+"""Replays a trace against allocators, in turn, and collects the figures of c/replay.c.
 
 Each figure of an allocator comes from processes that did nothing else before. docs/traces.md says what is timed, what
 is touched, and how memory is counted.
@@ -35,12 +35,12 @@ _SETTINGS: Final = ('LD_PRELOAD', 'MALLOC_', 'GLIBC_TUNABLES', 'MIMALLOC_', 'TCM
 
 
 class WrongHeap(Exception):
-    """An allocator did not do what malloc and its kin have to; the message says what."""
+    """An allocator broke the rules of malloc and its relatives; the message says how."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one allocator took for a trace."""
+    """The figures of one allocator for a trace."""
 
     heap: str
     ns: float  # an operation, the loop included: the median
@@ -55,7 +55,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What all of them took."""
+    """The figures of all allocators for a trace."""
 
     nr_operations: int
     peak_live_bytes: int
@@ -70,7 +70,7 @@ class Replayed:
 
 
 class Driver:
-    """The program that replays, with a trace laid out for it."""
+    """The replaying program, with a trace laid out for it."""
 
     def __init__(self, trace: Trace, folder: Path, say: Say) -> None:
         self._program = compiled(REPLAY, say)
@@ -108,13 +108,13 @@ class Driver:
         raise (WrongHeap if done.returncode in (0, WRONG_HEAP) else Unusable)(sentence)
 
     def ns(self, heap: Heap, *measurement: str) -> float:
-        """Nanoseconds an operation of one thread, in one process."""
+        """Nanoseconds per operation of one thread, in one process."""
         return self.run(heap, *measurement)['ns'] / max(1, self.flat.nr_operations)
 
     def worst(self, heap: Heap, nr_rounds: int) -> tuple[float, float]:
-        """The worst operation, and the one than which one in 10,000 is worse, in nanoseconds.
+        """The worst operation, and the time below which all but one in 10,000 stay, in nanoseconds.
 
-        Of each operation the least that it took in any round counts: what came between in one of them does not.
+        Each operation counts with its least time in any round, so that an interruption in one of them does not.
         """
         nr_operations = self.flat.nr_operations
         self._least.write_bytes(b'\xff' * 4 * nr_operations)
@@ -125,7 +125,7 @@ class Driver:
 
 
 def replay(trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, say: Say) -> Replayed:
-    """All figures. A heap that goes wrong has none, and the others go on without it. Raises Unusable."""
+    """All figures. A heap that fails has none, and the others continue without it. Raises Unusable."""
     if not len(trace):
         raise Unusable('a trace without operations cannot be replayed: record one that has some')
     with tempfile.TemporaryDirectory(prefix='incroos-replay-') as name:
@@ -137,7 +137,7 @@ def replay(trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int,
 
 
 def heaps_for(trace: Trace, heaps: Sequence[Heap], name: str, say: Say) -> list[Heap]:
-    """Those that can do what a trace asks for; the others are named in a remark. Raises Unusable if none is left."""
+    """The heaps that can serve the trace; a remark names the others. Raises Unusable if none is left."""
     able = [heap for heap in heaps if heap.can_align or max(trace.shifts, default=0) <= MIN_SHIFT]
     unable = ', '.join(heap.name for heap in heaps if heap not in able)
     if not able:
@@ -148,7 +148,7 @@ def heaps_for(trace: Trace, heaps: Sequence[Heap], name: str, say: Say) -> list[
 
 
 def measure(driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int) -> Replayed:
-    """All figures of all of them."""
+    """All figures of all heaps."""
     nothing = Heap('the loop', None)
     failures: dict[str, str] = {}
     figures: list[Figures] = []
@@ -167,9 +167,9 @@ def measure(driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: i
 def time_in_turn(
     driver: Driver, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, failures: dict[str, str]
 ) -> dict[str, list[float]]:
-    """Nanoseconds an operation of each in each round, the first of them being the loop alone.
+    """Nanoseconds per operation of each in each round; the first is the loop alone.
 
-    They take turns in the order in which they stand and back, so that none always comes after the same.
+    They take turns in order and back, so that none always follows the same one.
     """
     times: dict[str, list[float]] = {heap.name: [] for heap in heaps}
     nothing = heaps[0]
@@ -184,7 +184,7 @@ def time_in_turn(
 
 @contextmanager
 def remembered(heap: Heap, failures: dict[str, str]) -> Iterator[None]:
-    """Remembers how a heap went wrong, the first time."""
+    """Record how a heap failed, the first time."""
     try:
         yield
     except WrongHeap as error:
@@ -192,7 +192,7 @@ def remembered(heap: Heap, failures: dict[str, str]) -> Iterator[None]:
 
 
 def figures_of(driver: Driver, heap: Heap, times: list[float], empty: int, nr_worst_rounds: int) -> Figures:
-    """What one took. What a library holds before it is asked for anything counts; `empty` is a process with none."""
+    """The figures of one heap; `empty` is the memory of a process without a heap, which does not count."""
     held = driver.run(heap, 'footprint')
     held_bytes = int(held['peak_bytes']) - empty
     live_bytes = driver.flat.peak_live_bytes

@@ -1,4 +1,4 @@
-"""What is in a trace: counts, what is live at most, and how large the requests are."""
+"""A summary of a trace: counts, the most that is live, and the sizes of requests."""
 
 from array import array
 from collections import Counter
@@ -10,7 +10,7 @@ from .operations import Kind, Trace
 
 @dataclass
 class Summary:
-    """Of one trace. The histogram counts requests for new blocks and new sizes, by powers of two: up to 16, 32, ..."""
+    """The figures of one trace. The histogram counts requests for new blocks and new sizes: up to 16, 32, 64, ..."""
 
     nr_operations: int = 0
     nr_by_kind: dict[str, int] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Summary:
 
 
 def summary_of(trace: Trace) -> Summary:
-    """Go through it once."""
+    """Summarise a trace in one pass."""
     sizes = array('Q', bytes(8 * trace.nr_blocks))
     nr_live = most_live = live_bytes = most_bytes = asked = 0
     by_width: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""Tables for people: what a trace holds, and what allocators took for it."""
+"""Tables for people: the summary of a trace, and the figures of allocators for it."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _BAR: Final = 40
 
 
 def summary_text(name: str, summary: Summary) -> str:
-    """A trace, summed up."""
+    """The summary of a trace as text."""
     lines = [
         f'{name}: {count(summary.nr_operations, "operation")} of {count(summary.nr_threads, "thread")}',
         *(f'  {kind:<20}{number:>14,}' for kind, number in summary.nr_by_kind.items() if number),
@@ -31,7 +31,7 @@ def summary_text(name: str, summary: Summary) -> str:
 
 
 def replay_table(name: str, replayed: Replayed) -> tuple[str, Table, str]:
-    """What each allocator took for a trace: a heading, a table and a remark."""
+    """The figures of each allocator for a trace: a heading, a table and a remark."""
     at_once = '' if replayed.nr_threads == 1 else f', in {replayed.nr_threads} threads at once'
     live = f'at most {count(replayed.peak_live_bytes, "byte")} live'
     table = Table()

@@ -1,4 +1,4 @@
-"""Configurations: what a build chooses, numbers and designs. A design is a module that fits a Protocol.
+"""Configurations: the choices of a build, numbers and designs. A design is a module that fits a Protocol.
 
     class FrameAllocator(Protocol):                  # what each design has: functions and constants
         HAS_ORDERS: bool
@@ -10,7 +10,7 @@
         frames: 'FrameAllocator'                     # chosen with KernelConfig(frames=tree)
         nr_frames: word = 64
 
-Whoever makes a configuration learns at once, by a ConfigError, what a module lacks. Knows nothing of what is chosen.
+A configuration is checked when it is made: ConfigError says what a module lacks. Knows nothing of the choices.
 """
 
 import ast
@@ -27,8 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
+from incroos import broken_text
+from incroos.broken_text import OUTSIDE
+
 PACKAGE: Final = Path(__file__).resolve().parents[1]
-OUTSIDE: Final = 'design_'  # how the packages begin that stand for folders outside of any package
 
 
 class ConfigError(Exception):
@@ -53,12 +55,12 @@ class Config:
                 raise ConfigError(f'{where} is the module {value.__name__}: annotate it with a Protocol')
 
     def described(self) -> dict[str, Any]:
-        """The choices as plain data, a module by its name: for JSON, where dataclasses.asdict cannot copy a module."""
+        """The choices as plain data, modules by name, for JSON; dataclasses.asdict cannot copy a module."""
         values = {name: getattr(self, name) for name in config_hints(type(self))}
         return {name: getattr(value, '__name__', value) for name, value in values.items()}
 
     def identity(self) -> str:
-        """What tells this configuration from others in the key of a cache: of a design, the content of its files."""
+        """What tells this configuration from others in the key of a cache; of a design it has the files' content."""
         values = {name: getattr(self, name) for name in config_hints(type(self))}
         parts = [
             f'{name}={_content(value) if isinstance(value, types.ModuleType) else repr(value)}'
@@ -80,7 +82,7 @@ class Config:
 
 
 def _restore(kind: type[Config], values: dict[str, Any], places: dict[str, tuple[str, str]]) -> Config:
-    """A configuration that was pickled; its designs are loaded where this process does not have them."""
+    """Unpickle a configuration; load the designs that this process does not have."""
     designs = {
         name: load_design(Path(file)) if module.startswith(OUTSIDE) else importlib.import_module(module)
         for name, (module, file) in places.items()
@@ -89,7 +91,7 @@ def _restore(kind: type[Config], values: dict[str, Any], places: dict[str, tuple
 
 
 def _content(design: types.ModuleType) -> str:
-    """Its name and a hash of its text; outside of the package that of its neighbours, too."""
+    """The name of a module and a hash of its text; outside of the package also a hash of its neighbours."""
     file = Path(design.__file__ or '')
     files = {file}
     if not file.is_relative_to(PACKAGE):
@@ -121,12 +123,11 @@ def load_design(path: Path) -> types.ModuleType:
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
     try:
         return importlib.import_module(f'{folder}.{path.stem}')
-    except SyntaxError as error:
-        raise ConfigError(f'{error.filename}:{error.lineno}: {error.msg}: mend the text of the design') from error
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == f'{folder}.{path.stem}':
             raise ConfigError(f'{path} is not there: name the file of a design') from None
-        raise ConfigError(f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
+        sentence = broken_text.sentence_about(error, path.parent)
+        raise ConfigError(sentence or f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
 
 
 def is_protocol(hint: Any) -> bool:
@@ -135,7 +136,7 @@ def is_protocol(hint: Any) -> bool:
 
 
 def config_hints(kind: type[Config]) -> dict[str, Any]:
-    """What the annotation of each choice means, also where it is imported for type checks alone."""
+    """The meaning of the annotation of each choice, even if it is imported for type checks alone."""
     hashable: Any = kind  # mypy does not see that a class is
     return _config_hints(hashable)
 
@@ -153,7 +154,7 @@ def _config_hints(kind: Any) -> dict[str, Any]:
 
 
 def meaning(annotation: Any, module: str, where: str) -> Any:
-    """What an annotation in a module means, where it is a string too. Raises ConfigError where it means nothing."""
+    """The meaning of an annotation in a module, even if it is a string. Raises ConfigError if it has none."""
     if not isinstance(annotation, str):
         return annotation
     namespace = vars(sys.modules[module])
@@ -166,11 +167,12 @@ def meaning(annotation: Any, module: str, where: str) -> Any:
         }
         return eval(annotation, namespace, found)
     except Exception as error:
-        raise ConfigError(f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
+        sentence = '' if isinstance(error, ImportError) else broken_text.sentence_about(error)  # in what it imports
+        raise ConfigError(sentence or f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
 
 
 def _imports_for_types(file: str, namespace: dict[str, Any]) -> dict[str, tuple[tuple[str, str], str]]:
-    """Of each name under `if TYPE_CHECKING:`, what to import: the arguments of import_module, and the name there."""
+    """For each name under `if TYPE_CHECKING:` what to import: the arguments of import_module, and the name there."""
     result: dict[str, tuple[tuple[str, str], str]] = {}
     linecache.checkcache(file)
     for node in ast.parse(''.join(linecache.getlines(file, namespace))).body:
@@ -185,7 +187,7 @@ def _imports_for_types(file: str, namespace: dict[str, Any]) -> dict[str, tuple[
 # ---------------------------------------------------------------------- designs and protocols
 @functools.lru_cache(maxsize=256)
 def members_of(protocol: type) -> dict[str, Any]:
-    """What a Protocol asks for: functions, and of each constant its type."""
+    """The members that a Protocol requires: functions, and constants with their types."""
     result: dict[str, Any] = {}
     for owner in reversed(protocol.__mro__):
         if is_protocol(owner):
@@ -196,7 +198,7 @@ def members_of(protocol: type) -> dict[str, Any]:
 
 
 def check_design(where: str, design: Any, protocol: type) -> None:
-    """Refuse what is no module, and a module that does not have what the Protocol asks for."""
+    """Refuse anything but a module, and a module that lacks a member of the Protocol."""
     if not isinstance(design, types.ModuleType):
         raise ConfigError(f'{where} is {design!r}: give it a module that is a {protocol.__name__}')
     file = design.__file__ or design.__name__
@@ -221,7 +223,7 @@ def check_design(where: str, design: Any, protocol: type) -> None:
 
 
 def _parameters(function: Callable[..., Any], first: int) -> dict[str, Any]:
-    """The parameters from `first` on, and what each means; None where there is no annotation."""
+    """The parameters from `first` on with the meaning of each; None if one has no annotation."""
     code, where = function.__code__, function.__qualname__
     names = [*code.co_varnames[first : code.co_argcount], 'return']
     given = function.__annotations__
@@ -237,7 +239,7 @@ def _types(function: Callable[..., Any], first: int) -> list[Any]:
 
 
 def _written(function: Callable[..., Any], first: int) -> str:
-    """Parameters and result as one writes them."""
+    """Parameters and result as they are written in Python."""
     kinds = {name: _name(kind) for name, kind in _parameters(function, first).items()}
     result = kinds.pop('return')
     return f'({", ".join(f"{name}: {kind}" for name, kind in kinds.items())}) -> {result}'

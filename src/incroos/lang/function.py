@@ -9,7 +9,7 @@ F = TypeVar('F', bound=Callable[..., Any])
 def kernel(function: F) -> F:
     """Mark a kernel function: written in kernel Python, so that the front end compiles it.
 
-    It stays the plain function that it is: CPython calls it with nothing between.
+    The function is unchanged: CPython calls it directly.
     """
     function.__kernel__ = True  # type: ignore[attr-defined]
     return function
@@ -25,9 +25,9 @@ def cold(function: F) -> F:
 
 
 def apart(function: F) -> F:
-    """Mark a kernel function that is a way of its own: compiled, it stays out of its callers, at full speed.
+    """Mark a kernel function that is a path of its own: compiled, it stays out of its callers, at full speed.
 
-    So a caller that is done without it saves no registers for its sake. Stands above `@kernel`.
+    So a caller that does not need it saves no registers for it. Stands above `@kernel`.
     """
     function.__apart__ = True  # type: ignore[attr-defined]
     return function

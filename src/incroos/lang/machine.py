@@ -1,7 +1,7 @@
-"""What a machine must offer to kernel code: the methods behind the primitives.
+"""What a machine must provide to kernel code: the methods behind the primitives.
 
 Knows no particular machine. The simulated computer, the memory of this process and the RAM of a guest are machines;
-each supplies what it can, and what it does not supply is refused by name.
+each supplies what it can; a primitive that it does not supply is refused by name.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from .words import VirtAddr, word
 
 
 class Machine:
-    """The memory and the processor that a kernel function is handed, as the interpreter uses it.
+    """The memory and the processor that a kernel function receives, as the interpreter uses them.
 
     A method has the contract that the primitive of the same name states in primitives.py. `config` holds the
     constants of the build for the kernel that runs on this machine.

@@ -1,4 +1,4 @@
-"""The machine's primitives: all that kernel code can do beyond computing with words.
+"""The machine's primitives: everything that kernel code can do beyond computing with words.
 
 Each states what must hold before (PRE) and what holds after (POST). Interpreted, a primitive is the method of the same
 name of the machine. Compiled, the target gives its lowering: an instruction, or a kernel function that simulates one.

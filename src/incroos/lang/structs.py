@@ -1,15 +1,15 @@
-"""Struct views: a class with annotated fields is a typed window on memory.
+"""Struct views: a class with annotated fields is a typed view of memory.
 
     class Block(Struct):
         size: u64                               # a number of 8 to 64 bits
         owner: PhysAddr                         # any NewType of int: 64 bits
-        order: Annotated[Order, U8]             # the same, narrower
+        order: Annotated[Order, U8]             # a NewType of int in 8 bits
         zone: Zone                              # a struct inside the struct
         links: Annotated[Array[u64], 4]         # four numbers in a row
 
-`Block(m, addr)` looks at the bytes from addr on through the machine m. The layout is that of C: fields in order, each
-aligned on its own size, the whole padded to its alignment. One declaration serves CPython, the compiler, the C header
-and the inspector. A view owns nothing and remembers nothing but m and addr.
+`Block(m, addr)` is a view of the bytes from addr on, accessed through the machine m. The layout is that of C: fields in
+order, each aligned on its own size, the whole padded to its alignment. One declaration serves CPython, the compiler,
+the C header and the inspector. A view owns nothing and stores only m and addr.
 """
 
 import inspect
@@ -55,7 +55,7 @@ class NumberField:
 
 
 class StructField:
-    """A field that is a struct: reading it gives the view of it."""
+    """A field that is a struct: reading it returns a view."""
 
     def __init__(self, offset: int, kind: 'type[Struct]') -> None:
         self.offset, self.kind = offset, kind
@@ -70,7 +70,7 @@ class StructField:
 
 
 class ArrayField:
-    """A field that is an array: reading it gives the view of it; `length` 0 is a flexible array, the last field."""
+    """A field that is an array: reading it returns a view; `length` 0 is a flexible array, the last field."""
 
     def __init__(self, offset: int, element: 'Width | type[Struct]', kind: Any, length: int) -> None:
         self.offset, self.element, self.kind, self.length = offset, element, kind, length
@@ -82,7 +82,7 @@ class ArrayField:
 
     @property
     def most(self) -> int:
-        """How many elements there can be before the offset of the last byte leaves the word."""
+        """The highest number of elements at which the offset of the last byte still fits a word."""
         return (WORD_MAX + 1) // max(self.stride, 1)
 
     def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
@@ -108,9 +108,9 @@ Field = NumberField | StructField | ArrayField | ConfigField
 
 
 class Array(Generic[T]):
-    """View of elements in a row. An index is never negative, and below the length where the array has one.
+    """View of consecutive elements. An index is never negative, and below the length if the array has one.
 
-    All elements lie in the half of the addresses, negative or not, that the array begins in.
+    All elements lie in the half of the address space, negative or not, in which the array begins.
     """
 
     __slots__ = ('addr', 'field', 'm')
@@ -146,7 +146,7 @@ class Array(Generic[T]):
 
 
 class StructType(type):
-    """The type of structs: a view has its fields and nothing else, so that a misspelt one is an error."""
+    """The type of structs: a view has only its fields, so that a misspelt name is an error."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> 'StructType':
         return super().__new__(cls, name, bases, {'__slots__': (), **namespace})
@@ -205,7 +205,7 @@ def number_kind(hint: Any) -> tuple[Width, Any] | None: ...
 @overload
 def number_kind(hint: Any, where: str) -> tuple[Width, Any]: ...
 def number_kind(hint: Any, where: str = '') -> tuple[Width, Any] | None:
-    """Width and meaning (int or a NewType) of a number's annotation; None, or an error that says where, for another."""
+    """Width and meaning (int or a NewType) of a number's annotation; for others None, or an error that says where."""
     width, kind = U64, hint
     if get_origin(hint) is Annotated:
         kind, *notes = get_args(hint)
@@ -228,7 +228,7 @@ def offset_of(struct: type[Struct], name: str) -> int:
 
 
 def address_of(view: Struct, name: str) -> VirtAddr:
-    """Where a field of the view lies: for atomic primitives, and for lists that link fields."""
+    """The address of a field of the view: for atomic primitives, and for lists that link fields."""
     return VirtAddr(view.addr + offset_of(type(view), name))
 
 
@@ -238,7 +238,7 @@ def _own_hints(cls: type[Struct]) -> dict[str, Any]:
 
 
 def _own_hint(cls: type[Struct], name: str, hint: Any, names: dict[str, Any]) -> Any:
-    """What the annotation of a field means, also where it or a part of it is a string."""
+    """The meaning of a field's annotation, even if it or a part of it is a string."""
     holder = type('holder', (), {'__annotations__': {name: hint}})
     where = f'{cls.__name__}.{name}'
     try:
@@ -253,7 +253,7 @@ def _own_hint(cls: type[Struct], name: str, hint: Any, names: dict[str, Any]) ->
 
 
 def _make_field(cls: type[Struct], name: str, hint: Any) -> tuple[Any, int, int]:
-    """The field (its offset still 0), its bytes and its alignment."""
+    """The field (with offset 0 for now), its bytes and its alignment."""
     where = f'{cls.__name__}.{name}'
     if isinstance(hint, type) and issubclass(hint, Config):
         return ConfigField(hint), 0, 1

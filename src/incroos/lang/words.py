@@ -1,7 +1,7 @@
-"""Words: the one integer of kernel Python, its names, and the operations that Python's own operators do not give.
+"""Words: the only integer of kernel Python, its names, and the operations that Python's operators do not have.
 
-Unit: the signed word of 64 bits. Addresses are canonical, so those of the high half are negative; bit 63 is
-`-1 << 63`. A `NewType` of int names what a word means, at no cost; mypy and the front end keep the names apart.
+Unit: the signed word of 64 bits. Addresses are canonical, so those of the higher half are negative; bit 63 is `-1 <<
+63`. A `NewType` of int names what a word means, at no cost; mypy and the front end keep the names apart.
 """
 
 from typing import Annotated, Final, NewType, TypeAlias
@@ -28,7 +28,7 @@ class Width:
         self.c_name = c_name
 
     def fits(self, value: int) -> bool:
-        """Whether a word can be stored in this width and be the same word when it is loaded."""
+        """Whether a word survives a store and a load in this width."""
         if self.bits == WORD_BITS:
             return WORD_MIN <= value <= WORD_MAX
         return 0 <= value < 1 << self.bits

@@ -14,7 +14,7 @@ from .walk import is_canonical, walk, walk_last
 def translate(cpu: Cpu, va: VirtAddr, access: word) -> word:
     """The physical address of va for any access, by a walk; or ~error, which is negative. PRE va is canonical.
 
-    The kernel's own accesses are remembered in the TLB, which is not asked: see resolve for that.
+    Does not look into the TLB (resolve_read does), but puts the kernel's own accesses there.
     """
     pa, found = walk(cpu, va, access)
     if pa >= 0 and access & ~ERROR_WRITE == 0:
@@ -24,9 +24,9 @@ def translate(cpu: Cpu, va: VirtAddr, access: word) -> word:
 
 @kernel
 def refill(cpu: Cpu, va: VirtAddr, nbytes: word, access: word) -> None:
-    """Put the translation of va into its slot if there is one: by one step that marks nothing, or else by a walk.
+    """Put the translation of va, if there is one, into its slot: by one step that marks nothing, or else by a walk.
 
-    An access to two pages is left alone: it marks nothing before both can be done.
+    Does nothing for an access to two pages: that must mark nothing before both halves can be done.
     """
     pa, found = walk_last(cpu, va)
     if pa < 0 and va & OFFSET_MASK <= PAGE_BYTES - nbytes and is_canonical(cpu, va):
@@ -37,7 +37,7 @@ def refill(cpu: Cpu, va: VirtAddr, nbytes: word, access: word) -> None:
 
 @kernel
 def resolve_read(cpu: Cpu, va: VirtAddr) -> VirtAddr:
-    """Where in this process the kernel reads va, up to the end of its page; after as many faults as it takes."""
+    """Where in this process the kernel reads va, up to the end of its page; delivers faults until it succeeds."""
     while True:
         slot = slot_of(cpu, va)
         if slot.read_page == va & PAGE_MASK:
@@ -53,7 +53,7 @@ def resolve_read(cpu: Cpu, va: VirtAddr) -> VirtAddr:
 
 @kernel
 def resolve_write(cpu: Cpu, va: VirtAddr) -> VirtAddr:
-    """Where in this process the kernel writes va, up to the end of its page; after as many faults as it takes."""
+    """Where in this process the kernel writes va, up to the end of its page; delivers faults until it succeeds."""
     while True:
         slot = slot_of(cpu, va)
         if slot.write_page == va & PAGE_MASK:
@@ -75,14 +75,14 @@ def next_page(va: VirtAddr) -> VirtAddr:
 
 @kernel
 def check_next_page(cpu: Cpu, va: VirtAddr) -> None:
-    """An access that reaches out of the canonical addresses is refused before its first page is looked at."""
+    """Refuse an access that leaves the canonical addresses, before its first page is translated."""
     if not is_canonical(cpu, next_page(va)):
         exception(cpu, GENERAL_PROTECTION, 0)
 
 
 @kernel
 def resolve_two_reads(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
-    """Where va and the page behind it are read, both at the same time: no fault has come between."""
+    """Where va and the page behind it are read; both hold at once, with no fault in between."""
     check_next_page(cpu, va)
     while True:
         faults = cpu.nr_faults
@@ -93,7 +93,7 @@ def resolve_two_reads(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
 
 @kernel
 def resolve_two_writes(cpu: Cpu, va: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
-    """Where va and the page behind it are written, both at the same time: no fault has come between."""
+    """Where va and the page behind it are written; both hold at once, with no fault in between."""
     check_next_page(cpu, va)
     while True:
         faults = cpu.nr_faults

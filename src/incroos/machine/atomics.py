@@ -1,4 +1,4 @@
-"""Atomic accesses of a machine that does one thing at a time: ordinary ones, on a multiple of their size."""
+"""Atomic accesses of a machine that does one thing at a time: ordinary accesses, aligned on their size."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ WORD_BYTES: Final = 8
 
 
 class Atomics(Machine):
-    """The atomic primitives, made of load64 and store64. What may write does write, so that it faults as a write."""
+    """The atomic primitives, made of load64 and store64. One that may write always writes, so it faults as a write."""
 
     def atomic_load64(self, addr: VirtAddr) -> word:
         check_aligned(addr)

@@ -1,8 +1,8 @@
-"""A computer put together: one mapping with its RAM first, then the processor, then the two pages for what is no RAM.
+"""A computer: one mapping with its RAM first, then the processor, then two pages for addresses without RAM.
 
 Behind them lies the memory of a device, such as the framebuffer of a video card, if the computer has one.
 
-How the RAM lies is that of QEMU's PC: what does not fit below 3.5 GiB begins again at 4 GiB.
+The RAM has the layout of QEMU's PC: what does not fit below 3.5 GiB continues at 4 GiB.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The state of the simulated computer: one struct in this process's memory.
 
 Addresses in it are of two kinds: those of the simulated computer (physical or virtual), and those of this process,
-named `host_...` or `call_...`; the latter are functions of C type that `call4` calls. Whoever builds a computer
-allocates the struct, zero, calls `power_on`, and then sets RAM and the host's addresses.
+named `host_...` or `call_...`; the latter are functions of C type that `call4` calls. To build a computer, allocate the
+struct, filled with zeros, call `power_on`, and then set RAM and the host's addresses.
 """
 
 from typing import Annotated, Final
@@ -47,10 +47,10 @@ NO_SITE: Final = -1
 
 
 class Slot(Struct):
-    """One remembered translation of a page of 4 KiB, also of one inside a large page.
+    """One cached translation of a page of 4 KiB, which may be a part of a large page.
 
     The tag per access is the page's first address where the access is allowed, NO_PAGE where it is not or must be
-    walked for: so one compare decides. In the translation of another PCID than the present one PARKED is added to it.
+    walked for: so one compare decides. PARKED is added to it while another PCID is in use.
     """
 
     read_page: i64
@@ -60,7 +60,7 @@ class Slot(Struct):
 
 
 class UpperEntry(Struct):
-    """One remembered entry above the leaf: where the next table lies, and the rights down to there."""
+    """One cached entry above the leaf: the address of the next table, and the rights down to there."""
 
     prefix: i64  # virtual address >> the shift of the entry's level
     generation: u64  # remembered only while this is the processor's
@@ -69,7 +69,7 @@ class UpperEntry(Struct):
 
 
 class Context(Struct):
-    """The upper entries of a PCID that is not the present one, as long as no other takes the place."""
+    """The upper entries of a PCID that is not in use, until another PCID takes the place."""
 
     pcid: u64
     generation: u64  # of those that are remembered; 0 if none is
@@ -154,7 +154,7 @@ class Cpu(Struct):
 
 @kernel
 def power_on(cpu: Cpu, pa_bits: word, features: word) -> None:
-    """Long mode with paging, nothing remembered, no RAM, no handlers. PRE the struct's bytes are zero."""
+    """Long mode with paging, nothing cached, no RAM, no handlers. PRE the struct's bytes are zero."""
     cpu.cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE
     cpu.cr4 = CR4_PAE
     cpu.efer = EFER_LMA | EFER_LME | EFER_NXE

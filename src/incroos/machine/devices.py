@@ -1,9 +1,9 @@
 """The devices behind the ports: a serial port, the cursor of the VGA text screen, and the port that ends the run.
 
-Reads of other ports give ones, writes to them vanish. A wide access is one to each port that it covers. The serial port
-is a 16550 that is always ready ("PC16550D", National Semiconductor); what it sends goes to the host line by line. The
-screen's memory is ordinary memory at 0xB8000; here are only the registers of its controller ("IBM Personal System/2
-and Personal Computer BIOS Interface", CRT controller).
+Reads of other ports return ones, writes to them vanish. A wide access is one access to each port that it covers. The
+serial port is a 16550 that is always ready ("PC16550D", National Semiconductor); what it sends goes to the host line by
+line. The screen's memory is ordinary memory at 0xB8000; here are only the registers of its controller ("IBM Personal
+System/2 and Personal Computer BIOS Interface", CRT controller).
 """
 
 from typing import Final
@@ -44,7 +44,7 @@ def send(cpu: Cpu, byte: word) -> None:
 
 @kernel
 def receive(cpu: Cpu) -> word:
-    """The byte that the serial port received: one that looped back, else 0."""
+    """The byte that the serial port received in loopback mode, else 0."""
     byte = cpu.serial_looped if cpu.serial_has_looped != 0 else 0
     cpu.serial_has_looped = 0
     return byte
@@ -142,5 +142,5 @@ def cpu_out32(cpu: Cpu, port: word, value: word) -> None:
 
 @kernel
 def cpu_pause(cpu: Cpu) -> None:
-    """The host may let others run."""
+    """Give the host the chance to run something else."""
     call4(cpu.m, cpu.call_pause, 0, 0, 0, 0)

@@ -40,7 +40,7 @@ def line_of(error: BaseException) -> str:
 
 
 class SimulationError(Exception):
-    """The kernel did what it must not do; `what` says what, `line` where."""
+    """The kernel broke a rule; `what` says which, `line` where."""
 
     def __init__(self, what: str) -> None:
         self.what, self.line = what, line_in_progress()
@@ -48,7 +48,7 @@ class SimulationError(Exception):
 
 
 class UnwrittenLoad(SimulationError):
-    """A load of bytes that nobody wrote."""
+    """A load of bytes that were never written."""
 
 
 class OutsideRam(SimulationError):
@@ -56,11 +56,15 @@ class OutsideRam(SimulationError):
 
 
 class DoesNotFit(SimulationError):
-    """A number that the memory or register it goes to cannot hold."""
+    """A number that does not fit the memory or register that it is stored to."""
+
+
+class NullPointer(SimulationError):
+    """An access to the first page, where nothing of a kernel lies: through a null pointer, or a field behind one."""
 
 
 class StaleTranslation(SimulationError):
-    """A translation that the page tables no longer give, and that no flush made the processor forget."""
+    """A translation that the page tables no longer contain, and that was not flushed."""
 
 
 class Misuse(SimulationError):
@@ -68,4 +72,4 @@ class Misuse(SimulationError):
 
 
 class MachineStopped(BaseException):
-    """The computer stopped; not an error, so no `except Exception` on the way keeps it."""
+    """The computer stopped. Not an Exception, so that no `except Exception` on the way catches it."""

@@ -3,7 +3,7 @@
 A page fault sets CR2 and calls the kernel's handler; when that returns the access is tried again. A fault inside a
 handler nests; deeper than MAX_FAULT_DEPTH it is a double fault, as it is where a real stack ends, and a fault beyond
 that, or without an interrupt table, is a triple fault: the computer stops. Other exceptions end in a handler that does
-not come back. Intel SDM volume 3, chapter "Interrupt and Exception Handling".
+not return. Intel SDM volume 3, chapter "Interrupt and Exception Handling".
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ NO_ADDRESS: Final = 0  # the simulated processor executes no instructions that h
 
 @kernel
 def flush_serial(cpu: Cpu) -> None:
-    """Hand the host what the serial port has sent."""
+    """Pass the output of the serial port to the host."""
     done = 0
     while done < cpu.nr_serial:
         written = call4(cpu.m, cpu.call_write, cpu.serial_file, cpu.serial.addr + done, cpu.nr_serial - done, 0)
@@ -37,7 +37,7 @@ def flush_serial(cpu: Cpu) -> None:
 
 @kernel
 def stop(cpu: Cpu, reason: word, code: word) -> None:
-    """End the computer's run; does not come back."""
+    """End the computer's run; does not return."""
     flush_serial(cpu)
     cpu.stop_reason = reason
     cpu.stop_code = code
@@ -46,7 +46,7 @@ def stop(cpu: Cpu, reason: word, code: word) -> None:
 
 @kernel
 def page_fault(cpu: Cpu, va: VirtAddr, error: word) -> None:
-    """Let the kernel's handler see a page fault; comes back when the access is to be tried again."""
+    """Deliver a page fault to the kernel's handler; returns when the access is to be tried again."""
     if cpu.idt_limit == 0:
         stop(cpu, STOPPED_BY_TRIPLE_FAULT, 0)
     if cpu.fault_depth == MAX_FAULT_DEPTH:
@@ -60,7 +60,7 @@ def page_fault(cpu: Cpu, va: VirtAddr, error: word) -> None:
 
 @kernel
 def exception(cpu: Cpu, vector: word, error: word) -> None:
-    """Let the kernel's handler see an exception; does not come back."""
+    """Deliver an exception to the kernel's handler; does not return."""
     if cpu.idt_limit == 0 or cpu.is_double_fault != 0:
         stop(cpu, STOPPED_BY_TRIPLE_FAULT, 0)
     if vector == DOUBLE_FAULT:
@@ -72,7 +72,7 @@ def exception(cpu: Cpu, vector: word, error: word) -> None:
 
 @kernel
 def trap(cpu: Cpu, site: word) -> None:
-    """A checked build found a bug at a site: the kernel may say so, once; does not come back."""
+    """A checked build found a bug at a site: the kernel may report it, once; does not return."""
     if cpu.trap_site == NO_SITE and cpu.idt_limit != 0:
         cpu.trap_site = site
         call4(cpu.m, cpu.call_trap, cpu.addr, cpu.kernel, site, 0)

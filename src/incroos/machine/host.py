@@ -1,6 +1,6 @@
 """Memory of this process, as the interpreter sees it when it runs the core of the simulated computer.
 
-Compiled, the core's loads and stores are those of the process itself. Here they are checked to stay inside one mapping.
+Compiled, the core's loads and stores are plain ones of the process. Here they are checked to stay inside one mapping.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ WORD: Final = Format('<q')
 
 
 class HostMemory(Atomics):
-    """A mapping of zeros that child processes share; its pages take memory when they are touched."""
+    """A mapping of zeros that child processes share; a page takes memory when it is first touched."""
 
     def __init__(self, nbytes: int) -> None:
         flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | MAP_NORESERVE
@@ -37,7 +37,7 @@ class HostMemory(Atomics):
         self.callbacks: dict[int, Callback] = {}
 
     def register(self, callback: Callback) -> int:
-        """A number by which call4 calls a Python function."""
+        """Register a Python function; returns the number by which call4 calls it."""
         code = len(self.callbacks) + 1
         self.callbacks[code] = callback
         return code

@@ -1,6 +1,6 @@
-"""What each primitive of kernel code is on the simulated computer: a function of this package.
+"""The lowerings: for each primitive of kernel code the function of this package that simulates it.
 
-Its parameters are the primitive's, with a view of the processor in the place of the machine. `call4` is not here:
+Its parameters are those of the primitive, with a view of the processor in place of the machine. `call4` is not here:
 kernel code has no way out of the computer.
 """
 

@@ -1,9 +1,9 @@
 """The kernel's loads and stores on simulated memory: the lowerings of the memory primitives.
 
-The fast way is one compare: the page of the access's last byte against the tag in the slot of its first byte. It
-decides at once that the page is remembered, that the access is allowed, and that it does not cross into the next page.
-All else is in the functions named slow. No part of a number is stored before all of it can be, so that a fault leaves
-no half; a range goes page by page.
+The fast path is one compare: the page of the access's last byte against the tag in the slot of its first byte. It
+decides at once that the page is cached, that the access is allowed, and that it does not cross into the next page.
+Everything else is in the functions named slow. No part of a number is stored before all of it can be, so that a fault
+leaves no half; a range goes page by page.
 """
 
 from incroos.lang import (
@@ -46,7 +46,7 @@ from .tlb import slot_of
 
 @kernel
 def left_in_page(va: VirtAddr) -> word:
-    """How many bytes there are from va to the end of its page."""
+    """The number of bytes from va to the end of its page."""
     return PAGE_BYTES - (va & OFFSET_MASK)
 
 
@@ -248,7 +248,7 @@ def cpu_fill(cpu: Cpu, va: VirtAddr, byte: word, nbytes: word) -> None:
 
 @kernel
 def resolve_copy(cpu: Cpu, to: VirtAddr, source: VirtAddr) -> tuple[VirtAddr, VirtAddr]:
-    """Where `to` is written and source is read, both at the same time: no fault has come between."""
+    """Where `to` is written and source is read; both hold at once, with no fault in between."""
     while True:
         faults = cpu.nr_faults
         host_source, host_to = resolve_read(cpu, source), resolve_write(cpu, to)
@@ -269,7 +269,7 @@ def cpu_copy(cpu: Cpu, to: VirtAddr, source: VirtAddr, nbytes: word) -> None:
 # ------------------------------------------------------------------ atomics
 @kernel
 def resolve_aligned_write(cpu: Cpu, va: VirtAddr) -> VirtAddr:
-    """As resolve_write, for the 8 bytes of an atomic; a misaligned one is a general protection fault here."""
+    """Like resolve_write, for the 8 bytes of an atomic; a misaligned address is a general protection fault here."""
     if va & 7 != 0:
         exception(cpu, GENERAL_PROTECTION, 0)
     return resolve_write(cpu, va)

@@ -4,8 +4,8 @@
 0         0xA0000        0xB8000    0xC0000   0x100000      ram_low_end     4 GiB       ram_high_end
 | RAM     | no device    | VGA text | ROM     | RAM         | no device     | RAM       |
 ```
-Where no device is drawn, one may have memory, whole pages. Reads where nothing is, and from the ROM, give ones; writes
-there vanish. Unit: the byte, at an address of this process.
+Where no device is drawn, a device may have memory, in whole pages. Reads from the ROM and from empty addresses return
+ones; writes there vanish. Unit: the byte, at an address of this process.
 """
 
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, store64, word
@@ -36,7 +36,7 @@ def is_memory(cpu: Cpu, pa: PhysAddr) -> bool:
 
 @kernel
 def host_to_read(cpu: Cpu, pa: PhysAddr) -> VirtAddr:
-    """Where a read at pa finds its bytes in this process, up to the end of pa's page."""
+    """The address in this process for a read at pa, good up to the end of pa's page."""
     if is_ram(cpu, pa):
         return VirtAddr(cpu.host_ram + pa)
     if is_device(cpu, pa):
@@ -46,7 +46,7 @@ def host_to_read(cpu: Cpu, pa: PhysAddr) -> VirtAddr:
 
 @kernel
 def host_to_write(cpu: Cpu, pa: PhysAddr) -> VirtAddr:
-    """Where a write at pa puts its bytes in this process, up to the end of pa's page."""
+    """The address in this process for a write at pa, good up to the end of pa's page."""
     if is_ram(cpu, pa):
         return VirtAddr(cpu.host_ram + pa)
     if is_device(cpu, pa):

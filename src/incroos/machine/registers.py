@@ -1,7 +1,7 @@
 """Control and model-specific registers, descriptor tables, cpuid: the lowerings of their primitives.
 
-What may not be written is a general protection fault. Intel SDM volume 3, chapter "System Architecture Overview", and
-volume 2, "MOV to/from control registers", "WRMSR", "CPUID".
+A write that is not allowed is a general protection fault. Intel SDM volume 3, chapter "System Architecture Overview",
+and volume 2, "MOV to/from control registers", "WRMSR", "CPUID".
 """
 
 from typing import Final

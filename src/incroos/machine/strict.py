@@ -1,8 +1,9 @@
 """The machine that interpreted kernels run on: the simulated computer, stricter than any real one.
 
 Every primitive ends in the same core that compiled kernels use; on top of it these are errors that name the kernel's
-line: loads of bytes that nobody wrote, accesses outside RAM, numbers that do not fit, preconditions that do not hold,
-and stale translations (translations.py, which also says what makes common accesses a look-up in a dict).
+line: loads of bytes that were never written, accesses outside RAM and to the first page, numbers that do not fit,
+preconditions that do not hold, and stale translations (translations.py, which also says what makes common accesses a
+look-up in a dict).
 """
 
 import struct
@@ -49,7 +50,7 @@ class SimulatedMachine(Atomics):
         self.computer, self.cpu, self.config = computer, computer.cpu, config
         self.ram = computer.memory.buffer  # physical address 0 is its first byte
         nr_bytes = computer.memory.nbytes if computer.device else computer.ram_bytes
-        self._written = bytearray(nr_bytes)  # 1 for each byte of memory that somebody wrote
+        self._written = bytearray(nr_bytes)  # 1 for each byte of memory that was written
         self._translations = Translations(computer, self._check_entry)
         self._readable, self._writable = self._translations.readable, self._translations.writable
         self._tables = self._translations.tables
@@ -61,7 +62,7 @@ class SimulatedMachine(Atomics):
         write: Callable[[bytes], object],
         pause: Callable[[], object],
     ) -> None:
-        """Say who gets page faults (error, ip), exceptions (vector, error), serial output, and moments of leisure."""
+        """Set the receivers of page faults (error, ip), exceptions (vector, error), serial output, and pauses."""
 
         def do_page_fault(_cpu: int, _kernel: int, error: int, ip: int) -> int:
             page_fault(error, ip)
@@ -101,7 +102,7 @@ class SimulatedMachine(Atomics):
                 self._translations.entries_written(start, min(pa + nbytes, frame + 1 << PAGE_SHIFT) - start)
 
     def forget_shortcuts(self) -> None:
-        """Check every page again at its next access; changes no verdict, which is what a test wants to see."""
+        """Check every page again at its next access. This changes no verdict, as a test verifies."""
         self._translations.drop_shortcuts()
 
     # -------------------------------------------------------------- loads
@@ -199,7 +200,7 @@ class SimulatedMachine(Atomics):
         return self._translations.translate(VirtAddr(addr), access) if frame is None else frame + (addr & OFFSET_MASK)
 
     def _places(self, addr: int, nbytes: int, access: int) -> list[tuple[int, int]]:
-        """Place in the mapping and length of the one or two parts of an access; no fault has come between them."""
+        """Place in the mapping and length of the one or two parts of an access, with no fault in between."""
         first = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
         if first < nbytes:
             check_next_page(self.cpu, VirtAddr(addr))
@@ -222,7 +223,7 @@ class SimulatedMachine(Atomics):
             addr, nbytes = VirtAddr(add_wrap(addr, part)), nbytes - part
 
     def copy(self, to: VirtAddr, source: VirtAddr, nbytes: word) -> None:
-        """As the primitive; bytes that nobody wrote may be copied, and stay unwritten."""
+        """The primitive `copy`; bytes that were never written may be copied, and stay unwritten."""
         self._check_length(nbytes)
         if source < to < source + nbytes:
             raise Misuse(f'copy of {nbytes} bytes from {source:#x} to {to:#x}: the ranges overlap the wrong way')

@@ -1,8 +1,8 @@
-"""What the processor remembers of the page tables: translations (TLB) and upper entries; and how it forgets.
+"""The processor's caches of the page tables: translations (TLB) and upper entries, and how they are flushed.
 
-The TLB has one slot for each value of the low bits of the page number. It keeps what it has until it is flushed or
-another page takes the slot: changing an entry in memory changes nothing here. What it keeps is tagged with the PCID
-under which it was found, and parked while that is not the present one; global translations serve all. Rules of
+The TLB has one slot for each value of the low bits of the page number. A slot keeps its translation until it is flushed
+or another page takes the slot: changing an entry in memory changes nothing here. A translation belongs to the PCID
+under which it was found, and is parked while another PCID is in use; global translations serve all. Rules of
 forgetting: Intel SDM volume 3, "Caching Translation Information", sections on process-context identifiers and on
 operations that invalidate TLBs and paging-structure caches.
 
@@ -57,7 +57,7 @@ def remember(cpu: Cpu, va: VirtAddr, pa: PhysAddr, found: word) -> None:
 
 @kernel
 def widen_large(cpu: Cpu, va: VirtAddr, level: word) -> None:
-    """Note that the TLB has a part of the large page round va."""
+    """Record that the TLB has a part of the large page round va."""
     start = va & -(1 << shift_of(level))
     end = start + (1 << shift_of(level))
     if cpu.large_start == cpu.large_end:
@@ -77,7 +77,7 @@ def forget_slot(slot: Slot) -> None:
 
 @kernel
 def is_of(slot: Slot, pcid: word) -> bool:
-    """Whether the slot is a translation of the PCID's alone."""
+    """Whether the slot is a translation of this PCID and not global."""
     return slot.flags & ENTRY_GLOBAL == 0 and (slot.flags >> PCID_SHIFT) & PCID_MASK == pcid
 
 
@@ -91,7 +91,7 @@ def is_in_page(slot: Slot, va: VirtAddr) -> bool:
 # ------------------------------------------------------------------ upper entries
 @kernel
 def context_of(cpu: Cpu, pcid: word) -> Context:
-    """The only place where upper entries of a PCID that is not the present one can be."""
+    """The only place for the upper entries of a PCID that is not in use."""
     return cpu.contexts[pcid & (NR_CONTEXTS - 1)]
 
 
@@ -142,7 +142,7 @@ def forget_large(cpu: Cpu, va: VirtAddr) -> None:
 
 @kernel
 def forget_address(cpu: Cpu, pcid: word, va: VirtAddr) -> None:
-    """Forget what the PCID alone has of va's page, of any size, and its upper entries."""
+    """Forget the PCID's own translations of va's page, of any size, and its upper entries."""
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         if slot.read_page != NO_PAGE and is_of(slot, pcid) and is_in_page(slot, va):
@@ -184,7 +184,7 @@ def forget_all(cpu: Cpu) -> None:
 
 @kernel
 def switch_context(cpu: Cpu, pcid: word) -> None:
-    """Take up what is remembered of another PCID, and park what there is of the present one. Forgets nothing."""
+    """Restore the translations of another PCID and park those of the present one. Forgets nothing."""
     if pcid == cpu.pcid:
         return
     left, taken = context_of(cpu, cpu.pcid), context_of(cpu, pcid)

@@ -1,4 +1,4 @@
-"""The memory of translations: finds stale ones, and says which need no second check.
+"""The memory of all used translations: finds stale ones, and says which need no second check.
 
 A real TLB may keep a translation for as long as nothing flushes it, or lose it at any time. The simulated TLB loses
 what another page displaces; this memory loses nothing, so a missing flush is found however long after. It keeps
@@ -32,7 +32,7 @@ from .architecture import (
     READ,
 )
 from .computer import Computer
-from .errors import OutsideRam, StaleTranslation
+from .errors import NullPointer, OutsideRam, StaleTranslation
 from .host import WORD
 from .physical import host_to_read, host_to_write, is_memory, is_ram, load_entry
 from .walk import (
@@ -63,7 +63,7 @@ Pages = dict[tuple[int, int], Known]  # by level and number of the page
 
 
 class Context:
-    """What is known under one PCID alone."""
+    """The translations of one PCID, without the global ones."""
 
     def __init__(self) -> None:
         self.pages: Pages = {}
@@ -102,6 +102,9 @@ class Translations:
         to_host = host_to_write if access == ERROR_WRITE else host_to_read
         if fresh < 0 or to_host(self.cpu, PhysAddr(fresh)) != host:
             self._refuse(va, host - self.memory.base, fresh)
+        if va >> PAGE_SHIFT == 0:
+            what = 'store' if access == ERROR_WRITE else 'load'
+            raise NullPointer(f'{what} at {va:#x}: nothing lies in the first page, this is a null pointer')
         if not is_memory(self.cpu, PhysAddr(fresh)):
             raise OutsideRam(f'access to {va:#x}, mapped to physical {fresh:#x}: there is no RAM')
         place = host - self.memory.base
@@ -109,7 +112,7 @@ class Translations:
         return place
 
     def _remembered(self, va: int, access: int) -> list[int]:
-        """The physical addresses of va by the translations that may serve an access."""
+        """The physical addresses of va by each translation that may serve an access."""
         found = []
         for level in LEAF_LEVELS:
             for pages in (self._current.pages, self._globals):
@@ -179,7 +182,7 @@ class Translations:
 
     # -------------------------------------------------------------- what makes a second check necessary
     def entries_written(self, pa: int, nbytes: int) -> None:
-        """Memory that may hold entries was written: what walks read there must be checked again."""
+        """Memory that may hold entries was written: check the entries that walks read there again."""
         for entry in range(pa // ENTRY_BYTES, (pa + nbytes - 1) // ENTRY_BYTES + 1):
             for page in self._users.pop(entry, ()):
                 self._drop(page)
@@ -225,7 +228,7 @@ class Translations:
         self.forget_all_spaces()
 
     def switch_context(self) -> None:
-        """The processor uses another PCID by now, perhaps; nothing was flushed."""
+        """The processor may use another PCID now; nothing was flushed."""
         self._current = self._contexts[self.cpu.pcid]
         self.drop_shortcuts()
 

@@ -5,8 +5,8 @@ each level an entry that is absent or has reserved bits set ends it; the rights 
 checked at the leaf. Entries are marked accessed on the way, the leaf dirty by a write that is allowed. Intel SDM volume
 3, chapter "Paging", sections on 4-level and 5-level paging, access rights, and accessed and dirty flags.
 
-A walk starts below the root where an upper entry is remembered, and remembers those that it reads. It never faults on
-what it remembered: a fault is found again from the root first, as processors may.
+A walk starts below the root if an upper entry is cached, and caches those that it reads. It never faults on a cached
+entry: the walk is repeated from the root first, as processors may do.
 """
 
 from typing import Final
@@ -62,7 +62,7 @@ def is_canonical(cpu: Cpu, va: VirtAddr) -> bool:
 
 @kernel
 def set_masks(cpu: Cpu) -> None:
-    """Work out what the registers say about entries; called whenever one of them changes."""
+    """Compute masks for entries from the registers; called whenever one of them changes."""
     cpu.frame_mask = ENTRY_FRAME & ((1 << cpu.pa_bits) - 1)
     no_execute = 0 if cpu.efer & EFER_NXE != 0 else ENTRY_NX
     cpu.reserved = (ENTRY_FRAME & ~cpu.frame_mask) | no_execute
@@ -74,13 +74,13 @@ def set_masks(cpu: Cpu) -> None:
 
 @kernel
 def shift_of(level: word) -> word:
-    """How many low bits of a virtual address an entry of this level leaves open."""
+    """The number of low bits of a virtual address that an entry of this level does not translate."""
     return PAGE_SHIFT + LEVEL_BITS * (level - 1)
 
 
 @kernel
 def needed_rights(cpu: Cpu, access: word) -> word:
-    """The rights that an access asks of the entries. The kernel may read whatever is present."""
+    """The rights that an access needs in the entries. The kernel may read every present page."""
     needed = 0
     if access & ERROR_USER != 0:
         needed = ENTRY_USER
@@ -95,7 +95,7 @@ def needed_rights(cpu: Cpu, access: word) -> word:
 
 @kernel
 def is_leaf(entry: word, level: word) -> bool:
-    """Whether a present entry maps a page and leads to no table."""
+    """Whether a present entry maps a page instead of leading to a table."""
     return level == 1 or entry & ENTRY_LEAF != 0
 
 
@@ -131,7 +131,7 @@ def fault_at(cpu: Cpu, entry: word, level: word, access: word, rights: word) -> 
 
 @kernel
 def is_usual_table(cpu: Cpu, entry: word) -> bool:
-    """Whether an entry above level 1 leads to a table without fault or mark: most do, and one compare says so."""
+    """Whether an entry above level 1 leads to a table without a fault or a mark. Most do; one compare decides."""
     bits = entry & (ENTRY_PRESENT | ENTRY_ACCESSED | ENTRY_LEAF | cpu.reserved)
     return bits == ENTRY_PRESENT | ENTRY_ACCESSED
 
@@ -144,7 +144,7 @@ def entry_address(table: PhysAddr, va: VirtAddr, level: word) -> PhysAddr:
 
 @kernel
 def found_at(cpu: Cpu, entry: word, level: word, va: VirtAddr, rights: word) -> tuple[word, word]:
-    """The physical address of va by a leaf, and what is to be known of the leaf: rights, global, dirty, level."""
+    """The physical address of va by a leaf, and the leaf's rights, global and dirty bits, and level."""
     inside = (1 << shift_of(level)) - 1
     found = rights | (entry & cpu.leaf_bits) | (level << FOUND_LEVEL_SHIFT)
     return (entry & cpu.frame_mask & ~inside) | (va & inside), found
@@ -152,7 +152,7 @@ def found_at(cpu: Cpu, entry: word, level: word, va: VirtAddr, rights: word) -> 
 
 @kernel
 def upper_slot(cpu: Cpu, va: VirtAddr, level: word) -> UpperEntry:
-    """Where the entry of this level for va is remembered, if it is."""
+    """The slot for the cached entry of this level for va."""
     return cpu.upper[(level - 2) * UPPER_SLOTS + ((va >> shift_of(level)) & (UPPER_SLOTS - 1))]
 
 
@@ -164,7 +164,7 @@ def is_remembered(cpu: Cpu, upper: UpperEntry, va: VirtAddr, level: word) -> boo
 
 @kernel
 def remember_upper(cpu: Cpu, va: VirtAddr, level: word, table: PhysAddr, rights: word) -> None:
-    """Remember where the entry of this level leads."""
+    """Cache the target of the entry of this level."""
     upper = upper_slot(cpu, va, level)
     upper.prefix = va >> shift_of(level)
     upper.generation = cpu.upper_generation
@@ -176,7 +176,7 @@ def remember_upper(cpu: Cpu, va: VirtAddr, level: word, table: PhysAddr, rights:
 def walk_from(cpu: Cpu, va: VirtAddr, access: word, level: word, table: PhysAddr, rights: word) -> tuple[word, word]:
     """Walk down from a table of the given level, reached with the given rights.
 
-    Gives what found_at gives; or ~error, which is negative, and 0.
+    Returns the results of found_at; or ~error, which is negative, and 0.
     """
     while True:
         at = entry_address(table, va, level)
@@ -206,7 +206,7 @@ def walk_from_root(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
 
 @kernel
 def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
-    """Walk from the lowest entry that is remembered; see walk_from. PRE va is canonical."""
+    """Walk from the lowest cached entry; see walk_from. PRE va is canonical."""
     cpu.nr_walks += 1
     for level in range(2, cpu.root_level + 1):
         upper = upper_slot(cpu, va, level)
@@ -220,9 +220,9 @@ def walk(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
 
 @kernel
 def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
-    """The usual walk of one step, for a read: the table of level 1 is remembered, and its entry is accessed already.
+    """The usual walk of one step, for a read: the table of level 1 is cached, and its entry is already marked accessed.
 
-    Gives what found_at gives, or -1 and 0 if this is not a usual walk.
+    Returns the results of found_at, or -1 and 0 if this is not a usual walk.
     """
     upper = upper_slot(cpu, va, 2)
     if is_remembered(cpu, upper, va, 2):
@@ -235,7 +235,7 @@ def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
 
 @kernel
 def probe(cpu: Cpu, va: VirtAddr, access: word) -> tuple[word, word]:
-    """What a walk from the root would give now; marks and remembers nothing. PRE va is canonical."""
+    """The result of a walk from the root now; marks and caches nothing. PRE va is canonical."""
     level, table, rights = cpu.root_level, PhysAddr(cpu.cr3 & cpu.frame_mask), ALL_RIGHTS
     while True:
         entry = load_entry(cpu, entry_address(table, va, level))

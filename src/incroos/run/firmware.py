@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
 
-from .outcome import Unusable
+from .outcome import Say, Unusable
 
 if TYPE_CHECKING:
     from .images import KernelImage
-
-Say = Callable[[str], object]
 
 PVH: Final = 'pvh'
 BIOS: Final = 'bios'
@@ -55,7 +53,7 @@ def bios_disk(elf: bytes, say: Say) -> Path:
 
     def make() -> dict[str, bytes]:
         from incroos.build.bios_disk import disk_of
-        from incroos.build.boot_bios import ExitPort
+        from incroos.build.boot_pvh import ExitPort
 
         return {DISK: disk_of(elf, ExitPort(EXIT_PORT, EXIT_PANIC))}
 
@@ -66,7 +64,7 @@ def uefi_program(elf: bytes, say: Say) -> Path:
     """A program with a kernel, from the cache or made; beside it lies a volume that has it."""
 
     def make() -> dict[str, bytes]:
-        from incroos.build.boot_bios import ExitPort
+        from incroos.build.boot_pvh import ExitPort
         from incroos.build.boot_uefi_handover import Range
         from incroos.build.fat_volume import volume_with
         from incroos.build.uefi_program import program_of

@@ -8,6 +8,7 @@ import contextlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from .outcome import Unusable
-from .qemu_process import Qemu
+from .images import kernel_image
+from .outcome import Say, Unusable
+from .qemu_process import Qemu, find_qemu
 
 PROGRAM: Final = 'gdb'
 
@@ -44,6 +46,18 @@ def find_gdb() -> str:
     if gdb is None:
         raise Unusable('gdb is not installed: install it (on Debian and Ubuntu: apt install gdb)')
     return gdb
+
+
+def debug_kernel(at: str, memory_bytes: int, say: Say) -> int:
+    """Build the kernel with debug information and run gdb; what it writes comes to standard output."""
+    find_gdb()  # before anything is built for it
+    find_qemu()
+
+    def console_sink(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    return debug(kernel_image(say, debug=True).path, at, memory_bytes, console_sink)
 
 
 def debug(

@@ -1,7 +1,7 @@
 """The host's side of the mailbox: calls of the kernel's functions, one text for all places.
 
 A Driver executes calls: in this process on an interpreted kernel, or through the mailbox in the RAM of a guest that
-runs elsewhere. guest/mailbox.py has the operations; here they have their names in lower case, `call('kmalloc', 100)`.
+runs elsewhere. guest/calls.py has the table of what can be called, and its names: `call('kmalloc', 100)`.
 """
 
 import time
@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incroos.guest import mailbox
+from incroos.guest.calls import CODES, OPERATIONS
+from incroos.guest.dispatch import WORDS, execute, parameters_of
 from incroos.guest.mailbox import BATCH_TOO_LONG, NR_OPERATIONS_MAX, READY, Mailbox
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
@@ -21,13 +22,7 @@ from incroos.machine.errors import MachineStopped
 
 from ..inspect.ram import RamMachine
 
-LAST_CODE: Final = 255  # all operation codes are small; the module's other numbers are not
-CODES: Final[dict[str, int]] = {
-    name.lower(): value
-    for name, value in vars(mailbox).items()
-    if name.isupper() and isinstance(value, int) and 0 < value <= LAST_CODE
-}
-NR_WORDS: Final = 4
+NR_WORDS: Final = {name: len(parameters_of(function)) for name, function in OPERATIONS.items()}
 DOORBELL: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'doorbell'))
 SERVED: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'served'))
 READY_ADDR: Final = VirtAddr(MAILBOX + offset_of(Mailbox, 'ready'))
@@ -62,8 +57,8 @@ class Call:
 
 def call_of(name: str, *words: int) -> Call:
     """The call of the operation of that name; addresses and flags with bit 63 set are negative words."""
-    if len(words) > NR_WORDS:
-        raise ValueError(f'{name} with {len(words)} words: an operation has {NR_WORDS}')
+    if len(words) > NR_WORDS[name]:
+        raise ValueError(f'{name} with {len(words)} words: it takes {NR_WORDS[name]}')
     return Call(CODES[name], words)
 
 
@@ -92,7 +87,7 @@ class DirectDriver(Driver):
 
     def execute(self, calls: Sequence[Call]) -> list[int]:
         try:
-            return [mailbox.execute(self.k, call.code, *padded(call.words)) for call in calls]
+            return [execute(self.k, call.code, *padded(call.words)) for call in calls]
         except MachineStopped:
             raise GuestEnded('the kernel ended before it answered') from None
 
@@ -172,5 +167,5 @@ def too_long(nr_operations: int) -> str:
 
 def padded(words: Sequence[int]) -> tuple[int, int, int, int]:
     """The words of a call, zeros behind."""
-    a, b, c, d = (*words, 0, 0, 0, 0)[:NR_WORDS]
+    a, b, c, d = (*words, *[0] * (len(WORDS) - len(words)))
     return a, b, c, d

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.codegen import compile_host, host_identity
@@ -29,9 +29,11 @@ from incroos.machine import faults
 from incroos.machine.cpu import ALL_FEATURES, NO_SITE, STOPPED_BY_HALT
 from incroos.machine.lowering import LOWERINGS
 
+from ..inspect.ram import RamMachine
 from . import outcome
+from .boot import Boot
 from .framebuffer import Framebuffer
-from .outcome import Outcome, Status, Unusable
+from .outcome import Outcome, Say, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare, unsent
 
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'guest', 'machine', 'build')] + [Path(__file__)]
@@ -75,7 +77,7 @@ def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked
 
 
 def cached_kernel(
-    say: Callable[[str], object],
+    say: Say,
     entries: EntryPoints = CLASSIC_ENTRIES,
     config: KernelConfig = CLASSIC,
     checked: bool = False,
@@ -228,19 +230,11 @@ class Guest:
         os.close(self._pipe)
 
 
-def boot(
-    memory_bytes: int,
-    timeout: float,
-    console_sink: Callable[[bytes], object],
-    code: KernelCode,
-    look: Callable[[Any], object] = lambda ram: None,
-) -> Outcome:
-    """Run a compiled kernel to its end; `console_sink` gets what it writes to the serial port as it comes.
-
-    In the end `look` gets the RAM.
-    """
-    with Guest(memory_bytes, code, console_sink) as guest:
-        end = guest.wait(timeout)
-    console_sink(unsent(guest.computer.cpu))
-    look(guest.ram)
+def boot(wanted: Boot, code: KernelCode) -> Outcome:
+    """Run a compiled kernel to its end."""
+    with Guest(wanted.memory_bytes, code, wanted.console_sink) as guest:
+        end = guest.wait(wanted.seconds)
+    wanted.console_sink(unsent(guest.computer.cpu))
+    if wanted.look:
+        wanted.look(RamMachine(guest.ram, code.config))
     return end

@@ -1,32 +1,28 @@
 """The C library of the memory manager: `libincro_mm.a` and `incro_mm.h`, from the cache or built, and written out.
 
-What is offered says library_functions.py; compiled and archived it is by build/c_library.py, and described to C by
+What is offered says guest/calls.py; compiled and archived it is by build/c_library.py, and described to C by
 build/c_header.py. Compiler and kernel are imported only where something is built.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
+from incroos.build.whole_file import write_whole
+from incroos.kernel.config import CHEAP, CLASSIC_SPACE, FULL, NO_HARDENING, KernelConfig
+from incroos.kernel.configs import EMBEDDED_CLASSIC
 
-from .images import write_whole
-from .outcome import Unusable
-from .shared_library import HARDENINGS
+from .outcome import Say, Unusable
 
 if TYPE_CHECKING:
     from incroos.build.c_header import HeaderParts
-    from incroos.kernel.config import KernelConfig
     from incroos.lang.frontend import Unit
 
-Say = Callable[[str], object]
-
-SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'build', 'run'))
-CONFIGS: Final = {'classic': 'EMBEDDED_CLASSIC', 'modern': 'EMBEDDED_MODERN'}  # in kernel/configs.py
-DEFAULT_HARDENING: Final = 'cheap'
+SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'guest', 'build', 'run'))
+WORDS_OF_LEVELS: Final = {NO_HARDENING: 'off', CHEAP: 'cheap', FULL: 'full'}  # as the header calls them
 ARCHIVE: Final = 'libincro_mm.a'
 HEADER: Final = 'incro_mm.h'
 SITES: Final = 'incro_mm.sites'
@@ -51,7 +47,7 @@ incro_mm.sites has under this number, counting from 0, went wrong.
 
 
 def library_files(
-    say: Say, *, config: str = 'classic', hardening: str = DEFAULT_HARDENING, checked: bool = False
+    say: Say, *, config: KernelConfig = EMBEDDED_CLASSIC, checked: bool = False
 ) -> tuple[Path, dict[str, Any]]:
     """The folder in the cache with archive and header, and the facts about them. Raises Unusable."""
     from incroos.build.c_library import find_archiver
@@ -61,38 +57,34 @@ def library_files(
         facts = archiver.stat()
         paths = str(PACKAGE) if checked else ''
         identity = f'{archiver} {facts.st_mtime_ns} {facts.st_size}'
-        key = key_of(SOURCES, ('library', config, hardening, f'checked={checked}', paths, identity))
+        key = key_of(SOURCES, ('library', config.identity(), f'checked={checked}', paths, identity))
         cache = Cache(say)
         folder = cache.fetch(key)
         if folder is None:
             say('building the library')
-            folder = cache.store(key, build_files(config, hardening, checked))
+            folder = cache.store(key, build_files(config, checked))
     except BuildError as error:
         raise Unusable(str(error)) from error
     return folder, json.loads((folder / FACTS).read_bytes())
 
 
-def build_files(config: str, hardening: str, checked: bool) -> dict[str, bytes]:
+def build_files(config: KernelConfig, checked: bool) -> dict[str, bytes]:
     """Compile, archive and describe; the files of the cache's entry."""
     from incroos.build.c_header import header_of
-    from incroos.build.c_library import Codes, Step, archive, build_library, wrappers
-    from incroos.build.c_prototypes import prototype_of
+    from incroos.build.c_library import Codes, archive, build_library, wrappers
     from incroos.kernel import codes
     from incroos.kernel.state import Kernel
 
-    from .library_functions import CALL_SITES, STATE_BYTES, STEPS, functions_of
+    from .library_constants import STATE_BYTES
+    from .library_functions import all_functions
 
-    settings = settings_of(config, hardening, checked)
-    listed = [item for functions in functions_of(settings).values() for item in functions.items()]
-    prototypes = [prototype_of(text) for text, _ in listed]
-    with_site = [prototype_of(text).name for text, function in listed if function in CALL_SITES]
-    unit = compile_functions(settings, checked)
-    steps = {prototype: STEPS.get(prototype.name, Step.NONE) for prototype in prototypes}
-    constants = {prototype_of(STATE_BYTES).name: Kernel.SIZE}
+    functions = all_functions(config)
+    unit = compile_functions(config, checked)
+    constants = {STATE_BYTES.prototype.name: Kernel.SIZE}
     answers = Codes(not_started=codes.NOT_STARTED, already_started=codes.ALREADY_STARTED)
-    text = unit.ir + wrappers(steps, with_site, constants, lock_offsets(), answers)
-    code = build_library(text, [*(prototype.name for prototype in prototypes), *constants])
-    header = header_of(header_parts(config, hardening, settings, checked, code.stack_bytes))
+    text = unit.ir + wrappers(functions, constants, lock_offsets(), answers)
+    code = build_library(text, [*(each.prototype.name for each in functions), *constants])
+    header = header_of(header_parts(config, checked, code.stack_bytes))
     facts = {'stack_bytes': code.stack_bytes, 'nr_functions': code.nr_functions}
     sites = {SITES: '\n'.join((*unit.sites, '')).encode()} if checked else {}
     return {
@@ -103,27 +95,18 @@ def build_files(config: str, hardening: str, checked: bool) -> dict[str, bytes]:
     }
 
 
-def settings_of(config: str, hardening: str, checked: bool) -> 'KernelConfig':
-    """The configuration of the library that a user's names mean."""
-    from incroos.kernel import config as levels
-    from incroos.kernel import configs
+def compile_functions(config: KernelConfig, checked: bool) -> 'Unit':
+    """Put what the library offers through the front end. Raises Refused.
 
-    settings: KernelConfig = getattr(configs, CONFIGS[config] + ('_CHECKED' if checked else ''))
-    return replace(settings, hardening=getattr(levels, HARDENINGS[hardening]))
-
-
-def compile_functions(settings: 'KernelConfig', checked: bool) -> 'Unit':
-    """Put what the library offers through the front end. Raises Refused."""
+    A checked library also poisons what is freed, and counts requests for frames.
+    """
     from incroos.build.c_library import inner_name
-    from incroos.build.c_prototypes import prototype_of
     from incroos.lang.frontend import LIBRARY, compile_unit
 
-    from .library_functions import CALL_SITES, functions_of
+    from .library_functions import all_functions
 
-    listed = {text: function for functions in functions_of(settings).values() for text, function in functions.items()}
-    roots = {
-        inner_name(prototype_of(text).name): CALL_SITES.get(function, function) for text, function in listed.items()
-    }
+    settings = replace(config, fault_injection=1, poison=1) if checked else config
+    roots = {inner_name(each.prototype.name): each.with_site or each.function for each in all_functions(settings)}
     return compile_unit(roots, target=LIBRARY, config=settings, checked=checked)
 
 
@@ -137,9 +120,7 @@ def lock_offsets() -> Any:
     return LockOffsets(**{name: start + offset_of(Hooks, name) for name in ('context', 'lock', 'unlock')})
 
 
-def header_parts(
-    config: str, hardening: str, settings: 'KernelConfig', checked: bool, stack_bytes: int
-) -> 'HeaderParts':
+def header_parts(config: KernelConfig, checked: bool, stack_bytes: int) -> 'HeaderParts':
     """What stands in the header."""
     from incroos.build.c_header import Constant, HeaderParts
     from incroos.kernel.arch.pvh import StartInfoEntry
@@ -147,31 +128,32 @@ def header_parts(
     from incroos.kernel.state import Kernel, PanicReport
 
     from . import library_constants
-    from .library_functions import STATE_BYTES, functions_of
+    from .library_functions import all_functions, functions_of
 
+    is_classic = config.space == CLASSIC_SPACE
     build = [
-        Constant('INCRO_MM_CLASSIC', int(config == 'classic')),
-        Constant('INCRO_MM_MODERN', int(config == 'modern')),
-        Constant('INCRO_MM_HARDENING', settings.hardening, f'of the heap: {hardening}'),
+        Constant('INCRO_MM_CLASSIC', int(is_classic)),
+        Constant('INCRO_MM_MODERN', int(not is_classic)),
+        Constant('INCRO_MM_HARDENING', config.hardening, f'of the heap: {WORDS_OF_LEVELS[config.hardening]}'),
         Constant('INCRO_MM_CHECKED', int(checked)),
         Constant('INCRO_MM_STACK_BYTES', stack_bytes, 'of the stack, that a call takes at most, hooks left out'),
     ]
-    functions = functions_of(settings)
+    of_size = {'The size of struct incro_kernel': [library_constants.STATE_BYTES]}
     return HeaderParts(
-        config=config,
+        config='classic' if is_classic else 'modern',
         text=TEXT + (CHECKED_TEXT if checked else ''),
-        constants={'This build': build, **library_constants.constants_of(settings)},
+        constants={'This build': build, **library_constants.constants_of(config)},
         structs=(StartInfoEntry, PanicReport, Start, Kernel),
         c_types=library_constants.C_TYPES,
         typedefs=library_constants.TYPEDEFS,
-        functions={**functions, 'The size of struct incro_kernel': {STATE_BYTES: library_constants.state_bytes}},
-        c_names=library_constants.c_names(functions),
+        functions={**functions_of(config), **of_size},
+        c_names=library_constants.c_names(all_functions(config)),
     )
 
 
-def write(folder: Path, *, config: str, hardening: str, checked: bool, say: Say) -> dict[str, Any]:
+def write(folder: Path, *, config: KernelConfig, checked: bool, say: Say) -> dict[str, Any]:
     """Write archive and header into a folder, which is made where there is none, and say what was built."""
-    cached, facts = library_files(say, config=config, hardening=hardening, checked=checked)
+    cached, facts = library_files(say, config=config, checked=checked)
     names = [ARCHIVE, HEADER, *([SITES] if checked else [])]
     try:
         folder.mkdir(parents=True, exist_ok=True)

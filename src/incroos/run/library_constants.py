@@ -1,16 +1,14 @@
 """What the C header says beside functions: constants, C's types of fields, and C's names of what docstrings name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from incroos.build.c_header import Constant
-from incroos.build.c_prototypes import prototype_of
+from incroos.build.c_prototypes import CFunction, prototype_of
 from incroos.kernel import codes, layout
 from incroos.kernel.arch import pte
 from incroos.kernel.config import CLASSIC_SPACE, KernelConfig
 from incroos.kernel.pmm import memory_kinds
-
-from .library_functions import Functions
 
 FLAGS: Final = (
     'PRESENT',
@@ -79,15 +77,17 @@ def ranges_of(config: KernelConfig) -> list[Constant]:
     ]
 
 
-def c_names(functions: Mapping[str, Functions]) -> dict[str, str]:
+def c_names(functions: Iterable[CFunction]) -> dict[str, str]:
     """What docstrings name, as C calls it: codes, flags, and functions whose names are no words of English."""
     names = {name: f'INCRO_{name}' for name in CODES} | {name: f'VMM_{name}' for name in FLAGS} | OWN_NAMES
-    for listed in functions.values():
-        for text, function in listed.items():
-            if '_' in function.__name__:
-                names[function.__name__] = prototype_of(text).name
+    for each in functions:
+        if '_' in each.function.__name__:
+            names[each.function.__name__] = each.prototype.name
     return names
 
 
 def state_bytes() -> Any:
     """How many bytes a struct incro_kernel of this library has: sizeof of it, unless the header is of another one."""
+
+
+STATE_BYTES: Final = CFunction(prototype_of('size_t incro_mm_state_bytes(void)'), state_bytes)

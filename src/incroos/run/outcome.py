@@ -4,24 +4,15 @@ The kernel says how it went with a byte to its exit port (kernel/codes.py); a tr
 are seen from outside.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PANIC, EXIT_PASSED
 
+from .status import Status as Status
 
-class Status(IntEnum):
-    """The exit status of the command."""
-
-    PASSED = 0
-    FAILED = 1  # the kernel's self-test
-    WRONG_USAGE = 2
-    PANIC = 3
-    TRIPLE_FAULT = 4
-    HANG = 5  # the time was over
-    UNUSABLE = 6  # something that the place needs is missing or does not work
-    INTERRUPTED = 130
+Say = Callable[[str], object]  # takes a remark
 
 
 @dataclass(frozen=True)

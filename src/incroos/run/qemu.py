@@ -10,11 +10,14 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from . import outcome
-from .firmware import PVH, UEFI
+from .boot import BEST_ACCEL, Boot
+from .firmware import UEFI
+from .guest_ram import GuestRam, ram_file
 from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
@@ -23,36 +26,33 @@ from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
 START_OF_TEXT: Final = b'\x02'  # what build/boot_uefi.py sends before it sends anything else
 
 
-def boot(
-    image: Path,
-    memory_bytes: int,
-    accel: str,
-    timeout: float,
-    console_sink: Callable[[bytes], object],
-    say: Callable[[str], object],
-    firmware: str = PVH,
-    ram: IO[bytes] | None = None,
-) -> Outcome:
-    """Boot an image; `console_sink` gets what it writes to the serial port as it comes, `say` gets remarks.
+def boot(wanted: Boot, image: Path) -> Outcome:
+    """Boot an image, which is what its firmware starts. Raises Unusable where QEMU is missing or does not work."""
+    if wanted.look is None:
+        return boot_on(wanted, image, None)
+    with ram_file(wanted.memory_bytes) as ram:
+        end = boot_on(wanted, image, ram)
+        wanted.look(GuestRam(ram, wanted.memory_bytes, wanted.config))
+    return end
 
-    `accel` is `kvm`, `tcg` or `auto`: KVM where it works and starts promptly. Raises Unusable where QEMU is missing or
-    does not work.
-    """
-    if accel != 'auto':
-        say(f'booting in QEMU with {accel.upper()}')
-        return boot_with(image, memory_bytes, accel, timeout, console_sink, firmware, ram)
+
+def boot_on(wanted: Boot, image: Path, ram: IO[bytes] | None) -> Outcome:
+    """Boot an image with the accelerator that is wanted; `ram`, an open file, has the guest's RAM."""
+    if wanted.accel != BEST_ACCEL:
+        wanted.say(f'booting in QEMU with {wanted.accel.upper()}')
+        return boot_with(wanted, image, ram)
     reason = why_not_kvm()
     if not reason:
-        written = Written(console_sink)
+        written = Written(wanted.console_sink)
         try:
-            say('booting in QEMU with KVM')
-            return boot_with(image, memory_bytes, 'kvm', timeout, written, firmware, ram)
+            wanted.say('booting in QEMU with KVM')
+            return boot_with(replace(wanted, accel='kvm', console_sink=written), image, ram)
         except Unusable as unusable:
             if written.nr_bytes:  # what another boot prints must not follow
                 raise
             reason = str(unusable)
-    say(f'booting in QEMU with TCG, because {reason}')
-    return boot_with(image, memory_bytes, 'tcg', timeout, console_sink, firmware, ram)
+    wanted.say(f'booting in QEMU with TCG, because {reason}')
+    return boot_with(replace(wanted, accel='tcg'), image, ram)
 
 
 class Written:
@@ -80,22 +80,15 @@ class OwnOutput:
             self._sink(data)
 
 
-def boot_with(
-    image: Path,
-    memory_bytes: int,
-    accel: str,
-    timeout: float,
-    console_sink: Callable[[bytes], object],
-    firmware: str = PVH,
-    ram: IO[bytes] | None = None,
-) -> Outcome:
-    """Boot an image with an accelerator that is named; with `ram`, an open file, it has the guest's RAM."""
-    deadline = time.monotonic() + timeout
-    if firmware == UEFI:
-        console_sink = OwnOutput(console_sink)
+def boot_with(wanted: Boot, image: Path, ram: IO[bytes] | None) -> Outcome:
+    """Boot an image with an accelerator that is named."""
+    deadline = time.monotonic() + wanted.seconds
+    is_uefi = wanted.firmware == UEFI
+    console_sink = OwnOutput(wanted.console_sink) if is_uefi else wanted.console_sink
+    start_seconds = min(wanted.seconds, START_SECONDS)
+    options: dict[str, Any] = {'ram': ram, 'start_seconds': start_seconds, 'firmware': wanted.firmware}
     try:
-        start_seconds = min(timeout, START_SECONDS)
-        with Qemu(image, memory_bytes, accel, ram=ram, start_seconds=start_seconds, firmware=firmware) as qemu:
+        with Qemu(image, wanted.memory_bytes, wanted.accel, **options) as qemu:
             try:
                 qemu.go()
                 if relay(qemu, deadline, console_sink):
@@ -104,12 +97,12 @@ def boot_with(
                 hand_on_rest(qemu, console_sink)
                 raise
             hand_on_rest(qemu, console_sink)
-            return outcome.hang(timeout)
+            return outcome.hang(wanted.seconds)
     except MonitorError as error:
         raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
     except SlowStart:
-        if timeout < START_SECONDS:
-            return outcome.hang(timeout)
+        if wanted.seconds < START_SECONDS:
+            return outcome.hang(wanted.seconds)
         raise
 
 

@@ -3,34 +3,22 @@
 Kernel, front end and compiler are imported only where something is built.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from incroos.build.c_compiler import c_compiler_identity, compile_c, find_c_compiler
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import HOSTED
 
-from .outcome import Unusable
-
-Say = Callable[[str], object]
+from .outcome import Say, Unusable
 
 SHIM: Final = PACKAGE / 'build/heap_shim.c'
 SOURCES: Final = (*(PACKAGE / name for name in ('lang', 'kernel', 'hosted', 'build', 'run/shared_library.py')), SHIM)
 LIBRARY: Final = 'libincro_heap.so'
 HEADER: Final = 'incro_heap.h'
-SHARED: Final = 'shared'  # the format's name
-DEFAULT_DESIGN: Final = 'kmalloc'
-NO_HARDENING: Final = 'off'
-# Names in kernel/configs.py, by what the command calls designs and levels
-DESIGNS: Final = {
-    'kmalloc': 'HOSTED',
-    'first-fit': 'HOSTED_FIRST_FIT',
-    'slab': 'HOSTED_SLABS',
-    'dlmalloc': 'HOSTED_CHUNKS',
-}
-HARDENINGS: Final = {NO_HARDENING: 'NO_HARDENING', 'cheap': 'CHEAP', 'full': 'FULL'}
+CALLS_HEADER: Final = 'heap_calls.h'  # of the shim alone
 COMPILER_OPTIONS: Final = (
     '-std=gnu11',
     '-O2',
@@ -45,92 +33,54 @@ COMPILER_OPTIONS: Final = (
 LINK_OPTIONS: Final = ('-shared', '-pthread', '-Wl,-z,now,-z,noexecstack', f'-Wl,-soname,{LIBRARY}')
 
 
-def shared_library(
-    say: Say, *, design: str = DEFAULT_DESIGN, hardening: str = NO_HARDENING, is_malloc: bool = False
-) -> Path:
+def shared_library(say: Say, *, config: KernelConfig = HOSTED, is_malloc: bool = False) -> Path:
     """The path of the library in the cache, with its header beside it.
 
     With is_malloc it takes malloc's own names as well, for LD_PRELOAD. Raises Unusable where it cannot be built.
     """
-    values = ('shared', DESIGNS[design], f'hardening={HARDENINGS[hardening]}', f'malloc={is_malloc}')
-    key = key_of(SOURCES, (*values, c_compiler_identity()))
+    key = key_of(SOURCES, ('shared', config.identity(), f'malloc={is_malloc}', c_compiler_identity()))
     cache = Cache(say)
     folder = cache.fetch(key)
     try:
         if folder is None:
             find_c_compiler()  # before much time is spent for nothing
             say('building the shared library')
-            folder = cache.store(key, build_files(DESIGNS[design], HARDENINGS[hardening], is_malloc))
+            folder = cache.store(key, build_files(config, is_malloc))
     except BuildError as error:
         raise Unusable(str(error)) from error
     return folder / LIBRARY
 
 
-def write(folder: Path, *, say: Say, design: str, hardening: str, is_malloc: bool) -> dict[str, Any]:
+def write(folder: Path, *, say: Say, config: KernelConfig, is_malloc: bool) -> dict[str, Any]:
     """Write library and header into a folder, which is made if it is not there; what was written."""
-    library = shared_library(say, design=design, hardening=hardening, is_malloc=is_malloc)
+    library = shared_library(say, config=config, is_malloc=is_malloc)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (LIBRARY, HEADER):
             (folder / name).write_bytes(library.with_name(name).read_bytes())
     except OSError as error:
         raise Unusable(f'{folder} cannot be written ({error.strerror}): name a folder that can') from error
-    return {'path': str(folder / LIBRARY), 'bytes': library.stat().st_size, 'design': design, 'hardening': hardening}
+    return {'path': str(folder / LIBRARY), 'bytes': library.stat().st_size}
 
 
-def build_files(config: str, hardening: str, is_malloc: bool) -> dict[str, bytes]:
+def build_files(config: KernelConfig, is_malloc: bool) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
+    from incroos.build.c_prototypes import prototype_of
     from incroos.build.codegen import compile_shared
     from incroos.build.heap_entries import with_entries
-    from incroos.kernel import config as levels
-    from incroos.kernel import configs
+    from incroos.build.heap_header import declarations_of, header_of
+    from incroos.hosted.calls import CALLS
     from incroos.lang.frontend import HOSTED, compile_unit
 
-    roots = {f'incro_k_{function.__name__}': function for function in called_by_shim()}
-    settings = replace(getattr(configs, config), hardening=getattr(levels, hardening))
-    unit = compile_unit(roots, HOSTED, settings)
-    header = header_text().encode()
+    roots = {prototype_of(row.shim).name: row.function for row in CALLS}
+    unit = compile_unit(roots, HOSTED, config)
+    header = header_of({row.offered: row.function for row in CALLS if row.offered}).encode()
     files = {
         'heap.o': compile_shared(with_entries(unit.ir, is_malloc)),
         'heap_shim.c': SHIM.read_bytes(),
+        CALLS_HEADER: declarations_of(row.shim for row in CALLS).encode(),
         HEADER: header,
     }
     names = ('-DINCRO_MALLOC',) if is_malloc else ()
     arguments = (*COMPILER_OPTIONS, *names, 'heap_shim.c', 'heap.o', *LINK_OPTIONS)
     return {LIBRARY: compile_c(files, arguments, LIBRARY), HEADER: header}
-
-
-def called_by_shim() -> list[Callable[..., Any]]:
-    """The kernel functions that C calls, with `incro_k_` before their names."""
-    from incroos.hosted import malloc as front
-    from incroos.hosted import pool
-
-    of_pool: list[Callable[..., Any]] = [pool.init, pool.get, pool.enter_shared, pool.leave_shared]
-    at_fork: list[Callable[..., Any]] = [pool.before_fork, pool.after_fork, pool.after_fork_in_child]
-    calls: list[Callable[..., Any]] = [
-        front.malloc,
-        front.free,
-        front.calloc,
-        front.realloc,
-        front.memalign,
-        front.usable_bytes,
-    ]
-    return [*of_pool, *at_fork, *calls, front.trim, front.check, front.leave]
-
-
-def header_text() -> str:
-    """incro_heap.h."""
-    from incroos.build.heap_header import header_of
-    from incroos.hosted import malloc as front
-
-    calls: Mapping[str, Callable[..., Any]] = {
-        'void *incro_malloc(size_t nbytes)': front.malloc,
-        'void incro_free(void *ptr)': front.free,
-        'void *incro_calloc(size_t nr_items, size_t item_bytes)': front.calloc,
-        'void *incro_realloc(void *ptr, size_t nbytes)': front.realloc,
-        'void *incro_memalign(size_t alignment, size_t nbytes)': front.memalign,
-        'size_t incro_malloc_usable_size(void *ptr)': front.usable_bytes,
-        'size_t incro_malloc_trim(void)': front.trim,
-        'int incro_malloc_check(void)': front.check,
-    }
-    return header_of(calls)

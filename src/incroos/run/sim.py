@@ -20,7 +20,9 @@ from incroos.machine.cpu import ALL_FEATURES
 from incroos.machine.errors import MachineStopped, SimulationError, line_of
 from incroos.machine.strict import MAX_RAM, SimulatedMachine
 
+from ..inspect.ram import RamMachine
 from . import outcome
+from .boot import Boot
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
@@ -70,21 +72,12 @@ class Sim:
         entry(self.kernel, START_INFO)
 
 
-def boot(
-    memory_bytes: int,
-    timeout: float,
-    console_sink: Callable[[bytes], object],
-    config: KernelConfig = CLASSIC,
-    entries: EntryPoints = CLASSIC_ENTRIES,
-    look: Callable[[Any], object] = lambda ram: None,
-) -> Outcome:
-    """Run the kernel to its end; `console_sink` gets what it writes to the serial port as it comes.
-
-    In the end `look` gets the RAM.
-    """
-    sim = Sim(memory_bytes, config, entries, console_sink)
-    end = run(sim, entries.main, timeout)
-    look(sim.ram)
+def boot(wanted: Boot, entries: EntryPoints = CLASSIC_ENTRIES) -> Outcome:
+    """Run the kernel to its end."""
+    sim = Sim(wanted.memory_bytes, wanted.config, entries, wanted.console_sink)
+    end = run(sim, entries.main, wanted.seconds)
+    if wanted.look:
+        wanted.look(RamMachine(sim.ram, wanted.config))
     return end
 
 

@@ -8,8 +8,8 @@ from incroos.kernel.configs import MODERN_CHECKED
 
 from ..drivers import CHECKED, MODERN_BUILD, MODERN_FULL_BUILD, Build
 
-CHUNKS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=CHUNKS), '', is_checked=True)  # for jit and sim
-SLABS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), '', is_checked=True)
+CHUNKS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=CHUNKS), is_checked=True)
+SLABS_BUILD: Final = Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), is_checked=True)
 HEAP_BUILDS: Final = {
     'first-fit': CHECKED,
     'kmalloc': MODERN_BUILD,

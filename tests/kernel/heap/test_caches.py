@@ -162,7 +162,7 @@ def test_objects_are_constructed_once_and_stay_so(modern: Driver, nbytes: int) -
 
 @pytest.mark.parametrize('config', [MODERN_CHECKED, replace(MODERN, hardening=FULL)], ids=['poison', 'full'])
 def test_poison_is_for_objects_that_are_not_constructed(config: KernelConfig) -> None:
-    with open_driver('sim', build=Build(config, '', is_checked=False)) as driver:
+    with open_driver('sim', build=Build(config, is_checked=False)) as driver:
         template = driver.call('kmalloc', 100)
         driver.call('fill', template, 0x5A, 100)
         plain, constructed = driver.call('cache_create', 100, 8), driver.call('cache_create', 100, 8, template)

@@ -29,10 +29,10 @@ from ..drivers import PLACES, Build, make_guest, open_driver
 from .panics import text_of_panic
 
 LEVELS: Final = {
-    'classic, cheap': Build(CLASSIC, 'CLASSIC', is_checked=False),
-    'classic, full': Build(CLASSIC_FULL, 'CLASSIC_FULL', is_checked=False),
-    'modern, cheap': Build(MODERN, 'MODERN', is_checked=False),
-    'modern, full': Build(MODERN_FULL, 'MODERN_FULL', is_checked=False),
+    'classic, cheap': Build(CLASSIC, is_checked=False),
+    'classic, full': Build(CLASSIC_FULL, is_checked=False),
+    'modern, cheap': Build(MODERN, is_checked=False),
+    'modern, full': Build(MODERN_FULL, is_checked=False),
 }
 
 

@@ -11,15 +11,15 @@ from incroos.kernel.config import CHEAP, FULL, NO_HARDENING
 from incroos.kernel.configs import CLASSIC_OFF, MODERN_OFF
 from incroos.kernel.heap.chunk.header import BYTES_MASK
 from incroos.run.harness import Driver
-from incroos.run.places import CONFIGS, config_name
-from incroos.run.places import LEVELS as LEVEL_NAMES
+from incroos.run.names import KERNELS, kernel_config
+from incroos.run.names import LEVELS as LEVEL_NAMES
 
 from ..drivers import PLACES, Build, open_driver
 
 LEVELS = {'_OFF': NO_HARDENING, '': CHEAP, '_FULL': FULL}
 OFF_BUILDS = {
-    'classic': Build(CLASSIC_OFF, 'CLASSIC_OFF', is_checked=False),
-    'modern': Build(MODERN_OFF, 'MODERN_OFF', is_checked=False),
+    'classic': Build(CLASSIC_OFF, is_checked=False),
+    'modern': Build(MODERN_OFF, is_checked=False),
 }
 
 
@@ -73,6 +73,5 @@ def test_without_hardening_headers_are_plain_and_the_metadata_still_tells_what_i
 
 
 def test_the_command_names_them_all() -> None:
-    named = {config_name(config, level) for config in CONFIGS for level in LEVEL_NAMES}
-    assert named == {name + ending for name in CONFIGS.values() for ending in LEVELS}
-    assert {LEVELS[ending] for ending in LEVEL_NAMES.values()} == {NO_HARDENING, CHEAP, FULL}
+    named = [kernel_config(name, level) for name in KERNELS for level in LEVEL_NAMES]
+    assert named == [getattr(configs, name + ending) for name in KERNELS.values() for ending in LEVELS]

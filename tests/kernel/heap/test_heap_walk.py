@@ -22,12 +22,12 @@ from incroos.run.sim import Sim
 
 from ..drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver
 
-SITES = Build(replace(MODERN_CHECKED, call_sites=1), '', is_checked=True)  # for sim and jit
-FULL_BUILD = Build(replace(MODERN_CHECKED, hardening=FULL), '', is_checked=True)
+SITES = Build(replace(MODERN_CHECKED, call_sites=1), is_checked=True)
+FULL_BUILD = Build(replace(MODERN_CHECKED, hardening=FULL), is_checked=True)
 ONE_DESIGN = {
-    'chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), '', is_checked=True),
-    'slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), '', is_checked=True),
-    'first fit with sites': Build(replace(CLASSIC_CHECKED, call_sites=1), '', is_checked=True),
+    'chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), is_checked=True),
+    'slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), is_checked=True),
+    'first fit with sites': Build(replace(CLASSIC_CHECKED, call_sites=1), is_checked=True),
     'full': FULL_BUILD,
     'sites': SITES,
 }

@@ -180,7 +180,7 @@ def machine(design: str, level: str, place: str, nr_examples: int) -> Any:
     """The test of a design in a level in a place. What kmemalign gave must be free again: nothing waits in FULL."""
     build = DESIGNS[design]
     if level != 'Cheap':
-        build = Build(replace(build.config, hardening=LEVELS[level], quarantine_blocks=0), '', is_checked=True)
+        build = Build(replace(build.config, hardening=LEVELS[level], quarantine_blocks=0), is_checked=True)
     kind: Any = type(f'{design}{level}_{place}', (Chains,), {'build': build, 'place': place})
     found = kind.TestCase
     found.settings = settings(

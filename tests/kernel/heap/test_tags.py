@@ -389,7 +389,7 @@ def test_a_mix_of_requests_against_intervals(full: Driver) -> None:
 # ------------------------------------------------------------------ tags without the rest
 @pytest.mark.parametrize('config', [CLASSIC, MODERN], ids=['classic', 'modern'])
 def test_call_sites_can_be_built_in_without_full_hardening(config: KernelConfig) -> None:
-    with open_driver('sim', build=Build(replace(config, call_sites=1), '', is_checked=False)) as driver:
+    with open_driver('sim', build=Build(replace(config, call_sites=1), is_checked=False)) as driver:
         assert isinstance(driver, DirectDriver)
         pointers = [driver.call('kmalloc_at', nbytes, SITE + nbytes) for nbytes in (16, 1000, 4000)]
         for ptr, nbytes in zip(pointers, (16, 1000, 4000), strict=True):

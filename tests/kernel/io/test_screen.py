@@ -93,7 +93,7 @@ def code_of(entries: EntryPoints, config: KernelConfig) -> jit.KernelCode:
 def image_of(entries: EntryPoints, config: KernelConfig, folder: Path) -> Path:
     """A kernel as an image."""
     if entries == CLASSIC_ENTRIES:
-        return images.kernel_image(print, config=images.MODERN if config == MODERN else images.CLASSIC).path
+        return images.kernel_image(print, config=config).path
     roots = {'kmain': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
     unit = compile_unit(roots, target=BARE, config=config, checked=True)
     image = folder / 'kernel.elf'
@@ -244,8 +244,8 @@ def test_a_panic_before_the_memory_map_is_read_is_seen(sim: Sim) -> None:
 
 def test_a_panic_afterwards_is_seen(sim: Sim) -> None:
     sim.start(mailbox.start)
-    with pytest.raises(MachineStopped):
-        mailbox.execute(sim.kernel, mailbox.PANIC, 1, 2, 3, 0)
+    with pytest.raises(GuestEnded):
+        DirectDriver(sim.kernel, sim.ram).call('panic', 1, 2, 3)
     assert sim.console().startswith(b'PANIC: the host asked for it 0x0000000000000001')
     assert seen_in(sim) == picture_of(sim.console(), 640, 400)
 

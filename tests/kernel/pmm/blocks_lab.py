@@ -7,15 +7,15 @@ whether it was written, and holds records only where there is RAM. Compiled, it 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from types import ModuleType
 from typing import Any, Final
 
-from incroos.kernel.config import BUDDY, TREE, KernelConfig
+from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.kernel.pmm.all import blocks, frame_database, frame_ranges, zones
-from incroos.kernel.pmm.all.blocks import Frames
+from incroos.kernel.pmm.all import blocks, buddy, frame_database, frame_ranges
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES
-from incroos.kernel.pmm.all.zones import Zone
-from incroos.kernel.state import FrameRecord
+from incroos.kernel.pmm.tree import tree
+from incroos.kernel.state import FrameRecord, Frames, Zone
 from incroos.lang import Machine, VirtAddr, kernel, word
 from incroos.lang.words import signed
 from incroos.machine.host import HostMemory
@@ -23,7 +23,7 @@ from tests.lang.compiled import Compiled, compiled
 
 Pieces = Sequence[tuple[int, int]]  # of RAM: [start, end) in PFNs, ascending, apart
 
-ALLOCATORS: Final = {'tree': TREE, 'buddy': BUDDY}
+ALLOCATORS: Final[dict[str, ModuleType]] = {'tree': tree, 'buddy': buddy}
 BOOKS: Final = 1 << 40
 RECORDS: Final = 1 << 41
 PAGE_BYTES: Final = 1 << 12
@@ -43,7 +43,7 @@ LAYOUTS: Final = {'small': SMALL, 'huge': HUGE_BLOCKS, 'giant': GIANT}
 
 def config_of(allocator: str) -> KernelConfig:
     """The configuration with the allocator of that name."""
-    return replace(CLASSIC, frame_allocator=ALLOCATORS[allocator])
+    return replace(CLASSIC, frames=ALLOCATORS[allocator])
 
 
 class StrictMemory(Machine):
@@ -121,7 +121,8 @@ class StrictMemory(Machine):
 @kernel
 def nr_free_blocks(frames: Frames, number: word, order: word) -> word:
     """Free blocks of a zone that are no part of a larger one."""
-    return zones.nr_free_blocks(frames.zones[number], order)
+    zone = frames.zones[number]
+    return zone.config.frames.nr_free_blocks(zone, order)
 
 
 @kernel
@@ -166,7 +167,7 @@ class Lab:
     def __init__(self, frames: Frames, run: Callable[..., int], records: int, pieces: Pieces) -> None:
         self.frames, self.run, self.pieces = frames, run, pieces
         self.nr_frames = pieces[-1][1]
-        self.run('init', frames.addr, records, self.nr_frames)
+        self.run('init', frames.addr, frames.addr + Frames.SIZE, records, self.nr_frames)
         for start, end in pieces:
             self.run('add_ram', frames.addr, start, end)
 
@@ -200,7 +201,7 @@ def interpreted(pieces: Pieces, allocator: str) -> Lab:
     records = [range(at, at + HUGE_FRAMES * 16) for at in (RECORDS + 16 * first for first in sorted(huge_blocks))]
     memory = StrictMemory(config, records)
     frames = Frames(memory, VirtAddr(BOOKS))
-    nbytes = blocks.metadata_bytes(frames, nr_frames)
+    nbytes = Frames.SIZE + blocks.metadata_bytes(frames, nr_frames)
     memory.ranges = [range(BOOKS, BOOKS + nbytes), *records]
 
     def run(name: str, addr: int, *words: int) -> int:
@@ -221,6 +222,7 @@ def in_process(pieces: Pieces, allocator: str) -> Lab:
     nr_frames = pieces[-1][1]
     nr_metadata = code.call('metadata_bytes', 0, nr_frames)
     assert isinstance(nr_metadata, int)
+    nr_metadata += Frames.SIZE
     nr_record_bytes = -(-nr_frames // HUGE_FRAMES) * HUGE_FRAMES * FrameRecord.SIZE
     memory = HostMemory(-(-nr_metadata // PAGE_BYTES) * PAGE_BYTES + nr_record_bytes)
     memory.config = config_of(allocator)

@@ -8,9 +8,8 @@ from typing import Annotated, Final
 
 from incroos.kernel.codes import DOUBLE_FREE, FOREIGN, NO_FRAME, NOT_FREE, OK, SHARED, WRONG_BLOCK
 from incroos.kernel.pmm.all import blocks, frame_ranges
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import HUGE_ORDER
-from incroos.kernel.state import MAX_ORDER
+from incroos.kernel.state import MAX_ORDER, Frames
 from incroos.lang import (
     Array,
     Pfn,

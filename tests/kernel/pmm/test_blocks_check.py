@@ -9,10 +9,9 @@ from incroos.kernel.codes import OK
 from incroos.kernel.pmm.all import buddy
 from incroos.kernel.pmm.all.buddy import Buddy
 from incroos.kernel.pmm.all.frame_database import INSIDE, USED
-from incroos.kernel.pmm.all.zones import Zone
-from incroos.kernel.pmm.tree import tree_levels, word_sets
+from incroos.kernel.pmm.tree import tree, tree_levels, word_sets
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
-from incroos.kernel.state import NR_SLOTS
+from incroos.kernel.state import NR_SLOTS, Zone
 
 from .blocks_lab import Lab, interpreted
 
@@ -30,11 +29,11 @@ def zone_of(lab: Lab) -> Zone:
 
 
 def tree_of(lab: Lab) -> FrameTree:
-    return zone_of(lab).tree
+    return tree.tree_of(zone_of(lab))
 
 
 def buddy_of(lab: Lab) -> Buddy:
-    return zone_of(lab).buddy
+    return buddy.buddy_of(zone_of(lab))
 
 
 def set_record(pfn: int, **fields: int) -> Break:
@@ -118,7 +117,7 @@ def heads_block(lab: Lab) -> tuple[int, int]:
 
 def set_head_record(name: str, change: Callable[[int], int]) -> Break:
     def break_it(lab: Lab) -> None:
-        record = lab.record(heads_block(lab)[0])
+        record = buddy.links_of(lab.frames.database, heads_block(lab)[0])
         setattr(record, name, change(getattr(record, name)))
 
     return break_it
@@ -147,9 +146,13 @@ BUDDY_BREAKS: list[tuple[int, str, Break]] = [
     (21, 'a block too few', lambda lab: buddy_of(lab).nr_blocks.__setitem__(heads_block(lab)[1], 1)),
     (21, 'a block too many', lambda lab: buddy_of(lab).nr_blocks.__setitem__(heads_block(lab)[1], 9)),
     (22, 'a block on the list of another order', set_head_record('order', lambda order: order + 1)),
-    (22, 'a block that is not free', set_head_record('state', lambda _: INSIDE)),
-    (22, 'a block out of the zone', lambda lab: setattr(buddy_of(lab), 'end', RUN)),
-    (22, 'a block over the end of the zone', lambda lab: setattr(buddy_of(lab), 'end', RAM[-1][1] - 1)),
+    (
+        22,
+        'a block that is not free',
+        both(set_head_record('state', lambda _: INSIDE), set_head_record('previous', lambda _: 0)),
+    ),
+    (22, 'a block out of the zone', lambda lab: setattr(zone_of(lab), 'end', RUN)),
+    (22, 'a block over the end of the zone', lambda lab: setattr(zone_of(lab), 'end', RAM[-1][1] - 1)),
     (22, 'a block that is not aligned', move_a_block),
     (23, 'a link that does not lead back', set_head_record('previous', lambda _: RUN)),
     (24, 'a bit for an empty list', add(buddy_of, 'not_empty', 1 << 18)),
@@ -166,10 +169,13 @@ COMMON_BREAKS: list[tuple[int, str, Break]] = [
     (2, 'a used block within another', set_record(PAIR + 1, state=USED, order=0, nr_references=1)),
     (2, 'a used block within a reserved one', set_record(KEPT + 1, state=USED, order=0, nr_references=1)),
     (3, 'a used block without references', set_record(SINGLE, nr_references=0)),
-    (4, 'a lost frame', set_record(SINGLE, state=INSIDE)),
-    (4, 'a frame that is not RAM', set_record(0xA0, state=USED, order=0, nr_references=1)),
-    (4, 'a wrong total', add(zone_of, 'nr_total_frames', 1)),
-    (5, 'a wrong count of reserved frames', add(lambda lab: lab.frames, 'nr_reserved_frames', 1)),
+    (4, 'as many mappings as references', set_record(SINGLE, nr_mappings=1)),
+    (4, 'a mapping of a frame within a block', set_record(PAIR + 1, nr_mappings=1)),
+    (4, 'a mapping of a reserved frame', set_record(KEPT, nr_mappings=1)),
+    (5, 'a lost frame', set_record(SINGLE, state=INSIDE)),
+    (5, 'a frame that is not RAM', set_record(0xA0, state=USED, order=0, nr_references=1)),
+    (5, 'a wrong total', add(zone_of, 'nr_total_frames', 1)),
+    (6, 'a wrong count of reserved frames', add(lambda lab: lab.frames, 'nr_reserved_frames', 1)),
 ]
 ZONE_BREAKS: list[tuple[int, str, Break]] = [
     (1, 'a limit below what is on the list', lambda lab: setattr(zone_of(lab).single, 'limit', 1)),

@@ -110,3 +110,20 @@ def test_references() -> None:
     assert frame_database.add_reference(database, Pfn(0x11)) == WRONG_BLOCK
     frame_database.record_of(database, 0x10).nr_references = MAX_REFERENCES
     assert frame_database.add_reference(database, Pfn(0x10)) == SHARED
+
+
+def test_a_mapping_is_a_reference() -> None:
+    database = new_database()
+    frame_database.note_used(database, 0x10, 0, 7)
+    record = frame_database.record_of(database, 0x10)
+    assert [frame_database.add_mapping(database, Pfn(0x10)) for _ in range(3)] == [1, 2, 3]
+    assert frame_database.add_reference(database, Pfn(0x10)) == 5
+    assert (record.nr_mappings, record.nr_references) == (3, 5)
+    assert [frame_database.drop_mapping(database, Pfn(0x10)) for _ in range(4)] == [2, 1, 0, WRONG_BLOCK]
+    assert (record.nr_mappings, record.nr_references) == (0, 2)
+    assert frame_database.check(database) == OK
+    assert frame_database.add_mapping(database, Pfn(0x11)) == WRONG_BLOCK
+    assert frame_database.drop_mapping(database, Pfn(0x11)) == WRONG_BLOCK
+    record.nr_references = MAX_REFERENCES
+    assert frame_database.add_mapping(database, Pfn(0x10)) == SHARED
+    assert record.nr_mappings == 0

@@ -8,7 +8,6 @@ from incroos.guest import mailbox
 from incroos.kernel import pmm
 from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
-from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.pmm.all.zones import MIDDLE
 from incroos.kernel.state import NR_SLOTS
 from incroos.run.harness import Driver, call_of
@@ -96,7 +95,7 @@ def test_the_checker_sees_a_stock_that_is_wrong(wrong: str, code: int) -> None:
     sim = Sim(64 * MIB, MODERN_BUILD.config)
     sim.start(mailbox.start)
     assert pmm.zero_ahead(sim.kernel, 2) == 2
-    zone = all_ram.frames_of(sim.kernel).zones[MIDDLE]
+    zone = sim.kernel.blocks.zones[MIDDLE]
     if wrong == 'count':
         zone.zeroed.limit = 1
     else:

@@ -3,14 +3,17 @@
 import pytest
 
 from incroos.guest import mailbox
+from incroos.guest.calls import CODES
+from incroos.guest.dispatch import execute
+from incroos.kernel import vmm
 from incroos.kernel.arch.pte import PRESENT
 from incroos.kernel.codes import EXIT_PANIC
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.layout import HEAP, IMAGE_START, STACK_GUARD, ZONE_START
 from incroos.kernel.trap import faults
-from incroos.lang import VirtAddr
+from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
-from incroos.run.harness import MailboxDriver, call_of
+from incroos.run.harness import Call, MailboxDriver
 from incroos.run.outcome import Status
 from incroos.run.sim import Sim
 
@@ -96,7 +99,7 @@ def test_a_wrong_access_ends_in_the_kernels_handler(place: str, name: str, addr:
         driver = MailboxDriver(guest.ram, guest.is_running)
         driver.wait_until_ready()
         assert driver.call('map_page', READ_ONLY, ZONE_START, PRESENT) == 0
-        driver.send([call_of(name, addr, value)])
+        driver.send([Call(CODES[name], (addr, value))])
         outcome = guest.wait(SECONDS)
         assert outcome.status is Status.PANIC
         assert f'PANIC: page fault, {text}: address, error code, instruction 0x{addr:016X} ' in guest.console().decode()
@@ -106,9 +109,8 @@ def test_a_wrong_access_ends_in_the_kernels_handler(place: str, name: str, addr:
 def test_a_wrong_access_of_the_interpreted_kernel_ends_there_too(
     fresh: Sim, name: str, addr: int, value: int, text: str
 ) -> None:
-    assert mailbox.execute(fresh.kernel, mailbox.MAP_PAGE, READ_ONLY, ZONE_START, PRESENT, 0) == 0
-    call = call_of(name, addr, value)
+    assert vmm.map_page(fresh.kernel, VirtAddr(READ_ONLY), PhysAddr(ZONE_START), PRESENT) == 0
     with pytest.raises(MachineStopped):
-        mailbox.execute(fresh.kernel, call.code, addr, value, 0, 0)
+        execute(fresh.kernel, CODES[name], addr, value, 0, 0)
     assert f'PANIC: page fault, {text}: address, error code, instruction 0x{addr:016X} ' in fresh.console().decode()
     assert fresh.computer.cpu.stop_code == EXIT_PANIC

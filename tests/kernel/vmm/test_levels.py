@@ -36,14 +36,14 @@ from ..models import BASES_OF_FIVE, PAGE_BYTES, Pages, any_page, leaves_in, nr_s
 from .range_model import WINDOWS_OF_FIVE, Ranges, pages_in
 
 BUILDS: Final = {
-    'identity': Build(CLASSIC_LA57, 'CLASSIC_LA57', is_checked=True),
-    'direct-map': Build(MODERN_LA57_CHECKED, 'MODERN_LA57_CHECKED', is_checked=True),
-    'recursive': Build(CLASSIC_RECURSIVE_LA57, 'CLASSIC_RECURSIVE_LA57', is_checked=True),
-    'fixmap': Build(CLASSIC_FIXMAP_LA57, 'CLASSIC_FIXMAP_LA57', is_checked=True),
+    'identity': Build(CLASSIC_LA57, is_checked=True),
+    'direct-map': Build(MODERN_LA57_CHECKED, is_checked=True),
+    'recursive': Build(CLASSIC_RECURSIVE_LA57, is_checked=True),
+    'fixmap': Build(CLASSIC_FIXMAP_LA57, is_checked=True),
 }
 ONLY_IN_SIM: Final = {
-    'modern-recursive': Build(replace(MODERN_RECURSIVE, levels=5), '', is_checked=True),
-    'modern-fixmap': Build(replace(MODERN_FIXMAP, levels=5), '', is_checked=True),
+    'modern-recursive': Build(replace(MODERN_RECURSIVE, levels=5), is_checked=True),
+    'modern-fixmap': Build(replace(MODERN_FIXMAP, levels=5), is_checked=True),
 }
 OPEN_WINDOWS: Final = [va for va in WINDOWS_OF_FIVE if va >= -1 << 48]  # in `modern` the root has one entry there
 DATA: Final = PRESENT | WRITABLE | NX

@@ -20,6 +20,7 @@ from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.architecture import CR4_PCIDE
 from incroos.machine.cpu import ALL_FEATURES, HAS_INVPCID, HAS_PCID
 from incroos.run import images, jit, qemu, sim
+from incroos.run.boot import Boot
 from incroos.run.outcome import Outcome, Status
 from incroos.run.simulated import EntryPoints
 
@@ -76,7 +77,7 @@ def test_in_qemu(tmp_path: Path, levels: int) -> None:
     that offers them: on a real processor PCIDs have not been used."""
     console = bytearray()
     image = write_image(tmp_path / 'spaces.elf', replace(CONFIGS['two PCIDs'], levels=levels))
-    end = qemu.boot(image, MEMORY, 'tcg', SECONDS, console.extend, print)
+    end = qemu.boot(Boot(MEMORY, SECONDS, console.extend, accel='tcg'), image)
     assert end.status == Status.PASSED, console
 
 

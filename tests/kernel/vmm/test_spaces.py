@@ -32,6 +32,7 @@ from incroos.kernel.vmm.init import kernel_half
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.run import images, jit, qemu, sim
+from incroos.run.boot import Boot
 from incroos.run.outcome import Status
 from incroos.run.simulated import EntryPoints
 
@@ -70,7 +71,7 @@ def test_many_spaces_in_qemu(name: str, tmp_path_factory: pytest.TempPathFactory
     image = tmp_path_factory.mktemp('spaces') / 'spaces.elf'
     image.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(CONFIGS[name]), debug=False).elf)
     console = bytearray()
-    end = qemu.boot(image, MEMORY, 'tcg', SECONDS, console.extend, print)
+    end = qemu.boot(Boot(MEMORY, SECONDS, console.extend, accel='tcg'), image)
     assert end.status == Status.PASSED, console
 
 

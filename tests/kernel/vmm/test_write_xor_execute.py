@@ -10,6 +10,9 @@ from typing import Final
 import pytest
 
 from incroos.guest import mailbox
+from incroos.guest.calls import CODES
+from incroos.guest.dispatch import execute
+from incroos.kernel import vmm
 from incroos.kernel.configs import MODERN
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
@@ -23,7 +26,7 @@ from incroos.kernel.layout import (
     VMALLOC,
 )
 from incroos.machine.errors import MachineStopped
-from incroos.run.harness import Driver, MailboxDriver, call_of
+from incroos.run.harness import Call, Driver, MailboxDriver, call_of
 from incroos.run.outcome import Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.sim import Sim
@@ -60,16 +63,16 @@ def test_a_wrong_access_is_reported(place: str, name: str) -> None:
     if place == 'sim':
         sim = Sim(64 << 20, MODERN)
         sim.start(mailbox.start)
-        assert mailbox.execute(sim.kernel, mailbox.VMALLOC, 100, 0, 0, 0) == VMALLOC
+        assert vmm.vmalloc(sim.kernel, 100) == VMALLOC
         with pytest.raises(MachineStopped):
-            mailbox.execute(sim.kernel, call_of(operation).code, va, 1, 0, 0)
+            execute(sim.kernel, CODES[operation], va, 1, 0, 0)
         assert report in sim.console().decode()
         return
     with make_guest(place, build=MODERN_BUILD) as guest:
         driver = MailboxDriver(guest.ram, guest.is_running, config=MODERN_BUILD.config)
         driver.wait_until_ready()
         assert driver.call('vmalloc', 100) == VMALLOC
-        driver.send([call_of(operation, va, 1)])
+        driver.send([Call(CODES[operation], (va, 1))])
         assert guest.wait(SECONDS).status is Status.PANIC
         assert report in guest.console().decode()
 

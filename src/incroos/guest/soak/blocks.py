@@ -11,17 +11,14 @@ Unit: the operation. Knows nothing of the heap's design; what a design has not (
 
 from typing import Annotated, Final
 
+from incroos.guest.soak.generator import Generator, draw
 from incroos.guest.soak.operations import count_frames
 from incroos.guest.soak.slots import (
     FRAMES_BROKEN,
     HEAP_BROKEN,
-    INCREMENT,
     LOST,
-    MULTIPLIER,
     NOT_ZEROED,
     PAGES_BROKEN,
-    USABLE,
-    USABLE_SHIFT,
     VMALLOC_BROKEN,
     WRONG_ANSWER,
     WRONG_COUNT,
@@ -65,7 +62,7 @@ class Block(Struct):
 class BlockSoak(Struct):
     """See the head of this file."""
 
-    state: i64  # of the generator
+    generator: Generator
     nr_operations: u64
     nr_refused: u64  # requests that got nothing
     nr_wrong: u64  # wrong pointers that were given back
@@ -81,7 +78,7 @@ def begin(k: Kernel, seed: word) -> VirtAddr:
     balance = count_frames(k)
     soak = BlockSoak(k.m, heap.kzalloc(k, BlockSoak.SIZE))
     if soak.addr != 0:
-        soak.state = seed
+        soak.generator.state = seed
         soak.balance = balance
         soak.used_bytes = used_bytes
     return soak.addr
@@ -92,11 +89,11 @@ def run(k: Kernel, soak: BlockSoak, nr_operations: word) -> word:
     """So many operations; 0, or what is wrong with the last one: soak.nr_operations is its number."""
     for _ in range(nr_operations):
         soak.nr_operations += 1
-        refuse = k.config.fault_injection != 0 and draw(soak, 8) == 0
+        refuse = k.config.fault_injection != 0 and draw(soak.generator, 8) == 0
         if refuse:
             k.frames.requests = 0
-            k.frames.refuse_at = 1 + draw(soak, 4)
-        fault = operate(k, soak, soak.blocks[draw(soak, NR_BLOCKS)])
+            k.frames.refuse_at = 1 + draw(soak.generator, 4)
+        fault = operate(k, soak, soak.blocks[draw(soak.generator, NR_BLOCKS)])
         if refuse:
             k.frames.refuse_at = 0
         if fault != OK:
@@ -143,25 +140,18 @@ def finish(k: Kernel, soak: BlockSoak) -> word:
 
 # ------------------------------------------------------------------ random numbers
 @kernel
-def draw(soak: BlockSoak, limit: word) -> word:
-    """A random number below the limit."""
-    soak.state = add_wrap(mul_wrap(soak.state, MULTIPLIER), INCREMENT)
-    return (soak.state >> USABLE_SHIFT & USABLE) % limit
-
-
-@kernel
 def draw_bytes(soak: BlockSoak) -> word:
     """A size from 1 byte to some MiB, mostly small."""
-    what = draw(soak, 2048)
+    what = draw(soak.generator, 2048)
     if what == 0:
-        return 1 + draw(soak, LARGEST_BYTES)
+        return 1 + draw(soak.generator, LARGEST_BYTES)
     if what < 40:
-        return 1 + draw(soak, 70_000)
+        return 1 + draw(soak.generator, 70_000)
     if what < 300:
-        return 1 + draw(soak, 9000)
+        return 1 + draw(soak.generator, 9000)
     if what < 1000:
-        return 1 + draw(soak, 1100)
-    return 1 + draw(soak, 80)
+        return 1 + draw(soak.generator, 1100)
+    return 1 + draw(soak.generator, 80)
 
 
 # ------------------------------------------------------------------ one operation
@@ -172,7 +162,7 @@ def operate(k: Kernel, soak: BlockSoak, block: Block) -> word:
         return take(k, soak, block)
     if not has_pattern(k, block):
         return LOST
-    what = draw(soak, 8)
+    what = draw(soak.generator, 8)
     if what < 4:
         return give(k, soak, block)
     if what < 6:
@@ -184,7 +174,7 @@ def operate(k: Kernel, soak: BlockSoak, block: Block) -> word:
 def take(k: Kernel, soak: BlockSoak, block: Block) -> word:
     """Allocate it in one of the ways that there are."""
     nbytes = draw_bytes(soak)
-    what = draw(soak, 8)
+    what = draw(soak.generator, 8)
     alignment = 1
     if what == 0:
         ptr = heap.kzalloc(k, nbytes)
@@ -192,7 +182,7 @@ def take(k: Kernel, soak: BlockSoak, block: Block) -> word:
         nbytes = nbytes // 12 * 12 + 12
         ptr = heap.kcalloc(k, nbytes // 12, 12)
     elif what == 2:
-        alignment = 1 << draw(soak, MAX_SHIFT + 1)
+        alignment = 1 << draw(soak.generator, MAX_SHIFT + 1)
         ptr = heap.kmemalign(k, alignment, nbytes)
     elif what == 3:
         ptr = heap.krealloc(k, VirtAddr(0), nbytes)
@@ -214,7 +204,7 @@ def keep(k: Kernel, soak: BlockSoak, block: Block, ptr: VirtAddr, nbytes: word, 
     block.ptr = ptr
     block.nbytes = nbytes
     block.alignment = alignment
-    block.pattern = mul_wrap(soak.state, STEP)
+    block.pattern = mul_wrap(soak.generator.state, STEP)
     write_pattern(k, block)
     return OK
 
@@ -226,7 +216,7 @@ def give(k: Kernel, soak: BlockSoak, block: Block) -> word:
     block.ptr = VirtAddr(0)
     if heap.kfree(k, ptr) != OK:
         return WRONG_ANSWER
-    if draw(soak, 4) == 0 and k.config.hardening != FULL:
+    if draw(soak.generator, 4) == 0 and k.config.hardening != FULL:
         soak.nr_wrong += 1
         return OK if heap.kfree(k, ptr) == BAD_FREE else WRONG_ANSWER
     return OK
@@ -236,7 +226,7 @@ def give(k: Kernel, soak: BlockSoak, block: Block) -> word:
 def reallocate(k: Kernel, soak: BlockSoak, block: Block) -> word:
     """Let it have another size: what fits of the content is there, or nothing has changed."""
     nbytes = draw_bytes(soak)
-    if draw(soak, 2) == 0:
+    if draw(soak.generator, 2) == 0:
         nbytes = 1 + block.nbytes + (block.nbytes >> 2)
     ptr = heap.krealloc(k, block.ptr, nbytes)
     if ptr == 0:
@@ -256,14 +246,14 @@ def give_wrongly(k: Kernel, soak: BlockSoak, block: Block) -> word:
         return OK
     soak.nr_wrong += 1
     ptr = block.ptr
-    if heap.kfree(k, VirtAddr(ptr + 1 + draw(soak, 15))) != BAD_FREE or heap.kfree(k, VirtAddr(0)) != OK:
+    if heap.kfree(k, VirtAddr(ptr + 1 + draw(soak.generator, 15))) != BAD_FREE or heap.kfree(k, VirtAddr(0)) != OK:
         return WRONG_ANSWER
-    inside = VirtAddr(ptr + 16 * (1 + draw(soak, max(block.nbytes >> 4, 1))))
+    inside = VirtAddr(ptr + 16 * (1 + draw(soak.generator, max(block.nbytes >> 4, 1))))
     if k.config.hardening != NO_HARDENING and inside < ptr + block.nbytes and heap.kfree(k, inside) != BAD_FREE:
         return WRONG_ANSWER
     if heap.kmalloc_usable_size(k, VirtAddr(ptr + 8)) != 0 or heap.krealloc(k, VirtAddr(ptr + 8), 40) != 0:
         return WRONG_ANSWER
-    far = VirtAddr(ptr ^ 1 << 40 + draw(soak, 22))
+    far = VirtAddr(ptr ^ 1 << 40 + draw(soak.generator, 22))
     return OK if heap.kfree(k, far) == BAD_FREE and has_pattern(k, block) else WRONG_ANSWER
 
 

@@ -5,6 +5,7 @@ Unit: the slot. Objects of different caches, and blocks of kmalloc, are taken ba
 
 from typing import Final
 
+from incroos.guest.soak.generator import draw
 from incroos.guest.soak.slots import (
     LOST,
     NR_CACHES,
@@ -12,7 +13,6 @@ from incroos.guest.soak.slots import (
     WRONG_ANSWER,
     Slot,
     Soak,
-    draw,
     expect,
     keep,
     refused,
@@ -71,7 +71,7 @@ def unmake_caches(k: Kernel, soak: Soak) -> word:
 @kernel
 def take_object(k: Kernel, soak: Soak, slot: Slot) -> word:
     """An object of one of the caches."""
-    number = draw(soak, NR_CACHES)
+    number = draw(soak.generator, NR_CACHES)
     cache = ObjectCache(k.m, soak.caches[number])
     if cache.addr == 0:
         return OK
@@ -90,7 +90,7 @@ def take_object(k: Kernel, soak: Soak, slot: Slot) -> word:
 def give_object(k: Kernel, soak: Soak, slot: Slot) -> word:
     """Give an object back; now and then after others refused it, and more pages than it needed."""
     cache = ObjectCache(k.m, slot.cache)
-    what = draw(soak, 8)
+    what = draw(soak.generator, 8)
     if what == 0 and heap.cache_destroy(k, cache) != CACHE_IN_USE:
         return WRONG_ANSWER
     if what == 1 and k.config.hardening != FULL and heap.kfree(k, slot.start) != BAD_FREE:

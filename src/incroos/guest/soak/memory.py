@@ -5,6 +5,7 @@ Unit: the slot. Each has addresses of its own for a page, so no call meets what 
 
 from typing import Final
 
+from incroos.guest.soak.generator import draw
 from incroos.guest.soak.slots import (
     CHUNK,
     FRAME,
@@ -20,7 +21,6 @@ from incroos.guest.soak.slots import (
     WRONG_TRANSLATION,
     Slot,
     Soak,
-    draw,
     draw_flags,
     expect,
     has_stamp,
@@ -49,7 +49,7 @@ def take_frame(k: Kernel, soak: Soak, slot: Slot) -> word:
         return refused(soak, frame)
     soak.nr_frames += 1
     keep(slot, FRAME, pmm.address_of(k, frame), PAGE_BYTES, frame)
-    fresh = load64(k.m, VirtAddr(slot.start + 8 * draw(soak, PAGE_BYTES // 8)))
+    fresh = load64(k.m, VirtAddr(slot.start + 8 * draw(soak.generator, PAGE_BYTES // 8)))
     stamp(k, soak, slot, slot.start)
     return OK if fresh == 0 else NOT_ZEROED
 
@@ -57,7 +57,7 @@ def take_frame(k: Kernel, soak: Soak, slot: Slot) -> word:
 @kernel
 def take_page(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
     """A frame, mapped: close to other pages, or with tables of its own."""
-    what = draw(soak, 3)
+    what = draw(soak.generator, 3)
     stride = PAGE_BYTES if what == 0 else (HUGE_BYTES if what == 1 else GIANT_BYTES)
     fault = take_frame(k, soak, slot)
     if slot.kind == NOTHING:
@@ -82,16 +82,16 @@ def give_frame(k: Kernel, soak: Soak, slot: Slot) -> word:
     soak.nr_frames -= 1
     if pmm.free_page(k, slot.memory) != OK:
         return WRONG_ANSWER
-    return expect(pmm.free_page(k, slot.memory), DOUBLE_FREE) if draw(soak, 4) == 0 else OK
+    return expect(pmm.free_page(k, slot.memory), DOUBLE_FREE) if draw(soak.generator, 4) == 0 else OK
 
 
 @kernel
 def borrow_table(k: Kernel, soak: Soak) -> word:
     """A table, zeroed, and back at once: in slots there would be tables of which vmm.check knows nothing."""
-    table = pmm.alloc_table(k, 1 + draw(soak, 4))
+    table = pmm.alloc_table(k, 1 + draw(soak.generator, 4))
     if table < 0:
         return refused(soak, table)
-    fresh = load64(k.m, VirtAddr(pmm.address_of(k, table) + 8 * draw(soak, PAGE_BYTES // 8)))
+    fresh = load64(k.m, VirtAddr(pmm.address_of(k, table) + 8 * draw(soak.generator, PAGE_BYTES // 8)))
     if pmm.free_table(k, table) != OK or pmm.free_table(k, table) != DOUBLE_FREE:
         return WRONG_ANSWER
     return OK if fresh == 0 else NOT_ZEROED
@@ -101,7 +101,7 @@ def borrow_table(k: Kernel, soak: Soak) -> word:
 @kernel
 def take_chunk(k: Kernel, soak: Soak, slot: Slot) -> word:
     """A block of the heap."""
-    nbytes = 8 + draw(soak, MAX_CHUNK_BYTES if draw(soak, 8) == 0 else MAX_SMALL_BYTES)
+    nbytes = 8 + draw(soak.generator, MAX_CHUNK_BYTES if draw(soak.generator, 8) == 0 else MAX_SMALL_BYTES)
     block = heap.kmalloc(k, nbytes)
     if block == 0:
         return refused(soak, NO_FRAME)
@@ -113,7 +113,7 @@ def take_chunk(k: Kernel, soak: Soak, slot: Slot) -> word:
 @kernel
 def take_vmalloc(k: Kernel, soak: Soak, slot: Slot) -> word:
     """A range of fresh pages, at times with huge ones."""
-    nbytes = 8 + draw(soak, MAX_VMALLOC_BYTES if draw(soak, 8) == 0 else MAX_CHUNK_BYTES)
+    nbytes = 8 + draw(soak.generator, MAX_VMALLOC_BYTES if draw(soak.generator, 8) == 0 else MAX_CHUNK_BYTES)
     start = vmm.vmalloc(k, nbytes)
     if start == 0:
         return refused(soak, NO_FRAME)

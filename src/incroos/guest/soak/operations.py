@@ -4,6 +4,7 @@ Unit: the operation, of one to seven calls of the memory manager.
 """
 
 from incroos.guest.soak.caches import give_object, make_caches, take_object, unmake_caches
+from incroos.guest.soak.generator import draw
 from incroos.guest.soak.memory import borrow_table, give_frame, take_chunk, take_frame, take_page, take_vmalloc
 from incroos.guest.soak.ranges import change_range, level_of, take_large_page, take_range, unmap_rest
 from incroos.guest.soak.slots import (
@@ -26,7 +27,6 @@ from incroos.guest.soak.slots import (
     WRONG_COUNT,
     Slot,
     Soak,
-    draw,
     draw_flags,
     empty,
     expect,
@@ -49,7 +49,7 @@ def begin(k: Kernel, seed: word) -> VirtAddr:
     soak = Soak(k.m, heap.kmalloc(k, Soak.SIZE))
     if soak.addr == 0:
         return soak.addr
-    soak.state = seed
+    soak.generator.state = seed
     soak.nr_operations = 0
     soak.nr_refused = 0
     soak.nr_frames = 0
@@ -68,15 +68,15 @@ def run(k: Kernel, soak: Soak, nr_operations: word) -> word:
     """So many operations; 0, or what is wrong with the last one: soak.nr_operations is its number."""
     for _ in range(nr_operations):
         soak.nr_operations += 1
-        refuse = k.config.fault_injection != 0 and draw(soak, 8) == 0
+        refuse = k.config.fault_injection != 0 and draw(soak.generator, 8) == 0
         if refuse:
             k.frames.requests = 0
-            k.frames.refuse_at = 1 + draw(soak, 4)
-        index = draw(soak, NR_SLOTS)
+            k.frames.refuse_at = 1 + draw(soak.generator, 4)
+        index = draw(soak.generator, NR_SLOTS)
         slot = soak.slots[index]
         if slot.kind == NOTHING:
             fault = fill_slot(k, soak, slot, index)
-        elif draw(soak, 2) == 0:
+        elif draw(soak.generator, 2) == 0:
             fault = change(k, soak, slot)
         else:
             fault = give_back(k, soak, slot)
@@ -138,7 +138,7 @@ def count_frames(k: Kernel) -> word:
 @kernel
 def fill_slot(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
     """Take something."""
-    what = draw(soak, 19)
+    what = draw(soak.generator, 19)
     if what >= 16:
         return take_object(k, soak, slot)
     if what < 3:
@@ -183,13 +183,13 @@ def give_back(k: Kernel, soak: Soak, slot: Slot) -> word:
         fault = LOST
     elif slot.kind == CHUNK:
         fault = expect(heap.kfree(k, slot.start), OK)
-        if fault == OK and draw(soak, 4) == 0 and k.config.hardening != FULL:  # where that ends the machine
+        if fault == OK and draw(soak.generator, 4) == 0 and k.config.hardening != FULL:  # where that ends the machine
             fault = expect(heap.kfree(k, slot.start), BAD_FREE)
     elif slot.kind == OBJECT:
         fault = give_object(k, soak, slot)
     elif slot.kind == VMALLOCED:
         fault = expect(vmm.vfree(k, slot.start), OK)
-        if fault == OK and draw(soak, 4) == 0:
+        if fault == OK and draw(soak.generator, 4) == 0:
             fault = expect(vmm.vfree(k, slot.start), BAD_FREE)
     else:
         fault = give_frame(k, soak, slot)

@@ -5,6 +5,7 @@ Unit: the slot. Each has addresses of its own, so what a call must answer is kno
 
 from typing import Final
 
+from incroos.guest.soak.generator import draw
 from incroos.guest.soak.slots import (
     GIANT_BYTES,
     HUGE_BYTES,
@@ -15,7 +16,6 @@ from incroos.guest.soak.slots import (
     WRONG_TRANSLATION,
     Slot,
     Soak,
-    draw,
     draw_flags,
     expect,
     keep,
@@ -43,8 +43,8 @@ def level_of(slot: Slot) -> word:
 def take_large_page(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
     """A page of 2 MiB or 1 GiB, in which nobody looks."""
     page = VirtAddr(LARGE_WINDOW + GIANT_BYTES * index)
-    level = 2 + draw(soak, 2)
-    memory = PhysAddr(ABSENT_MEMORY + GIANT_BYTES * draw(soak, NR_SLOTS))
+    level = 2 + draw(soak.generator, 2)
+    memory = PhysAddr(ABSENT_MEMORY + GIANT_BYTES * draw(soak.generator, NR_SLOTS))
     code = vmm.map_leaf(k, page, memory, draw_flags(soak), level)
     if code != OK:
         return refused(soak, code)
@@ -57,8 +57,8 @@ def take_range(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
     """A range of pages, one in two so that it can have large ones."""
     start = VirtAddr(RANGE_WINDOW + RANGE_STRIDE * index + draw_bytes(soak))
     memory = PhysAddr(ABSENT_MEMORY + (start & (HUGE_BYTES - 1)))
-    if draw(soak, 2) == 0:
-        memory = PhysAddr(ABSENT_MEMORY + draw(soak, 1 << 20) * PAGE_BYTES)
+    if draw(soak.generator, 2) == 0:
+        memory = PhysAddr(ABSENT_MEMORY + draw(soak.generator, 1 << 20) * PAGE_BYTES)
     nbytes = PAGE_BYTES + draw_bytes(soak)
     code = vmm.map_range(k, start, memory, nbytes, draw_flags(soak))
     if code != OK:
@@ -70,19 +70,19 @@ def take_range(k: Kernel, soak: Soak, slot: Slot, index: word) -> word:
 @kernel
 def draw_bytes(soak: Soak) -> word:
     """Whole pages, 0 or more, below 8 MiB; one in four times whole huge pages."""
-    what = draw(soak, 4)
+    what = draw(soak.generator, 4)
     if what == 0:
-        return HUGE_BYTES * draw(soak, 4)
-    return PAGE_BYTES * draw(soak, 16 if what < 3 else 2048)
+        return HUGE_BYTES * draw(soak.generator, 4)
+    return PAGE_BYTES * draw(soak.generator, 16 if what < 3 else 2048)
 
 
 @kernel
 def change_range(k: Kernel, soak: Soak, slot: Slot) -> word:
     """Give a part of it other flags, merge its pages, or make a hole and fill that again."""
-    what = draw(soak, 4)
+    what = draw(soak.generator, 4)
     end = VirtAddr(slot.start + slot.nbytes)
-    first = VirtAddr(slot.start + PAGE_BYTES * draw(soak, slot.nbytes >> PAGE_SHIFT))
-    behind = VirtAddr(first + PAGE_BYTES * (1 + draw(soak, (end - first) >> PAGE_SHIFT)))
+    first = VirtAddr(slot.start + PAGE_BYTES * draw(soak.generator, slot.nbytes >> PAGE_SHIFT))
+    behind = VirtAddr(first + PAGE_BYTES * (1 + draw(soak.generator, (end - first) >> PAGE_SHIFT)))
     has_hole = slot.hole < slot.hole_end
     if what == 0:
         if vmm.merge(k, slot.start, slot.nbytes) < 0:
@@ -112,7 +112,7 @@ def change_range(k: Kernel, soak: Soak, slot: Slot) -> word:
 @kernel
 def is_right(k: Kernel, soak: Soak, slot: Slot) -> word:
     """Whether an address of a range is mapped as it has to be."""
-    va = VirtAddr(slot.start + draw(soak, slot.nbytes))
+    va = VirtAddr(slot.start + draw(soak.generator, slot.nbytes))
     in_hole = slot.hole <= va < slot.hole_end
     wanted = NOT_MAPPED if in_hole else slot.memory + (va - slot.start)
     return OK if vmm.get_physical(k, va) == wanted else WRONG_TRANSLATION

@@ -5,10 +5,11 @@ Unit: the slot. Knows nothing of how what is in it is taken and given back.
 
 from typing import Annotated, Final
 
+from incroos.guest.soak.generator import MAX_LIMIT, Generator, draw
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm import GLOBAL, NX, PRESENT, USER, WRITABLE
-from incroos.lang import Array, PhysAddr, Struct, VirtAddr, add_wrap, i64, kernel, load64, mul_wrap, store64, u64, word
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, kernel, load64, store64, u64, word
 
 # What a slot has
 NOTHING: Final = 0
@@ -34,10 +35,6 @@ SPACE_BROKEN: Final = 10
 
 NR_SLOTS: Final = 1024
 NR_CACHES: Final = 4
-MULTIPLIER: Final = 6364136223846793005  # D. Knuth, "MMIX", the linear congruential generator
-INCREMENT: Final = 1442695040888963407
-USABLE_SHIFT: Final = 33  # its low bits have short periods
-USABLE: Final = (1 << 31) - 1
 
 HUGE_BYTES: Final = 1 << 21
 GIANT_BYTES: Final = 1 << 30
@@ -59,7 +56,7 @@ class Slot(Struct):
 class Soak(Struct):
     """See the head of this file."""
 
-    state: i64  # of the generator
+    generator: Generator
     nr_operations: u64
     nr_refused: u64  # calls that found no frame, or no room
     nr_frames: u64  # in slots
@@ -70,17 +67,10 @@ class Soak(Struct):
 
 
 @kernel
-def draw(soak: Soak, limit: word) -> word:
-    """A random number below the limit."""
-    soak.state = add_wrap(mul_wrap(soak.state, MULTIPLIER), INCREMENT)
-    return (soak.state >> USABLE_SHIFT & USABLE) % limit
-
-
-@kernel
 def draw_flags(soak: Soak) -> word:
     """Flags of a page, never both writable and executable."""
     flags = PRESENT
-    what = draw(soak, 16)
+    what = draw(soak.generator, 16)
     if what & 1 != 0:
         flags |= NX
         if what & 2 != 0:
@@ -120,7 +110,7 @@ def keep(slot: Slot, kind: word, start: VirtAddr, nbytes: word, memory: PhysAddr
 @kernel
 def stamp(k: Kernel, soak: Soak, slot: Slot, at: VirtAddr) -> None:
     """Write to the first and the last word of what begins at `at`."""
-    slot.stamp = draw(soak, USABLE)
+    slot.stamp = draw(soak.generator, MAX_LIMIT)
     store64(k.m, VirtAddr(at + ((slot.nbytes - 8) & -8)), slot.stamp)
     store64(k.m, at, ~slot.stamp if slot.nbytes >= 16 else slot.stamp)
 

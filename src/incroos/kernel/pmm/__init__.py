@@ -1,15 +1,16 @@
 """Physical memory manager: the memory map, the boot pool and the zone of managed frames.
 
-frames is the interface; memory_map knows what is RAM, bitmap which frames are free.
+frames is the interface, and all/huge what only `modern` has of it; memory_map knows what is RAM. Which frames are free
+knows the stock that the configuration names: classic, or all/modern with a frame allocator.
 """
 
+from incroos.kernel.pmm.all.huge import free_block, take_huge
 from incroos.kernel.pmm.all.modern import bytes_of_page, owner_word, set_owner_word
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,
     alloc_table,
     check,
-    free_block,
     free_page,
     free_table,
     init,
@@ -24,7 +25,6 @@ from incroos.kernel.pmm.frames import (
     open_zone,
     record_of,
     take_frame,
-    take_huge,
     take_table,
     zero_ahead,
     zero_frame,

@@ -1,44 +1,24 @@
-"""Frames: who gets the machine's RAM, 4 KiB at a time.
+"""Frames: who gets the machine's RAM, 4 KiB at a time. The interface of all stocks, and what they have in common.
 
 Unit: the frame, named by its physical address. Knows nothing of virtual addresses and never reclaims: when no frame is
-free it says so. In config `modern` all_ram.py has the frames; in `classic` there are two stocks, told apart by address:
-
-    boot pool  0x10000 - 0x100000, what is RAM of it   page tables only, because it is mapped from the start
-    zone       8,192 frames from 2 MiB, what is RAM    everything; page tables when the pool is empty
+free it says so. The configuration names the stock that has the frames (designs.py): classic.py has two bitmaps,
+all/modern.py blocks of all RAM. Page tables come from the boot pool first, which is mapped from the start.
 
 A frame is zeroed when it is handed out and not touched while it is free (a build that poisons fills it on free).
 """
 
 from typing import Final
 
-from incroos.kernel.codes import NO_FRAME, OK, RESERVED
-from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.io.panic import panic
-from incroos.kernel.layout import (
-    BOOT_TABLES_END,
-    NR_TRACKED_FRAMES,
-    PAGE_BYTES,
-    PAGE_SHIFT,
-    POOL_END,
-    POOL_START,
-    ZONE_END,
-    ZONE_START,
-)
+from incroos.kernel.layout import NR_TRACKED_FRAMES, PAGE_BYTES, POOL_END, POOL_START, ZONE_START
 from incroos.kernel.pmm import bitmap, memory_map
-from incroos.kernel.pmm.all import blocks
-from incroos.kernel.pmm.all import modern as all_ram
-from incroos.kernel.state import Counters, FrameBitmap, FrameState, Kernel, Statistics, TableRecord
-from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, word
+from incroos.kernel.state import Counters, Frames, Kernel, Statistics, TableRecord
+from incroos.lang import PhysAddr, VirtAddr, fill, kernel, word
 
 # PMM-1   the memory map is in order                                              1 to 5: MAP invariant
-# PMM-2   the pool is in order                                                   11 to 14: 10 + BITMAP invariant
-# PMM-3   the zone is in order                                                   21 to 24: 20 + BITMAP invariant
-# PMM-4   a record names a table only if the frame is handed out, or is one of the boot code's tables         31
+# PMM-2   and on: the stock is in order                                           11 on: what it says
 
-POOL_INVARIANTS: Final = 10
-ZONE_INVARIANTS: Final = 20
-RECORD_INVARIANT: Final = 31
-BLOCKS_INVARIANTS: Final = 1000  # in `modern`
 POISON: Final = 0xF5  # what a freed frame is filled with
 
 
@@ -70,15 +50,13 @@ def begin(k: Kernel) -> None:
     frames.early_start = PhysAddr(0)
     frames.early_end = PhysAddr(0)
     frames.early_limit = PhysAddr(0)
-    if k.config.space == MODERN_SPACE:
-        all_ram.init_early(k)
-    else:
-        bitmap.add_ram(frames.zone, k.memory_map, PhysAddr(ZONE_END))
     frames.requests = 0
+    fill(k.m, k.blocks.addr, 0, Frames.SIZE)
     fill(k.m, k.counters.addr, 0, Counters.SIZE)
     fill(k.m, k.statistics.addr, 0, Statistics.SIZE)
     frames.refuse_at = 0
     fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * TableRecord.SIZE)
+    k.config.stock.init(k)
 
 
 @kernel
@@ -90,7 +68,7 @@ def open_zone(k: Kernel) -> None:
 @kernel
 def alloc_page(k: Kernel) -> PhysAddr:
     """A zeroed frame of the zone; NO_FRAME when none is free."""
-    if has_zeroed(k):
+    if k.config.stock.has_zeroed(k):
         pa = take_zeroed(k)
     else:
         pa = take_frame(k)
@@ -100,15 +78,9 @@ def alloc_page(k: Kernel) -> PhysAddr:
 
 
 @kernel
-def has_zeroed(k: Kernel) -> bool:
-    """Whether a frame was zeroed ahead."""
-    return k.config.space == MODERN_SPACE and k.frames.are_frames_open != 0 and all_ram.has_zeroed(k)
-
-
-@kernel
 def take_zeroed(k: Kernel) -> PhysAddr:
     """One that was; NO_FRAME."""
-    return PhysAddr(NO_FRAME) if is_refused(k) else all_ram.take_zeroed(k)
+    return PhysAddr(NO_FRAME) if is_refused(k) else k.config.stock.take_zeroed(k)
 
 
 @kernel
@@ -117,7 +89,7 @@ def zero_ahead(k: Kernel, nr_frames: word) -> word:
 
     None in `classic`, which has a fixed number of frames and hands out the lowest.
     """
-    return all_ram.zero_ahead(k, nr_frames) if k.config.space == MODERN_SPACE else 0
+    return k.config.stock.zero_ahead(k, nr_frames)
 
 
 @kernel
@@ -127,20 +99,10 @@ def free_page(k: Kernel, pa: PhysAddr) -> word:
     MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table) and DOUBLE_FREE change nothing.
     Whose the frame is, and whether it is mapped, is not looked at: only its owner may free it.
     """
-    if k.config.space == MODERN_SPACE:
-        code = all_ram.check_free_page(k, pa)
-        if code == OK:
-            poison(k, pa)
-            all_ram.put_frame(k, pa)
-        return code
-    code = bitmap.check_free(k.frames.zone, pa)
+    code = k.config.stock.check_free_page(k, pa)
     if code == OK:
-        if k.frames.records[pa >> PAGE_SHIFT].level != 0:
-            return RESERVED
-        put_frame(k, k.frames.zone, pa)
-        return OK
-    if 0 <= pa < ZONE_START and pa % PAGE_BYTES == 0:
-        return RESERVED
+        poison(k, pa)
+        k.config.stock.put_frame(k, pa)
     return code
 
 
@@ -151,26 +113,7 @@ def take_frame(k: Kernel) -> PhysAddr:
         panic(k, b'pmm: a frame of the zone was asked for before vmm.init', 0, 0, 0)
     if is_refused(k):
         return PhysAddr(NO_FRAME)
-    if k.config.space == MODERN_SPACE:
-        return all_ram.take_frame(k)
-    return bitmap.take(k.frames.zone)
-
-
-@kernel
-def take_huge(k: Kernel) -> PhysAddr:
-    """512 frames in a row, at a multiple of 2 MiB, as their last owners left them; NO_FRAME. Only in `modern`."""
-    return PhysAddr(NO_FRAME) if is_refused(k) else all_ram.take_huge(k)
-
-
-@kernel
-def free_block(k: Kernel, pa: PhysAddr) -> word:
-    """Take back what take_frame or take_huge gave; else the codes of free_page. Only in `modern`."""
-    if not all_ram.is_page(k, pa) or all_ram.bytes_of_page(k, pa) == PAGE_BYTES:
-        return free_page(k, pa)
-    for at in range(0, all_ram.bytes_of_page(k, pa), PAGE_BYTES):
-        poison(k, PhysAddr(pa + at))
-    all_ram.put_huge(k, pa)
-    return OK
+    return k.config.stock.take_frame(k)
 
 
 @kernel
@@ -197,16 +140,7 @@ def alloc_table(k: Kernel, level: word) -> PhysAddr:
 @kernel
 def take_table(k: Kernel, level: word) -> PhysAddr:
     """The same with whatever the frame's last owner left in it."""
-    if is_refused(k):
-        return PhysAddr(NO_FRAME)
-    if k.config.space == MODERN_SPACE:
-        return all_ram.take_table(k, level)
-    pa = bitmap.take(k.frames.pool)
-    if pa < 0 and k.frames.are_frames_open != 0:
-        pa = bitmap.take(k.frames.zone)
-    if pa >= 0:
-        k.frames.records[pa >> PAGE_SHIFT].level = level
-    return pa
+    return PhysAddr(NO_FRAME) if is_refused(k) else k.config.stock.take_table(k, level)
 
 
 @kernel
@@ -215,54 +149,23 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
 
     MISALIGNED, FOREIGN, RESERVED (no page table, or one of the boot code's) and DOUBLE_FREE change nothing.
     """
-    if k.config.space == MODERN_SPACE:
-        code = all_ram.check_free_table(k, pa)
-        if code == OK:
-            poison(k, pa)
-            all_ram.put_table(k, pa)
-        return code
-    stock = stock_of(k.frames, pa)
-    code = bitmap.check_free(stock, pa)
+    code = k.config.stock.check_free_table(k, pa)
     if code == OK:
-        if k.frames.records[pa >> PAGE_SHIFT].level == 0:
-            return RESERVED
-        k.frames.records[pa >> PAGE_SHIFT].level = 0
-        put_frame(k, stock, pa)
-        return OK
-    if (0 <= pa < POOL_START or POOL_END <= pa < ZONE_START) and pa % PAGE_BYTES == 0:
-        return RESERVED
+        poison(k, pa)
+        k.config.stock.put_table(k, pa)
     return code
 
 
 @kernel
 def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
     """The record of the frame round pa, which is among those that have one."""
-    if k.config.space == MODERN_SPACE:
-        return all_ram.record_of(k, pa)
-    return k.frames.records[pa >> PAGE_SHIFT]
+    return k.config.stock.record_of(k, pa)
 
 
 @kernel
 def is_table(k: Kernel, pa: PhysAddr) -> bool:
     """Whether the frame at any pa is a page table."""
-    if k.config.space == MODERN_SPACE:
-        return all_ram.is_table(k, pa)
-    return 0 <= pa < ZONE_END and record_of(k, pa).level != 0
-
-
-@kernel
-def stock_of(frames: FrameState, pa: PhysAddr) -> FrameBitmap:
-    """The stock whose addresses pa is among, or the one that will refuse it."""
-    if pa < POOL_END:
-        return frames.pool
-    return frames.zone
-
-
-@kernel
-def put_frame(k: Kernel, stock: FrameBitmap, pa: PhysAddr) -> None:
-    """Give a frame, checked before, back to its stock."""
-    poison(k, pa)
-    bitmap.put(stock, pa)
+    return k.config.stock.is_table(k, pa)
 
 
 @kernel
@@ -275,17 +178,13 @@ def poison(k: Kernel, pa: PhysAddr) -> None:
 @kernel
 def is_managed(k: Kernel, pa: PhysAddr) -> bool:
     """Whether alloc_page might give the frame round any pa."""
-    if k.config.space == MODERN_SPACE:
-        return 0 <= pa >> PAGE_SHIFT < all_ram.nr_frames(k)
-    return ZONE_START <= pa < ZONE_END
+    return k.config.stock.is_managed(k, pa)
 
 
 @kernel
 def is_page(k: Kernel, pa: PhysAddr) -> bool:
     """Whether alloc_page gave the frame round any pa and has not got it back."""
-    if k.config.space == MODERN_SPACE:
-        return all_ram.is_page(k, pa)
-    return bitmap.check_free(k.frames.zone, PhysAddr(pa & -PAGE_BYTES)) == OK and not is_table(k, pa)
+    return k.config.stock.is_page(k, pa)
 
 
 @kernel
@@ -300,17 +199,13 @@ def is_refused(k: Kernel) -> bool:
 @kernel
 def nr_total_frames(k: Kernel) -> word:
     """Frames of the zone, or in `modern` of all RAM that blocks have, free or not."""
-    if k.config.space == MODERN_SPACE:
-        return blocks.nr_total_frames(all_ram.frames_of(k))
-    return k.frames.zone.nr_total_frames
+    return k.config.stock.nr_total_frames(k)
 
 
 @kernel
 def nr_free_frames(k: Kernel) -> word:
     """Free frames among them."""
-    if k.config.space == MODERN_SPACE:
-        return blocks.nr_free_frames(all_ram.frames_of(k))
-    return k.frames.zone.nr_free_frames
+    return k.config.stock.nr_free_frames(k)
 
 
 @kernel
@@ -329,36 +224,4 @@ def nr_free_pool_frames(k: Kernel) -> word:
 def check(k: Kernel) -> word:
     """0, or the number, listed at the head of this file, of the first invariant that does not hold."""
     code = memory_map.check(k.memory_map)
-    if code != OK:
-        return code
-    if k.config.space == MODERN_SPACE:
-        code = blocks.check(all_ram.frames_of(k))
-        return code if code == OK else BLOCKS_INVARIANTS + code
-    code = bitmap.check(k.frames.pool)
-    if code != OK:
-        return POOL_INVARIANTS + code
-    code = bitmap.check(k.frames.zone)
-    if code != OK:
-        return ZONE_INVARIANTS + code
-    return check_records(k)
-
-
-@kernel
-def check_records(k: Kernel) -> word:
-    """OK or RECORD_INVARIANT. Looks at two records at a time, because nearly all of them are zero."""
-    for pfn in range(0, NR_TRACKED_FRAMES, 2):
-        if load64(k.m, k.frames.records[pfn].addr) != 0 and not (
-            is_record_right(k.frames, pfn) and is_record_right(k.frames, pfn + 1)
-        ):
-            return RECORD_INVARIANT
-    return OK
-
-
-@kernel
-def is_record_right(frames: FrameState, pfn: word) -> bool:
-    """Whether the frame may be what its record says."""
-    record = frames.records[pfn]
-    pa = PhysAddr(pfn << PAGE_SHIFT)
-    if record.level == 0:
-        return record.nr_entries == 0 and record.nr_references == 0
-    return pa < BOOT_TABLES_END or bitmap.check_free(stock_of(frames, pa), pa) == OK
+    return code if code != OK else k.config.stock.check(k)

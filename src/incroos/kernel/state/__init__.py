@@ -6,7 +6,15 @@ everywhere. The invariants of each struct are numbered in the file that owns it.
 """
 
 from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
-from incroos.kernel.state.frame_database import MAX_ORDER, NR_ORDERS, FrameDatabase, FrameRecord, KnownBytes, Records
+from incroos.kernel.state.frame_database import (
+    MAX_ORDER,
+    NR_ORDERS,
+    FrameDatabase,
+    FrameRecord,
+    KnownBytes,
+    ListRecord,
+    Records,
+)
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
@@ -31,7 +39,7 @@ from incroos.kernel.state.slabs import (
 from incroos.kernel.state.space import NR_KNOWN, KnownTable, PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
-from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, HotList
+from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, Frames, HotList, Zone
 
 __all__ = [
     'BITMAP_WORDS',
@@ -66,6 +74,7 @@ __all__ = [
     'FrameDatabase',
     'FrameRecord',
     'FrameState',
+    'Frames',
     'HardeningState',
     'HeapFigures',
     'HeapState',
@@ -76,6 +85,7 @@ __all__ = [
     'Kernel',
     'KnownBytes',
     'KnownTable',
+    'ListRecord',
     'MemoryMap',
     'ObjectCache',
     'PanicReport',
@@ -94,6 +104,7 @@ __all__ = [
     'Statistics',
     'TableRecord',
     'VmallocState',
+    'Zone',
     'ZoneStatistics',
     'kernel_of',
 ]

@@ -9,18 +9,36 @@ NR_ORDERS: Final = MAX_ORDER + 1
 
 
 class FrameRecord(Struct):
-    """A block begins here, or nothing does."""
+    """A used or reserved block begins here, or nothing does.
+
+    byte    0      1      2      4              8           12           16
+            state  order  owner  nr_references  owner_word  nr_mappings
+
+    A mapping is a reference, too, so that a block that is mapped cannot be freed: one look at the first eight bytes
+    says that a block is used, of which order, and that nobody but its owner has it. Lock: database.
+    """
 
     state: u8
     order: u8  # of the block
     owner: u16  # what a used or reserved block is for: its user's number
-    nr_references: u32  # of a used block: as many `put` free it
-    next: u32  # of a free block: PFNs of its neighbours on the list; of a used one: its owner's to use
+    nr_references: u32  # of a used block: its owner's, and one for each mapping; as many `put` free it
+    owner_word: u32  # of a used block, its owner's to use: a TableRecord, a number of the heap, later the reverse map
+    nr_mappings: u32  # of a used block: entries of page tables that lead to it, where they are counted; else 0
+
+
+class ListRecord(Struct):
+    """The 16 bytes where a free block begins that is on a list. Lock: zone."""
+
+    state: u8
+    order: u8  # of the block
+    owner: u16  # nobody's
+    nr_references: u32  # none
+    next: u32  # PFNs of its neighbours on the list
     previous: u32
 
 
 class FrameDatabase(Struct):
-    """Where the records are."""
+    """Where the records are. Lock: database, for what is at `known`."""
 
     records: VirtAddr
     known: VirtAddr
@@ -28,12 +46,12 @@ class FrameDatabase(Struct):
 
 
 class Records(Struct):
-    """View of the records."""
+    """View of the records. Lock: database."""
 
     items: Annotated[Array[FrameRecord], 0]
 
 
 class KnownBytes(Struct):
-    """View of `known`."""
+    """View of `known`. Lock: database."""
 
     items: Annotated[Array[u8], 0]

@@ -10,7 +10,7 @@ SUMMARY_WORDS: Final = BITMAP_WORDS // 64
 
 
 class FrameBitmap(Struct):
-    """Up to 8,192 frames in a row, one bit each. Owner: pmm.bitmap."""
+    """Up to 8,192 frames in a row, one bit each. Owner: pmm.bitmap. Lock: stock."""
 
     start: PhysAddr  # of the frame of bit 0
     hint: u64  # the word where the search begins
@@ -22,7 +22,7 @@ class FrameBitmap(Struct):
 
 
 class TableRecord(Struct):
-    """What is known of a page table in one frame. Owner: pmm for the level, vmm for the rest."""
+    """What is known of a page table in one frame. Owner: pmm for the level, vmm for the rest. Lock: stock."""
 
     nr_entries: u16  # of a table: entries that are not 0, and 1 more if the boot code made it
     level: u8  # 1 to 5: the frame is a page table of this level; 0: it is not a table
@@ -30,7 +30,7 @@ class TableRecord(Struct):
 
 
 class FrameState(Struct):
-    """Owner: pmm."""
+    """Owner: pmm. Lock: stock."""
 
     pool: FrameBitmap
     zone: FrameBitmap

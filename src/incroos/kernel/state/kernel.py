@@ -13,6 +13,7 @@ from incroos.kernel.state.slabs import CachesState, SlabState
 from incroos.kernel.state.space import PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
+from incroos.kernel.state.zones import Frames
 from incroos.lang import Array, Struct, kernel
 
 NR_PROCESSORS: Final = 1
@@ -41,6 +42,7 @@ class Kernel(Struct):
     counters: Counters
     figures: HeapFigures
     statistics: Statistics
+    blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
 
 
 @kernel

@@ -1,5 +1,5 @@
-/* The recorder: a library for LD_PRELOAD that notes each call of malloc and its kin, and hands it on to the next
-   library that has it.
+/* The recorder: a library for LD_PRELOAD that records each call of malloc and its relatives, and passes it on to the
+   next library that has the function.
 
    Unit: the record, three words (lab/raw.py reads them):
 
@@ -7,13 +7,14 @@
        word 1    number of the thread, counted from 0 in the order of first calls
        word 2    kind << 56 | log2 of the alignment << 48 | address
 
-   Records go into a file through a shared mapping: what was written is there, however the process ends, by _exit and
-   by SIGKILL too. A record's kind is stored last, so one that is half-written is seen to be none. A thread takes the
-   next record with one atomic addition; no lock is held, ever. That of a free is taken before the block is handed on
-   and that of an allocation after it was got, so that of two users of one address the earlier comes first.
+   Records go into a file through a shared mapping, so they survive however the process ends, even by _exit or SIGKILL.
+   A record's kind is stored last, so a half-written one is recognised. A thread takes the next record with one atomic
+   addition, without any lock. A free takes its record before it frees the block, and an allocation after it received
+   the block, so that of two users of one address the earlier one comes first.
 
-   A child of fork finds the page with the state wiped and the mapping not inherited: it begins a file of its own, or
-   none. Each exec begins anew as well. Knows nothing of identities, of what a block is for, or of the trace's format. */
+   In a child of fork the page with the state is zero and the mapping is not inherited: the child begins its own file,
+   or none. Each exec also begins a file. Knows nothing of identities, of what a block is for, or of the format of
+   traces. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -71,7 +72,7 @@ static int (*next_posix_memalign)(void **, size_t, size_t);
 static void *(*next_valloc)(size_t);
 static void *(*next_pvalloc)(size_t);
 
-/* --- Before the next library is known: dlsym itself may ask for memory. Never given back. */
+/* --- Memory for dlsym, which may ask for some before the next library is known. Never freed. */
 
 static _Alignas(16) char early[1 << 16];
 static size_t early_used;
@@ -122,7 +123,7 @@ static inline int is_ready(void) {
 
 /* --- The file */
 
-/* Is this process to be recorded? Either each one is, or only the child of the one that the environment names. */
+/* Is this process to be recorded? Either every process is, or only the child of the one that the environment names. */
 static int is_wanted(void) {
     const char *parent = getenv("INCROOS_TRACE_PARENT");
     return parent == NULL || (pid_t)atol(parent) == getppid();
@@ -141,7 +142,7 @@ static int open_file(const char *folder) {
     return -1;
 }
 
-/* The file is sparse: what is not written takes no room. */
+/* The file is sparse: unwritten parts take no space. */
 static struct file *map_file(void) {
     const char *folder = getenv("INCROOS_TRACE_FOLDER"), *most = getenv("INCROOS_TRACE_RECORDS");
     if (folder == NULL || most == NULL || !is_wanted())
@@ -162,7 +163,7 @@ static struct file *map_file(void) {
     return file;
 }
 
-/* The file of this process, or NULL. The first that asks begins it; who asks meanwhile goes unnoted. */
+/* The file of this process, or NULL. The first caller begins it; calls of others meanwhile are not recorded. */
 static struct file *my_process(void) {
     if (__builtin_expect(state == NULL, 0))
         return NULL;
@@ -197,14 +198,14 @@ static void note(enum kind kind, const void *ptr, uint64_t size, size_t alignmen
     atomic_store_explicit(&record->head, head, memory_order_release);
 }
 
-/* What a nested call does is the outer one's business. An allocation that failed is none. */
+/* A nested call belongs to the outer one and is not recorded. Neither is an allocation that failed. */
 static void *noted(enum kind kind, void *ptr, size_t size, size_t alignment) {
     if (ptr != NULL && is_inside == 0)
         note(kind, ptr, size, alignment);
     return ptr;
 }
 
-/* --- malloc and its kin */
+/* --- malloc and its relatives */
 
 EXPORT void *malloc(size_t nbytes) {
     if (!is_ready())

@@ -1,5 +1,5 @@
 /* Replays a trace against the malloc of this process, which is that of the library in LD_PRELOAD or else the C
-   library's, and says on standard output what it took.
+   library's, and prints its figures on standard output.
 
        replay FLAT loop                the loop alone, against an allocator that does nothing
        replay FLAT time THREADS        as a program would: each block's first and last byte written when it is made
@@ -12,8 +12,7 @@
    before it starts, none of them comes from malloc, and huge pages are off. It is one program for every allocator:
    each of its calls goes through the same pointers.
 
-   Exit status: 0; 1 with a sentence on standard error where the allocator answers wrongly; 2 where this program
-   cannot do its part. */
+   Exit status: 0; 1 with a sentence on standard error if the allocator fails; 2 if this program cannot do its part. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -93,7 +92,7 @@ static double now_ns(clockid_t clock) {
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* How long this thread had to wait for a processor so far: other programs' doing. */
+/* The time that this thread has waited for a processor so far, because of other programs. */
 static double delay_ns(void) {
     char text[128];
     int fd = open("/proc/thread-self/schedstat", O_RDONLY);
@@ -118,7 +117,7 @@ static struct allocator real(void) {
     return (struct allocator){alloc, alloc_zeroed, alloc_aligned, reallocate, release};
 }
 
-static char *nowhere; /* memory that the blocks of nobody share */
+static char *nowhere; /* memory that all blocks of the allocator that does nothing share */
 
 static void *no_alloc(size_t nbytes) { (void)nbytes; return nowhere; }
 static void *no_alloc_two(size_t one, size_t other) { (void)one; (void)other; return nowhere; }
@@ -173,7 +172,7 @@ static inline __attribute__((always_inline)) void touch(const struct operation *
 
 #define AHEAD 16 /* operations; flat.py puts as many that are never carried out behind the last */
 
-/* The slots are fetched ahead: a program's own pointers are no part of the matter. */
+/* The slots are prefetched: the time for a program's own pointers is not the allocator's. */
 static void replay(const struct allocator *allocator, void **slots) {
     const struct operation *end = flat->operations + flat->nr_operations;
     for (const struct operation *operation = flat->operations; operation < end; operation++) {
@@ -259,8 +258,8 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* The time of the thread that took longest, on the clock, without what it waited for a processor; what threads wait for
-   each other counts. One thread is this one, since who has but one need not lock. */
+/* The wall-clock time of the slowest thread, minus the time that it waited for a processor; the time that threads wait
+   for each other counts. A single thread is this one, so that allocators see no other and need no lock. */
 static void run_all(const struct allocator *allocator, unsigned nr_threads, int is_verifying) {
     struct runner *runners = table(nr_threads * sizeof *runners);
     for (unsigned index = 0; index < nr_threads; index++) {
@@ -293,7 +292,7 @@ static inline __attribute__((always_inline)) uint64_t ticks(void) {
     return now;
 }
 
-/* What two readings with nothing between them differ by, at least. */
+/* The least difference of two readings with nothing between them. */
 static uint64_t ticks_of_nothing(void) {
     uint64_t least = UINT64_MAX;
     for (int round = 0; round < 10000; round++) {
@@ -409,5 +408,5 @@ int main(int count, char **words) {
     else
         fail(2, "%s is no measurement\n", words[2]);
     fflush(stdout);
-    _exit(0); /* no allocator takes itself apart */
+    _exit(0); /* without the destructors of the allocator */
 }

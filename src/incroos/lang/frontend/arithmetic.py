@@ -62,7 +62,7 @@ class Arithmetic(FunctionBase):
         return Value(WORD, I64(number), number)
 
     def operator_name(self, node: ast.AST, kind: ast.AST) -> str:
-        """How the operator is written; one that kernel Python does not have is refused."""
+        """How the operator is written; refuses one that kernel Python does not have."""
         name = NAMES[type(kind)]
         if name in INSTEAD:
             self.refuse(node, 'operator', what=name, instead=INSTEAD[name])
@@ -86,7 +86,7 @@ class Arithmetic(FunctionBase):
         return Value(WORD, self.emit(name, node, self.as_word(left), self.as_word(right), right.number))
 
     def emit(self, name: str, node: ast.AST, left: Any, right: Any, number: int | None) -> Any:
-        """The instructions of an operator on two words, of which the right one may be known."""
+        """Emit an operator on two words; the right one may be a known constant."""
         if name in BITWISE:
             return getattr(self.b, BITWISE[name])(left, right)
         if name in ('+', '-', '*'):
@@ -96,7 +96,7 @@ class Arithmetic(FunctionBase):
         return self.divide(name, node, left, right, number)
 
     def no_overflow(self, name: str, node: ast.AST, left: Any, right: Any) -> Any:
-        """Sum, difference or product; a checked build stops where it leaves the word."""
+        """Sum, difference or product; a checked build stops if it does not fit a word."""
         if not self.unit.checked:
             return getattr(self.b, name)(left, right)
         both = getattr(self.b, f's{name}_with_overflow')(left, right)
@@ -104,7 +104,7 @@ class Arithmetic(FunctionBase):
         return self.b.extract_value(both, 0)
 
     def shift(self, name: str, node: ast.AST, left: Any, count: Any, number: int | None) -> Any:
-        """A shift; a checked build stops at a count that is no bit of a word, and where bits are lost to the left."""
+        """A shift; a checked build stops at a count outside 0 to 63, and if bits are lost to the left."""
         if number is None:
             self.trap_if(self.b.icmp_unsigned('>=', count, I64(words.WORD_BITS)), node)
         if name == '>>':
@@ -115,7 +115,7 @@ class Arithmetic(FunctionBase):
         return result
 
     def divide(self, name: str, node: ast.AST, left: Any, right: Any, number: int | None) -> Any:
-        """Python's // and %, which round down; the processor's round to zero."""
+        """Python's // and %, which round down, while the processor's division rounds to zero."""
         if number is not None and number > 0 and number & (number - 1) == 0:
             power = number.bit_length() - 1
             return self.b.ashr(left, I64(power)) if name == '//' else self.b.and_(left, I64(number - 1))
@@ -154,7 +154,7 @@ class Arithmetic(FunctionBase):
         return Value(kind, WORD_FUNCTIONS[function](self, node, *arguments))
 
     def shift_within(self, name: str, node: ast.AST, value: Any, count: Any) -> Any:
-        """A shift that drops bits; a checked build stops at a count that is no bit of a word."""
+        """A shift that drops bits; a checked build stops at a count outside 0 to 63."""
         self.trap_if(self.b.icmp_unsigned('>=', count, I64(words.WORD_BITS)), node)
         return getattr(self.b, name)(value, count)
 

@@ -55,7 +55,7 @@ class FunctionBase:
             self.llvm.attributes.add('noinline')
         if getattr(function, '__inlined__', False) and not unit.target.is_simulated:  # where each load is large
             self.llvm.attributes.add('alwaysinline')
-        # Address 0 is one like any other, and no loop may become a call of memset: nobody supplies one.
+        # Address 0 is one like any other, and no loop may become a call of memset, which does not exist.
         for attribute in ('null_pointer_is_valid', '"no-builtins"'):
             set.add(self.llvm.attributes, attribute)  # llvmlite's own add knows neither
         self.b: Any = None
@@ -63,7 +63,7 @@ class FunctionBase:
 
     # ---------------------------------------------------------------- refusals
     def refuse_contrary_marks(self) -> None:
-        """Refuse a function that is to be in its callers and out of them."""
+        """Refuse a function whose marks put it both inside its callers and outside."""
         for mark in ('cold', 'apart'):
             if getattr(self.function, '__inlined__', False) and getattr(self.function, f'__{mark}__', False):
                 self.refuse(name_of(self.source.node), 'contrary-marks', name=self.signature.name, mark=mark)
@@ -73,7 +73,7 @@ class FunctionBase:
         raise self.refusal(node, name, **words)
 
     def refusal(self, node: ast.AST, name: str, /, **words: object) -> Refused:
-        """The refusal, for a `raise` that readers and linters see."""
+        """Make a refusal for the caller to raise, so that readers and linters see the `raise`."""
         return Refused(name, Place.of(node, self.source.file, self.source.lines), **words)
 
     # ---------------------------------------------------------------- traps of checked builds
@@ -98,7 +98,7 @@ class FunctionBase:
         return self.b.zext(value.llvm, I64) if isinstance(value.type, Bool) else value.llvm
 
     def to_words(self, value: Value) -> list[Any]:
-        """The words that a value is when it goes to another function."""
+        """The words that represent a value in a call."""
         if isinstance(value.type, TheMachine):
             return []
         if isinstance(value.type, Text):
@@ -106,7 +106,7 @@ class FunctionBase:
         return [self.as_word(value)]
 
     def from_words(self, kind: Type, words: list[Any]) -> Value:
-        """The value that words from another function are; takes them off the list."""
+        """The value that words from a call represent; removes them from the list."""
         if isinstance(kind, TheMachine):
             return Value(kind, I64(0))
         if isinstance(kind, Text):
@@ -118,7 +118,7 @@ class FunctionBase:
 
     # ---------------------------------------------------------------- memory
     def at(self, pointer: Any, offset: Any) -> Any:
-        """The pointer so many bytes further on."""
+        """The pointer plus an offset in bytes."""
         offset = I64(offset) if isinstance(offset, int) else offset
         return self.b.gep(pointer, [offset], source_etype=ir.IntType(8))
 
@@ -137,7 +137,7 @@ class FunctionBase:
             instructions.store_number(self.b, pointer, width.bits, value)
 
     def trap_unless_fits(self, value: Any, bits: int, node: ast.AST) -> None:
-        """In a checked build, stop where a word is not a number of so many bits; any word is one of 64."""
+        """In a checked build, stop if a word does not fit the given number of bits; every word fits 64."""
         if bits < 64:
             self.trap_if(self.b.icmp_unsigned('>=', value, I64(1 << bits)), node)
 
@@ -148,7 +148,7 @@ class FunctionBase:
         return self.b.call(lowering.llvm, [*self.processor_words(first), *words])
 
     def processor_words(self, first: Type) -> list[Any]:
-        """What a lowering gets for its first parameter: the processor's address where it wants a view of it."""
+        """The first arguments of a lowering: the processor's address if it takes a view of the processor."""
         return [self.b.inttoptr(self.llvm.args[0], first.local)] if isinstance(first, View) else []
 
     # ---------------------------------------------------------------- small helpers
@@ -162,5 +162,5 @@ class FunctionBase:
 
     @staticmethod
     def are_numbers(*values: Value) -> bool:
-        """Whether arithmetic takes all of them."""
+        """Whether all of them can be operands of arithmetic."""
         return all(is_number(value.type) for value in values)

@@ -50,7 +50,7 @@ NARROW: Final = {
 
 
 def how_to_call(function: ast.expr) -> str:
-    """What to write where something is called that is neither a name nor in a module."""
+    """What to write instead of a call of something that is neither a name nor in a module."""
     if isinstance(function, ast.Attribute) and function.attr in PRIMITIVES:
         return f'write {function.attr}({text_of(function.value)}, ...)'
     if isinstance(function, ast.Name):
@@ -88,14 +88,14 @@ class Calls(Expressions):
         return self.kernel_function(node, callee)
 
     def refuse_call(self, node: ast.Call, callee: object) -> NoReturn:
-        """Refuse a call of what is no kernel function."""
+        """Refuse a call of something that is not a kernel function."""
         known = {int: 'take the call away: it is a word already', bool: 'compare it: ... != 0'}
         instead = known.get(callee) if isinstance(callee, type) else None
         instead = instead or why_not_kernel(callee)
         self.refuse(node.func, 'not-a-kernel-function', name=text_of(node.func), instead=instead)
 
     def count(self, node: ast.Call, name: str, wanted: int, parameters: str) -> None:
-        """Refuse another number of arguments than the parameters are."""
+        """Refuse a number of arguments that differs from the number of parameters."""
         if len(node.args) != wanted:
             self.refuse(node, 'argument-count', name=name, wanted=wanted, found=len(node.args), parameters=parameters)
 
@@ -137,7 +137,7 @@ class Calls(Expressions):
         return Value(kind if isinstance(kind, Word) else WORD, self.b.select(is_left, left, right))
 
     def refuse_length(self, node: ast.expr, array: ArrayView) -> NoReturn:
-        """Refuse len of an array: a declaration says how long one is, and a flexible one does not know."""
+        """Refuse len of an array: the declaration has its length, and a flexible array has none."""
         length = array.field.length
         instead = (
             f'write {length}, or the constant that its declaration names' if length else 'keep its length in a field'
@@ -164,7 +164,7 @@ class Calls(Expressions):
         return self.constant(offset_of(struct, self.field_name(node.args[1], struct)), node)
 
     def field_address(self, node: ast.Call) -> Value:
-        """address_of(block, 'size'): where the field of this view lies."""
+        """address_of(block, 'size'): the address of a field of this view."""
         self.count(node, 'address_of', 2, "a view and a field's name")
         view = self.value(node.args[0])
         if not isinstance(view.type, View):
@@ -203,7 +203,7 @@ class Calls(Expressions):
         return self.result(function.signature.result, self.b.call(function.llvm, first + words))
 
     def result(self, kind: Type, found: Any) -> Value:
-        """The value that a call gave."""
+        """The value that a call returned."""
         if kind == NO_RETURN:
             self.b.unreachable()
             self.assigned = None
@@ -233,7 +233,7 @@ class Calls(Expressions):
         return self.result(signature.result, found)
 
     def check_narrow(self, name: str, node: ast.Call, words: list[Any]) -> None:
-        """The preconditions that a primitive's numbers must meet: of constants at once, else in a checked build."""
+        """Check the preconditions on a primitive's numbers: constants at once, others in a checked build."""
         for word, bits, source in zip(words, NARROW.get(name, ()), node.args[1:], strict=False):
             number = word.constant if isinstance(word, ir.Constant) else 0
             if bits < 64 and not 0 <= number < 1 << bits:

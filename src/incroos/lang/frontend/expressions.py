@@ -1,4 +1,4 @@
-"""Expressions: each gives a typed value, or a refusal that says what to write instead."""
+"""Expressions: each becomes a typed value, or a refusal that says what to write instead."""
 
 import ast
 import builtins
@@ -77,7 +77,7 @@ REFUSED: Final[dict[str, tuple[str, str]]] = {
 
 
 def what_instead(found: object, name: str) -> dict[str, str]:
-    """Of something that is not a number: what it is, and how it may be used."""
+    """For something that is not a number: what it is, and how it can be used."""
     if isinstance(found, python_types.ModuleType):
         return {'found': 'a module', 'instead': f'write {name}.NAME'}
     if isinstance(found, type) and issubclass(found, Struct):
@@ -104,7 +104,7 @@ class Expressions(Arithmetic):
         raise NotImplementedError
 
     def value(self, node: ast.expr) -> Value:
-        """The value of an expression: one value, not nothing and not several."""
+        """The value of an expression that must have exactly one."""
         value = self.any_value(node)
         self.refuse_nothing(node, value.type)
         if isinstance(value.type, Several):
@@ -112,13 +112,13 @@ class Expressions(Arithmetic):
         return value
 
     def refuse_nothing(self, node: ast.expr, kind: Type) -> None:
-        """Refuse a call that gives nothing where something is done with what it gives."""
+        """Refuse a call without a result where the result is used."""
         if isinstance(kind, Nothing):
             name = text_of(node.func) if isinstance(node, ast.Call) else 'this'
             self.refuse(node, 'no-value' if kind.returns else 'never-returns', name=name)
 
     def any_value(self, node: ast.expr) -> Value:
-        """The value of an expression, which may also be nothing or several values."""
+        """The value of an expression, which may also have no value or several."""
         emit = getattr(self, f'of_{type(node).__name__}', None)
         if emit is None:
             what, instead = REFUSED.get(type(node).__name__, (type(node).__name__, 'see docs/language.md'))
@@ -166,7 +166,7 @@ class Expressions(Arithmetic):
         return Value(kind, self.b.load(slot, typ=kind.local))
 
     def static(self, node: ast.expr) -> tuple[Any, Any]:
-        """What a global name or an attribute of a module is, and the namespace where it was found."""
+        """The object behind a global name or an attribute of a module, and the namespace where it was found."""
         if isinstance(node, ast.Name) and node.id not in self.local_names:
             namespace = self.function.__globals__
             if node.id in self.function.__code__.co_freevars:
@@ -196,7 +196,7 @@ class Expressions(Arithmetic):
         raise NotStatic
 
     def refuse_of_struct(self, node: ast.Attribute, struct: type[Struct]) -> NoReturn:
-        """Refuse what a struct itself does not have: its fields are those of its views."""
+        """Refuse a name that a struct class does not have; the fields belong to its views."""
         name = text_of(node.value)
         instead = 'its constants are SIZE and ALIGN'
         if node.attr in struct.FIELDS:
@@ -218,7 +218,7 @@ class Expressions(Arithmetic):
         return View(field.kind) if isinstance(field, StructField) else None
 
     def design_member(self, node: ast.Attribute) -> Any:
-        """What a Protocol says of zone.config.frames.NAME: a constant's type, or a function; None of all other text."""
+        """What a Protocol declares for zone.config.frames.NAME: a constant's type, or a function; else None."""
         kind = self.path_type(node.value.value) if isinstance(node.value, ast.Attribute) else None
         if not isinstance(node.value, ast.Attribute) or not isinstance(kind, Constants):
             return None
@@ -229,7 +229,7 @@ class Expressions(Arithmetic):
         return members[node.attr]
 
     def is_choice(self, node: ast.AST) -> bool:
-        """Whether it is a constant that the build chose: of the configuration, or of a design that it names."""
+        """Whether the text is a constant of the build: of the configuration, or of a design that it names."""
         if not isinstance(node, ast.Attribute):
             return False
         if isinstance(self.path_type(node.value), Constants):
@@ -237,7 +237,7 @@ class Expressions(Arithmetic):
         return self.is_static(node) and self.design_member(node) is not None
 
     def is_fixed(self, node: ast.expr) -> bool:
-        """Whether it is made of constants alone, so that its value needs no code."""
+        """Whether the text is made of constants alone, so that its value needs no code."""
         if isinstance(node, ast.Name | ast.Attribute):
             return self.is_static(node) or self.is_choice(node)
         if isinstance(node, ast.Compare):
@@ -247,7 +247,7 @@ class Expressions(Arithmetic):
         return isinstance(node, ast.Constant)
 
     def is_static(self, node: ast.expr) -> bool:
-        """Whether it is a global name, or in a module: not a value that the function computes."""
+        """Whether the text is a global name, or in a module, and not a value that the function computes."""
         try:
             self.static(node)
         except NotStatic:
@@ -290,7 +290,7 @@ class Expressions(Arithmetic):
         return Value(BOOL, self.merge(end, I1, seen))
 
     def merge(self, end: Any, kind: Any, seen: list[tuple[Any, Any]]) -> Any:
-        """Go on in the block end, with the value that came from one of the blocks before."""
+        """Continue in the block `end`, with the value from one of the preceding blocks."""
         self.b.position_at_end(end)
         phi = self.b.phi(kind)
         for value, block in seen:
@@ -363,7 +363,7 @@ class Expressions(Arithmetic):
         return self.of_field(node, base)
 
     def of_field(self, node: ast.Attribute, base: Value) -> Value:
-        """A field of a view: a number is loaded, a struct or an array is looked at."""
+        """A field of a view: a number is loaded, a struct or an array becomes a view."""
         assert isinstance(base.type, View)
         field = base.type.struct.FIELDS.get(node.attr)
         if field is None:
@@ -382,7 +382,7 @@ class Expressions(Arithmetic):
         return self.known(found, node, hint if is_word(hint) else int)
 
     def chosen(self, node: ast.Attribute, kind: Constants) -> tuple[Any, Any]:
-        """What the build chose, and what its annotation means."""
+        """The value of a choice of the build, and the meaning of its annotation."""
         try:
             hints = config_hints(kind.kind)
         except ConfigError as error:
@@ -437,7 +437,7 @@ class Expressions(Arithmetic):
         return pointer, field
 
     def index(self, node: ast.Subscript, length: int | None, most: int = WORD_MAX + 1) -> Any:
-        """The index as a word; one that the compiler knows to be outside is refused."""
+        """The index as a word; refuses a constant outside the array."""
         if isinstance(node.slice, ast.Slice):
             self.refuse(node, 'slice')
         value = self.value(node.slice)
@@ -454,7 +454,7 @@ class Expressions(Arithmetic):
         return self.call(node)
 
     def wants(self, node: ast.expr, name: str, value: Value, wanted: Type, fits: bool) -> None:
-        """Refuse an argument of another type than its parameter's."""
+        """Refuse an argument whose type does not fit its parameter."""
         if not fits:
             instead = how_to_make(value.type, wanted)
             self.refuse(node, 'argument-type', name=name, wanted=wanted, found=value.type, instead=instead)

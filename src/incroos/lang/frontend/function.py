@@ -9,7 +9,7 @@ from .values import Value
 
 
 def local_names(node: ast.FunctionDef) -> set[str]:
-    """The names that are local to a function, as Python has it: parameters, and all that it assigns anywhere."""
+    """The local names of a function by Python's rule: the parameters, and every name that it assigns."""
     stored = (child for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store))
     return {argument.arg for argument in node.args.args} | {child.id for child in stored}
 
@@ -49,7 +49,7 @@ class FunctionBuilder(Statements):
             self.put_local(name, value, argument)
 
     def fall_off(self) -> None:
-        """The end of the body: fine where the function gives nothing."""
+        """The end of the body can be reached: allowed in a function without a result."""
         result = self.signature.result
         if result == NO_RETURN:
             self.refuse(self.source.node.body[-1], 'returns-after-all', name=self.signature.name)

@@ -17,16 +17,16 @@ ZERO: Final = I64(0)
 
 
 def asm(b: Any, text: str, constraints: str, result: Any, arguments: list[Any]) -> Any:
-    """Inline assembly that is never moved or dropped."""
+    """Inline assembly that LLVM neither moves nor drops."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return b.call(ir.InlineAsm(kind, text, constraints, side_effect=True), arguments)
 
 
 def opaque(b: Any, value: Any) -> Any:
-    """The same pointer, of which the compiler does not know how it came about.
+    """A copy of a pointer whose origin is hidden from the compiler.
 
-    So the address of a struct in an array gets a register, and what reads its fields has no index register beside it.
-    Only such loads can get the value of a store that is under way without waiting for both addresses:
+    The address of a struct in an array then gets its own register, and loads of its fields need no index register.
+    Only such loads can receive the value of a pending store without waiting for both addresses:
     docs/adr/0013-structs-in-arrays-get-a-register.md.
     """
     kind = ir.FunctionType(POINTER, [POINTER])
@@ -34,12 +34,12 @@ def opaque(b: Any, value: Any) -> Any:
 
 
 def pointer(b: Any, addr: Any) -> Any:
-    """The pointer that an address is."""
+    """An address as a pointer."""
     return b.inttoptr(addr, POINTER)
 
 
 def load(bits: int) -> Emit:
-    """A load of so many bits at any alignment, widened with zeros."""
+    """A load of the given number of bits at any alignment, widened with zeros."""
 
     def emit(b: Any, arguments: list[Any]) -> Any:
         return load_number(b, pointer(b, arguments[0]), bits)
@@ -48,7 +48,7 @@ def load(bits: int) -> Emit:
 
 
 def store(bits: int) -> Emit:
-    """A store of so many bits at any alignment."""
+    """A store of the given number of bits at any alignment."""
 
     def emit(b: Any, arguments: list[Any]) -> Any:
         store_number(b, pointer(b, arguments[0]), bits, arguments[1])
@@ -68,7 +68,7 @@ def store_number(b: Any, place: Any, bits: int, value: Any) -> None:
 
 
 def fill(b: Any, arguments: list[Any]) -> Any:
-    """Whole words first, then the bytes that are left: the string instructions of the processor."""
+    """The processor's string instructions: whole words first, then the remaining bytes."""
     addr, byte, nbytes = arguments
     pattern = b.mul(byte, I64(0x0101010101010101))
     two = ir.LiteralStructType([I64, I64])
@@ -80,7 +80,7 @@ def fill(b: Any, arguments: list[Any]) -> Any:
 
 
 def copy(b: Any, arguments: list[Any]) -> Any:
-    """Forward, whole words first: right also where the target begins below the source and overlaps it."""
+    """Forward, whole words first; correct also if the target begins below the source and overlaps it."""
     to, source, nbytes = arguments
     three = ir.LiteralStructType([I64, I64, I64])
     constraints = '={rdi},={rsi},={rcx},0,1,2,~{memory}'
@@ -111,12 +111,12 @@ def port_out(mnemonic: str, kind: Any, register: str) -> Emit:
 
 
 def read_register(name: str) -> Emit:
-    """A control register's word."""
+    """Read a control register."""
     return lambda b, arguments: asm(b, f'mov %{name}, $0', f'=r,{MEMORY}', I64, [])
 
 
 def write_register(name: str) -> Emit:
-    """A word into a control register."""
+    """Write a control register."""
     return lambda b, arguments: asm(b, f'mov $0, %{name}', f'r,{MEMORY}', ir.VoidType(), arguments)
 
 
@@ -186,12 +186,12 @@ def are_interrupts_enabled(b: Any, arguments: list[Any]) -> Any:
 
 
 def atomic(operation: str) -> Emit:
-    """Read, change and write at once."""
+    """An atomic read, change and write."""
     return lambda b, arguments: b.atomic_rmw(operation, pointer(b, arguments[0]), arguments[1], 'seq_cst')
 
 
 def atomic_store64(b: Any, arguments: list[Any]) -> Any:
-    """An exchange, which is what it is on this processor: llvmlite 0.50's store_atomic refuses untyped pointers."""
+    """An exchange, as this processor does it: llvmlite 0.50's store_atomic refuses untyped pointers."""
     b.atomic_rmw('xchg', pointer(b, arguments[0]), arguments[1], 'seq_cst')
 
 

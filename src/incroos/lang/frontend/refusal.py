@@ -1,12 +1,13 @@
 """What the front end says when a text is not kernel Python: the place, a caret under it, what to write instead.
 
-Every sentence that it can say stands in this table, so that the tests can show each of them and docs/language.md can
-list them. A sentence names what was found and, where that helps, what was wanted.
+All sentences are in this table, so that the tests can show each of them and docs/language.md can list them. A sentence
+names what was found and, where that helps, what was wanted.
 """
 
 import ast
-import unicodedata
 from typing import Final, NamedTuple
+
+from incroos.broken_text import quoted
 
 ANNOTATIONS: Final = 'annotate with word, a NewType of int, bool, a Struct, Machine or bytes'
 
@@ -114,7 +115,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, node: ast.AST, file: str, lines: list[str]) -> 'Place':
-        """The place of a node; of one that spans lines, the part on its first line."""
+        """The place of a node; if it spans lines, the part on its first line."""
         line, start = getattr(node, 'lineno', 1), getattr(node, 'col_offset', 0)
         text = lines[line - 1].rstrip('\n') if line <= len(lines) else ''
         encoded = text.encode()
@@ -125,21 +126,11 @@ class Place(NamedTuple):
         return cls(file, line, column + 1, max(end_column, column + 1) + 1, text)
 
 
-def width(char: str) -> int:
-    """The columns that a character takes on a terminal."""
-    return 0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in 'WF')
-
-
 class Refused(Exception):
     """The text is not kernel Python. `name` is the key in MESSAGES; str() is the whole message."""
 
     def __init__(self, name: str, place: Place, /, **words: object) -> None:
         why, instead = (part.format(**words) for part in MESSAGES[name])
         self.name, self.place, self.why, self.instead = name, place, why, instead
-        indent = len(place.text) - len(place.text.lstrip())
-        before, under = place.text[indent : place.column - 1], place.text[place.column - 1 : place.end_column - 1]
-        marker = ''.join('\t' if char == '\t' else ' ' * width(char) for char in before)
-        marker += '^' * max(1, sum(map(width, under)))
-        super().__init__(
-            f'{place.file}:{place.line}:{place.column}: {why}\n    {place.text[indent:]}\n    {marker}\n  {instead}'
-        )
+        line = quoted(place.text, place.column, place.end_column)
+        super().__init__(f'{place.file}:{place.line}:{place.column}: {why}\n{line}\n  {instead}')

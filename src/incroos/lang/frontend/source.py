@@ -41,7 +41,7 @@ def is_kernel_function(found: object) -> bool:
 
 
 def why_not_kernel(found: object) -> str:
-    """What to write instead of something that is no kernel function; empty for one that is."""
+    """What to write instead of something that is not a kernel function; empty for a kernel function."""
     if hasattr(found, '__wrapped__'):  # functools.wraps also copies the mark
         return 'take the decorator away that wraps it'
     if isinstance(found, types.MethodType):
@@ -60,7 +60,7 @@ def why_not_kernel(found: object) -> str:
 
 
 def place_of(found: Any) -> Place:
-    """Where something is defined; of what has no text, the place that gave it to the front end."""
+    """Where something is defined; if it has no source, the place that passed it to the front end."""
     while hasattr(found, '__wrapped__') or isinstance(found, types.MethodType | functools.partial):
         found = getattr(found, '__wrapped__', None) or getattr(found, '__func__', None) or found.func
     code = getattr(found, '__code__', None)
@@ -83,7 +83,7 @@ def place_of(found: Any) -> Place:
 
 
 def _place_of_caller() -> Place:
-    """The call that led into the front end."""
+    """The place of the call into the front end."""
     frame = sys._getframe()
     while frame.f_back and str(frame.f_globals.get('__name__')).startswith(__package__):
         frame = frame.f_back
@@ -103,7 +103,7 @@ def name_of(node: Definition) -> ast.Name:
 
 
 def _first_line(node: Definition) -> int:
-    """The line that CPython notes: that of the first decorator."""
+    """The first line as CPython records it: that of the first decorator."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
@@ -130,7 +130,7 @@ def _parse(file: str, text: str) -> _File:
 
 
 def constant_kind(namespace: dict[str, Any], name: str) -> Any:
-    """What a constant of a module means: the NewType that its definition names, or int.
+    """The type of a constant of a module: the NewType that its definition names, or int.
 
     CPython knows only the value; the definition `X: Final = VirtAddr(0x1000)` says the rest, in this module or in the
     one that it was imported from.
@@ -170,7 +170,7 @@ class _Annotation(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _definitions(file: str, text: str) -> dict[str, Any]:
-    """Of each name that a module defines: where it is imported from, what names its type, or whose other name it is."""
+    """For each name that a module defines: where it is imported from, what names its type, or whose alias it is."""
     found: dict[str, Any] = {}
     for node in _parse(file, text).tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -185,7 +185,7 @@ def _definitions(file: str, text: str) -> dict[str, Any]:
 
 
 def _called(node: ast.expr | None) -> Any:
-    """What names the type of a value: the VirtAddr of VirtAddr(...), or the constant that it is."""
+    """The name that gives a value its type: the VirtAddr of VirtAddr(...), or the constant it is copied from."""
     if isinstance(node, ast.Call):
         return _Annotation(node.func)
     return node if isinstance(node, ast.Name) else None

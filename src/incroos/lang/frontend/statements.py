@@ -1,4 +1,4 @@
-"""Statements: control flow, assignment, and which locals surely have a value where."""
+"""Statements: control flow, assignment, and where each local has a value on every path."""
 
 import ast
 from typing import Any, Final, NamedTuple, NoReturn
@@ -70,7 +70,7 @@ class Loop(NamedTuple):
 
 
 def always_leaves(nodes: list[ast.stmt]) -> bool:
-    """Whether a block surely ends with a return, break or continue."""
+    """Whether every path through a block ends with a return, break or continue."""
     last = nodes[-1] if nodes else None
     if isinstance(last, ast.If):
         return always_leaves(last.body) and always_leaves(last.orelse)
@@ -81,7 +81,7 @@ def always_leaves(nodes: list[ast.stmt]) -> bool:
 
 
 def fits_case(subject: Value, numbers: list[int] | None) -> bool:
-    """Whether a case of these numbers takes a known subject."""
+    """Whether a case with these numbers matches a known subject."""
     return numbers is None or subject.number in numbers
 
 
@@ -145,7 +145,7 @@ class Statements(Calls):
             self.put(self.place(element), value, node)
 
     def split(self, several: Value) -> list[Value]:
-        """The values of a call that gives several."""
+        """The values of a call with several results."""
         assert isinstance(several.type, Several)
         return [
             self.result(kind, self.b.extract_value(several.llvm, index))
@@ -204,7 +204,7 @@ class Statements(Calls):
         raise self.refusal(target, 'assign-part', name=text_of(target), what=what, instead=instead)
 
     def put(self, place: Place, value: Value, node: ast.Assign | ast.AugAssign) -> None:
-        """Store a value where it was found to go."""
+        """Store a value at a place."""
         if isinstance(place, LocalPlace):
             self.put_local(place.name, value, node)
             return
@@ -222,7 +222,7 @@ class Statements(Calls):
         self.store(place.pointer, place.width, self.as_word(value), node)
 
     def put_local(self, name: str, value: Value, node: ast.AST) -> None:
-        """Give a local a value; the first one decides its type."""
+        """Assign to a local; the first value decides its type."""
         if isinstance(value.type, TheMachine):
             self.variables.setdefault(name, value)
         elif name not in self.variables:
@@ -260,20 +260,20 @@ class Statements(Calls):
         self.assigned = None
 
     def check_result(self, node: ast.Return, found: Type, wanted: Type) -> None:
-        """Refuse a result of another type than the function promises."""
+        """Refuse a result whose type is not the one that the function declares."""
         if isinstance(wanted, Nothing) or not fits(found, wanted):
             instead = 'return nothing' if isinstance(wanted, Nothing) else how_to_make(found, wanted)
             name = self.signature.name
             self.refuse(node, 'result-type', name=name, wanted=wanted, found=found, instead=instead)
 
     def returned(self, value: Value, wanted: Type) -> Any:
-        """What a result is between functions."""
+        """The representation of a result between functions."""
         if isinstance(wanted, View):
             return self.b.ptrtoint(value.llvm, I64)
         return value.llvm if isinstance(wanted, Text) else self.as_word(value)
 
     def return_several(self, node: ast.Return, wanted: Several) -> None:
-        """return a, b; or the results of another call as they are."""
+        """return a, b; or the results of another call, unchanged."""
         assert node.value is not None
         if isinstance(node.value, ast.Tuple):
             values = [self.value(element) for element in node.value.elts]
@@ -326,7 +326,7 @@ class Statements(Calls):
         self.go_on_at(end, after)
 
     def take_way(self, body: list[ast.stmt], others: list[list[ast.stmt]]) -> None:
-        """Of several ways the one that the build chose: others may need primitives that this target does not have."""
+        """Compile the branch that the build chose; others may need primitives that this target does not have."""
         before = self.assigned
         self.statements(body)
         if self.b.block.is_terminated:
@@ -336,7 +336,7 @@ class Statements(Calls):
 
     # ---------------------------------------------------------------- match
     def do_Match(self, node: ast.Match) -> None:
-        """A switch; of one that the build decides only the chosen case is compiled."""
+        """A switch; if the build decides it, only the chosen case is compiled."""
         is_choice = self.is_fixed(node.subject) and any(map(self.is_choice, ast.walk(node.subject)))
         subject = self.value(node.subject)
         if not isinstance(subject.type, Word):
@@ -368,7 +368,7 @@ class Statements(Calls):
         self.go_on_at(end, after)
 
     def numbers_of_cases(self, node: ast.Match, subject: Value) -> list[list[int] | None]:
-        """The numbers of each case, None for the one that takes all others; none has two cases."""
+        """The numbers of each case, None for the default; no number has two cases."""
         seen: set[int] = set()
         result: list[list[int] | None] = []
         for case in node.cases:
@@ -383,7 +383,7 @@ class Statements(Calls):
         return result
 
     def number_of_pattern(self, pattern: ast.pattern, subject: Value, seen: set[int]) -> int:
-        """The number that a pattern is; noted as seen."""
+        """The number of a pattern, recorded as seen."""
         if isinstance(pattern, ast.MatchAs):
             what = 'a name alone, which would take all,'
             instead = 'write module.NAME for a constant, and case _: for all others'
@@ -409,7 +409,7 @@ class Statements(Calls):
 
     # ---------------------------------------------------------------- choices of the build
     def choice_of(self, test: ast.expr) -> bool | None:
-        """What a test gives that the build decides, as k.config.space == MODERN_SPACE; None of all others."""
+        """The value of a test that the build decides, as k.config.space == MODERN_SPACE; None for all others."""
         if isinstance(test, ast.BoolOp):
             deciding = isinstance(test.op, ast.Or)
             for operand in test.values:
@@ -428,7 +428,7 @@ class Statements(Calls):
     def is_guard(self, node: ast.If) -> bool:
         """Whether an `if` only leaves the function with a code: a negative constant, or a local that holds one.
 
-        LLVM takes such a way for the likely one where the test is an equation, and then keeps what follows out of line.
+        If the test is an equation, LLVM assumes that it holds, and then moves the code that follows out of line.
         """
         if node.orelse or len(node.body) != 1 or not isinstance(node.body[0], ast.Return):
             return False
@@ -443,7 +443,7 @@ class Statements(Calls):
         return isinstance(given, ast.UnaryOp) and isinstance(given.op, ast.USub)
 
     def go_on_at(self, end: Any, states: list[frozenset[str] | None]) -> None:
-        """Go on where several ways meet: a local has a value when it has one on each of them; no way, no code."""
+        """Continue where several paths meet: a local has a value if it has one on each of them; no path, no code."""
         known = [state for state in states if state is not None]
         self.b.position_at_end(end)
         if known:
@@ -469,7 +469,7 @@ class Statements(Calls):
         self.go_on_at(end, breaks if for_ever else [before])
 
     def body(self, nodes: list[ast.stmt], inside: Any, loop: Loop) -> list[frozenset[str] | None]:
-        """The inside of a loop; gives what was assigned at each break."""
+        """Compile the body of a loop; returns what was assigned at each break."""
         self.b.position_at_end(inside)
         self.loops.append(loop)
         self.statements(nodes)
@@ -494,7 +494,7 @@ class Statements(Calls):
         self.counted(node, length, lambda index: self.character(text, index))
 
     def for_range(self, node: ast.For, over: ast.Call) -> None:
-        """Python's range: its bounds are computed once, and it ends in time also at the ends of the word."""
+        """Python's range: its bounds are computed once, and it also ends correctly at the limits of the word."""
         if over.keywords or not 1 <= len(over.args) <= 3:
             self.refuse(over, 'range-arguments')
         values = [self.value(argument) for argument in over.args]
@@ -513,7 +513,7 @@ class Statements(Calls):
         self.counted(node, turns, lambda index: self.b.add(start, self.b.mul(index, I64(step))))
 
     def counted(self, node: ast.For, turns: Any, item: Any) -> None:
-        """A loop of so many turns; the loop variable gets item(index), and assigning it does not move the loop."""
+        """A loop with a fixed number of turns; its variable gets item(index); assigning it does not move the loop."""
         assert isinstance(node.target, ast.Name)
         top, inside, end = (self.llvm.append_basic_block() for _ in range(3))
         with self.b.goto_entry_block():

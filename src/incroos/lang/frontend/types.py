@@ -1,7 +1,7 @@
-"""The types of kernel Python, as the front end sees them: what may stand where, and how each lies in registers.
+"""The types of kernel Python in the front end: which fits where, and how each is kept in registers.
 
-A view is a pointer in LLVM's eyes, so that it can tell apart what two fields of one struct touch. A bool is one bit
-inside a function and a word between functions. A Machine takes no register: there is one machine in a call.
+A view is a pointer to LLVM, so that LLVM can tell accesses to two fields of one struct apart. A bool is one bit inside
+a function and a word between functions. A Machine takes no register: there is one machine in a call.
 """
 
 import types
@@ -33,7 +33,7 @@ class Type:
 
     @property
     def words(self) -> int:
-        """How many words it takes as a parameter."""
+        """The number of words that it takes as a parameter."""
         return 1
 
 
@@ -99,7 +99,7 @@ class View(Type):
 
 @dataclass(frozen=True)
 class ArrayView(Type):
-    """An array field, looked at."""
+    """A view of an array field."""
 
     field: ArrayField
 
@@ -124,7 +124,7 @@ class Constants(Type):
 
 @dataclass(frozen=True)
 class Several(Type):
-    """The results of a function that gives more than one."""
+    """The results of a function with more than one."""
 
     items: tuple[Type, ...]
 
@@ -138,7 +138,7 @@ class Several(Type):
 
 @dataclass(frozen=True)
 class Nothing(Type):
-    """The result of a function that gives none; `returns` is false for NoReturn."""
+    """The result of a function without one; `returns` is false for NoReturn."""
 
     returns: bool = True
 
@@ -150,12 +150,12 @@ WORD, BOOL, TEXT_TYPE, MACHINE, NOTHING, NO_RETURN = Word(), Bool(), Text(), The
 
 
 def is_number(kind: Type) -> bool:
-    """Whether arithmetic takes it."""
+    """Whether it can be an operand of arithmetic."""
     return isinstance(kind, Word | Bool)
 
 
 def fits(found: Type, wanted: Type) -> bool:
-    """Whether a value of one type can stand where another is wanted: a NewType where its supertype is, never back."""
+    """Whether a value of one type fits where another is wanted: a NewType fits its supertype, never the reverse."""
     if found == wanted:
         return True
     if not isinstance(wanted, Word):
@@ -171,14 +171,14 @@ def fits(found: Type, wanted: Type) -> bool:
 
 
 def comparable(left: Type, right: Type) -> bool:
-    """Whether two values can be equal: numbers, but not of two NewTypes of which neither is a kind of the other."""
+    """Whether two values can be compared: numbers can, except two NewTypes of which neither derives from the other."""
     if not is_number(left) or not is_number(right):
         return False
     return isinstance(left, Bool) or isinstance(right, Bool) or fits(left, right) or fits(right, left)
 
 
 def how_to_compare(left: Type, right: Type) -> str:
-    """What to write where two values cannot be compared."""
+    """What to write if two values cannot be compared."""
     if isinstance(left, View) and isinstance(right, View):
         return 'compare their addr'
     if isinstance(left, View) or isinstance(right, View):
@@ -189,7 +189,7 @@ def how_to_compare(left: Type, right: Type) -> str:
 
 
 def joined(left: Type, right: Type) -> Type | None:
-    """The type of a value that is one of two: the nearest that both can stand for; None where there is none."""
+    """The type of a value that is one of two: the nearest type that both fit; None if there is none."""
     if left == right:
         return left
     if not is_number(left) or not is_number(right):
@@ -201,7 +201,7 @@ def joined(left: Type, right: Type) -> Type | None:
 
 
 def how_to_make(found: Type, wanted: Type) -> str:
-    """What to write so that a value of one type may stand where another is wanted."""
+    """What to write so that a value of one type fits where another is wanted."""
     if isinstance(wanted, Word) and is_number(found):
         return f'convert it: {wanted}(...)'
     if isinstance(wanted, Bool) and is_number(found):

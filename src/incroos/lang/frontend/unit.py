@@ -43,7 +43,7 @@ class Unit:
         return str(self.module)
 
     def function(self, function: Callable[..., Any], is_raw: bool) -> FunctionBuilder:
-        """The compiled form of a kernel function; its body follows later."""
+        """The LLVM declaration of a kernel function; its body is compiled later."""
         is_raw = is_raw and self.target.is_simulated
         found = self._functions.get((function, is_raw))
         if found is None:
@@ -62,7 +62,7 @@ class Unit:
         return builder
 
     def text(self, text: bytes) -> tuple[Any, Any]:
-        """Address and length of text in read-only data; the same text is there once."""
+        """Address and length of text in read-only data; equal texts share one copy."""
         if text not in self._texts:
             kind = ir.ArrayType(I8, len(text))
             data = ir.GlobalVariable(self.module, kind, f'text.{len(self._texts)}')
@@ -78,7 +78,7 @@ class Unit:
         return len(self.sites) - 1
 
     def trap_function(self) -> Any:
-        """What a checked build calls where it stops, in this process."""
+        """The function that a checked build calls when it stops, in this process."""
         if self._trap is None:
             self._trap = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [I64]), 'incroos_trap')
             self._trap.attributes.add('noreturn')
@@ -102,7 +102,7 @@ def compile_unit(
 
 
 def refuse_unmarked(name: str, function: object) -> None:
-    """Refuse what is no kernel function, where it is defined."""
+    """Refuse a function that is not a kernel function, at its definition."""
     instead = why_not_kernel(function)
     if instead:
         raise Refused('not-a-kernel-function', place_of(function), name=name, instead=instead)

@@ -8,7 +8,7 @@ from .types import Type
 
 
 class Value(NamedTuple):
-    """The result of an expression: its type, its LLVM value, and the number where that is known to the compiler."""
+    """The result of an expression: its type, its LLVM value, and the number if the compiler knows it."""
 
     type: Type
     llvm: Any

@@ -10,7 +10,7 @@ Ask metadata_bytes, make the memory ready, init, and then add_ram for each piece
 it in the database, and only what is noted there is taken back: all misuse is found there.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 from incroos.kernel.codes import (
     BAD_ORDER,
@@ -40,57 +40,43 @@ from incroos.kernel.pmm.all.frame_database import (
     known_of,
     record_of,
 )
-from incroos.kernel.pmm.all.zones import LOW, NO_ZONE, Zone
-from incroos.kernel.state import MAX_ORDER, NR_ZONES, FrameDatabase
-from incroos.lang import Array, Pfn, Struct, VirtAddr, cold, kernel, store64, u64, unsigned_less, word
+from incroos.kernel.pmm.all.zones import LOW, NO_ZONE
+from incroos.kernel.state import MAX_ORDER, NR_ZONES, FrameDatabase, Frames, Zone
+from incroos.lang import Pfn, VirtAddr, cold, kernel, store64, unsigned_less, word
 
-# BLOCKS-1  the database is in order                            1 to 3: DATABASE invariant
-# BLOCKS-2  each frame of RAM is free, used or reserved                  4
-# BLOCKS-3  nr_reserved_frames is how many are reserved                  5
+# BLOCKS-1  the database is in order                            1 to 4: DATABASE invariant
+# BLOCKS-2  each frame of RAM is free, used or reserved                  5
+# BLOCKS-3  nr_reserved_frames is how many are reserved                  6
 # BLOCKS-4  the zones are in order           101, 201, 301 on: 100 * (zone + 1) + ZONE invariant
 
-LOST_OR_FOUND: Final = 4
-WRONG_RESERVED: Final = 5
+LOST_OR_FOUND: Final = 5
+WRONG_RESERVED: Final = 6
 ZONE_INVARIANTS: Final = 100
 HUGE_USED_ONCE: Final = USED_ONCE | HUGE_ORDER << ORDER_SHIFT
-
-
-class Frames(Struct):
-    """All frames of the machine. The zones' metadata lies behind this struct.
-
-    It begins a page, as the records of huge blocks do. What is read each time is not at its start: a load may wait for
-    a store before it to an address whose last twelve bits are the same.
-    """
-
-    zones: Annotated[Array[Zone], NR_ZONES]
-    database: FrameDatabase
-    preferred: u64  # the highest zone that has RAM
-    nr_reserved_frames: u64
 
 
 # ------------------------------------------------------------------ making
 @kernel
 def metadata_bytes(frames: Frames, nr_frames: word) -> word:
-    """How much memory from frames.addr on init takes for PFNs below nr_frames; the records are not in it.
+    """How much memory init takes for PFNs below nr_frames, besides the struct and the records.
 
     Nothing has to be there yet. Of the parts that belong to RAM which is never added, none is touched.
     """
-    total = Frames.SIZE + frame_database.known_bytes(nr_frames)
+    total = frame_database.known_bytes(nr_frames)
     for number in range(NR_ZONES):
         total += zones.metadata_bytes(frames.zones[number], number, nr_frames)
     return total
 
 
 @kernel
-def init(frames: Frames, records: VirtAddr, nr_frames: word) -> None:
-    """No frame is RAM yet. The records are at an address of their own, 16 bytes for each PFN, in whole aligned 512.
+def init(frames: Frames, memory: VirtAddr, records: VirtAddr, nr_frames: word) -> None:
+    """No frame is RAM yet. Has metadata_bytes of memory, and 16 bytes for each PFN at `records`, in whole aligned 512.
 
     Records are touched later on, and only in those aligned 512 of which a frame is RAM; there, also those of PFNs from
     nr_frames on.
     """
-    at = VirtAddr(frames.addr + Frames.SIZE)
-    frame_database.init(frames.database, records, at, nr_frames)
-    at = VirtAddr(at + frame_database.known_bytes(nr_frames))
+    frame_database.init(frames.database, records, memory, nr_frames)
+    at = VirtAddr(memory + frame_database.known_bytes(nr_frames))
     frames.preferred = LOW
     frames.nr_reserved_frames = 0
     for number in range(NR_ZONES):
@@ -171,7 +157,8 @@ def alloc_at(frames: Frames, pfn: Pfn, order: word, owner: word) -> word:
         return MISALIGNED
     if not is_free(frames, pfn, order):
         return NOT_FREE
-    zones.take_at(zone_of(frames, pfn), frames.database, pfn, order)
+    zone = zone_of(frames, pfn)
+    zone.config.frames.take_at(zone, frames.database, pfn, order)
     frame_database.note_used(frames.database, pfn, order, owner)
     return OK
 
@@ -184,9 +171,9 @@ def is_free(frames: Frames, pfn: Pfn, order: word) -> bool:
     zone = zone_of(frames, pfn)
     if pfn + (1 << order) > zone.end:
         return False
-    if zones.is_free(zone, frames.database, pfn, order):
+    if zone.config.frames.is_free(zone, frames.database, pfn, order):
         return True
-    return zones.drain(zone, frames.database) != 0 and zones.is_free(zone, frames.database, pfn, order)
+    return zones.drain(zone, frames.database) != 0 and zone.config.frames.is_free(zone, frames.database, pfn, order)
 
 
 # ------------------------------------------------------------------ free
@@ -245,7 +232,7 @@ def release(frames: Frames, pfn: Pfn, order: word) -> None:
     elif order == HUGE_ORDER:
         zones.put_hot(zone, frames.database, zone.huge, pfn)
     else:
-        zones.put(zone, frames.database, pfn, order)
+        zone.config.frames.put(zone, frames.database, pfn, order)
 
 
 @cold
@@ -271,7 +258,7 @@ def why_not_free(frames: Frames, pfn: Pfn, order: word) -> word:
     if first >= 0:
         return WRONG_BLOCK
     zone = zone_of(frames, pfn)
-    return DOUBLE_FREE if zones.is_hot(zone, pfn) or zones.is_free(zone, database, pfn, 0) else FOREIGN
+    return DOUBLE_FREE if zones.is_hot(zone, pfn) or zone.config.frames.is_free(zone, database, pfn, 0) else FOREIGN
 
 
 # ------------------------------------------------------------------ references
@@ -283,12 +270,17 @@ def get(frames: Frames, pfn: Pfn) -> word:
 
 @kernel
 def put(frames: Frames, pfn: Pfn) -> word:
-    """One reference less: how many are left. With the last one goes the block. WRONG_BLOCK as in get."""
+    """One reference less: how many are left. With the last one goes the block.
+
+    WRONG_BLOCK as in get; SHARED where none but mappings are left, which frame_database.drop_mapping ends.
+    """
     database = frames.database
     if not frame_database.is_used(database, pfn):
         return WRONG_BLOCK
     record = record_of(database, pfn)
     nr_left = record.nr_references - 1
+    if nr_left <= record.nr_mappings and nr_left != 0:
+        return SHARED
     if nr_left == 0:
         release(frames, pfn, record.order)
     else:

@@ -19,14 +19,17 @@ RAM goes on behind them.
 from typing import Annotated, Final
 
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
-from incroos.kernel.pmm import hot_list, orders
+from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import frame_database
+from incroos.kernel.pmm.all.defaults import add as add
+from incroos.kernel.pmm.all.defaults import take_back as take_back
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, NO_LINK, NONE, ON_LIST
-from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList
+from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList, ListRecord, Zone
 from incroos.lang import (
     Array,
     Pfn,
     Struct,
+    VirtAddr,
     count_trailing_zeros,
     kernel,
     u32,
@@ -45,10 +48,8 @@ REFILL: Final = 32  # blocks that a hot list gets at once
 
 
 class Buddy(Struct):
-    """Free blocks of frames in [start, end)."""
+    """Free blocks of a zone."""
 
-    start: Pfn
-    end: Pfn
     nr_free_frames: u64
     nr_splits: u64
     nr_merges: u64
@@ -57,11 +58,25 @@ class Buddy(Struct):
     heads: Annotated[Array[u32], NR_ORDERS]
 
 
+STATE_BYTES: Final = Buddy.SIZE
+
+
 @kernel
-def init(buddy: Buddy, start: Pfn, end: Pfn) -> None:
+def buddy_of(zone: Zone) -> Buddy:
+    """The lists of a zone."""
+    return Buddy(zone.m, zone.allocator.addr)
+
+
+@kernel
+def metadata_bytes(start: Pfn, end: Pfn) -> word:
+    """None: the lists go through the frame database."""
+    return 0
+
+
+@kernel
+def init(zone: Zone, memory: VirtAddr) -> None:
     """No block is free."""
-    buddy.start = start
-    buddy.end = end
+    buddy = buddy_of(zone)
     buddy.nr_free_frames = 0
     buddy.nr_splits = 0
     buddy.nr_merges = 0
@@ -73,16 +88,23 @@ def init(buddy: Buddy, start: Pfn, end: Pfn) -> None:
 
 # ------------------------------------------------------------------ lists
 @kernel
+def links_of(database: FrameDatabase, pfn: word) -> ListRecord:
+    """The record of a block on a list."""
+    return ListRecord(database.m, frame_database.record_of(database, pfn).addr)
+
+
+@kernel
 def push(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
     """Put a block on the list of its order."""
-    record = frame_database.open_record(database, pfn, order)
+    frame_database.open_record(database, pfn, order)
+    record = links_of(database, pfn)
     following = buddy.heads[order]
     record.state = ON_LIST
     record.order = order
     record.next = following
     record.previous = NO_LINK
     if following != NO_LINK:
-        frame_database.record_of(database, following).previous = pfn
+        links_of(database, following).previous = pfn
     buddy.heads[order] = pfn
     buddy.nr_blocks[order] += 1
     buddy.not_empty = buddy.not_empty | 1 << order
@@ -91,14 +113,15 @@ def push(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
 @kernel
 def remove(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
     """Take a block off the list of its order."""
-    record = frame_database.record_of(database, pfn)
+    record = links_of(database, pfn)
     following = record.next
     previous = record.previous
     record.state = INSIDE
+    record.previous = 0  # where the mappings are counted of who gets the block
     if following != NO_LINK:
-        frame_database.record_of(database, following).previous = previous
+        links_of(database, following).previous = previous
     if previous != NO_LINK:
-        frame_database.record_of(database, previous).next = following
+        links_of(database, previous).next = following
     else:
         buddy.heads[order] = following
         if following == NO_LINK:
@@ -117,33 +140,25 @@ def is_on_list(database: FrameDatabase, pfn: word, order: word) -> bool:
 
 # ------------------------------------------------------------------ blocks
 @kernel
-def add(buddy: Buddy, database: FrameDatabase, start: Pfn, end: Pfn) -> None:
-    """Call [start, end) free, frames of the zone that it does not have yet."""
-    at = start
-    while at < end:
-        order = orders.largest_order(at, end, MAX_ORDER)
-        put(buddy, database, at, order)
-        at = Pfn(at + (1 << order))
-
-
-@kernel
-def put(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> None:
+def put(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> None:
     """Take back a block that was handed out, and let it coalesce."""
+    buddy = buddy_of(zone)
     buddy.nr_free_frames += 1 << order
     while order < MAX_ORDER:
         other = pfn ^ 1 << order
-        if other < buddy.start or other >= buddy.end or not is_on_list(database, other, order):
+        if other < zone.start or other >= zone.end or not is_on_list(database, other, order):
             break
         remove(buddy, database, other, order)
         buddy.nr_merges += 1
-        pfn = min(pfn, other)
+        pfn = Pfn(min(pfn, other))
         order += 1
     push(buddy, database, pfn, order)
 
 
 @kernel
-def take(buddy: Buddy, database: FrameDatabase, order: word) -> Pfn:
+def take(zone: Zone, database: FrameDatabase, order: word) -> Pfn:
     """The newest block of the smallest order that is large enough, as much of it as is wanted; NO_FRAME."""
+    buddy = buddy_of(zone)
     candidates = buddy.not_empty >> order
     if candidates == 0:
         return Pfn(NO_FRAME)
@@ -179,13 +194,13 @@ def find_free(database: FrameDatabase, pfn: Pfn, order: word) -> word:
 
 
 @kernel
-def is_free(database: FrameDatabase, pfn: Pfn, order: word) -> bool:
+def is_free(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> bool:
     """Whether all frames of a block are free."""
     return find_free(database, pfn, order) >= 0
 
 
 @kernel
-def end_of_taken(database: FrameDatabase, pfn: Pfn) -> Pfn:
+def end_of_taken(zone: Zone, database: FrameDatabase, pfn: Pfn) -> Pfn:
     """A PFN behind one at which a block begins that is not free: no frame between them is free."""
     if frame_database.known_of(database, pfn) == NONE:
         return Pfn((pfn | HUGE_FRAMES - 1) + 1)  # where no block ever began, no frame is free by itself
@@ -193,8 +208,9 @@ def end_of_taken(database: FrameDatabase, pfn: Pfn) -> Pfn:
 
 
 @kernel
-def take_at(buddy: Buddy, database: FrameDatabase, pfn: Pfn, order: word) -> word:
+def take_at(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> word:
     """Take this block: OK, or NOT_FREE."""
+    buddy = buddy_of(zone)
     found = find_free(database, pfn, order)
     if found < 0:
         return NOT_FREE
@@ -206,32 +222,47 @@ def take_at(buddy: Buddy, database: FrameDatabase, pfn: Pfn, order: word) -> wor
 
 # ------------------------------------------------------------------ many at once, for a hot list
 @kernel
-def refill(buddy: Buddy, database: FrameDatabase, hot: HotList) -> word:
-    """Put some blocks of the hot list's order onto the empty list; how many."""
-    nr_blocks = 0
-    while nr_blocks < min(REFILL, hot.limit // 2):
-        pfn = take(buddy, database, hot.order)
+def refill(zone: Zone, database: FrameDatabase, hot: HotList) -> None:
+    """Put some blocks on an empty hot list; the records of blocks that were on a list can be read."""
+    for _block in range(min(REFILL, hot.limit // 2)):
+        pfn = take(zone, database, hot.order)
         if pfn < 0:
             break
         hot_list.push(hot, pfn)
-        nr_blocks += 1
-    return nr_blocks
+
+
+# ------------------------------------------------------------------ counts and the check
+@kernel
+def nr_free_frames(zone: Zone) -> word:
+    """How many frames are free."""
+    return buddy_of(zone).nr_free_frames
 
 
 @kernel
-def take_back(buddy: Buddy, database: FrameDatabase, hot: HotList, nr_blocks: word) -> None:
-    """Take so many of the oldest blocks off a hot list."""
-    for _block in range(nr_blocks):
-        put(buddy, database, hot_list.pop_oldest(hot), hot.order)
+def nr_free_blocks(zone: Zone, order: word) -> word:
+    """How many blocks the order's list has."""
+    return buddy_of(zone).nr_blocks[order]
 
 
-# ------------------------------------------------------------------ the check
 @kernel
-def check(buddy: Buddy, database: FrameDatabase) -> word:
+def nr_splits(zone: Zone) -> word:
+    """How many blocks were halved so far."""
+    return buddy_of(zone).nr_splits
+
+
+@kernel
+def nr_merges(zone: Zone) -> word:
+    """How many pairs of buddies came together so far."""
+    return buddy_of(zone).nr_merges
+
+
+@kernel
+def check(zone: Zone, database: FrameDatabase) -> word:
     """0, or the number of the first BUDDY invariant that does not hold."""
+    buddy = buddy_of(zone)
     nr_free_frames = 0
     for order in range(NR_ORDERS):
-        code = check_list(buddy, database, order)
+        code = check_list(zone, database, order)
         if code != OK:
             return code
         nr_free_frames += buddy.nr_blocks[order] << order
@@ -239,20 +270,21 @@ def check(buddy: Buddy, database: FrameDatabase) -> word:
 
 
 @kernel
-def check_list(buddy: Buddy, database: FrameDatabase, order: word) -> word:
+def check_list(zone: Zone, database: FrameDatabase, order: word) -> word:
     """The invariants of one list."""
+    buddy = buddy_of(zone)
     previous = NO_LINK
     pfn = buddy.heads[order]
     nr_blocks = 0
     while pfn != NO_LINK:
-        if not buddy.start <= pfn <= buddy.end - (1 << order) or not is_on_list(database, pfn, order):
+        if not zone.start <= pfn <= zone.end - (1 << order) or not is_on_list(database, pfn, order):
             return 2
         if pfn % (1 << order) != 0:
             return 2
-        record = frame_database.record_of(database, pfn)
+        record = links_of(database, pfn)
         if record.previous != previous:
             return 3
-        if order < MAX_ORDER and is_buddy_free(buddy, database, pfn, order):
+        if order < MAX_ORDER and is_buddy_free(zone, database, pfn, order):
             return 5
         if order < MAX_ORDER and find_free(database, Pfn(pfn), order + 1) >= 0:
             return 6
@@ -267,7 +299,7 @@ def check_list(buddy: Buddy, database: FrameDatabase, order: word) -> word:
 
 
 @kernel
-def is_buddy_free(buddy: Buddy, database: FrameDatabase, pfn: word, order: word) -> bool:
+def is_buddy_free(zone: Zone, database: FrameDatabase, pfn: word, order: word) -> bool:
     """Whether the buddy of a block is a free block of the same order in the same zone."""
     other = pfn ^ 1 << order
-    return buddy.start <= other < buddy.end and is_on_list(database, other, order)
+    return zone.start <= other < zone.end and is_on_list(database, other, order)

@@ -32,6 +32,7 @@ from incroos.lang import (
 # DATABASE-1  the record of a used or reserved block lies at a multiple of its size, and its order is at most MAX_ORDER
 # DATABASE-2  used and reserved blocks do not overlap
 # DATABASE-3  a used block has at least one reference
+# DATABASE-4  a used block has more references than mappings; where no used block begins, no mapping is counted
 
 HUGE_ORDER: Final = 9
 HUGE_FRAMES: Final = 1 << HUGE_ORDER
@@ -186,6 +187,28 @@ def add_reference(database: FrameDatabase, pfn: Pfn) -> word:
 
 
 @kernel
+def add_mapping(database: FrameDatabase, pfn: Pfn) -> word:
+    """One more entry of a page table leads to a used block, and is a reference; how many do now. Else as in get."""
+    code = add_reference(database, pfn)
+    if code < 0:
+        return code
+    record = record_of(database, pfn)
+    record.nr_mappings += 1
+    return record.nr_mappings
+
+
+@kernel
+def drop_mapping(database: FrameDatabase, pfn: Pfn) -> word:
+    """One entry less leads to a used block; how many are left. WRONG_BLOCK where none begins or none leads to it."""
+    if not is_used(database, pfn) or record_of(database, pfn).nr_mappings == 0:
+        return WRONG_BLOCK
+    record = record_of(database, pfn)
+    record.nr_references -= 1
+    record.nr_mappings -= 1
+    return record.nr_mappings
+
+
+@kernel
 def nr_known(database: FrameDatabase, first: word) -> word:
     """How many records of the huge block that begins at a frame can be read."""
     known = known_of(database, first)
@@ -227,6 +250,8 @@ def check(database: FrameDatabase) -> word:
         for pfn in range(first, first + nr_known(database, first)):
             record = record_of(database, pfn)
             state = record.state
+            if state != USED and state != ON_LIST and record.nr_mappings != 0:
+                return 4
             if state != USED and state != KEPT:
                 continue
             if record.order > MAX_ORDER or pfn % (1 << record.order) != 0:
@@ -235,5 +260,7 @@ def check(database: FrameDatabase) -> word:
                 return 2
             if state == USED and record.nr_references == 0:
                 return 3
+            if state == USED and record.nr_references <= record.nr_mappings:
+                return 4
             end = pfn + (1 << record.order)
     return OK

@@ -12,10 +12,10 @@ A reservation is a range that nobody gets, and that no free, get or put accepts:
 from incroos.kernel.codes import BAD_ORDER, NO_FRAME, NOT_FREE, OK, SHARED, WRONG_BLOCK
 from incroos.kernel.pmm import orders
 from incroos.kernel.pmm.all import blocks, frame_database, zones
-from incroos.kernel.pmm.all.blocks import Frames, zone_of
+from incroos.kernel.pmm.all.blocks import zone_of
 from incroos.kernel.pmm.all.frame_database import KEPT, OWNER_SHIFT, USED, USED_ONCE, record_of
-from incroos.kernel.pmm.all.zones import NO_ZONE, Zone
-from incroos.kernel.state import MAX_ORDER
+from incroos.kernel.pmm.all.zones import NO_ZONE
+from incroos.kernel.state import MAX_ORDER, Frames, Zone
 from incroos.lang import Pfn, cold, count_leading_zeros, kernel, word
 
 
@@ -55,7 +55,8 @@ def take_range(frames: Frames, start: Pfn, end: Pfn, mark: word) -> None:
     at = start
     while at < end:
         order = order_at(frames, at, end)
-        zones.take_at(zone_of(frames, at), frames.database, at, order)
+        zone = zone_of(frames, at)
+        zone.config.frames.take_at(zone, frames.database, at, order)
         frame_database.note(frames.database, at, order, mark)
         at = Pfn(at + (1 << order))
 
@@ -151,7 +152,7 @@ def find_in_zone(frames: Frames, zone: Zone, nr_frames: word, alignment: word) -
     if order <= MAX_ORDER:
         pfn = zones.take(zone, frames.database, order)
         if pfn >= 0:
-            zones.put(zone, frames.database, pfn, order)
+            zone.config.frames.put(zone, frames.database, pfn, order)
             return pfn
     zones.drain(zone, frames.database)
     return find_run(frames, zone, nr_frames, 1 << alignment)
@@ -175,7 +176,7 @@ def find_run(frames: Frames, zone: Zone, nr_frames: word, alignment: word) -> Pf
             if start + nr_frames <= end:
                 return Pfn(start)
             at = end & -(1 << order)
-        at = max(at + (1 << order), zones.end_of_taken(zone, frames.database, Pfn(at)))
+        at = max(at + (1 << order), zone.config.frames.end_of_taken(zone, frames.database, Pfn(at)))
     return Pfn(NO_FRAME)
 
 
@@ -185,7 +186,7 @@ def start_of_free(frames: Frames, zone: Zone, pfn: word, order: word) -> word:
     start = pfn
     for smaller in range(order - 1, -1, -1):
         before = start - (1 << smaller)
-        if before >= zone.start and zones.is_free(zone, frames.database, Pfn(before), smaller):
+        if before >= zone.start and zone.config.frames.is_free(zone, frames.database, Pfn(before), smaller):
             start = before
     return start
 
@@ -194,11 +195,11 @@ def start_of_free(frames: Frames, zone: Zone, pfn: word, order: word) -> word:
 def end_of_free(frames: Frames, zone: Zone, pfn: word, order: word) -> word:
     """Where the free frames from a multiple of 2**order on end; there, when the first 2**order are not all free."""
     end = pfn
-    while end + (1 << order) <= zone.end and zones.is_free(zone, frames.database, Pfn(end), order):
+    while end + (1 << order) <= zone.end and zone.config.frames.is_free(zone, frames.database, Pfn(end), order):
         end += 1 << order
     if end == pfn:
         return pfn
     for smaller in range(order - 1, -1, -1):
-        if end + (1 << smaller) <= zone.end and zones.is_free(zone, frames.database, Pfn(end), smaller):
+        if end + (1 << smaller) <= zone.end and zone.config.frames.is_free(zone, frames.database, Pfn(end), smaller):
             end += 1 << smaller
     return end

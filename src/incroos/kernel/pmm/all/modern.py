@@ -12,6 +12,8 @@ Knows nothing of virtual addresses but where the metadata and the records are; v
 from typing import Final
 
 from incroos.kernel.codes import FOREIGN, MISALIGNED, NO_FRAME, OK, RESERVED, WRONG_BLOCK
+from incroos.kernel.config import MODERN_SPACE
+from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
@@ -20,24 +22,21 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel, TableRecord
-from incroos.lang import Pfn, PhysAddr, VirtAddr, kernel, offset_of, word
+from incroos.lang import Pfn, PhysAddr, VirtAddr, cold, kernel, offset_of, word
 
+# PMM-5   the blocks are in order               1001 on: 1000 + BLOCKS invariant
+
+SPACE: Final = MODERN_SPACE
+BLOCKS_INVARIANTS: Final = 1000
 PAGE_OWNER: Final = 1  # in a block's record: a frame that alloc_page gave, or a page table
 TABLE_OWNER: Final = 2
 
 
-@kernel
-def frames_of(k: Kernel) -> Frames:
-    """The metadata of all frames."""
-    return Frames(k.m, VirtAddr(k.config.frame_metadata))
-
-
 # ------------------------------------------------------------------ early memory
 @kernel
-def init_early(k: Kernel) -> None:
+def init(k: Kernel) -> None:
     """Find the piece of RAM that early memory comes from. The fields are 0 before."""
     for index in range(k.memory_map.nr_regions):
         region = k.memory_map.regions[index]
@@ -75,13 +74,13 @@ def nr_frames(k: Kernel) -> word:
 @kernel
 def metadata_bytes(k: Kernel) -> word:
     """How much memory the metadata takes at config.frame_metadata: whole pages."""
-    return (blocks.metadata_bytes(frames_of(k), nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
+    return (blocks.metadata_bytes(k.blocks, nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
 
 
 @kernel
 def open_metadata(k: Kernel) -> None:
     """Begin the metadata, which is mapped, without RAM."""
-    blocks.init(frames_of(k), VirtAddr(k.config.frame_records), nr_frames(k))
+    blocks.init(k.blocks, VirtAddr(k.config.frame_metadata), VirtAddr(k.config.frame_records), nr_frames(k))
 
 
 @kernel
@@ -97,7 +96,7 @@ def add_whole(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
     first = start >> PAGE_SHIFT
     behind = min(end >> PAGE_SHIFT, nr_frames(k))
     if first < behind:
-        blocks.add_ram(frames_of(k), Pfn(first), Pfn(behind))
+        blocks.add_ram(k.blocks, Pfn(first), Pfn(behind))
 
 
 @kernel
@@ -113,7 +112,7 @@ def add_pool(k: Kernel) -> None:
 @kernel
 def take_frame(k: Kernel) -> PhysAddr:
     """A frame with whatever its last owner left in it; NO_FRAME."""
-    pfn = blocks.alloc_frame(frames_of(k), PAGE_OWNER)
+    pfn = blocks.alloc_frame(k.blocks, PAGE_OWNER)
     if k.config.counters != 0 and pfn >= 0:
         k.counters.allocs += 1
     return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
@@ -122,7 +121,7 @@ def take_frame(k: Kernel) -> PhysAddr:
 @kernel
 def take_huge(k: Kernel) -> PhysAddr:
     """The same for 512 frames in a row, at a multiple of 2 MiB."""
-    frames = frames_of(k)
+    frames = k.blocks
     pfn = blocks.alloc_block(frames, frames.preferred, frame_database.HUGE_ORDER, PAGE_OWNER)
     if k.config.counters != 0 and pfn >= 0:
         k.counters.allocs += frame_database.HUGE_FRAMES
@@ -132,13 +131,13 @@ def take_huge(k: Kernel) -> PhysAddr:
 @kernel
 def has_zeroed(k: Kernel) -> bool:
     """Whether a frame was zeroed ahead."""
-    return zeroing.nr_zeroed(frames_of(k)) != 0
+    return k.frames.are_frames_open != 0 and zeroing.nr_zeroed(k.blocks) != 0
 
 
 @kernel
 def take_zeroed(k: Kernel) -> PhysAddr:
     """A frame that was zeroed ahead; NO_FRAME when none is in stock."""
-    pfn = zeroing.alloc_zeroed(frames_of(k), PAGE_OWNER)
+    pfn = zeroing.alloc_zeroed(k.blocks, PAGE_OWNER)
     if k.config.counters != 0 and pfn >= 0:
         k.counters.allocs += 1
     return PhysAddr(pfn << PAGE_SHIFT if pfn >= 0 else pfn)
@@ -147,7 +146,7 @@ def take_zeroed(k: Kernel) -> PhysAddr:
 @kernel
 def zero_ahead(k: Kernel, nr_frames: word) -> word:
     """Zero so many free frames for alloc_page, or as many as there is room for; how many."""
-    return zeroing.zero_ahead(frames_of(k), VirtAddr(k.config.frame_window), nr_frames)
+    return zeroing.zero_ahead(k.blocks, VirtAddr(k.config.frame_window), nr_frames)
 
 
 @kernel
@@ -163,14 +162,15 @@ def check_free_page(k: Kernel, pa: PhysAddr) -> word:
 @kernel
 def why_not_free(k: Kernel, pa: PhysAddr) -> word:
     """Why the frame at pa cannot be freed; below 2 MiB, what is in no metadata has a use."""
-    code = blocks.why_not_free(frames_of(k), Pfn(pa >> PAGE_SHIFT), 0)
+    code = blocks.why_not_free(k.blocks, Pfn(pa >> PAGE_SHIFT), 0)
     return RESERVED if code == FOREIGN and 0 <= pa < BOOT_MAP_END else code
 
 
 @kernel
 def put_frame(k: Kernel, pa: PhysAddr) -> None:
     """Take back a page's or a table's frame, checked before."""
-    blocks.free_frame(frames_of(k), Pfn(pa >> PAGE_SHIFT))
+    if blocks.free_frame(k.blocks, Pfn(pa >> PAGE_SHIFT)) != OK:
+        fail_to_free(k, pa)
     if k.config.counters != 0:
         k.counters.frees += 1
 
@@ -178,15 +178,25 @@ def put_frame(k: Kernel, pa: PhysAddr) -> None:
 @kernel
 def put_huge(k: Kernel, pa: PhysAddr) -> None:
     """Take back what take_huge gave."""
-    blocks.free_block(frames_of(k), Pfn(pa >> PAGE_SHIFT), frame_database.HUGE_ORDER)
+    if blocks.free_block(k.blocks, Pfn(pa >> PAGE_SHIFT), frame_database.HUGE_ORDER) != OK:
+        fail_to_free(k, pa)
     if k.config.counters != 0:
         k.counters.frees += frame_database.HUGE_FRAMES
+
+
+@cold
+@kernel
+def fail_to_free(k: Kernel, pa: PhysAddr) -> None:
+    """Who was mapped would be read and written by two owners from now on."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    words = b'pmm: a frame is freed that is mapped or shared: address, mappings, references'
+    panic(k, words, pa, record.nr_mappings, record.nr_references)
 
 
 @kernel
 def bytes_of_page(k: Kernel, pa: PhysAddr) -> word:
     """How much memory was handed out as one, at the frame where it begins; see is_page."""
-    return PAGE_BYTES << frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).order
+    return PAGE_BYTES << frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).order
 
 
 @kernel
@@ -198,7 +208,7 @@ def is_page(k: Kernel, pa: PhysAddr) -> bool:
 @kernel
 def is_owned(k: Kernel, pa: PhysAddr, owner: word) -> bool:
     """Whether a used block begins at the frame round pa, of this owner."""
-    database = frames_of(k).database
+    database = k.blocks.database
     pfn = pa >> PAGE_SHIFT
     return frame_database.is_used(database, pfn) and frame_database.record_of(database, pfn).owner == owner
 
@@ -206,13 +216,13 @@ def is_owned(k: Kernel, pa: PhysAddr, owner: word) -> bool:
 @kernel
 def owner_word(k: Kernel, pa: PhysAddr) -> word:
     """The number that the owner of a page's frame gave it; anything if it gave none."""
-    return frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next
+    return frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word
 
 
 @kernel
 def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
     """Give a page's frame a number of 32 bits, to be kept with it until it is freed."""
-    frame_database.record_of(frames_of(k).database, pa >> PAGE_SHIFT).next = owner
+    frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word = owner
 
 
 # ------------------------------------------------------------------ tables
@@ -224,7 +234,7 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
         if pa >= 0:
             k.frames.records[pa >> PAGE_SHIFT].level = level
         return pa
-    pfn = blocks.alloc_frame(frames_of(k), TABLE_OWNER)
+    pfn = blocks.alloc_frame(k.blocks, TABLE_OWNER)
     if pfn < 0:
         return PhysAddr(pfn)
     if k.config.counters != 0:
@@ -283,5 +293,31 @@ def record_of(k: Kernel, pa: PhysAddr) -> TableRecord:
 @kernel
 def table_record_in(k: Kernel, pfn: word) -> TableRecord:
     """A used block has a word in its record for its owner: there."""
-    record = frame_database.record_of(frames_of(k).database, pfn)
-    return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'next')))
+    record = frame_database.record_of(k.blocks.database, pfn)
+    return TableRecord(k.m, VirtAddr(record.addr + offset_of(FrameRecord, 'owner_word')))
+
+
+# ------------------------------------------------------------------ counts and the check
+@kernel
+def is_managed(k: Kernel, pa: PhysAddr) -> bool:
+    """Whether there is a record for the frame round any pa."""
+    return 0 <= pa >> PAGE_SHIFT < nr_frames(k)
+
+
+@kernel
+def nr_total_frames(k: Kernel) -> word:
+    """Frames that blocks have, free or not."""
+    return blocks.nr_total_frames(k.blocks)
+
+
+@kernel
+def nr_free_frames(k: Kernel) -> word:
+    """Free frames among them."""
+    return blocks.nr_free_frames(k.blocks)
+
+
+@kernel
+def check(k: Kernel) -> word:
+    """0, or BLOCKS_INVARIANTS and the number of the first one that does not hold."""
+    code = blocks.check(k.blocks)
+    return code if code == OK else BLOCKS_INVARIANTS + code

@@ -13,8 +13,8 @@ from incroos.kernel.codes import NO_FRAME
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import zones
-from incroos.kernel.pmm.all.blocks import Frames
 from incroos.kernel.pmm.all.frame_database import OWNER_SHIFT, USED_ONCE, record_of
+from incroos.kernel.state import Frames
 from incroos.lang import Pfn, VirtAddr, fill, kernel, store64, word
 
 
