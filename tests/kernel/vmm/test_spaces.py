@@ -4,18 +4,18 @@ The kernel proves itself: the model is an array of what each space has at each o
 compares what is read there. Meanwhile vmalloc and heap change what all spaces share, and the checkers look at each.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from incroos.build.image import build_image
 from incroos.guest import mailbox
-from incroos.kernel import pmm, vmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import ALREADY_MAPPED, KERNEL_HALF, NO_FRAME, NOT_MAPPED, OK, SPACE_IN_USE
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import (
     CLASSIC,
-    EMBEDDED_MODERN,
     MODERN,
     MODERN_CHECKED,
     MODERN_FIXMAP,
@@ -180,6 +180,14 @@ def test_how_many_tables_there_are_follows_from_ram(monkeypatch: pytest.MonkeyPa
     assert found == {4: 8, 256: 8, 1024: 14, 16384: 46}
 
 
-def test_a_library_may_move_the_starts() -> None:
-    """They are fields of the configuration."""
-    assert EMBEDDED_MODERN.vmalloc == VMALLOC
+def test_ranges_start_where_the_configuration_says() -> None:
+    """A library's user moves them out of the way of what is there."""
+    away = 1 << 45
+    starts = ('frame_records', 'frame_metadata', 'vmalloc', 'heap', 'slab_records', 'slabs')
+    config = replace(MODERN_CHECKED, **{name: getattr(MODERN_CHECKED, name) - away for name in starts})
+    k = started(config)
+    assert vmm.vmalloc(k, PAGE_BYTES) == VMALLOC - away
+    blocks = [heap.kmalloc(k, nbytes) for nbytes in (100, 3000)]
+    assert all(-2 * away < block < -away for block in blocks)
+    assert heap.check(k) == pmm.check(k) == vmm.check_vmalloc(k) == OK
+    assert vmm.find_fault(k) == (OK, 0)
