@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
-from bench.drivers import live_objects
+from bench.drivers import heap_pages, live_objects
 from bench.drivers.objects_plan import ObjectPlan
 from bench.executable import KERNEL_LIMITS, STAND_INS, C, CannotBench, check_host, run_gcc
 from bench.figures import Figure, against_twin
 from incroos.build.codegen import compile_bare
-from incroos.kernel.config import CHEAP, CHUNKS, FULL, NO_HARDENING, SIZE_CLASSES
+from incroos.kernel.config import CHEAP, FULL, NO_HARDENING
 from incroos.kernel.configs import CLASSIC, MODERN
-from incroos.kernel.heap import pages
-from incroos.kernel.state import Kernel
+from incroos.kernel.heap import chunks_alone, size_classes
+from incroos.kernel.state import Heap, Kernel
 from incroos.lang import offset_of
 from incroos.lang.frontend import compile_unit, raw_with
 
@@ -30,7 +29,7 @@ Function = Callable[..., Any]
 
 KMALLOC: Final = 'kmalloc'
 DLMALLOC: Final = 'dlmalloc'
-DESIGNS: Final = {KMALLOC: SIZE_CLASSES, DLMALLOC: CHUNKS}  # the numbers of the twin: in this order
+DESIGNS: Final = {KMALLOC: size_classes, DLMALLOC: chunks_alone}  # the numbers of the twin: in this order
 LEVELS: Final = {'off': NO_HARDENING, 'cheap': CHEAP, 'full': FULL}
 STRIDE: Final = 1 << 43  # from one variant's addresses to the next one's
 RANGES: Final = (0, 1 << 40, 1 << 41)  # where in them chunks, records and slabs are
@@ -212,7 +211,8 @@ def kernel_object(variant: Variant) -> bytes:
     chunks, records, slabs = variant.ranges
     config = replace(
         CLASSIC,
-        heap_design=DESIGNS[variant.design],
+        objects=DESIGNS[variant.design],
+        pages=heap_pages,
         heap=chunks,
         heap_max_bytes=RANGE_BYTES,
         slab_records=records,
@@ -221,11 +221,7 @@ def kernel_object(variant: Variant) -> bytes:
         spare_bytes=MODERN.spare_bytes,
     )
     roots = {variant.symbol(function): function for function in TIMED}
-    with (
-        patch.object(pages, 'map_fresh', live_objects.map_nothing),
-        patch.object(pages, 'unmap_and_free', live_objects.unmap_nothing),
-    ):
-        unit = compile_unit(roots, raw_with(STAND_INS), config)
+    unit = compile_unit(roots, raw_with(STAND_INS), config)
     return compile_bare(unit.ir, '', debug=False).object_bytes
 
 
@@ -238,7 +234,7 @@ def twin_options(variant: Variant) -> list[str]:
         *(f'-D{name}={value:#x}UL' for name, value in words.items()),
         f'-DDESIGN={list(DESIGNS).index(variant.design)}',
         f'-DHARDENING={LEVELS[variant.level]}',
-        f'-DSTATE_OFFSET={offset_of(Kernel, "chunks")}',
+        f'-DSTATE_OFFSET={offset_of(Kernel, "heap") + offset_of(Heap, "chunks")}',
         f'-DTIMED(name)={prefix}##name',
         '-Wno-unused-function',  # a design leaves out what is another's
     ]

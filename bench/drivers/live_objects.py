@@ -1,10 +1,9 @@
-"""Loops over blocks of the heap of size classes, with up to a million of them live, and a stand-in for frames."""
+"""Loops over blocks of the heap of size classes, with up to a million of them live."""
 
 from typing import Final
 
 from bench.drivers.objects_plan import STEP_MASK, ObjectPlan, draw, make_plan
 from incroos.kernel import heap
-from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr, kernel, word
 
@@ -12,19 +11,6 @@ CHURN_MASK: Final = 63  # slots that change, less 1
 GROWN_BYTES: Final = 16_000
 
 
-# ------------------------------------------------------------------ the stand-in
-@kernel
-def map_nothing(k: Kernel, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
-    """In the place of pages.map_fresh: memory is there when it is touched."""
-    return NO_ADDRESSES if end > limit else OK
-
-
-@kernel
-def unmap_nothing(k: Kernel, start: VirtAddr, end: VirtAddr) -> None:
-    """In the place of pages.unmap_and_free."""
-
-
-# ------------------------------------------------------------------ the loops
 @kernel
 def objects_setup(k: Kernel, plan: ObjectPlan, n: word) -> word:
     """Blocks of random sizes in all slots, after so many changes that nothing is left of the order of the start."""

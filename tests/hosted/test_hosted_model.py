@@ -21,10 +21,10 @@ from incroos.build.memory_code import CodeInMemory
 from incroos.hosted import malloc as front
 from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
+from incroos.hosted.configs import HOSTED
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
-from incroos.kernel.configs import HOSTED
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import HostedHeap
 from incroos.kernel.sync import spinlock as locks
 from incroos.lang import VirtAddr, word
 from incroos.lang.frontend import RAW, compile_unit
@@ -79,10 +79,10 @@ class ProcessMemory(HostMemory):
 def interpreted(memory: ProcessMemory) -> Calls:
     """The functions by themselves, each called with the address of its pool or heap, and words."""
 
-    def on(view: type[Pool] | type[Kernel], function: Callable[..., Any]) -> Callable[..., int]:
+    def on(view: type[Pool] | type[HostedHeap], function: Callable[..., Any]) -> Callable[..., int]:
         return lambda addr, *words: function(view(memory, addr), *words) or 0
 
-    return {f: on(Pool, f) for f in OF_POOLS} | {f: on(Kernel, f) for f in OF_HEAPS}
+    return {f: on(Pool, f) for f in OF_POOLS} | {f: on(HostedHeap, f) for f in OF_HEAPS}
 
 
 @cache
@@ -207,7 +207,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.call(pool.before_fork, self.pool)
         self.call(pool.after_fork_in_child, self.pool, self.threads[0])
         lost = [heap for heap in self.threads[1:] if heap != NOBODY]
-        assert all(Kernel(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
+        assert all(HostedHeap(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
         self.nr_lost += len(lost)
         self.threads = self.threads[:1]
 
@@ -264,7 +264,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.call(front.free, heap, ptr, SITE)
         with pytest.raises(Stopped, match=f'{ptr:#x}'):
             self.call(front.free, heap, ptr, SITE)
-        Kernel(self.memory, VirtAddr(heap)).host.nr_chars = 0
+        HostedHeap(self.memory, VirtAddr(heap)).host.nr_chars = 0
 
     @rule(thread=st.integers(0, 100))
     def trim(self, thread: int) -> None:

@@ -13,8 +13,8 @@ from incroos.guest.soak.blocks import NR_BLOCKS, Block, BlockSoak
 from incroos.guest.soak.slots import HEAP_BROKEN, LOST, PAGES_BROKEN, WRONG_COUNT
 from incroos.inspect.address_space import AddressSpace
 from incroos.inspect.digest import differences, digests
-from incroos.kernel.config import CHUNKS, SLABS_AND_PAGES
 from incroos.kernel.configs import MODERN_CHECKED, MODERN_FULL_CHECKED, MODERN_OFF
+from incroos.kernel.heap import chunks_alone, slabs_and_pages
 from incroos.lang import VirtAddr
 from incroos.run.harness import Driver
 
@@ -30,12 +30,12 @@ CHECKS: Final = ('check_heap', 'check_pmm', 'check_vmm', 'check_vmalloc')
 BUILDS: Final = {
     'classic': CHECKED,
     'modern': MODERN_BUILD,
-    'modern, chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), is_checked=True),
+    'modern, chunks': Build(replace(MODERN_CHECKED, objects=chunks_alone), is_checked=True),
     'modern, full': Build(MODERN_FULL_CHECKED, is_checked=True),
     'modern for users': MODERN_PLAIN,
 }
 RARE_BUILDS: Final = {
-    'modern, slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), is_checked=True),
+    'modern, slabs': Build(replace(MODERN_CHECKED, objects=slabs_and_pages), is_checked=True),
     'modern, off': Build(replace(MODERN_OFF, fault_injection=1), is_checked=True),
     'classic for users': PLAIN,
 }
@@ -125,7 +125,7 @@ def lose_a_table(soaked: Soaked) -> None:
 
 
 def count_too_many_bytes(soaked: Soaked) -> None:
-    soaked.driver.kernel.chunks.used_bytes += 16
+    soaked.driver.kernel.heap.chunks.used_bytes += 16
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from incroos.kernel.boot import main
-from incroos.kernel.heap.chunk import first_fit, first_fit_header
+from incroos.kernel.heap.chunk import first_fit, header
 from incroos.run.gdb import NoSuchPlace, debug
 from incroos.run.images import kernel_image
 from incroos.run.outcome import Status, Unusable
@@ -18,7 +18,7 @@ MEMORY = 64 << 20
 def test_stops_at_a_line_of_the_heap(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lines = Path(first_fit.__file__).read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if text.startswith('    chunk_bytes = max('))
-    chunk_bytes = (100 + first_fit_header.HEADER_BYTES + 15) & -16
+    chunk_bytes = (100 + header.HEADER_BYTES + 15) & -16
     console = bytearray()
     status = debug(
         kernel_image(print, debug=True).path,

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from incroos.hosted.configs import HOSTED
 from incroos.inspect.ram import RamMachine
 from incroos.inspect.statistics import statistics_of
-from incroos.kernel.config import CHUNKS, KernelConfig
-from incroos.kernel.configs import EMBEDDED_CLASSIC, HOSTED, MODERN
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.configs import EMBEDDED_CLASSIC, MODERN
+from incroos.kernel.heap import chunks_alone
 from incroos.lang import load_design
 from incroos.run import images, jit, library, places, shared_library
 from incroos.run.boot import Boot
@@ -49,7 +51,7 @@ def test_it_boots(place: str, design: Path) -> None:
         seen.append(ram.config)
         assert statistics_of(ram)
 
-    config = replace(MODERN, heap_design=CHUNKS, frames=load_design(design))
+    config = replace(MODERN, objects=chunks_alone, frames=load_design(design))
     console = bytearray()
     end = places.boot(place, Boot(64 << 20, SECONDS, console.extend, config=config, accel='tcg', look=look))
     assert end.status is Status.PASSED, console

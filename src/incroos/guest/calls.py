@@ -16,7 +16,6 @@ from incroos.guest.soak import blocks
 from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.config import MODERN_SPACE, KernelConfig
 from incroos.kernel.embed import library
-from incroos.kernel.heap.report import leaks, walk
 
 Function = Callable[..., Any]
 
@@ -97,12 +96,12 @@ CALLS: Final[Mapping[str, tuple[Row, ...]]] = {  # by the headings of the C head
         Row('shrink', heap.shrink, 'int64_t heap_shrink(void)'),
         Row('check_heap', heap.check, 'int64_t heap_check(void)'),
         Row('find_damage', heap.find_damage),
-        Row('visited_bytes', walk.visited_bytes),
+        Row('visited_bytes', services.visited_bytes),
         Row('next_visit', services.next_visit),
-        Row('snapshot', leaks.snapshot),
+        Row('snapshot', services.snapshot),
         Row('leaked_blocks', services.leaked_blocks),
         Row('leaked_bytes', services.leaked_bytes),
-        Row('put_leaks', leaks.put_report),
+        Row('put_leaks', services.put_leaks),
     ),
     'Caches of objects': (
         Row(

@@ -73,22 +73,40 @@ def create_cache(k: Kernel, object_bytes: word, alignment: word, template: VirtA
 @kernel
 def next_visit(k: Kernel, addr: VirtAddr) -> word:
     """Where the first visit at or behind the address ends; 0 when there is none."""
-    start, nbytes, _kind, _state = walk.find_next(k, addr)
+    start, nbytes, _kind, _state = walk.find_next(k.heap, addr)
     return start + nbytes
 
 
 @kernel
 def leaked_blocks(k: Kernel, snapshot: word) -> word:
     """How many blocks are there that were not at the snapshot."""
-    nr_blocks, _nbytes = leaks.count(k, snapshot)
+    nr_blocks, _nbytes = leaks.count(k.heap, snapshot)
     return nr_blocks
 
 
 @kernel
 def leaked_bytes(k: Kernel, snapshot: word) -> word:
     """How many bytes they have."""
-    _nr_blocks, nbytes = leaks.count(k, snapshot)
+    _nr_blocks, nbytes = leaks.count(k.heap, snapshot)
     return nbytes
+
+
+@kernel
+def visited_bytes(k: Kernel, state: word) -> word:
+    """How many bytes of the heap have a state (heap/report/walk.py)."""
+    return walk.visited_bytes(k.heap, state)
+
+
+@kernel
+def snapshot(k: Kernel) -> word:
+    """This moment, for leaked_blocks."""
+    return leaks.snapshot(k.heap)
+
+
+@kernel
+def put_leaks(k: Kernel, since: word) -> None:
+    """Put a line for each block that was given since a snapshot and did not come back."""
+    leaks.put_report(k.heap, since)
 
 
 # ------------------------------------------------------------------ statistics

@@ -15,9 +15,9 @@ Order of locks: the pool's before that of the shared heap. Nobody who holds the 
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel.heap import lifecycle
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import HostedHeap
 from incroos.kernel.sync import spinlock
 from incroos.lang import Struct, VirtAddr, call4, kernel, offset_of, u64, unsigned_less, word
 
@@ -64,9 +64,9 @@ def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word) -> None:
 
 
 @kernel
-def slot(pool: Pool, number: word) -> Kernel:
-    """The Kernel struct of a slot."""
-    return Kernel(pool.m, VirtAddr(pool.base + number * pool.slot_bytes))
+def slot(pool: Pool, number: word) -> HostedHeap:
+    """The heap of a slot."""
+    return HostedHeap(pool.m, VirtAddr(pool.base + number * pool.slot_bytes))
 
 
 @kernel
@@ -86,27 +86,27 @@ def shared_lock_of(pool: Pool) -> VirtAddr:
 def get(pool: Pool) -> VirtAddr:
     """A heap for the thread that calls; 0 when there is none for it alone."""
     spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    k = Kernel(pool.m, pool.abandoned)
-    if k.addr != 0:
-        pool.abandoned = k.host.next
-        k.host.ownership = OWNED
+    own = HostedHeap(pool.m, pool.abandoned)
+    if own.addr != 0:
+        pool.abandoned = own.host.next
+        own.host.ownership = OWNED
     elif pool.nr_used < pool.nr_slots:
-        k = slot(pool, pool.nr_used)
-        if begin(pool, k):
+        own = slot(pool, pool.nr_used)
+        if begin(pool, own):
             pool.nr_used += 1
-            k.host.ownership = OWNED
+            own.host.ownership = OWNED
         else:
-            k = Kernel(pool.m, VirtAddr(0))
+            own = HostedHeap(pool.m, VirtAddr(0))
     spinlock.release(pool.m, lock_of(pool))
-    return k.addr
+    return own.addr
 
 
 @kernel
-def begin(pool: Pool, k: Kernel) -> bool:
+def begin(pool: Pool, own: HostedHeap) -> bool:
     """Make an empty heap in a slot that was never used; False when the system has no memory for it."""
-    if pool.commit != 0 and call4(k.m, pool.commit, k.addr, PAGE_BYTES + Kernel.SIZE & -PAGE_BYTES, 0, 0) != 0:
+    if pool.commit != 0 and call4(own.m, pool.commit, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 0, 0) != 0:
         return False
-    host = k.host
+    host = own.host
     host.slot_bytes = pool.slot_bytes
     host.release = pool.release
     host.commit = pool.commit
@@ -114,18 +114,18 @@ def begin(pool: Pool, k: Kernel) -> bool:
     host.no_memory = pool.no_memory
     host.stop = pool.stop
     host.pool = pool.addr
-    heap.init(k)
-    k.hardening.secret = pool.secret
+    lifecycle.init(own.heap, VirtAddr(0))
+    own.heap.hardening.secret = pool.secret
     return True
 
 
 @kernel
-def leave(pool: Pool, k: Kernel) -> None:
+def leave(pool: Pool, own: HostedHeap) -> None:
     """The thread that owns a heap ends."""
     spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    k.host.ownership = ABANDONED
-    k.host.next = pool.abandoned
-    pool.abandoned = k.addr
+    own.host.ownership = ABANDONED
+    own.host.next = pool.abandoned
+    pool.abandoned = own.addr
     spinlock.release(pool.m, lock_of(pool))
 
 
@@ -134,13 +134,13 @@ def leave(pool: Pool, k: Kernel) -> None:
 def enter_shared(pool: Pool) -> VirtAddr:
     """Get the shared heap for a while; 0, and it is not entered, when there is no memory for it."""
     spinlock.acquire(pool.m, shared_lock_of(pool), pool.give_way)
-    k = slot(pool, 0)
+    own = slot(pool, 0)
     if pool.base != 0:
-        if k.host.ownership == SHARED:
-            return k.addr
-        if begin(pool, k):
-            k.host.ownership = SHARED
-            return k.addr
+        if own.host.ownership == SHARED:
+            return own.addr
+        if begin(pool, own):
+            own.host.ownership = SHARED
+            return own.addr
     spinlock.release(pool.m, shared_lock_of(pool))
     return VirtAddr(0)
 
@@ -157,8 +157,8 @@ def heap_of(pool: Pool, ptr: VirtAddr) -> VirtAddr:
     """The heap in whose slot an address lies; 0 when it lies in none that was ever used."""
     if ptr < pool.base or not unsigned_less(ptr - pool.base, pool.nr_used * pool.slot_bytes):
         return VirtAddr(0)
-    k = slot(pool, (ptr - pool.base) // pool.slot_bytes)
-    return k.addr if k.addr != pool.base or pool_has_shared(pool) else VirtAddr(0)
+    own = slot(pool, (ptr - pool.base) // pool.slot_bytes)
+    return own.addr if own.addr != pool.base or pool_has_shared(pool) else VirtAddr(0)
 
 
 @kernel
@@ -190,9 +190,9 @@ def after_fork(pool: Pool) -> None:
 def after_fork_in_child(pool: Pool, own: VirtAddr) -> None:
     """Only the thread with this heap, or 0, goes on: the heaps of the others are lost."""
     for number in range(1, pool.nr_used):
-        k = slot(pool, number)
-        if k.host.ownership == OWNED and k.addr != own:
-            k.host.ownership = LOST
+        other = slot(pool, number)
+        if other.host.ownership == OWNED and other.addr != own:
+            other.host.ownership = LOST
     after_fork(pool)
 
 
@@ -211,10 +211,10 @@ def check(pool: Pool) -> word:
         return 1
     at = pool.abandoned
     while at != 0 and nr_abandoned >= 0:
-        if Kernel(pool.m, at).host.ownership != ABANDONED:
+        if HostedHeap(pool.m, at).host.ownership != ABANDONED:
             return 2
         nr_abandoned -= 1
-        at = Kernel(pool.m, at).host.next
+        at = HostedHeap(pool.m, at).host.next
     if nr_abandoned != 0:
         return 2
     return 0 if slot(pool, 0).host.ownership == UNUSED or pool_has_shared(pool) else 3

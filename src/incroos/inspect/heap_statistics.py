@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from incroos.kernel.heap import caches
 from incroos.kernel.heap.report import walk
-from incroos.kernel.state import NR_CLASSES, NR_NAME_BYTES, NR_SIZES, Cache, Kernel, ObjectCache
+from incroos.kernel.state import NR_CLASSES, NR_NAME_BYTES, NR_SIZES, Cache, Heap, ObjectCache
 from incroos.lang import VirtAddr
 
 from .address_space import kernel_in
@@ -20,13 +20,13 @@ PER_MILLE: Final = 1000
 
 def heap_statistics(ram: RamMachine) -> dict[str, Any]:
     """All statistics of the heap, by their names."""
-    k = kernel_in(ram)
-    counted = k.figures
-    classes = [k.slabs.caches[number] for number in range(NR_CLASSES)]
+    heap = kernel_in(ram).heap
+    counted = heap.figures
+    classes = [heap.slabs.caches[number] for number in range(NR_CLASSES)]
     given = counted.large_bytes + sum(cache.allocs * cache.object_bytes for cache in classes)
-    used_chunks, free_chunks = chunks_by_size(k)
+    used_chunks, free_chunks = chunks_by_size(heap)
     return {
-        'used_bytes': k.chunks.used_bytes + k.slabs.large_bytes + k.slabs.used_bytes - k.quarantine.nbytes,
+        'used_bytes': heap.chunks.used_bytes + heap.slabs.large_bytes + heap.slabs.used_bytes - heap.quarantine.nbytes,
         'peak_used_bytes': counted.peak_used_bytes,
         'committed_bytes': counted.committed_bytes,
         'peak_committed_bytes': counted.peak_committed_bytes,
@@ -38,8 +38,8 @@ def heap_statistics(ram: RamMachine) -> dict[str, Any]:
         'large_requests_by_power_of_2': [counted.large_requests[index] for index in range(NR_SIZES)],
         'used_chunks_by_power_of_2': used_chunks,
         'free_chunks_by_power_of_2': free_chunks,
-        'size_classes': {f'{cache.object_bytes} bytes': slabs_of(k, cache) for cache in classes if cache.allocs},
-        'caches': dict(named_caches(k)),
+        'size_classes': {f'{cache.object_bytes} bytes': slabs_of(heap, cache) for cache in classes if cache.allocs},
+        'caches': dict(named_caches(heap)),
     }
 
 
@@ -47,29 +47,29 @@ def sum_of(counts: Any) -> int:
     return sum(counts[index] for index in range(NR_SIZES))
 
 
-def chunks_by_size(k: Kernel) -> tuple[list[int], list[int]]:
+def chunks_by_size(heap: Heap) -> tuple[list[int], list[int]]:
     """The numbers of used and of free chunks of 2**index to 2**(index + 1) - 1 bytes."""
     found = {walk.USED: [0] * NR_SIZES, walk.FREE: [0] * NR_SIZES, walk.WAITING: [0] * NR_SIZES}
-    start, nbytes, kind, state = walk.find_next(k, k.chunks.start)
-    while kind != walk.END and start < k.chunks.top:
+    start, nbytes, kind, state = walk.find_next(heap, heap.chunks.start)
+    while kind != walk.END and start < heap.chunks.top:
         if kind == walk.CHUNK:
             found[state][nbytes.bit_length() - 1] += 1
-        start, nbytes, kind, state = walk.find_next(k, VirtAddr(start + nbytes))
+        start, nbytes, kind, state = walk.find_next(heap, VirtAddr(start + nbytes))
     return found[walk.USED], found[walk.FREE]
 
 
-def named_caches(k: Kernel) -> Iterator[tuple[str, dict[str, int]]]:
+def named_caches(heap: Heap) -> Iterator[tuple[str, dict[str, int]]]:
     """The caches made by `cache_create`, by name, and the cache of caches; a name that is taken gets a number."""
     names: dict[str, int] = {}
-    addr = k.caches.first
-    cache = k.caches.own
+    addr = heap.caches.first
+    cache = heap.caches.own
     while True:
         name = name_of(cache)
         names[name] = names.get(name, 0) + 1
-        yield name if names[name] == 1 else f'{name} ({names[name]})', figures_of(k, cache)
+        yield name if names[name] == 1 else f'{name} ({names[name]})', figures_of(heap, cache)
         if addr == 0:
             return
-        cache = ObjectCache(k.m, addr)
+        cache = ObjectCache(heap.m, addr)
         addr = cache.next
 
 
@@ -79,21 +79,21 @@ def name_of(cache: ObjectCache) -> str:
     return name.rstrip(b'\0').decode('utf-8', 'replace') or 'without a name'
 
 
-def figures_of(k: Kernel, cache: ObjectCache) -> dict[str, int]:
+def figures_of(heap: Heap, cache: ObjectCache) -> dict[str, int]:
     """The statistics of a cache made by `cache_create`."""
     rounding, ends = caches.lost_bytes(cache)
     nr_slabs = cache.slabs.nr_slabs
     return {
         'object_bytes': cache.asked_bytes,
-        **slabs_of(k, cache.slabs),
+        **slabs_of(heap, cache.slabs),
         'bytes_lost_to_rounding': rounding * nr_slabs,
         'bytes_lost_at_ends': ends * nr_slabs,
     }
 
 
-def slabs_of(k: Kernel, cache: Cache) -> dict[str, int]:
+def slabs_of(heap: Heap, cache: Cache) -> dict[str, int]:
     """The numbers of objects and slabs of a size class, or of a cache."""
-    nr_used, nr_full, nr_partial, nr_empty = caches.usage(k, cache)
+    nr_used, nr_full, nr_partial, nr_empty = caches.usage(heap, cache)
     return {
         'in_use': nr_used,
         'objects': cache.nr_slabs * cache.nr_objects,

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from incroos.kernel.heap.harden import tag
-from incroos.kernel.heap.harden.tag import Tag
 from incroos.kernel.heap.report import leaks, walk
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Heap, Tag
 from incroos.lang import VirtAddr
 
 from .address_space import kernel_in
@@ -60,11 +59,11 @@ class LiveBlock:
 
 def blocks_of(ram: RamMachine) -> Iterator[Block]:
     """All blocks of the heap, and the ranges between them, by address."""
-    k = kernel_in(ram)
-    start, nbytes, kind, state = walk.find_next(k, walk.START)
+    heap = kernel_in(ram).heap
+    start, nbytes, kind, state = walk.find_next(heap, walk.START)
     while kind != walk.END:
         yield Block(start, nbytes, KINDS[kind], STATES[state])
-        start, nbytes, kind, state = walk.find_next(k, VirtAddr(start + nbytes))
+        start, nbytes, kind, state = walk.find_next(heap, VirtAddr(start + nbytes))
 
 
 def live_blocks(ram: RamMachine, since: int = leaks.NO_SNAPSHOT) -> list[LiveBlock]:
@@ -72,28 +71,28 @@ def live_blocks(ram: RamMachine, since: int = leaks.NO_SNAPSHOT) -> list[LiveBlo
 
     Raises ValueError if blocks have no tags.
     """
-    k = kernel_in(ram)
-    if not leaks.can_tell(k):
+    heap = kernel_in(ram).heap
+    if not leaks.can_tell(heap):
         raise ValueError('blocks of this build have no tags: build it with call_sites=1 in its configuration')
-    return sorted(tagged_blocks(k, since), key=lambda block: block.number)
+    return sorted(tagged_blocks(heap, since), key=lambda block: block.number)
 
 
-def tagged_blocks(k: Kernel, since: int) -> Iterator[LiveBlock]:
+def tagged_blocks(heap: Heap, since: int) -> Iterator[LiveBlock]:
     """The blocks that were allocated after a snapshot and not freed, by address."""
-    cursor, of = leaks.find_next(k, walk.START, since)
+    cursor, of = leaks.find_next(heap, walk.START, since)
     while of.addr != 0:
-        yield live_block(k, of)
-        cursor, of = leaks.find_next(k, cursor, since)
+        yield live_block(heap, of)
+        cursor, of = leaks.find_next(heap, cursor, since)
 
 
-def live_block(k: Kernel, of: Tag) -> LiveBlock:
+def live_block(heap: Heap, of: Tag) -> LiveBlock:
     """The block that a tag describes."""
-    return LiveBlock(tag.payload_of(k, of), tag.nbytes_of(of), of.site, of.number)
+    return LiveBlock(tag.payload_of(heap, of), tag.nbytes_of(of), of.site, of.number)
 
 
 def snapshot(ram: RamMachine) -> int:
     """A snapshot of the present moment, for live_blocks."""
-    return leaks.snapshot(kernel_in(ram))
+    return leaks.snapshot(kernel_in(ram).heap)
 
 
 def by_site(blocks: list[LiveBlock]) -> dict[int, tuple[int, int]]:

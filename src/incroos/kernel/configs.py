@@ -5,19 +5,17 @@ from typing import Final
 
 from incroos.kernel.config import (
     ALL_PCIDS,
-    CHUNKS,
     DIRECT_MAP,
-    FIRST_FIT,
     FIXMAP,
     FULL,
-    HOSTED_SPACE,
     MODERN_SPACE,
     NO_HARDENING,
     RECURSIVE,
-    SIZE_CLASSES,
-    SLABS_AND_PAGES,
     KernelConfig,
 )
+from incroos.kernel.heap import pages, report_text, size_classes
+from incroos.kernel.heap.chunk import first_fit
+from incroos.kernel.heap.report import damage
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
     IMAGE_WINDOW,
@@ -28,20 +26,20 @@ from incroos.kernel.pmm import classic
 from incroos.kernel.pmm.all import modern
 from incroos.kernel.pmm.tree import tree
 
-CLASSIC: Final = KernelConfig(tree, classic)
+CLASSIC: Final = KernelConfig(tree, classic, objects=first_fit, pages=pages, text=report_text, damage=damage)
 CLASSIC_CHECKED: Final = replace(CLASSIC, fault_injection=1, poison=1)
 CLASSIC_RECURSIVE: Final = replace(CLASSIC, fault_injection=1, table_access=RECURSIVE)
 CLASSIC_FIXMAP: Final = replace(CLASSIC, fault_injection=1, table_access=FIXMAP)
-MODERN: Final = KernelConfig(
-    tree,
-    modern,
+MODERN: Final = replace(
+    CLASSIC,
+    stock=modern,
+    objects=size_classes,
     counters=1,
     space=MODERN_SPACE,
     image_window=IMAGE_WINDOW,
     frame_window=DIRECT_MAP_START,
     table_access=DIRECT_MAP,
     nr_pcids=ALL_PCIDS,
-    heap_design=SIZE_CLASSES,
     heap=MODERN_HEAP,
     heap_max_bytes=MODERN_HEAP_MAX_BYTES,
     spare_bytes=1 << 18,
@@ -68,19 +66,3 @@ MODERN_FULL: Final = replace(MODERN, hardening=FULL)
 MODERN_FULL_CHECKED: Final = replace(MODERN_CHECKED, hardening=FULL)
 MODERN_LA57_OFF: Final = replace(MODERN_LA57, hardening=NO_HARDENING)
 MODERN_LA57_FULL: Final = replace(MODERN_LA57, hardening=FULL)
-
-# Heaps in a process; their ranges are where the process has room, and only the designs differ
-HOSTED: Final = KernelConfig(
-    tree,
-    classic,
-    space=HOSTED_SPACE,
-    heap_design=SIZE_CLASSES,
-    hardening=NO_HARDENING,
-    constructors=1,
-    slab_bytes=4096,
-    magazines=0,
-    spare_bytes=1 << 20,
-)
-HOSTED_CHUNKS: Final = replace(HOSTED, heap_design=CHUNKS)
-HOSTED_SLABS: Final = replace(HOSTED, heap_design=SLABS_AND_PAGES)
-HOSTED_FIRST_FIT: Final = replace(HOSTED, heap_design=FIRST_FIT)

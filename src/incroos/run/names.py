@@ -6,12 +6,13 @@ nobody needs them.
 """
 
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from incroos.kernel.config import KernelConfig
 
-# The names on the right are those in kernel/configs.py.
+# The names on the right are those in kernel/configs.py, and of heaps in a process those in hosted/configs.py.
 KERNELS: Final = {'classic': 'CLASSIC', 'modern': 'MODERN', 'modern-la57': 'MODERN_LA57'}
 LIBRARIES: Final = {'classic': 'EMBEDDED_CLASSIC', 'modern': 'EMBEDDED_MODERN'}  # for kernels in C
 HEAPS: Final = {  # in a process
@@ -31,23 +32,28 @@ LEVELS: Final = {NO_HARDENING: 'NO_HARDENING', CHEAP: 'CHEAP', 'full': 'FULL'}
 
 def kernel_config(name: str = DEFAULT_KERNEL, level: str = CHEAP) -> 'KernelConfig':
     """The configuration of the kernel that users call so, with this level of hardening."""
-    return config_in(KERNELS, name, level)
+    from incroos.kernel import configs
+
+    return config_in(configs, KERNELS[name], level)
 
 
 def library_config(name: str = DEFAULT_KERNEL, level: str = CHEAP) -> 'KernelConfig':
     """That of the library for kernels in C."""
-    return config_in(LIBRARIES, name, level)
+    from incroos.kernel import configs
+
+    return config_in(configs, LIBRARIES[name], level)
 
 
 def heap_config(name: str = DEFAULT_HEAP, level: str = NO_HARDENING) -> 'KernelConfig':
     """That of the heap in a process."""
-    return config_in(HEAPS, name, level)
+    from incroos.hosted import configs
+
+    return config_in(configs, HEAPS[name], level)
 
 
-def config_in(table: dict[str, str], name: str, level: str) -> 'KernelConfig':
-    """The configuration of a name in one of the tables."""
+def config_in(configs: ModuleType, name: str, level: str) -> 'KernelConfig':
+    """The configuration of a name in a module, with this level of hardening."""
     from incroos.kernel import config as levels
-    from incroos.kernel import configs
 
-    config: KernelConfig = getattr(configs, table[name])
+    config: KernelConfig = getattr(configs, name)
     return replace(config, hardening=getattr(levels, LEVELS[level]))

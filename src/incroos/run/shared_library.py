@@ -9,8 +9,8 @@ from typing import Any, Final
 from incroos.build.c_compiler import c_compiler_identity, compile_c, find_c_compiler
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
+from incroos.hosted.configs import HOSTED
 from incroos.kernel.config import KernelConfig
-from incroos.kernel.configs import HOSTED
 
 from .outcome import Say, Unusable
 

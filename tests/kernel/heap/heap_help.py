@@ -5,7 +5,7 @@ from typing import Final
 
 from incroos.inspect.digest import digests, handed_out
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES
-from incroos.kernel.state import HeapState
+from incroos.kernel.state import FirstFitState
 from incroos.run.harness import Driver, call_of
 
 CHECKS: Final = ('check_heap', 'check_vmm', 'check_pmm')
@@ -42,7 +42,7 @@ def standing(driver: Driver) -> dict[str, object]:
     """
     state = driver.kernel
     parts: dict[str, object] = {name: part for name, part in digests(driver.ram).items() if name != 'Kernel struct'}
-    parts['heap'] = driver.ram.read(state.heap.addr, HeapState.SIZE)
+    parts['heap'] = driver.ram.read(state.heap.first_fit.addr, FirstFitState.SIZE)
     parts['tables'] = state.space.nr_tables
     parts['pool'] = list(handed_out(state.frames.pool))
     parts['zone'] = list(handed_out(state.frames.zone))
@@ -56,4 +56,4 @@ def nr_used_frames(driver: Driver) -> int:
 
 def committed_bytes(driver: Driver) -> int:
     """How much of the heap has frames."""
-    return driver.kernel.heap.committed_end - HEAP
+    return driver.kernel.heap.first_fit.committed_end - HEAP

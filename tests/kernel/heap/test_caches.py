@@ -13,17 +13,18 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
+from incroos.hosted.configs import HOSTED
 from incroos.inspect.address_space import AddressSpace
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_FREE, CACHE_IN_USE, OK
 from incroos.kernel.config import FULL, KernelConfig
-from incroos.kernel.configs import HOSTED, MODERN, MODERN_CHECKED
-from incroos.kernel.heap import caches
+from incroos.kernel.configs import MODERN, MODERN_CHECKED
+from incroos.kernel.heap import caches, lifecycle
+from incroos.kernel.heap.block import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.caches_check import CACHE_INVARIANTS
-from incroos.kernel.heap.size_classes import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.layout import PAGE_BYTES, SLABS
-from incroos.kernel.state import Kernel, ObjectCache
+from incroos.kernel.state import Heap, HostedHeap, Kernel, ObjectCache
 from incroos.lang import VirtAddr, kernel, word
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
@@ -61,7 +62,7 @@ def standing(driver: Driver) -> tuple[int, ...]:
     """What a refusal leaves alone."""
     return (
         *(driver.call(name) for name in ('used_bytes', 'committed_bytes', 'nr_free_frames')),
-        driver.kernel.caches.nr_caches,
+        driver.kernel.heap.caches.nr_caches,
     )
 
 
@@ -93,7 +94,7 @@ def test_the_life_of_a_cache(modern: Driver) -> None:
         assert modern.call('cache_free', cache, ptr) == OK
         assert modern.call('cache_free', cache, ptr) == BAD_FREE
     assert modern.call('cache_free', cache, 0) == OK
-    assert (view.slabs.allocs, caches.usage(Kernel(view.m, modern.kernel.addr), view.slabs)[0]) == (100, 0)
+    assert (view.slabs.allocs, caches.usage(Kernel(view.m, modern.kernel.addr).heap, view.slabs)[0]) == (100, 0)
     assert_in_order(modern)
     assert modern.call('cache_destroy', cache) == OK
     assert modern.call('cache_destroy', cache) == BAD_FREE
@@ -131,7 +132,7 @@ def test_what_is_no_cache_to_make(modern: Driver) -> None:
 
 def test_a_heap_without_slabs_has_no_caches(driver: Driver) -> None:
     assert driver.call('cache_create', 64, 16) == 0
-    assert driver.kernel.caches.nr_caches == 0
+    assert driver.kernel.heap.caches.nr_caches == 0
 
 
 @pytest.mark.parametrize('nbytes', [40, 3000])
@@ -202,7 +203,7 @@ def test_slabs_begin_at_different_colours(direct: DirectDriver) -> None:
     cache = direct.call('cache_create', 600, 8)
     slabs = view_of(direct, cache).slabs
     pointers = [direct.call('cache_alloc', cache) for _ in range(4 * slabs.nr_objects)]
-    records = [slab_pages.locate(direct.k, VirtAddr(ptr))[0] for ptr in pointers]
+    records = [slab_pages.locate(direct.k.heap, VirtAddr(ptr))[0] for ptr in pointers]
     colours = list({record.addr: record.colour for record in records}.values())
     assert colours[:3] == [0, 64, 128]
     assert_in_order(direct)
@@ -211,7 +212,7 @@ def test_slabs_begin_at_different_colours(direct: DirectDriver) -> None:
 def test_a_name_is_cut(direct: DirectDriver) -> None:
     cache = heap.cache_create(direct.k, b'a name that is far too long for it', 8, 8, VirtAddr(0), VirtAddr(0))
     assert bytes(cache.name[index] for index in range(24)) == b'a name that is far too l'
-    assert direct.k.caches.own.name[0] == ord('c')
+    assert direct.k.heap.caches.own.name[0] == ord('c')
 
 
 # ------------------------------------------------------------------ constructors in C
@@ -219,26 +220,26 @@ SLOT_BYTES = 1 << 30
 
 
 @kernel
-def start_heap(k: Kernel, release: word) -> None:
+def start_heap(own: HostedHeap, release: word) -> None:
     """Begin as hosted.pool does."""
-    k.host.slot_bytes = SLOT_BYTES
-    k.host.release = release
-    heap.init(k)
+    own.host.slot_bytes = SLOT_BYTES
+    own.host.release = release
+    lifecycle.init(own.heap, VirtAddr(0))
 
 
 @kernel
-def make_cache(k: Kernel, object_bytes: word, template: VirtAddr, constructor: VirtAddr) -> VirtAddr:
-    return heap.cache_create(k, b'constructed', object_bytes, 8, template, constructor).addr
+def make_cache(heap: Heap, object_bytes: word, template: VirtAddr, constructor: VirtAddr) -> VirtAddr:
+    return caches.create(heap, b'constructed', object_bytes, 8, template, constructor).addr
 
 
 @kernel
-def take_object(k: Kernel, cache: ObjectCache) -> VirtAddr:
-    return heap.cache_alloc(k, cache)
+def take_object(heap: Heap, cache: ObjectCache) -> VirtAddr:
+    return caches.alloc(heap, cache)
 
 
 @kernel
-def give_object(k: Kernel, cache: ObjectCache, ptr: VirtAddr) -> word:
-    return heap.cache_free(k, cache, ptr)
+def give_object(heap: Heap, cache: ObjectCache, ptr: VirtAddr) -> word:
+    return caches.free(heap, cache, ptr)
 
 
 def test_a_c_function_constructs_each_object_once() -> None:
@@ -285,7 +286,7 @@ trap = ctypes.cast(TRAP, ctypes.c_void_p).value or 0
 
 def test_a_constructor_is_refused_where_no_c_is(direct: DirectDriver) -> None:
     assert heap.cache_create(direct.k, b'', 100, 8, VirtAddr(0), VirtAddr(0x1000)).addr == 0
-    assert direct.k.caches.nr_caches == 0
+    assert direct.k.heap.caches.nr_caches == 0
 
 
 # ------------------------------------------------------------------ running out
@@ -295,7 +296,7 @@ def test_each_frame_refused_once(direct: DirectDriver, nbytes: int) -> None:
     template = direct.call('kzalloc', nbytes)
     calls: list[Callable[[], int]] = [
         lambda: direct.call('cache_create', nbytes, 16, template),
-        lambda: direct.call('cache_alloc', direct.kernel.caches.first),
+        lambda: direct.call('cache_alloc', direct.kernel.heap.caches.first),
     ]
     for call in calls:
         for refused in range(1, 100):
@@ -437,7 +438,7 @@ class CachesAgainstSets(RuleBasedStateMachine):
         assert self.call('check_heap') == 0
         for cache, objects in self.live.items():
             view = view_of(self.driver, cache)
-            assert caches.usage(Kernel(view.m, self.driver.kernel.addr), view.slabs)[0] == len(objects)
+            assert caches.usage(Kernel(view.m, self.driver.kernel.addr).heap, view.slabs)[0] == len(objects)
 
     def teardown(self) -> None:
         for cache, objects in self.live.items():
@@ -473,7 +474,7 @@ def turn_a_link(k: Kernel, cache: ObjectCache) -> None:
 
 
 def forget_a_cache(k: Kernel, cache: ObjectCache) -> None:
-    k.caches.nr_caches -= 1
+    k.heap.caches.nr_caches -= 1
 
 
 def open_it(k: Kernel, cache: ObjectCache) -> None:

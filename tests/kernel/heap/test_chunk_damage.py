@@ -124,7 +124,7 @@ def report(driver: Driver, damage: Damage, blocks: list[int]) -> str:
     found = driver.call('load', at)
     if damage.what == LINK:
         found = driver.call('load', blocks[damage.block] + damage.off)
-        found ^= (driver.kernel.hardening.secret ^ at) if driver.kernel.config.space == MODERN.space else 0
+        found ^= (driver.kernel.heap.hardening.secret ^ at) if driver.kernel.config.space == MODERN.space else 0
     block, after = f'{word(blocks[1])}, {ROOM} bytes{free}', f'{word(blocks[2])}, {ROOM} bytes'
     if damage.what == HEADER:
         block, after = f'{word(blocks[1])}, its header is overwritten', 'unknown'
@@ -186,7 +186,7 @@ def words_of_chunks(driver: Driver) -> list[int]:
     """The addresses of all words by which the heap goes: headers, and links and boundary tags of free chunks."""
     kernel, memory = driver.kernel, AddressSpace(driver.ram, driver.kernel.space.root)
     is_modern = kernel.config.space == MODERN.space
-    at, top = (MODERN_HEAP + 8, kernel.chunks.top) if is_modern else (HEAP + 8, kernel.heap.top)
+    at, top = (MODERN_HEAP + 8, kernel.heap.chunks.top) if is_modern else (HEAP + 8, kernel.heap.first_fit.top)
     found = []
     while at < top:
         header = memory.load64(VirtAddr(at))

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.heap.chunk.first_fit import POISON_FREED, POISON_FRESH
-from incroos.kernel.heap.chunk.first_fit_header import MIN_CHUNK_BYTES
+from incroos.kernel.heap.block import POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.chunk.header import MIN_CHUNK_BYTES
 from incroos.kernel.layout import HEAP, HEAP_INITIAL_BYTES, HEAP_MAX_BYTES, PAGE_BYTES
 from incroos.run.harness import Driver, GuestEnded, call_of
 
@@ -71,8 +71,8 @@ def test_pointers_that_kmalloc_did_not_give_are_refused_and_change_nothing(drive
     before = standing(driver)
     wild = [first + 1, first + 8, first + 16, first - 16, second, second + 16, third + 16, third - 8, HEAP, HEAP + 8]
     wild += [
-        driver.kernel.heap.top + 8,
-        driver.kernel.heap.top + 4096,
+        driver.kernel.heap.first_fit.top + 8,
+        driver.kernel.heap.first_fit.top + 4096,
         HEAP + HEAP_INITIAL_BYTES,
         HEAP + HEAP_MAX_BYTES,
     ]
@@ -93,7 +93,7 @@ def test_neighbours_are_joined_whatever_the_order_of_their_ends(driver: Driver, 
     whole = 3 * chunk_bytes(100) - 8
     assert driver.call('kmalloc', whole) == pointers[0]
     free_all(driver, [pointers[0], guard])
-    assert driver.kernel.heap.top == HEAP + 8
+    assert driver.kernel.heap.first_fit.top == HEAP + 8
     assert_in_order(driver)
 
 

@@ -49,12 +49,12 @@ class Scene:
             assert self.call('kfree', ptr) == 0
         for ptr, _ in self.live:
             self.call('fill', ptr, 0x6B, self.call('kmalloc_usable_size', ptr))
-        self.nr_refused = driver.kernel.figures.nr_refused
+        self.nr_refused = driver.kernel.heap.figures.nr_refused
         self.before = digests(driver.ram)
 
     def assert_nothing_has_changed(self) -> None:
         """But for the count of what was refused."""
-        self.driver.kernel.figures.nr_refused = self.nr_refused
+        self.driver.kernel.heap.figures.nr_refused = self.nr_refused
         assert differences(self.before, digests(self.driver.ram)) == []
         assert [self.call(name) for name in CHECKS] == [0, 0, 0, 0]
 
@@ -67,9 +67,10 @@ class Scene:
             found |= {(ptr + nbytes + 15) & -16, ptr + nbytes - 1, ptr & -PAGE_BYTES, (ptr & -PAGE_BYTES) + PAGE_BYTES}
             found |= {ptr ^ 1 << bit for bit in (20, 28, 36, 40, 46, 47, 48, 55, 62)} | {signed(ptr ^ 1 << 63)}
         kernel = self.driver.kernel
-        area, chunks, heap = kernel.slabs.area, kernel.chunks, kernel.heap
+        area, chunks, first_fit = kernel.heap.slabs.area, kernel.heap.chunks, kernel.heap.first_fit
         found |= {area.records, area.records + 64, area.top, area.top + 64, area.end, area.start, chunks.end}
-        found |= {chunks.top, chunks.top + 8, chunks.top + 24, chunks.committed_end, heap.top + 8, heap.committed_end}
+        found |= {chunks.top, chunks.top + 8, chunks.top + 24, chunks.committed_end}
+        found |= {first_fit.top + 8, first_fit.committed_end}
         found |= {kernel.addr, IMAGE_START, KERNEL_STATE, HEAP, HEAP + 8, HEAP + 16 + (1 << 24), MODERN_HEAP, SLABS}
         found |= {
             SLAB_RECORDS,

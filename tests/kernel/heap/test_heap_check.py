@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from incroos.kernel.arch.pte import PRESENT
-from incroos.kernel.heap.chunk.first_fit_header import FIRST_CHUNK, PREVIOUS_USED, USED, sealed
+from incroos.kernel.heap.chunk.first_fit_header import sealed
+from incroos.kernel.heap.chunk.header import FIRST_CHUNK, PREVIOUS_USED, USED
 from incroos.kernel.layout import HEAP, PAGE_BYTES, ZONE_END
 from incroos.kernel.state import Chunk
 from incroos.lang import VirtAddr
@@ -24,15 +25,17 @@ def put(chunk: int, offset: int, value: int) -> Break:
 
 def put_header(at: VirtAddr, head: int, of: VirtAddr | None = None) -> Break:
     """The header that belongs there, or at another place."""
-    return lambda driver: driver.call('store', at, sealed(driver.kernel, of or at, head))
+    return lambda driver: driver.call('store', at, sealed(driver.kernel.heap, of or at, head))
 
 
 def set_state(name: str, change: Callable[[int], int]) -> Break:
-    return lambda driver: setattr(driver.kernel.heap, name, change(getattr(driver.kernel.heap, name)))
+    return lambda driver: setattr(
+        driver.kernel.heap.first_fit, name, change(getattr(driver.kernel.heap.first_fit, name))
+    )
 
 
 def queue_of(driver: Driver) -> Chunk:
-    return driver.kernel.heap.queue
+    return driver.kernel.heap.first_fit.queue
 
 
 def free_last_chunk(driver: Driver) -> None:

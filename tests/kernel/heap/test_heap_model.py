@@ -78,14 +78,14 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
 
     @invariant()
     def frames_are_the_pages_that_chunks_reached(self) -> None:
-        self.peak = max(self.peak, self.driver.kernel.heap.top)
+        self.peak = max(self.peak, self.driver.kernel.heap.first_fit.top)
         pages = -(-(self.peak - HEAP - 8) // 4096) if self.peak > HEAP + 8 else 0
         assert nr_used_frames(self.driver) * 4096 == committed_bytes(self.driver) >= pages * 4096
 
     def teardown(self) -> None:
         free_all(self.driver, self.live)
         assert self.driver.call('used_bytes') == 0
-        assert self.driver.kernel.heap.top == HEAP + 8
+        assert self.driver.kernel.heap.first_fit.top == HEAP + 8
         assert_in_order(self.driver)
         self.closing.close()
 

@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 )
 
 from incroos.kernel.codes import BAD_FREE
-from incroos.kernel.config import FIRST_FIT
 from incroos.kernel.config import FULL as FULL_HARDENING
+from incroos.kernel.heap.chunk import first_fit
 
 from ...budget import FULL
 from ..drivers import open_driver
@@ -88,7 +88,7 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
     @rule(target=blocks, alignment=ALIGNMENTS, nbytes=SIZES, byte=st.integers(0, 255))
     def kmemalign(self, alignment: int, nbytes: int, byte: int) -> int | MultipleResults[int]:
         ptr = self.call('kmemalign', alignment, nbytes)
-        if self.config.heap_design == FIRST_FIT and alignment > 16:
+        if self.config.objects is first_fit and alignment > 16:
             assert ptr == 0
             return multiple()
         return self.take(ptr, nbytes, alignment, byte)

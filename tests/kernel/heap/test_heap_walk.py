@@ -10,8 +10,9 @@ from incroos.guest import mailbox
 from incroos.inspect.address_space import kernel_in
 from incroos.inspect.heap_view import Block, LiveBlock, blocks_of, by_site, live_blocks, snapshot
 from incroos.inspect.ram import RamMachine
-from incroos.kernel.config import CHUNKS, FULL, SLABS_AND_PAGES
+from incroos.kernel.config import FULL
 from incroos.kernel.configs import CLASSIC_CHECKED, MODERN_CHECKED
+from incroos.kernel.heap import chunks_alone, slabs_and_pages
 from incroos.kernel.heap.chunk.header import HEADER_BYTES
 from incroos.kernel.heap.report import walk
 from incroos.kernel.layout import KERNEL_STATE, PAGE_BYTES, SLAB_RECORDS
@@ -25,8 +26,8 @@ from ..drivers import CHECKED, MODERN_BUILD, PLACES, Build, open_driver
 SITES = Build(replace(MODERN_CHECKED, call_sites=1), is_checked=True)
 FULL_BUILD = Build(replace(MODERN_CHECKED, hardening=FULL), is_checked=True)
 ONE_DESIGN = {
-    'chunks': Build(replace(MODERN_CHECKED, heap_design=CHUNKS), is_checked=True),
-    'slabs': Build(replace(MODERN_CHECKED, heap_design=SLABS_AND_PAGES), is_checked=True),
+    'chunks': Build(replace(MODERN_CHECKED, objects=chunks_alone), is_checked=True),
+    'slabs': Build(replace(MODERN_CHECKED, objects=slabs_and_pages), is_checked=True),
     'first fit with sites': Build(replace(CLASSIC_CHECKED, call_sites=1), is_checked=True),
     'full': FULL_BUILD,
     'sites': SITES,
@@ -110,7 +111,7 @@ def check_coverage(driver: Driver) -> None:
     pages = sum(block.nbytes for block in visited if block.kind in ('pages', 'range of vmalloc'))
     assert with_frames == driver.call('committed_bytes') + k.vmalloc.nr_pages * PAGE_BYTES
     assert pages == k.vmalloc.nr_pages * PAGE_BYTES
-    area = k.slabs.area
+    area = k.heap.slabs.area
     slabs = sum(block.nbytes for block in visited if area.start <= block.start < area.top)
     assert slabs == area.top - area.start
     records = [block.nbytes for block in visited if block.kind == 'records']

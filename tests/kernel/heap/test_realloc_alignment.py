@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from incroos.kernel.config import CHEAP, FIRST_FIT, NO_HARDENING, SLABS_AND_PAGES
+from incroos.kernel.config import CHEAP, NO_HARDENING
 from incroos.kernel.config import FULL as FULL_HARDENING
+from incroos.kernel.heap import slabs_and_pages
+from incroos.kernel.heap.chunk import first_fit
 from incroos.kernel.layout import VMALLOC, VMALLOC_END
 from incroos.run.harness import Driver
 
@@ -79,17 +81,17 @@ class Chains(RuleBasedStateMachine):
     @precondition(has_room)
     @rule(target=blocks, shift=st.sampled_from([0, 4, 5, 6, 8, 12, 13, 16]), nbytes=SIZES, byte=st.integers(0, 255))
     def kmemalign(self, shift: int, nbytes: int, byte: int) -> int:
-        return self.take(nbytes, 1 << (min(shift, 4) if self.config.heap_design == FIRST_FIT else shift), byte)
+        return self.take(nbytes, 1 << (min(shift, 4) if self.config.objects is first_fit else shift), byte)
 
-    @precondition(lambda self: self.has_room() and self.config.heap_design != FIRST_FIT)
+    @precondition(lambda self: self.has_room() and self.config.objects is not first_fit)
     @rule(target=blocks, shift=st.integers(16, 19), nbytes=SIZES, byte=st.integers(0, 255))
     def kmemalign_where_more_is_aligned(self, shift: int, nbytes: int, byte: int) -> int:
         """Fill up to the next multiple of 2**shift before, as far as there is no hole that is taken instead."""
-        if self.config.heap_design == SLABS_AND_PAGES:
+        if self.config.objects is slabs_and_pages:
             self.take(16, PAGE, byte)
-        top = self.driver.kernel.chunks.top
+        top = self.driver.kernel.heap.chunks.top
         gap = (top + 8 + 2 * PAGE + (1 << shift) - 1 & -(1 << shift)) - 8 - top
-        if self.config.heap_design == SLABS_AND_PAGES:
+        if self.config.objects is slabs_and_pages:
             self.take(gap - 128, 32, byte)  # whole pages
         else:
             self.take(gap - (72 if self.config.hardening == FULL_HARDENING else 8), 1, byte)

@@ -48,10 +48,11 @@ class Scene:
         return [ptr - chunks.HEADER_BYTES for ptr in pointers]
 
     def chunk(self, addr: int) -> SizedChunk:
-        return chunks.chunk_at(self.k, addr)
+        return chunks.chunk_at(self.k.heap, addr)
 
     def record(self, ptr: int) -> SlabRecord:
-        return SlabRecord(self.k.m, VirtAddr(self.k.slabs.area.records + (ptr - self.k.slabs.area.start) // 4096 * 64))
+        area = self.k.heap.slabs.area
+        return SlabRecord(self.k.m, VirtAddr(area.records + (ptr - area.start) // 4096 * 64))
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def scene() -> Iterator[Scene]:
 
 def free_small_chunk(scene: Scene) -> SizedChunk:
     """A chunk in a small bin: what is left of a large one that a small request was cut from."""
-    bins_of = scene.k.chunks.bins
+    bins_of = scene.k.heap.chunks.bins
     for _ in range(20):
         for index in range(64):
             if bins_of.small[index]:
@@ -73,7 +74,7 @@ def free_small_chunk(scene: Scene) -> SizedChunk:
 
 
 def raise_top(k: Kernel, scene: Scene) -> None:
-    k.chunks.top = VirtAddr(k.chunks.top + 8)
+    k.heap.chunks.top = VirtAddr(k.heap.chunks.top + 8)
 
 
 def unseal(k: Kernel, scene: Scene) -> None:
@@ -81,7 +82,7 @@ def unseal(k: Kernel, scene: Scene) -> None:
 
 
 def flag_the_first(k: Kernel, scene: Scene) -> None:
-    chunk = scene.chunk(k.chunks.start + chunks.FIRST_CHUNK)
+    chunk = scene.chunk(k.heap.chunks.start + chunks.FIRST_CHUNK)
     chunk.header = chunk.header & ~chunks.PREVIOUS_USED
 
 
@@ -91,41 +92,42 @@ def change_the_boundary_tag(k: Kernel, scene: Scene) -> None:
 
 
 def count_too_many_bytes(k: Kernel, scene: Scene) -> None:
-    k.chunks.used_bytes += 16
+    k.heap.chunks.used_bytes += 16
 
 
 def lose_a_chunk(k: Kernel, scene: Scene) -> None:
     chunk = scene.chunk(scene.trie[1])
-    bins.remove(k, chunk, chunks.bytes_of(chunk))
+    bins.remove(k.heap, chunk, chunks.bytes_of(chunk))
 
 
 def lose_the_remainder(k: Kernel, scene: Scene) -> None:
-    k.chunks.remainder_bytes += 16
+    k.heap.chunks.remainder_bytes += 16
 
 
 def commit_more_than_there_is(k: Kernel, scene: Scene) -> None:
-    k.chunks.committed_end = VirtAddr(k.chunks.committed_end + PAGE_BYTES)
+    k.heap.chunks.committed_end = VirtAddr(k.heap.chunks.committed_end + PAGE_BYTES)
 
 
 def turn_a_small_link(k: Kernel, scene: Scene) -> None:
     chunk = free_small_chunk(scene)
-    chunk.previous = masked(k, chunk, chunk.addr)
+    chunk.previous = masked(k.heap, chunk, chunk.addr)
 
 
 def turn_a_parent(k: Kernel, scene: Scene) -> None:
     nodes = [scene.chunk(at) for at in scene.trie]
-    root = next(node for node in nodes if masked(k, node, node.parent) == node.addr and bins.child_of(k, node))
-    child = scene.chunk(bins.child_of(k, root))
-    child.parent = masked(k, child, child.addr)
+    roots = [node for node in nodes if masked(k.heap, node, node.parent) == node.addr]
+    root = next(node for node in roots if bins.child_of(k.heap, node))
+    child = scene.chunk(bins.child_of(k.heap, root))
+    child.parent = masked(k.heap, child, child.addr)
 
 
 def turn_a_ring(k: Kernel, scene: Scene) -> None:
     chunk = scene.chunk(scene.ring[1])
-    chunk.previous = masked(k, chunk, chunk.addr)
+    chunk.previous = masked(k.heap, chunk, chunk.addr)
 
 
 def forget_a_bin(k: Kernel, scene: Scene) -> None:
-    k.chunks.bins.tree_map &= k.chunks.bins.tree_map - 1
+    k.heap.chunks.bins.tree_map &= k.heap.chunks.bins.tree_map - 1
 
 
 def move_a_page_of_a_slab(k: Kernel, scene: Scene) -> None:
@@ -145,7 +147,7 @@ def turn_a_slab_link(k: Kernel, scene: Scene) -> None:
 
 
 def count_too_many_slabs(k: Kernel, scene: Scene) -> None:
-    k.slabs.caches[k.slabs.class_of[500 // 16 + 1]].nr_slabs += 1
+    k.heap.slabs.caches[k.heap.slabs.class_of[500 // 16 + 1]].nr_slabs += 1
 
 
 def take_a_page_of_a_slab_away(k: Kernel, scene: Scene) -> None:
@@ -153,7 +155,7 @@ def take_a_page_of_a_slab_away(k: Kernel, scene: Scene) -> None:
 
 
 def forget_a_spare_page(k: Kernel, scene: Scene) -> None:
-    area = k.slabs.area
+    area = k.heap.slabs.area
     assert area.nr_spare > 0
     area.spare[0] = SlabRecord(k.m, area.spare[0]).next
 
@@ -170,7 +172,7 @@ def shift_a_slab(k: Kernel, scene: Scene) -> None:
 
 def magazine_of(scene: Scene) -> Cache:
     """The cache of the objects, whose magazine is full."""
-    return cache_for(scene.k, 500)
+    return cache_for(scene.k.heap, 500)
 
 
 def load_an_object_twice(k: Kernel, scene: Scene) -> None:
@@ -193,11 +195,11 @@ def load_what_is_no_object(k: Kernel, scene: Scene) -> None:
 
 def load_an_object_of_an_empty_slab(k: Kernel, scene: Scene) -> None:
     """In the place of one whose slab is current, and may have free objects elsewhere."""
-    cache = cache_for(k, 64)
+    cache = cache_for(k.heap, 64)
     record = SlabRecord(k.m, cache.empty)
     first = cache.rounds[0]
     assert cache.top > first.addr
-    first.ptr, first.place = slab.first_object(k, record), record.addr << 3
+    first.ptr, first.place = slab.first_object(k.heap, record), record.addr << 3
 
 
 def load_too_many(k: Kernel, scene: Scene) -> None:

@@ -42,8 +42,8 @@ def test_a_run_that_was_split_off_is_refused() -> None:
     taken = [heap.cache_alloc(k, cache) for _ in range(16)]
     assert {heap.cache_free(k, cache, ptr) for ptr in taken} == {OK}
     assert heap.kmalloc(k, 16) != 0
-    split_off = next(record for record in (k.slabs.area.spare[length] for length in range(3)) if record != 0)
-    ptr = slab_pages.address_of(k, SlabRecord(k.m, split_off))
+    split_off = next(record for record in (k.heap.slabs.area.spare[length] for length in range(3)) if record != 0)
+    ptr = slab_pages.address_of(k.heap, SlabRecord(k.m, split_off))
     assert heap.kfree(k, ptr) == BAD_FREE
     assert heap.cache_free(k, cache, ptr) == BAD_FREE
     assert heap.cache_free(k, ObjectCache(k.m, VirtAddr(0)), ptr) == BAD_FREE
@@ -58,6 +58,6 @@ def test_cycles_of_long_and_short_runs_need_no_more_addresses() -> None:
         for nbytes, nr_objects in ((1024, 256), (64, 3000)):
             taken = [heap.kmalloc(k, nbytes) for _ in range(nr_objects)]
             assert {heap.kfree(k, ptr) for ptr in taken} == {OK}
-        tops.append(k.slabs.area.top)
+        tops.append(k.heap.slabs.area.top)
     assert tops[2] == tops[-1]
     assert heap.check(k) == OK

@@ -10,8 +10,8 @@ import pytest
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.config import NR_QUARANTINED, KernelConfig
 from incroos.kernel.configs import CLASSIC, MODERN
+from incroos.kernel.heap.block import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.harden import tag
-from incroos.kernel.heap.harden.tag import POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.lifecycle import TAG_INVARIANTS
 from incroos.lang import VirtAddr
 from incroos.run.harness import DirectDriver, Driver
@@ -311,19 +311,19 @@ def test_the_quarantine_keeps_the_last_blocks_and_zeroes_what_leaves(full: Drive
     for ptr in others[:-1]:
         assert full.call('kfree', ptr) == 0
     assert full.call('count_other', first, POISON_FREED, 100) == 0  # the ring is full, and it is in there still
-    assert full.kernel.quarantine.nr_blocks == NR_QUARANTINED
+    assert full.kernel.heap.quarantine.nr_blocks == NR_QUARANTINED
     assert full.call('kfree', others[-1]) == 0
-    assert full.kernel.quarantine.nr_blocks == NR_QUARANTINED
+    assert full.kernel.heap.quarantine.nr_blocks == NR_QUARANTINED
     if full.kernel.config.space == MODERN.space:
         assert full.call('count_other', first, 0, 100) == 0
-    before = full.kernel.quarantine.nr_blocks
+    before = full.kernel.heap.quarantine.nr_blocks
     for _ in range(10):
         assert full.call('kfree', full.call('kmalloc', 50_000)) == 0
-    assert full.kernel.quarantine.nr_blocks < before
-    assert full.kernel.quarantine.nbytes <= full.kernel.config.quarantine_bytes
+    assert full.kernel.heap.quarantine.nr_blocks < before
+    assert full.kernel.heap.quarantine.nbytes <= full.kernel.config.quarantine_bytes
     assert full.call('check_heap') == 0
     full.call('shrink')
-    assert full.kernel.quarantine.nr_blocks == full.kernel.quarantine.nbytes == 0
+    assert full.kernel.heap.quarantine.nr_blocks == full.kernel.heap.quarantine.nbytes == 0
     assert full.call('check_heap') == 0
 
 
@@ -332,10 +332,10 @@ def test_the_quarantine_is_emptied_before_a_request_is_refused(place: str) -> No
     with open_driver(place, build=FULL_BUILDS['classic']) as driver:
         ptr = driver.call('kmalloc', 100_000)
         assert driver.call('kfree', ptr) == 0
-        assert driver.kernel.quarantine.nr_blocks == 1
+        assert driver.kernel.heap.quarantine.nr_blocks == 1
         most = (16 << 20) - 24 - 64
         assert driver.call('kmalloc', most + 1) == 0
-        assert driver.kernel.quarantine.nr_blocks == 0
+        assert driver.kernel.heap.quarantine.nr_blocks == 0
         assert driver.call('kmalloc', most) == ptr
         assert driver.call('check_heap') == 0
 
@@ -393,8 +393,8 @@ def test_call_sites_can_be_built_in_without_full_hardening(config: KernelConfig)
         assert isinstance(driver, DirectDriver)
         pointers = [driver.call('kmalloc_at', nbytes, SITE + nbytes) for nbytes in (16, 1000, 4000)]
         for ptr, nbytes in zip(pointers, (16, 1000, 4000), strict=True):
-            of = tag.tag_of(driver.k, VirtAddr(ptr))
-            assert (tag.nbytes_of(of), of.site, tag.is_sealed(driver.k, of)) == (nbytes, SITE + nbytes, True)
+            of = tag.tag_of(driver.k.heap, VirtAddr(ptr))
+            assert (tag.nbytes_of(of), of.site, tag.is_sealed(driver.k.heap, of)) == (nbytes, SITE + nbytes, True)
             driver.call('fill', ptr, 0, nbytes)
         assert driver.call('check_heap') == 0
         for ptr in pointers:

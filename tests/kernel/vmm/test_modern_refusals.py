@@ -101,7 +101,7 @@ def test_each_frame_of_a_call_refused_once(name: str, way: str) -> None:
         k.frames.requests, k.frames.refuse_at = 0, refused
         assert call(k) == error
         k.frames.refuse_at = 0
-        k.figures.nr_refused = 0
+        k.heap.figures.nr_refused = 0
         memory, counts = state_of(sim)
         assert differences(before[0], memory) == []
         assert counts == before[1]

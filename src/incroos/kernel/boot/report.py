@@ -133,11 +133,11 @@ def put_statistics(k: Kernel) -> None:
 def put_heap(k: Kernel) -> None:
     """Put the figures of the heap that are one number each; the host has the others (inspect/heap_statistics.py)."""
     put_figure(k, b'heap bytes in use', heap.used_bytes(k))
-    put_figure(k, b'at most', k.figures.peak_used_bytes)
-    put_figure(k, b'heap bytes with frames', k.figures.committed_bytes)
-    put_figure(k, b'at most with frames', k.figures.peak_committed_bytes)
-    put_figure(k, b'heap bytes asked for in all', k.figures.asked_bytes)
-    put_figure(k, b'requests refused', k.figures.nr_refused)
+    put_figure(k, b'at most', k.heap.figures.peak_used_bytes)
+    put_figure(k, b'heap bytes with frames', k.heap.figures.committed_bytes)
+    put_figure(k, b'at most with frames', k.heap.figures.peak_committed_bytes)
+    put_figure(k, b'heap bytes asked for in all', k.heap.figures.asked_bytes)
+    put_figure(k, b'requests refused', k.heap.figures.nr_refused)
 
 
 @kernel

@@ -12,7 +12,7 @@ from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.state import NR_CLASSES, Cache, Kernel, ObjectCache
+from incroos.kernel.state import NR_CLASSES, Cache, Heap, ObjectCache
 from incroos.lang import VirtAddr, kernel, word
 
 # CACHE-1  the list has nr_caches caches, which are the objects in use of the cache of caches, and links agree
@@ -24,60 +24,60 @@ CACHE_INVARIANTS: Final = 40
 
 
 @kernel
-def check(k: Kernel) -> word:
+def check(heap: Heap) -> word:
     """0, or the number of the first invariant that does not hold, of CACHE as 40 + n."""
-    code = check_cache(k, k.caches.own)
+    code = check_cache(heap, heap.caches.own)
     if code != OK:
         return code
-    code = check_list(k)
-    at = k.caches.first
+    code = check_list(heap)
+    at = heap.caches.first
     while at != 0 and code == OK:
-        cache = ObjectCache(k.m, at)
-        code = check_cache(k, cache)
+        cache = ObjectCache(heap.m, at)
+        code = check_cache(heap, cache)
         at = cache.next
-    return check_owners(k) if code == OK else code
+    return check_owners(heap) if code == OK else code
 
 
 @kernel
-def check_list(k: Kernel) -> word:
+def check_list(heap: Heap) -> word:
     """CACHE-1."""
-    nr_used, _full, _partial, _unused = caches.usage(k, k.caches.own.slabs)
+    nr_used, _full, _partial, _unused = caches.usage(heap, heap.caches.own.slabs)
     previous = VirtAddr(0)
-    at = k.caches.first
-    for _ in range(k.caches.nr_caches):
-        cache = ObjectCache(k.m, at)
-        if not caches.is_cache(k, cache) or cache.previous != previous:
+    at = heap.caches.first
+    for _ in range(heap.caches.nr_caches):
+        cache = ObjectCache(heap.m, at)
+        if not caches.is_cache(heap, cache) or cache.previous != previous:
             return CACHE_INVARIANTS + 1
         previous = at
         at = cache.next
-    return OK if at == 0 and nr_used == k.caches.nr_caches else CACHE_INVARIANTS + 1
+    return OK if at == 0 and nr_used == heap.caches.nr_caches else CACHE_INVARIANTS + 1
 
 
 @kernel
-def check_cache(k: Kernel, cache: ObjectCache) -> word:
+def check_cache(heap: Heap, cache: ObjectCache) -> word:
     """CACHE-3, and the SLAB invariants of a cache's lists and counts."""
-    code = slab_check.check_cache(k, cache.slabs)
+    code = slab_check.check_cache(heap, cache.slabs)
     if code != OK:
         return SLAB_INVARIANTS + code
     return OK if cache.slabs.nr_open == 0 else CACHE_INVARIANTS + 3
 
 
 @kernel
-def check_owners(k: Kernel) -> word:
+def check_owners(heap: Heap) -> word:
     """CACHE-2."""
-    at = k.slabs.area.start
-    while at < k.slabs.area.top:
-        record, _ = slab_pages.locate(k, at)
-        if record.state != slab.NOTHING and not is_owner(k, record.cache):
+    at = heap.slabs.area.start
+    while at < heap.slabs.area.top:
+        record, _ = slab_pages.locate(heap, at)
+        if record.state != slab.NOTHING and not is_owner(heap, record.cache):
             return CACHE_INVARIANTS + 2
-        at = VirtAddr(at + (slab_pages.length_of(k, record) << PAGE_SHIFT))
+        at = VirtAddr(at + (slab_pages.length_of(heap, record) << PAGE_SHIFT))
     return OK
 
 
 @kernel
-def is_owner(k: Kernel, cache: VirtAddr) -> bool:
+def is_owner(heap: Heap, cache: VirtAddr) -> bool:
     """Whether slabs can be of this cache."""
-    classes = k.slabs.caches[0].addr
+    classes = heap.slabs.caches[0].addr
     if classes <= cache < classes + NR_CLASSES * Cache.SIZE:
         return (cache - classes) % Cache.SIZE == 0
-    return cache == k.caches.own.addr or caches.is_cache(k, ObjectCache(k.m, cache))
+    return cache == heap.caches.own.addr or caches.is_cache(heap, ObjectCache(heap.m, cache))

@@ -8,70 +8,69 @@ The most that was ever in use is looked after with one comparison: slabs.mark is
 new peak, and follows whenever something else than objects is taken or given.
 """
 
-from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.state import HeapFigures, Kernel
+from incroos.kernel.state import Heap, HeapFigures
 from incroos.lang import VirtAddr, cold, count_leading_zeros, fill, kernel, word
 
 # FIGURES-1  slabs.used_bytes == the bytes of the objects in use
-# FIGURES-2  committed_bytes is what designs.committed_bytes counts, peak_committed_bytes at least that
+# FIGURES-2  committed_bytes is what committed_bytes of the design counts, peak_committed_bytes at least that
 # FIGURES-3  used_bytes <= peak_used_bytes; slabs.mark == peak_used_bytes - what is used by other things than objects
 
 
 @kernel
-def init(k: Kernel) -> None:
+def init(heap: Heap) -> None:
     """Begin with nothing."""
-    fill(k.m, k.figures.addr, 0, HeapFigures.SIZE)
+    fill(heap.m, heap.figures.addr, 0, HeapFigures.SIZE)
 
 
 @kernel
-def are_counted(k: Kernel) -> bool:
+def are_counted(heap: Heap) -> bool:
     """Whether this build counts them; those of first fit are its metadata alone."""
-    return k.config.counters != 0 and k.config.heap_design != FIRST_FIT
+    return heap.config.counters != 0 and heap.config.objects.HAS_FIGURES
 
 
 @kernel
-def note_asked(k: Kernel, nbytes: word, ptr: VirtAddr) -> None:
+def note_asked(heap: Heap, nbytes: word, ptr: VirtAddr) -> None:
     """Sum up what a user asked for, or count that he was refused. What is no size is not counted."""
     if ptr != 0:
-        k.figures.asked_bytes += nbytes
+        heap.figures.asked_bytes += nbytes
     elif nbytes > 0:
-        k.figures.nr_refused += 1
+        heap.figures.nr_refused += 1
 
 
 @kernel
-def note_large(k: Kernel, nbytes: word, ptr: VirtAddr, used_before: word) -> None:
+def note_large(heap: Heap, nbytes: word, ptr: VirtAddr, used_before: word) -> None:
     """Count a request that no slab served, and what it got."""
     if ptr != 0:
-        k.figures.large_requests[63 - count_leading_zeros(nbytes)] += 1
-        k.figures.large_bytes += used_bytes(k) - used_before
-        note_used(k)
+        heap.figures.large_requests[63 - count_leading_zeros(nbytes)] += 1
+        heap.figures.large_bytes += used_bytes(heap) - used_before
+        note_used(heap)
 
 
 @kernel
-def note_large_free(k: Kernel) -> None:
+def note_large_free(heap: Heap) -> None:
     """Count a block that came back to something else than slabs."""
-    k.figures.nr_large_frees += 1
-    note_used(k)
+    heap.figures.nr_large_frees += 1
+    note_used(heap)
 
 
 @kernel
-def used_bytes(k: Kernel) -> word:
-    """What designs.used_bytes says, without a look at the slabs."""
-    return k.chunks.used_bytes + k.slabs.large_bytes + k.slabs.used_bytes
+def used_bytes(heap: Heap) -> word:
+    """What used_bytes of the design says, without a look at the slabs."""
+    return heap.chunks.used_bytes + heap.slabs.large_bytes + heap.slabs.used_bytes
 
 
 @cold
 @kernel
-def note_used(k: Kernel) -> None:
+def note_used(heap: Heap) -> None:
     """Remember how much was used at most, and how much more objects may use."""
-    used = used_bytes(k)
-    k.figures.peak_used_bytes = max(k.figures.peak_used_bytes, used)
-    k.slabs.mark = k.figures.peak_used_bytes - (used - k.slabs.used_bytes)
+    used = used_bytes(heap)
+    heap.figures.peak_used_bytes = max(heap.figures.peak_used_bytes, used)
+    heap.slabs.mark = heap.figures.peak_used_bytes - (used - heap.slabs.used_bytes)
 
 
 @kernel
-def note_committed(k: Kernel, nbytes: word) -> None:
+def note_committed(heap: Heap, nbytes: word) -> None:
     """Count pages of the heap that got frames, or with less than 0 bytes such that gave theirs back."""
-    figures = k.figures
+    figures = heap.figures
     figures.committed_bytes += nbytes
     figures.peak_committed_bytes = max(figures.peak_committed_bytes, figures.committed_bytes)

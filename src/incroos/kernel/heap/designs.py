@@ -1,132 +1,138 @@
-"""Designs of a heap: what each of the heap's functions is in the one that the configuration names.
+"""What a configuration of a heap names: the designs of which a heap is put together.
 
-Unit: the byte. Knows nothing of what is built on top of these functions; front.py is that. Slabs alone and chunks alone
-are size classes that have only the one or the other.
+    objects     who serves requests: first fit, size classes, or a file of one's own
+    pages       who has the pages: the kernel, or the process that the heap is in
+    text        where reports go
+    damage      what is said about damage
+
+A design of `objects` has to have six functions (init, alloc, free, usable_bytes, used_bytes and check) and the bytes of
+its state. For all else defaults.py has what is right for a design that cannot do it; constants say what one can do.
 """
 
-from incroos.kernel.config import FIRST_FIT
-from incroos.kernel.heap import counters, size_classes
-from incroos.kernel.heap.chunk import first_fit
-from incroos.kernel.heap.chunk.header import HEADER_BYTES
-from incroos.kernel.heap.ranges import first_fit_bytes, first_fit_start
-from incroos.kernel.state import ChunkState, HeapState, Kernel, SlabState
-from incroos.lang import VirtAddr, fill, kernel, word
+from typing import Protocol
+
+from incroos.kernel.state import Heap, Tag
+from incroos.lang import VirtAddr, word
 
 
-@kernel
-def init(k: Kernel) -> None:
-    """Begin with an empty heap that owns addresses and no frame."""
-    if k.config.heap_design != FIRST_FIT:
-        fill(k.m, k.heap.addr, 0, HeapState.SIZE)
-        size_classes.init(k)
-    else:
-        fill(k.m, k.chunks.addr, 0, ChunkState.SIZE)
-        fill(k.m, k.slabs.addr, 0, SlabState.SIZE)
-        first_fit.init(k)
+class HeapDesign(Protocol):
+    """Who serves requests. Where the state of the design lies: state.design_state."""
+
+    STATE_BYTES: int  # of its state, at most HEAP_STATE_BYTES
+    HAS_SLABS: bool  # small requests are objects of slabs, and caches can be had
+    HAS_CHUNKS: bool  # others are chunks, whose headers reports can read
+    HAS_FIRST_FIT: bool  # the chunks are those of first fit, and not of best fit
+    HAS_WHOLE_PAGES: bool  # a request that no slab serves gets whole pages
+    HAS_FIGURES: bool  # it counts for HeapFigures
+    NEEDS_MODERN_SPACE: bool  # in a kernel
+
+    def init(self, heap: Heap) -> None:
+        """Begin with an empty heap that owns addresses and no frame. All bytes of the state are 0."""
+
+    def alloc(self, heap: Heap, nbytes: word) -> VirtAddr:
+        """Give nbytes bytes at an address that is a multiple of 16; 0 when that cannot be, and nothing has changed.
+
+        nbytes may be anything: 2**63 and more arrive as negative words.
+        """
+
+    def free(self, heap: Heap, ptr: VirtAddr) -> word:
+        """Take back what was given; 0 does nothing. BAD_FREE, and nothing changed, for all else."""
+
+    def usable_bytes(self, heap: Heap, ptr: VirtAddr) -> word:
+        """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
+
+    def used_bytes(self, heap: Heap) -> word:
+        """Bytes that are handed out, headers and rounding included."""
+
+    def check(self, heap: Heap) -> word:
+        """0, or the number of the first invariant that does not hold."""
+
+    # defaults.py has these
+    def alloc_aligned(self, heap: Heap, alignment: word, nbytes: word) -> VirtAddr:
+        """As alloc, at a multiple of the alignment, a power of two above 16."""
+
+    def alignment_of(self, heap: Heap, ptr: VirtAddr) -> word:
+        """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
+
+    def fits_in_place(self, heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
+        """Whether nbytes bytes can be had at ptr, where there are `have` bytes; makes them fit."""
+
+    def cost_of(self, heap: Heap, ptr: VirtAddr, usable: word) -> word:
+        """How much of used_bytes is for what was given at ptr, where there are `usable` bytes, in builds with tags."""
+
+    def owns(self, heap: Heap, ptr: VirtAddr) -> bool:
+        """Whether an address lies in the heap's ranges."""
+
+    def committed_bytes(self, heap: Heap) -> word:
+        """Bytes of the pages that have frames; whole ranges of pages are among their owner's."""
+
+    def free_bytes(self, heap: Heap) -> word:
+        """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
+
+    def shrink(self, heap: Heap) -> word:
+        """Give back frames that nothing lies in; how many bytes."""
 
 
-@kernel
-def alloc(k: Kernel, nbytes: word) -> VirtAddr:
-    """Give nbytes bytes at an address that is a multiple of 16; 0 when that cannot be, and nothing has changed."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.alloc(k, nbytes)
-    return first_fit.alloc(k, nbytes)
+class HeapPages(Protocol):
+    """Who has the pages of a heap."""
+
+    HAS_FRAMES: bool  # pages are mapped to frames of the kernel, and counted
+    HAS_FIXED_RANGES: bool  # the configuration says where the ranges are, and not the place of the heap
+    HAS_LARGE_RANGES: bool  # whole ranges of pages can be had, too
+    HAS_HOLES: bool  # pages between others are given back, and are there again, as zeros, when they are touched
+
+    def range_of(self, heap: Heap, which: word) -> tuple[VirtAddr, word]:
+        """Where the heap's chunks, slabs or records of slabs (ranges.py) begin, and how many bytes they may have."""
+
+    def map_fresh(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+        """Let there be pages at [start, end), writable and never executed; a code, and nothing changed, if not.
+
+        Never by a page fault, so that running out of frames is a code and not a fault.
+        """
+
+    def unmap_and_free(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+        """Give back the pages of [start, end)."""
+
+    def get_ready(self, heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+        """Pages up to `end` will be touched; those up to the result were asked for, as those below `ready` were."""
+
+    def are_as(self, heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
+        """Whether all pages of [start, end) have frames, or none has: for checkers."""
+
+    def take_large(self, heap: Heap, nbytes: word) -> VirtAddr:
+        """A range of whole pages of its own for nbytes bytes, more than 0; 0 when that cannot be."""
+
+    def give_large(self, heap: Heap, ptr: VirtAddr) -> word:
+        """Take such a range back; BAD_FREE, and nothing changed, for all else."""
+
+    def large_bytes(self, heap: Heap, ptr: VirtAddr) -> word:
+        """How many bytes such a range has; 0 for every other pointer."""
 
 
-@kernel
-def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
-    """As alloc, at a multiple of the alignment, a power of two above 16; first fit has none of these."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.alloc_aligned(k, alignment, nbytes)
-    return VirtAddr(0)
+class HeapText(Protocol):
+    """Where the words of a heap go."""
+
+    def put_text(self, heap: Heap, text: bytes) -> None:
+        """Put the characters of text."""
+
+    def put_hex(self, heap: Heap, value: word) -> None:
+        """Put 0x and the 64 bits of value as 16 hexadecimal digits."""
+
+    def put_decimal(self, heap: Heap, value: word) -> None:
+        """Put a number that is not negative in decimal digits."""
+
+    def panic(self, heap: Heap, site: bytes, a: word, b: word, c: word) -> None:
+        """End the machine, or the process, with a sentence and three words. Never returns."""
 
 
-@kernel
-def free(k: Kernel, ptr: VirtAddr) -> word:
-    """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.free(k, ptr)
-    return first_fit.free(k, ptr)
+class DamageReport(Protocol):
+    """What is said about damage before the panic. Each function never returns."""
 
+    def end_with(self, heap: Heap, what: bytes, addr: VirtAddr, found: word, block: VirtAddr) -> None:
+        """Report what was found at an address, which lies in or beside a block."""
 
-@kernel
-def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
-    """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.usable_bytes(k, ptr)
-    return first_fit.usable_bytes(k, ptr)
+    def end_with_tag(self, heap: Heap, what: bytes, addr: VirtAddr, found: word, of: Tag) -> None:
+        """Report what was found at an address in or beside a block that is known by its tag."""
 
-
-@kernel
-def cost_of(k: Kernel, ptr: VirtAddr, usable: word) -> word:
-    """How much of used_bytes is for what was given at ptr, of so many usable bytes, in builds with tags."""
-    if k.config.heap_design != FIRST_FIT and not size_classes.is_of_chunks(k, ptr):
-        return usable
-    return usable + HEADER_BYTES
-
-
-@kernel
-def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
-    """Whether nbytes bytes can be had at ptr, where there are so many bytes."""
-    if k.config.heap_design == FIRST_FIT:
-        return nbytes <= have
-    fits = size_classes.fits_in_place(k, ptr, have, nbytes)
-    if k.config.counters != 0:
-        counters.note_used(k)
-    return fits
-
-
-@kernel
-def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
-    """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.alignment_of(k, ptr)
-    return 1
-
-
-@kernel
-def owns(k: Kernel, ptr: VirtAddr) -> bool:
-    """Whether an address lies in the heap's ranges."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.owns(k, ptr)
-    return first_fit_start(k) <= ptr < first_fit_start(k) + first_fit_bytes(k)
-
-
-@kernel
-def used_bytes(k: Kernel) -> word:
-    """Bytes that are handed out, headers and rounding included."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.used_bytes(k)
-    return first_fit.used_bytes(k)
-
-
-@kernel
-def committed_bytes(k: Kernel) -> word:
-    """Bytes of the pages that have frames; those that vmalloc serves are among its own."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.committed_bytes(k)
-    return k.heap.committed_end - first_fit_start(k)
-
-
-@kernel
-def free_bytes(k: Kernel) -> word:
-    """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.free_bytes(k)
-    return first_fit.free_bytes(k)
-
-
-@kernel
-def shrink(k: Kernel) -> word:
-    """Give back frames that nothing lies in; how many bytes. First fit keeps them."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.shrink(k)
-    return 0
-
-
-@kernel
-def check(k: Kernel) -> word:
-    """0, or the number of the first invariant that does not hold."""
-    if k.config.heap_design != FIRST_FIT:
-        return size_classes.check(k)
-    return first_fit.check(k)
+    def end_with_call(self, heap: Heap, what: bytes, addr: VirtAddr, site: word) -> None:
+        """Report a call with a wrong address."""

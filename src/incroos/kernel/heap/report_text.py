@@ -1,34 +1,32 @@
-"""Where a report of the heap goes: to the kernel's console, or in a process to the text with which it ends."""
+"""The words of a heap in a kernel: they go to its console."""
 
-from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.io import console, text_sink
-from incroos.kernel.state import Kernel
-from incroos.lang import kernel, word
+from incroos.kernel.io import console
+from incroos.kernel.io import panic as ends
+from incroos.kernel.state import Heap, kernel_of_heap
+from incroos.lang import cold, kernel, word
 
 
 @kernel
-def put_text(k: Kernel, text: bytes) -> None:
+def put_text(heap: Heap, text: bytes) -> None:
     """Put the characters of text."""
-    if k.config.space == HOSTED_SPACE:
-        text_sink.put_text(k, text)
-    else:
-        console.put_text(k, text)
+    console.put_text(kernel_of_heap(heap), text)
 
 
 @kernel
-def put_hex(k: Kernel, value: word) -> None:
+def put_hex(heap: Heap, value: word) -> None:
     """Put 0x and the 64 bits of value as 16 hexadecimal digits."""
-    put_text(k, b'0x')
-    if k.config.space == HOSTED_SPACE:
-        text_sink.put_hex(k, value)
-    else:
-        console.put_hex(k, value)
+    console.put_text(kernel_of_heap(heap), b'0x')
+    console.put_hex(kernel_of_heap(heap), value)
 
 
 @kernel
-def put_decimal(k: Kernel, value: word) -> None:
+def put_decimal(heap: Heap, value: word) -> None:
     """Put a number that is not negative in decimal digits."""
-    if k.config.space == HOSTED_SPACE:
-        text_sink.put_decimal(k, value)
-    else:
-        console.put_decimal(k, value)
+    console.put_decimal(kernel_of_heap(heap), value)
+
+
+@cold
+@kernel
+def panic(heap: Heap, site: bytes, a: word, b: word, c: word) -> None:
+    """End the machine. Never returns."""
+    ends.panic(kernel_of_heap(heap), site, a, b, c)

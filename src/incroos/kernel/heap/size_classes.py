@@ -8,8 +8,8 @@ Unit: the byte. Knows nothing of frames. Serves one user at a time: there is no 
     to 1 MiB           chunk      16 bytes apart; header of 8 bytes
     more               vmalloc    whole pages, with a guard behind; in configurations that have it, else chunks
 
-Of the two designs in one, a configuration can have the one alone: CHUNKS has chunks for small requests too,
-SLABS_AND_PAGES has whole pages for all that slabs have not.
+Of the two designs in one, a configuration can have the one alone: chunks_alone.py has chunks for small requests too,
+slabs_and_pages.py has whole pages for all that slabs have not. Both are this text with other constants.
 
 An address says by the range where it lies which of them has it. Every one of them tells what was handed out from what
 was not, so that kfree refuses each other pointer with BAD_FREE, and nothing changes.
@@ -17,10 +17,10 @@ was not, so that kfree refuses each other pointer with BAD_FREE, and nothing cha
 
 from typing import Final
 
-from incroos.kernel import vmm
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import CHUNKS, FULL, HOSTED_SPACE, MODERN_SPACE, SLABS_AND_PAGES
+from incroos.kernel.config import FULL, HEAP_STATE_BYTES
 from incroos.kernel.heap import counters, ranges
+from incroos.kernel.heap.block import ALIGNMENT, POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.chunk import best_fit, resize
 from incroos.kernel.heap.chunk import check as chunks_check
 from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
@@ -28,39 +28,45 @@ from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import NR_CLASSES, Cache, Kernel
+from incroos.kernel.state import NR_CLASSES, Cache, Heap
 from incroos.lang import VirtAddr, fill, kernel, sub_wrap, unsigned_less, word
+
+STATE_BYTES: Final = HEAP_STATE_BYTES
+HAS_SLABS: Final = True
+HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = False
+HAS_FIRST_FIT: Final = False
+HAS_FIGURES: Final = True
+NEEDS_MODERN_SPACE: Final = True
 
 SMALL_BYTES: Final = 1024
 NR_COLD: Final = 4000  # requests for a class above SMALL_BYTES, until it has slabs
 LARGE_BYTES: Final = 1 << 20
-ALIGNMENT: Final = 16
 
 SLAB_INVARIANTS: Final = 20
 
-POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison and without tags: that came back
-POISON_FRESH: Final = 0xCD  # that are handed out
-
 
 @kernel
-def init(k: Kernel) -> None:
+def init(heap: Heap) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    best_fit.init(k, ranges.chunks_start(k), ranges.chunks_bytes(k))
-    slab_pages.init(k, ranges.records_start(k), ranges.slabs_start(k), ranges.slabs_bytes(k))
-    k.slabs.nr_large = 0
-    k.slabs.large_bytes = 0
-    k.slabs.used_bytes = 0
-    k.slabs.mark = 0
+    start, nbytes = heap.config.pages.range_of(heap, ranges.CHUNKS)
+    best_fit.init(heap, start, nbytes)
+    start, nbytes = heap.config.pages.range_of(heap, ranges.SLABS)
+    records, _ = heap.config.pages.range_of(heap, ranges.RECORDS)
+    slab_pages.init(heap, records, start, nbytes)
+    heap.slabs.nr_large = 0
+    heap.slabs.large_bytes = 0
+    heap.slabs.used_bytes = 0
+    heap.slabs.mark = 0
     last = 0
     for number in range(NR_CLASSES):
         nbytes = class_bytes(number)
-        slab.init_cache(k.slabs.caches[number], nbytes, ALIGNMENT)
-        if k.config.space == HOSTED_SPACE:
-            k.slabs.caches[number].max_empty = 0  # another class may need the pages more, and they are spare
+        slab.init_cache(heap.slabs.caches[number], nbytes, ALIGNMENT)
+        heap.slabs.caches[number].max_empty = heap.config.empty_slabs
         for index in range(last + 1, nbytes // ALIGNMENT + 1):
-            k.slabs.class_of[index] = number
+            heap.slabs.class_of[index] = number
         last = nbytes // ALIGNMENT
-    k.slabs.class_of[0] = 0
+    heap.slabs.class_of[0] = 0
 
 
 @kernel
@@ -79,261 +85,270 @@ def class_bytes(number: word) -> word:
 
 # ------------------------------------------------------------------ alloc
 @kernel
-def alloc(k: Kernel, nbytes: word) -> VirtAddr:
+def alloc(heap: Heap, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
 
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if not is_small(k, nbytes):
-        return alloc_large(k, nbytes)
-    cache = cache_for(k, nbytes)
-    if is_cold(k, cache):
-        return alloc_large(k, nbytes)
-    ptr = slab.take(k, cache)
-    poison(k, ptr, nbytes, POISON_FRESH)
+    if not is_small(heap, nbytes):
+        return alloc_large(heap, nbytes)
+    cache = cache_for(heap, nbytes)
+    if is_cold(heap, cache):
+        return alloc_large(heap, nbytes)
+    ptr = slab.take(heap, cache)
+    poison(heap, ptr, nbytes, POISON_FRESH)
     return ptr
 
 
 @kernel
-def is_small(k: Kernel, nbytes: word) -> bool:
+def is_small(heap: Heap, nbytes: word) -> bool:
     """Whether slabs serve a request; nbytes may be anything."""
-    return k.config.heap_design != CHUNKS and unsigned_less(sub_wrap(nbytes, 1), k.config.slab_bytes)
+    return heap.config.objects.HAS_SLABS and unsigned_less(sub_wrap(nbytes, 1), heap.config.slab_bytes)
 
 
 @kernel
-def is_cold(k: Kernel, cache: Cache) -> bool:
+def is_cold(heap: Heap, cache: Cache) -> bool:
     """Whether chunks serve the requests of a class, since so few came that slabs of its own do not pay. Counts them."""
-    if k.config.slab_bytes <= SMALL_BYTES or cache.object_bytes <= SMALL_BYTES or cache.nr_cold == NR_COLD:
+    if heap.config.slab_bytes <= SMALL_BYTES or cache.object_bytes <= SMALL_BYTES or cache.nr_cold == NR_COLD:
         return False
     cache.nr_cold += 1
     return True
 
 
 @kernel
-def cache_for(k: Kernel, nbytes: word) -> Cache:
+def cache_for(heap: Heap, nbytes: word) -> Cache:
     """The cache of the class for a small request."""
-    return k.slabs.caches[k.slabs.class_of[(nbytes + ALIGNMENT - 1) >> 4]]
+    return heap.slabs.caches[heap.slabs.class_of[(nbytes + ALIGNMENT - 1) >> 4]]
 
 
 @kernel
-def alloc_large(k: Kernel, nbytes: word) -> VirtAddr:
+def alloc_large(heap: Heap, nbytes: word) -> VirtAddr:
     """What alloc gives for requests that are not small."""
     if nbytes <= 0:
         return VirtAddr(0)
-    used_before = counters.used_bytes(k)
-    ptr = alloc_pages(k, nbytes) if is_large(k, nbytes) else best_fit.alloc(k, nbytes)
-    if k.config.counters != 0:
-        counters.note_large(k, nbytes, ptr, used_before)
-    poison(k, ptr, nbytes, POISON_FRESH)
+    used_before = counters.used_bytes(heap)
+    ptr = alloc_pages(heap, nbytes) if is_large(heap, nbytes) else best_fit.alloc(heap, nbytes)
+    if heap.config.counters != 0:
+        counters.note_large(heap, nbytes, ptr, used_before)
+    poison(heap, ptr, nbytes, POISON_FRESH)
     return ptr
 
 
 @kernel
-def is_large(k: Kernel, nbytes: word) -> bool:
+def is_large(heap: Heap, nbytes: word) -> bool:
     """Whether a request that is not small gets pages of its own."""
-    return nbytes > LARGE_BYTES or k.config.heap_design == SLABS_AND_PAGES
+    return nbytes > LARGE_BYTES or heap.config.objects.HAS_WHOLE_PAGES
 
 
 @kernel
-def alloc_pages(k: Kernel, nbytes: word) -> VirtAddr:
+def alloc_pages(heap: Heap, nbytes: word) -> VirtAddr:
     """What alloc gives for the largest requests."""
-    if k.config.space == MODERN_SPACE:
-        ptr = vmm.vmalloc_for_heap(k, nbytes)
-        if ptr != 0:
-            k.slabs.nr_large += 1
-            k.slabs.large_bytes += usable_bytes(k, ptr)
-        return ptr
-    else:
-        return best_fit.alloc(k, payload_for(k, nbytes))
+    if not heap.config.pages.HAS_LARGE_RANGES:
+        return best_fit.alloc(heap, payload_for(heap, nbytes))
+    ptr = heap.config.pages.take_large(heap, nbytes)
+    if ptr != 0:
+        heap.slabs.nr_large += 1
+        heap.slabs.large_bytes += usable_bytes(heap, ptr)
+    return ptr
 
 
 @kernel
-def payload_for(k: Kernel, nbytes: word) -> word:
+def payload_for(heap: Heap, nbytes: word) -> word:
     """What a chunk has room for that serves such a request: so many bytes, or what makes its length whole pages."""
-    if k.config.heap_design != SLABS_AND_PAGES:
+    if not heap.config.objects.HAS_WHOLE_PAGES:
         return nbytes
     return ((min(nbytes, best_fit.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
 
 
 @kernel
-def aligned_payload_for(k: Kernel, nbytes: word) -> word:
+def aligned_payload_for(heap: Heap, nbytes: word) -> word:
     """The same for a request with an alignment."""
-    return payload_for(k, bytes_with_note(k, min(nbytes, best_fit.MAX_BYTES + 1)))
+    return payload_for(heap, bytes_with_note(heap, min(nbytes, best_fit.MAX_BYTES + 1)))
 
 
 @kernel
-def alloc_aligned(k: Kernel, alignment: word, nbytes: word) -> VirtAddr:
+def alloc_aligned(heap: Heap, alignment: word, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at a multiple of the alignment, a power of two above ALIGNMENT; 0 as in alloc."""
     if nbytes <= 0:
         return VirtAddr(0)
-    used_before = counters.used_bytes(k)
-    ptr = resize.alloc_aligned(k, alignment, aligned_payload_for(k, nbytes))
-    if k.config.counters != 0:
-        counters.note_large(k, nbytes, ptr, used_before)
-    poison(k, ptr, nbytes, POISON_FRESH)
+    used_before = counters.used_bytes(heap)
+    ptr = resize.alloc_aligned(heap, alignment, aligned_payload_for(heap, nbytes))
+    if heap.config.counters != 0:
+        counters.note_large(heap, nbytes, ptr, used_before)
+    poison(heap, ptr, nbytes, POISON_FRESH)
     return ptr
 
 
 # ------------------------------------------------------------------ free
 @kernel
-def free(k: Kernel, ptr: VirtAddr) -> word:
+def free(heap: Heap, ptr: VirtAddr) -> word:
     """Take back what was given; 0 is nobody's and does nothing. BAD_FREE, and nothing changed, for all else."""
-    if is_of_slabs(k, ptr):
-        if k.config.poison != 0:
-            poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
-        return slab.put(k, ptr)
-    return free_large(k, ptr)
+    if is_of_slabs(heap, ptr):
+        if heap.config.poison != 0:
+            poison(heap, ptr, usable_bytes(heap, ptr), POISON_FREED)
+        return slab.put(heap, ptr)
+    return free_large(heap, ptr)
 
 
 @kernel
-def free_large(k: Kernel, ptr: VirtAddr) -> word:
+def free_large(heap: Heap, ptr: VirtAddr) -> word:
     """Take back what is no slab's."""
     if ptr == 0:
         return OK
-    if k.config.poison != 0:
-        poison(k, ptr, usable_bytes(k, ptr), POISON_FREED)
-    code = best_fit.free(k, ptr) if is_of_chunks(k, ptr) else free_pages(k, ptr)
-    if k.config.counters != 0 and code == OK:
-        counters.note_large_free(k)
+    if heap.config.poison != 0:
+        poison(heap, ptr, usable_bytes(heap, ptr), POISON_FREED)
+    code = best_fit.free(heap, ptr) if is_of_chunks(heap, ptr) else free_pages(heap, ptr)
+    if heap.config.counters != 0 and code == OK:
+        counters.note_large_free(heap)
     return code
 
 
 @kernel
-def free_pages(k: Kernel, ptr: VirtAddr) -> word:
+def free_pages(heap: Heap, ptr: VirtAddr) -> word:
     """Take back what is neither a slab's nor a chunk."""
-    if k.config.space == MODERN_SPACE:
-        nbytes = usable_bytes(k, ptr)
-        code = vmm.vfree_of_heap(k, ptr)
-        if code == OK:
-            k.slabs.nr_large -= 1
-            k.slabs.large_bytes -= nbytes
-        return code
-    else:
+    if not heap.config.pages.HAS_LARGE_RANGES:
         return BAD_FREE
+    nbytes = usable_bytes(heap, ptr)
+    code = heap.config.pages.give_large(heap, ptr)
+    if code == OK:
+        heap.slabs.nr_large -= 1
+        heap.slabs.large_bytes -= nbytes
+    return code
 
 
 @kernel
-def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+def usable_bytes(heap: Heap, ptr: VirtAddr) -> word:
     """How many bytes there are at what was given, at least those asked for; 0 for every other pointer."""
-    if is_of_slabs(k, ptr):
-        return slab.usable_bytes(k, ptr)
-    if is_of_chunks(k, ptr):
-        return max(room_in(k, best_fit.used_head(k, ptr)), 0)
-    return bytes_of_pages(k, ptr)
+    if is_of_slabs(heap, ptr):
+        return slab.usable_bytes(heap, ptr)
+    if is_of_chunks(heap, ptr):
+        return max(room_in(heap, best_fit.used_head(heap, ptr)), 0)
+    return heap.config.pages.large_bytes(heap, ptr)
 
 
 @kernel
-def bytes_of_pages(k: Kernel, ptr: VirtAddr) -> word:
-    """How many bytes there are in pages that were handed out whole."""
-    if k.config.space == MODERN_SPACE:
-        return vmm.heap_pages_from(k, ptr) * PAGE_BYTES
-    else:
-        return 0
-
-
-@kernel
-def is_of_slabs(k: Kernel, ptr: VirtAddr) -> bool:
+def is_of_slabs(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether an address lies in a page that is or was a slab's."""
-    return k.config.heap_design != CHUNKS and slab_pages.has(k, ptr)
+    return heap.config.objects.HAS_SLABS and slab_pages.has(heap, ptr)
 
 
 @kernel
-def is_of_chunks(k: Kernel, ptr: VirtAddr) -> bool:
+def is_of_chunks(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether an address lies in the range of the chunks."""
-    if k.config.space == HOSTED_SPACE:
-        return k.chunks.start <= ptr < k.chunks.top
-    return unsigned_less(sub_wrap(ptr, k.config.heap), k.config.heap_max_bytes)
+    if not heap.config.pages.HAS_FIXED_RANGES:
+        return heap.chunks.start <= ptr < heap.chunks.top
+    start, nbytes = heap.config.pages.range_of(heap, ranges.CHUNKS)
+    return unsigned_less(sub_wrap(ptr, start), nbytes)
 
 
 @kernel
-def owns(k: Kernel, ptr: VirtAddr) -> bool:
+def owns(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether an address lies in a slab, or in the range of the chunks."""
-    return is_of_slabs(k, ptr) or is_of_chunks(k, ptr)
+    return is_of_slabs(heap, ptr) or is_of_chunks(heap, ptr)
 
 
 @kernel
-def poison(k: Kernel, ptr: VirtAddr, nbytes: word, byte: word) -> None:
+def poison(heap: Heap, ptr: VirtAddr, nbytes: word, byte: word) -> None:
     """Fill a payload, in the builds that look for uses before and after its time."""
-    if k.config.poison != 0 and k.config.hardening != FULL and ptr != 0:
-        fill(k.m, ptr, byte, nbytes)
+    if heap.config.poison != 0 and heap.config.hardening != FULL and ptr != 0:
+        fill(heap.m, ptr, byte, nbytes)
 
 
 # ------------------------------------------------------------------ realloc
 @kernel
-def fits_in_place(k: Kernel, ptr: VirtAddr, have: word, nbytes: word) -> bool:
+def fits_in_place(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     """Whether nbytes bytes can be had at ptr without waste; a chunk is made to fit."""
-    if is_of_slabs(k, ptr):
-        return is_small(k, nbytes) and cache_for(k, nbytes).object_bytes == have
-    if is_of_chunks(k, ptr):
-        if is_aligned(k, ptr):
-            return resize.resize(k, ptr, aligned_payload_for(k, nbytes))
-        is_none_of_slabs = k.config.heap_design == CHUNKS or nbytes > SMALL_BYTES
-        return is_none_of_slabs and resize.resize(k, ptr, payload_for(k, nbytes))
+    fits = can_stay(heap, ptr, have, nbytes)
+    if heap.config.counters != 0:
+        counters.note_used(heap)
+    return fits
+
+
+@kernel
+def can_stay(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
+    """What fits_in_place answers."""
+    if is_of_slabs(heap, ptr):
+        return is_small(heap, nbytes) and cache_for(heap, nbytes).object_bytes == have
+    if is_of_chunks(heap, ptr):
+        if is_aligned(heap, ptr):
+            return resize.resize(heap, ptr, aligned_payload_for(heap, nbytes))
+        is_none_of_slabs = not heap.config.objects.HAS_SLABS or nbytes > SMALL_BYTES
+        return is_none_of_slabs and resize.resize(heap, ptr, payload_for(heap, nbytes))
     return have - PAGE_BYTES < nbytes <= have
 
 
 @kernel
-def is_aligned(k: Kernel, ptr: VirtAddr) -> bool:
+def is_aligned(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether what was given was asked for with an alignment: only chunks are, and they say so."""
-    return not is_of_slabs(k, ptr) and is_of_chunks(k, ptr) and chunk_at(k, ptr - HEADER_BYTES).header & ALIGNED != 0
+    return (
+        not is_of_slabs(heap, ptr)
+        and is_of_chunks(heap, ptr)
+        and chunk_at(heap, ptr - HEADER_BYTES).header & ALIGNED != 0
+    )
 
 
 @kernel
-def alignment_of(k: Kernel, ptr: VirtAddr) -> word:
+def alignment_of(heap: Heap, ptr: VirtAddr) -> word:
     """The alignment with which what was given was asked for, where no tag tells it; 1 without one."""
-    return resize.alignment_of(k, ptr) if is_aligned(k, ptr) else 1
+    return resize.alignment_of(heap, ptr) if is_aligned(heap, ptr) else 1
 
 
 # ------------------------------------------------------------------ counts and the check
 @kernel
-def used_bytes(k: Kernel) -> word:
+def cost_of(heap: Heap, ptr: VirtAddr, usable: word) -> word:
+    """How much of used_bytes is for what was given at ptr, of so many usable bytes, in builds with tags."""
+    return usable + HEADER_BYTES if is_of_chunks(heap, ptr) else usable
+
+
+@kernel
+def used_bytes(heap: Heap) -> word:
     """Bytes that are handed out, rounding and headers included. Looks at the record of every slab."""
-    total = k.chunks.used_bytes + k.slabs.large_bytes
-    at = k.slabs.area.start
-    while at < k.slabs.area.top:
-        record, _ = slab_pages.locate(k, at)
+    total = heap.chunks.used_bytes + heap.slabs.large_bytes
+    at = heap.slabs.area.start
+    while at < heap.slabs.area.top:
+        record, _ = slab_pages.locate(heap, at)
         if record.state != slab.NOTHING:
-            cache = Cache(k.m, record.cache)
-            total += slab.nr_used(k, cache, record) * cache.object_bytes
-        at = VirtAddr(at + slab_pages.length_of(k, record) * PAGE_BYTES)
+            cache = Cache(heap.m, record.cache)
+            total += slab.nr_used(heap, cache, record) * cache.object_bytes
+        at = VirtAddr(at + slab_pages.length_of(heap, record) * PAGE_BYTES)
     return total
 
 
 @kernel
-def committed_bytes(k: Kernel) -> word:
+def committed_bytes(heap: Heap) -> word:
     """Bytes of the pages that have frames, those of records among them and those of vmalloc not."""
-    area = k.slabs.area
+    area = heap.slabs.area
     records = area.records_end - area.records
-    return k.chunks.committed_end - k.chunks.start + records + area.nr_mapped * PAGE_BYTES
+    return heap.chunks.committed_end - heap.chunks.start + records + area.nr_mapped * PAGE_BYTES
 
 
 @kernel
-def free_bytes(k: Kernel) -> word:
+def free_bytes(heap: Heap) -> word:
     """Bytes of the chunks' range that none has, with frames or without."""
-    return k.chunks.end - k.chunks.start - k.chunks.used_bytes
+    return heap.chunks.end - heap.chunks.start - heap.chunks.used_bytes
 
 
 @kernel
-def shrink(k: Kernel) -> word:
+def shrink(heap: Heap) -> word:
     """Give back the frames that nothing lies in; how many bytes of them."""
-    nr_mapped = k.slabs.area.nr_mapped
+    nr_mapped = heap.slabs.area.nr_mapped
     for number in range(NR_CLASSES):
-        slab.shrink(k, k.slabs.caches[number])
-    slab_pages.release_spare(k)
-    return (nr_mapped - k.slabs.area.nr_mapped) * PAGE_BYTES + best_fit.trim(k, 0)
+        slab.shrink(heap, heap.slabs.caches[number])
+    slab_pages.release_spare(heap)
+    return (nr_mapped - heap.slabs.area.nr_mapped) * PAGE_BYTES + best_fit.trim(heap, 0)
 
 
 @kernel
-def check(k: Kernel) -> word:
+def check(heap: Heap) -> word:
     """0, or the number of the first invariant that does not hold: of CHUNKS and BIN, or of SLAB as 20 + n."""
-    code = chunks_check.check(k)
+    code = chunks_check.check(heap)
     if code != OK:
         return code
-    code = slab_check.check_area(k)
+    code = slab_check.check_area(heap)
     if code == OK:
-        code = slab_check.check_records(k)
+        code = slab_check.check_records(heap)
     for number in range(NR_CLASSES):
         if code == OK:
-            code = slab_check.check_cache(k, k.slabs.caches[number])
+            code = slab_check.check_cache(heap, heap.slabs.caches[number])
     return SLAB_INVARIANTS + code if code != OK else OK

@@ -4,8 +4,7 @@ In a library (config.embedded), the kernel that it is linked into is told, and s
 """
 
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
-from incroos.kernel.config import HOSTED_SPACE
-from incroos.kernel.io import console, hooks, text_sink
+from incroos.kernel.io import console, hooks
 from incroos.kernel.state import Kernel
 from incroos.lang import Machine, cold, disable_interrupts, halt, kernel, out8, word
 
@@ -17,16 +16,13 @@ def panic(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
 
     Needs console.init. A panic inside a panic, as when printing faults, ends the machine in silence.
     """
-    if k.config.space == HOSTED_SPACE:
-        stop_process(k, site, a, b, c)
-    else:
-        disable_interrupts(k.m)
-        k.console.nr_panics += 1
-        if k.config.embedded != 0:
-            hand_over(k, site, a, b, c)
-        if k.console.nr_panics == 1:
-            report(k, site, a, b, c)
-        end_machine(k.m, EXIT_PANIC)
+    disable_interrupts(k.m)
+    k.console.nr_panics += 1
+    if k.config.embedded != 0:
+        hand_over(k, site, a, b, c)
+    if k.console.nr_panics == 1:
+        report(k, site, a, b, c)
+    end_machine(k.m, EXIT_PANIC)
 
 
 @kernel
@@ -48,17 +44,6 @@ def report(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
     put_word(k, b)
     put_word(k, c)
     console.put_text(k, b'\n')
-
-
-@kernel
-def stop_process(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
-    """End the process that a hosted heap is in with the line of a panic."""
-    text_sink.put_text(k, b'panic: ')
-    text_sink.put_text(k, site)
-    text_sink.put_word(k, a)
-    text_sink.put_word(k, b)
-    text_sink.put_word(k, c)
-    text_sink.stop(k)
 
 
 @kernel

@@ -5,7 +5,15 @@ between places (times, the address of the start information) is kept, so that th
 everywhere. The invariants of each struct are numbered in the file that owns it.
 """
 
-from incroos.kernel.state.chunks import NR_SMALL_BINS, NR_TREE_BINS, BinState, Chunk, ChunkState, HeapState, SizedChunk
+from incroos.kernel.state.chunks import (
+    NR_SMALL_BINS,
+    NR_TREE_BINS,
+    BinState,
+    Chunk,
+    ChunkState,
+    FirstFitState,
+    SizedChunk,
+)
 from incroos.kernel.state.frame_database import (
     MAX_ORDER,
     NR_ORDERS,
@@ -16,9 +24,9 @@ from incroos.kernel.state.frame_database import (
     Records,
 )
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
-from incroos.kernel.state.heap import NR_SIZES, HardeningState, HeapFigures, QuarantineState
-from incroos.kernel.state.host import HOST_TEXT_BYTES, Host
-from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of
+from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
+from incroos.kernel.state.host import HOST_TEXT_BYTES, Host, HostedHeap, host_of
+from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
 from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.slabs import (
@@ -70,17 +78,19 @@ __all__ = [
     'ChunkState',
     'ConsoleState',
     'Counters',
+    'FirstFitState',
     'FrameBitmap',
     'FrameDatabase',
     'FrameRecord',
     'FrameState',
     'Frames',
     'HardeningState',
+    'Heap',
     'HeapFigures',
-    'HeapState',
     'HookState',
     'Hooks',
     'Host',
+    'HostedHeap',
     'HotList',
     'Kernel',
     'KnownBytes',
@@ -103,8 +113,12 @@ __all__ = [
     'Space',
     'Statistics',
     'TableRecord',
+    'Tag',
     'VmallocState',
     'Zone',
     'ZoneStatistics',
+    'design_state',
+    'host_of',
     'kernel_of',
+    'kernel_of_heap',
 ]

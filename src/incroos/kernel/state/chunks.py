@@ -16,19 +16,19 @@ class Chunk(Struct):
     previous: VirtAddr
 
 
-class HeapState(Struct):
-    """Owner: heap."""
+class FirstFitState(Struct):
+    """Owner: heap.chunk.first_fit."""
 
     top: VirtAddr  # the end of the last chunk
     committed_end: VirtAddr  # the addresses below it have frames
     end: VirtAddr  # the addresses below it are the heap's
     used_bytes: u64  # of the chunks that are handed out
     queue: Chunk  # the head of the list of free chunks
-    start: VirtAddr  # of the range, in a process; elsewhere the configuration says it, and this is 0
+    start: VirtAddr  # of the range, where the configuration does not say it; else 0
 
 
 class SizedChunk(Struct):
-    """A chunk of the dlmalloc-style heap; all but the header only while it is free. Owner: heap.chunks."""
+    """A chunk of best fit; all but the header only while it is free. Owner: heap.chunk."""
 
     header: u64  # a tag, the chunk's bytes, flags
     next: VirtAddr  # the neighbours of its bin, or of the ring of its size
@@ -39,7 +39,7 @@ class SizedChunk(Struct):
 
 
 class BinState(Struct):
-    """Free chunks by size. Owner: heap.bins."""
+    """Free chunks by size. Owner: heap.chunk.bins."""
 
     small_map: u64  # a bit for each bin: is it not empty?
     tree_map: u64
@@ -48,7 +48,7 @@ class BinState(Struct):
 
 
 class ChunkState(Struct):
-    """Owner: heap.dlmalloc."""
+    """Owner: heap.chunk.best_fit."""
 
     start: VirtAddr
     top: VirtAddr  # the end of the last chunk

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Final
 
-from incroos.lang import Array, Struct, VirtAddr, u8, u64
+from incroos.kernel.state.heap import Heap
+from incroos.lang import Array, Struct, VirtAddr, kernel, u8, u64
 
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
 
@@ -10,7 +11,7 @@ HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of 
 class Host(Struct):
     """The process that a hosted heap is in: what it gave, and C functions that call4 calls. Owner: hosted."""
 
-    slot_bytes: u64  # from the Kernel struct on, all of them the heap's
+    slot_bytes: u64  # from the HostedHeap struct on, all of them the heap's
     release: u64  # (start, nbytes): the pages are given back, and read as zeros when they are next touched
     commit: u64  # (start, nbytes): 0 when the pages can be used; 0 where all can be from the start
     populate: u64  # (start, nbytes): the pages will be touched soon; 0 where the system is not told
@@ -26,3 +27,16 @@ class Host(Struct):
     ]  # padding: other threads write `remote`, and their line is not the owner's
     remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
     line_after_remote: Annotated[Array[u64], 8]  # padding
+
+
+class HostedHeap(Struct):
+    """A heap in a process, at the start of its slot. Owner: hosted."""
+
+    heap: Heap
+    host: Host
+
+
+@kernel
+def host_of(heap: Heap) -> Host:
+    """The process that a heap is in. PRE the heap is a HostedHeap's."""
+    return HostedHeap(heap.m, heap.addr).host

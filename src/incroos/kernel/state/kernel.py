@@ -3,13 +3,10 @@
 from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
-from incroos.kernel.state.chunks import ChunkState, HeapState
 from incroos.kernel.state.frames import FrameState
-from incroos.kernel.state.heap import HardeningState, HeapFigures, QuarantineState
-from incroos.kernel.state.host import Host
+from incroos.kernel.state.heap import Heap
 from incroos.kernel.state.memory_map import MemoryMap
 from incroos.kernel.state.processor import Processor
-from incroos.kernel.state.slabs import CachesState, SlabState
 from incroos.kernel.state.space import PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
@@ -23,6 +20,7 @@ class Kernel(Struct):
     """Everything."""
 
     config: KernelConfig
+    heap: Heap  # first, so that what it starts with a line of the processor's cache does
     console: ConsoleState
     hooks: HookState
     screen: ScreenState
@@ -31,16 +29,8 @@ class Kernel(Struct):
     processors: Annotated[Array[Processor], NR_PROCESSORS]
     space: Space  # the kernel's own
     pcids: PcidState
-    heap: HeapState
-    chunks: ChunkState
-    slabs: SlabState
-    hardening: HardeningState
-    quarantine: QuarantineState
-    caches: CachesState
     vmalloc: VmallocState
-    host: Host
     counters: Counters
-    figures: HeapFigures
     statistics: Statistics
     blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
 
@@ -49,3 +39,9 @@ class Kernel(Struct):
 def kernel_of(space: Space) -> Kernel:
     """The kernel that an address space belongs to."""
     return Kernel(space.m, space.kernel)
+
+
+@kernel
+def kernel_of_heap(heap: Heap) -> Kernel:
+    """The kernel that a heap is in."""
+    return Kernel(heap.m, heap.owner)

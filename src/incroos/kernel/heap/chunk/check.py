@@ -6,10 +6,9 @@ Unit: the byte. Changes nothing, and reads no address that has no frame.
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.heap import pages
+from incroos.kernel.heap.block import ALIGNMENT
 from incroos.kernel.heap.chunk import bins_check
 from incroos.kernel.heap.chunk.header import (
-    ALIGNMENT,
     FIRST_CHUNK,
     LEAST_SHIFT,
     MIN_CHUNK_BYTES,
@@ -23,7 +22,7 @@ from incroos.kernel.heap.chunk.header import (
     read_note,
 )
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, kernel, load64, word
 
 # CHUNKS-1  start + 8 <= top <= committed_end <= end, except that top may be start + 8 before there are frames; top is
@@ -43,26 +42,26 @@ BIN_INVARIANTS: Final = 10
 
 
 @kernel
-def check(k: Kernel) -> word:
+def check(heap: Heap) -> word:
     """0, or the number of the first invariant that does not hold."""
-    code = check_range(k)
+    code = check_range(heap)
     if code != OK:
         return code
-    code, nr_free, used_bytes = walk_chunks(k)
+    code, nr_free, used_bytes = walk_chunks(heap)
     if code != OK:
         return code
-    if used_bytes != k.chunks.used_bytes:
+    if used_bytes != heap.chunks.used_bytes:
         return 5
-    nr_binned = bins_check.count_chunks(k)
+    nr_binned = bins_check.count_chunks(heap)
     if nr_binned < 0:
         return BIN_INVARIANTS + bins_check.code_of(nr_binned)
-    return check_remainder(k, nr_free - nr_binned)
+    return check_remainder(heap, nr_free - nr_binned)
 
 
 @kernel
-def check_range(k: Kernel) -> word:
+def check_range(heap: Heap) -> word:
     """CHUNKS-1 and CHUNKS-7."""
-    chunks = k.chunks
+    chunks = heap.chunks
     first = chunks.start + FIRST_CHUNK
     if chunks.top < first or chunks.committed_end > chunks.end:
         return 1
@@ -70,24 +69,24 @@ def check_range(k: Kernel) -> word:
         return 1
     if chunks.top & (ALIGNMENT - 1) != FIRST_CHUNK or chunks.committed_end & (PAGE_BYTES - 1) != 0:
         return 1
-    if not pages.are_as(k, chunks.start, chunks.committed_end, True):
+    if not heap.config.pages.are_as(heap, chunks.start, chunks.committed_end, True):
         return 7
     behind = VirtAddr(min(chunks.committed_end + PAGE_BYTES, chunks.end))
-    return OK if pages.are_as(k, chunks.committed_end, behind, False) else 7
+    return OK if heap.config.pages.are_as(heap, chunks.committed_end, behind, False) else 7
 
 
 @kernel
-def walk_chunks(k: Kernel) -> tuple[word, word, word]:
+def walk_chunks(heap: Heap) -> tuple[word, word, word]:
     """CHUNKS-2 to CHUNKS-4 and CHUNKS-8: the code, how many chunks are free, and the bytes of those that are used."""
-    top = k.chunks.top
+    top = heap.chunks.top
     nr_free = 0
     used_bytes = 0
     previous_used = PREVIOUS_USED
-    at = VirtAddr(k.chunks.start + FIRST_CHUNK)
+    at = VirtAddr(heap.chunks.start + FIRST_CHUNK)
     while at < top:
-        chunk = chunk_at(k, at)
+        chunk = chunk_at(heap, at)
         nbytes = bytes_of(chunk)
-        if not is_sealed(k, chunk) or nbytes < MIN_CHUNK_BYTES or nbytes > top - at:
+        if not is_sealed(heap, chunk) or nbytes < MIN_CHUNK_BYTES or nbytes > top - at:
             return 2, 0, 0
         if chunk.header & PREVIOUS_USED != previous_used:
             return 3, 0, 0
@@ -95,21 +94,21 @@ def walk_chunks(k: Kernel) -> tuple[word, word, word]:
         previous_used = (chunk.header & USED) * PREVIOUS_USED
         if previous_used != 0:
             used_bytes += nbytes
-            if has_note(k, chunk.header) and not LEAST_SHIFT <= read_note(chunk) <= greatest_shift(chunk):
+            if has_note(heap, chunk.header) and not LEAST_SHIFT <= read_note(chunk) <= greatest_shift(chunk):
                 return 8, 0, 0
         else:
             nr_free += 1
-            if load64(k.m, VirtAddr(at - 8)) != nbytes:
+            if load64(heap.m, VirtAddr(at - 8)) != nbytes:
                 return 4, 0, 0
     return OK if previous_used != 0 else 3, nr_free, used_bytes
 
 
 @kernel
-def check_remainder(k: Kernel, nr_not_binned: word) -> word:
+def check_remainder(heap: Heap, nr_not_binned: word) -> word:
     """CHUNKS-6, when so many free chunks are in no bin."""
-    chunks = k.chunks
+    chunks = heap.chunks
     if chunks.remainder == 0:
         return OK if nr_not_binned == 0 and chunks.remainder_bytes == 0 else 6
-    if nr_not_binned != 1 or not bins_check.is_free_chunk(k, chunks.remainder):
+    if nr_not_binned != 1 or not bins_check.is_free_chunk(heap, chunks.remainder):
         return 6
-    return OK if bytes_of(chunk_at(k, chunks.remainder)) == chunks.remainder_bytes else 6
+    return OK if bytes_of(chunk_at(heap, chunks.remainder)) == chunks.remainder_bytes else 6

@@ -1,6 +1,6 @@
 """First-fit heap: hands out chunks of one range of addresses, takes them back, joins free neighbours at once.
 
-Unit: the byte. Frames come from growth.py and are not given back. Serves one user at a time: there is no lock.
+Unit: the byte. Pages are not given back. Serves one user at a time: there is no lock.
 
 The range, from first_fit_start() to at most first_fit_bytes() behind it (ranges.py):
 ```
@@ -18,24 +18,17 @@ used chunk be payload, and the top: D. Lea, "A Memory Allocator". The list is a 
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.config import FULL, HOSTED_SPACE, NO_HARDENING
-from incroos.kernel.heap import pages
-from incroos.kernel.heap.chunk.first_fit_header import (
-    ALIGNMENT,
-    BYTES_MASK,
-    FIRST_CHUNK,
-    HEAD_MASK,
-    HEADER_BYTES,
-    MIN_CHUNK_BYTES,
-    PREVIOUS_USED,
-    USED,
-    sealed,
-)
-from incroos.kernel.heap.growth import commit
-from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start
-from incroos.kernel.heap.report.damage import end_with
+from incroos.kernel.config import FULL, NO_HARDENING
+from incroos.kernel.heap.block import ALIGNMENT, POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.chunk.first_fit_header import BYTES_MASK, HEAD_MASK, sealed
+from incroos.kernel.heap.chunk.header import FIRST_CHUNK, HEADER_BYTES, MIN_CHUNK_BYTES, PREVIOUS_USED, USED
+from incroos.kernel.heap.defaults import alignment_of as alignment_of
+from incroos.kernel.heap.defaults import alloc_aligned as alloc_aligned
+from incroos.kernel.heap.defaults import fits_in_place as fits_in_place
+from incroos.kernel.heap.defaults import shrink as shrink
+from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start, map_fresh
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Chunk, Kernel
+from incroos.kernel.state import Chunk, FirstFitState, Heap
 from incroos.lang import VirtAddr, cold, fill, kernel, load64, store64, sub_wrap, word
 
 # HEAP-1  start + 8 <= top <= committed_end <= end <= limit, except that top may be start + 8 before there are frames;
@@ -48,50 +41,56 @@ from incroos.lang import VirtAddr, cold, fill, kernel, load64, store64, sub_wrap
 # HEAP-7  used_bytes == sum of the bytes of used chunks
 # HEAP-8  each page of [start, committed_end) is mapped, the page at committed_end is not
 
-EDGE_BYTES: Final = 16  # of the range, in no chunk: 8 before the first, 8 behind the last
+STATE_BYTES: Final = FirstFitState.SIZE
+HAS_SLABS: Final = False
+HAS_CHUNKS: Final = True
+HAS_WHOLE_PAGES: Final = False
+HAS_FIRST_FIT: Final = True
+HAS_FIGURES: Final = False
+NEEDS_MODERN_SPACE: Final = False
 
-POISON_FREED: Final = 0xDD  # payloads, in builds with config.poison and without tags: of chunks that ended
-POISON_FRESH: Final = 0xCD  # of chunks that begin
+EDGE_BYTES: Final = 16  # of the range, in no chunk: 8 before the first, 8 behind the last
 
 
 @kernel
-def init(k: Kernel) -> None:
+def init(heap: Heap) -> None:
     """Begin with an empty heap that owns addresses and no frame."""
-    heap = k.heap
-    heap.start = chunks_start(k) if k.config.space == HOSTED_SPACE else VirtAddr(0)
-    heap.top = VirtAddr(first_fit_start(k) + FIRST_CHUNK)
-    heap.committed_end = first_fit_start(k)
-    heap.end = VirtAddr(first_fit_start(k) + k.config.heap_initial_bytes)
-    heap.used_bytes = 0
-    queue = heap.queue
+    state = heap.first_fit
+    if not heap.config.pages.HAS_FIXED_RANGES:
+        state.start = chunks_start(heap)
+    state.top = VirtAddr(first_fit_start(heap) + FIRST_CHUNK)
+    state.committed_end = first_fit_start(heap)
+    state.end = VirtAddr(first_fit_start(heap) + heap.config.heap_initial_bytes)
+    state.used_bytes = 0
+    queue = state.queue
     queue.header = BYTES_MASK  # claims to fit every request, so that a search needs one comparison a step
     queue.next = queue.addr
     queue.previous = queue.addr
 
 
 @kernel
-def alloc(k: Kernel, nbytes: word) -> VirtAddr:
+def alloc(heap: Heap, nbytes: word) -> VirtAddr:
     """Give nbytes bytes at an address that is a multiple of 16; their content is not specified.
 
     0 when nbytes is not positive (2**63 and more arrive as negative words) or there is no room or no frame for it; then
     nothing has changed.
     """
-    if nbytes <= 0 or nbytes > first_fit_bytes(k):
+    if nbytes <= 0 or nbytes > first_fit_bytes(heap):
         return VirtAddr(0)
     chunk_bytes = max(MIN_CHUNK_BYTES, (nbytes + HEADER_BYTES + ALIGNMENT - 1) & -ALIGNMENT)
-    free = find_free(k, chunk_bytes)
-    if free != k.heap.queue.addr:
-        chunk = take(k, Chunk(k.m, free), chunk_bytes)
+    free = find_free(heap, chunk_bytes)
+    if free != heap.first_fit.queue.addr:
+        chunk = take(heap, Chunk(heap.m, free), chunk_bytes)
     else:
-        chunk = carve(k, chunk_bytes)
+        chunk = carve(heap, chunk_bytes)
         if chunk == 0:
             return chunk
-    poison(k, Chunk(k.m, chunk), chunk_bytes, POISON_FRESH)
+    poison(heap, Chunk(heap.m, chunk), chunk_bytes, POISON_FRESH)
     return VirtAddr(chunk + HEADER_BYTES)
 
 
 @kernel
-def free(k: Kernel, ptr: VirtAddr) -> word:
+def free(heap: Heap, ptr: VirtAddr) -> word:
     """Take back what alloc gave and join it with its free neighbours; 0 is nobody's and does nothing.
 
     BAD_FREE, and nothing changed, for every other address that is not the payload of a used chunk (how sure that is:
@@ -99,55 +98,73 @@ def free(k: Kernel, ptr: VirtAddr) -> word:
     """
     if ptr == 0:
         return OK
-    heap = k.heap
-    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(k) + FIRST_CHUNK or ptr > heap.top:
+    state = heap.first_fit
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(heap) + FIRST_CHUNK or ptr > state.top:
         return BAD_FREE
-    chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
+    chunk = Chunk(heap.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
+    if head & USED == 0 or chunk.header != sealed(heap, chunk.addr, head):
         return BAD_FREE
-    heap.used_bytes -= head & BYTES_MASK
-    poison(k, chunk, head & BYTES_MASK, POISON_FREED)
+    state.used_bytes -= head & BYTES_MASK
+    poison(heap, chunk, head & BYTES_MASK, POISON_FREED)
     end = VirtAddr(chunk.addr + (head & BYTES_MASK))
-    if end == heap.top:
-        join_top(k, chunk, head)
+    if end == state.top:
+        join_top(heap, chunk, head)
     else:
-        join_neighbours(k, chunk, head, absorb_next(k, end))
+        join_neighbours(heap, chunk, head, absorb_next(heap, end))
     return OK
 
 
 @kernel
-def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+def usable_bytes(heap: Heap, ptr: VirtAddr) -> word:
     """How many bytes there are at the payload of a used chunk; 0 for every other address."""
-    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(k) + FIRST_CHUNK or ptr > k.heap.top:
+    if ptr & (ALIGNMENT - 1) != 0 or ptr <= first_fit_start(heap) + FIRST_CHUNK or ptr > heap.first_fit.top:
         return 0
-    chunk = Chunk(k.m, VirtAddr(ptr - HEADER_BYTES))
+    chunk = Chunk(heap.m, VirtAddr(ptr - HEADER_BYTES))
     head = chunk.header & HEAD_MASK
-    if head & USED == 0 or chunk.header != sealed(k, chunk.addr, head):
+    if head & USED == 0 or chunk.header != sealed(heap, chunk.addr, head):
         return 0
     return (head & BYTES_MASK) - HEADER_BYTES
 
 
 @kernel
-def used_bytes(k: Kernel) -> word:
+def used_bytes(heap: Heap) -> word:
     """Bytes of the chunks that are handed out, headers and rounding included."""
-    return k.heap.used_bytes
+    return heap.first_fit.used_bytes
 
 
 @kernel
-def free_bytes(k: Kernel) -> word:
+def free_bytes(heap: Heap) -> word:
     """Bytes that chunks can take before the range must grow, with frames or without; used_bytes is not among them."""
-    return k.heap.end - first_fit_start(k) - EDGE_BYTES - k.heap.used_bytes
+    return heap.first_fit.end - first_fit_start(heap) - EDGE_BYTES - heap.first_fit.used_bytes
+
+
+@kernel
+def cost_of(heap: Heap, ptr: VirtAddr, usable: word) -> word:
+    """How much of used_bytes is for what was given at ptr, where there are so many usable bytes."""
+    return usable + HEADER_BYTES
+
+
+@kernel
+def owns(heap: Heap, ptr: VirtAddr) -> bool:
+    """Whether an address lies in the range."""
+    return first_fit_start(heap) <= ptr < first_fit_start(heap) + first_fit_bytes(heap)
+
+
+@kernel
+def committed_bytes(heap: Heap) -> word:
+    """Bytes of the pages that have frames."""
+    return heap.first_fit.committed_end - first_fit_start(heap)
 
 
 # ------------------------------------------------------------------ headers
 @kernel
-def checked_head(k: Kernel, chunk: Chunk) -> word:
+def checked_head(heap: Heap, chunk: Chunk) -> word:
     """Bytes and flags of a chunk that must be there; panics when its header is not sealed: something wrote over it."""
     head = chunk.header & HEAD_MASK
-    if k.config.hardening != NO_HARDENING and chunk.header != sealed(k, chunk.addr, head):
-        end_with(
-            k,
+    if heap.config.hardening != NO_HARDENING and chunk.header != sealed(heap, chunk.addr, head):
+        heap.config.damage.end_with(
+            heap,
             b'the header of a chunk is overwritten',
             chunk.addr,
             chunk.header,
@@ -157,149 +174,168 @@ def checked_head(k: Kernel, chunk: Chunk) -> word:
 
 
 @kernel
-def write_free(k: Kernel, chunk: Chunk, nbytes: word) -> None:
+def write_free(heap: Heap, chunk: Chunk, nbytes: word) -> None:
     """Make the chunk a free one of so many bytes behind a used one; its links stay."""
-    chunk.header = sealed(k, chunk.addr, nbytes | PREVIOUS_USED)
+    chunk.header = sealed(heap, chunk.addr, nbytes | PREVIOUS_USED)
     store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
 
 
 # ------------------------------------------------------------------ taking
 @kernel
-def find_free(k: Kernel, nbytes: word) -> VirtAddr:
+def find_free(heap: Heap, nbytes: word) -> VirtAddr:
     """The first chunk on the list with so many bytes; the list's head, which claims to fit, when there is none."""
-    chunk = k.heap.queue
+    chunk = heap.first_fit.queue
     while True:
-        chunk = following(k, chunk)
+        chunk = following(heap, chunk)
         if chunk.header & BYTES_MASK >= nbytes:
             return chunk.addr
 
 
 @kernel
-def following(k: Kernel, chunk: Chunk) -> Chunk:
+def following(heap: Heap, chunk: Chunk) -> Chunk:
     """The next chunk on the list, which must point back; so a walk comes round to the list's head."""
-    behind = chunk_on_list(k, chunk, chunk.next)
-    if k.config.hardening != NO_HARDENING and behind.previous != chunk.addr:
-        report_link(k, chunk, behind.addr)
+    behind = chunk_on_list(heap, chunk, chunk.next)
+    if heap.config.hardening != NO_HARDENING and behind.previous != chunk.addr:
+        report_link(heap, chunk, behind.addr)
     return behind
 
 
 @kernel
-def chunk_on_list(k: Kernel, chunk: Chunk, link: VirtAddr) -> Chunk:
+def chunk_on_list(heap: Heap, chunk: Chunk, link: VirtAddr) -> Chunk:
     """What a link of a chunk on the list leads to: the list's head, or where a free chunk can be; panics otherwise."""
-    if k.config.hardening != NO_HARDENING and link != k.heap.queue.addr and not can_be_free(k, link):
-        report_link(k, chunk, link)
-    return Chunk(k.m, link)
+    if heap.config.hardening != NO_HARDENING and link != heap.first_fit.queue.addr and not can_be_free(heap, link):
+        report_link(heap, chunk, link)
+    return Chunk(heap.m, link)
 
 
 @kernel
-def can_be_free(k: Kernel, addr: VirtAddr) -> bool:
+def can_be_free(heap: Heap, addr: VirtAddr) -> bool:
     """Whether a free chunk can be at an address, as far as the address tells; behind it there is a used one."""
-    return addr & (ALIGNMENT - 1) == FIRST_CHUNK and first_fit_start(k) < addr <= k.heap.top - 2 * MIN_CHUNK_BYTES
+    return (
+        addr & (ALIGNMENT - 1) == FIRST_CHUNK
+        and first_fit_start(heap) < addr <= heap.first_fit.top - 2 * MIN_CHUNK_BYTES
+    )
 
 
 @cold
 @kernel
-def report_link(k: Kernel, chunk: Chunk, link: VirtAddr) -> None:
+def report_link(heap: Heap, chunk: Chunk, link: VirtAddr) -> None:
     """Panic: something wrote over a link of this free chunk, or of one that it leads to."""
-    end_with(k, b'a link of a free chunk is overwritten', chunk.addr, link, VirtAddr(chunk.addr + HEADER_BYTES))
+    heap.config.damage.end_with(
+        heap, b'a link of a free chunk is overwritten', chunk.addr, link, VirtAddr(chunk.addr + HEADER_BYTES)
+    )
 
 
 @kernel
-def take(k: Kernel, chunk: Chunk, nbytes: word) -> VirtAddr:
+def take(heap: Heap, chunk: Chunk, nbytes: word) -> VirtAddr:
     """Hand out the high end of a free chunk, or all of it when what is left would be too small for a chunk."""
-    free_bytes_before = checked_head(k, chunk) & BYTES_MASK
+    free_bytes_before = checked_head(heap, chunk) & BYTES_MASK
     rest = free_bytes_before - nbytes
-    behind = Chunk(k.m, VirtAddr(chunk.addr + free_bytes_before))
-    behind.header = sealed(k, behind.addr, checked_head(k, behind) | PREVIOUS_USED)
+    behind = Chunk(heap.m, VirtAddr(chunk.addr + free_bytes_before))
+    behind.header = sealed(heap, behind.addr, checked_head(heap, behind) | PREVIOUS_USED)
     if rest < MIN_CHUNK_BYTES:
-        remove(k, chunk)
-        chunk.header = sealed(k, chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
-        k.heap.used_bytes += free_bytes_before
+        remove(heap, chunk)
+        chunk.header = sealed(heap, chunk.addr, free_bytes_before | USED | PREVIOUS_USED)
+        heap.first_fit.used_bytes += free_bytes_before
         return chunk.addr
-    write_free(k, chunk, rest)
-    used = Chunk(k.m, VirtAddr(chunk.addr + rest))
-    used.header = sealed(k, used.addr, nbytes | USED)
-    k.heap.used_bytes += nbytes
+    write_free(heap, chunk, rest)
+    used = Chunk(heap.m, VirtAddr(chunk.addr + rest))
+    used.header = sealed(heap, used.addr, nbytes | USED)
+    heap.first_fit.used_bytes += nbytes
     return used.addr
 
 
 @kernel
-def carve(k: Kernel, nbytes: word) -> VirtAddr:
+def carve(heap: Heap, nbytes: word) -> VirtAddr:
     """Hand out a new chunk at top, committing frames for it first; 0 when there are no addresses or no frames."""
-    heap = k.heap
-    chunk = Chunk(k.m, heap.top)
+    state = heap.first_fit
+    chunk = Chunk(heap.m, state.top)
     end = VirtAddr(chunk.addr + nbytes)
-    if end > heap.committed_end and commit(k, end) != OK:
+    if end > state.committed_end and grow(heap, end) != OK:
         return VirtAddr(0)
-    chunk.header = sealed(k, chunk.addr, nbytes | USED | PREVIOUS_USED)
-    heap.top = end
-    heap.used_bytes += nbytes
+    chunk.header = sealed(heap, chunk.addr, nbytes | USED | PREVIOUS_USED)
+    state.top = end
+    state.used_bytes += nbytes
     return chunk.addr
+
+
+@cold
+@kernel
+def grow(heap: Heap, until: VirtAddr) -> word:
+    """Map frames up to the page that holds the byte before until; a code, and nothing changed, when one is refused."""
+    state = heap.first_fit
+    end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
+    limit = VirtAddr(first_fit_start(heap) + first_fit_bytes(heap))
+    code = map_fresh(heap, state.committed_end, end, limit)
+    if code == OK:
+        state.committed_end = end
+        state.end = VirtAddr(max(state.end, end))
+    return code
 
 
 # ------------------------------------------------------------------ giving back
 @kernel
-def join_top(k: Kernel, chunk: Chunk, head: word) -> None:
+def join_top(heap: Heap, chunk: Chunk, head: word) -> None:
     """Let the last chunk, and a free one before it, become addresses without a chunk; they keep their frames."""
     start = chunk
     if head & PREVIOUS_USED == 0:
-        start = chunk_before(k, chunk)
-        remove(k, start)
+        start = chunk_before(heap, chunk)
+        remove(heap, start)
         start.header = 0
     chunk.header = 0
-    k.heap.top = start.addr
+    heap.first_fit.top = start.addr
 
 
 @kernel
-def absorb_next(k: Kernel, end: VirtAddr) -> word:
+def absorb_next(heap: Heap, end: VirtAddr) -> word:
     """Tell the chunk at end that the one before it is free; if it is free too, end it and say how many bytes it had."""
-    behind = Chunk(k.m, end)
-    head = checked_head(k, behind)
+    behind = Chunk(heap.m, end)
+    head = checked_head(heap, behind)
     if head & USED != 0:
-        behind.header = sealed(k, end, head & ~PREVIOUS_USED)
+        behind.header = sealed(heap, end, head & ~PREVIOUS_USED)
         return 0
-    remove(k, behind)
+    remove(heap, behind)
     behind.header = 0
     return head & BYTES_MASK
 
 
 @kernel
-def join_neighbours(k: Kernel, chunk: Chunk, head: word, bytes_behind: word) -> None:
+def join_neighbours(heap: Heap, chunk: Chunk, head: word, bytes_behind: word) -> None:
     """Make the chunk and what it absorbed part of the free chunk before it, or else the last on the list."""
     nbytes = (head & BYTES_MASK) + bytes_behind
     if head & PREVIOUS_USED == 0:
-        before = chunk_before(k, chunk)
+        before = chunk_before(heap, chunk)
         chunk.header = 0
-        write_free(k, before, chunk.addr - before.addr + nbytes)
+        write_free(heap, before, chunk.addr - before.addr + nbytes)
     else:
-        write_free(k, chunk, nbytes)
-        append(k.heap.queue, chunk)
+        write_free(heap, chunk, nbytes)
+        append(heap.first_fit.queue, chunk)
 
 
 @kernel
-def chunk_before(k: Kernel, chunk: Chunk) -> Chunk:
+def chunk_before(heap: Heap, chunk: Chunk) -> Chunk:
     """The free chunk in front of this one, found by its boundary tag; panics when something wrote over that."""
-    nbytes = load64(k.m, VirtAddr(chunk.addr - 8))
-    if k.config.hardening != NO_HARDENING and not is_free_before(k, chunk, nbytes):
+    nbytes = load64(heap.m, VirtAddr(chunk.addr - 8))
+    if heap.config.hardening != NO_HARDENING and not is_free_before(heap, chunk, nbytes):
         at = VirtAddr(chunk.addr - 8)
-        end_with(k, b'the boundary tag of a free chunk is overwritten', at, nbytes, at)
-    return Chunk(k.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
+        heap.config.damage.end_with(heap, b'the boundary tag of a free chunk is overwritten', at, nbytes, at)
+    return Chunk(heap.m, VirtAddr(sub_wrap(chunk.addr, nbytes)))
 
 
 @kernel
-def is_free_before(k: Kernel, chunk: Chunk, nbytes: word) -> bool:
+def is_free_before(heap: Heap, chunk: Chunk, nbytes: word) -> bool:
     """Whether the chunk of so many bytes, which may be any number, in front of another is a free one."""
-    if nbytes & (ALIGNMENT - 1) != 0 or not MIN_CHUNK_BYTES <= nbytes < chunk.addr - first_fit_start(k):
+    if nbytes & (ALIGNMENT - 1) != 0 or not MIN_CHUNK_BYTES <= nbytes < chunk.addr - first_fit_start(heap):
         return False
-    before = Chunk(k.m, VirtAddr(chunk.addr - nbytes))
-    return before.header == sealed(k, before.addr, nbytes | PREVIOUS_USED)
+    before = Chunk(heap.m, VirtAddr(chunk.addr - nbytes))
+    return before.header == sealed(heap, before.addr, nbytes | PREVIOUS_USED)
 
 
 @kernel
-def poison(k: Kernel, chunk: Chunk, nbytes: word, byte: word) -> None:
+def poison(heap: Heap, chunk: Chunk, nbytes: word, byte: word) -> None:
     """Fill the payload of a chunk of so many bytes, in the builds that look for uses before and after its time."""
-    if k.config.poison != 0 and k.config.hardening != FULL:
-        fill(k.m, VirtAddr(chunk.addr + HEADER_BYTES), byte, nbytes - HEADER_BYTES)
+    if heap.config.poison != 0 and heap.config.hardening != FULL:
+        fill(heap.m, VirtAddr(chunk.addr + HEADER_BYTES), byte, nbytes - HEADER_BYTES)
 
 
 # ------------------------------------------------------------------ the list: a ring through a chunk in the state
@@ -314,56 +350,56 @@ def append(queue: Chunk, chunk: Chunk) -> None:
 
 
 @kernel
-def remove(k: Kernel, chunk: Chunk) -> None:
+def remove(heap: Heap, chunk: Chunk) -> None:
     """Take a free chunk off the list; panics where the links do not agree."""
-    behind = following(k, chunk)
-    previous = chunk_on_list(k, chunk, chunk.previous)
-    if k.config.hardening != NO_HARDENING and previous.next != chunk.addr:
-        report_link(k, chunk, previous.addr)
+    behind = following(heap, chunk)
+    previous = chunk_on_list(heap, chunk, chunk.previous)
+    if heap.config.hardening != NO_HARDENING and previous.next != chunk.addr:
+        report_link(heap, chunk, previous.addr)
     behind.previous = previous.addr
     previous.next = behind.addr
 
 
 # ------------------------------------------------------------------ the checker
 @kernel
-def check(k: Kernel) -> word:
+def check(heap: Heap) -> word:
     """0, or the number of the first invariant that does not hold; reads no address that has no frame."""
-    broken = check_range(k)
+    broken = check_range(heap)
     if broken == 0:
-        broken = check_chunks(k)
+        broken = check_chunks(heap)
     if broken == 0:
-        broken = check_list(k)
+        broken = check_list(heap)
     return broken
 
 
 @kernel
-def check_range(k: Kernel) -> word:
+def check_range(heap: Heap) -> word:
     """HEAP-1 and HEAP-8."""
-    heap = k.heap
-    limit = first_fit_start(k) + first_fit_bytes(k)
-    if heap.top < first_fit_start(k) + FIRST_CHUNK or heap.end > limit or heap.committed_end > heap.end:
+    state = heap.first_fit
+    limit = first_fit_start(heap) + first_fit_bytes(heap)
+    if state.top < first_fit_start(heap) + FIRST_CHUNK or state.end > limit or state.committed_end > state.end:
         return 1
-    if heap.top > heap.committed_end and heap.top != first_fit_start(k) + FIRST_CHUNK:
+    if state.top > state.committed_end and state.top != first_fit_start(heap) + FIRST_CHUNK:
         return 1
-    if heap.top & (ALIGNMENT - 1) != 8 or (heap.committed_end | heap.end) & (PAGE_BYTES - 1) != 0:
+    if state.top & (ALIGNMENT - 1) != 8 or (state.committed_end | state.end) & (PAGE_BYTES - 1) != 0:
         return 1
-    if not pages.are_as(k, first_fit_start(k), heap.committed_end, True):
+    if not heap.config.pages.are_as(heap, first_fit_start(heap), state.committed_end, True):
         return 8
-    behind = VirtAddr(min(heap.committed_end + PAGE_BYTES, limit))
-    return 0 if pages.are_as(k, heap.committed_end, behind, False) else 8
+    behind = VirtAddr(min(state.committed_end + PAGE_BYTES, limit))
+    return 0 if heap.config.pages.are_as(heap, state.committed_end, behind, False) else 8
 
 
 @kernel
-def check_chunks(k: Kernel) -> word:
+def check_chunks(heap: Heap) -> word:
     """HEAP-2 to HEAP-5 and HEAP-7, in one walk over all chunks."""
-    top = k.heap.top
-    chunk = Chunk(k.m, VirtAddr(first_fit_start(k) + FIRST_CHUNK))
+    top = heap.first_fit.top
+    chunk = Chunk(heap.m, VirtAddr(first_fit_start(heap) + FIRST_CHUNK))
     previous_used = PREVIOUS_USED
     used = 0
     while chunk.addr < top:
         head = chunk.header & HEAD_MASK
         nbytes = head & BYTES_MASK
-        if chunk.header != sealed(k, chunk.addr, head) or nbytes < MIN_CHUNK_BYTES or nbytes > top - chunk.addr:
+        if chunk.header != sealed(heap, chunk.addr, head) or nbytes < MIN_CHUNK_BYTES or nbytes > top - chunk.addr:
             return 2
         if head & PREVIOUS_USED != previous_used:
             return 3
@@ -371,42 +407,46 @@ def check_chunks(k: Kernel) -> word:
             used += nbytes
         elif previous_used == 0:
             return 4
-        elif load64(k.m, VirtAddr(chunk.addr + nbytes - 8)) != nbytes:
+        elif load64(heap.m, VirtAddr(chunk.addr + nbytes - 8)) != nbytes:
             return 5
         previous_used = (head & USED) * PREVIOUS_USED
-        chunk = Chunk(k.m, VirtAddr(chunk.addr + nbytes))
+        chunk = Chunk(heap.m, VirtAddr(chunk.addr + nbytes))
     if previous_used == 0:
         return 3
-    return 0 if used == k.heap.used_bytes else 7
+    return 0 if used == heap.first_fit.used_bytes else 7
 
 
 @kernel
-def check_list(k: Kernel) -> word:
+def check_list(heap: Heap) -> word:
     """HEAP-6, once HEAP-2 is known: as many steps as there are free chunks, each onto one, lead round the list.
 
     Links that agree in both directions make the steps one ring, so no chunk comes twice.
     """
-    queue = k.heap.queue
+    queue = heap.first_fit.queue
     chunk = queue
-    for _ in range(count_free_chunks(k)):
+    for _ in range(count_free_chunks(heap)):
         following = chunk.next
-        if following & (ALIGNMENT - 1) != 8 or following < first_fit_start(k) + FIRST_CHUNK or following >= k.heap.top:
+        if (
+            following & (ALIGNMENT - 1) != 8
+            or following < first_fit_start(heap) + FIRST_CHUNK
+            or following >= heap.first_fit.top
+        ):
             return 6
         previous = chunk.addr
-        chunk = Chunk(k.m, following)
+        chunk = Chunk(heap.m, following)
         head = chunk.header & HEAD_MASK
-        if chunk.header != sealed(k, following, head) or head & USED != 0 or chunk.previous != previous:
+        if chunk.header != sealed(heap, following, head) or head & USED != 0 or chunk.previous != previous:
             return 6
     return 0 if chunk.next == queue.addr and queue.previous == chunk.addr else 6
 
 
 @kernel
-def count_free_chunks(k: Kernel) -> word:
+def count_free_chunks(heap: Heap) -> word:
     """How many chunks below top are free."""
     count = 0
-    chunk = Chunk(k.m, VirtAddr(first_fit_start(k) + FIRST_CHUNK))
-    while chunk.addr < k.heap.top:
+    chunk = Chunk(heap.m, VirtAddr(first_fit_start(heap) + FIRST_CHUNK))
+    while chunk.addr < heap.first_fit.top:
         head = chunk.header
         count += 1 - (head & USED)
-        chunk = Chunk(k.m, VirtAddr(chunk.addr + (head & BYTES_MASK)))
+        chunk = Chunk(heap.m, VirtAddr(chunk.addr + (head & BYTES_MASK)))
     return count

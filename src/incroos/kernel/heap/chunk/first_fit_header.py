@@ -20,16 +20,9 @@ belongs there, written back from a copy. Without hardening the tag is 0, and a h
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, add_wrap, kernel, mul_wrap, shl_wrap, word
 
-ALIGNMENT: Final = 16
-HEADER_BYTES: Final = 8
-MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
-FIRST_CHUNK: Final = 8  # behind the start of the range
-
-USED: Final = 1  # flags in a header
-PREVIOUS_USED: Final = 2
 BYTES_MASK: Final = 0xFFFF_FFF0  # the rest of its low half
 HEAD_MASK: Final = 0xFFFF_FFFF  # bytes and flags
 # 1, so that the low half of a product is the other factor; above it 2**32 divided by the golden ratio, which spreads
@@ -38,8 +31,8 @@ SEAL: Final = -0x61C8_8646_FFFF_FFFF
 
 
 @kernel
-def sealed(k: Kernel, chunk: VirtAddr, head: word) -> word:
+def sealed(heap: Heap, chunk: VirtAddr, head: word) -> word:
     """The header that belongs at this address for these bytes and flags."""
-    if k.config.hardening == NO_HARDENING:
+    if heap.config.hardening == NO_HARDENING:
         return head
-    return add_wrap(shl_wrap(chunk ^ k.hardening.secret, 32), mul_wrap(head, SEAL))
+    return add_wrap(shl_wrap(chunk ^ heap.hardening.secret, 32), mul_wrap(head, SEAL))

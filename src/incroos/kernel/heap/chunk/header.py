@@ -29,8 +29,9 @@ before, which lets the boundary tag of a used chunk be payload: D. Lea, "A Memor
 from typing import Final
 
 from incroos.kernel.config import NO_HARDENING
+from incroos.kernel.heap.block import ALIGNMENT
 from incroos.kernel.heap.secret import is_tagged
-from incroos.kernel.state import Kernel, SizedChunk
+from incroos.kernel.state import Heap, SizedChunk
 from incroos.lang import (
     VirtAddr,
     add_wrap,
@@ -44,7 +45,6 @@ from incroos.lang import (
     word,
 )
 
-ALIGNMENT: Final = 16
 HEADER_BYTES: Final = 8
 MIN_CHUNK_BYTES: Final = 32  # header, two links, boundary tag
 FIRST_CHUNK: Final = 8  # behind the start of a range
@@ -62,18 +62,18 @@ SEAL: Final = -0x61C8_86FF_FFFF_FFFF
 
 
 @kernel
-def sealed(k: Kernel, chunk: VirtAddr, head: word) -> word:
+def sealed(heap: Heap, chunk: VirtAddr, head: word) -> word:
     """The header that belongs at this address for these bytes and flags."""
-    if k.config.hardening == NO_HARDENING:
+    if heap.config.hardening == NO_HARDENING:
         return head
-    place = shl_wrap(chunk ^ k.hardening.secret, 40)
+    place = shl_wrap(chunk ^ heap.hardening.secret, 40)
     return add_wrap(mul_wrap(head & ~PREVIOUS_USED, SEAL), add_wrap(place, head & PREVIOUS_USED))
 
 
 @kernel
-def chunk_at(k: Kernel, addr: word) -> SizedChunk:
+def chunk_at(heap: Heap, addr: word) -> SizedChunk:
     """The chunk at an address."""
-    return SizedChunk(k.m, VirtAddr(addr))
+    return SizedChunk(heap.m, VirtAddr(addr))
 
 
 @kernel
@@ -89,56 +89,56 @@ def bytes_of(chunk: SizedChunk) -> word:
 
 
 @kernel
-def room_in(k: Kernel, head: word) -> word:
+def room_in(heap: Heap, head: word) -> word:
     """The caller's bytes in a used chunk with these bytes and flags."""
     room = (head & BYTES_MASK) - HEADER_BYTES
-    return room - NOTE_BYTES if has_note(k, head) else room
+    return room - NOTE_BYTES if has_note(heap, head) else room
 
 
 @kernel
-def is_sealed(k: Kernel, chunk: SizedChunk) -> bool:
+def is_sealed(heap: Heap, chunk: SizedChunk) -> bool:
     """Whether the chunk's header is one."""
-    return chunk.header == sealed(k, chunk.addr, chunk.header & HEAD_MASK)
+    return chunk.header == sealed(heap, chunk.addr, chunk.header & HEAD_MASK)
 
 
 @kernel
-def write_used(k: Kernel, chunk: SizedChunk, nbytes: word, flags: word) -> None:
+def write_used(heap: Heap, chunk: SizedChunk, nbytes: word, flags: word) -> None:
     """Make the chunk a used one of so many bytes, with these other flags."""
-    chunk.header = sealed(k, chunk.addr, nbytes | USED | flags)
+    chunk.header = sealed(heap, chunk.addr, nbytes | USED | flags)
 
 
 @kernel
-def write_free(k: Kernel, chunk: SizedChunk, nbytes: word) -> None:
+def write_free(heap: Heap, chunk: SizedChunk, nbytes: word) -> None:
     """Make the chunk a free one of so many bytes behind a used one; its links stay."""
-    chunk.header = sealed(k, chunk.addr, nbytes | PREVIOUS_USED)
+    chunk.header = sealed(heap, chunk.addr, nbytes | PREVIOUS_USED)
     store64(chunk.m, VirtAddr(chunk.addr + nbytes - 8), nbytes)
 
 
 @kernel
-def note_previous_used(k: Kernel, addr: VirtAddr) -> None:
+def note_previous_used(heap: Heap, addr: VirtAddr) -> None:
     """Tell the chunk at an address that the one before it is used."""
-    chunk = chunk_at(k, addr)
+    chunk = chunk_at(heap, addr)
     chunk.header = chunk.header | PREVIOUS_USED
 
 
 @kernel
-def note_previous_free(k: Kernel, addr: VirtAddr) -> None:
+def note_previous_free(heap: Heap, addr: VirtAddr) -> None:
     """Tell the chunk at an address that the one before it is free."""
-    chunk = chunk_at(k, addr)
+    chunk = chunk_at(heap, addr)
     chunk.header = chunk.header & ~PREVIOUS_USED
 
 
 # ------------------------------------------------------------------ the note of an alignment
 @kernel
-def has_note(k: Kernel, head: word) -> bool:
+def has_note(heap: Heap, head: word) -> bool:
     """Whether a used chunk with these flags ends with a note."""
-    return head & ALIGNED != 0 and not is_tagged(k)
+    return head & ALIGNED != 0 and not is_tagged(heap)
 
 
 @kernel
-def bytes_with_note(k: Kernel, nbytes: word) -> word:
+def bytes_with_note(heap: Heap, nbytes: word) -> word:
     """What a payload with an alignment needs for so many bytes of the caller's."""
-    return nbytes if is_tagged(k) else nbytes + NOTE_BYTES
+    return nbytes if is_tagged(heap) else nbytes + NOTE_BYTES
 
 
 @kernel
@@ -154,9 +154,9 @@ def read_note(chunk: SizedChunk) -> word:
 
 
 @kernel
-def write_note(k: Kernel, chunk: SizedChunk, shift: word) -> None:
+def write_note(heap: Heap, chunk: SizedChunk, shift: word) -> None:
     """Note an alignment of 2**shift at the end of a used chunk, if notes are made of it."""
-    if has_note(k, chunk.header):
+    if has_note(heap, chunk.header):
         store8(chunk.m, place_of_note(chunk), shift)
 
 

@@ -20,9 +20,8 @@ the very call that gave this block. Knows nothing of when blocks are checked, no
 from typing import Final
 
 from incroos.kernel.config import FULL
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Heap, Tag
 from incroos.lang import (
-    Struct,
     VirtAddr,
     fill,
     kernel,
@@ -33,7 +32,6 @@ from incroos.lang import (
     shr_logical,
     store64,
     sub_wrap,
-    u64,
     word,
 )
 
@@ -47,8 +45,6 @@ RED_ZONE_BYTES: Final = 16
 MAX_SHIFT: Final = 38  # of an alignment
 
 RED: Final = 0xBB
-POISON_FRESH: Final = 0xCD
-POISON_FREED: Final = 0xDD
 
 NBYTES_MASK: Final = (1 << 40) - 1  # of `about`
 SHIFT_AT: Final = 40  # the binary logarithm of the alignment
@@ -57,67 +53,58 @@ FREED: Final = 1 << 48  # the block came back, and is in quarantine
 MULTIPLIER: Final = -0x61C8_8646_80B5_83EB  # 2**64 divided by the golden ratio: Knuth, volume 3, section 6.4
 
 
-class Tag(Struct):
-    """See the head of this file."""
-
-    seal: u64
-    about: u64
-    site: u64  # the address of the call that asked for the block; 0 when it did not say
-    number: u64  # the first block has 1
-
-
 # ------------------------------------------------------------------ where things are
 @kernel
-def front_bytes(k: Kernel) -> word:
+def front_bytes(heap: Heap) -> word:
     """From a tag to its payload."""
-    return TAG_BYTES + RED_ZONE_BYTES if k.config.hardening == FULL else TAG_BYTES
+    return TAG_BYTES + RED_ZONE_BYTES if heap.config.hardening == FULL else TAG_BYTES
 
 
 @kernel
-def behind_bytes(k: Kernel) -> word:
+def behind_bytes(heap: Heap) -> word:
     """The least that a payload needs behind it."""
-    return RED_ZONE_BYTES if k.config.hardening == FULL else 0
+    return RED_ZONE_BYTES if heap.config.hardening == FULL else 0
 
 
 @kernel
-def lead_bytes(k: Kernel, shift: word) -> word:
+def lead_bytes(heap: Heap, shift: word) -> word:
     """From a base to the payload, for an alignment of 2**shift, 16 at least."""
-    front = front_bytes(k)
+    front = front_bytes(heap)
     alignment = shl_wrap(1, shift)
     return (front + alignment - 1) & -alignment
 
 
 @kernel
-def tag_of(k: Kernel, payload: VirtAddr) -> Tag:
+def tag_of(heap: Heap, payload: VirtAddr) -> Tag:
     """The tag of a payload."""
-    return Tag(k.m, VirtAddr(sub_wrap(payload, front_bytes(k))))
+    return Tag(heap.m, VirtAddr(sub_wrap(payload, front_bytes(heap))))
 
 
 @kernel
-def payload_of(k: Kernel, tag: Tag) -> VirtAddr:
+def payload_of(heap: Heap, tag: Tag) -> VirtAddr:
     """The payload of a tag."""
-    return VirtAddr(tag.addr + front_bytes(k))
+    return VirtAddr(tag.addr + front_bytes(heap))
 
 
 @kernel
-def base_of(k: Kernel, tag: Tag) -> VirtAddr:
+def base_of(heap: Heap, tag: Tag) -> VirtAddr:
     """Where the block below begins; the tag must be sealed."""
-    return VirtAddr(payload_of(k, tag) - lead_bytes(k, shift_of(tag)))
+    return VirtAddr(payload_of(heap, tag) - lead_bytes(heap, shift_of(tag)))
 
 
 @kernel
-def tag_in(k: Kernel, base: VirtAddr, room: word) -> Tag:
+def tag_in(heap: Heap, base: VirtAddr, room: word) -> Tag:
     """The tag of a block that the design below says is used; whether it is sealed is another question."""
-    shift = distance_at(k, base)
-    if shift != 0 and lead_bytes(k, shift) + behind_bytes(k) <= room:
-        return tag_of(k, VirtAddr(base + lead_bytes(k, shift)))
-    return Tag(k.m, base)
+    shift = distance_at(heap, base)
+    if shift != 0 and lead_bytes(heap, shift) + behind_bytes(heap) <= room:
+        return tag_of(heap, VirtAddr(base + lead_bytes(heap, shift)))
+    return Tag(heap.m, base)
 
 
 @kernel
-def distance_at(k: Kernel, base: VirtAddr) -> word:
+def distance_at(heap: Heap, base: VirtAddr) -> word:
     """The binary logarithm of the alignment, where the tag is not right at the base; 0 elsewhere."""
-    shift = load64(k.m, base) ^ k.hardening.secret ^ base
+    shift = load64(heap.m, base) ^ heap.hardening.secret ^ base
     return shift if 4 < shift <= MAX_SHIFT else 0
 
 
@@ -147,19 +134,19 @@ def is_freed(tag: Tag) -> bool:
 
 
 @kernel
-def freed_from(k: Kernel, tag: Tag) -> word:
+def freed_from(heap: Heap, tag: Tag) -> word:
     """The site of the kfree of a block that is in quarantine; 0 when it did not say."""
-    return load64(k.m, VirtAddr(tag.addr + TAG_BYTES))
+    return load64(heap.m, VirtAddr(tag.addr + TAG_BYTES))
 
 
 # ------------------------------------------------------------------ seals
 @kernel
-def seal_for(k: Kernel, tag: Tag) -> word:
+def seal_for(heap: Heap, tag: Tag) -> word:
     """The seal that belongs there for what the tag says."""
-    seal = mixed(k.hardening.secret ^ tag.addr, tag.about)
+    seal = mixed(heap.hardening.secret ^ tag.addr, tag.about)
     seal = mixed(seal, tag.site)
     seal = mixed(seal, tag.number)
-    return mixed(seal, freed_from(k, tag)) if is_freed(tag) else seal
+    return mixed(seal, freed_from(heap, tag)) if is_freed(tag) else seal
 
 
 @kernel
@@ -170,49 +157,49 @@ def mixed(seal: word, value: word) -> word:
 
 
 @kernel
-def is_sealed(k: Kernel, tag: Tag) -> bool:
+def is_sealed(heap: Heap, tag: Tag) -> bool:
     """Whether it is a tag that was made here and that nobody wrote over."""
-    return tag.seal == seal_for(k, tag)
+    return tag.seal == seal_for(heap, tag)
 
 
 # ------------------------------------------------------------------ writing
 @kernel
-def write(k: Kernel, base: VirtAddr, room: word, about: word, site: word, number: word) -> VirtAddr:
+def write(heap: Heap, base: VirtAddr, room: word, about: word, site: word, number: word) -> VirtAddr:
     """Tag a block of the design below for a user, with its red zones; the payload, which stays as it is."""
     shift = about >> SHIFT_AT
     nbytes = about & NBYTES_MASK
-    payload = VirtAddr(base + lead_bytes(k, shift))
-    tag = tag_of(k, payload)
+    payload = VirtAddr(base + lead_bytes(heap, shift))
+    tag = tag_of(heap, payload)
     if tag.addr != base:
-        fill(k.m, base, RED, tag.addr - base)
-        store64(k.m, base, k.hardening.secret ^ base ^ shift)
+        fill(heap.m, base, RED, tag.addr - base)
+        store64(heap.m, base, heap.hardening.secret ^ base ^ shift)
     tag.about = about
     tag.site = site
     tag.number = number
-    tag.seal = seal_for(k, tag)
-    if k.config.hardening == FULL:
-        fill(k.m, VirtAddr(payload - RED_ZONE_BYTES), RED, RED_ZONE_BYTES)
-        fill(k.m, VirtAddr(payload + nbytes), RED, base + room - payload - nbytes)
+    tag.seal = seal_for(heap, tag)
+    if heap.config.hardening == FULL:
+        fill(heap.m, VirtAddr(payload - RED_ZONE_BYTES), RED, RED_ZONE_BYTES)
+        fill(heap.m, VirtAddr(payload + nbytes), RED, base + room - payload - nbytes)
     return payload
 
 
 @kernel
-def write_freed(k: Kernel, tag: Tag, site: word) -> None:
+def write_freed(heap: Heap, tag: Tag, site: word) -> None:
     """Note that a block came back, and who gave it back."""
     tag.about = tag.about | FREED
-    store64(k.m, VirtAddr(tag.addr + TAG_BYTES), site)
-    tag.seal = seal_for(k, tag)
+    store64(heap.m, VirtAddr(tag.addr + TAG_BYTES), site)
+    tag.seal = seal_for(heap, tag)
 
 
 @kernel
-def find_other(k: Kernel, start: VirtAddr, end: VirtAddr, byte: word) -> VirtAddr:
+def find_other(heap: Heap, start: VirtAddr, end: VirtAddr, byte: word) -> VirtAddr:
     """The first address of [start, end) with another byte; end when there is none."""
     at = start
     pattern = mul_wrap(byte, 0x0101_0101_0101_0101)
-    while at < end and at & 7 != 0 and load8(k.m, at) == byte:
+    while at < end and at & 7 != 0 and load8(heap.m, at) == byte:
         at = VirtAddr(at + 1)
-    while at & 7 == 0 and at + 8 <= end and load64(k.m, at) == pattern:
+    while at & 7 == 0 and at + 8 <= end and load64(heap.m, at) == pattern:
         at = VirtAddr(at + 8)
-    while at < end and load8(k.m, at) == byte:
+    while at < end and load8(heap.m, at) == byte:
         at = VirtAddr(at + 1)
     return at

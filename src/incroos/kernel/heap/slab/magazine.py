@@ -10,14 +10,14 @@ magazines and their rounds. There each processor has one, to be alone with it; h
 """
 
 from incroos.kernel.heap.secret import has_random_places
-from incroos.kernel.state import NR_ROUNDS, Cache, Kernel, Round, SlabRecord
+from incroos.kernel.state import NR_ROUNDS, Cache, Heap, Round, SlabRecord
 from incroos.lang import VirtAddr, kernel, load64, offset_of, shl_wrap, store64, word
 
 
 @kernel
-def are_used(k: Kernel) -> bool:
+def are_used(heap: Heap) -> bool:
     """Whether the configuration has magazines."""
-    return k.config.magazines != 0 and not has_random_places(k)
+    return heap.config.magazines != 0 and not has_random_places(heap)
 
 
 @kernel
@@ -39,15 +39,15 @@ def nr_rounds(cache: Cache) -> word:
 
 
 @kernel
-def has_any(k: Kernel, cache: Cache) -> bool:
+def has_any(heap: Heap, cache: Cache) -> bool:
     """Whether there is an object to hand out."""
-    return are_used(k) and cache.top != bottom_of(cache)
+    return are_used(heap) and cache.top != bottom_of(cache)
 
 
 @kernel
-def has_room(k: Kernel, cache: Cache) -> bool:
+def has_room(heap: Heap, cache: Cache) -> bool:
     """Whether there is room for one more."""
-    return are_used(k) and cache.top != bottom_of(cache) + NR_ROUNDS * Round.SIZE
+    return are_used(heap) and cache.top != bottom_of(cache) + NR_ROUNDS * Round.SIZE
 
 
 @kernel

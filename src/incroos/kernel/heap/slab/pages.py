@@ -9,10 +9,9 @@ from typing import Final
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import NO_HARDENING
-from incroos.kernel.heap import pages
-from incroos.kernel.io.panic import panic
+from incroos.kernel.heap.ranges import map_fresh
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import NR_RUN_LENGTHS, Kernel, SlabRecord
+from incroos.kernel.state import NR_RUN_LENGTHS, Heap, SlabRecord
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 
 SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
@@ -20,9 +19,9 @@ SPARE_FACTOR: Final = 3  # so many times the pages in use are spare at most, bey
 
 
 @kernel
-def init(k: Kernel, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None:
+def init(heap: Heap, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None:
     """Begin without runs in a range that has no frames yet, and with no records; all page-aligned."""
-    area = k.slabs.area
+    area = heap.slabs.area
     area.records = records
     area.records_end = records
     area.start = start
@@ -37,17 +36,17 @@ def init(k: Kernel, records: VirtAddr, start: VirtAddr, max_bytes: word) -> None
 
 
 @kernel
-def locate(k: Kernel, ptr: VirtAddr) -> tuple[SlabRecord, word]:
+def locate(heap: Heap, ptr: VirtAddr) -> tuple[SlabRecord, word]:
     """The record of the run that has an address, which lies below the top, and how far behind its start that is."""
-    page = page_of(k, ptr)
+    page = page_of(heap, ptr)
     return first_of(page), behind_start(page, ptr)
 
 
 @kernel
-def page_of(k: Kernel, ptr: VirtAddr) -> SlabRecord:
+def page_of(heap: Heap, ptr: VirtAddr) -> SlabRecord:
     """The record of the page that has an address, which lies below the top."""
-    area = k.slabs.area
-    return SlabRecord(k.m, VirtAddr(area.records + (ptr - area.start >> PAGE_SHIFT) * SlabRecord.SIZE))
+    area = heap.slabs.area
+    return SlabRecord(heap.m, VirtAddr(area.records + (ptr - area.start >> PAGE_SHIFT) * SlabRecord.SIZE))
 
 
 @kernel
@@ -63,54 +62,56 @@ def behind_start(page: SlabRecord, ptr: VirtAddr) -> word:
 
 
 @kernel
-def address_of(k: Kernel, record: SlabRecord) -> VirtAddr:
+def address_of(heap: Heap, record: SlabRecord) -> VirtAddr:
     """Where the page of a record is."""
-    area = k.slabs.area
+    area = heap.slabs.area
     return VirtAddr(area.start + ((record.addr - area.records) // SlabRecord.SIZE << PAGE_SHIFT))
 
 
 @kernel
-def length_of(k: Kernel, record: SlabRecord) -> word:
+def length_of(heap: Heap, record: SlabRecord) -> word:
     """How many pages the run of its first record has."""
-    area = k.slabs.area
+    area = heap.slabs.area
     end = area.records + ((area.top - area.start) >> PAGE_SHIFT) * SlabRecord.SIZE
     nr_pages = 1
     at = VirtAddr(record.addr + SlabRecord.SIZE)
-    while at < end and SlabRecord(k.m, at).distance == nr_pages:
+    while at < end and SlabRecord(heap.m, at).distance == nr_pages:
         nr_pages += 1
         at = VirtAddr(at + SlabRecord.SIZE)
     return nr_pages
 
 
 @kernel
-def has(k: Kernel, ptr: VirtAddr) -> bool:
+def has(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether an address lies in a page that is or was a slab's."""
-    area = k.slabs.area
-    return area.start <= ptr < area.top
+    area = heap.slabs.area
+    return heap.config.objects.HAS_SLABS and area.start <= ptr < area.top
 
 
 @kernel
-def is_record(k: Kernel, addr: VirtAddr) -> bool:
+def is_record(heap: Heap, addr: VirtAddr) -> bool:
     """Whether a record is at an address."""
-    area = k.slabs.area
+    area = heap.slabs.area
     return area.records <= addr < area.records_end and (addr - area.records) % SlabRecord.SIZE == 0
 
 
 @kernel
-def take(k: Kernel, nr_pages: word) -> SlabRecord:
+def take(heap: Heap, nr_pages: word) -> SlabRecord:
     """A run of so many pages with frames; at address 0 when there are no addresses or frames."""
-    area = k.slabs.area
+    area = heap.slabs.area
     length = count_trailing_zeros(nr_pages)
     if area.spare[length] != 0:
-        return take_spare(k, length, length)
-    record = SlabRecord(k.m, area.runs[length])
+        return take_spare(heap, length, length)
+    record = SlabRecord(heap.m, area.runs[length])
     if record.addr == 0:
-        return split_or_extend(k, length)
-    start = address_of(k, record)
-    if pages.map_fresh(k, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
-        return SlabRecord(k.m, VirtAddr(0))
-    if k.config.hardening != NO_HARDENING and record.next != 0 and not is_record(k, record.next):
-        panic(k, b'heap: the record of a run of pages is overwritten: record, next', record.addr, record.next, 0)
+        return split_or_extend(heap, length)
+    start = address_of(heap, record)
+    if map_fresh(heap, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
+        return SlabRecord(heap.m, VirtAddr(0))
+    if heap.config.hardening != NO_HARDENING and record.next != 0 and not is_record(heap, record.next):
+        heap.config.text.panic(
+            heap, b'heap: the record of a run of pages is overwritten: record, next', record.addr, record.next, 0
+        )
     area.runs[length] = record.next
     area.nr_mapped += nr_pages
     return record
@@ -118,117 +119,117 @@ def take(k: Kernel, nr_pages: word) -> SlabRecord:
 
 @cold
 @kernel
-def split_or_extend(k: Kernel, length: word) -> SlabRecord:
+def split_or_extend(heap: Heap, length: word) -> SlabRecord:
     """A run of a length of which none is left: what was split is never joined, so no run is split before that."""
     for larger in range(length + 1, NR_RUN_LENGTHS):
-        if k.slabs.area.spare[larger] != 0:
-            return take_spare(k, larger, length)
-    return extend(k, 1 << length)
+        if heap.slabs.area.spare[larger] != 0:
+            return take_spare(heap, larger, length)
+    return extend(heap, 1 << length)
 
 
 @kernel
-def take_spare(k: Kernel, larger: word, length: word) -> SlabRecord:
+def take_spare(heap: Heap, larger: word, length: word) -> SlabRecord:
     """The first of the spare runs of one length, or its low end; what is left of it are spare runs."""
-    area = k.slabs.area
-    record = SlabRecord(k.m, area.spare[larger])
+    area = heap.slabs.area
+    record = SlabRecord(heap.m, area.spare[larger])
     area.spare[larger] = record.next
     area.nr_spare -= 1 << length
     for half in range(larger - 1, length - 1, -1):
-        rest = SlabRecord(k.m, VirtAddr(record.addr + (SlabRecord.SIZE << half)))
-        begin_run(k, rest, 1 << half)
-        push_spare(k, rest, half)
+        rest = SlabRecord(heap.m, VirtAddr(record.addr + (SlabRecord.SIZE << half)))
+        begin_run(heap, rest, 1 << half)
+        push_spare(heap, rest, half)
     return record
 
 
 @kernel
-def push_spare(k: Kernel, record: SlabRecord, length: word) -> None:
+def push_spare(heap: Heap, record: SlabRecord, length: word) -> None:
     """Put a run in front of the spare ones of its length."""
     record.colour = SPARE
-    record.next = k.slabs.area.spare[length]
-    k.slabs.area.spare[length] = record.addr
+    record.next = heap.slabs.area.spare[length]
+    heap.slabs.area.spare[length] = record.addr
 
 
 @kernel
-def begin_run(k: Kernel, first: SlabRecord, nr_pages: word) -> None:
+def begin_run(heap: Heap, first: SlabRecord, nr_pages: word) -> None:
     """Let the records from this one on be those of a run without a slab."""
     for number in range(nr_pages):
-        record = SlabRecord(k.m, VirtAddr(first.addr + number * SlabRecord.SIZE))
+        record = SlabRecord(heap.m, VirtAddr(first.addr + number * SlabRecord.SIZE))
         record.distance = number
         record.state = 0
 
 
 @kernel
-def extend(k: Kernel, nr_pages: word) -> SlabRecord:
+def extend(heap: Heap, nr_pages: word) -> SlabRecord:
     """A run of pages that were never used; at address 0 when there are no addresses or frames."""
-    area = k.slabs.area
+    area = heap.slabs.area
     records_before = area.records_end
-    nothing = SlabRecord(k.m, VirtAddr(0))
+    nothing = SlabRecord(heap.m, VirtAddr(0))
     first = (area.top - area.start) >> PAGE_SHIFT
     records_end = VirtAddr((area.records + (first + nr_pages) * SlabRecord.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
     end = VirtAddr(area.top + (nr_pages << PAGE_SHIFT))
     if records_end > area.records_end:
-        if pages.map_fresh(k, area.records_end, records_end, area.start) != OK:
+        if map_fresh(heap, area.records_end, records_end, area.start) != OK:
             return nothing
         area.records_end = records_end
-    if pages.map_fresh(k, area.top, end, area.end) != OK:
-        pages.unmap_and_free(k, records_before, area.records_end)
+    if map_fresh(heap, area.top, end, area.end) != OK:
+        heap.config.pages.unmap_and_free(heap, records_before, area.records_end)
         area.records_end = records_before
         return nothing
-    area.ready = pages.get_ready(k, area.ready, end, area.end, area.nr_mapped << PAGE_SHIFT)
+    area.ready = heap.config.pages.get_ready(heap, area.ready, end, area.end, area.nr_mapped << PAGE_SHIFT)
     area.top = end
     area.nr_mapped += nr_pages
-    record = SlabRecord(k.m, VirtAddr(area.records + first * SlabRecord.SIZE))
-    begin_run(k, record, nr_pages)
+    record = SlabRecord(heap.m, VirtAddr(area.records + first * SlabRecord.SIZE))
+    begin_run(heap, record, nr_pages)
     return record
 
 
 @kernel
-def put(k: Kernel, record: SlabRecord, nr_pages: word) -> None:
+def put(heap: Heap, record: SlabRecord, nr_pages: word) -> None:
     """Take back a run; it keeps its frames as long as not too many of them are spare."""
-    area = k.slabs.area
+    area = heap.slabs.area
     length = count_trailing_zeros(nr_pages)
-    if area.nr_spare + nr_pages <= most_spare(k):
-        push_spare(k, record, length)
+    if area.nr_spare + nr_pages <= most_spare(heap):
+        push_spare(heap, record, length)
         area.nr_spare += nr_pages
     else:
-        release(k, record, length)
-        release_one(k)
+        release(heap, record, length)
+        release_one(heap)
 
 
 @kernel
-def most_spare(k: Kernel) -> word:
+def most_spare(heap: Heap) -> word:
     """How many pages without a slab keep their frames."""
-    area = k.slabs.area
-    return (k.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
+    area = heap.slabs.area
+    return (heap.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
 
 
 @kernel
-def release_one(k: Kernel) -> None:
+def release_one(heap: Heap) -> None:
     """Give the frames of another spare run back, where they are still too many: so few are left after a while."""
-    area = k.slabs.area
-    if area.nr_spare > most_spare(k):
+    area = heap.slabs.area
+    if area.nr_spare > most_spare(heap):
         for length in range(NR_RUN_LENGTHS):
             if area.spare[length] != 0:
-                release_first(k, length)
+                release_first(heap, length)
                 return
 
 
 @kernel
-def release_first(k: Kernel, length: word) -> None:
+def release_first(heap: Heap, length: word) -> None:
     """Give the frames of the first spare run of a length back."""
-    area = k.slabs.area
-    record = SlabRecord(k.m, area.spare[length])
+    area = heap.slabs.area
+    record = SlabRecord(heap.m, area.spare[length])
     area.spare[length] = record.next
     area.nr_spare -= 1 << length
-    release(k, record, length)
+    release(heap, record, length)
 
 
 @kernel
-def release(k: Kernel, record: SlabRecord, length: word) -> None:
+def release(heap: Heap, record: SlabRecord, length: word) -> None:
     """Give the frames of a run back that is on no list."""
-    area = k.slabs.area
-    start = address_of(k, record)
-    pages.unmap_and_free(k, start, VirtAddr(start + (PAGE_BYTES << length)))
+    area = heap.slabs.area
+    start = address_of(heap, record)
+    heap.config.pages.unmap_and_free(heap, start, VirtAddr(start + (PAGE_BYTES << length)))
     area.nr_mapped -= 1 << length
     record.colour = 0
     record.next = area.runs[length]
@@ -236,9 +237,9 @@ def release(k: Kernel, record: SlabRecord, length: word) -> None:
 
 
 @kernel
-def release_spare(k: Kernel) -> None:
+def release_spare(heap: Heap) -> None:
     """Give the frames of all spare runs back."""
-    area = k.slabs.area
+    area = heap.slabs.area
     for length in range(NR_RUN_LENGTHS):
         while area.spare[length] != 0:
-            release_first(k, length)
+            release_first(heap, length)

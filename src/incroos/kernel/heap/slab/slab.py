@@ -27,9 +27,8 @@ from incroos.kernel.heap import counters
 from incroos.kernel.heap.secret import draw_below, has_random_places
 from incroos.kernel.heap.slab import magazine
 from incroos.kernel.heap.slab import pages as slab_pages
-from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.state import NR_SLAB_WORDS, Cache, Kernel, SlabRecord
+from incroos.kernel.state import NR_SLAB_WORDS, Cache, Heap, SlabRecord
 from incroos.lang import (
     VirtAddr,
     cold,
@@ -60,95 +59,95 @@ KEPT_EMPTY: Final = 2  # slabs a cache keeps, before it gives their pages back
 
 # ------------------------------------------------------------------ alloc
 @kernel
-def take(k: Kernel, cache: Cache) -> VirtAddr:
+def take(heap: Heap, cache: Cache) -> VirtAddr:
     """An object; 0 when there is none and no frame for a slab."""
-    if magazine.has_any(k, cache):
-        return take_round(k, cache)
-    bits = load64(k.m, cache.word)
+    if magazine.has_any(heap, cache):
+        return take_round(heap, cache)
+    bits = load64(heap.m, cache.word)
     if bits == 0:
-        return take_slowly(k, cache)
-    return take_lowest(k, cache, bits)
+        return take_slowly(heap, cache)
+    return take_lowest(heap, cache, bits)
 
 
 @kernel
-def take_round(k: Kernel, cache: Cache) -> VirtAddr:
+def take_round(heap: Heap, cache: Cache) -> VirtAddr:
     """The object of the magazine that came back last. PRE there is one."""
-    if k.config.counters != 0:
-        count_taken(k, cache)
+    if heap.config.counters != 0:
+        count_taken(heap, cache)
     return magazine.pop(cache)
 
 
 @kernel
-def take_lowest(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
+def take_lowest(heap: Heap, cache: Cache, bits: word) -> VirtAddr:
     """The first object of the current word, which has these bits; with hardening FULL any of them."""
-    if k.config.counters != 0:
-        count_taken(k, cache)
-    if has_random_places(k):
-        return take_random(k, cache, bits)
-    store64(k.m, cache.word, bits & sub_wrap(bits, 1))
+    if heap.config.counters != 0:
+        count_taken(heap, cache)
+    if has_random_places(heap):
+        return take_random(heap, cache, bits)
+    store64(heap.m, cache.word, bits & sub_wrap(bits, 1))
     return VirtAddr(cache.first + count_trailing_zeros(bits) * cache.object_bytes)
 
 
 @kernel
-def take_random(k: Kernel, cache: Cache, bits: word) -> VirtAddr:
+def take_random(heap: Heap, cache: Cache, bits: word) -> VirtAddr:
     """A random object of the current word: nobody who writes past an object knows what is behind it."""
     rest = bits
-    for _ in range(draw_below(k, count_ones(bits))):
+    for _ in range(draw_below(heap, count_ones(bits))):
         rest &= sub_wrap(rest, 1)
     number = count_trailing_zeros(rest)
-    store64(k.m, cache.word, bits & ~shl_wrap(1, number))
+    store64(heap.m, cache.word, bits & ~shl_wrap(1, number))
     return VirtAddr(cache.first + number * cache.object_bytes)
 
 
 @kernel
-def count_taken(k: Kernel, cache: Cache) -> None:
+def count_taken(heap: Heap, cache: Cache) -> None:
     """Count an object that is handed out."""
     cache.allocs += 1
-    used = k.slabs.used_bytes + cache.object_bytes
-    k.slabs.used_bytes = used
-    if used > k.slabs.mark:
-        counters.note_used(k)
+    used = heap.slabs.used_bytes + cache.object_bytes
+    heap.slabs.used_bytes = used
+    if used > heap.slabs.mark:
+        counters.note_used(heap)
 
 
 @cold
 @kernel
-def take_slowly(k: Kernel, cache: Cache) -> VirtAddr:
+def take_slowly(heap: Heap, cache: Cache) -> VirtAddr:
     """An object when magazine and current word have none: from another word, slab or page."""
-    while not find_word(k, cache):
-        retire(k, cache)
-        record = next_slab(k, cache)
+    while not find_word(heap, cache):
+        retire(heap, cache)
+        record = next_slab(heap, cache)
         if record.addr == 0:
             return VirtAddr(0)
         record.state = CURRENT
         cache.current = record.addr
-    return take_lowest(k, cache, load64(k.m, cache.word))
+    return take_lowest(heap, cache, load64(heap.m, cache.word))
 
 
 @kernel
-def find_word(k: Kernel, cache: Cache) -> bool:
+def find_word(heap: Heap, cache: Cache) -> bool:
     """Let the first word of the current slab that is not 0 be the current word; False when there is none."""
     if cache.current == 0:
         return False
-    record = SlabRecord(k.m, cache.current)
+    record = SlabRecord(heap.m, cache.current)
     for index in range(NR_SLAB_WORDS):
         if record.free[index] != 0:
             cache.word = VirtAddr(record.addr + offset_of(SlabRecord, 'free') + 8 * index)
-            cache.first = VirtAddr(first_object(k, record) + 64 * index * cache.object_bytes)
+            cache.first = VirtAddr(first_object(heap, record) + 64 * index * cache.object_bytes)
             return True
     return False
 
 
 @kernel
-def first_object(k: Kernel, record: SlabRecord) -> VirtAddr:
+def first_object(heap: Heap, record: SlabRecord) -> VirtAddr:
     """Where the first object of a slab is."""
-    return VirtAddr(slab_pages.address_of(k, record) + record.colour)
+    return VirtAddr(slab_pages.address_of(heap, record) + record.colour)
 
 
 @kernel
-def retire(k: Kernel, cache: Cache) -> None:
+def retire(heap: Heap, cache: Cache) -> None:
     """Let no slab be current; the one that was it has no free object."""
     if cache.current != 0:
-        SlabRecord(k.m, cache.current).state = FULL
+        SlabRecord(heap.m, cache.current).state = FULL
     forget_current(cache)
 
 
@@ -160,38 +159,38 @@ def forget_current(cache: Cache) -> None:
 
 
 @kernel
-def next_slab(k: Kernel, cache: Cache) -> SlabRecord:
+def next_slab(heap: Heap, cache: Cache) -> SlabRecord:
     """A slab with free objects, on no list: a partial, an empty or a fresh one; at address 0 when there is none."""
     if cache.partial != 0:
-        record = SlabRecord(k.m, cache.partial)
-        pull(k, cache, record)
+        record = SlabRecord(heap.m, cache.partial)
+        pull(heap, cache, record)
         return record
     if cache.empty != 0:
-        record = SlabRecord(k.m, cache.empty)
-        pull(k, cache, record)
+        record = SlabRecord(heap.m, cache.empty)
+        pull(heap, cache, record)
         return record
-    return make(k, cache)
+    return make(heap, cache)
 
 
 # ------------------------------------------------------------------ free
 @inlined
 @kernel
-def put(k: Kernel, ptr: VirtAddr) -> word:
+def put(heap: Heap, ptr: VirtAddr) -> word:
     """Take back what lies in the pages of slabs; BAD_FREE, and nothing changed, when it is no object or is free.
 
     BAD_FREE also for objects that only cache_free takes back.
     """
-    record, distance, number = find(k, ptr)
+    record, distance, number = find(heap, ptr)
     if record.state == NOTHING:  # before its cache is looked at, which may be gone
         return BAD_FREE
-    cache = Cache(k.m, record.cache)
-    return put_object(k, cache, record, ptr, distance, number, cache.nr_open)
+    cache = Cache(heap.m, record.cache)
+    return put_object(heap, cache, record, ptr, distance, number, cache.nr_open)
 
 
 @inlined
 @kernel
 def put_object(
-    k: Kernel, cache: Cache, record: SlabRecord, ptr: VirtAddr, distance: word, number: word, limit: word
+    heap: Heap, cache: Cache, record: SlabRecord, ptr: VirtAddr, distance: word, number: word, limit: word
 ) -> word:
     """As put, what was found to be so far behind a slab's first object and is one of the first `limit` objects."""
     if not is_object(cache, distance, number, limit):
@@ -203,37 +202,37 @@ def put_object(
         return BAD_FREE
     after = before | bit
     record.free[index] = after
-    if k.config.counters != 0:
-        k.slabs.used_bytes -= cache.object_bytes
+    if heap.config.counters != 0:
+        heap.slabs.used_bytes -= cache.object_bytes
     if after == cache.all_free[index] and record.state != CURRENT:
-        settle(k, cache, record)
-    elif magazine.has_room(k, cache):
+        settle(heap, cache, record)
+    elif magazine.has_room(heap, cache):
         magazine.push(cache, ptr, VirtAddr(record.addr + offset_of(SlabRecord, 'free') + 8 * index), number & 63)
     elif record.state == FULL:
-        settle(k, cache, record)
+        settle(heap, cache, record)
     return OK
 
 
 @inlined
 @kernel
-def find(k: Kernel, ptr: VirtAddr) -> tuple[SlabRecord, word, word]:
+def find(heap: Heap, ptr: VirtAddr) -> tuple[SlabRecord, word, word]:
     """The record of the slab that has an address below the top, how far behind its first object that is, and which
     object begins there, if one does.
 
     The record of each page has what this takes, so that no load has to wait for the one of the first page's record.
     """
-    page = slab_pages.page_of(k, ptr)
+    page = slab_pages.page_of(heap, ptr)
     distance = slab_pages.behind_start(page, ptr) - page.colour
     return slab_pages.first_of(page), distance, (distance * page.reciprocal) >> 32
 
 
 @kernel
-def usable_bytes(k: Kernel, ptr: VirtAddr) -> word:
+def usable_bytes(heap: Heap, ptr: VirtAddr) -> word:
     """The size of the object at ptr, if kfree would take it back; else 0."""
-    record, distance, number = find(k, ptr)
+    record, distance, number = find(heap, ptr)
     if record.state == NOTHING:
         return 0
-    cache = Cache(k.m, record.cache)
+    cache = Cache(heap.m, record.cache)
     return cache.object_bytes if is_used(cache, record, distance, number, cache.nr_open) else 0
 
 
@@ -253,7 +252,7 @@ def is_object(cache: Cache, distance: word, number: word, limit: word) -> bool:
 
 @cold
 @kernel
-def settle(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+def settle(heap: Heap, cache: Cache, record: SlabRecord) -> None:
     """Put a slab that has a free object on the list where it belongs, unless it is current."""
     if record.state == CURRENT:
         return
@@ -261,13 +260,13 @@ def settle(k: Kernel, cache: Cache, record: SlabRecord) -> None:
     if record.state == wanted:
         return
     if record.state != FULL:
-        pull(k, cache, record)
+        pull(heap, cache, record)
     if wanted == EMPTY:
         magazine.forget(cache, record)
     if wanted == EMPTY and cache.nr_empty >= cache.max_empty:
-        unmake(k, cache, record)
+        unmake(heap, cache, record)
     else:
-        push(k, cache, record, wanted)
+        push(heap, cache, record, wanted)
 
 
 @kernel
@@ -281,7 +280,7 @@ def is_empty(cache: Cache, record: SlabRecord) -> bool:
 
 # ------------------------------------------------------------------ lists
 @kernel
-def push(k: Kernel, cache: Cache, record: SlabRecord, state: word) -> None:
+def push(heap: Heap, cache: Cache, record: SlabRecord, state: word) -> None:
     """Put a slab in front of the list of that state."""
     record.state = state
     record.previous = VirtAddr(0)
@@ -293,17 +292,17 @@ def push(k: Kernel, cache: Cache, record: SlabRecord, state: word) -> None:
         record.next = cache.partial
         cache.partial = record.addr
     if record.next != 0:
-        SlabRecord(k.m, record.next).previous = record.addr
+        SlabRecord(heap.m, record.next).previous = record.addr
 
 
 @kernel
-def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+def pull(heap: Heap, cache: Cache, record: SlabRecord) -> None:
     """Take a slab off its list; panics where the links do not agree."""
-    require_links(k, cache, record)
+    require_links(heap, cache, record)
     if record.next != 0:
-        SlabRecord(k.m, record.next).previous = record.previous
+        SlabRecord(heap.m, record.next).previous = record.previous
     if record.previous != 0:
-        SlabRecord(k.m, record.previous).next = record.next
+        SlabRecord(heap.m, record.previous).next = record.next
     elif record.state == EMPTY:
         cache.empty = record.next
     else:
@@ -313,38 +312,44 @@ def pull(k: Kernel, cache: Cache, record: SlabRecord) -> None:
 
 
 @kernel
-def require_links(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+def require_links(heap: Heap, cache: Cache, record: SlabRecord) -> None:
     """Panic unless the neighbours of a slab on its list are records and point back.
 
     No user's overflow reaches the records; a write through a wild pointer may.
     """
-    if k.config.hardening == NO_HARDENING:
+    if heap.config.hardening == NO_HARDENING:
         return
     first = cache.empty if record.state == EMPTY else cache.partial
     if record.next != 0 and (
-        not slab_pages.is_record(k, record.next) or SlabRecord(k.m, record.next).previous != record.addr
+        not slab_pages.is_record(heap, record.next) or SlabRecord(heap.m, record.next).previous != record.addr
     ):
-        panic(k, b'heap: the record of a slab is overwritten: record, next', record.addr, record.next, 0)
+        heap.config.text.panic(
+            heap, b'heap: the record of a slab is overwritten: record, next', record.addr, record.next, 0
+        )
     if record.previous == 0 and first != record.addr:
-        panic(k, b'heap: the record of a slab is overwritten: record, first on its list', record.addr, first, 0)
+        heap.config.text.panic(
+            heap, b'heap: the record of a slab is overwritten: record, first on its list', record.addr, first, 0
+        )
     if record.previous != 0 and (
-        not slab_pages.is_record(k, record.previous) or SlabRecord(k.m, record.previous).next != record.addr
+        not slab_pages.is_record(heap, record.previous) or SlabRecord(heap.m, record.previous).next != record.addr
     ):
-        panic(k, b'heap: the record of a slab is overwritten: record, previous', record.addr, record.previous, 0)
+        heap.config.text.panic(
+            heap, b'heap: the record of a slab is overwritten: record, previous', record.addr, record.previous, 0
+        )
 
 
 # ------------------------------------------------------------------ slabs
 @kernel
-def make(k: Kernel, cache: Cache) -> SlabRecord:
+def make(heap: Heap, cache: Cache) -> SlabRecord:
     """A fresh slab with all objects free, on no list; at address 0 when there are no pages for it."""
-    record = slab_pages.take(k, cache.nr_pages)
+    record = slab_pages.take(heap, cache.nr_pages)
     if record.addr == 0:
         return record
     colour = cache.next_colour
     cache.next_colour = 0 if colour + cache.colour_bytes > cache.last_colour else colour + cache.colour_bytes
     record.cache = cache.addr
     for number in range(cache.nr_pages):
-        page = SlabRecord(k.m, VirtAddr(record.addr + number * SlabRecord.SIZE))
+        page = SlabRecord(heap.m, VirtAddr(record.addr + number * SlabRecord.SIZE))
         page.reciprocal = cache.reciprocal
         page.colour = colour
     for index in range(NR_SLAB_WORDS):
@@ -354,47 +359,47 @@ def make(k: Kernel, cache: Cache) -> SlabRecord:
 
 
 @kernel
-def unmake(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+def unmake(heap: Heap, cache: Cache, record: SlabRecord) -> None:
     """Give back the pages of a slab without used objects that is on no list."""
     record.state = NOTHING
     cache.nr_slabs -= 1
-    slab_pages.put(k, record, cache.nr_pages)
+    slab_pages.put(heap, record, cache.nr_pages)
 
 
 @kernel
-def shrink(k: Kernel, cache: Cache) -> word:
+def shrink(heap: Heap, cache: Cache) -> word:
     """Give back the pages of all slabs without used objects; how many pages."""
-    empty_magazine(k, cache)
+    empty_magazine(heap, cache)
     nr_pages = 0
-    if cache.current != 0 and is_empty(cache, SlabRecord(k.m, cache.current)):
-        record = SlabRecord(k.m, cache.current)
+    if cache.current != 0 and is_empty(cache, SlabRecord(heap.m, cache.current)):
+        record = SlabRecord(heap.m, cache.current)
         forget_current(cache)
-        give_back(k, cache, record)
+        give_back(heap, cache, record)
         nr_pages += cache.nr_pages
     while cache.empty != 0:
-        record = SlabRecord(k.m, cache.empty)
-        pull(k, cache, record)
-        give_back(k, cache, record)
+        record = SlabRecord(heap.m, cache.empty)
+        pull(heap, cache, record)
+        give_back(heap, cache, record)
         nr_pages += cache.nr_pages
     return nr_pages
 
 
 @kernel
-def empty_magazine(k: Kernel, cache: Cache) -> None:
+def empty_magazine(heap: Heap, cache: Cache) -> None:
     """Let all free objects be in words of bits alone."""
     for number in range(magazine.nr_rounds(cache)):
         record = magazine.record_of(cache.rounds[number])
         if record.state == FULL:
-            push(k, cache, record, PARTIAL)
+            push(heap, cache, record, PARTIAL)
     magazine.clear(cache)
 
 
 @kernel
-def give_back(k: Kernel, cache: Cache, record: SlabRecord) -> None:
+def give_back(heap: Heap, cache: Cache, record: SlabRecord) -> None:
     """As unmake, with the frames, which are not kept as spare ones."""
     record.state = NOTHING
     cache.nr_slabs -= 1
-    slab_pages.release(k, record, count_trailing_zeros(cache.nr_pages))
+    slab_pages.release(heap, record, count_trailing_zeros(cache.nr_pages))
 
 
 # ------------------------------------------------------------------ caches
@@ -442,7 +447,7 @@ def is_well_used(nbytes: word, size: word) -> bool:
 
 
 @kernel
-def nr_used(k: Kernel, cache: Cache, record: SlabRecord) -> word:
+def nr_used(heap: Heap, cache: Cache, record: SlabRecord) -> word:
     """How many objects of a slab are somebody's."""
     nr_free = 0
     for index in range(NR_SLAB_WORDS):

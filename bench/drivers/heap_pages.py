@@ -1,0 +1,64 @@
+"""Pages of a heap that is measured: memory is there when it is touched, at the addresses of the configuration."""
+
+from typing import Final
+
+from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.heap import ranges
+from incroos.kernel.state import Heap
+from incroos.lang import VirtAddr, kernel, word
+
+HAS_FRAMES: Final = False
+HAS_FIXED_RANGES: Final = True
+HAS_LARGE_RANGES: Final = False
+HAS_HOLES: Final = False
+
+
+@kernel
+def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
+    """The configuration has them."""
+    if which == ranges.CHUNKS:
+        return VirtAddr(heap.config.heap), heap.config.heap_max_bytes
+    if which == ranges.SLABS:
+        return VirtAddr(heap.config.slabs), heap.config.heap_max_bytes
+    return VirtAddr(heap.config.slab_records), heap.config.heap_max_bytes
+
+
+@kernel
+def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """Nothing to do."""
+    return OK
+
+
+@kernel
+def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+    """Nothing to do."""
+
+
+@kernel
+def get_ready(heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+    """Nothing to do."""
+    return end
+
+
+@kernel
+def are_as(heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
+    """Nobody asks."""
+    return True
+
+
+@kernel
+def take_large(heap: Heap, nbytes: word) -> VirtAddr:
+    """0: there are none."""
+    return VirtAddr(0)
+
+
+@kernel
+def give_large(heap: Heap, ptr: VirtAddr) -> word:
+    """BAD_FREE: there are none."""
+    return BAD_FREE
+
+
+@kernel
+def large_bytes(heap: Heap, ptr: VirtAddr) -> word:
+    """0: there are none."""
+    return 0
