@@ -17,7 +17,7 @@ FLAGS: Final = vmm.PRESENT | vmm.WRITABLE | vmm.NX
 def pages_setup(k: Kernel, plan: Plan, n: word) -> word:
     """Nothing is mapped."""
     start(k)
-    return k.pages.nr_tables
+    return k.space.nr_tables
 
 
 @kernel
@@ -44,7 +44,7 @@ def pages_random_setup(k: Kernel, plan: Plan, n: word) -> word:
     """The same, with a plan for n pages."""
     start(k)
     draw(plan, n)
-    return k.pages.nr_tables
+    return k.space.nr_tables
 
 
 @kernel

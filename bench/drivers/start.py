@@ -11,6 +11,7 @@ from incroos.kernel.io import console
 from incroos.kernel.layout import IMAGE_START, MAILBOX, PAGE_BYTES, PAGE_SHIFT, ZONE_END
 from incroos.kernel.pmm.memory_map import HAS_MEMORY_MAP
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.spaces import begin
 from incroos.kernel.vmm.tables import plant
 from incroos.lang import Machine, PhysAddr, VirtAddr, fill, kernel, store8, word
 
@@ -30,7 +31,8 @@ def start(k: Kernel) -> None:
     console.init(k, start_info)
     pmm.init(k, start_info)
     fill(k.m, VirtAddr(ROOT), 0, PAGE_BYTES)
-    plant(k, PhysAddr(ROOT), 0)
+    begin(k)
+    plant(k.space, PhysAddr(ROOT), 0)
     record = k.frames.records[ROOT >> PAGE_SHIFT]
     record.level = ROOT_LEVEL
     record.nr_entries = NEVER_EMPTY

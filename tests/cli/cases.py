@@ -88,7 +88,7 @@ def nr_mebibytes(k: Kernel) -> word:
 @kernel
 def overflow(k: Kernel, value: word) -> None:
     """A sum beyond the word."""
-    k.pages.nr_tables = value + 0x7FFF_FFFF_FFFF_FFFF
+    k.space.nr_tables = value + 0x7FFF_FFFF_FFFF_FFFF
 
 
 @kernel

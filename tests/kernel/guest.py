@@ -86,7 +86,7 @@ class Guest:
         """
         requests, self.k.frames.requests = self.k.frames.requests, 0
         content = bytearray(self.ram[KERNEL_STATE : KERNEL_STATE + Kernel.SIZE])
-        start = self.k.pages.known.addr - KERNEL_STATE
+        start = self.k.space.known.addr - KERNEL_STATE
         content[start : start + NR_KNOWN * KnownTable.SIZE] = b''
         self.k.frames.requests = requests
         tables = [pfn << 12 for pfn, record in enumerate(self.records()) if record[2]]

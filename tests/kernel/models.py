@@ -25,6 +25,7 @@ from incroos.kernel.codes import (
     RESERVED,
     SMALL_PAGE,
 )
+from incroos.kernel.layout import VMALLOC
 from incroos.run.harness import DirectDriver, Driver, call_of
 
 Step = tuple[str, tuple[int, ...], int]
@@ -126,7 +127,8 @@ FLAGS: Final = [*(1 << bit for bit in (1, 2, 3, 4, 8, 9, 10, 11, 52, 55, 58, 62)
 BAD: Final = [0, 2, 1 | 1 << 13, 1 | 1 << 51, -1 << 63]
 ONE_LEVEL: Final = {'map_leaf': 'map_page', 'unmap_leaf': 'unmap_page', 'protect_leaf': 'protect'}
 BASES: Final = [0x1000_0000, 0x4000_0000, 0x80_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x8000_0000, -1 << 47]
-MODERN_BASES: Final = [0x80_0000_0000, 0x100_0000_0000, 0x7FFF_C000_0000 - (2 << 30), -0x1000_0000_0000, -1 << 40]
+OPEN_BASES: Final = [VMALLOC + (1 << 38), -0x60_0000_0000]  # in the upper half, under entries that the root has
+MODERN_BASES: Final = [0x80_0000_0000, 0x100_0000_0000, 0x7FFF_C000_0000 - (2 << 30), *OPEN_BASES]
 BASES_OF_FIVE: Final = [*BASES, 1 << 47, 1 << 48, (1 << 56) - (2 << 30), -1 << 56, (-1 << 48) - (1 << 30)]
 
 
@@ -254,9 +256,9 @@ def any_flags(rng: random.Random) -> int:
 
 def leaves_in(driver: Driver, root: int = 0) -> Iterator[tuple[int, int, int]]:
     """Start, level and entry of all leaves, as a reader of the RAM sees them who shares nothing with the kernel."""
-    pages = driver.kernel.pages
-    end = PAGE_BYTES[pages.root_level] << 8
-    for va, level, entry in leaves_under(driver, root or pages.root, pages.root_level, 0):
+    space = driver.kernel.space
+    end = PAGE_BYTES[space.root_level] << 8
+    for va, level, entry in leaves_under(driver, root or space.root, space.root_level, 0):
         yield (va if va < end else va - 2 * end), level, entry
 
 

@@ -48,7 +48,7 @@ class Soaked:
         self.driver, self.call = driver, driver.call
         self.at = driver.call('block_soak_begin', seed)
         assert self.at != 0
-        self.memory = AddressSpace(driver.ram, driver.kernel.pages.root)
+        self.memory = AddressSpace(driver.ram, driver.kernel.space.root)
         self.soak = BlockSoak(self.memory, VirtAddr(self.at))
         for done in range(0, nr_operations, BATCH):
             code = driver.call('block_soak_run', self.at, min(BATCH, nr_operations - done))
@@ -62,7 +62,7 @@ class Soaked:
 
 def frames(driver: Driver) -> tuple[int, int]:
     """Free ones, tables among them, and the heap's."""
-    nr_free = driver.call('nr_free_frames') + driver.call('nr_free_pool_frames') + driver.kernel.pages.nr_tables
+    nr_free = driver.call('nr_free_frames') + driver.call('nr_free_pool_frames') + driver.kernel.space.nr_tables
     return nr_free, driver.call('committed_bytes') >> 12
 
 
@@ -121,7 +121,7 @@ def lose_a_frame(soaked: Soaked) -> None:
 
 
 def lose_a_table(soaked: Soaked) -> None:
-    soaked.driver.kernel.pages.nr_tables += 1
+    soaked.driver.kernel.space.nr_tables += 1
 
 
 def count_too_many_bytes(soaked: Soaked) -> None:

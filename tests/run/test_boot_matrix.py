@@ -133,7 +133,7 @@ def test_five_levels_by_each_firmware(firmware: str) -> None:
     levels = []
 
     def look(ram: RamMachine) -> None:
-        levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).pages.root_level)
+        levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).space.root_level)
 
     wanted = Boot(GIB, SECONDS, lambda _: None, config=MODERN_LA57, accel='tcg', firmware=firmware, look=look)
     end = places.boot('qemu', wanted)

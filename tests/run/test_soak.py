@@ -80,7 +80,7 @@ def nr_frames(driver: Driver) -> int:
     """All frames that are free, tables or the heap's."""
     heap_frames = driver.call('committed_bytes') >> 12
     return (
-        driver.call('nr_free_frames') + driver.call('nr_free_pool_frames') + driver.kernel.pages.nr_tables + heap_frames
+        driver.call('nr_free_frames') + driver.call('nr_free_pool_frames') + driver.kernel.space.nr_tables + heap_frames
     )
 
 
@@ -151,7 +151,7 @@ class Soaked:
     def __init__(self, driver: Driver) -> None:
         self.driver, self.call = driver, driver.call
         self.at = soak_in(driver, 7, 3000)
-        self.memory = AddressSpace(driver.ram, driver.kernel.pages.root)
+        self.memory = AddressSpace(driver.ram, driver.kernel.space.root)
         self.soak = soak.Soak(self.memory, VirtAddr(self.at))
 
     def slots(self, kind: int) -> list[Slot]:
@@ -175,7 +175,7 @@ def lose_frame(soaked: Soaked) -> None:
 
 
 def lose_table(soaked: Soaked) -> None:
-    soaked.driver.kernel.pages.nr_tables += 1
+    soaked.driver.kernel.space.nr_tables += 1
 
 
 def break_heap(soaked: Soaked) -> None:

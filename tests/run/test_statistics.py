@@ -159,7 +159,7 @@ def test_fragmentation_says_how_much_is_of_no_use_to_a_request() -> None:
 def test_the_host_sees_what_the_kernel_sees_by_address() -> None:
     sim = Sim(64 * MIB, MODERN)
     sim.start(mailbox.start)
-    space = AddressSpace(RamMachine(sim.ram, MODERN), sim.kernel.pages.root)
+    space = AddressSpace(RamMachine(sim.ram, MODERN), sim.kernel.space.root)
     assert space.load64(sim.kernel.frames.addr) == sim.machine.load64(sim.kernel.frames.addr)
     assert space.load8(sim.kernel.addr) == sim.machine.load8(sim.kernel.addr)
     with pytest.raises(NotMapped):

@@ -59,5 +59,5 @@ class AddressSpace(Machine):
 def kernel_in(ram: RamMachine) -> Kernel:
     """The kernel in the RAM of a guest, or in a dump of it, for kernel functions that only read."""
     found = Kernel(ram, VirtAddr(KERNEL_STATE))
-    space = AddressSpace(ram, found.pages.root, found.pages.root_level)
+    space = AddressSpace(ram, found.space.root, found.space.root_level)
     return Kernel(space, VirtAddr(ram.config.image_window + KERNEL_STATE))

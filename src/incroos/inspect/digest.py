@@ -44,7 +44,7 @@ def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]
     tables: set[int] = set()
     k = Kernel(ram, VirtAddr(kernel_state))
     frames = k.frames
-    for pa, level, va, entries in walk_tables(ram, k.pages.root, k.pages.root_level):
+    for pa, level, va, entries in walk_tables(ram, k.space.root, k.space.root_level):
         tables.add(pa)
         if not BOOT_TABLES <= pa < BOOT_TABLES_END:
             unequal = SEEN | RIGHTS if level == 1 and va & LOW_48 in OF_THE_IMAGE else SEEN
@@ -63,7 +63,7 @@ def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]
 
 def metadata_of(ram: RamMachine, k: Kernel) -> Frames:
     """The metadata of all frames in config `modern`."""
-    space = AddressSpace(ram, k.pages.root, k.pages.root_level)
+    space = AddressSpace(ram, k.space.root, k.space.root_level)
     return Frames(space, VirtAddr(k.config.frame_window + k.blocks.addr))
 
 

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.layout import (
     ALLOCATOR_BYTES,
+    FRAME_METADATA,
+    FRAME_RECORDS,
     HEAP,
     HEAP_INITIAL_BYTES,
     HEAP_MAX_BYTES,
     PAGE_BYTES,
     SLAB_RECORDS,
     SLABS,
+    VMALLOC,
+    VMALLOC_BYTES,
 )
 from incroos.lang import Config, ConfigError, word
 
@@ -65,7 +69,11 @@ class KernelConfig(Config):
     space: word = CLASSIC_SPACE
     embedded: word = 0  # a library in somebody's kernel: no device is ours, text goes to hooks, what is mapped stays
     image_window: word = 0  # the window on the first 2 MiB, where image, stack, state and screen are
-    frame_window: word = 0  # the window on frames and page tables
+    frame_window: word = 0  # the window on frames and page tables: the direct map in `modern`
+    frame_records: word = FRAME_RECORDS  # where ranges start, in `modern`
+    frame_metadata: word = FRAME_METADATA
+    vmalloc: word = VMALLOC
+    vmalloc_max_bytes: word = VMALLOC_BYTES
     heap: word = HEAP
     heap_initial_bytes: word = HEAP_INITIAL_BYTES
     heap_max_bytes: word = HEAP_MAX_BYTES

@@ -15,16 +15,19 @@
     0x1000_0000  kernel heap (virtual)             1 MiB, grows to 16 MiB
     0x3000_0000  framebuffer (virtual)             where the loader names one; mapped by the kernel itself
 
-Virtual addresses of config `modern`, each range in a part of the upper half that nothing else uses:
+Virtual addresses of config `modern`, each range under entries of the root table that nothing else uses. Starts are
+fields of the configuration, ends follow from how much RAM there is (vmm/init/kernel_half.py):
 
     0xFFFF_8000_0000_0000  direct map     all RAM but frame 0 and the stack's guards, each byte at this plus its address
-    0xFFFF_C000_0000_0000  frame records  16 bytes for each frame, mapped where there is RAM
-    0xFFFF_C800_0000_0000  frame metadata which frames are free
-    0xFFFF_D000_0000_0000  vmalloc        ranges that are mapped page by page
-    0xFFFF_E000_0000_0000  kernel heap    chunks; grows to 1 TiB, as far as there is RAM
-    0xFFFF_E800_0000_0000  slab records   64 bytes for each page of the slabs
-    0xFFFF_EC00_0000_0000  slabs          objects of the small size classes and of caches; as far as chunks
-    0xFFFF_F000_0000_0000  end of these           in a library, all else is its kernel's
+    0xFFFF_C000_0000_0000  end of it
+    0xFFFF_F800_0000_0000  frame records  16 bytes for each frame, mapped where there is RAM
+    0xFFFF_F880_0000_0000  frame metadata which frames are free
+    0xFFFF_F900_0000_0000  vmalloc        ranges that are mapped page by page
+    0xFFFF_FC00_0000_0000  recursive slot where the build reaches tables by it, with four levels
+    0xFFFF_FC80_0000_0000  kernel heap    chunks; grows to 1 TiB, as far as there is RAM
+    0xFFFF_FD80_0000_0000  slab records   64 bytes for each page of the slabs
+    0xFFFF_FE00_0000_0000  slabs          objects of the small size classes and of caches; as far as chunks
+    0xFFFF_FF00_0000_0000  end of these           in a library, all else is its kernel's
     0xFFFF_FFFF_8000_0000  image window   screen, image, mailbox, stack and Kernel struct, at this plus their address
     0xFFFF_FFFF_B000_0000  framebuffer    at this plus its address in `classic`
 
@@ -75,15 +78,16 @@ FRAMEBUFFER: Final = 0x3000_0000  # a huge page on the boot code's table of leve
 FRAMEBUFFER_END: Final = 0x4000_0000
 
 DIRECT_MAP_START: Final = -1 << 47
-FRAME_RECORDS: Final = DIRECT_MAP_START + (0x4000 << 32)
-FRAME_METADATA: Final = DIRECT_MAP_START + (0x4800 << 32)
-VMALLOC: Final = DIRECT_MAP_START + (0x5000 << 32)
-VMALLOC_BYTES: Final = 1 << 44
+DIRECT_MAP_END: Final = DIRECT_MAP_START + (1 << 46)  # at most
+FRAME_RECORDS: Final = -0x800 << 32
+FRAME_METADATA: Final = -0x780 << 32
+VMALLOC: Final = -0x700 << 32
+VMALLOC_BYTES: Final = 0x300 << 32  # at most
 VMALLOC_END: Final = VMALLOC + VMALLOC_BYTES
-MODERN_HEAP: Final = DIRECT_MAP_START + (0x6000 << 32)
+MODERN_HEAP: Final = -0x380 << 32
 MODERN_HEAP_MAX_BYTES: Final = 1 << 40  # of chunks, and of slabs: a chunk's header has 40 bits for its bytes
-SLAB_RECORDS: Final = DIRECT_MAP_START + (0x6800 << 32)
-SLABS: Final = DIRECT_MAP_START + (0x6C00 << 32)
-MODERN_END: Final = DIRECT_MAP_START + (0x7000 << 32)
+SLAB_RECORDS: Final = -0x280 << 32
+SLABS: Final = -0x200 << 32
+MODERN_END: Final = -0x100 << 32
 FIRST_PIECE_END: Final = 1 << 30  # the largest piece of RAM below it is mapped first, and holds the tables of the rest
 IMAGE_WINDOW: Final = -2 << 30

@@ -47,7 +47,7 @@ def collect(k: Kernel) -> Statistics:
     found.ram = count_ram(k, 0, PHYSICAL_END)
     found.managed = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
-    found.tables = k.pages.nr_tables
+    found.tables = k.space.nr_tables
     found.kept = k.blocks.nr_reserved_frames
     found.pages = found.managed - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames
@@ -139,10 +139,10 @@ def count_mapped(k: Kernel) -> None:
     for index in range(LARGEST_LEAF_LEVEL):
         found.mapped[index] = 0
     at = 0
-    while at < nr_addresses(k):
-        va = address_behind(k, at)
-        if is_window(k, va, PAGE_BYTES):
-            at += window_bytes(k, va)
+    while at < nr_addresses(k.space):
+        va = address_behind(k.space, at)
+        if is_window(k.space, va, PAGE_BYTES):
+            at += window_bytes(k.space, va)
         else:
             level, nr_entries, nr_pages = count_run(k, va)
             if nr_pages != 0:
@@ -156,7 +156,7 @@ def count_run(k: Kernel, va: VirtAddr) -> tuple[word, word, word]:
     _code, level, slot, _entry = walk(k, va)
     nr_entries = 0
     nr_pages = 0
-    entries = open_table(k, slot, va, level)
+    entries = open_table(k.space, slot, va, level)
     for index in range(NR_ENTRIES - index_in(va, level)):
         entry = load64(k.m, VirtAddr(entries + 8 * index))
         if is_present(entry):
@@ -164,5 +164,5 @@ def count_run(k: Kernel, va: VirtAddr) -> tuple[word, word, word]:
                 break
             nr_pages += 1
         nr_entries += 1
-    close_table(k, level)
+    close_table(k.space, level)
     return level, nr_entries, nr_pages

@@ -67,7 +67,8 @@ def ranges_of(config: KernelConfig) -> list[Constant]:
     else:
         ends = {
             'POOL': (layout.POOL_START, layout.POOL_END),
-            'SPACE': (layout.DIRECT_MAP_START, layout.MODERN_END),
+            'DIRECT_MAP': (config.frame_window, layout.DIRECT_MAP_END),
+            'SPACE': (config.frame_records, layout.MODERN_END),
         }
     return [
         Constant(f'INCRO_{name}_{end}', value)

@@ -128,10 +128,10 @@ def test_a_load_of_cr3_would_not_have(k: Kernel) -> None:
     k.m.store64(VA, 7)
     slot = vmm.walk(k, VA)[2]
     k.m.store64(VirtAddr(k.config.frame_window + slot), (MEMORY + PAGE) | DATA)
-    tlb.flush_all(k, 0)
+    tlb.flush_all(k.space, 0)
     with pytest.raises(StaleTranslation):
         k.m.load64(VA)
-    tlb.flush_all(k, GLOBAL)
+    tlb.flush_all(k.space, GLOBAL)
     k.m.store64(VA, 8)
 
 

@@ -43,7 +43,7 @@ def standing(driver: Driver) -> dict[str, object]:
     state = driver.kernel
     parts: dict[str, object] = {name: part for name, part in digests(driver.ram).items() if name != 'Kernel struct'}
     parts['heap'] = driver.ram.read(state.heap.first_fit.addr, FirstFitState.SIZE)
-    parts['tables'] = state.pages.nr_tables
+    parts['tables'] = state.space.nr_tables
     parts['pool'] = list(handed_out(state.frames.pool))
     parts['zone'] = list(handed_out(state.frames.zone))
     return parts

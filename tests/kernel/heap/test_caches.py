@@ -55,7 +55,7 @@ def assert_in_order(driver: Driver) -> None:
 
 def view_of(driver: Driver, cache: int) -> ObjectCache:
     """The cache as the host sees it in the guest's memory."""
-    return ObjectCache(AddressSpace(driver.ram, driver.kernel.pages.root), VirtAddr(cache))
+    return ObjectCache(AddressSpace(driver.ram, driver.kernel.space.root), VirtAddr(cache))
 
 
 def standing(driver: Driver) -> tuple[int, ...]:

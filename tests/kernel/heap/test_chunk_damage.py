@@ -184,7 +184,7 @@ NR_OPERATIONS: Final = 1500
 
 def words_of_chunks(driver: Driver) -> list[int]:
     """The addresses of all words by which the heap goes: headers, and links and boundary tags of free chunks."""
-    kernel, memory = driver.kernel, AddressSpace(driver.ram, driver.kernel.pages.root)
+    kernel, memory = driver.kernel, AddressSpace(driver.ram, driver.kernel.space.root)
     is_modern = kernel.config.space == MODERN.space
     at, top = (MODERN_HEAP + 8, kernel.heap.chunks.top) if is_modern else (HEAP + 8, kernel.heap.first_fit.top)
     found = []

@@ -44,7 +44,7 @@ def standing(driver: Driver) -> dict[str, int]:
     kernel = driver.kernel
     names = ('used_bytes', 'committed_bytes', 'free_bytes', 'nr_free_frames', 'nr_free_pool_frames')
     found = {name: driver.call(name) for name in names}
-    found['tables'] = kernel.pages.nr_tables
+    found['tables'] = kernel.space.nr_tables
     found['ranges'] = kernel.vmalloc.nr_ranges
     found['pages of ranges'] = kernel.vmalloc.nr_pages
     return found

@@ -57,7 +57,7 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
         """All that are free, tables, the heap's or vmalloc's."""
         nr_free = self.call('nr_free_frames') + self.call('nr_free_pool_frames')
         kernel = self.driver.kernel
-        return nr_free + kernel.pages.nr_tables + (self.call('committed_bytes') >> 12) + kernel.vmalloc.nr_pages
+        return nr_free + kernel.space.nr_tables + (self.call('committed_bytes') >> 12) + kernel.vmalloc.nr_pages
 
     # -------------------------------------------------------------- allocate
     def has_room(self) -> bool:

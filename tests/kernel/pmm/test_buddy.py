@@ -8,7 +8,8 @@ from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.configs import CLASSIC
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import buddy, frame_database
-from incroos.kernel.pmm.all.buddy import REFILL, buddy_of
+from incroos.kernel.pmm.all.buddy import buddy_of
+from incroos.kernel.pmm.all.defaults import BATCH
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, NO_LINK
 from incroos.kernel.state import NR_SLOTS, FrameDatabase, HotList, Zone
 from incroos.lang import Pfn, Struct, VirtAddr
@@ -159,12 +160,12 @@ def test_a_hot_list_gets_a_batch_and_gives_its_oldest_back() -> None:
     buddy.add(parts.zone, parts.database, Pfn(0), Pfn(0x28))
     hot_list.init(parts.hot, 0, NR_SLOTS, 1 << 30)
     buddy.refill(parts.zone, parts.database, parts.hot)
-    assert hot_list.nr_blocks(parts.hot) == REFILL
+    assert hot_list.nr_blocks(parts.hot) == BATCH
     assert buddy_of(parts.zone).nr_free_frames == 8
     first = hot_list.oldest(parts.hot)
     buddy.take_back(parts.zone, parts.database, parts.hot, 1)
     assert buddy.is_free(parts.zone, parts.database, first, 0)
-    buddy.take_back(parts.zone, parts.database, parts.hot, REFILL - 1)
+    buddy.take_back(parts.zone, parts.database, parts.hot, BATCH - 1)
     assert lists(parts) == {3: [0x20], 5: [0]}
     assert check(parts) == OK
     for _ in range(2):

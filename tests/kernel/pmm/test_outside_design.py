@@ -1,24 +1,18 @@
 """A frame allocator in a file outside of the package: in the labs, and in a kernel of each place."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from incroos.build.image import build_image
 from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, OK
 from incroos.kernel.configs import CLASSIC, MODERN_CHECKED
 from incroos.kernel.layout import ALLOCATOR_BYTES, PAGE_BYTES
 from incroos.kernel.pmm import classic
 from incroos.lang import ConfigError, load_design
-from incroos.lang.frontend import BARE, compile_unit
-from incroos.run import images, qemu_guest
-from incroos.run.harness import Driver, MailboxDriver
 
-from ..drivers import MEMORY, PLACES, Build, open_driver
+from ..drivers import PLACES, Build, open_driver
 from .blocks_lab import ALLOCATORS, LABS, SMALL, Lab
 
 PATH: Final = Path(__file__).with_name('outside') / 'next_fit.py'
@@ -85,25 +79,9 @@ def test_the_default_check_sees_a_wrong_count(lab: Lab) -> None:
     assert lab.call('check') == 100 * 2 + 20 + 1
 
 
-@contextmanager
-def kernel_in(place: str, folder: Path) -> Iterator[Driver]:
-    """A kernel with the design; for `qemu` its image is built here, since no configuration of the package names it."""
-    if place != 'qemu':
-        with open_driver(place, build=BUILD) as driver:
-            yield driver
-        return
-    unit = compile_unit(images.entry_functions(images.MAILBOX), target=BARE, config=BUILD.config, checked=True)
-    image = folder / 'kernel.elf'
-    image.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(BUILD.config), debug=False).elf)
-    with qemu_guest.Guest(image, MEMORY) as guest:
-        driver = MailboxDriver(guest.ram, guest.is_running, config=BUILD.config)
-        driver.wait_until_ready()
-        yield driver
-
-
 @pytest.mark.parametrize('place', PLACES)
-def test_a_kernel_starts_with_it_and_has_all_of_ram(place: str, tmp_path: Path) -> None:
-    with kernel_in(place, tmp_path) as driver:
+def test_a_kernel_starts_with_it_and_has_all_of_ram(place: str) -> None:
+    with open_driver(place, build=BUILD) as driver:
         assert (driver.call('check_pmm'), driver.call('check_vmm')) == (OK, OK)
         nr_free = driver.call('nr_free_frames')
         frames = [driver.call('alloc_page') for _ in range(300)]

@@ -155,7 +155,7 @@ def test_defect_12_the_user_bit_is_set_on_all_levels(driver: Driver, va: int) ->
 def test_defect_13_flags_in_cr3_are_no_part_of_the_root() -> None:
     guest = Guest(4 << 20, cr3=BOOT_TABLES | 0x18)
     assert guest.cpu.cr3 & 0xFFF == 0x18
-    assert guest.k.pages.root == BOOT_TABLES
+    assert guest.k.space.root == BOOT_TABLES
     assert guest.call('map_page', HEAP, 0, DATA) == guest.call('check_vmm') == OK
     assert guest.walk(HEAP) == (0, 1)
 

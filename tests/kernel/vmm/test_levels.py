@@ -33,7 +33,7 @@ from incroos.run.qemu_guest import Guest
 from ...budget import FULL
 from ..drivers import PLACES, Build, make_guest, open_driver
 from ..models import BASES_OF_FIVE, PAGE_BYTES, Pages, any_page, leaves_in, nr_steps_in, play
-from .range_model import Ranges, pages_in
+from .range_model import WINDOWS_OF_FIVE, Ranges, pages_in
 
 BUILDS: Final = {
     'identity': Build(CLASSIC_LA57, is_checked=True),
@@ -45,6 +45,7 @@ ONLY_IN_SIM: Final = {
     'modern-recursive': Build(replace(MODERN_RECURSIVE, levels=5), is_checked=True),
     'modern-fixmap': Build(replace(MODERN_FIXMAP, levels=5), is_checked=True),
 }
+OPEN_WINDOWS: Final = [va for va in WINDOWS_OF_FIVE if va >= -1 << 48]  # in `modern` the root has one entry there
 DATA: Final = PRESENT | WRITABLE | NX
 UNSIGNED: Final = (1 << 64) - 1
 IDENTITY_END: Final = 0x1000_0000
@@ -75,14 +76,14 @@ def assert_tables_say(driver: Driver, model: Pages) -> None:
         (va, level): (pa | flags | (0x80 if level > 1 else 0)) & UNSIGNED
         for (va, level), (pa, flags) in model.pages.items()
     }
-    assert driver.kernel.pages.nr_tables == model.nr_tables
+    assert driver.kernel.space.nr_tables == model.nr_tables
     assert driver.call('check_vmm') == driver.call('check_pmm') == OK
 
 
 @pytest.mark.parametrize(('place', 'name'), [case for case in EVERYWHERE if case[1] != 'direct-map'])
 def test_pages_against_a_dict(place: str, name: str) -> None:
     with open_driver(place, build=BUILDS[name]) as driver:
-        assert (driver.kernel.pages.root, driver.kernel.pages.root_level) == (BOOT_PML5, 5)
+        assert (driver.kernel.space.root, driver.kernel.space.root_level) == (BOOT_PML5, 5)
         model = model_of(name)
         play(driver, list(islice(model.steps(random.Random(3)), nr_steps_in(driver) // 2)))
         assert {va >> 47 for va, _ in model.pages} - {0, -1}
@@ -95,27 +96,29 @@ def test_pages_against_a_dict(place: str, name: str) -> None:
 @pytest.mark.parametrize(('place', 'name'), EVERYWHERE)
 def test_ranges_against_a_dict(place: str, name: str) -> None:
     with open_driver(place, build=BUILDS[name]) as driver:
-        tables = driver.kernel.pages.nr_tables
+        tables = driver.kernel.space.nr_tables
         model = Ranges(levels=5)
+        if name == 'direct-map':
+            model.windows = OPEN_WINDOWS
         rng = random.Random(11)
         for _ in range(4):
             play(driver, list(islice(model.steps(rng), nr_steps_in(driver) // 50)))
             expected = {va: (pa, flags & UNSIGNED) for va, (pa, flags) in model.pages.items()}
-            assert pages_in(driver, driver.kernel.pages.root) == expected
+            assert pages_in(driver, driver.kernel.space.root) == expected
             assert driver.call('check_vmm') == driver.call('check_pmm') == OK
         while model.pages:
             va = min(model.pages)
             end = next(at for at in range(va, va + (1 << 40), 0x1000) if at not in model.pages)
             play(driver, [('unmap_range', (va, end - va), model.unmap_range(va, end - va))])
-        assert driver.kernel.pages.nr_tables == tables
+        assert driver.kernel.space.nr_tables == tables
 
 
 @pytest.mark.parametrize('place', ['sim', 'jit'] if FULL else ['sim'])
 @pytest.mark.parametrize('name', ['identity', 'direct-map'])
 def test_a_processor_with_four_levels(place: str, name: str) -> None:
     with open_driver(place, build=BUILDS[name], features=ALL_FEATURES & ~HAS_LA57) as driver:
-        assert driver.kernel.pages.root_level == 4
-        assert (driver.kernel.pages.root == BOOT_TABLES) == (name == 'identity')
+        assert driver.kernel.space.root_level == 4
+        assert (driver.kernel.space.root == BOOT_TABLES) == (name == 'identity')
         model = Ranges()
         play(driver, list(islice(model.steps(random.Random(4)), 30)))
         assert driver.call('map_page', 1 << 47, 0, DATA) == driver.call('get_physical', 1 << 55) == NOT_CANONICAL
@@ -123,12 +126,14 @@ def test_a_processor_with_four_levels(place: str, name: str) -> None:
 
 
 def test_the_same_operations_leave_the_same_memory_in_every_place() -> None:
-    steps = list(islice(Ranges(levels=5).steps(random.Random(5)), 60))
+    model = Ranges(levels=5)
+    model.windows = OPEN_WINDOWS
+    steps = list(islice(model.steps(random.Random(5)), 60))
     memories = []
     for place in PLACES:
         with open_driver(place, build=BUILDS['direct-map']) as driver:
             play(driver, steps)
-            assert driver.kernel.pages.root_level == 5
+            assert driver.kernel.space.root_level == 5
             memories.append(digests(driver.ram))
     assert differences(memories[0], memories[1]) == differences(memories[0], memories[2]) == []
 
@@ -136,16 +141,16 @@ def test_the_same_operations_leave_the_same_memory_in_every_place() -> None:
 @pytest.mark.parametrize('name', [*BUILDS, *ONLY_IN_SIM])
 def test_every_table_refused_once(name: str) -> None:
     with open_driver('sim', build={**BUILDS, **ONLY_IN_SIM}[name]) as driver:
-        tables = driver.kernel.pages.nr_tables
+        tables = driver.kernel.space.nr_tables
         for refused in (1, 2, 3, 4):
             driver.call('refuse_at', refused)
             assert driver.call('map_page', 1 << 52, 0, DATA) == NO_FRAME
-            assert driver.kernel.pages.nr_tables == tables
+            assert driver.kernel.space.nr_tables == tables
         driver.call('refuse_at', 0)
         assert driver.call('map_page', 1 << 52, 0, DATA) == OK
-        assert driver.kernel.pages.nr_tables == tables + 4
+        assert driver.kernel.space.nr_tables == tables + 4
         assert driver.call('unmap_page', 1 << 52) == 0
-        assert driver.kernel.pages.nr_tables == tables
+        assert driver.kernel.space.nr_tables == tables
         assert driver.call('check_vmm') == OK
 
 
@@ -155,7 +160,7 @@ def test_memory_is_reached_beyond_48_bits() -> None:
         assert isinstance(driver, DirectDriver)
         k = driver.k
         frame = PhysAddr(driver.call('alloc_page'))
-        for va in map(VirtAddr, (1 << 52, (1 << 56) - 0x1000, -1 << 56)):
+        for va in map(VirtAddr, (1 << 52, (1 << 56) - 0x1000, -1 << 48)):
             assert vmm.map_page(k, va, frame, DATA) == OK
             k.m.store64(va, va)
             assert k.m.load64(va) == va
@@ -168,7 +173,7 @@ def test_the_recursive_slot_is_nobody_elses() -> None:
         assert isinstance(driver, DirectDriver)
         k = driver.k
         assert k.config.table_access == RECURSIVE
-        start = windows.recursive_start(k)
+        start = windows.recursive_start(k.space)
         for place in (start, start + (1 << 48) - 0x1000):
             assert driver.call('map_page', place, 0, DATA) == RESERVED
         assert driver.call('map_page', start - 0x1000, 0, DATA) == OK

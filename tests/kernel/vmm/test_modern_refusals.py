@@ -54,8 +54,8 @@ CALLS: Final[dict[str, tuple[Call, int, int]]] = {
     ),
     'protect_range': (lambda k: vmm.protect_range(k, INNER, GIANT - 2 * PAGE, PRESENT), NO_FRAME, 3),
     'unmap_range': (lambda k: vmm.unmap_range(k, INNER, HUGE), NO_FRAME, 3),
-    'vmalloc': (lambda k: vmm.vmalloc(k, 5 * PAGE), 0, 8),
-    'kmalloc': (lambda k: heap.kmalloc(k, 3 * PAGE), 0, 7),
+    'vmalloc': (lambda k: vmm.vmalloc(k, 5 * PAGE), 0, 7),
+    'kmalloc': (lambda k: heap.kmalloc(k, 3 * PAGE), 0, 6),
 }
 
 
@@ -78,7 +78,7 @@ def state_of(sim: Sim) -> tuple[dict[str, str], list[int]]:
     generation, k.pcids.generation = k.pcids.generation, 1
     counters = [k.counters.allocs, k.counters.frees, k.counters.flushes]
     k.counters.allocs = k.counters.frees = k.counters.flushes = 0
-    known = slice(k.pages.known.addr - k.config.image_window, k.pages.known.addr - k.config.image_window + KNOWN_BYTES)
+    known = slice(k.space.known.addr - k.config.image_window, k.space.known.addr - k.config.image_window + KNOWN_BYTES)
     kept, sim.ram[known] = bytes(sim.ram[known]), bytes(KNOWN_BYTES)
     memory = digests(RamMachine(sim.ram, k.config))
     sim.ram[known] = kept
@@ -87,7 +87,7 @@ def state_of(sim: Sim) -> tuple[dict[str, str], list[int]]:
     assert 8 * len(counters) == Counters.SIZE
     del memory['free blocks']
     memory.pop(next((part for part in memory if part.endswith(f'level 1 for {FIXMAP:#x}')), ''), None)
-    return memory, [pmm.nr_free_frames(k), k.pages.nr_tables]
+    return memory, [pmm.nr_free_frames(k), k.space.nr_tables]
 
 
 @pytest.mark.parametrize('way', MODERN_BUILDS)

@@ -72,7 +72,7 @@ class Mixed(NamedTuple):
 
     @property
     def root(self) -> int:
-        return self.driver.kernel.pages.root
+        return self.driver.kernel.space.root
 
 
 def mix(driver: Driver) -> None:
@@ -115,7 +115,7 @@ def mixed(request: pytest.FixtureRequest) -> Iterator[Mixed]:
         else:
             driver = closing.enter_context(open_driver(place, build=BUILDS[name]))
         mix(driver)
-        yield Mixed(driver, Tables(driver.ram, driver.kernel.pages.root), guest)
+        yield Mixed(driver, Tables(driver.ram, driver.kernel.space.root), guest)
 
 
 def is_way(va: int) -> bool:

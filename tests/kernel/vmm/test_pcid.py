@@ -14,7 +14,7 @@ from incroos.build.image import build_image
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import MODERN_CHECKED, MODERN_FIXMAP, MODERN_LA57_CHECKED, MODERN_RECURSIVE
 from incroos.kernel.trap import faults
-from incroos.kernel.vmm import pcid, tlb
+from incroos.kernel.vmm import pcid, spaces, tlb
 from incroos.lang import write_cr3
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.architecture import CR4_PCIDE
@@ -124,8 +124,8 @@ def keep_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BREAKS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
-    'a page of another space': lambda patch: patch.setattr(two_spaces, 'flush_page_of', forget_nothing),
-    'all of another space': lambda patch: patch.setattr(two_spaces, 'flush_space', forget_nothing),
+    'a page of another space': lambda patch: patch.setattr(pcid, 'flush_page_of', forget_nothing),
+    'all of another space': lambda patch: patch.setattr(pcid, 'flush_space', forget_nothing),
     'the half that all share': lambda patch: patch.setattr(tlb, 'forget_elsewhere', forget_nothing),
     'a PCID that is used again': keep_always,
 }
@@ -143,8 +143,11 @@ def test_a_flush_that_is_left_out_is_seen(name: str, monkeypatch: pytest.MonkeyP
 def test_tags() -> None:
     """In turn, each once in a generation, and none is good in the next."""
     k = sim.Sim(MEMORY, CONFIGS['two PCIDs'], ENTRIES).kernel
-    pcid.init(k)
+    spaces.begin(k)
+    assert not pcid.is_good(k.space)
     tags = [pcid.new_tag(k) for _ in range(5)]
     assert [tag & pcid.PCID_MASK for tag in tags] == [1, 2, 1, 2, 1]
-    assert [pcid.is_good(k, tag) for tag in tags] == [False, False, False, False, True]
-    assert not pcid.is_good(k, 0)
+    good = []
+    for k.space.tag in tags:
+        good.append(pcid.is_good(k.space))
+    assert good == [False, False, False, False, True]

@@ -56,7 +56,7 @@ def guest() -> Guest:
 def assert_tables_say(driver: Driver, model: Ranges) -> None:
     """Pages in RAM are the model's, and the metadata is right."""
     expected = {va: (pa, flags & UNSIGNED) for va, (pa, flags) in model.pages.items()}
-    assert pages_in(driver, driver.kernel.pages.root) == expected
+    assert pages_in(driver, driver.kernel.space.root) == expected
     assert driver.call('check_vmm') == driver.call('check_pmm') == OK
 
 
@@ -72,20 +72,20 @@ def unmap_all(driver: Driver, model: Ranges) -> None:
 
 # ------------------------------------------------------------------ against a dict
 def test_ranges_against_a_dict(driver: Driver) -> None:
-    tables = driver.kernel.pages.nr_tables
+    tables = driver.kernel.space.nr_tables
     model = Ranges()
     sizes = {1: 0, 2: 0, 3: 0}
     rng = random.Random(11)
     for _ in range(5):
         play(driver, list(islice(model.steps(rng), nr_steps_in(driver) // 50)))
         assert_tables_say(driver, model)
-        found = sizes_in(driver, driver.kernel.pages.root)
+        found = sizes_in(driver, driver.kernel.space.root)
         sizes = {level: sizes[level] + found[level] for level in sizes}
     assert sizes[1]
     assert sizes[2]
     unmap_all(driver, model)
     assert_tables_say(driver, model)
-    assert driver.kernel.pages.nr_tables == tables
+    assert driver.kernel.space.nr_tables == tables
 
 
 @pytest.mark.parametrize('name', BUILDS)
@@ -111,7 +111,7 @@ class RangesAgainstADict(RuleBasedStateMachine):
         self.closing = ExitStack()
         self.driver = self.closing.enter_context(open_driver('sim', 3 << 20))
         self.model = Ranges()
-        self.tables = self.driver.kernel.pages.nr_tables
+        self.tables = self.driver.kernel.space.nr_tables
 
     def call(self, refused: int, name: str, *words: int) -> None:
         """Make the call; if it wanted the refused frame, it must have changed nothing."""
@@ -161,16 +161,16 @@ class RangesAgainstADict(RuleBasedStateMachine):
 
     @invariant()
     def nothing_leaks(self) -> None:
-        assert pages_in(self.driver, self.driver.kernel.pages.root) == {
+        assert pages_in(self.driver, self.driver.kernel.space.root) == {
             va: (pa, flags & UNSIGNED) for va, (pa, flags) in self.model.pages.items()
         }
         if not self.model.pages:
-            assert self.driver.kernel.pages.nr_tables == self.tables
+            assert self.driver.kernel.space.nr_tables == self.tables
 
     def teardown(self) -> None:
         assert_tables_say(self.driver, self.model)
         unmap_all(self.driver, self.model)
-        assert self.driver.kernel.pages.nr_tables == self.tables
+        assert self.driver.kernel.space.nr_tables == self.tables
         self.closing.close()
 
 

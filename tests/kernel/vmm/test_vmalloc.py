@@ -64,23 +64,23 @@ def sim() -> Sim:
 @pytest.mark.parametrize('nbytes', [0, -1, -1 << 63, (1 << 63) - 1, VMALLOC_BYTES, VMALLOC_BYTES + 1, 63 * MIB])
 def test_what_cannot_be_had_changes_nothing(sim: Sim, nbytes: int) -> None:
     k = sim.kernel
-    before = pmm.nr_free_frames(k), k.pages.nr_tables, k.vmalloc.next
+    before = pmm.nr_free_frames(k), k.space.nr_tables, k.vmalloc.next
     assert vmm.vmalloc(k, nbytes) == 0
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables, k.vmalloc.next) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables, k.vmalloc.next) == before
     assert vmm.check_vmalloc(k) == vmm.check(k) == OK
 
 
 def test_each_frame_can_be_refused(sim: Sim) -> None:
     k = sim.kernel
-    before = pmm.nr_free_frames(k), k.pages.nr_tables
-    nr_pages, nr_tables = 5, 3
+    before = pmm.nr_free_frames(k), k.space.nr_tables
+    nr_pages, nr_tables = 5, 2
     for refused in range(1, nr_pages + nr_tables + 1):
         k.frames.requests, k.frames.refuse_at = 0, refused
         assert vmm.vmalloc(k, nr_pages * PAGE_BYTES) == 0
-        assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+        assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
     k.frames.refuse_at = 0
     assert vmm.vfree(k, vmm.vmalloc(k, nr_pages * PAGE_BYTES)) == OK
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
 
 
 def test_each_frame_can_be_refused_where_no_two_free_ones_are_neighbours() -> None:
@@ -91,26 +91,26 @@ def test_each_frame_can_be_refused_where_no_two_free_ones_are_neighbours() -> No
     frames = sorted(iter(partial(pmm.take_frame, k), NO_FRAME))
     kept, freed = frames[1::2], frames[::2]
     assert [pmm.free_page(k, frame) for frame in freed] == [OK] * len(freed)
-    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    before = pmm.nr_free_frames(k), k.space.nr_tables
     nr_pages, refused, va = 5, 0, 0
     while va == 0:
         refused += 1
         k.frames.requests, k.frames.refuse_at = 0, refused
         va = vmm.vmalloc(k, nr_pages * PAGE_BYTES)
-        assert va != 0 or (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+        assert va != 0 or (pmm.nr_free_frames(k), k.space.nr_tables) == before
         assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
     assert refused > nr_pages
     k.frames.refuse_at = 0
     assert vmm.vfree(k, VirtAddr(va)) == OK
     assert vmm.vmalloc(k, len(freed) * PAGE_BYTES) == 0  # there is no frame for its tables
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
     assert [pmm.free_page(k, frame) for frame in kept] == [OK] * len(kept)
     assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
 
 
 def test_large_ranges_are_of_huge_pages_and_small_ones_where_no_huge_block_is_to_be_had(sim: Sim) -> None:
     k = sim.kernel
-    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    before = pmm.nr_free_frames(k), k.space.nr_tables
     small, large = vmm.vmalloc(k, PAGE_BYTES), vmm.vmalloc(k, 5 * MIB)
     assert large % (2 * MIB) == 0
     assert [vmm.walk(k, VirtAddr(large + at * MIB))[1] for at in range(5)] == [2, 2, 2, 2, 1]
@@ -131,7 +131,7 @@ def test_large_ranges_are_of_huge_pages_and_small_ones_where_no_huge_block_is_to
         assert pmm.free_block(k, block) == OK
     for va in (large, scattered, small):
         assert vmm.vfree(k, va) == OK
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
     assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK
 
 
@@ -158,14 +158,14 @@ def test_frames_from_anywhere_make_a_range(sim: Sim) -> None:
 
 def test_a_refused_huge_block_is_no_loss(sim: Sim) -> None:
     k = sim.kernel
-    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    before = pmm.nr_free_frames(k), k.space.nr_tables
     k.frames.requests, k.frames.refuse_at = 0, 1
     va = vmm.vmalloc(k, 2 * MIB)
     assert va != 0
     assert k.frames.requests > 512
     assert vmm.check_vmalloc(k) == OK
     assert vmm.vfree(k, va) == OK
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
 
 
 def test_what_is_no_range_is_refused(sim: Sim) -> None:
@@ -180,8 +180,9 @@ def test_what_is_no_range_is_refused(sim: Sim) -> None:
 def test_addresses_are_used_again_when_the_end_is_reached(sim: Sim) -> None:
     k = sim.kernel
     first = vmm.vmalloc(k, PAGE_BYTES)
-    k.vmalloc.next = VirtAddr(VMALLOC_END - 2 * PAGE_BYTES)
-    assert vmm.vmalloc(k, PAGE_BYTES) == VMALLOC_END - 2 * PAGE_BYTES
+    end = k.vmalloc.end
+    k.vmalloc.next = VirtAddr(end - 2 * PAGE_BYTES)
+    assert vmm.vmalloc(k, PAGE_BYTES) == end - 2 * PAGE_BYTES
     assert vmm.vmalloc(k, PAGE_BYTES) == first + 2 * PAGE_BYTES
     assert vmm.check_vmalloc(k) == OK
 
@@ -204,9 +205,9 @@ def test_what_was_mapped_of_a_range_for_which_frames_run_out_half_way_is_given_b
     frames = [pmm.take_frame(k) for _ in range(pmm.nr_free_frames(k))]
     for frame in frames[:2000:2]:
         assert pmm.free_page(k, frame) == OK
-    before = pmm.nr_free_frames(k), k.pages.nr_tables
+    before = pmm.nr_free_frames(k), k.space.nr_tables
     assert vmm.vmalloc(k, before[0] * PAGE_BYTES) == 0
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
     assert vmm.map_fresh(k, VirtAddr(0x4000_0000), VirtAddr(0x4000_0000 + before[0] * PAGE_BYTES), DATA) == NO_FRAME
-    assert (pmm.nr_free_frames(k), k.pages.nr_tables) == before
+    assert (pmm.nr_free_frames(k), k.space.nr_tables) == before
     assert pmm.check(k) == vmm.check_vmalloc(k) == vmm.check(k) == OK

@@ -45,7 +45,7 @@ def test_identity_map_grows_over_the_zone_and_not_beyond_ram() -> None:
             assert guest.walk(va) == (va, 2 if 0x20_0000 <= va < 0x60_0000 else 1)
     assert guest.call('get_physical', end) == NOT_MAPPED
     assert guest.call('get_physical', STACK_GUARD) == NOT_MAPPED
-    assert guest.k.pages.nr_tables == 1
+    assert guest.k.space.nr_tables == 1
     assert guest.entries_to(0x20_0000)[-1] == 0x20_0000 | DATA | vmm.HUGE
     assert guest.call('check_vmm') == guest.call('check_pmm') == OK
 
@@ -178,13 +178,13 @@ def test_tables_are_counted_and_given_back_when_they_are_empty(guest: Guest) -> 
     pool = guest.call('nr_free_pool_frames')
     pages = [FAR, FAR + 0x1000, FAR + HUGE, FAR - GIANT, FAR - (1 << 39)]
     tables = [3, 3, 4, 6, 9]
-    base = guest.k.pages.nr_tables
+    base = guest.k.space.nr_tables
     for va, nr_tables in zip(pages, tables, strict=True):
         assert guest.call('map_page', va, 0, DATA) == OK
-        assert guest.k.pages.nr_tables == base + nr_tables == base + pool - guest.call('nr_free_pool_frames')
+        assert guest.k.space.nr_tables == base + nr_tables == base + pool - guest.call('nr_free_pool_frames')
     for va, nr_tables in zip(pages, [9, 8, 6, 3, 0], strict=True):
         assert guest.call('unmap_page', va) == 0
-        assert guest.k.pages.nr_tables == base + nr_tables == base + pool - guest.call('nr_free_pool_frames')
+        assert guest.k.space.nr_tables == base + nr_tables == base + pool - guest.call('nr_free_pool_frames')
         assert guest.call('check_vmm') == OK
 
 
@@ -241,9 +241,9 @@ def test_no_frame_for_one_of_the_tables_leaves_everything_as_it_was(
 
 @pytest.mark.parametrize(('va', 'level', 'needed'), TABLES_NEEDED)
 def test_no_more_tables_are_made_than_needed(guest: Guest, va: int, level: int, needed: int) -> None:
-    before = guest.k.pages.nr_tables
+    before = guest.k.space.nr_tables
     assert guest.call('map_leaf', va, 0x4000_0000, DATA, level) == OK
-    assert guest.k.pages.nr_tables == before + needed
+    assert guest.k.space.nr_tables == before + needed
 
 
 def test_a_full_machine_refuses_a_mapping_and_changes_nothing(guest: Guest) -> None:
@@ -289,15 +289,15 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
     assert broken(at[2], ZONE_END | 7) == 4
     assert broken(at[2], 1 << 40 | 7) == 4
     assert broken(large, level1 | 7) == 4  # named twice
-    guest.k.pages.nr_tables += 1
+    guest.k.space.nr_tables += 1
     assert vmm.check(guest.k) == 5
-    guest.k.pages.nr_tables -= 1
+    guest.k.space.nr_tables -= 1
     stray = pmm.alloc_table(guest.k, 1)
     assert vmm.check(guest.k) == 4  # a table that no entry names
     assert pmm.free_table(guest.k, stray) == OK
-    guest.k.pages.root = PhysAddr(level3)
+    guest.k.space.root = PhysAddr(level3)
     assert vmm.check(guest.k) == 1
-    guest.k.pages.root = PhysAddr(BOOT_TABLES)
+    guest.k.space.root = PhysAddr(BOOT_TABLES)
     guest.k.frames.records[1].level = 3
     assert vmm.check(guest.k) == 1
     guest.k.frames.records[1].level = 4
@@ -307,7 +307,7 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
 # ------------------------------------------------------------------ known tables
 def test_tables_that_leave_the_tree_are_known_no_more(guest: Guest) -> None:
     def is_known(va: int) -> bool:
-        return any(guest.k.pages.known[index].start == va for index in range(NR_KNOWN))
+        return any(guest.k.space.known[index].start == va for index in range(NR_KNOWN))
 
     def know(va: int) -> None:
         assert guest.call('get_physical', va) == 0
@@ -374,7 +374,7 @@ def test_the_check_finds_what_is_not_known_rightly(guest: Guest) -> None:
     va = FAR + HUGE
     assert guest.call('map_page', va, 0, DATA) == OK
     assert guest.call('get_physical', va) == guest.call('get_physical', 0) == 0
-    known = [guest.k.pages.known[index] for index in range(NR_KNOWN)]
+    known = [guest.k.space.known[index] for index in range(NR_KNOWN)]
     far = next(one for one in known if one.start == va)
     low = next(one for one in known if one.start == 0)
     far.entry += 0x1000

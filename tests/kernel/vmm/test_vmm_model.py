@@ -24,7 +24,7 @@ def assert_tables_say(driver: Driver, model: Pages) -> None:
         for (va, level), (pa, flags) in model.pages.items()
     }
     assert found == expected
-    assert driver.kernel.pages.nr_tables == model.nr_tables
+    assert driver.kernel.space.nr_tables == model.nr_tables
     pool = driver.kernel.frames.pool
     assert pool.nr_total_frames - pool.nr_free_frames == model.nr_tables
     assert driver.call('check_vmm') == driver.call('check_pmm') == OK
@@ -61,7 +61,7 @@ class PagesAgainstADict(RuleBasedStateMachine):
         self.closing = ExitStack()
         self.driver = self.closing.enter_context(open_driver('sim', 3 << 20))
         self.model = Pages()
-        self.edge_tables = self.driver.kernel.pages.nr_tables  # of the zone, which ends inside 2 MiB here
+        self.edge_tables = self.driver.kernel.space.nr_tables  # of the zone, which ends inside 2 MiB here
 
     @rule(data=st.data(), level=levels, frame=st.integers(0, 1 << 22), flags=flag_sets)
     def map_leaf(self, data: st.DataObject, level: int, frame: int, flags: int) -> None:
@@ -71,14 +71,14 @@ class PagesAgainstADict(RuleBasedStateMachine):
     @rule(data=st.data(), level=levels, refused=st.integers(1, 3))
     def map_leaf_while_a_frame_is_refused(self, data: st.DataObject, level: int, refused: int) -> None:
         va = data.draw(addresses(level))
-        before = self.driver.kernel.pages.nr_tables
+        before = self.driver.kernel.space.nr_tables
         self.driver.call('refuse_at', refused)
         code = self.driver.call('map_leaf', va, 0, 1, level)
         was_refused = self.driver.kernel.frames.requests >= refused
         self.driver.call('refuse_at', 0)
         if was_refused:
             assert code < 0
-            assert self.driver.kernel.pages.nr_tables == before
+            assert self.driver.kernel.space.nr_tables == before
         else:
             assert code == self.model.map_leaf(va, 0, 1, level)
 
@@ -100,13 +100,13 @@ class PagesAgainstADict(RuleBasedStateMachine):
 
     @invariant()
     def tables_are_those_that_are_needed(self) -> None:
-        assert self.driver.kernel.pages.nr_tables == self.model.nr_tables + self.edge_tables
+        assert self.driver.kernel.space.nr_tables == self.model.nr_tables + self.edge_tables
 
     def teardown(self) -> None:
         assert self.driver.call('check_vmm') == self.driver.call('check_pmm') == OK
         for va, level in list(self.model.pages):
             play(self.driver, [('unmap_leaf', (va, level), self.model.unmap_leaf(va, level))])
-        assert self.driver.kernel.pages.nr_tables == self.edge_tables
+        assert self.driver.kernel.space.nr_tables == self.edge_tables
         assert self.driver.call('check_vmm') == self.driver.call('check_pmm') == OK
         self.closing.close()
 

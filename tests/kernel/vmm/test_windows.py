@@ -22,7 +22,7 @@ from incroos.machine.errors import MachineStopped
 from incroos.run.harness import DirectDriver, Driver
 
 from ..drivers import CLASSIC_BUILDS, MODERN_BUILDS, PLACES, Build, open_driver
-from ..models import BASES, MODERN_BASES, Pages, leaves_in, nr_steps_in, play
+from ..models import BASES, MODERN_BASES, OPEN_BASES, Pages, leaves_in, nr_steps_in, play
 
 SIGN: Final = (1 << 64) - 1
 BUILDS: Final = {
@@ -51,7 +51,7 @@ def only_way(place: str, build: Build) -> Iterator[Driver]:
 def direct_map_of(driver: Driver) -> list[tuple[int, int]]:
     """Start and bytes of the pages in a row in the direct map."""
     runs: list[tuple[int, int]] = []
-    for va, level, _ in leaves_in(driver, driver.kernel.pages.root):
+    for va, level, _ in leaves_in(driver, driver.kernel.space.root):
         if DIRECT_MAP_START <= va < DIRECT_MAP_START // 2:
             nbytes = PAGE_BYTES << 9 * (level - 1)
             if runs and sum(runs[-1]) == va:
@@ -87,15 +87,18 @@ class Tables:
         self.driver = driver
         is_modern = driver.ram.config.space == MODERN_SPACE
         self.model = Pages(MODERN_BASES if is_modern else BASES)
-        if not is_modern:  # a base of the model is in the fixmap's 512 GiB
+        if is_modern:  # tables under the root are there for good
+            for base in OPEN_BASES:
+                self.model.under[base & -(1 << 39), 4] += 1
+        else:  # a base of the model is in the fixmap's 512 GiB
             for level in (2, 3, 4):
                 self.model.under[windows.FIXMAP_START & -(1 << 3 + 9 * level), level] += 1
-        self.nr_tables = driver.kernel.pages.nr_tables - self.model.nr_tables
+        self.nr_tables = driver.kernel.space.nr_tables - self.model.nr_tables
         self.own = self.leaves().keys()
 
     def leaves(self) -> dict[tuple[int, int], int]:
         """Address, level and entry of all pages but the windows."""
-        leaves = leaves_in(self.driver, self.driver.kernel.pages.root)
+        leaves = leaves_in(self.driver, self.driver.kernel.space.root)
         return {(va, level): entry for va, level, entry in leaves if not is_way(va)}
 
     def assert_right(self) -> None:
@@ -106,7 +109,7 @@ class Tables:
             (va, level): (pa | flags | (0x80 if level > 1 else 0)) & SIGN
             for (va, level), (pa, flags) in self.model.pages.items()
         }
-        assert self.driver.kernel.pages.nr_tables == self.nr_tables + self.model.nr_tables
+        assert self.driver.kernel.space.nr_tables == self.nr_tables + self.model.nr_tables
         assert self.driver.call('check_vmm') == self.driver.call('check_pmm') == OK
 
 
@@ -122,12 +125,12 @@ def test_pages_against_a_dict(driver: Driver) -> None:
 
 
 def test_every_table_refused_once(driver: Driver) -> None:
-    nr_tables = driver.kernel.pages.nr_tables
+    nr_tables = driver.kernel.space.nr_tables
     nr_free = driver.call('nr_free_frames')
     for refused in (1, 2, 3):
         driver.call('refuse_at', refused)
         assert driver.call('map_page', PAGE, 0, DATA) == NO_FRAME
-        assert driver.kernel.pages.nr_tables == nr_tables
+        assert driver.kernel.space.nr_tables == nr_tables
         assert driver.call('nr_free_frames') == nr_free
     driver.call('refuse_at', 0)
     assert driver.call('map_page', PAGE, 0, DATA) == OK
@@ -153,7 +156,7 @@ def test_a_table_that_left_is_not_seen_in_the_place_of_the_next(driver: Driver, 
 def test_the_way_itself_is_nobody_elses(k: Kernel) -> None:
     places = [windows.FIXMAP_START, windows.FIXMAP_START + 6 * PAGE_BYTES]
     if k.config.table_access == RECURSIVE:
-        places += [windows.recursive_start(k), windows.recursive_start(k) + (1 << 39) - PAGE_BYTES]
+        places += [windows.recursive_start(k.space), windows.recursive_start(k.space) + (1 << 39) - PAGE_BYTES]
     for place in map(VirtAddr, places):
         assert vmm.map_page(k, place, PhysAddr(0), DATA) == RESERVED
         assert vmm.unmap_page(k, place) == RESERVED
@@ -164,32 +167,32 @@ def test_the_way_itself_is_nobody_elses(k: Kernel) -> None:
 
 def test_no_table_is_seen_in_a_map_of_memory(k: Kernel) -> None:
     """What the fixture takes for granted: the tables' addresses fault."""
-    root = VirtAddr(k.config.frame_window + k.pages.root)
+    root = VirtAddr(k.config.frame_window + k.space.root)
     assert vmm.get_physical(k, root) < 0
     with pytest.raises(MachineStopped):
         k.m.load64(root)
 
 
 def test_a_window_that_is_open_is_not_opened_and_is_found(k: Kernel) -> None:
-    windows.get_window(k, windows.LOOSE, k.pages.root)
+    windows.get_window(k.space, windows.LOOSE, k.space.root)
     assert vmm.check(k) == 6
     with pytest.raises(MachineStopped):
-        windows.get_window(k, windows.LOOSE, k.pages.root)
+        windows.get_window(k.space, windows.LOOSE, k.space.root)
 
 
 def test_a_window_that_is_closed_is_not_closed(k: Kernel) -> None:
-    windows.get_window(k, windows.LOOSE, k.pages.root)
-    windows.put_window(k, windows.LOOSE)
+    windows.get_window(k.space, windows.LOOSE, k.space.root)
+    windows.put_window(k.space, windows.LOOSE)
     with pytest.raises(MachineStopped):
-        windows.put_window(k, windows.LOOSE)
+        windows.put_window(k.space, windows.LOOSE)
 
 
 def test_windows_of_different_levels_nest(k: Kernel) -> None:
-    slot = PhysAddr(k.pages.root + 8 * 255)
-    first = windows.get_window(k, 4, slot)
-    second = windows.get_window(k, 3, slot)
+    slot = PhysAddr(k.space.root + 8 * 255)
+    first = windows.get_window(k.space, 4, slot)
+    second = windows.get_window(k.space, 3, slot)
     assert first != second
     assert k.m.load64(first) == k.m.load64(second)
-    windows.put_window(k, 3)
-    windows.put_window(k, 4)
+    windows.put_window(k.space, 3)
+    windows.put_window(k.space, 4)
     assert vmm.check(k) == OK

@@ -131,7 +131,7 @@ def count_frames(k: Kernel) -> word:
     """The frames that are free, page tables, the heap's or vmalloc's: with those in slots, always the same number."""
     nr_free = pmm.nr_free_frames(k) + pmm.nr_free_pool_frames(k)
     nr_heap = heap.committed_bytes(k) >> PAGE_SHIFT
-    return nr_free + k.pages.nr_tables + nr_heap + k.vmalloc.nr_pages
+    return nr_free + k.space.nr_tables + nr_heap + k.vmalloc.nr_pages
 
 
 # ------------------------------------------------------------------ one operation

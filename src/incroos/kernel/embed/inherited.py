@@ -23,12 +23,11 @@ from incroos.kernel.arch.pte import (
 from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
 from incroos.kernel.io.panic import panic
-from incroos.kernel.layout import DIRECT_MAP_START, FRAME_RECORDS, MODERN_END
+from incroos.kernel.layout import DIRECT_MAP_END, DIRECT_MAP_START, MODERN_END
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
+from incroos.kernel.vmm.front import map_leaf, map_range
 from incroos.kernel.vmm.levels import address_behind, nr_addresses, root_level
-from incroos.kernel.vmm.pages import map_leaf
-from incroos.kernel.vmm.ranges import map_range
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
 
@@ -39,9 +38,9 @@ def find(k: Kernel, window: word, va: VirtAddr) -> tuple[word, word]:
     table = root
     rights = WRITABLE | USER
     never_executed = 0
-    for level in range(root_level(k), 0, -1):
+    for level in range(root_level(k.space), 0, -1):
         entry = load64(k.m, VirtAddr(window + table + 8 * index_in(va, level)))
-        if not is_present(entry) or (level == root_level(k) and table_of(entry) == root):
+        if not is_present(entry) or (level == root_level(k.space) and table_of(entry) == root):
             return 0, level
         rights &= entry
         never_executed |= entry & NX
@@ -65,8 +64,8 @@ def copy_leaves(k: Kernel, window: word) -> None:
     Where our direct map will be, RAM is left out: it will be there again.
     """
     at = 0
-    while at < nr_addresses(k):
-        va = address_behind(k, at)
+    while at < nr_addresses(k.space):
+        va = address_behind(k.space, at)
         entry, level = find(k, window, va)
         if entry != 0 and is_direct_map(k, va):
             copy_beside_ram(k, va, entry, level)
@@ -81,7 +80,7 @@ def copy_leaves(k: Kernel, window: word) -> None:
 @kernel
 def is_direct_map(k: Kernel, va: VirtAddr) -> bool:
     """Whether the address is one at which our tables show RAM."""
-    return k.config.table_access == DIRECT_MAP and DIRECT_MAP_START <= va < FRAME_RECORDS
+    return k.config.table_access == DIRECT_MAP and DIRECT_MAP_START <= va < DIRECT_MAP_END
 
 
 @kernel
@@ -114,7 +113,7 @@ def copy_part(k: Kernel, start: PhysAddr, end: word, leaf: word, level: word) ->
 @kernel
 def require_foreign(k: Kernel, va: VirtAddr, nbytes: word) -> None:
     """Panic if [va, va + nbytes), which is mapped, has an address that our ranges need."""
-    start = k.config.heap if k.config.space == CLASSIC_SPACE else DIRECT_MAP_START
+    start = k.config.heap if k.config.space == CLASSIC_SPACE else k.config.frame_records
     end = k.config.heap + k.config.heap_max_bytes if k.config.space == CLASSIC_SPACE else MODERN_END
     if va < end and start < va + nbytes:
         panic(k, b'vmm: the kernel has mapped what must be free: address, and the range', va, start, end)

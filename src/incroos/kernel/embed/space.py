@@ -25,7 +25,7 @@ from incroos.kernel.arch.pte import (
 )
 from incroos.kernel.arch.x86 import CR4_LA57, EFER_NXE, MSR_EFER
 from incroos.kernel.codes import OK
-from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP, MODERN_SPACE
 from incroos.kernel.embed.inherited import copy_leaves, shows
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
@@ -39,10 +39,11 @@ from incroos.kernel.layout import (
 )
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import levels, pcid
+from incroos.kernel.vmm import levels, spaces
+from incroos.kernel.vmm.front import map_leaf, walk
+from incroos.kernel.vmm.init import kernel_half
 from incroos.kernel.vmm.init.modern import add_rest, map_ram, open_frames
-from incroos.kernel.vmm.pages import map_leaf
-from incroos.kernel.vmm.tables import plant, walk
+from incroos.kernel.vmm.tables import plant
 from incroos.kernel.vmm.vmalloc import init as init_vmalloc
 from incroos.lang import (
     PhysAddr,
@@ -68,16 +69,17 @@ def init(k: Kernel, window: word) -> None:
 
     Only after pmm.init_embedded. `window` is where the kernel sees physical address 0.
     """
-    levels.init(k)
+    spaces.begin(k)
     init_vmalloc(k)
-    pcid.init(k)
     require_processor(k)
     lent = lend_direct_map(k, window) if k.config.table_access == DIRECT_MAP else NOT_LENT
     require_pool(k, window)
-    root = pmm.alloc_table(k, levels.root_level(k))
+    root = pmm.alloc_table(k, levels.root_level(k.space))
     if root < 0:
         panic(k, b'vmm: no frame for the root table', 0, 0, 0)
-    plant(k, root, 1)
+    plant(k.space, root, 1)
+    if k.config.space == MODERN_SPACE:
+        kernel_half.build(k)
     copy_leaves(k, window)
     if k.config.space == CLASSIC_SPACE:
         map_zone(k)
@@ -170,7 +172,7 @@ def lend_direct_map(k: Kernel, window: word) -> PhysAddr:
 def root_slot(k: Kernel, window: word) -> VirtAddr:
     """Where the entry of the kernel's root for the direct map is."""
     root = table_of(read_cr3(k.m))
-    return VirtAddr(window + root + 8 * index_in(VirtAddr(DIRECT_MAP_START), levels.root_level(k)))
+    return VirtAddr(window + root + 8 * index_in(VirtAddr(DIRECT_MAP_START), levels.root_level(k.space)))
 
 
 @kernel

@@ -26,8 +26,9 @@ from incroos.kernel.state.frame_database import (
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
 from incroos.kernel.state.host import HOST_TEXT_BYTES, Host, HostedHeap, host_of
-from incroos.kernel.state.kernel import Kernel, kernel_of_heap
+from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
+from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.slabs import (
     NR_CLASS_STEPS,
     NR_CLASSES,
@@ -43,7 +44,7 @@ from incroos.kernel.state.slabs import (
     SlabRecord,
     SlabState,
 )
-from incroos.kernel.state.space import NR_KNOWN, KnownTable, PageState, PcidState, VmallocState
+from incroos.kernel.state.space import NR_KNOWN, KnownTable, PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
 from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, Frames, HotList, Zone
@@ -60,6 +61,7 @@ __all__ = [
     'NR_KNOWN',
     'NR_NAME_BYTES',
     'NR_ORDERS',
+    'NR_PROCESSORS',
     'NR_ROUNDS',
     'NR_RUN_LENGTHS',
     'NR_SIZES',
@@ -96,9 +98,9 @@ __all__ = [
     'ListRecord',
     'MemoryMap',
     'ObjectCache',
-    'PageState',
     'PanicReport',
     'PcidState',
+    'Processor',
     'QuarantineState',
     'Records',
     'Region',
@@ -108,6 +110,7 @@ __all__ = [
     'SlabArea',
     'SlabRecord',
     'SlabState',
+    'Space',
     'Statistics',
     'TableRecord',
     'Tag',
@@ -116,5 +119,6 @@ __all__ = [
     'ZoneStatistics',
     'design_state',
     'host_of',
+    'kernel_of',
     'kernel_of_heap',
 ]

@@ -1,14 +1,19 @@
 """The Kernel struct: the parts, and nothing else."""
 
+from typing import Annotated, Final
+
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.state.frames import FrameState
 from incroos.kernel.state.heap import Heap
 from incroos.kernel.state.memory_map import MemoryMap
-from incroos.kernel.state.space import PageState, PcidState, VmallocState
+from incroos.kernel.state.processor import Processor
+from incroos.kernel.state.space import PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
 from incroos.kernel.state.zones import Frames
-from incroos.lang import Struct, kernel
+from incroos.lang import Array, Struct, kernel
+
+NR_PROCESSORS: Final = 1
 
 
 class Kernel(Struct):
@@ -21,12 +26,19 @@ class Kernel(Struct):
     screen: ScreenState
     memory_map: MemoryMap
     frames: FrameState
-    pages: PageState
+    processors: Annotated[Array[Processor], NR_PROCESSORS]
+    space: Space  # the kernel's own
     pcids: PcidState
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics
     blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
+
+
+@kernel
+def kernel_of(space: Space) -> Kernel:
+    """The kernel that an address space belongs to."""
+    return Kernel(space.m, space.kernel)
 
 
 @kernel

@@ -1,7 +1,8 @@
-"""The address space: its tables, what walks remember, its tags, and the ranges of vmalloc."""
+"""Address spaces: a root table and what is known of the tree under it; their tags, and the ranges of vmalloc."""
 
 from typing import Annotated, Final
 
+from incroos.kernel.config import KernelConfig
 from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u64
 
 NR_KNOWN: Final = 8  # tables of level 1 to which walks came
@@ -14,12 +15,18 @@ class KnownTable(Struct):
     entry: u64  # that names it, with no more rights than all entries above it are known to grant
 
 
-class PageState(Struct):
-    """Owner: vmm."""
+class Space(Struct):
+    """An address space: its lower half is its own, its upper half the kernel's. Owner: vmm.
 
+    The kernel's own Space stands in the Kernel struct; tables of the upper half are known to it alone.
+    """
+
+    config: KernelConfig
+    kernel: VirtAddr  # the Kernel struct, see kernel_of
     root: PhysAddr  # the table of the highest level, CR3 without its flags
     root_level: u64  # 4 or 5
     nr_tables: u64  # tables taken from pmm and not given back
+    tag: u64  # by which the TLB knows it, or 0; vmm.pcid has them
     known: Annotated[Array[KnownTable], NR_KNOWN]
 
 
@@ -34,5 +41,6 @@ class VmallocState(Struct):
     """Owner: vmm.vmalloc."""
 
     next: VirtAddr  # where the search for a gap begins
+    end: VirtAddr  # of the addresses
     nr_ranges: u64
     nr_pages: u64  # in them, guards not counted

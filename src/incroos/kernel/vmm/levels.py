@@ -9,44 +9,57 @@ from incroos.kernel.arch.pte import INDEX_BITS
 from incroos.kernel.arch.x86 import CR4_LA57
 from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import PAGE_SHIFT
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Space, kernel_of
 from incroos.lang import VirtAddr, kernel, read_cr4, word
 
 
 @kernel
-def init(k: Kernel) -> None:
+def init(space: Space) -> None:
     """Find out how many levels are in use."""
-    k.pages.root_level = FOUR_LEVELS
-    if k.config.levels > FOUR_LEVELS and read_cr4(k.m) & CR4_LA57 != 0:
-        k.pages.root_level = FOUR_LEVELS + 1
+    space.root_level = FOUR_LEVELS
+    if space.config.levels > FOUR_LEVELS and read_cr4(space.m) & CR4_LA57 != 0:
+        space.root_level = FOUR_LEVELS + 1
 
 
 @kernel
-def root_level(k: Kernel) -> word:
+def root_level(space: Space) -> word:
     """The level of the root table."""
-    return k.pages.root_level if k.config.levels > FOUR_LEVELS else FOUR_LEVELS
+    return space.root_level if space.config.levels > FOUR_LEVELS else FOUR_LEVELS
 
 
 @kernel
-def canonical_end(k: Kernel) -> word:
+def canonical_end(space: Space) -> word:
     """The end of the lower half of the addresses; the upper half begins with its negative."""
-    return 1 << (PAGE_SHIFT + INDEX_BITS * root_level(k) - 1)
+    return 1 << (PAGE_SHIFT + INDEX_BITS * root_level(space) - 1)
 
 
 @kernel
-def is_canonical(k: Kernel, va: VirtAddr) -> bool:
+def is_canonical(space: Space, va: VirtAddr) -> bool:
     """Whether the bits that no level uses repeat the highest one that is used."""
-    end = canonical_end(k)
+    end = canonical_end(space)
     return -end <= va < end
 
 
 @kernel
-def nr_addresses(k: Kernel) -> word:
+def nr_addresses(space: Space) -> word:
     """How many canonical addresses there are."""
-    return 2 * canonical_end(k)
+    return 2 * canonical_end(space)
 
 
 @kernel
-def address_behind(k: Kernel, nr_before: word) -> VirtAddr:
+def address_behind(space: Space, nr_before: word) -> VirtAddr:
     """The canonical address that has so many before it, where the lower half comes first."""
-    return VirtAddr(nr_before if nr_before < canonical_end(k) else nr_before - nr_addresses(k))
+    return VirtAddr(nr_before if nr_before < canonical_end(space) else nr_before - nr_addresses(space))
+
+
+# ------------------------------------------------------------------ whose half
+@kernel
+def is_own(space: Space) -> bool:
+    """Whether the space is the kernel's own, which alone knows the tables of the upper half."""
+    return space.addr == kernel_of(space).space.addr
+
+
+@kernel
+def is_foreign(space: Space, va: VirtAddr) -> bool:
+    """Whether the address is of the upper half, and the space is not the kernel's own."""
+    return va < 0 and not is_own(space)

@@ -28,6 +28,7 @@ from incroos.kernel.codes import (
     ALREADY_MAPPED,
     BAD_FLAGS,
     ENTRY_IN_USE,
+    KERNEL_HALF,
     MISALIGNED,
     NO_FRAME,
     NOT_CANONICAL,
@@ -36,8 +37,8 @@ from incroos.kernel.codes import (
     RESERVED,
 )
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.levels import canonical_end, is_canonical
+from incroos.kernel.state import Space
+from incroos.kernel.vmm.levels import canonical_end, is_canonical, is_foreign
 from incroos.kernel.vmm.pages import RIGHTS, SEEN
 from incroos.kernel.vmm.runs import rewrite_run, survey_run
 from incroos.kernel.vmm.split_join import has_giant_pages, join_pages, split_edges
@@ -46,6 +47,7 @@ from incroos.kernel.vmm.tables import (
     build_row,
     find_cut,
     free_parked,
+    is_closed,
     link,
     park_branch,
     record_of,
@@ -61,105 +63,107 @@ NONE_WAITS: Final = PhysAddr(0)
 
 # ------------------------------------------------------------------ the interface
 @kernel
-def map_range(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word, flags: word) -> word:
+def map_range_in(space: Space, va: VirtAddr, pa: PhysAddr, nbytes: word, flags: word) -> word:
     """Map [va, va + nbytes) to the memory from pa on.
 
     MISALIGNED (va, pa, nbytes), NOT_CANONICAL, OUT_OF_RANGE, BAD_FLAGS, RESERVED; ALREADY_MAPPED and ENTRY_IN_USE
     when any of the entries is not 0; NO_FRAME.
     """
-    code = check_range(k, va, nbytes)
+    code = check_range(space, va, nbytes)
     if code == OK:
         code = check_memory(pa, nbytes, flags)
     if code != OK:
         return code
     end = VirtAddr(va + nbytes)
-    largest = largest_level(k, va, pa, nbytes)
+    largest = largest_level(space, va, pa, nbytes)
     at = va
     while at < end and code == OK:
-        code, at = map_run(k, at, end, PhysAddr(pa + (at - va)), flags, largest)
+        code, at = map_run(space, at, end, PhysAddr(pa + (at - va)), flags, largest)
     if code != OK:
-        clear_range(k, va, at, FLUSH_ALL, flags)
+        clear_range(space, va, at, FLUSH_ALL, flags)
         return code
-    allow_over(k, va, end, flags & RIGHTS)
+    allow_over(space, va, end, flags & RIGHTS)
     return OK
 
 
 @kernel
-def unmap_range(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+def unmap_range_in(space: Space, va: VirtAddr, nbytes: word) -> word:
     """Unmap [va, va + nbytes), whatever the sizes of its pages. Pages that lie in it in part are split.
 
     MISALIGNED, NOT_CANONICAL, RESERVED; NOT_MAPPED if anything in it is not; NO_FRAME for a split.
     """
-    code = check_range(k, va, nbytes)
+    code = check_range(space, va, nbytes)
     if code != OK:
         return code
     end = VirtAddr(va + nbytes)
-    code, nr_pages, bits = survey(k, va, end)
+    code, nr_pages, bits = survey(space, va, end)
     if code == OK:
-        code = split_edges(k, va, end, 0)
+        code = split_edges(space, va, end, 0)
     if code == OK:
-        clear_range(k, va, end, first_budget(k, nr_pages), bits)
+        clear_range(space, va, end, first_budget(space, nr_pages), bits)
     return code
 
 
 @kernel
-def protect_range(k: Kernel, va: VirtAddr, nbytes: word, flags: word) -> word:
+def protect_range_in(space: Space, va: VirtAddr, nbytes: word, flags: word) -> word:
     """Give [va, va + nbytes) these flags and no others, except that accessed and dirty stay set.
 
     The codes of unmap_range, and BAD_FLAGS.
     """
-    code = check_range(k, va, nbytes)
+    code = check_range(space, va, nbytes)
     if code == OK and not are_flags_good(flags, 1):
         code = BAD_FLAGS
     if code != OK:
         return code
     end = VirtAddr(va + nbytes)
-    code, nr_pages, bits = survey(k, va, end)
+    code, nr_pages, bits = survey(space, va, end)
     if code == OK:
-        code = split_edges(k, va, end, flags)
+        code = split_edges(space, va, end, flags)
     if code != OK:
         return code
-    allow_over(k, va, end, flags & RIGHTS)
-    budget = first_budget(k, nr_pages)
+    allow_over(space, va, end, flags & RIGHTS)
+    budget = first_budget(space, nr_pages)
     at = va
     while at < end:
-        at, budget = protect_run(k, at, end, flags, budget)
-    joined = join_pages(k, va, end)
-    finish_flush(k, FLUSH_ALL if joined != 0 else budget, bits | flags)
-    free_parked(k, joined)
+        at, budget = protect_run(space, at, end, flags, budget)
+    joined = join_pages(space, va, end)
+    finish_flush(space, FLUSH_ALL if joined != 0 else budget, bits | flags)
+    free_parked(space, joined)
     return OK
 
 
 @kernel
-def merge(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+def merge_in(space: Space, va: VirtAddr, nbytes: word) -> word:
     """Join what can be joined to larger pages in and round [va, va + nbytes): how many joints, or check_range's code.
 
     512 pages in a row become one where they have equal flags and map memory in a row that starts at a multiple of the
     large page. The large page is accessed, and dirty, if one of them was.
     """
-    code = check_range(k, va, nbytes)
+    code = check_range(space, va, nbytes)
     if code != OK:
         return code
-    nr_tables = k.pages.nr_tables
-    joined = join_pages(k, va, VirtAddr(va + nbytes))
+    nr_tables = space.nr_tables
+    joined = join_pages(space, va, VirtAddr(va + nbytes))
     if joined != 0:
-        finish_flush(k, FLUSH_ALL, -1)
-    free_parked(k, joined)
-    return nr_tables - k.pages.nr_tables
+        finish_flush(space, FLUSH_ALL, -1)
+    free_parked(space, joined)
+    return nr_tables - space.nr_tables
 
 
 # ------------------------------------------------------------------ what may be asked for
 @kernel
-def check_range(k: Kernel, va: VirtAddr, nbytes: word) -> word:
+def check_range(space: Space, va: VirtAddr, nbytes: word) -> word:
     """OK if [va, va + nbytes) is whole pages of one half of the address space, none of them a window's."""
-    if not is_canonical(k, va):
+    if not is_canonical(space, va):
         return NOT_CANONICAL
-    room = (canonical_end(k) if va >= 0 else 0) - va
+    if is_foreign(space, va):
+        return KERNEL_HALF
+    room = (canonical_end(space) if va >= 0 else 0) - va
     if not 0 <= nbytes <= room:
         return NOT_CANONICAL
     if va % PAGE_BYTES != 0 or nbytes % PAGE_BYTES != 0:
         return MISALIGNED
-    return RESERVED if is_window(k, va, nbytes) else OK
+    return RESERVED if is_window(space, va, nbytes) else OK
 
 
 @kernel
@@ -173,10 +177,10 @@ def check_memory(pa: PhysAddr, nbytes: word, flags: word) -> word:
 
 
 @kernel
-def largest_level(k: Kernel, va: VirtAddr, pa: PhysAddr, nbytes: word) -> word:
+def largest_level(space: Space, va: VirtAddr, pa: PhysAddr, nbytes: word) -> word:
     """The level of the largest page that [va, va + nbytes) can have here. Asks the processor only where it matters."""
     has_room = nbytes >= page_bytes(3) and (va - pa) % page_bytes(3) == 0
-    return 3 if has_room and has_giant_pages(k) else 2
+    return 3 if has_room and has_giant_pages(space) else 2
 
 
 @kernel
@@ -189,9 +193,9 @@ def fitting_level(va: VirtAddr, pa: PhysAddr, nbytes: word, largest: word) -> wo
 
 
 @kernel
-def first_budget(k: Kernel, nr_pages: word) -> word:
+def first_budget(space: Space, nr_pages: word) -> word:
     """How many pages may be flushed one by one; see flush_run."""
-    return k.config.flush_threshold if nr_pages <= k.config.flush_threshold else FLUSH_ALL
+    return space.config.flush_threshold if nr_pages <= space.config.flush_threshold else FLUSH_ALL
 
 
 # ------------------------------------------------------------------ runs
@@ -203,12 +207,16 @@ def run_length(va: VirtAddr, end: VirtAddr, level: word) -> word:
 
 
 @kernel
-def map_run(k: Kernel, at: VirtAddr, end: VirtAddr, pa: PhysAddr, flags: word, largest: word) -> tuple[word, VirtAddr]:
+def map_run(
+    space: Space, at: VirtAddr, end: VirtAddr, pa: PhysAddr, flags: word, largest: word
+) -> tuple[word, VirtAddr]:
     """Map a page at `at`, and where its table was there before, those behind it: code, and the first address not done.
 
     A page is smaller than it might be where a table for smaller pages is there already.
     """
-    code, found_level, slot, entry = walk(k, at)
+    code, found_level, slot, entry = walk(space, at)
+    if is_closed(space, at, found_level):
+        return KERNEL_HALF, at
     if code == OK:
         return ALREADY_MAPPED, at
     if entry != 0:
@@ -217,50 +225,50 @@ def map_run(k: Kernel, at: VirtAddr, end: VirtAddr, pa: PhysAddr, flags: word, l
     leaf = make_leaf(pa, flags_in(flags, level), level)
     nr_pages = min(NR_ENTRIES - index_in(at, level), (end - at) >> page_shift(level))
     if found_level > level:
-        branch = build_row(k, at, leaf, nr_pages, level, found_level)
+        branch = build_row(space, at, leaf, nr_pages, level, found_level)
         if branch == 0:
             return NO_FRAME, at
-        link(k, slot, at, found_level, branch)
+        link(space, slot, at, found_level, branch)
         return OK, VirtAddr(at + nr_pages * page_bytes(level))
-    nr_done = fill_run(k, open_table(k, slot, at, level), nr_pages, leaf, page_bytes(level))
-    close_table(k, level)
-    record_of(k, slot).nr_entries += nr_done
+    nr_done = fill_run(space, open_table(space, slot, at, level), nr_pages, leaf, page_bytes(level))
+    close_table(space, level)
+    record_of(space, slot).nr_entries += nr_done
     return OK, VirtAddr(at + nr_done * page_bytes(level))
 
 
 @kernel
-def fill_run(k: Kernel, entries: VirtAddr, nr_pages: word, leaf: word, step: word) -> word:
+def fill_run(space: Space, entries: VirtAddr, nr_pages: word, leaf: word, step: word) -> word:
     """Write leaves in a row over entries that are 0: how many, to the first that is not."""
     for index in range(nr_pages):
-        if load64(k.m, VirtAddr(entries + 8 * index)) != 0:
+        if load64(space.m, VirtAddr(entries + 8 * index)) != 0:
             return index
-        store64(k.m, VirtAddr(entries + 8 * index), leaf + index * step)
+        store64(space.m, VirtAddr(entries + 8 * index), leaf + index * step)
     return nr_pages
 
 
 @kernel
-def allow_over(k: Kernel, va: VirtAddr, end: VirtAddr, rights: word) -> None:
+def allow_over(space: Space, va: VirtAddr, end: VirtAddr, rights: word) -> None:
     """Add rights to all entries above the pages of [va, end): once for each table that holds leaves."""
     at = va
     while at < end:
-        _code, level, _slot, _entry = walk(k, at)
-        allow_above(k, at, rights, level)
+        _code, level, _slot, _entry = walk(space, at)
+        allow_above(space, at, rights, level)
         at = VirtAddr((at & -page_bytes(level + 1)) + page_bytes(level + 1))
 
 
 @kernel
-def survey(k: Kernel, va: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
+def survey(space: Space, va: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
     """Look through [va, end): OK or NOT_MAPPED, how many pages there are, and all bits that any entry has."""
     at = va
     nr_pages = 0
     bits = 0
     while at < end:
-        code, level, slot, _entry = walk(k, at)
+        code, level, slot, _entry = walk(space, at)
         if code != OK:
             return code, 0, 0
         most = run_length(at, end, level)
-        nr_run, run_bits = survey_run(k, open_table(k, slot, at, level), most, level)
-        close_table(k, level)
+        nr_run, run_bits = survey_run(space, open_table(space, slot, at, level), most, level)
+        close_table(space, level)
         nr_pages += nr_run
         bits |= run_bits
         at = VirtAddr((at & -page_bytes(level)) + nr_run * page_bytes(level))
@@ -268,60 +276,60 @@ def survey(k: Kernel, va: VirtAddr, end: VirtAddr) -> tuple[word, word, word]:
 
 
 @kernel
-def clear_range(k: Kernel, va: VirtAddr, end: VirtAddr, first: word, bits: word) -> None:
+def clear_range(space: Space, va: VirtAddr, end: VirtAddr, first: word, bits: word) -> None:
     """Unmap all of [va, end), which is mapped in pages that lie in it whole; flush, free the tables that it empties."""
     at = va
     budget = first
     parked = NONE_WAITS
     while at < end:
-        at, budget, parked = clear_run(k, at, end, budget, parked)
+        at, budget, parked = clear_run(space, at, end, budget, parked)
     if va < end:
-        finish_flush(k, budget, bits)
-    free_parked(k, parked)
+        finish_flush(space, budget, bits)
+    free_parked(space, parked)
 
 
 @kernel
 def clear_run(
-    k: Kernel, at: VirtAddr, end: VirtAddr, budget: word, parked: PhysAddr
+    space: Space, at: VirtAddr, end: VirtAddr, budget: word, parked: PhysAddr
 ) -> tuple[VirtAddr, word, PhysAddr]:
     """Clear the leaves in a row from `at` on, in one table: the first address not done, budget and parked tables."""
-    _code, level, slot, _entry = walk(k, at)
+    _code, level, slot, _entry = walk(space, at)
     nr_pages = run_length(at, end, level)
     if level > 1:
-        nr_pages, _bits = survey_run(k, open_table(k, slot, at, level), nr_pages, level)
-        close_table(k, level)
-    record = record_of(k, slot)
+        nr_pages, _bits = survey_run(space, open_table(space, slot, at, level), nr_pages, level)
+        close_table(space, level)
+    record = record_of(space, slot)
     if record.nr_entries == nr_pages:
         record.nr_entries = 1  # as a branch to one leaf, with which it goes
-        cut_level, cut_slot = find_cut(k, at, level)
-        branch = unlink(k, cut_slot, at, cut_level)
-        parked = park_branch(k, at, branch, level, cut_level, parked)
+        cut_level, cut_slot = find_cut(space, at, level)
+        branch = unlink(space, cut_slot, at, cut_level)
+        parked = park_branch(space, at, branch, level, cut_level, parked)
     else:
-        zero_run(k, open_table(k, slot, at, level), nr_pages)
-        close_table(k, level)
+        zero_run(space, open_table(space, slot, at, level), nr_pages)
+        close_table(space, level)
         record.nr_entries -= nr_pages
-    left = flush_run(k, at, nr_pages, level, budget)
+    left = flush_run(space, at, nr_pages, level, budget)
     return VirtAddr(at + nr_pages * page_bytes(level)), left, parked
 
 
 @kernel
-def zero_run(k: Kernel, entries: VirtAddr, nr_entries: word) -> None:
+def zero_run(space: Space, entries: VirtAddr, nr_entries: word) -> None:
     """Write 0 over entries in a row, each in one store."""
     for index in range(nr_entries):
-        store64(k.m, VirtAddr(entries + 8 * index), 0)
+        store64(space.m, VirtAddr(entries + 8 * index), 0)
 
 
 @kernel
-def protect_run(k: Kernel, at: VirtAddr, end: VirtAddr, flags: word, budget: word) -> tuple[VirtAddr, word]:
+def protect_run(space: Space, at: VirtAddr, end: VirtAddr, flags: word, budget: word) -> tuple[VirtAddr, word]:
     """Give the leaves in a row from `at` on other flags, in one table: the first address not done, and the budget."""
-    _code, level, slot, _entry = walk(k, at)
+    _code, level, slot, _entry = walk(space, at)
     nr_pages = run_length(at, end, level)
-    entries = open_table(k, slot, at, level)
+    entries = open_table(space, slot, at, level)
     if level > 1:
-        nr_pages, _bits = survey_run(k, entries, nr_pages, level)
+        nr_pages, _bits = survey_run(space, entries, nr_pages, level)
     kept = (ADDRESS & -page_bytes(level)) | SEEN
     other = make_leaf(PhysAddr(0), flags_in(flags, level), level)
-    rewrite_run(k, entries, nr_pages, kept, other)
-    close_table(k, level)
+    rewrite_run(space, entries, nr_pages, kept, other)
+    close_table(space, level)
     start = VirtAddr(at & -page_bytes(level))
-    return VirtAddr(start + nr_pages * page_bytes(level)), flush_run(k, start, nr_pages, level, budget)
+    return VirtAddr(start + nr_pages * page_bytes(level)), flush_run(space, start, nr_pages, level, budget)

@@ -7,7 +7,7 @@ rounds themselves cost would be as much as the work.
 from typing import Final
 
 from incroos.kernel.arch.pte import HUGE, PRESENT
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Space
 from incroos.lang import VirtAddr, kernel, load64, store64, word
 
 ROUND: Final = 4
@@ -15,38 +15,38 @@ BYTES: Final = 8  # of an entry
 
 
 @kernel
-def write_run(k: Kernel, entries: VirtAddr, nr_entries: word, leaf: word, step: word) -> None:
+def write_run(space: Space, entries: VirtAddr, nr_entries: word, leaf: word, step: word) -> None:
     """Write leaves in a row, each `step` above the one before."""
     at = entries
     entry = leaf
     for _ in range(nr_entries // ROUND):
-        store64(k.m, at, entry)
-        store64(k.m, VirtAddr(at + BYTES), entry + step)
-        store64(k.m, VirtAddr(at + 2 * BYTES), entry + 2 * step)
-        store64(k.m, VirtAddr(at + 3 * BYTES), entry + 3 * step)
+        store64(space.m, at, entry)
+        store64(space.m, VirtAddr(at + BYTES), entry + step)
+        store64(space.m, VirtAddr(at + 2 * BYTES), entry + 2 * step)
+        store64(space.m, VirtAddr(at + 3 * BYTES), entry + 3 * step)
         at = VirtAddr(at + ROUND * BYTES)
         entry += ROUND * step
     for _ in range(nr_entries % ROUND):
-        store64(k.m, at, entry)
+        store64(space.m, at, entry)
         at = VirtAddr(at + BYTES)
         entry += step
 
 
 @kernel
-def survey_run(k: Kernel, entries: VirtAddr, most: word, level: word) -> tuple[word, word]:
+def survey_run(space: Space, entries: VirtAddr, most: word, level: word) -> tuple[word, word]:
     """How many of so many entries of a table of the level are leaves, up to the first that is none, and their bits."""
     needed = PRESENT if level == 1 else PRESENT | HUGE
     bits = 0
     index = 0
     while index + 2 * ROUND <= most:
-        common, some = bits_of_four(k, VirtAddr(entries + BYTES * index))
-        other_common, other_some = bits_of_four(k, VirtAddr(entries + BYTES * (index + ROUND)))
+        common, some = bits_of_four(space, VirtAddr(entries + BYTES * index))
+        other_common, other_some = bits_of_four(space, VirtAddr(entries + BYTES * (index + ROUND)))
         if common & other_common & needed != needed:
             break
         bits |= some | other_some
         index += 2 * ROUND
     while index < most:
-        entry = load64(k.m, VirtAddr(entries + BYTES * index))
+        entry = load64(space.m, VirtAddr(entries + BYTES * index))
         if entry & needed != needed:
             break
         bits |= entry
@@ -55,18 +55,18 @@ def survey_run(k: Kernel, entries: VirtAddr, most: word, level: word) -> tuple[w
 
 
 @kernel
-def bits_of_four(k: Kernel, at: VirtAddr) -> tuple[word, word]:
+def bits_of_four(space: Space, at: VirtAddr) -> tuple[word, word]:
     """The bits that each of four entries has, and those that any of them has."""
-    first = load64(k.m, at)
-    second = load64(k.m, VirtAddr(at + BYTES))
-    third = load64(k.m, VirtAddr(at + 2 * BYTES))
-    fourth = load64(k.m, VirtAddr(at + 3 * BYTES))
+    first = load64(space.m, at)
+    second = load64(space.m, VirtAddr(at + BYTES))
+    third = load64(space.m, VirtAddr(at + 2 * BYTES))
+    fourth = load64(space.m, VirtAddr(at + 3 * BYTES))
     return first & second & third & fourth, first | second | third | fourth
 
 
 @kernel
-def rewrite_run(k: Kernel, entries: VirtAddr, nr_entries: word, kept: word, added: word) -> None:
+def rewrite_run(space: Space, entries: VirtAddr, nr_entries: word, kept: word, added: word) -> None:
     """Keep some bits of each entry and add others."""
     for index in range(nr_entries):
         at = VirtAddr(entries + BYTES * index)
-        store64(k.m, at, (load64(k.m, at) & kept) | added)
+        store64(space.m, at, (load64(space.m, at) & kept) | added)

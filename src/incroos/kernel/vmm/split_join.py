@@ -23,11 +23,10 @@ from incroos.kernel.arch.pte import (
     table_of,
 )
 from incroos.kernel.codes import NO_FRAME, OK
-from incroos.kernel.state import Kernel
-from incroos.kernel.vmm.levels import root_level
+from incroos.kernel.state import Space
 from incroos.kernel.vmm.pages import SEEN
 from incroos.kernel.vmm.runs import survey_run, write_run
-from incroos.kernel.vmm.tables import free_parked, park_table, record_of, slot_in, walk
+from incroos.kernel.vmm.tables import find_slot, free_parked, park_table, record_of, walk
 from incroos.kernel.vmm.tlb import FLUSH_ALL, finish_flush
 from incroos.kernel.vmm.windows import (
     alloc_table,
@@ -45,138 +44,126 @@ GIANT_PAGES: Final = 1 << 26  # in register D
 
 
 @kernel
-def has_giant_pages(k: Kernel) -> bool:
+def has_giant_pages(space: Space) -> bool:
     """Whether the processor has pages of 1 GiB. Slow: a hypervisor answers."""
-    _a, _b, _c, features = cpuid(k.m, EXTENDED_FEATURES, 0)
+    _a, _b, _c, features = cpuid(space.m, EXTENDED_FEATURES, 0)
     return features & GIANT_PAGES != 0
 
 
 # ------------------------------------------------------------------ split
 @kernel
-def split_edges(k: Kernel, va: VirtAddr, end: VirtAddr, flags: word) -> word:
+def split_edges(space: Space, va: VirtAddr, end: VirtAddr, flags: word) -> word:
     """Split the pages that [va, end) cuts, so that pages begin at va and at end: OK, or NO_FRAME and nothing is split.
 
     Not those that have the flags already: nobody wants to change them.
     """
-    code, nr_splits = split_at(k, va, flags)
+    code, nr_splits = split_at(space, va, flags)
     if code == OK:
-        code, _nr_splits = split_at(k, end, flags)
+        code, _nr_splits = split_at(space, end, flags)
         if code != OK:
-            undo_splits(k, va, nr_splits)
+            undo_splits(space, va, nr_splits)
     return code
 
 
 @kernel
-def split_at(k: Kernel, at: VirtAddr, flags: word) -> tuple[word, word]:
+def split_at(space: Space, at: VirtAddr, flags: word) -> tuple[word, word]:
     """Split the page that has `at` inside until one begins there: OK and how often; NO_FRAME and 0."""
     nr_splits = 0
     while True:
-        found, level, slot, entry = walk(k, at)
+        found, level, slot, entry = walk(space, at)
         if found != OK or at & (page_bytes(level) - 1) == 0 or flags_of(entry & ~SEEN, level) == flags & ~SEEN:
             return OK, nr_splits
-        if not split_page(k, slot, at, level):
-            undo_splits(k, at, nr_splits)
+        if not split_page(space, slot, at, level):
+            undo_splits(space, at, nr_splits)
             return NO_FRAME, 0
         nr_splits += 1
 
 
 @kernel
-def split_page(k: Kernel, slot: PhysAddr, va: VirtAddr, level: word) -> bool:
+def split_page(space: Space, slot: PhysAddr, va: VirtAddr, level: word) -> bool:
     """Put a table of equal pages in the place of a large page; False when there is no frame for it."""
-    table = alloc_table(k, level - 1)
+    table = alloc_table(space, level - 1)
     if table < 0:
         return False
-    entry = load_linked(k, slot, va, level)  # after alloc_table, which may have written through this very page
+    entry = load_linked(space, slot, va, level)  # after alloc_table, which may have written through this very page
     leaf = make_leaf(page_of(entry, level), flags_in(flags_of(entry, level), level - 1), level - 1)
-    entries = open_loose(k, table)
-    write_run(k, entries, NR_ENTRIES, leaf, page_bytes(level - 1))
-    close_loose(k)
-    record_of(k, table).nr_entries = NR_ENTRIES
-    k.pages.nr_tables += 1
-    store_linked(k, slot, va, level, table | TABLE_FLAGS)
+    entries = open_loose(space, table)
+    write_run(space, entries, NR_ENTRIES, leaf, page_bytes(level - 1))
+    close_loose(space)
+    record_of(space, table).nr_entries = NR_ENTRIES
+    space.nr_tables += 1
+    store_linked(space, slot, va, level, table | TABLE_FLAGS)
     return True
 
 
 @kernel
-def undo_splits(k: Kernel, va: VirtAddr, nr_splits: word) -> None:
+def undo_splits(space: Space, va: VirtAddr, nr_splits: word) -> None:
     """Join again what split_at split so often, the smallest first."""
-    _code, level, _slot, entry = walk(k, va)
+    _code, level, _slot, entry = walk(space, va)
     parked = PhysAddr(0)
     for above in range(level + 1, level + 1 + nr_splits):
-        parked = join_page(k, va, above, parked)
+        parked = join_page(space, va, above, parked)
     if nr_splits > 0:
-        finish_flush(k, FLUSH_ALL, entry)
-    free_parked(k, parked)
+        finish_flush(space, FLUSH_ALL, entry)
+    free_parked(space, parked)
 
 
 # ------------------------------------------------------------------ join
 @kernel
-def join_pages(k: Kernel, va: VirtAddr, end: VirtAddr) -> PhysAddr:
+def join_pages(space: Space, va: VirtAddr, end: VirtAddr) -> PhysAddr:
     """Join what can be joined in and round [va, end), the smaller pages first: the tables that are to be freed."""
     parked = PhysAddr(0)
     for level in range(2, LARGEST_LEAF_LEVEL + 1):
         at = VirtAddr(va & -page_bytes(level))
         while at < end:
-            parked = join_page(k, at, level, parked)
-            at = behind(k, at, level)
+            parked = join_page(space, at, level, parked)
+            at = behind(space, at, level)
     return parked
 
 
 @kernel
-def behind(k: Kernel, va: VirtAddr, level: word) -> VirtAddr:
+def behind(space: Space, va: VirtAddr, level: word) -> VirtAddr:
     """Where the next table might be that can be joined to a page of the level: not among leaves of that size."""
-    code, found_level, slot, _entry = walk(k, va)
+    code, found_level, slot, _entry = walk(space, va)
     step = page_bytes(max(found_level, level))
     nr_leaves = 1
     if code == OK and found_level >= level:
         most = NR_ENTRIES - index_in(va, found_level)
-        nr_leaves, _bits = survey_run(k, open_table(k, slot, va, found_level), most, found_level)
-        close_table(k, found_level)
+        nr_leaves, _bits = survey_run(space, open_table(space, slot, va, found_level), most, found_level)
+        close_table(space, found_level)
     return VirtAddr((va & -step) + nr_leaves * step)
 
 
 @kernel
-def join_page(k: Kernel, va: VirtAddr, level: word, parked: PhysAddr) -> PhysAddr:
+def join_page(space: Space, va: VirtAddr, level: word, parked: PhysAddr) -> PhysAddr:
     """Put a leaf of the level in the place of the table below for va, if all its pages are equal; parks the table."""
-    slot = find_slot(k, va, level)
-    entry = load_linked(k, slot, va, level) if slot != 0 else 0
-    if not is_present(entry) or is_leaf(entry, level) or record_of(k, table_of(entry)).nr_entries != NR_ENTRIES:
+    slot = find_slot(space, va, level)
+    entry = load_linked(space, slot, va, level) if slot != 0 else 0
+    if not is_present(entry) or is_leaf(entry, level) or record_of(space, table_of(entry)).nr_entries != NR_ENTRIES:
         return parked
     table = table_of(entry)
-    leaf = joined_leaf(k, table, level)
-    if leaf == 0 or (level == LARGEST_LEAF_LEVEL and not has_giant_pages(k)):
+    leaf = joined_leaf(space, table, level)
+    if leaf == 0 or (level == LARGEST_LEAF_LEVEL and not has_giant_pages(space)):
         return parked
-    store_linked(k, slot, va, level, leaf)
-    return park_table(k, va, level - 1, table, parked)
+    store_linked(space, slot, va, level, leaf)
+    return park_table(space, va, level - 1, table, parked)
 
 
 @kernel
-def find_slot(k: Kernel, va: VirtAddr, level: word) -> PhysAddr:
-    """Where the entry for va is in the table of the level; 0 if the walk ends above."""
-    slot = slot_in(k.pages.root, va, root_level(k))
-    for above in range(root_level(k), level, -1):
-        entry = load_linked(k, slot, va, above)
-        if not is_present(entry) or is_leaf(entry, above):
-            return PhysAddr(0)
-        slot = slot_in(table_of(entry), va, above - 1)
-    return slot
-
-
-@kernel
-def joined_leaf(k: Kernel, table: PhysAddr, level: word) -> word:
+def joined_leaf(space: Space, table: PhysAddr, level: word) -> word:
     """The leaf of the level that maps what the 512 entries of the table map, if one can; 0."""
-    entries = open_loose(k, table)
-    first = load64(k.m, entries)
+    entries = open_loose(space, table)
+    first = load64(space.m, entries)
     step = page_bytes(level - 1)
     seen = 0
     can_join = is_present(first) and is_leaf(first, level - 1) and page_of(first, level - 1) % page_bytes(level) == 0
     index = NR_ENTRIES - 1  # backwards: the last one tells most strangers at once
     while can_join and index >= 0:
-        entry = load64(k.m, VirtAddr(entries + 8 * index))
+        entry = load64(space.m, VirtAddr(entries + 8 * index))
         can_join = entry & ~SEEN == (first & ~SEEN) + index * step
         seen |= entry & SEEN
         index -= 1
-    close_loose(k)
+    close_loose(space)
     if not can_join:
         return 0
     return make_leaf(page_of(first, level - 1), flags_in(flags_of(first, level - 1), level) | seen, level)

@@ -1,7 +1,7 @@
 """vmalloc: ranges of addresses with frames from anywhere, mapped in a row, for what need not be contiguous in memory.
 
-    VMALLOC  | range | guard | range      | guard |     ...                                        | VMALLOC_END
-                                                        ^ next: where the search for a gap begins
+    config.vmalloc  | range | guard | range      | guard |     ...                                 | end
+                                                               ^ next: where the search for a gap begins
 
 Unit: the page. The page tables are the metadata: what is mapped is a range's, and the first frame of a range has the
 number of its pages as its owner word in the frame database, with a mark if kmalloc asked for it. Behind each range a
@@ -15,26 +15,36 @@ from incroos.kernel import pmm
 from incroos.kernel.arch.pte import DATA, HUGE_BYTES, page_bytes
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import MODERN_SPACE
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_BYTES, VMALLOC_END
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.state import Kernel
 from incroos.kernel.vmm.mapping import NO_OWNER_WORD, map_fresh_whole, unmap_and_free_whole
-from incroos.kernel.vmm.pages import get_physical
+from incroos.kernel.vmm.pages import get_physical_in
 from incroos.kernel.vmm.tables import walk
 from incroos.lang import VirtAddr, kernel, word
 
-# VMALLOC-1  what is mapped in [VMALLOC, VMALLOC_END) is ranges: the first one's owner word has their number
+# VMALLOC-1  what is mapped in [config.vmalloc, end) is ranges: the first one's owner word has their number
 # VMALLOC-2  nr_ranges and nr_pages are the counts of these
 
 HEAPS: Final = 1 << 31  # the mark in the owner word of a range that kmalloc asked for, and kfree alone takes back
 MAX_PAGES: Final = HEAPS - 1
+ROUNDING: Final = page_bytes(4)
 
 
 @kernel
 def init(k: Kernel) -> None:
     """No range is anybody's."""
-    k.vmalloc.next = VirtAddr(VMALLOC)
+    k.vmalloc.next = VirtAddr(k.config.vmalloc)
+    k.vmalloc.end = end_of(k)
     k.vmalloc.nr_ranges = 0
     k.vmalloc.nr_pages = 0
+
+
+@kernel
+def end_of(k: Kernel) -> VirtAddr:
+    """The end of the addresses: twice as many as there is RAM, so that gaps do no harm, in whole entries of a root."""
+    most = (2 * all_ram.nr_frames(k) * PAGE_BYTES + ROUNDING - 1) & -ROUNDING
+    return VirtAddr(k.config.vmalloc + min(k.config.vmalloc_max_bytes, most))
 
 
 @kernel
@@ -55,16 +65,17 @@ def vmalloc_for_heap(k: Kernel, nbytes: word) -> VirtAddr:
 @kernel
 def take_range(k: Kernel, nbytes: word, mark: word) -> VirtAddr:
     """The same, with a mark in the owner word."""
-    if k.config.space != MODERN_SPACE or nbytes <= 0 or nbytes > min(VMALLOC_BYTES, MAX_PAGES << PAGE_SHIFT):
+    most = min(k.config.vmalloc_max_bytes, MAX_PAGES << PAGE_SHIFT)
+    if k.config.space != MODERN_SPACE or not 0 < nbytes <= most:
         return VirtAddr(0)
     nr_pages = (nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
     start = find_gap(k, nr_pages) if nr_pages <= pmm.nr_free_frames(k) else VirtAddr(0)
     if start == 0:
         return start
     end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
-    if map_fresh_whole(k, start, end, DATA) != OK:
+    if map_fresh_whole(k.space, start, end, DATA) != OK:
         return VirtAddr(0)
-    pmm.set_owner_word(k, get_physical(k, start), nr_pages | mark)
+    pmm.set_owner_word(k, get_physical_in(k.space, start), nr_pages | mark)
     k.vmalloc.next = VirtAddr(end + PAGE_BYTES)
     k.vmalloc.nr_ranges += 1
     k.vmalloc.nr_pages += nr_pages
@@ -90,7 +101,7 @@ def give_range(k: Kernel, va: VirtAddr, mark: word) -> word:
     nr_pages = owner_word & MAX_PAGES
     if owner_word == NO_OWNER_WORD or owner_word != nr_pages | mark:
         return BAD_FREE
-    unmap_and_free_whole(k, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
+    unmap_and_free_whole(k.space, va, VirtAddr(va + (nr_pages << PAGE_SHIFT)))
     k.vmalloc.nr_ranges -= 1
     k.vmalloc.nr_pages -= nr_pages
     return OK
@@ -112,9 +123,9 @@ def heap_pages_from(k: Kernel, va: VirtAddr) -> word:
 @kernel
 def owner_word_at(k: Kernel, va: VirtAddr) -> word:
     """The owner word of the range that starts at va; NO_OWNER_WORD when none does."""
-    if k.config.space != MODERN_SPACE or not VMALLOC <= va < VMALLOC_END or va % PAGE_BYTES != 0:
+    if k.config.space != MODERN_SPACE or not k.config.vmalloc <= va < k.vmalloc.end or va % PAGE_BYTES != 0:
         return NO_OWNER_WORD
-    pa = get_physical(k, va)
+    pa = get_physical_in(k.space, va)
     return pmm.owner_word(k, pa) if pa >= 0 and pmm.is_page(k, pa) else NO_OWNER_WORD
 
 
@@ -123,7 +134,7 @@ def owner_word_at(k: Kernel, va: VirtAddr) -> word:
 def find_gap(k: Kernel, nr_pages: word) -> VirtAddr:
     """Where so many pages and a guard are not mapped, behind another guard; 0 where there is no such place."""
     start = find_gap_from(k, k.vmalloc.next, nr_pages)
-    return start if start != 0 else find_gap_from(k, VirtAddr(VMALLOC), nr_pages)
+    return start if start != 0 else find_gap_from(k, VirtAddr(k.config.vmalloc), nr_pages)
 
 
 @kernel
@@ -133,9 +144,9 @@ def find_gap_from(k: Kernel, begin: VirtAddr, nr_pages: word) -> VirtAddr:
     start = start_from(begin, nr_pages)
     at = start
     while at - start < wanted:
-        if start + wanted > VMALLOC_END:
+        if start + wanted > k.vmalloc.end:
             return VirtAddr(0)
-        code, level, _slot, _entry = walk(k, at)
+        code, level, _slot, _entry = walk(k.space, at)
         at = VirtAddr((at & -page_bytes(level)) + page_bytes(level))
         if code == OK:
             start = start_from(VirtAddr(at + PAGE_BYTES), nr_pages)
@@ -156,9 +167,9 @@ def check(k: Kernel) -> word:
     """0, or the number of the first VMALLOC invariant that does not hold."""
     nr_ranges = 0
     nr_pages = 0
-    at = VirtAddr(VMALLOC)
-    while at < VMALLOC_END and k.config.space == MODERN_SPACE:
-        code, level, _slot, _entry = walk(k, at)
+    at = VirtAddr(k.config.vmalloc)
+    while at < k.vmalloc.end and k.config.space == MODERN_SPACE:
+        code, level, _slot, _entry = walk(k.space, at)
         if code != OK:
             at = VirtAddr((at & -page_bytes(level)) + page_bytes(level))
             continue
@@ -175,6 +186,6 @@ def check(k: Kernel) -> word:
 def count_mapped(k: Kernel, start: VirtAddr) -> word:
     """How many pages in a row are mapped from start on."""
     at = start
-    while at < VMALLOC_END and get_physical(k, at) >= 0:
+    while at < k.vmalloc.end and get_physical_in(k.space, at) >= 0:
         at = VirtAddr(at + PAGE_BYTES)
     return (at - start) >> PAGE_SHIFT

@@ -26,7 +26,7 @@ from incroos.kernel.heap.report import locate
 from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT, VMALLOC, VMALLOC_END
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import NR_CLASSES, Cache, Heap, SlabRecord, kernel_of_heap
 from incroos.lang import VirtAddr, kernel, load64, shr_logical, word
 
@@ -107,7 +107,7 @@ def range_of(heap: Heap, number: word) -> tuple[VirtAddr, VirtAddr]:
         start = first_fit_start(heap) if heap.config.objects.HAS_FIRST_FIT else heap.chunks.start
         return start, heap.first_fit.committed_end if heap.config.objects.HAS_FIRST_FIT else heap.chunks.committed_end
     if number == 3 and heap.config.space == MODERN_SPACE:
-        return VirtAddr(VMALLOC), VirtAddr(VMALLOC_END)
+        return VirtAddr(heap.config.vmalloc), kernel_of_heap(heap).vmalloc.end
     return VirtAddr(0), VirtAddr(0)
 
 
@@ -174,7 +174,7 @@ def visit_pages(heap: Heap, start: VirtAddr) -> tuple[VirtAddr, word, word, word
     """The next range of vmalloc. A table that is missing is passed in one step."""
     k = kernel_of_heap(heap)
     at = start
-    while at < VMALLOC_END:
+    while at < k.vmalloc.end:
         code, level, _slot, _entry = vmm.walk(k, at)
         if code == OK:
             nbytes = vmm.pages_from(k, at) * PAGE_BYTES

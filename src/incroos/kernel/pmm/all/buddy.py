@@ -21,6 +21,7 @@ from typing import Annotated, Final
 from incroos.kernel.codes import NO_FRAME, NOT_FREE, OK
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import frame_database
+from incroos.kernel.pmm.all.defaults import BATCH
 from incroos.kernel.pmm.all.defaults import add as add
 from incroos.kernel.pmm.all.defaults import take_back as take_back
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, NO_LINK, NONE, ON_LIST
@@ -43,8 +44,6 @@ from incroos.lang import (
 # BUDDY-4  a bit of not_empty is set exactly where a list has blocks
 # BUDDY-5  no two buddies are free: they would be one block
 # BUDDY-6  no free block lies in a larger one
-
-REFILL: Final = 32  # blocks that a hot list gets at once
 
 
 class Buddy(Struct):
@@ -224,7 +223,7 @@ def take_at(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> word:
 @kernel
 def refill(zone: Zone, database: FrameDatabase, hot: HotList) -> None:
     """Put some blocks on an empty hot list; the records of blocks that were on a list can be read."""
-    for _block in range(min(REFILL, hot.limit // 2)):
+    for _block in range(min(BATCH, hot.limit // 2)):
         pfn = take(zone, database, hot.order)
         if pfn < 0:
             break

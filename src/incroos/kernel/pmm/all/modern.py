@@ -17,8 +17,6 @@ from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     FIRST_PIECE_END,
-    FRAME_METADATA,
-    FRAME_RECORDS,
     PAGE_BYTES,
     PAGE_SHIFT,
 )
@@ -75,14 +73,14 @@ def nr_frames(k: Kernel) -> word:
 
 @kernel
 def metadata_bytes(k: Kernel) -> word:
-    """How much memory the metadata takes at FRAME_METADATA: whole pages."""
+    """How much memory the metadata takes at config.frame_metadata: whole pages."""
     return (blocks.metadata_bytes(k.blocks, nr_frames(k)) + PAGE_BYTES - 1) & -PAGE_BYTES
 
 
 @kernel
 def open_metadata(k: Kernel) -> None:
     """Begin the metadata, which is mapped, without RAM."""
-    blocks.init(k.blocks, VirtAddr(FRAME_METADATA), VirtAddr(FRAME_RECORDS), nr_frames(k))
+    blocks.init(k.blocks, VirtAddr(k.config.frame_metadata), VirtAddr(k.config.frame_records), nr_frames(k))
 
 
 @kernel

@@ -29,13 +29,13 @@ NOT_A_TREE: Final = 4
 def check(k: Kernel) -> word:
     """0, or the number of the first VMM invariant that does not hold; see space_check for config `modern`."""
     if k.config.space == MODERN_SPACE:
-        return space_check.check(k)
-    root = k.pages.root
+        return space_check.check_in(k.space)
+    root = k.space.root
     if table_of(read_cr3(k.m)) != root or root >= ZONE_END:
         return 1
-    if k.frames.records[root >> PAGE_SHIFT].level != root_level(k):
+    if k.frames.records[root >> PAGE_SHIFT].level != root_level(k.space):
         return 1
-    if not are_right(k):
+    if not are_right(k.space):
         return 6
     code = OK
     pfn = find_table(k, 0)
@@ -45,7 +45,7 @@ def check(k: Kernel) -> word:
     references_code = check_references(k)
     if code == OK:
         code = references_code
-    return code if code != OK or are_known_right(k) else 7
+    return code if code != OK or are_known_right(k.space) else 7
 
 
 @kernel
@@ -69,14 +69,14 @@ def check_table(k: Kernel, pfn: word) -> word:
     table = PhysAddr(pfn << PAGE_SHIFT)
     nr_entries = BOOT_MARK if table < BOOT_TABLES_END else 0
     code = OK
-    entries = open_loose(k, table)
+    entries = open_loose(k.space, table)
     for index in range(NR_ENTRIES):
         entry = load64(k.m, VirtAddr(entries + 8 * index))
         if entry != 0:
             nr_entries += 1
-        if is_present(entry) and code == OK and not is_recursive(k, entry, index, record.level):
+        if is_present(entry) and code == OK and not is_recursive(k.space, entry, index, record.level):
             code = check_entry(k, entry, record.level)
-    close_loose(k)
+    close_loose(k.space)
     if code != OK:
         return code
     return OK if nr_entries == record.nr_entries else 2
@@ -115,13 +115,13 @@ def check_references(k: Kernel) -> word:
     pfn = find_table(k, 0)
     while pfn < NR_TRACKED_FRAMES:
         record = k.frames.records[pfn]
-        is_root = pfn == k.pages.root >> PAGE_SHIFT
+        is_root = pfn == k.space.root >> PAGE_SHIFT
         if record.nr_references != (0 if is_root else 1):
             code = NOT_A_TREE
         record.nr_references = 0
         if pfn >= BOOT_TABLES_END >> PAGE_SHIFT:
             nr_tables += 1
         pfn = find_table(k, pfn + 1)
-    if code == OK and nr_tables != k.pages.nr_tables:
+    if code == OK and nr_tables != k.space.nr_tables:
         code = 5
     return code

@@ -14,9 +14,10 @@ from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import BOOT_TABLES, BOOT_TABLES_END, ZONE_END, ZONE_START
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import Kernel
-from incroos.kernel.vmm import levels, pcid, vmalloc, windows
+from incroos.kernel.vmm import spaces, vmalloc, windows
+from incroos.kernel.vmm.front import map_leaf
 from incroos.kernel.vmm.init.modern import build
-from incroos.kernel.vmm.pages import map_leaf
+from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.tables import plant, record_of
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 
@@ -26,29 +27,28 @@ BOOT_MARK: Final = 1  # counted as an entry of each boot table, so that none is 
 @kernel
 def init(k: Kernel) -> None:
     """Map what pmm hands out, and open its zone. Only after pmm.init; panics when the boot state is another."""
-    levels.init(k)
+    spaces.begin(k)
     vmalloc.init(k)
     if k.config.space == MODERN_SPACE:
         memory_types.init(k)  # the new tables have pages of the type that it offers
         build(k)
     else:
         take_over(k)
-    pcid.init(k)
 
 
 @kernel
 def take_over(k: Kernel) -> None:
     """Take the boot code's tables over, and map the zone."""
-    plant(k, table_of(read_cr3(k.m)), 0)
-    table = k.pages.root
-    for level in range(levels.root_level(k), 0, -1):
+    plant(k.space, table_of(read_cr3(k.m)), 0)
+    table = k.space.root
+    for level in range(root_level(k.space), 0, -1):
         if not BOOT_TABLES <= table < BOOT_TABLES_END:
             panic(k, b'vmm: not a table of the boot code: table, level', table, level, 0)
-        record = record_of(k, table)
+        record = record_of(k.space, table)
         record.level = level
         record.nr_entries = count_entries(k, table) + BOOT_MARK
         table = table_of(load64(k.m, VirtAddr(table)))
-    code = windows.init(k)
+    code = windows.init(k.space)
     if code != OK:
         panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)
     for index in range(k.memory_map.nr_regions):

@@ -20,8 +20,6 @@ from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
-    FRAME_METADATA,
-    FRAME_RECORDS,
     IMAGE_START,
     IMAGE_WINDOW,
     KERNEL_STATE_END,
@@ -35,9 +33,9 @@ from incroos.kernel.pmm.all import modern as all_ram
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel, Region
 from incroos.kernel.vmm import windows
+from incroos.kernel.vmm.front import get_physical, map_page, map_range
+from incroos.kernel.vmm.init import kernel_half
 from incroos.kernel.vmm.levels import root_level
-from incroos.kernel.vmm.pages import get_physical, map_page
-from incroos.kernel.vmm.ranges import map_range
 from incroos.kernel.vmm.tables import plant
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word, write_cr3
 
@@ -67,14 +65,15 @@ def build(k: Kernel) -> None:
 @kernel
 def make_root(k: Kernel) -> PhysAddr:
     """The root of the kernel's own tables, with the way to them that the build takes."""
-    root = pmm.alloc_table(k, root_level(k))
+    root = pmm.alloc_table(k, root_level(k.space))
     if root < 0:
         panic(k, b'vmm: no frame for the root table', 0, 0, 0)
-    plant(k, root, 1)
-    code = windows.init(k)
+    plant(k.space, root, 1)
+    code = windows.init(k.space)
     if code != OK:
         panic(k, b'vmm: no frame for a table of the fixmap: code', code, 0, 0)
-    windows.lend(k, table_of(read_cr3(k.m)))
+    windows.lend(k.space, table_of(read_cr3(k.m)))
+    kernel_half.build(k)
     return root
 
 
@@ -91,7 +90,7 @@ def mark_early_tables(k: Kernel) -> None:
 def open_frames(k: Kernel) -> None:
     """Map the metadata, and the records of the boot pool and of the first piece of RAM; let pmm have those frames."""
     nbytes = all_ram.metadata_bytes(k)
-    map_early(k, VirtAddr(FRAME_METADATA), nbytes)
+    map_early(k, VirtAddr(k.config.frame_metadata), nbytes)
     all_ram.open_metadata(k)
     map_early_records(k, 0, BOOT_MAP_END)
     map_early_records(k, k.frames.early_start, k.frames.early_limit)
@@ -122,8 +121,8 @@ def map_early(k: Kernel, va: VirtAddr, nbytes: word) -> None:
 @kernel
 def find_records(k: Kernel, start: word, end: word) -> tuple[VirtAddr, VirtAddr]:
     """Where the records of [start, end) are that are not mapped yet: those of all the huge blocks that it touches."""
-    first = VirtAddr(FRAME_RECORDS + (start & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
-    behind = VirtAddr(FRAME_RECORDS + ((end + HUGE_BYTES - 1) & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
+    first = VirtAddr(k.config.frame_records + (start & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
+    behind = VirtAddr(k.config.frame_records + ((end + HUGE_BYTES - 1) & -HUGE_BYTES) // PAGE_BYTES * RECORD_BYTES)
     while first < behind and get_physical(k, first) >= 0:
         first = VirtAddr(first + PAGE_BYTES)
     while first < behind and get_physical(k, VirtAddr(behind - PAGE_BYTES)) >= 0:
@@ -165,7 +164,7 @@ def add_piece(k: Kernel, start: PhysAddr, end: PhysAddr) -> None:
 def find_boot_leaves(k: Kernel) -> PhysAddr:
     """The boot code's table of level 1: its first entry in each table leads there."""
     table = table_of(read_cr3(k.m))
-    for _ in range(root_level(k) - 1):
+    for _ in range(root_level(k.space) - 1):
         table = table_of(load_boot_entry(k, table))
     return table
 
