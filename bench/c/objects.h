@@ -1,5 +1,5 @@
 /* The twin of the heap of size classes: the same state, design and checks, in C. Frames come from a stand-in on both
-   sides (bench/drivers/objects.py has the kernel's): memory is there when it is touched, and what that costs is no part
+   sides (bench/drivers/heap_pages.py has the kernel's): memory is there when it is touched, and what that costs is no part
    of these figures. DESIGN is KMALLOC or DLMALLOC, HARDENING is OFF or CHEAP; these, the
    addresses of the ranges, HEAP_SEED, SPARE_BYTES and STATE_OFFSET come from bench/objects.py. */
 #pragma once

@@ -7,7 +7,7 @@ a call of the heap.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from incroos.kernel.heap import caches
+from incroos.kernel.heap import caches, lifecycle
 from incroos.kernel.heap.report import walk
 from incroos.kernel.state import NR_CLASSES, NR_NAME_BYTES, NR_SIZES, Cache, Heap, ObjectCache
 from incroos.lang import VirtAddr
@@ -22,6 +22,9 @@ def heap_statistics(ram: RamMachine) -> dict[str, Any]:
     """All statistics of the heap, by their names."""
     heap = kernel_in(ram).heap
     counted = heap.figures
+    if not heap.config.objects.HAS_FIGURES:  # a design of which only used_bytes is known
+        used = lifecycle.used_bytes(heap)
+        return {'used_bytes': used, 'asked_bytes': counted.asked_bytes, 'refused': counted.nr_refused}
     classes = [heap.slabs.caches[number] for number in range(NR_CLASSES)]
     given = counted.large_bytes + sum(cache.allocs * cache.object_bytes for cache in classes)
     used_chunks, free_chunks = chunks_by_size(heap)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from incroos.inspect.digest import digest
+from incroos.inspect.statistics import statistics_of
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import HEAP_STATE_BYTES, KernelConfig
 from incroos.kernel.configs import CLASSIC_CHECKED, CLASSIC_FULL_CHECKED, MODERN_CHECKED
@@ -84,6 +85,15 @@ def test_what_it_does_not_define_itself_it_cannot_do(place: str) -> None:
         assert driver.call('kfree', ptr) == OK
         assert driver.call('kfree', ptr) == BAD_FREE
         assert driver.call('shrink') == 0
+
+
+@pytest.mark.parametrize('place', ['sim', 'jit', 'qemu'])
+def test_statistics_say_of_it_what_is_counted_for_all_designs(place: str) -> None:
+    with opened(place, CONFIGS['modern']) as driver:
+        assert driver.call('kmalloc', 100) != 0
+        assert driver.call('kmalloc', 1 << 36) == 0
+        assert driver.call('collect_statistics') == 1
+        assert statistics_of(driver.ram)['heap'] == {'used_bytes': 128, 'asked_bytes': 100, 'refused': 1}
 
 
 def test_the_fields_of_designs_have_the_bytes_that_a_design_from_outside_may_have() -> None:

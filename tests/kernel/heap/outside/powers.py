@@ -21,6 +21,7 @@ from incroos.lang import Array, Struct, VirtAddr, count_leading_zeros, kernel, l
 HEADER_BYTES: Final = 16
 LEAST_ORDER: Final = 5
 NR_ORDERS: Final = 32
+MOST_BYTES: Final = 1 << 30  # of a request
 USED: Final = 0x5EED_0F_B10C
 
 
@@ -50,7 +51,7 @@ def init(heap: Heap) -> None:
 
 @kernel
 def alloc(heap: Heap, nbytes: word) -> VirtAddr:
-    if nbytes <= 0 or nbytes > ranges.chunks_bytes(heap):
+    if nbytes <= 0 or nbytes > MOST_BYTES:
         return VirtAddr(0)
     order = max(64 - count_leading_zeros(nbytes + HEADER_BYTES - 1), LEAST_ORDER)
     state = state_of(heap)
