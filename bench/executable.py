@@ -38,6 +38,8 @@ KERNEL_LIMITS: Final = (
 MACHINE_LIMITS: Final = ('-march=native', '-fno-pic', '-fno-stack-protector', '-fcf-protection=none')
 STAND_INS: Final[dict[str, Callable[..., Any]]] = {
     'invlpg': start.no_invlpg,
+    'invpcid': start.no_invpcid,
+    'cpuid': start.no_cpuid,
     'read_cr3': start.no_read,
     'write_cr3': start.no_write,
     'read_cr4': start.no_read,

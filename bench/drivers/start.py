@@ -70,6 +70,17 @@ def no_invlpg(m: Machine, va: VirtAddr) -> None:
 
 
 @kernel
+def no_invpcid(m: Machine, kind: word, tag: word, va: VirtAddr) -> None:
+    """Nor one with tags."""
+
+
+@kernel
+def no_cpuid(m: Machine, leaf: word, subleaf: word) -> tuple[word, word, word, word]:
+    """Its processor has no features: the code behind them is never reached."""
+    return 0, 0, 0, 0
+
+
+@kernel
 def no_read(m: Machine) -> word:
     """Nor control registers: they read as 0."""
     return 0

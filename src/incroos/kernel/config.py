@@ -95,16 +95,22 @@ class KernelConfig(Config):
         super().__post_init__()
         for name in SWITCHES:
             require(getattr(self, name) in (0, 1), f'{name}={getattr(self, name)}: a switch is 0 or 1')
-        if self.frames.STATE_BYTES > ALLOCATOR_BYTES:
-            raise ConfigError(
-                f'{self.frames}: its state takes {self.frames.STATE_BYTES} bytes, and a zone has {ALLOCATOR_BYTES} '
-                'for it: keep the rest in metadata_bytes of memory'
-            )
         self.check_space()
         self.check_heap()
-        if self.pages.HAS_FRAMES and self.space != self.stock.SPACE:
-            raise ConfigError(
-                f'{self.stock} goes with space {self.stock.SPACE}, not {self.space}: name the stock of that space'
+        self.check_frames()
+
+    def check_frames(self) -> None:
+        """Refuse allocators with too much state, and a stock of another space."""
+        require(
+            self.frames.STATE_BYTES <= ALLOCATOR_BYTES,
+            f'frames: {file_of(self.frames)} has {self.frames.STATE_BYTES} bytes of state, and a zone has '
+            f'{ALLOCATOR_BYTES}: keep the rest in metadata_bytes of memory',
+        )
+        if self.pages.HAS_FRAMES:
+            require(
+                self.space == self.stock.SPACE,
+                f'stock: {file_of(self.stock)} goes with space {self.stock.SPACE}, not {self.space}: '
+                'name the stock of that space',
             )
 
     def check_space(self) -> None:
@@ -127,7 +133,7 @@ class KernelConfig(Config):
 
     def check_heap(self) -> None:
         """Refuse heaps that cannot be."""
-        name = self.described()['objects'].rpartition('.')[2]
+        name = file_of(self.objects)
         require(
             self.objects.STATE_BYTES <= HEAP_STATE_BYTES,
             f'objects: {name} has {self.objects.STATE_BYTES} bytes of state, at most {HEAP_STATE_BYTES} can be had',
@@ -152,6 +158,11 @@ class KernelConfig(Config):
         )
         for field in ('spare_bytes', 'quarantine_bytes', 'empty_slabs'):
             require(getattr(self, field) >= 0, f'{field}={getattr(self, field)}: it is never negative')
+
+
+def file_of(design: object) -> str:
+    """The name of the file that a design is in, for a sentence about it."""
+    return str(getattr(design, '__file__', design)).rpartition('/')[2]
 
 
 def require(holds: bool, sentence: str) -> None:

@@ -111,7 +111,9 @@ def design_of(folder: Path, *changes: tuple[str, str]) -> Any:
 
 def test_a_design_that_wants_more_state_than_there_is_is_refused(tmp_path: Path) -> None:
     wrong = design_of(tmp_path, ('Array[VirtAddr], NR_ORDERS', 'Array[VirtAddr], 3000'))
-    with pytest.raises(ConfigError, match=f'powers has 24024 bytes of state, at most {HEAP_STATE_BYTES} can be had'):
+    with pytest.raises(
+        ConfigError, match=rf'powers\.py has 24024 bytes of state, at most {HEAP_STATE_BYTES} can be had'
+    ):
         replace(CLASSIC_CHECKED, objects=wrong)
 
 
