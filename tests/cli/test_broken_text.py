@@ -79,7 +79,7 @@ def breaker(whole: Path) -> Iterator[Breaker]:
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_every_command_says_where_the_syntax_is_wrong(breaker: Breaker, command: str) -> None:
-    path = breaker.change('kernel/heap/growth.py', b'', b'X = 1\n\n\nwhile X\n    pass\n')
+    path = breaker.change('kernel/heap/chunk/header.py', b'', b'X = 1\n\n\nwhile X\n    pass\n')
     assert breaker.remarks(command) == f"{path}:4:8: expected ':'\n    while X\n           ^\n  mend the text\n"
 
 
@@ -98,7 +98,7 @@ def test_every_text_may_be_the_broken_one(breaker: Breaker, command: str, name: 
     assert breaker.remarks(command) == f'{path}:2:1: {what}\n    pass\n    ^^^^\n  mend the text\n'
 
 
-CONTENTS: Final = {  # of kernel/heap/growth.py: where, what, and what is quoted
+CONTENTS: Final = {  # of kernel/heap/chunk/header.py: where, what, and what is quoted
     'a tab': (b'if 1:\n\tx = 1\n        y = 2\n', '3:1', 'inconsistent use of tabs', '    y = 2\n    ^'),
     'Latin-1': (
         b'# one\nx = "caf\xe9"\n',
@@ -132,7 +132,7 @@ CONTENTS: Final = {  # of kernel/heap/growth.py: where, what, and what is quoted
 @pytest.mark.parametrize('case', CONTENTS)
 def test_each_way_in_which_a_text_can_be_broken(breaker: Breaker, case: str) -> None:
     content, where, what, quoted = CONTENTS[case]
-    path = breaker.change('kernel/heap/growth.py', b'', content)
+    path = breaker.change('kernel/heap/chunk/header.py', b'', content)
     said = breaker.remarks('check')
     assert said.startswith(f'{path}:{where}: {what}')
     assert f'\n{quoted}\n  mend the ' in said
@@ -142,7 +142,7 @@ def test_each_way_in_which_a_text_can_be_broken(breaker: Breaker, case: str) -> 
 @pytest.mark.parametrize(
     ('name', 'importer'),
     [
-        ('kernel/heap/growth.py', 'kernel/heap/'),
+        ('kernel/heap/chunk/header.py', 'kernel/heap/'),
         ('kernel/configs.py', 'run/images.py'),
         ('kernel/codes.py', 'run/'),
         ('machine/tlb.py', 'machine/'),
@@ -159,7 +159,7 @@ def test_a_text_that_is_missing(breaker: Breaker, name: str, importer: str) -> N
 
 def test_imports_in_a_circle(breaker: Breaker) -> None:
     circle = b'\nfrom incroos.kernel.heap.chunk.first_fit import kmalloc\nfrom '
-    breaker.change('kernel/heap/growth.py', b'\nfrom ', circle)
+    breaker.change('kernel/heap/chunk/header.py', b'\nfrom ', circle)
     said = breaker.remarks('check')
     assert said.startswith(f'{breaker.folder}/incroos/kernel/heap/')
     assert ' (most likely due to a circular import) ' in said
