@@ -417,3 +417,26 @@ def test_key_depends_on_the_text_and_on_every_value(tmp_path: Path) -> None:
 def test_sources_of_the_package_are_found_without_importing_it() -> None:
     assert (PACKAGE / 'lang' / '__init__.py').exists()
     assert PACKAGE.name == 'incroos'
+
+
+# ------------------------------------------------------------------ text that changes while a process runs
+KEY: Final = (
+    'import sys; from pathlib import Path; from incroos.build.cache import key_of; '
+    'print(key_of([Path(sys.argv[1])], ["x"]))'
+)
+
+
+def key_elsewhere(file: Path) -> str:
+    """The key that a process computes which starts now."""
+    found = subprocess.run([sys.executable, '-c', KEY, str(file)], capture_output=True, text=True, check=True)
+    return found.stdout.strip()
+
+
+def test_what_changed_since_this_process_started_has_a_key_of_its_own(tmp_path: Path) -> None:
+    """What this process builds may be of the text before: others, which start later, must not fetch it."""
+    file = tmp_path / 'text.py'
+    file.write_text('X = 1\n')
+    os.utime(file, ns=(cache.STARTED - 10**9, cache.STARTED - 10**9))
+    assert key_of([file], ['x']) == key_elsewhere(file)
+    file.write_text('X = 2\n')
+    assert key_of([file], ['x']) == key_of([file], ['x']) != key_elsewhere(file)

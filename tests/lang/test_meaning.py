@@ -1002,3 +1002,36 @@ def test_a_plain_unit_has_no_sites_and_calls_nothing_outside() -> None:
     unit = compile_unit({'f': module.f}, RAW)
     assert unit.sites == []
     assert 'incroos_trap' not in unit.ir
+
+
+@pytest.mark.parametrize('a', [0, 1])
+def test_what_follows_a_loop_that_the_build_lets_run_for_ever_is_dropped(a: int) -> None:
+    """Its only break stands behind a choice: with the other choice, what follows is not refused, but left out."""
+    text = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Choice(Config):
+    a: word
+
+class Top(Struct):
+    calls: u64
+    config: Choice
+
+@kernel
+def f(k: Top) -> word:
+    while True:
+        k.calls += 1
+        if k.config.a == 0:
+            break
+        if k.calls == 3:
+            return 30
+    return 20
+"""
+    module = define(text)
+    memory = Memory(64)
+    config = module.Choice(a)
+    machine = FlatMachine(memory.addr, 64, config)
+    memory.clear()
+    assert compiled([module.f], config=config).call('f', memory.addr) == (30 if a else 20)
+    assert module.f(module.Top(machine, VirtAddr(memory.addr))) == (30 if a else 20)

@@ -35,6 +35,8 @@ NR_ENTRIES_KEPT: Final = 64  # the most recently used
 # over a network the locks of one machine may not be visible to another.
 SECONDS_KEPT: Final = 3600
 
+STARTED: Final = time.time_ns()
+
 Say = Callable[[str], object]
 
 _held: dict[tuple[int, int], int] = {}  # open folders of entries, by device and inode; the system closes them
@@ -43,7 +45,8 @@ _held: dict[tuple[int, int], int] = {}  # open folders of entries, by device and
 def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
     """A key for the result of these files and folders of Python source, these values, this Python and this llvmlite.
 
-    A file counts by its content, and by its path inside this package.
+    A file counts by its content, and by its path inside this package. One that changed since this process started is
+    perhaps not what the process has loaded: then the key is this process's alone.
     """
     digest = hashlib.sha256()
     compiler = Path(find_spec('llvmlite').origin or '').with_name('_version.py')  # type: ignore[union-attr]
@@ -54,6 +57,8 @@ def key_of(sources: Iterable[Path], values: Iterable[str]) -> str:
         text = file.read_bytes()
         name = file.relative_to(PACKAGE) if file.is_relative_to(PACKAGE) else file.name
         digest.update(f'{name}\0{len(text)}\0'.encode() + text)
+    if any(STARTED < file.stat().st_mtime_ns <= time.time_ns() for file in files):
+        digest.update(f'{os.getpid()} {STARTED}'.encode())
     for value in (sys.implementation.cache_tag or '', *values):
         digest.update(f'{len(value)}\0{value}'.encode())
     return digest.hexdigest()[:32]

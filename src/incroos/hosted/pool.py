@@ -116,6 +116,7 @@ def begin(pool: Pool, own: HostedHeap) -> bool:
     host.pool = pool.addr
     lifecycle.init(own.heap, VirtAddr(0))
     own.heap.hardening.secret = pool.secret
+    own.heap.hardening.generator = pool.secret ^ own.addr
     return True
 
 

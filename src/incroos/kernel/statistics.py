@@ -47,7 +47,7 @@ def collect(k: Kernel) -> Statistics:
     found.ram = count_ram(k, 0, PHYSICAL_END)
     found.managed = pmm.nr_total_frames(k)
     found.free = pmm.nr_free_frames(k)
-    found.tables = k.space.nr_tables
+    found.tables = k.frames.nr_tables
     found.kept = k.blocks.nr_reserved_frames
     found.pages = found.managed - found.free - found.kept - (found.tables - count_early_tables(k))
     nr_low = zone_of(k, LOW).nr_total_frames

@@ -21,7 +21,9 @@ import importlib
 import importlib.util
 import inspect
 import linecache
+import os
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +33,8 @@ from incroos import broken_text
 from incroos.broken_text import OUTSIDE
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
+STARTED: Final = time.time_ns()
+LOADED_AT: Final = '_loaded_at'  # in a module: when load_design began to load it
 
 
 class ConfigError(Exception):
@@ -102,6 +106,8 @@ def _content(design: types.ModuleType) -> str:
     for each in sorted(files):
         linecache.checkcache(str(each))
         text = ''.join(linecache.getlines(str(each))).encode()
+        if not each.is_relative_to(PACKAGE) and each.stat().st_mtime_ns > vars(design).get(LOADED_AT, STARTED):
+            digest.update(f'{os.getpid()} {STARTED}'.encode())  # perhaps not what this process has loaded
         digest.update(
             f'{each.relative_to(PACKAGE) if each.is_relative_to(PACKAGE) else each}\0{len(text)}\0'.encode() + text
         )
@@ -121,13 +127,16 @@ def load_design(path: Path) -> types.ModuleType:
         package = sys.modules[folder] = types.ModuleType(folder)
         package.__path__ = [str(path.parent)]
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
+    before = time.time_ns()
     try:
-        return importlib.import_module(f'{folder}.{path.stem}')
+        design = importlib.import_module(f'{folder}.{path.stem}')
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == f'{folder}.{path.stem}':
             raise ConfigError(f'{path} is not there: name the file of a design') from None
         sentence = broken_text.sentence_about(error, path.parent)
         raise ConfigError(sentence or f'{path} cannot be loaded ({type(error).__name__}: {error}): mend it') from error
+    vars(design).setdefault(LOADED_AT, before)
+    return design
 
 
 def is_protocol(hint: Any) -> bool:

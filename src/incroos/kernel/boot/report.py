@@ -133,6 +133,8 @@ def put_statistics(k: Kernel) -> None:
 def put_heap(k: Kernel) -> None:
     """Put the figures of the heap that are one number each; the host has the others (inspect/heap_statistics.py)."""
     put_figure(k, b'heap bytes in use', heap.used_bytes(k))
+    if not k.heap.config.objects.HAS_FIGURES:
+        return
     put_figure(k, b'at most', k.heap.figures.peak_used_bytes)
     put_figure(k, b'heap bytes with frames', k.heap.figures.committed_bytes)
     put_figure(k, b'at most with frames', k.heap.figures.peak_committed_bytes)

@@ -8,7 +8,7 @@ The most that was ever in use is looked after with one comparison: slabs.mark is
 new peak, and follows whenever something else than objects is taken or given.
 """
 
-from incroos.kernel.state import Heap, HeapFigures
+from incroos.kernel.state import NR_SIZES, Heap, HeapFigures
 from incroos.lang import VirtAddr, cold, count_leading_zeros, fill, kernel, word
 
 # FIGURES-1  slabs.used_bytes == the bytes of the objects in use
@@ -41,7 +41,7 @@ def note_asked(heap: Heap, nbytes: word, ptr: VirtAddr) -> None:
 def note_large(heap: Heap, nbytes: word, ptr: VirtAddr, used_before: word) -> None:
     """Count a request that no slab served, and what it got."""
     if ptr != 0:
-        heap.figures.large_requests[63 - count_leading_zeros(nbytes)] += 1
+        heap.figures.large_requests[min(63 - count_leading_zeros(nbytes), NR_SIZES - 1)] += 1
         heap.figures.large_bytes += used_bytes(heap) - used_before
         note_used(heap)
 

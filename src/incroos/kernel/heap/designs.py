@@ -19,6 +19,7 @@ class HeapDesign(Protocol):
     """Who serves requests. Where the state of the design lies: state.design_state."""
 
     STATE_BYTES: int  # of its state, at most HEAP_STATE_BYTES
+    # These are for designs whose state is Heap's own fields, as those of the package: others say False.
     HAS_SLABS: bool  # small requests are objects of slabs, and caches can be had
     HAS_CHUNKS: bool  # others are chunks, whose headers reports can read
     HAS_FIRST_FIT: bool  # the chunks are those of first fit, and not of best fit

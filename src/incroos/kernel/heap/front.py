@@ -88,7 +88,7 @@ def reallocate(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
         return VirtAddr(0)
     if secret.is_tagged(heap):
         new = tagged.reallocate(heap, ptr, nbytes, site)
-        if heap.config.counters != 0 and new != ptr:
+        if heap.config.counters != 0 and new != ptr and (new != 0 or tagged.usable_bytes(heap, ptr) != 0):
             counters.note_asked(heap, nbytes, new)
         return new
     have = heap.config.objects.usable_bytes(heap, ptr)

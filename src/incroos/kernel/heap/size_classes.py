@@ -273,7 +273,7 @@ def can_stay(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     if is_of_chunks(heap, ptr):
         if is_aligned(heap, ptr):
             return resize.resize(heap, ptr, aligned_payload_for(heap, nbytes))
-        is_none_of_slabs = not heap.config.objects.HAS_SLABS or nbytes > SMALL_BYTES
+        is_none_of_slabs = not heap.config.objects.HAS_SLABS or nbytes > SMALL_BYTES or not is_small(heap, nbytes)
         return is_none_of_slabs and resize.resize(heap, ptr, payload_for(heap, nbytes))
     return have - PAGE_BYTES < nbytes <= have
 

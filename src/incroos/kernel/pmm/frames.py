@@ -55,6 +55,7 @@ def begin(k: Kernel) -> None:
     fill(k.m, k.counters.addr, 0, Counters.SIZE)
     fill(k.m, k.statistics.addr, 0, Statistics.SIZE)
     frames.refuse_at = 0
+    frames.nr_tables = 0
     fill(k.m, frames.records.addr, 0, NR_TRACKED_FRAMES * TableRecord.SIZE)
     k.config.stock.init(k)
 
@@ -96,13 +97,14 @@ def zero_ahead(k: Kernel, nr_frames: word) -> word:
 def free_page(k: Kernel, pa: PhysAddr) -> word:
     """Take back what alloc_page or take_frame gave.
 
-    MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table) and DOUBLE_FREE change nothing.
-    Whose the frame is, and whether it is mapped, is not looked at: only its owner may free it.
+    MISALIGNED, FOREIGN (not of the zone), RESERVED (below the zone, or a page table), DOUBLE_FREE and, in `modern`,
+    WRONG_BLOCK change nothing. Only the owner may free a frame: entries of page tables are not looked at. In `modern` a
+    frame with counted mappings or other references is a panic.
     """
     code = k.config.stock.check_free_page(k, pa)
     if code == OK:
-        poison(k, pa)
         k.config.stock.put_frame(k, pa)
+        poison(k, pa)
     return code
 
 
@@ -140,7 +142,12 @@ def alloc_table(k: Kernel, level: word) -> PhysAddr:
 @kernel
 def take_table(k: Kernel, level: word) -> PhysAddr:
     """The same with whatever the frame's last owner left in it."""
-    return PhysAddr(NO_FRAME) if is_refused(k) else k.config.stock.take_table(k, level)
+    if is_refused(k):
+        return PhysAddr(NO_FRAME)
+    pa = k.config.stock.take_table(k, level)
+    if pa >= 0:
+        k.frames.nr_tables += 1
+    return pa
 
 
 @kernel
@@ -151,8 +158,9 @@ def free_table(k: Kernel, pa: PhysAddr) -> word:
     """
     code = k.config.stock.check_free_table(k, pa)
     if code == OK:
-        poison(k, pa)
+        k.frames.nr_tables -= 1
         k.config.stock.put_table(k, pa)
+        poison(k, pa)
     return code
 
 

@@ -39,5 +39,6 @@ class FrameState(Struct):
     early_end: PhysAddr
     early_limit: PhysAddr
     requests: u64  # frames asked for so far; counted where config.fault_injection is set
+    nr_tables: u64  # page tables that were handed out, of all address spaces
     refuse_at: u64  # the request to be refused, counting from 1; 0 refuses none
     records: Annotated[Array[TableRecord], NR_TRACKED_FRAMES]  # the frame database: by PFN, from address 0 on

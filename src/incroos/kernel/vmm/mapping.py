@@ -134,6 +134,7 @@ def unmap_and_free_whole(space: Space, start: VirtAddr, end: VirtAddr) -> None:
         panic(kernel_of(space), b'vmm: a range that is not as it was: address, code', start, code, 0)
     while last != 0:
         before = PhysAddr(pmm.owner_word(kernel_of(space), last) << PAGE_SHIFT)
+        pmm.set_owner_word(kernel_of(space), last, 0)  # the next owner may look for one
         free_block(space, last)
         last = before
 

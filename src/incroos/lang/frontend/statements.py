@@ -69,6 +69,17 @@ class Loop(NamedTuple):
     at_breaks: list[frozenset[str]]
 
 
+def has_break(nodes: list[ast.stmt]) -> bool:
+    """Whether a break in a block ends the loop whose body the block is."""
+    parts: list[ast.stmt] = []
+    for node in nodes:
+        if isinstance(node, ast.If):
+            parts += [*node.body, *node.orelse]
+        elif isinstance(node, ast.Match):
+            parts += [part for case in node.cases for part in case.body]
+    return any(isinstance(node, ast.Break) for node in nodes) or (bool(parts) and has_break(parts))
+
+
 def always_leaves(nodes: list[ast.stmt]) -> bool:
     """Whether every path through a block ends with a return, break or continue."""
     last = nodes[-1] if nodes else None
@@ -466,6 +477,7 @@ class Statements(Calls):
         else:
             self.b.cbranch(self.condition(node.test), inside, end)
         breaks = self.body(node.body, inside, Loop(top, end, []))
+        self.is_cut = has_break(node.body)  # of a loop without an end the build may have dropped each break
         self.go_on_at(end, breaks if for_ever else [before])
 
     def body(self, nodes: list[ast.stmt], inside: Any, loop: Loop) -> list[frozenset[str] | None]:

@@ -6,7 +6,7 @@ verified, filled with zeros, and only then given back to the design below. Knows
     payloads    | 7th | 8th | newest |        |        | oldest | 2nd | ... |
                                                          ^ first
 
-The ring lies in the Kernel struct and not in the blocks: nobody who writes to freed blocks can lead it astray.
+The ring lies in the Heap struct and not in the blocks: nobody who writes to freed blocks can lead it astray.
 """
 
 from incroos.kernel.codes import OK

@@ -1,4 +1,4 @@
-"""Tagged blocks: between kmalloc and the design below, where a build tells who asked for a block (hardening.is_tagged).
+"""Tagged blocks: between kmalloc and the design below, where a build tells who asked for a block (secret.is_tagged).
 
 Unit: the byte. What a block looks like: tag.py. With hardening FULL a kfree verifies the block and sends it to
 quarantine, and a wrong pointer ends in a panic that says what lies there; in the lower levels it is BAD_FREE, as ever.

@@ -20,8 +20,8 @@ NO_SNAPSHOT: Final = 0  # before the first block
 
 @kernel
 def can_tell(heap: Heap) -> bool:
-    """Whether this build knows when and by whom a block was asked for."""
-    return is_tagged(heap)
+    """Whether this build knows when and by whom a block was asked for, and finds all blocks."""
+    return is_tagged(heap) and (heap.config.objects.HAS_CHUNKS or heap.config.objects.HAS_SLABS)
 
 
 @kernel

@@ -22,7 +22,8 @@ def free_block(k: Kernel, pa: PhysAddr) -> word:
     """Take back what take_frame or take_huge gave; else the codes of free_page."""
     if not modern.is_page(k, pa) or modern.bytes_of_page(k, pa) == PAGE_BYTES:
         return free_page(k, pa)
-    for at in range(0, modern.bytes_of_page(k, pa), PAGE_BYTES):
-        poison(k, PhysAddr(pa + at))
+    nbytes = modern.bytes_of_page(k, pa)
     modern.put_huge(k, pa)
+    for at in range(0, nbytes, PAGE_BYTES):
+        poison(k, PhysAddr(pa + at))
     return OK
