@@ -420,7 +420,7 @@ def test_sources_of_the_package_are_found_without_importing_it() -> None:
 
 
 # ------------------------------------------------------------------ text that changes while a process runs
-KEY: Final = (
+PRINT_KEY: Final = (
     'import sys; from pathlib import Path; from incroos.build.cache import key_of; '
     'print(key_of([Path(sys.argv[1])], ["x"]))'
 )
@@ -428,7 +428,7 @@ KEY: Final = (
 
 def key_elsewhere(file: Path) -> str:
     """The key that a process computes which starts now."""
-    found = subprocess.run([sys.executable, '-c', KEY, str(file)], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, '-c', PRINT_KEY, str(file)], capture_output=True, text=True, check=True)
     return found.stdout.strip()
 
 

@@ -9,7 +9,7 @@ import pytest
 from incroos.hosted import configs as hosted_configs
 from incroos.kernel import configs
 from incroos.kernel.config import CHEAP, DIRECT_MAP, IDENTITY, NR_QUARANTINED, KernelConfig
-from incroos.kernel.configs import CLASSIC, MODERN
+from incroos.kernel.configs import CLASSIC, MODERN, MODERN_RECURSIVE
 from incroos.kernel.heap import chunks_alone, size_classes, slabs_and_pages
 from incroos.kernel.layout import DIRECT_MAP_START, IMAGE_WINDOW
 from incroos.lang import ConfigError
@@ -48,10 +48,16 @@ REFUSED: Final[tuple[tuple[KernelConfig, dict[str, Any], str], ...]] = (
     (MODERN, {'quarantine_bytes': -1}, 'quarantine_bytes=-1: it is never negative'),
     (MODERN, {'spare_bytes': -1}, 'spare_bytes=-1: it is never negative'),
     (MODERN, {'empty_slabs': -1}, 'empty_slabs=-1: it is never negative'),
+    (MODERN, {'heap': 1 << 70}, 'heap=0x400000000000000000: it is no word'),
+    (MODERN, {'slabs': MODERN.heap}, 'slabs=-0x38000000000: it lies in the range of heap'),
+    (MODERN, {'vmalloc': MODERN.frame_records}, 'vmalloc=-0x80000000000: it lies in the range of frame_records'),
+    (MODERN, {'vmalloc': 1 << 30}, 'beyond -0x10000000000'),
+    (MODERN, {'frame_records': DIRECT_MAP_START}, 'frame_records: the direct map ends at -0x400000000000'),
+    (MODERN_RECURSIVE, {'embedded': 1}, 'a library reaches tables by identity or through the direct map'),
 )
 
 
-@pytest.mark.parametrize(('base', 'changes', 'sentence'), REFUSED, ids=lambda value: str(value) if value else '')
+@pytest.mark.parametrize(('base', 'changes', 'sentence'), REFUSED, ids=[sentence for _, _, sentence in REFUSED])
 def test_a_configuration_without_sense_is_refused(base: KernelConfig, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         replace(base, **changes)

@@ -25,7 +25,7 @@ ENTRY_IN_USE: Final = -11  # the entry is not present and not zero: it is somebo
 LARGE_PAGE: Final = -12  # the address lies in a page larger than the one that the call names
 SMALL_PAGE: Final = -13  # the address lies in a page smaller than the one that the call names
 BAD_LEVEL: Final = -14  # no leaf can be of this level: they are of 1, 2 and 3
-SPACE_IN_USE: Final = -23  # the address space is loaded, or the kernel's own
+SPACE_IN_USE: Final = -23  # the address space is loaded, or the kernel's own, or has no tables any more
 KERNEL_HALF: Final = -22  # an address of the half that all spaces share: of the kernel's own alone, below its root
 
 # Heap

@@ -1,15 +1,20 @@
 """What a build of the kernel chooses. Each field is a constant to the front end; the code it excludes is dropped."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from incroos.kernel.layout import (
     ALLOCATOR_BYTES,
+    DIRECT_MAP_END,
     FRAME_METADATA,
+    FRAME_METADATA_BYTES,
     FRAME_RECORDS,
+    FRAME_RECORDS_BYTES,
     HEAP,
     HEAP_INITIAL_BYTES,
     HEAP_MAX_BYTES,
+    MODERN_END,
     PAGE_BYTES,
     SLAB_RECORDS,
     SLABS,
@@ -44,6 +49,8 @@ CHEAP: Final = 1  # headers are sealed, links masked and checked: damage ends in
 FULL: Final = 2  # also tags, red zones, poison, quarantine, random places: a user's mistake is found and named
 
 NR_QUARANTINED: Final = 256  # places in the heap's quarantine
+STARTS: Final = ('frame_records', 'frame_metadata', 'vmalloc', 'heap', 'slab_records', 'slabs')  # fields of ranges
+SLAB_RECORD_BYTES: Final = 64
 HEAP_STATE_BYTES: Final = 23_000  # that a heap's design has for its state
 MOST_HEAP_BYTES: Final = 1 << 40  # of a range: the header of a chunk has 40 bits for its bytes
 MOST_SLAB_BYTES: Final = 4096  # of a size class
@@ -93,10 +100,15 @@ class KernelConfig(Config):
     def __post_init__(self) -> None:
         """Refuse what no build can be."""
         super().__post_init__()
+        for name, value in vars(self).items():
+            if isinstance(value, int):
+                require(-(1 << 63) <= value < 1 << 63, f'{name}={value:#x}: it is no word')
         for name in SWITCHES:
             require(getattr(self, name) in (0, 1), f'{name}={getattr(self, name)}: a switch is 0 or 1')
         self.check_space()
         self.check_heap()
+        if self.space == MODERN_SPACE:
+            self.check_ranges()
         self.check_frames()
 
     def check_frames(self) -> None:
@@ -130,6 +142,27 @@ class KernelConfig(Config):
         else:
             require(self.table_access != IDENTITY, 'table_access=IDENTITY: the space modern has no identity map')
             require(self.frame_window != 0, 'frame_window=0: the space modern sees frames through its direct map')
+        require(
+            self.embedded == 0 or self.table_access in (IDENTITY, DIRECT_MAP),
+            f'table_access={self.table_access}: a library reaches tables by identity or through the direct map',
+        )
+
+    def check_ranges(self) -> None:
+        """Refuse ranges of the upper half that overlap."""
+        nbytes = dict.fromkeys(STARTS, self.heap_max_bytes)
+        nbytes |= {'frame_records': FRAME_RECORDS_BYTES, 'frame_metadata': FRAME_METADATA_BYTES}
+        nbytes['vmalloc'] = self.vmalloc_max_bytes
+        nbytes['slab_records'] = self.heap_max_bytes // PAGE_BYTES * SLAB_RECORD_BYTES
+        order = sorted(STARTS, key=lambda name: getattr(self, name))
+        for name, following in pairwise(order):
+            end = getattr(self, name) + nbytes[name]
+            require(
+                end <= getattr(self, following),
+                f'{following}={getattr(self, following):#x}: it lies in the range of {name}, which ends at {end:#x}',
+            )
+        require(getattr(self, order[0]) >= DIRECT_MAP_END, f'{order[0]}: the direct map ends at {DIRECT_MAP_END:#x}')
+        last = getattr(self, order[-1]) + nbytes[order[-1]]
+        require(last <= MODERN_END, f'{order[-1]}: it ends at {last:#x}, beyond {MODERN_END:#x}')
 
     def check_heap(self) -> None:
         """Refuse heaps that cannot be."""
@@ -141,7 +174,7 @@ class KernelConfig(Config):
         if self.pages.HAS_FRAMES and self.objects.NEEDS_MODERN_SPACE:
             require(self.space == MODERN_SPACE, f'objects: the design {name} has its ranges in the space modern')
         require(NO_HARDENING <= self.hardening <= FULL, f'hardening={self.hardening}: name NO_HARDENING, CHEAP or FULL')
-        for field in ('heap', 'heap_initial_bytes', 'heap_max_bytes', 'slab_records', 'slabs'):
+        for field in (*STARTS, 'heap_initial_bytes', 'heap_max_bytes', 'vmalloc_max_bytes'):
             value = getattr(self, field)
             require(value % PAGE_BYTES == 0, f'{field}={value:#x}: give it a multiple of {PAGE_BYTES}')
         require(

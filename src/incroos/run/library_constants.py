@@ -7,7 +7,7 @@ from incroos.build.c_header import Constant
 from incroos.build.c_prototypes import CFunction, prototype_of
 from incroos.kernel import codes, layout
 from incroos.kernel.arch import pte
-from incroos.kernel.config import CLASSIC_SPACE, KernelConfig
+from incroos.kernel.config import CLASSIC_SPACE, STARTS, KernelConfig
 from incroos.kernel.pmm import memory_kinds
 
 FLAGS: Final = (
@@ -68,7 +68,7 @@ def ranges_of(config: KernelConfig) -> list[Constant]:
         ends = {
             'POOL': (layout.POOL_START, layout.POOL_END),
             'DIRECT_MAP': (config.frame_window, layout.DIRECT_MAP_END),
-            'SPACE': (config.frame_records, layout.MODERN_END),
+            'SPACE': (min(map(config.__getattribute__, STARTS)), layout.MODERN_END),
         }
     return [
         Constant(f'INCRO_{name}_{end}', value)

@@ -12,7 +12,7 @@ import pytest
 from incroos.build.image import build_image
 from incroos.guest import mailbox
 from incroos.kernel import heap, pmm, vmm
-from incroos.kernel.codes import ALREADY_MAPPED, KERNEL_HALF, NO_FRAME, NOT_MAPPED, OK, SPACE_IN_USE
+from incroos.kernel.codes import ALREADY_MAPPED, BAD_FLAGS, KERNEL_HALF, NO_FRAME, NOT_MAPPED, OK, SPACE_IN_USE
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import (
     CLASSIC,
@@ -191,3 +191,48 @@ def test_ranges_start_where_the_configuration_says() -> None:
     assert all(-2 * away < block < -away for block in blocks)
     assert heap.check(k) == pmm.check(k) == vmm.check_vmalloc(k) == OK
     assert vmm.find_fault(k) == (OK, 0)
+
+
+# ------------------------------------------------------------------ what a space of one's own has not
+def test_global_pages_are_the_kernels_own() -> None:
+    """A global page outlives a switch: another space would see it at the same address."""
+    k = started()
+    space = new_space(k)
+    frame = pmm.alloc_page(k)
+    flags = vmm.PRESENT | vmm.GLOBAL
+    assert vmm.map_in(space, LOW, frame, flags) == BAD_FLAGS
+    assert vmm.map_range_in(space, LOW, frame, PAGE_BYTES, flags) == BAD_FLAGS
+    assert vmm.map_in(space, LOW, frame, vmm.PRESENT) == OK
+    assert vmm.protect_in(space, LOW, flags) == BAD_FLAGS
+    assert vmm.protect_range_in(space, LOW, PAGE_BYTES, flags) == BAD_FLAGS
+    assert vmm.map_page(k, LOW, frame, flags) == OK
+
+
+def test_protecting_a_part_of_a_range_leaves_its_pages_as_they_are() -> None:
+    """Pages that a space's owner counts one by one are not joined behind its back."""
+    k = started()
+    space = new_space(k)
+    frames = pmm.take_huge(k)
+    for index in range(512):
+        at = index * PAGE_BYTES
+        assert vmm.map_in(space, VirtAddr(LOW + at), PhysAddr(frames + at), vmm.PRESENT | vmm.NX) == OK
+    assert vmm.protect_range_in(space, LOW, PAGE_BYTES, vmm.PRESENT | vmm.NX) == OK
+    assert vmm.unmap_in(space, VirtAddr(LOW + PAGE_BYTES)) == frames + PAGE_BYTES
+
+
+def test_protecting_nothing_changes_nothing() -> None:
+    k = started()
+    frames = pmm.take_huge(k)
+    for index in range(512):
+        at = index * PAGE_BYTES
+        assert vmm.map_page(k, VirtAddr(LOW + at), PhysAddr(frames + at), vmm.PRESENT | vmm.NX) == OK
+    nr_tables = k.space.nr_tables
+    assert vmm.protect_range(k, VirtAddr(LOW + 2 * PAGE_BYTES), 0, vmm.PRESENT | vmm.NX) == OK
+    assert k.space.nr_tables == nr_tables
+
+
+def test_a_space_that_was_given_back_is_refused() -> None:
+    k = started()
+    space = new_space(k)
+    assert vmm.deinit_space(space) == OK
+    assert vmm.deinit_space(space) == SPACE_IN_USE

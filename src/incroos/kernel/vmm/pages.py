@@ -10,6 +10,7 @@ from typing import Final
 from incroos.kernel.arch.pte import (
     ACCESSED,
     DIRTY,
+    GLOBAL,
     LARGEST_LEAF_LEVEL,
     PHYSICAL_END,
     USER,
@@ -38,7 +39,7 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Space
-from incroos.kernel.vmm.levels import is_canonical
+from incroos.kernel.vmm.levels import is_canonical, is_own
 from incroos.kernel.vmm.tables import (
     allow_above,
     build_branch,
@@ -113,7 +114,7 @@ def map_leaf_in(space: Space, va: VirtAddr, pa: PhysAddr, flags: word, level: wo
         return MISALIGNED
     if not 0 <= pa < PHYSICAL_END:
         return OUT_OF_RANGE
-    if not are_flags_good(flags, level):
+    if not may_have(space, flags, level):
         return BAD_FLAGS
     leaf = make_leaf(pa, flags, level)
     if not is_known(space, va, level, flags & RIGHTS):
@@ -201,13 +202,19 @@ def protect_leaf_in(space: Space, va: VirtAddr, flags: word, level: word) -> wor
     code, slot, entry = find_leaf(space, va, level)
     if code != OK:
         return code
-    if not are_flags_good(flags, level):
+    if not may_have(space, flags, level):
         return BAD_FLAGS
     allow_above(space, va, flags & RIGHTS, level)
     leaf = make_leaf(page_of(entry, level), flags | (entry & SEEN), level)
     store_linked(space, slot, va, level, leaf)
     flush_shared(space, va)
     return OK
+
+
+@kernel
+def may_have(space: Space, flags: word, level: word) -> bool:
+    """Whether a page of the level in the space can have the flags: global pages are the kernel's own alone."""
+    return are_flags_good(flags, level) and (flags & GLOBAL == 0 or is_own(space))
 
 
 @kernel

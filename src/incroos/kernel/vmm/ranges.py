@@ -5,7 +5,7 @@ entry. Flags are those of a page of level 1; in larger pages the memory type's b
 
     map        no flush: nothing is remembered of entries that were not present. What fails half-way is cleared again.
     unmap      the range is looked through before anything changes, pages that it cuts are split, then it is cleared
-    protect    the same, and 512 pages that have become equal are joined (split_join.py)
+    protect    the same, and 512 pages that have become equal are joined, in the kernel's own space (split_join.py)
 
 Tables that become empty are cut off with what was in them and wait, linked through their first entries, until all is
 flushed; only then they are freed. Does not tell what was mapped: who needs to know asks before.
@@ -17,7 +17,6 @@ from incroos.kernel.arch.pte import (
     ADDRESS,
     NR_ENTRIES,
     PHYSICAL_END,
-    are_flags_good,
     flags_in,
     index_in,
     make_leaf,
@@ -38,8 +37,8 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Space
-from incroos.kernel.vmm.levels import canonical_end, is_canonical, is_foreign
-from incroos.kernel.vmm.pages import RIGHTS, SEEN
+from incroos.kernel.vmm.levels import canonical_end, is_canonical, is_foreign, is_own
+from incroos.kernel.vmm.pages import RIGHTS, SEEN, may_have
 from incroos.kernel.vmm.runs import rewrite_run, survey_run
 from incroos.kernel.vmm.split_join import has_giant_pages, join_pages, split_edges
 from incroos.kernel.vmm.tables import (
@@ -71,7 +70,9 @@ def map_range_in(space: Space, va: VirtAddr, pa: PhysAddr, nbytes: word, flags: 
     """
     code = check_range(space, va, nbytes)
     if code == OK:
-        code = check_memory(pa, nbytes, flags)
+        code = check_memory(pa, nbytes)
+    if code == OK and not may_have(space, flags, 1):
+        code = BAD_FLAGS
     if code != OK:
         return code
     end = VirtAddr(va + nbytes)
@@ -111,9 +112,9 @@ def protect_range_in(space: Space, va: VirtAddr, nbytes: word, flags: word) -> w
     The codes of unmap_range, and BAD_FLAGS.
     """
     code = check_range(space, va, nbytes)
-    if code == OK and not are_flags_good(flags, 1):
+    if code == OK and not may_have(space, flags, 1):
         code = BAD_FLAGS
-    if code != OK:
+    if code != OK or nbytes == 0:
         return code
     end = VirtAddr(va + nbytes)
     code, nr_pages, bits = survey(space, va, end)
@@ -126,7 +127,7 @@ def protect_range_in(space: Space, va: VirtAddr, nbytes: word, flags: word) -> w
     at = va
     while at < end:
         at, budget = protect_run(space, at, end, flags, budget)
-    joined = join_pages(space, va, end)
+    joined = join_pages(space, va, end) if is_own(space) else NONE_WAITS
     finish_flush(space, FLUSH_ALL if joined != 0 else budget, bits | flags)
     free_parked(space, joined)
     return OK
@@ -167,13 +168,13 @@ def check_range(space: Space, va: VirtAddr, nbytes: word) -> word:
 
 
 @kernel
-def check_memory(pa: PhysAddr, nbytes: word, flags: word) -> word:
-    """OK if [pa, pa + nbytes) can be mapped with the flags."""
+def check_memory(pa: PhysAddr, nbytes: word) -> word:
+    """OK if [pa, pa + nbytes) can be mapped."""
     if pa % PAGE_BYTES != 0:
         return MISALIGNED
     if not 0 <= pa <= PHYSICAL_END - nbytes:
         return OUT_OF_RANGE
-    return OK if are_flags_good(flags, 1) else BAD_FLAGS
+    return OK
 
 
 @kernel

@@ -50,6 +50,7 @@ def init_space(k: Kernel, space: Space) -> word:
     space.kernel = VirtAddr(k.addr)
     space.root_level = k.space.root_level
     space.tag = 0
+    space.root = PhysAddr(0)
     root = alloc_table(space, root_level(space))
     if root < 0:
         return root
@@ -72,11 +73,12 @@ def shared_entry(space: Space, index: word) -> word:
 
 @kernel
 def deinit_space(space: Space) -> word:
-    """Give back all tables of a space. SPACE_IN_USE, and nothing changed, when it is loaded or the kernel's own.
+    """Give back all tables of a space. SPACE_IN_USE, and nothing changed, when it is loaded or the kernel's own, or
+    has no tables any more.
 
     What is mapped there still is the business of its owner. The TLB may know it, under a tag that nobody uses again.
     """
-    if cpu.is_loaded(space) or is_own(space):
+    if space.root == 0 or cpu.is_loaded(space) or is_own(space):
         return SPACE_IN_USE
     at = VirtAddr(0)
     while at < canonical_end(space):
@@ -86,7 +88,7 @@ def deinit_space(space: Space) -> word:
         free_tables_before(space, end)
         at = end
     free_table(space, space.root)
-    space.root = PhysAddr(0)
+    plant(space, PhysAddr(0), 0)
     return OK
 
 
