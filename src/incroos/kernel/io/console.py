@@ -10,7 +10,7 @@ The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Inter
 from typing import Final
 
 from incroos.kernel.io import hooks, screen
-from incroos.kernel.io.digits import ZERO, upper_digit
+from incroos.kernel.io.digits import UPPER_DIGITS, ZERO
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
 from incroos.kernel.state import ConsoleState, Kernel, ScreenState
 from incroos.lang import Machine, PhysAddr, VirtAddr, copy, fill, in8, kernel, out8, pause, store16, store64, word
@@ -83,7 +83,7 @@ def put_hex(k: Kernel, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(k, upper_digit(digit))
+        put_char(k, UPPER_DIGITS[digit])
     show_cursor(k)
 
 

@@ -4,7 +4,7 @@ Knows neither files nor signals: a C function that the process gave prints the t
 for, since it is the heap that has something to say.
 """
 
-from incroos.kernel.io.digits import ZERO, lower_digit, upper_digit
+from incroos.kernel.io.digits import LOWER_DIGITS, UPPER_DIGITS, ZERO
 from incroos.kernel.state import HOST_TEXT_BYTES, Host
 from incroos.lang import VirtAddr, call4, kernel, offset_of, word
 
@@ -33,7 +33,7 @@ def put_word(host: Host, value: word) -> None:
         digit = (value >> shift) & 15
         has_digit = has_digit or digit != 0 or shift == 0
         if has_digit:
-            put_char(host, lower_digit(digit))
+            put_char(host, LOWER_DIGITS[digit])
 
 
 @kernel
@@ -41,7 +41,7 @@ def put_hex(host: Host, value: word) -> None:
     """Put the 64 bits of value as 16 upper-case hexadecimal digits, as the kernel's console does."""
     for shift in range(60, -1, -4):
         digit = (value >> shift) & 15
-        put_char(host, upper_digit(digit))
+        put_char(host, UPPER_DIGITS[digit])
 
 
 @kernel

@@ -12,7 +12,7 @@ class KnownTable(Struct):
     """A table of level 1 to which somebody walked. Owner: vmm.tables."""
 
     start: VirtAddr  # the first address about which it decides; tables.NOWHERE: there is no such table
-    entry: u64  # that names it, with no more rights than all entries above it are known to grant
+    entry: u64  # that names it, with rights that all entries above grant, and GLOBAL in the kernel's own space
 
 
 class Space(Struct):

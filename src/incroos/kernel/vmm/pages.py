@@ -58,6 +58,7 @@ from incroos.kernel.vmm.windows import is_window, load_linked, store_linked
 from incroos.lang import PhysAddr, VirtAddr, cold, kernel, word
 
 RIGHTS: Final = WRITABLE | USER  # that every level must grant; NX is the leaf's alone
+ASKED: Final = RIGHTS | GLOBAL  # flags of which a known table says whether it can have them
 SEEN: Final = ACCESSED | DIRTY  # written by the processor, not lost when rights change
 
 
@@ -114,11 +115,11 @@ def map_leaf_in(space: Space, va: VirtAddr, pa: PhysAddr, flags: word, level: wo
         return MISALIGNED
     if not 0 <= pa < PHYSICAL_END:
         return OUT_OF_RANGE
-    if not may_have(space, flags, level):
+    if not are_flags_good(flags, level):
         return BAD_FLAGS
     leaf = make_leaf(pa, flags, level)
-    if not is_known(space, va, level, flags & RIGHTS):
-        return map_by_walk(space, va, leaf, flags & RIGHTS, level)
+    if not is_known(space, va, level, flags & ASKED):
+        return map_by_walk(space, va, leaf, flags & ASKED, level)
     slot = known_slot(space, va)
     entry = load_linked(space, slot, va, level)
     if entry != 0:
@@ -132,6 +133,8 @@ def map_leaf_in(space: Space, va: VirtAddr, pa: PhysAddr, flags: word, level: wo
 @kernel
 def map_by_walk(space: Space, va: VirtAddr, leaf: word, rights: word, level: word) -> word:
     """The same when the table is not known, or not to grant the rights."""
+    if rights & GLOBAL != 0 and not is_own(space):
+        return BAD_FLAGS
     found, found_level, slot, entry = walk_and_know(space, va)
     if found == KERNEL_HALF or is_closed(space, va, found_level):
         return KERNEL_HALF
@@ -142,7 +145,7 @@ def map_by_walk(space: Space, va: VirtAddr, leaf: word, rights: word, level: wor
     branch = build_branch(space, va, leaf, level, found_level)
     if branch == 0:
         return NO_FRAME
-    allow_above(space, va, rights, found_level)
+    allow_above(space, va, rights & RIGHTS, found_level)
     link(space, slot, va, found_level, branch)
     flush_page(space, va)
     return OK

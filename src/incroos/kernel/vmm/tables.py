@@ -8,13 +8,13 @@ branches are linked and cut with a single store, so that a walk meets either not
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.arch.pte import ADDRESS, TABLE_FLAGS, index_in, is_leaf, is_present, page_bytes, table_of
+from incroos.kernel.arch.pte import ADDRESS, GLOBAL, TABLE_FLAGS, index_in, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.codes import KERNEL_HALF, NOT_CANONICAL, NOT_MAPPED, OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import NR_KNOWN, KnownTable, Space, TableRecord, kernel_of
-from incroos.kernel.vmm.levels import is_canonical, is_foreign, root_level
+from incroos.kernel.vmm.levels import is_canonical, is_foreign, is_own, root_level
 from incroos.kernel.vmm.runs import write_run
 from incroos.kernel.vmm.windows import (
     alloc_table,
@@ -98,7 +98,9 @@ def known_of(space: Space, va: VirtAddr) -> KnownTable:
 
 @kernel
 def is_known(space: Space, va: VirtAddr, level: word, rights: word) -> bool:
-    """Whether known_slot has the slot for a page of the level at va, and all entries above grant the rights."""
+    """Whether known_slot has the slot for a page of the level at va, and all entries above grant the rights.
+
+    `rights` may have GLOBAL, which the kernel's own space alone grants."""
     known = known_of(space, va)
     return level == 1 and known.start == va & -KNOWN_BYTES and rights & ~known.entry == 0
 
@@ -121,7 +123,7 @@ def walk_and_know(space: Space, va: VirtAddr) -> tuple[word, word, PhysAddr, wor
     if level == 1:
         known = known_of(space, va)
         known.start = VirtAddr(va & -KNOWN_BYTES)
-        known.entry = table_of(slot)
+        known.entry = table_of(slot) | (GLOBAL if is_own(space) else 0)
     return code, level, slot, entry
 
 
@@ -150,7 +152,7 @@ def is_known_right(space: Space, known: KnownTable) -> bool:
     slot = slot_in(space.root, known.start, root_level(space))
     for level in range(root_level(space), 1, -1):
         entry = load_linked(space, slot, known.start, level)
-        if not is_present(entry) or is_leaf(entry, level) or known.entry & ~ADDRESS & ~entry != 0:
+        if not is_present(entry) or is_leaf(entry, level) or known.entry & ~(ADDRESS | GLOBAL) & ~entry != 0:
             return False
         slot = slot_in(table_of(entry), known.start, level - 1)
     return slot == table_of(known.entry)
