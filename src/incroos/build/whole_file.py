@@ -6,13 +6,13 @@ A file is never written in place: programs may run on it, or have it mapped, and
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from .own_folder import own_folder
+
 SYSTEM_FOLDERS: Final = (Path('/dev'), Path('/dev/fd').resolve(), Path('/proc/self/fd').resolve())
-PREFIX: Final = '.incroos-new-'  # of a file that is not yet whole
 
 
 def write_whole(output: Path, content: bytes) -> None:
@@ -26,22 +26,24 @@ def write_whole(output: Path, content: bytes) -> None:
 def write_all_whole(contents: Mapping[Path, bytes]) -> None:
     """Write files that belong together: none of them is replaced before all are written. Raises OSError."""
     with contextlib.ExitStack() as undoing:
-        written: list[tuple[str, Path]] = []
+        written: list[tuple[Path, Path]] = []
+        beside: dict[Path, Path] = {}  # where they are written, by the folder of each
         for output, content in contents.items():
             if output.parent.resolve() in SYSTEM_FOLDERS or (output.exists() and not output.is_file()):
                 output.write_bytes(content)
                 continue
             target = output.resolve()
             with named(output):
-                handle, name = tempfile.mkstemp(prefix=PREFIX, dir=target.parent)
-                undoing.callback(remove, name)
-                with os.fdopen(handle, 'wb') as file:
+                if target.parent not in beside:
+                    beside[target.parent] = undoing.enter_context(own_folder(target.parent))
+                staged = beside[target.parent] / target.name
+                with staged.open('xb') as file:
                     file.write(content)
-                    os.fchmod(handle, mode_of(target))
-            written.append((name, target))
-        for name, target in written:
+                    os.fchmod(file.fileno(), mode_of(target))
+            written.append((staged, target))
+        for staged, target in written:
             with named(target):
-                os.replace(name, target)
+                os.replace(staged, target)
 
 
 @contextlib.contextmanager
@@ -61,9 +63,3 @@ def mode_of(path: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def remove(name: str) -> None:
-    """Remove what was not renamed."""
-    with contextlib.suppress(OSError):
-        os.unlink(name)
