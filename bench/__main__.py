@@ -35,6 +35,7 @@ from bench.cases import CASES
 from bench.executable import CannotBench
 from bench.figures import MEAN_LIMIT, Figure, as_json, geometric_mean
 from incroos.build.codegen import LLVM_VERSION
+from incroos.build.whole_file import write_whole
 
 RESULT: Final = Path('build/bench.json')
 AGAINST: Final = Path('build/bench-against.json')
@@ -278,7 +279,7 @@ CONTENTS: Final = {BLOCKS: blocks_content, OBJECTS: objects_content, HEAP: heap_
 def save(path: Path, content: dict[str, Any]) -> None:
     """Keep a result."""
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + '\n')
+    write_whole(path, (json.dumps(content, indent=2) + '\n').encode())
 
 
 main(prog_name='python -m bench')

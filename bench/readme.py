@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import frames_page, heap_page, objects_page
+from incroos.build.whole_file import write_whole
 
 RESULT: Final = Path('build/bench.json')
 README: Final = Path('README.md')
@@ -41,7 +42,7 @@ def put(document: Path, content: str) -> None:
     """Replace what stands between the markers."""
     before, _, rest = document.read_text().partition(START)
     _, _, behind = rest.partition(END)
-    document.write_text(before + START + content + END + behind)
+    write_whole(document, (before + START + content + END + behind).encode())
 
 
 def main() -> None:

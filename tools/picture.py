@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from incroos.build.whole_file import write_whole
 from incroos.run import images
 from incroos.run.firmware import file_for_qemu
 from incroos.run.qemu_guest import Guest
@@ -32,7 +33,7 @@ def main() -> None:
             if time.monotonic() > end:
                 sys.exit(f'the kernel does not say {LAST_WORDS.decode().strip()!r} within {SECONDS} s')
             time.sleep(0.01)
-        output.write_bytes(guest.screenshot())
+        write_whole(output, guest.screenshot())
 
 
 if __name__ == '__main__':

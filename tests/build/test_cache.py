@@ -141,17 +141,11 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     fixture = Fixture(tmp_path / 'cache')
     with monkeypatch.context() as patch:
         patch.setattr(os, 'rename', full)
-        patch.setattr(tempfile, 'mkdtemp', lambda prefix, **where: _folder(where.get('dir', tmp_path), prefix))
+        patch.setattr(tempfile, 'tempdir', str(tmp_path))
         with pytest.raises(BuildError):
             fixture.cache.store(KEY, FILES)
     assert list(fixture.folder.iterdir()) == []
     assert 'No space left on device' in fixture.said[0]
-
-
-def _folder(parent: Path, prefix: str) -> str:
-    path = parent / f'{prefix}x'
-    path.mkdir()
-    return str(path)
 
 
 def test_many_writers_of_one_entry(tmp_path: Path) -> None:

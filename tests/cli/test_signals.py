@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import pytest
 
 from incroos.run.outcome import Status
+from incroos.run.qemu_process import PROGRAM
 
 from ..budget import SECONDS
 from . import cases as kernel_cases
@@ -25,6 +27,10 @@ ENDS: Final = [
     pytest.param(TO_THE_PROCESS, signal.SIGINT, 'interrupted', id='SIGINT'),
     pytest.param(TO_THE_PROCESS, signal.SIGTERM, 'ended by SIGTERM', id='SIGTERM'),
     pytest.param(TO_THE_GROUP, signal.SIGHUP, 'ended by SIGHUP', id='SIGHUP'),
+    pytest.param(TO_THE_GROUP, signal.SIGQUIT, 'ended by SIGQUIT', id='SIGQUIT'),
+    pytest.param(TO_THE_PROCESS, signal.SIGUSR1, 'ended by SIGUSR1', id='SIGUSR1'),
+    pytest.param(TO_THE_PROCESS, signal.SIGUSR2, 'ended by SIGUSR2', id='SIGUSR2'),
+    pytest.param(TO_THE_PROCESS, signal.SIGALRM, 'ended by SIGALRM', id='SIGALRM'),
 ]
 
 
@@ -116,6 +122,43 @@ def test_during_a_link_that_never_ends(tmp_path: Path, programs: Path, temporary
         check_end(running.end(), signal.SIGTERM, 'ended by SIGTERM')
         assert running.is_gone()
     assert not list(temporary.iterdir())
+
+
+STARTS_LIKE_QEMU: Final = """#!/bin/sh
+: >$TMPDIR/vl.ABCDEF
+exec sleep 10000
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL])
+def test_while_qemu_starts(programs: Path, temporary: Path, number: int) -> None:
+    """It has a temporary file then. Of a command that is killed, the next one clears it away; not of one that lives."""
+    (programs / PROGRAM).write_text(STARTS_LIKE_QEMU)
+    (programs / PROGRAM).chmod(0o755)
+    command = ('boot', '--on', 'qemu', '--accel', 'tcg')
+    environment = {'TMPDIR': str(temporary)}
+    with Running(*command, environment=environment) as running, Running(*command, environment=environment) as living:
+        assert wait_for_files(temporary, 2)
+        os.kill(running.process.pid, number)
+        running.end()
+        assert running.is_gone()
+        (programs / PROGRAM).write_text('#!/bin/sh\nexit 1\n')
+        with Running(*command, environment=environment) as next_one:
+            assert next_one.end().status == Status.UNUSABLE
+        assert len(list(temporary.rglob('vl.*'))) == 1
+        os.kill(living.process.pid, signal.SIGTERM)
+        check_end(living.end(), signal.SIGTERM, 'ended by SIGTERM')
+    assert not list(temporary.iterdir())
+
+
+def wait_for_files(folder: Path, number: int) -> bool:
+    """Are there so many files of QEMU, now or soon?"""
+    end = time.monotonic() + SECONDS
+    while len(list(folder.rglob('vl.*'))) < number:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def test_signals_that_were_ignored_stay_so(cases: list[str], temporary: Path) -> None:

@@ -1,5 +1,6 @@
 """What is missing or broken on the user's computer: status 6 and what to do about it, or it works anyway."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from incroos.run.outcome import Status, Unusable
 from incroos.run.qemu_process import PROGRAM
 
 from ..budget import SECONDS
-from .command import ROOT, Done, Running, run
+from .command import COMMAND, ROOT, Done, Running, run
 
 LAST_WORDS: Final = '\nMemory manager operational!\n'
 INSTALL: Final = f'install a working {PROGRAM} (on Debian and Ubuntu: apt install qemu-system-x86) or take --on jit'
@@ -344,6 +345,46 @@ def test_output_through_links_and_channels(tmp_path: Path) -> None:
         assert (tmp_path / 'channel').read_bytes() == image
         assert os.readlink('/dev/stdout') == before
     assert sorted(os.listdir(tmp_path)) == ['channel', 'kernel.elf', 'link', 'target']
+
+
+ALLOCATIONS: Final = ''.join(f'a {number} 16\n' for number in range(500))
+REP: Final = f'0\n500\n500\n1\n{ALLOCATIONS}'  # a text of the malloc lab
+
+
+@pytest.mark.parametrize(
+    ('command', 'names'),
+    [
+        ('build -o out/kernel.elf', ['kernel.elf']),
+        ('build --format bios -o out/kernel.img', ['kernel.img']),
+        ('build --format library -o out', ['incro_mm.h', 'libincro_mm.a']),
+        ('build --format shared -o out', ['incro_heap.h', 'libincro_heap.so']),
+        ('trace convert x.rep -o out/x.trace', ['x.trace']),
+    ],
+)
+def test_an_older_file_survives_a_full_disk_and_is_never_written_in_place(
+    tmp_path: Path, command: str, names: list[str]
+) -> None:
+    """A limit on the size of files stands for the disk. A program that has the older file open keeps what it opened."""
+    (tmp_path / 'x.rep').write_text(REP)
+    out = tmp_path / 'out'
+    out.mkdir()
+    assert run(*command.split(), cwd=tmp_path).status == 0
+    assert sorted(os.listdir(out)) == names
+    for name in names:
+        (out / name).write_text('old')
+        (out / name).chmod(0o640)
+    with contextlib.ExitStack() as closing:
+        opened = [closing.enter_context((out / name).open()) for name in names]
+        limit = ['prlimit', '--fsize=500', *COMMAND]
+        done = run(*command.split(), cwd=tmp_path, prefix=limit, environment={'PYTHONDONTWRITEBYTECODE': '1'})
+        assert done.status == Status.UNUSABLE
+        assert 'cannot be written (File too large)' in done.sentence
+        assert {name: (out / name).read_text() for name in os.listdir(out)} == dict.fromkeys(names, 'old')
+        assert run(*command.split(), cwd=tmp_path).status == 0
+        assert [file.read() for file in opened] == ['old'] * len(names)
+    assert sorted(os.listdir(out)) == names
+    assert all((out / name).stat().st_size > 500 for name in names)
+    assert {(out / name).stat().st_mode & 0o777 for name in names} == {0o640}
 
 
 def test_a_configuration_that_cannot_be_built_is_said_as_it_is() -> None:

@@ -19,7 +19,6 @@ import os
 import pwd
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import BuildError
+from .own_folder import own_folder
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 CHECKSUMS: Final = 'checksums'
@@ -116,8 +116,9 @@ class Cache:
                 ' XDG_CACHE_HOME names another folder'
             )
         try:
-            folder = Path(tempfile.mkdtemp(prefix='incroos-'))
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            closing = contextlib.ExitStack()
+            folder = closing.enter_context(own_folder()) / 'cache'  # which has a lock of its own
+            atexit.register(closing.close)
             return self._publish(folder, key, files)
         except OSError as error:
             raise BuildError(
@@ -127,8 +128,16 @@ class Cache:
     def _publish(self, folder: Path, key: str, files: Mapping[str, bytes]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         entry = folder / key
-        staging = Path(tempfile.mkdtemp(prefix='.new-', dir=folder))
+        with own_folder(folder) as beside:
+            self._put(entry, beside / key, files)
+        drop_old_entries(folder)
+        return entry
+
+    def _put(self, entry: Path, staging: Path, files: Mapping[str, bytes]) -> None:
+        """Make an entry elsewhere, and rename it."""
+        folder = entry.parent
         try:
+            staging.mkdir()
             for name, content in files.items():
                 (staging / name).write_bytes(content)
             (staging / CHECKSUMS).write_text(checksums_of(staging))
@@ -142,10 +151,6 @@ class Cache:
                 hold(entry)
             if not is_whole(entry):  # else another process was quicker, with the same content
                 raise
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        drop_old_entries(folder)
-        return entry
 
 
 @contextlib.contextmanager

@@ -5,12 +5,11 @@ which program to use nor its messages: `failure` explains a failure.
 """
 
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from .errors import BuildError
+from .own_folder import own_folder
 
 NO_FILE: Final = 0  # the status of a program that thinks that it did what it should
 
@@ -29,8 +28,7 @@ def output_of(
     error what is wrong; the status is NO_FILE where it ended well without the output file.
     """
     program = command[0]
-    with tempfile.TemporaryDirectory(prefix='incroos-') as name:
-        folder = Path(name)
+    with own_folder() as folder:
         for file, content in files.items():
             (folder / file).write_bytes(content)
         try:

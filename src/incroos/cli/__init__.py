@@ -10,7 +10,15 @@ from types import FrameType
 from typing import Final
 
 BY_SIGNAL: Final = 128  # the status of a command that a signal ended: this and the signal's number
-ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING_SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+)
 RETRY_SECONDS: Final = 0.01
 
 

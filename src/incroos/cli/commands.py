@@ -33,7 +33,7 @@ Exit status:
   5         hang: the time was over
   6         something is missing or unusable: QEMU, a linker, a path, a text
   130       interrupted
-  143, 129  ended by SIGTERM, SIGHUP
+  143, 129  ended by SIGTERM, SIGHUP; so any signal: 128 and its number
 """
 MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
 LIBRARY: Final = 'library'  # beside the formats of images

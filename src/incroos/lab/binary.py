@@ -10,6 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from incroos.build.whole_file import write_whole
+
 from .operations import MAX_BYTES, MAX_SHIFT, MAX_THREADS, BadTrace, Kind, Trace
 from .words import count
 
@@ -23,8 +25,8 @@ _MAX_NUMBER: Final = 1 << 64
 
 
 def write(trace: Trace, path: Path) -> None:
-    """Write a trace to a file. Raises OSError."""
-    path.write_bytes(encode(trace))
+    """Write a trace to a file, whole or not at all. Raises OSError."""
+    write_whole(path, encode(trace))
 
 
 def encode(trace: Trace) -> bytes:

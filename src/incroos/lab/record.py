@@ -1,16 +1,17 @@
 """Runs a command with the recorder loaded, and makes traces of the recordings."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from incroos.build.own_folder import own_folder
 from incroos.run.outcome import Unusable
 
 from . import files, raw
@@ -49,19 +50,19 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
 @contextmanager
 def folder_beside(output: Path) -> Iterator[Path]:
     """A folder for the recorder's files, on the file system of the trace."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix='.incroos-trace-', dir=output.parent)
-    except OSError as error:
-        raise Unusable(f'{output} cannot be written ({error.strerror}): name another file') from error
-    with folder as name:
-        yield Path(name)
+    with contextlib.ExitStack() as closing:
+        try:
+            folder = closing.enter_context(own_folder(output.parent))
+        except OSError as error:
+            raise Unusable(f'{output} cannot be written ({error.strerror}): name another file') from error
+        yield folder
 
 
 def run_to_its_end(command: list[str], program: str, environment: dict[str, str]) -> tuple[int, int]:
     """Run a command; its process number and its status. Raises OSError if it cannot be started.
 
-    Ctrl-C is left to the command; other signals that end a command are passed on to it, also those that arrive while it
-    is being started.
+    Ctrl-C and Ctrl-\\ are left to the command, which gets them from the terminal; other signals that end a command are
+    passed on to it, also those that arrive while it is being started.
     """
     process: subprocess.Popen[bytes] | None = None
     came_early: list[int] = []
@@ -72,7 +73,10 @@ def run_to_its_end(command: list[str], program: str, environment: dict[str, str]
         else:
             process.send_signal(number)
 
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: hand_on, signal.SIGHUP: hand_on}
+    handlers = {
+        **dict.fromkeys((signal.SIGINT, signal.SIGQUIT), lambda *_: None),
+        **dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM), hand_on),
+    }
     before = {number: signal.getsignal(number) for number in handlers}
     try:
         for number, handler in handlers.items():

@@ -9,7 +9,6 @@ import os
 import signal
 import statistics
 import subprocess
-import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from incroos.build.own_folder import own_folder
 from incroos.run.outcome import Unusable
 
 from .flat import Flat, flatten
@@ -128,12 +128,14 @@ def replay(trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int,
     """All figures. A heap that fails has none, and the others continue without it. Raises Unusable."""
     if not len(trace):
         raise Unusable('a trace without operations cannot be replayed: record one that has some')
-    with tempfile.TemporaryDirectory(prefix='incroos-replay-') as name:
-        try:
-            driver = Driver(trace, Path(name), say)
+    try:
+        with own_folder() as folder:
+            driver = Driver(trace, folder, say)
             return measure(driver, heaps, nr_threads, nr_rounds)
-        except OSError as error:
-            raise Unusable(f'{error.filename or name} cannot be written ({error.strerror}): free some space') from error
+    except OSError as error:
+        raise Unusable(
+            f'{error.filename or "a temporary file"} cannot be written ({error.strerror}): free some space'
+        ) from error
 
 
 def heaps_for(trace: Trace, heaps: Sequence[Heap], name: str, say: Say) -> list[Heap]:

@@ -9,12 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Final
+
+from incroos.build.own_folder import own_folder
 
 from .images import kernel_image
 from .outcome import Say, Unusable
@@ -70,8 +71,8 @@ def debug(
     """
     gdb = find_gdb()
     require_place(gdb, image, at)
-    with tempfile.TemporaryDirectory(prefix='incroos-gdb-') as name:
-        remote, commands = Path(name, 'stub'), Path(name, 'commands')
+    with own_folder() as folder:
+        remote, commands = folder / 'stub', folder / 'commands'
         commands.write_text(COMMANDS.format(remote=remote, at=at))
         stub = ('-chardev', f'socket,id=gdb,path={remote},server=on,wait=off', '-gdb', 'chardev:gdb')
         with Qemu(image, memory_bytes, 'tcg', extra=stub) as qemu:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
-from incroos.build.whole_file import write_whole
+from incroos.build.whole_file import write_all_whole
 from incroos.kernel.config import CHEAP, CLASSIC_SPACE, FULL, NO_HARDENING, KernelConfig
 from incroos.kernel.configs import EMBEDDED_CLASSIC
 
@@ -157,8 +157,7 @@ def write(folder: Path, *, config: KernelConfig, checked: bool, say: Say) -> dic
     names = [ARCHIVE, HEADER, *([SITES] if checked else [])]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            write_whole(folder / name, (cached / name).read_bytes())
+        write_all_whole({folder / name: (cached / name).read_bytes() for name in names})
     except OSError as error:
         what = error.filename or folder
         raise Unusable(f'{what} cannot be written ({error.strerror}): name a folder that can') from error

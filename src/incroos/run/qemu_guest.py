@@ -6,10 +6,11 @@ screen is read through the monitor.
 
 import contextlib
 import mmap
-import tempfile
 import threading
 from pathlib import Path
 from typing import Self
+
+from incroos.build.own_folder import own_folder
 
 from . import outcome
 from .firmware import PVH
@@ -109,9 +110,10 @@ class Guest:
 
     def _save(self, command: str, **arguments: int) -> bytes:
         """What QEMU's command writes into a file."""
-        with tempfile.NamedTemporaryFile() as file:
-            self._qemu.monitor.execute(command, filename=file.name, **arguments)
-            return Path(file.name).read_bytes()
+        with own_folder() as folder:
+            file = folder / 'saved'
+            self._qemu.monitor.execute(command, filename=str(file), **arguments)
+            return file.read_bytes()
 
     def _read_serial(self) -> None:
         while data := self._qemu.serial.read(1 << 16):

@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Final, Self
 
+from incroos.build.own_folder import own_folder
 from incroos.kernel.codes import EXIT_PORT
 
 from .firmware import PVH, image_options
@@ -72,9 +73,9 @@ class Qemu:
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as closing:
+        with own_folder() as folder, contextlib.ExitStack() as closing:
             self._errors = closing.enter_context(tempfile.TemporaryFile())
-            self._start(closing)
+            self._start(closing, folder)
             try:
                 self.monitor.negotiate(self._start_seconds)
             except NoAnswer:
@@ -117,7 +118,8 @@ class Qemu:
         lines = self._errors.read().decode(errors='replace').strip().splitlines()
         return lines[-1].strip() if lines else how_it_ended(self.process.returncode)
 
-    def _start(self, closing: contextlib.ExitStack) -> None:
+    def _start(self, closing: contextlib.ExitStack, folder: Path) -> None:
+        """Start the process. The folder is for its own temporary files: it has none when its monitor answers."""
         program = find_qemu()
         ours, its_monitor = socket.socketpair()
         self.monitor = Monitor(closing.enter_context(ours))
@@ -136,6 +138,7 @@ class Qemu:
                     stdout=subprocess.DEVNULL,
                     stderr=self._errors,
                     pass_fds=inherited,
+                    env={**os.environ, 'TMPDIR': str(folder)},
                     start_new_session=True,
                 )
             except OSError as error:

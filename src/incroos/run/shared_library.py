@@ -9,6 +9,7 @@ from typing import Any, Final
 from incroos.build.c_compiler import c_compiler_identity, compile_c, find_c_compiler
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.errors import BuildError
+from incroos.build.whole_file import write_all_whole
 from incroos.hosted.configs import HOSTED
 from incroos.kernel.config import KernelConfig
 
@@ -52,12 +53,14 @@ def shared_library(say: Say, *, config: KernelConfig = HOSTED, is_malloc: bool =
 
 
 def write(folder: Path, *, say: Say, config: KernelConfig, is_malloc: bool) -> dict[str, Any]:
-    """Write library and header into a folder, which is made if it is not there; what was written."""
+    """Write library and header into a folder, which is made if it is not there; what was written.
+
+    Programs that run on an older library there keep it.
+    """
     library = shared_library(say, config=config, is_malloc=is_malloc)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (LIBRARY, HEADER):
-            (folder / name).write_bytes(library.with_name(name).read_bytes())
+        write_all_whole({folder / name: library.with_name(name).read_bytes() for name in (LIBRARY, HEADER)})
     except OSError as error:
         raise Unusable(f'{folder} cannot be written ({error.strerror}): name a folder that can') from error
     return {'path': str(folder / LIBRARY), 'bytes': library.stat().st_size}
