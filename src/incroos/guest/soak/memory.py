@@ -10,7 +10,6 @@ from incroos.guest.soak.slots import (
     CHUNK,
     FRAME,
     GIANT_BYTES,
-    HUGE_BYTES,
     LOST,
     NOT_ZEROED,
     NOTHING,
@@ -29,6 +28,7 @@ from incroos.guest.soak.slots import (
     stamp,
 )
 from incroos.kernel import heap, pmm, vmm
+from incroos.kernel.arch.pte import HUGE_BYTES
 from incroos.kernel.codes import DOUBLE_FREE, NO_FRAME, NOT_MAPPED, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel

@@ -8,7 +8,6 @@ from typing import Final
 from incroos.guest.soak.generator import draw
 from incroos.guest.soak.slots import (
     GIANT_BYTES,
-    HUGE_BYTES,
     LARGE_PAGE,
     NR_SLOTS,
     RANGE,
@@ -22,6 +21,7 @@ from incroos.guest.soak.slots import (
     refused,
 )
 from incroos.kernel import vmm
+from incroos.kernel.arch.pte import HUGE_BYTES
 from incroos.kernel.codes import NOT_MAPPED, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Kernel

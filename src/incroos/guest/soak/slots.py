@@ -36,7 +36,6 @@ SPACE_BROKEN: Final = 10
 NR_SLOTS: Final = 1024
 NR_CACHES: Final = 4
 
-HUGE_BYTES: Final = 1 << 21
 GIANT_BYTES: Final = 1 << 30
 
 

@@ -8,12 +8,11 @@ NOBODY where it is not told. kmalloc.py has the names that the kernel's users ca
 from typing import Final
 
 from incroos.kernel.heap import counters, secret
-from incroos.kernel.heap.block import ALIGNMENT
+from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES
 from incroos.kernel.heap.harden import tagged
 from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, copy, fill, kernel, word
 
-MAX_BYTES: Final = 1 << 38  # of a request
 NOBODY: Final = 0  # a call site that is not told
 
 

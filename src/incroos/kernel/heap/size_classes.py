@@ -20,7 +20,7 @@ from typing import Final
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import FULL, HEAP_STATE_BYTES
 from incroos.kernel.heap import counters, ranges
-from incroos.kernel.heap.block import ALIGNMENT, POISON_FREED, POISON_FRESH
+from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES, POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.chunk import best_fit, resize
 from incroos.kernel.heap.chunk import check as chunks_check
 from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
@@ -158,13 +158,13 @@ def payload_for(heap: Heap, nbytes: word) -> word:
     """What a chunk has room for that serves such a request: so many bytes, or what makes its length whole pages."""
     if not heap.config.objects.HAS_WHOLE_PAGES:
         return nbytes
-    return ((min(nbytes, best_fit.MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
+    return ((min(nbytes, MAX_BYTES + 1) + HEADER_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES) - HEADER_BYTES
 
 
 @kernel
 def aligned_payload_for(heap: Heap, nbytes: word) -> word:
     """The same for a request with an alignment."""
-    return payload_for(heap, bytes_with_note(heap, min(nbytes, best_fit.MAX_BYTES + 1)))
+    return payload_for(heap, bytes_with_note(heap, min(nbytes, MAX_BYTES + 1)))
 
 
 @kernel

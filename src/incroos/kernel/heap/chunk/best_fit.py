@@ -18,7 +18,7 @@ wilderness preservation. Its text is our own.
 from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
-from incroos.kernel.heap.block import ALIGNMENT
+from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES
 from incroos.kernel.heap.chunk import bins
 from incroos.kernel.heap.chunk.bins import FIRST_TREE_BYTES
 from incroos.kernel.heap.chunk.header import (
@@ -44,7 +44,6 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Heap, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word
 
-MAX_BYTES: Final = 1 << 38  # of a request; a header has room for more
 LEAST_RELEASE_FROM: Final = 1 << 17  # bytes of a free chunk, in a process, from which on its pages are given back
 MOST_IDLE: Final = 1 << 19
 

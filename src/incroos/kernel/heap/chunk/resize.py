@@ -6,7 +6,8 @@ this says that it cannot.
 
 from typing import Final
 
-from incroos.kernel.heap.chunk.best_fit import MAX_BYTES, has_frames, leave, release, take
+from incroos.kernel.heap.block import MAX_BYTES
+from incroos.kernel.heap.chunk.best_fit import has_frames, leave, release, take
 from incroos.kernel.heap.chunk.header import (
     ALIGNED,
     BYTES_MASK,
