@@ -14,7 +14,7 @@ Call = tuple[int, int, int, int]
 def read(*calls: Call) -> tuple[list[Operation], Left]:
     """The operations made of calls, each a kind, an address, a size and a thread."""
     content = b''.join(struct.pack('<QQQ', size, thread, kind << 56 | address) for kind, address, size, thread in calls)
-    trace, left = trace_of(memoryview(content))
+    trace, left = trace_of(struct.iter_unpack('<QQQ', content))
     return operations_of(trace), left
 
 

@@ -6,13 +6,14 @@ import struct
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from incroos.lab import files
 from incroos.lab.operations import Kind, Operation, Trace
 from incroos.run.outcome import Status
-from tests.cli.command import Done, Running, run
+from tests.cli.command import COMMAND, Done, Running, run
 
 from .c_programs import compile_library, compile_program
 
@@ -285,6 +286,35 @@ def test_a_command_that_is_in_the_way(tmp_path: Path, command: str, sentence: st
     done = record(tmp_path / 'x.trace', 'sh', '-c', command.format(tmp_path))
     assert (done.status, done.sentence) == (Status.UNUSABLE, sentence.format(tmp_path))
     assert list(tmp_path.glob('.inc*')) == []
+
+
+ON_A_SMALL_DISK: Final = """
+mount -t tmpfs -o size=128k none $ROOM && cd $ROOM || exit
+head -c $FILLED /dev/zero >filled
+"$@"
+status=$?
+ls -A >&2
+exit $status
+"""
+
+
+@pytest.mark.parametrize(('filled', 'can_begin'), [('1k', True), ('128k', False)])
+def test_a_full_disk_is_named(tmp_path: Path, filled: str, can_begin: bool) -> None:
+    """A tmpfs, whose holes have no page to be read through a mapping: the program ends by SIGBUS, the recorder not."""
+    program = compile_program(tmp_path, 'int main(void) { for (;;) free(malloc(9000)); }')
+    (tmp_path / 'room').mkdir()
+    done = run(
+        *('trace', 'record', '-o', 'x.trace', '--', str(program)),
+        prefix=['unshare', '--map-root-user', '--mount', 'sh', '-c', ON_A_SMALL_DISK, 'sh', *COMMAND],
+        environment={'FILLED': filled, 'ROOM': str(tmp_path / 'room'), 'PYTHONDONTWRITEBYTECODE': '1'},
+    )
+    remedy = 'free some space, or name a file on another one'
+    first = f'incroos: x.trace: the disk is full, which ended the command: {remedy}\n'
+    if can_begin:
+        assert (done.status, done.remarks) == (128 + signal.SIGBUS, f'{first}filled\nx.trace\n')
+    else:
+        assert done.status == Status.UNUSABLE
+        assert done.remarks == f'{first}incroos: nothing was recorded: the disk is full: {remedy}\nfilled\n'
 
 
 def test_a_program_with_an_allocator_of_its_own_is_recorded(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -182,6 +183,31 @@ def test_the_worst_operation_is_the_worst(library: Callable[[dict[str, str]], He
     once = slow.replace('== 777', f'== 777 && access("{was}", F_OK) && !close(creat("{was}", 0600))')
     assert Driver(trace, tmp_path, print).worst(library({'malloc': once}), 2)[0] < 300e6
     assert was.exists()
+
+
+WAITS: Final = """
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int open(const char *path, int flags, ...) {
+    static int calls;
+    char text[64];
+    if (strstr(path, "schedstat") == NULL) return (int)syscall(SYS_openat, -100, path, flags, 0);
+    int fd = memfd_create("x", 0);
+    int length = snprintf(text, sizeof text, "0 %d00000000000 0", ++calls);
+    if (write(fd, text, length) != length) return -1;
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+"""
+
+
+def test_a_wait_for_a_processor_before_the_first_operation_does_not_count(driver: Driver, tmp_path: Path) -> None:
+    """As under load: more than the whole replay takes. What remains is what the processor worked."""
+    heap = Heap('waits', compile_library(tmp_path, WAITS))
+    assert driver.run(heap, 'time', '1')['ns'] > 0
 
 
 def test_a_trace_without_operations_is_refused() -> None:

@@ -4,16 +4,17 @@ file     records taken, capacity, 0, and then the records
 record   size, number of the thread, kind << 56 | log2 of the alignment << 48 | address
 """
 
-import mmap
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from .operations import MAX_BYTES, Kind, Trace
 
 _START: Final = struct.Struct('<QQQ')
 _RECORD: Final = struct.Struct('<QQQ')
+_NR_AT_ONCE: Final = 1 << 16
 _ALLOCATE, _ALLOCATE_ZEROED, _ALLOCATE_ALIGNED, _FREE, _REALLOCATE_FROM, _REALLOCATE_TO = range(1, 7)
 _ADDRESS: Final = (1 << 48) - 1
 
@@ -36,27 +37,31 @@ def has_begun(path: Path) -> bool:
 
 
 def read_raw(path: Path) -> tuple[Trace, Left]:
-    """The trace of one process, whose recording has begun. Raises OSError."""
-    with (
-        path.open('rb') as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        memoryview(content) as view,
-    ):
-        taken, capacity, _ = _START.unpack_from(content)
+    """The trace of one process, whose recording has begun. Raises OSError.
+
+    The file is read, not mapped: a hole of it has no page on a full tmpfs, and a load from there ends the process.
+    """
+    with path.open('rb') as file:
+        taken, capacity, _ = _START.unpack(file.read(_START.size))
         nr_records = min(taken, capacity)
-        with view[_START.size : _START.size + nr_records * _RECORD.size] as records:
-            trace, left = trace_of(records)
+        trace, left = trace_of(read_records(file, nr_records))
     left.nr_beyond = taken - nr_records
     return trace, left
 
 
-def trace_of(records: memoryview) -> tuple[Trace, Left]:
+def read_records(file: BinaryIO, nr_records: int) -> Iterator[tuple[int, int, int]]:
+    """The records of an open file, of which a part is in memory at a time."""
+    for start in range(0, nr_records, _NR_AT_ONCE):
+        yield from _RECORD.iter_unpack(file.read(min(_NR_AT_ONCE, nr_records - start) * _RECORD.size))
+
+
+def trace_of(records: Iterable[tuple[int, int, int]]) -> tuple[Trace, Left]:
     """The trace of these records: each block gets a number in place of its addresses."""
     trace, left = Trace(), Left()
     add = trace.add
     block_at: dict[int, int] = {}
     moving: dict[int, tuple[int, int]] = {}  # of each thread within realloc: block and old address
-    for size, thread, head in _RECORD.iter_unpack(records):
+    for size, thread, head in records:
         kind = head >> 56
         address = head & _ADDRESS
         if kind == 0 or size > MAX_BYTES:

@@ -21,6 +21,8 @@ from .words import count
 NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
 BY_SIGNAL: Final = 128
 NOTHING: Final = 'nothing was recorded'
+FULL: Final = 'the disk is full'
+PAGE_BYTES: Final = 4096
 NO_ROOM: Final = 'limits on the size of files or on memory are too low for it: lift them (ulimit -f, ulimit -v)'
 
 
@@ -43,6 +45,8 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
             pid, status = run_to_its_end(command, program, environment)
         except OSError as error:
             raise Unusable(f'{program} cannot be started ({error.strerror}): see to it') from error
+        if status == BY_SIGNAL + signal.SIGBUS and is_full(folder):
+            say(f'{output}: {FULL}, which ended the command: free some space, or name a file on another one')
         write_traces(folder, pid, output, say)
     return status
 
@@ -106,12 +110,12 @@ def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
         if process == pid:
             # An exec begins anew: what it was before it became itself is left out.
             if not convert(found[-1][1], output, say):
-                raise Unusable(f'{NOTHING}: {NO_ROOM}')
+                raise Unusable(f'{NOTHING}: {why_no_room(folder)}')
         else:
             for nth, file in found:
                 path = Path(f'{output}.{process}{f".{nth}" if nth else ""}')
                 if not convert(file, path, say):
-                    say(f'{path}: {NOTHING}: {NO_ROOM}')
+                    say(f'{path}: {NOTHING}: {why_no_room(folder)}')
 
 
 @contextmanager
@@ -123,12 +127,24 @@ def recording_readable(output: Path) -> Iterator[None]:
         raise Unusable(f'what was recorded for {output} cannot be read ({error.strerror}): record it again') from error
 
 
+def is_full(folder: Path) -> bool:
+    """Is there no room for another page on the folder's file system?"""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < PAGE_BYTES
+
+
+def why_no_room(folder: Path) -> str:
+    """Why a recorder could not begin."""
+    return f'{FULL}: free some space, or name a file on another one' if is_full(folder) else NO_ROOM
+
+
 def convert(file: Path, output: Path, say: Say) -> bool:
     """Convert one recording to a trace; a remark says what is missing. False if the recorder had no room to begin."""
     with recording_readable(output):
         if not raw.has_begun(file):
             return False
         trace, left = raw.read_raw(file)
+        file.unlink()  # on a full disk, it makes room for the trace
     files.write(trace, output)
     if left.nr_beyond:
         say(f'{output}: only the beginning, {count(left.nr_beyond, "call")} found no room behind it')
