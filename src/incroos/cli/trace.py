@@ -29,7 +29,7 @@ RECORD_STATUSES = """\b
 Exit status:
   that of the command; of one that a signal ended, 128 and the signal's number
   2         wrong usage: nothing was started
-  6         something is missing or unusable, and no trace was written
+  6         something is missing or unusable, and FILE was not written
 """
 REPLAY_STATUSES = """\b
 Exit status:
@@ -65,7 +65,7 @@ def record(output: Path, with_children: bool, command: tuple[str, ...]) -> None:
 
     Its output is its own: nothing is added to it. A process that it starts is not
     recorded; with --children it is, as FILE.PID, and if it goes on as another program (exec) as FILE.PID.1 and so
-    on. If the command itself goes on as another program, the last one is what is recorded. A program that is linked
+    on. If the command itself goes on as another program, the last one is what FILE is of. A program that is linked
     statically, and one that runs with the rights of another user, cannot be recorded.
     """
     from incroos.lab.record import record as record_command
