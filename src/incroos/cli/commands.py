@@ -190,7 +190,7 @@ def boot(
         seconds=timeout,
         console_sink=put,
         say=say,
-        config=names.kernel_config(config, hardening),
+        config=names.named_kernel(config, hardening),
         is_checked=checked,
         accel=accel,
         firmware=firmware,
@@ -268,7 +268,7 @@ def build(
     refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
     if os.path.isdir(output):  # which answers for a name that is too long, too
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
-    settings = names.kernel_config(config, hardening or CHEAP)
+    settings = names.named_kernel(config, hardening or CHEAP)
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
