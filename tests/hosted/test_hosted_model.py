@@ -23,7 +23,7 @@ from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
 from incroos.hosted.pool import Pool
-from incroos.kernel.codes import OK
+from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import HostedHeap
 from incroos.kernel.sync import spinlock as locks
 from incroos.lang import VirtAddr, word
@@ -33,8 +33,11 @@ from incroos.machine.host import C_FUNCTION, HostMemory
 from ..budget import FULL
 
 SLOT_BYTES: Final = 1 << 26
-NR_SLOTS: Final = 5  # the first of them is shared: few enough to run out
+NR_SLOTS: Final = 6  # the first of them is shared, the first thread has two: few enough to run out
+NR_WIDE: Final = 2
+JUNK: Final = 0xE5  # in pages that are not mapped
 MAX_BLOCKS: Final = 60
+MAX_FOREIGN: Final = 8
 SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
@@ -42,9 +45,14 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 CALLED: Final = (*(row.function for row in CALLS), pool.check)
 OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
 OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
-NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
-    ('calloc', 'realloc', 'memalign'), 4
-)
+NR_WORDS: Final = {
+    'init': 5,
+    'exchange': 4,
+    'after_fork_in_child': 2,
+    'malloc': 3,
+    'free': 3,
+    'usable_bytes': 2,
+} | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
 
@@ -119,10 +127,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.pool = self.memory.base
         base = (self.memory.base + SLOT_BYTES) & -SLOT_BYTES
         view = Pool(self.memory, VirtAddr(self.pool))
-        functions = (self.nothing, self.release, self.nothing, self.stop)
-        view.give_way, view.release, view.no_memory, view.stop = [self.address_of(each) for each in functions]
+        self.mapped: set[int] = set()  # pages
+        self.foreign: set[int] = set()  # pages that somebody else has
+        for name in ('give_way', 'map', 'unmap', 'release', 'no_room', 'stop'):
+            setattr(view, name, self.address_of(getattr(self, name)))
         view.secret = 0x1234_5678_9ABC_DEF1
-        self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS)
+        self.pool_base = base
+        self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS, NR_WIDE)
         self.memory.watch(pool.lock_of(view), pool.shared_lock_of(view))
         self.threads = [self.call(pool.get, self.pool)]  # their heaps; the first forks, and never ends
         self.nr_lost = 0
@@ -140,11 +151,43 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.kept.append(C_FUNCTION(function))
         return ctypes.cast(self.kept[-1], VOID).value or 0
 
-    def nothing(self, *_: int) -> int:
+    def give_way(self, *_: int) -> int:
+        return 0
+
+    def no_room(self, heap: int, alignment: int, nbytes: int, site: int) -> int:
+        other = self.call(pool.exchange, self.pool, heap, alignment, nbytes) if heap in self.threads else 0
+        if other == 0:
+            return 0
+        self.threads[self.threads.index(heap)] = other
+        self.abandoned.append(heap)
+        if alignment == front.ZEROED:
+            return self.call(front.calloc, other, 1, nbytes, site)
+        return self.call(front.memalign, other, alignment, nbytes, site)
+
+    def pages(self, start: int, nbytes: int) -> set[int]:
+        assert start % 4096 == nbytes % 4096 == 0
+        assert nbytes > 0
+        return set(range(start, start + nbytes, 4096))
+
+    def map(self, start: int, nbytes: int, *_: int) -> int:
+        """Fresh pages are not what they were when they were unmapped; these are zeros, as the system's."""
+        pages = self.pages(start, nbytes)
+        assert not pages & self.mapped
+        if pages & self.foreign:
+            return NO_ADDRESSES
+        self.mapped |= pages
+        ctypes.memset(start, 0, nbytes)
+        return 0
+
+    def unmap(self, start: int, nbytes: int, *_: int) -> int:
+        pages = self.pages(start, nbytes)
+        assert pages <= self.mapped
+        self.mapped -= pages
+        ctypes.memset(start, JUNK, nbytes)
         return 0
 
     def release(self, start: int, nbytes: int, *_: int) -> int:
-        assert start % 4096 == nbytes % 4096 == 0
+        assert self.pages(start, nbytes) <= self.mapped
         ctypes.memset(start, 0, nbytes)
         return 0
 
@@ -157,13 +200,18 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         if heap != NOBODY:
             return self.call(function, heap, *words)
         shared = self.call(pool.enter_shared, self.pool)
-        assert shared != 0
+        if shared == 0:
+            assert self.pool_base in self.foreign
+            return 0
         answer = self.call(function, shared, *words)
         self.call(pool.leave_shared, self.pool)
         return answer
 
     def note(self, ptr: int, nbytes: int, byte: int) -> None:
         """A block that somebody got: all of it is filled."""
+        if ptr == 0:
+            assert self.foreign, 'nobody had the addresses'
+            return
         usable = self.on_heap_of(0, front.usable_bytes, ptr)
         assert ptr % 16 == 0
         assert usable >= nbytes
@@ -181,11 +229,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     @rule()
     def begin_thread(self) -> None:
         heap = self.call(pool.get, self.pool)
+        nr_used = Pool(self.memory, VirtAddr(self.pool)).nr_used
         if self.abandoned:
             assert heap == self.abandoned.pop()  # with all that lives in it
         else:
-            nr_used = len([each for each in self.threads if each != NOBODY]) + self.nr_lost
-            assert (heap != NOBODY) == (nr_used < NR_SLOTS - 1)
+            assert heap != NOBODY or nr_used == NR_SLOTS
             assert heap == NOBODY or heap not in self.threads
         self.threads.append(heap)
 
@@ -211,6 +259,23 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.nr_lost += len(lost)
         self.threads = self.threads[:1]
 
+    # -------------------------------------------------------------- others
+    @precondition(lambda self: len(self.foreign) < MAX_FOREIGN)
+    @rule(thread=st.integers(0, 100), in_slabs=st.booleans(), distance=st.integers(0, 20) | st.integers(0, 4000))
+    def take_a_page_before_a_heap(self, thread: int, in_slabs: bool, distance: int) -> None:
+        """Somebody else maps a page where a heap has not grown to, or where the next one would begin."""
+        heap = HostedHeap(self.memory, VirtAddr(self.threads[thread % len(self.threads)] or self.pool_base))
+        if in_slabs:
+            page = heap.heap.slabs.area.mapped_end if heap.addr in self.threads else self.next_slot()
+        else:
+            page = heap.heap.chunks.committed_end if heap.addr in self.threads else self.next_slot()
+        page += distance * 4096
+        if self.pool_base <= page < self.pool_base + NR_SLOTS * SLOT_BYTES and page not in self.mapped:
+            self.foreign.add(page)
+
+    def next_slot(self) -> int:
+        return self.pool_base + Pool(self.memory, VirtAddr(self.pool)).nr_used * SLOT_BYTES
+
     # -------------------------------------------------------------- blocks
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
     @rule(thread=st.integers(0, 100), nbytes=sizes, byte=st.integers(0, 255))
@@ -221,7 +286,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     @rule(thread=st.integers(0, 100), nbytes=sizes, byte=st.integers(0, 255))
     def calloc(self, thread: int, nbytes: int, byte: int) -> None:
         ptr = self.on_heap_of(thread, front.calloc, 1, nbytes, SITE)
-        assert ctypes.string_at(ptr, nbytes) == bytes(nbytes)
+        assert ptr == 0 or ctypes.string_at(ptr, nbytes) == bytes(nbytes)
         self.note(ptr, nbytes, byte)
 
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -230,7 +295,8 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         ptr = self.on_heap_of(thread, front.memalign, 1 << shift, nbytes, SITE)
         assert ptr % (1 << shift) == 0
         self.note(ptr, nbytes, byte)
-        self.alignments[ptr] = 1 << shift
+        if ptr != 0:
+            self.alignments[ptr] = 1 << shift
 
     @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
@@ -246,6 +312,10 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         before = self.blocks.pop(ptr)
         alignment = self.alignments.get(ptr, 1)
         new = self.on_heap_of(thread, front.realloc, ptr, max(nbytes, 1), SITE)
+        if new == 0:
+            assert self.foreign
+            self.blocks[ptr] = before
+            return
         kept = min(nbytes, len(before))
         assert ctypes.string_at(new, kept) == before[:kept]
         self.note(new, nbytes, byte)
@@ -320,4 +390,41 @@ def test_no_lock_is_kept_when_there_is_no_shared_heap() -> None:
     Pool(heaps.memory, VirtAddr(heaps.pool)).base = VirtAddr(0)
     assert heaps.call(pool.enter_shared, heaps.pool) == 0
     assert heaps.memory.held == []
+    heaps.teardown()
+
+
+# ------------------------------------------------------------------ addresses
+@pytest.mark.parametrize('machine', [HeapsOfAProcess, Compiled])
+def test_a_thread_goes_on_elsewhere_when_others_have_the_addresses_behind_its_heap(
+    machine: type[HeapsOfAProcess],
+) -> None:
+    heaps = machine()
+    heaps.malloc(0, 300_000, 1)
+    first, block = heaps.threads[0], heaps.take(0)
+    heaps.take_a_page_before_a_heap(0, False, 0)
+    heaps.take_a_page_before_a_heap(0, True, 0)
+    heaps.foreign.add(heaps.next_slot())
+    for _ in range(4):
+        heaps.malloc(0, 300_000, 2)
+    assert len(heaps.blocks) == 5
+    assert heaps.threads[0] != first
+    assert heaps.abandoned == [first]
+    heaps.realloc(0, 0, 500_000, 3)  # of a heap that is left
+    assert block not in heaps.blocks
+    heaps.metadata_is_in_order()
+    heaps.teardown()
+
+
+def test_a_request_that_is_larger_than_a_slot_gets_a_wide_heap() -> None:
+    heaps = HeapsOfAProcess()
+    heaps.begin_thread()
+    heaps.malloc(1, 100, 1)
+    heaps.malloc(1, SLOT_BYTES * 3 // 4, 2)
+    assert len(heaps.blocks) == 2
+    heaps.malloc(1, 100, 3)
+    heaps.free(0, 0)
+    heaps.metadata_is_in_order()
+    before = list(heaps.threads)
+    assert heaps.on_heap_of(1, front.malloc, SLOT_BYTES * 2, SITE) == 0  # no heap has so much: none is used up
+    assert heaps.threads == before
     heaps.teardown()

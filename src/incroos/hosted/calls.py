@@ -20,8 +20,12 @@ class Row(NamedTuple):
 
 
 CALLS: Final = (
-    Row(pool.init, 'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots)'),
+    Row(pool.init, 'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word nr_wide)'),
     Row(pool.get, 'struct heap *incro_k_get(struct pool *pool)'),
+    Row(
+        pool.exchange,
+        'struct heap *incro_k_exchange(struct pool *pool, struct heap *ptr, word alignment, word nbytes)',
+    ),
     Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool)'),
     Row(pool.leave_shared, 'void incro_k_leave_shared(struct pool *pool)'),
     Row(pool.before_fork, 'struct heap *incro_k_before_fork(struct pool *pool)'),
