@@ -7,7 +7,7 @@ for tests/run/test_shared_library_threads.py.
 import ctypes
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -25,15 +25,14 @@ from incroos.hosted.configs import HOSTED
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.state import HostedHeap
-from incroos.kernel.sync import spinlock as locks
-from incroos.lang import VirtAddr, word
+from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
 
 from ..budget import FULL
 
 SLOT_BYTES: Final = 1 << 26
-NR_SLOTS: Final = 5  # the first of them is shared: few enough to run out
+NR_SLOTS: Final = 5  # few enough to run out
 MAX_BLOCKS: Final = 60
 SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
@@ -41,48 +40,32 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 
 CALLED: Final = (*(row.function for row in CALLS), pool.check)
 OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
+ON_HEAPS: Final = (pool.leave_shared,)  # of the pool's, but called with a heap
 OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
-NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
-    ('calloc', 'realloc', 'memalign'), 4
+NR_WORDS: Final = (
+    dict.fromkeys(('get', 'enter_shared', 'usable_bytes'), 2)
+    | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
+    | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
+    | {'init': 5}
 )
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
 
 
 class ProcessMemory(HostMemory):
-    """Memory of this process as the machine of hosted heaps. Interpreted, it sees in which order locks are got."""
+    """Memory of this process as the machine of hosted heaps."""
 
     config = HOSTED
-    order: Sequence[int] = ()  # addresses of locks: who holds one gets only those behind it
-
-    def watch(self, *order: int) -> None:
-        """Nobody holds one of these locks now."""
-        self.order, self.held = order, list[int]()
-
-    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
-        before = super().atomic_compare_exchange64(addr, expected, desired)
-        if addr in self.order:
-            assert (before, desired) == (locks.FREE, locks.HELD), 'a lock that nobody will release: threads take turns'
-            behind = self.order[self.order.index(addr) :]
-            assert not set(self.held).intersection(behind), "locks are got in an order that is not the pool's"
-            self.held.append(addr)
-        return before
-
-    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
-        if addr in self.order:
-            assert value == locks.FREE
-            assert addr in self.held, 'a lock is released that nobody holds'
-            self.held.remove(addr)
-        super().atomic_store64(addr, value)
 
 
 def interpreted(memory: ProcessMemory) -> Calls:
     """The functions by themselves, each called with the address of its pool or heap, and words."""
 
-    def on(view: type[Pool] | type[HostedHeap], function: Callable[..., Any]) -> Callable[..., int]:
+    def on(function: Callable[..., Any]) -> Callable[..., int]:
+        view = Pool if function in OF_POOLS and function not in ON_HEAPS else HostedHeap
         return lambda addr, *words: function(view(memory, addr), *words) or 0
 
-    return {f: on(Pool, f) for f in OF_POOLS} | {f: on(HostedHeap, f) for f in OF_HEAPS}
+    return {f: on(f) for f in CALLED}
 
 
 @cache
@@ -110,11 +93,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     """Whatever threads do in turn, blocks lie apart and keep their bytes, and all metadata is in order."""
 
     is_compiled = False
+    nr_slots = NR_SLOTS
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Any] = []
-        self.memory = ProcessMemory((NR_SLOTS + 2) * SLOT_BYTES)
+        self.memory = ProcessMemory((self.nr_slots + 2) * SLOT_BYTES)
         self.calls = compiled()[0] if self.is_compiled else interpreted(self.memory)
         self.pool = self.memory.base
         base = (self.memory.base + SLOT_BYTES) & -SLOT_BYTES
@@ -122,11 +106,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         functions = (self.nothing, self.release, self.nothing, self.stop)
         view.give_way, view.release, view.no_memory, view.stop = [self.address_of(each) for each in functions]
         view.secret = 0x1234_5678_9ABC_DEF1
-        self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS)
-        self.memory.watch(pool.lock_of(view), pool.shared_lock_of(view))
-        self.threads = [self.call(pool.get, self.pool)]  # their heaps; the first forks, and never ends
-        self.nr_lost = 0
-        self.abandoned: list[int] = []
+        self.base = base
+        self.call(pool.init, self.pool, base, SLOT_BYTES, self.nr_slots, self.pool + Pool.SIZE)
+        self.process = 100
+        self.slots = ['unused'] * self.nr_slots  # the model of the pool
+        self.threads: list[int] = []  # their heaps; the first forks, and never ends
+        self.begin_thread()
         self.blocks: dict[int, bytes] = {}
         self.alignments: dict[int, int] = {}  # of those that asked for one, live or not
 
@@ -151,15 +136,42 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def stop(self, text: int, nbytes: int, *_: int) -> int:
         raise Stopped(ctypes.string_at(text, nbytes))
 
+    # -------------------------------------------------------------- the model of the pool
+    def number_of(self, heap: int) -> int:
+        assert (heap - self.base) % SLOT_BYTES == 0
+        return (heap - self.base) // SLOT_BYTES
+
+    def take_slot(self, end: int, kind: str) -> int:
+        """The heap that somebody gets next, or NOBODY; the model's slot becomes one of this kind."""
+        for number in range(end):
+            if self.slots[number] in ('abandoned', 'unused'):
+                self.slots[number] = kind
+                return self.base + number * SLOT_BYTES
+        return NOBODY
+
+    def enter_shared(self) -> int:
+        """The shared heap for the thread that calls; NOBODY when there is none and no slot for one."""
+        if 'shared' in self.slots:
+            wanted = self.base + self.slots.index('shared') * SLOT_BYTES
+        else:
+            wanted = self.take_slot(self.nr_slots, 'shared')
+        assert self.call(pool.enter_shared, self.pool, self.process) == wanted
+        return wanted
+
+    def thread_of(self, number: int) -> int:
+        """One of the threads that have a heap, or that can share one."""
+        can_share = any(kind in ('shared', 'abandoned', 'unused') for kind in self.slots)
+        able = [at for at, heap in enumerate(self.threads) if heap != NOBODY or can_share]
+        return able[number % len(able)]
+
     def on_heap_of(self, thread: int, function: Callable[..., Any], *words: int) -> int:
         """Call a function as this thread does, which may have to share a heap."""
-        heap = self.threads[thread % len(self.threads)]
+        heap = self.threads[self.thread_of(thread)]
         if heap != NOBODY:
             return self.call(function, heap, *words)
-        shared = self.call(pool.enter_shared, self.pool)
-        assert shared != 0
+        shared = self.enter_shared()
         answer = self.call(function, shared, *words)
-        self.call(pool.leave_shared, self.pool)
+        self.call(pool.leave_shared, shared)
         return answer
 
     def note(self, ptr: int, nbytes: int, byte: int) -> None:
@@ -180,14 +192,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     # -------------------------------------------------------------- threads
     @rule()
     def begin_thread(self) -> None:
-        heap = self.call(pool.get, self.pool)
-        if self.abandoned:
-            assert heap == self.abandoned.pop()  # with all that lives in it
-        else:
-            nr_used = len([each for each in self.threads if each != NOBODY]) + self.nr_lost
-            assert (heap != NOBODY) == (nr_used < NR_SLOTS - 1)
-            assert heap == NOBODY or heap not in self.threads
-        self.threads.append(heap)
+        wanted = self.take_slot(self.nr_slots - 1, 'owned')  # with all that lives in it
+        assert self.call(pool.get, self.pool, self.process) == wanted
+        self.threads.append(wanted)
 
     @precondition(lambda self: len(self.threads) > 1)
     @rule(number=st.integers(0, 100))
@@ -195,21 +202,25 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         heap = self.threads.pop(1 + number % (len(self.threads) - 1))
         if heap != NOBODY:
             self.call(front.leave, heap)
-            self.abandoned.append(heap)
+            self.slots[self.number_of(heap)] = 'abandoned'
 
-    @rule()
-    def fork_and_be_the_parent(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork, self.pool)
-
-    @rule()
-    def fork_and_be_the_child(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork_in_child, self.pool, self.threads[0])
-        lost = [heap for heap in self.threads[1:] if heap != NOBODY]
-        assert all(HostedHeap(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
-        self.nr_lost += len(lost)
+    @rule(is_entered=st.booleans(), has_handler=st.booleans())
+    def fork_and_be_the_child(self, is_entered: bool, has_handler: bool) -> None:
+        """Another thread may be in the shared heap meanwhile. There may be no handler, which sees who is lost."""
+        if is_entered and self.enter_shared() != NOBODY:
+            self.slots[self.slots.index('shared')] = 'lost'
+        self.process += 1
+        kind = 'owned'
+        if has_handler:
+            self.call(pool.after_fork_in_child, self.pool, self.threads[0], self.process)
+            kind = 'lost'
+        for heap in self.threads[1:]:
+            if heap != NOBODY:
+                self.slots[self.number_of(heap)] = kind
         self.threads = self.threads[:1]
+        if has_handler:
+            lost = [self.base + n * SLOT_BYTES for n, kind in enumerate(self.slots) if kind == 'lost']
+            assert all(pool.is_lost(HostedHeap(self.memory, VirtAddr(heap))) for heap in lost)
 
     # -------------------------------------------------------------- blocks
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -272,15 +283,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     # -------------------------------------------------------------- metadata
     @invariant()
-    def nobody_holds_a_lock(self) -> None:
-        assert self.memory.held == []
-
-    @invariant()
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
-        for heap in (*self.threads, *self.abandoned):
-            if heap != NOBODY:
-                assert self.call(front.check, heap) == OK
+        for number, kind in enumerate(self.slots):
+            if kind not in ('unused', 'lost'):
+                assert self.call(front.check, self.base + number * SLOT_BYTES) == OK
 
     def teardown(self) -> None:
         for ptr, content in self.blocks.items():
@@ -297,27 +304,3 @@ TestInterpreted = HeapsOfAProcess.TestCase
 TestInterpreted.settings = settings(max_examples=300 if FULL else 25, stateful_step_count=60, **Checks)  # type: ignore[arg-type]
 TestCompiled = Compiled.TestCase
 TestCompiled.settings = settings(max_examples=3000 if FULL else 100, stateful_step_count=100, **Checks)  # type: ignore[arg-type]
-
-
-# ------------------------------------------------------------------ locks
-@pytest.mark.parametrize('has_shared', [True, False])
-def test_a_fork_holds_both_locks_the_pools_first(has_shared: bool) -> None:
-    heaps = HeapsOfAProcess()
-    if has_shared:
-        heaps.threads.append(NOBODY)
-        heaps.on_heap_of(1, front.malloc, 10, SITE)
-    for after, words in ((pool.after_fork, ()), (pool.after_fork_in_child, (heaps.threads[0],))):
-        shared = heaps.call(pool.before_fork, heaps.pool)
-        assert (shared != 0) == has_shared
-        assert heaps.memory.held == list(heaps.memory.order)
-        heaps.call(after, heaps.pool, *words)
-        assert heaps.memory.held == []
-    heaps.teardown()
-
-
-def test_no_lock_is_kept_when_there_is_no_shared_heap() -> None:
-    heaps = HeapsOfAProcess()
-    Pool(heaps.memory, VirtAddr(heaps.pool)).base = VirtAddr(0)
-    assert heaps.call(pool.enter_shared, heaps.pool) == 0
-    assert heaps.memory.held == []
-    heaps.teardown()
