@@ -39,11 +39,10 @@ SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
 
-CALLED: Final = (*(row.function for row in CALLS), pool.check)
-OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
-OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
-NR_WORDS: Final = {'init': 4, 'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
-    ('calloc', 'realloc', 'memalign'), 4
+OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
+OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
+NR_WORDS: Final = {'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
+    ('init', 'calloc', 'realloc', 'memalign'), 4
 )
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
@@ -269,6 +268,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     @rule(thread=st.integers(0, 100))
     def trim(self, thread: int) -> None:
         self.on_heap_of(thread, front.trim)
+
+    @rule()
+    def trim_others(self) -> None:
+        self.call(front.trim_others, self.pool)
+        self.abandoned.sort()  # each was adopted and left in turn, and the last one left is the next to be adopted
 
     # -------------------------------------------------------------- metadata
     @invariant()

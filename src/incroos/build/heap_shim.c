@@ -303,10 +303,11 @@ EXPORT size_t incro_malloc_usable_size(void *ptr)
 
 EXPORT size_t incro_malloc_trim(void)
 {
+    size_t nbytes = is_forking ? 0 : (size_t)incro_k_trim_others(&pool);
     struct heap *heap = enter();
     if (heap == NULL)
-        return 0;
-    size_t nbytes = (size_t)incro_k_trim(heap);
+        return nbytes;
+    nbytes += (size_t)incro_k_trim(heap);
     leave();
     return nbytes;
 }
@@ -322,6 +323,12 @@ EXPORT int incro_malloc_check(void)
 }
 
 #ifdef INCRO_MALLOC
+EXPORT int malloc_trim(size_t kept)
+{
+    (void)kept; /* behind the last block: the next requests get fresh pages */
+    return incro_malloc_trim() != 0;
+}
+
 EXPORT void *calloc(size_t nr_items, size_t item_bytes) __attribute__((alias("incro_calloc")));
 EXPORT void *realloc(void *ptr, size_t nbytes) __attribute__((alias("incro_realloc")));
 EXPORT void *memalign(size_t alignment, size_t nbytes) __attribute__((alias("incro_memalign")));

@@ -58,6 +58,7 @@ CALLS: Final = (
         'size_t incro_malloc_usable_size(void *ptr)',
     ),
     Row(front.trim, 'word incro_k_trim(struct heap *own)', 'size_t incro_malloc_trim(void)'),
+    Row(front.trim_others, 'word incro_k_trim_others(struct pool *p)'),
     Row(front.check, 'word incro_k_check(struct heap *own)', 'int incro_malloc_check(void)'),
     Row(front.leave, 'void incro_k_leave(struct heap *own)'),
 )

@@ -80,8 +80,19 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
     if ptr == 0:
         return
     owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
-    if owner.addr == 0 or not (owner.host.ownership == pool.LOST or remote.put(owner, ptr)):
+    if owner.addr == 0 or not (remote.put(owner, ptr) or owner.host.ownership == pool.LOST):
         refuse(own, ptr)
+    if owner.host.ownership == pool.ABANDONED and remote.are_many_waiting(owner):
+        tidy(own, owner)
+
+
+@cold
+@kernel
+def tidy(own: HostedHeap, other: HostedHeap) -> None:
+    """Free what waits in an abandoned heap, which gives back in proportion."""
+    if own.host.ownership != pool.SHARED and pool.adopt(Pool(own.m, own.host.pool), other):
+        take_back(other)
+        pool.leave(Pool(own.m, own.host.pool), other)
 
 
 @kernel
@@ -157,10 +168,13 @@ def usable_bytes(own: HostedHeap, ptr: VirtAddr) -> word:
 @cold
 @kernel
 def take_back(own: HostedHeap) -> None:
-    """Free what other threads freed."""
+    """Free what other threads freed, and do what they asked for."""
     wrong = remote.take_back(own)
     if wrong != 0:
         refuse(own, wrong)
+    if own.host.trim_wanted != 0:
+        own.host.trim_wanted = 0
+        lifecycle.shrink(own.heap)
 
 
 @cold
@@ -174,9 +188,33 @@ def refuse(own: HostedHeap, ptr: VirtAddr) -> None:
 
 @kernel
 def trim(own: HostedHeap) -> word:
-    """Give the system back all whole pages that nothing lies in; how many bytes."""
+    """Give the system back all whole pages that nothing lies in, of the heaps of other threads when they next look.
+
+    How many bytes of addresses were given back; some of them may have had no pages.
+    """
+    own.host.trim_wanted = 0
     take_back(own)
     return lifecycle.shrink(own.heap)
+
+
+@kernel
+def trim_others(p: Pool) -> word:
+    """Trim the heaps that nobody owns, and ask the owners of all others to do it; how many bytes.
+
+    PRE the caller holds no lock of the pool.
+    """
+    nbytes = 0
+    for number in range(1, p.nr_used):
+        other = pool.slot(p, number)
+        if pool.adopt(p, other):
+            nbytes += trim(other)
+            pool.leave(p, other)
+        else:
+            remote.ask_to_trim(other)
+    if p.base != 0 and pool.pool_has_shared(p):
+        nbytes += trim(HostedHeap(p.m, pool.enter_shared(p)))
+        pool.leave_shared(p)
+    return nbytes
 
 
 @kernel

@@ -130,6 +130,33 @@ def leave(pool: Pool, own: HostedHeap) -> None:
     spinlock.release(pool.m, lock_of(pool))
 
 
+@kernel
+def adopt(pool: Pool, own: HostedHeap) -> bool:
+    """Let an abandoned heap be the caller's, who leaves it soon; False when it is not abandoned.
+
+    Never called by who holds the lock of the shared heap.
+    """
+    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
+    is_free = own.host.ownership == ABANDONED
+    if is_free:
+        unlink(pool, own)
+        own.host.ownership = OWNED
+    spinlock.release(pool.m, lock_of(pool))
+    return is_free
+
+
+@kernel
+def unlink(pool: Pool, own: HostedHeap) -> None:
+    """Take a heap off the list of the abandoned ones. PRE it is there, and the lock is held."""
+    if pool.abandoned == own.addr:
+        pool.abandoned = own.host.next
+        return
+    before = HostedHeap(pool.m, pool.abandoned)
+    while before.host.next != own.addr:
+        before = HostedHeap(pool.m, before.host.next)
+    before.host.next = own.host.next
+
+
 # ------------------------------------------------------------------ the heap of those who have none
 @kernel
 def enter_shared(pool: Pool) -> VirtAddr:

@@ -19,13 +19,16 @@ class Host(Struct):
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
+    peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
     ownership: u64  # hosted.pool has the kinds
     next: VirtAddr  # the next of the heaps that nobody has
     pool: VirtAddr
     line_before_remote: Annotated[
         Array[u64], 8
-    ]  # padding: other threads write `remote`, and their line is not the owner's
+    ]  # padding: other threads write what follows, and their line is not the owner's
     remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
+    remote_bytes: u64  # in the pages of these blocks, about
+    trim_wanted: u64  # not 0: the owner is asked to give back pages
     line_after_remote: Annotated[Array[u64], 8]  # padding
 
 
