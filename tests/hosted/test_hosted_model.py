@@ -22,6 +22,7 @@ from incroos.hosted import malloc as front
 from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
+from incroos.hosted.figures import Figures, count
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.state import HostedHeap
@@ -42,7 +43,7 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
 OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
 NR_WORDS: Final = {'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
-    ('init', 'calloc', 'realloc', 'memalign'), 4
+    ('init', 'count', 'calloc', 'realloc', 'memalign'), 4
 )
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
@@ -273,6 +274,19 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def trim_others(self) -> None:
         self.call(front.trim_others, self.pool)
         self.abandoned.sort()  # each was adopted and left in turn, and the last one left is the next to be adopted
+
+    @rule(thread=st.integers(0, 100))
+    def look_at_figures(self, thread: int) -> None:
+        """The figures of all heaps: never less is used than the blocks of living heaps, never more than there is."""
+        own = self.threads[thread % len(self.threads)]
+        figures = Figures(self.memory, VirtAddr(self.memory.base + 4096))
+        total = 0
+        for number in range(NR_SLOTS):
+            if self.call(count, self.pool, number, own, figures.addr):
+                assert 0 <= figures.used_bytes <= figures.system_bytes
+                assert figures.nr_free >= 1
+                total += figures.used_bytes
+        assert total >= sum(map(len, self.blocks.values()))
 
     # -------------------------------------------------------------- metadata
     @invariant()
