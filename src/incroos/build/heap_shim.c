@@ -35,7 +35,7 @@ struct heap; /* the HostedHeap struct, at the start of its slot */
 /* Pool in hosted/pool.py */
 struct pool {
     word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned;
-    word give_way, release, commit, populate, no_memory, stop, secret;
+    word give_way, release, commit, populate, no_memory, stop, secret, is_much_waiting;
 };
 
 struct figures { /* in hosted/figures.py */

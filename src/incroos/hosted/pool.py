@@ -49,6 +49,7 @@ class Pool(Struct):
     no_memory: u64
     stop: u64
     secret: u64  # random, from the system
+    is_much_waiting: u64  # about: on the list of some heap are many bytes that other threads freed
 
 
 @kernel

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from incroos.kernel.state.heap import Heap
 from incroos.lang import Array, Struct, VirtAddr, kernel, u8, u64
 
+NR_KEPT_LISTS: Final = 76  # four for each power of two, from 16 bytes to 8 MiB
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
 
 
@@ -20,6 +21,10 @@ class Host(Struct):
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
     peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
+    bytes_before: u64  # of the heap's pages, when it last looked for blocks of other heaps, or had less
+    nr_kept: u64  # blocks of other heaps on the lists
+    unsorted: VirtAddr  # the first of more of them
+    kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
     ownership: u64  # hosted.pool has the kinds
     next: VirtAddr  # the next of the heaps that nobody has
     pool: VirtAddr
