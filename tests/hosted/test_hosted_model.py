@@ -7,9 +7,11 @@ for tests/run/test_shared_library_threads.py.
 import ctypes
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,23 +20,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
+from incroos.hosted import kept, pool, remote
 from incroos.hosted import malloc as front
-from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
 from incroos.hosted.figures import Figures, count
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.state import HostedHeap
-from incroos.kernel.sync import spinlock as locks
-from incroos.lang import VirtAddr, word
+from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
 
 from ..budget import FULL
 
 SLOT_BYTES: Final = 1 << 26
-NR_SLOTS: Final = 5  # the first of them is shared: few enough to run out
+NR_SLOTS: Final = 5  # few enough to run out
 MAX_BLOCKS: Final = 60
 SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
@@ -42,54 +43,49 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 
 OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
 OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
-NR_WORDS: Final = {'after_fork_in_child': 2, 'malloc': 3, 'free': 3, 'usable_bytes': 2} | dict.fromkeys(
-    ('init', 'count', 'calloc', 'realloc', 'memalign'), 4
+NR_WORDS: Final = (
+    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'usable_bytes'), 2)
+    | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
+    | dict.fromkeys(('count', 'calloc', 'realloc', 'memalign'), 4)
+    | {'init': 5}
 )
 VOID: Final = ctypes.c_void_p
+# Bounds for the few blocks that live here: else no heap would look at the lists of others.
+SMALL: Final = {remote: {'LEAST_WAITING': 100}, kept: {'LEAST_WORTH': 100, 'LEAST_GROWTH': 0, 'NR_SORTED': 3}}
 Calls = dict[Any, Callable[..., int]]
 
 
 class ProcessMemory(HostMemory):
-    """Memory of this process as the machine of hosted heaps. Interpreted, it sees in which order locks are got."""
+    """Memory of this process as the machine of hosted heaps."""
 
     config = HOSTED
-    order: Sequence[int] = ()  # addresses of locks: who holds one gets only those behind it
-
-    def watch(self, *order: int) -> None:
-        """Nobody holds one of these locks now."""
-        self.order, self.held = order, list[int]()
-
-    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
-        before = super().atomic_compare_exchange64(addr, expected, desired)
-        if addr in self.order:
-            assert (before, desired) == (locks.FREE, locks.HELD), 'a lock that nobody will release: threads take turns'
-            behind = self.order[self.order.index(addr) :]
-            assert not set(self.held).intersection(behind), "locks are got in an order that is not the pool's"
-            self.held.append(addr)
-        return before
-
-    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
-        if addr in self.order:
-            assert value == locks.FREE
-            assert addr in self.held, 'a lock is released that nobody holds'
-            self.held.remove(addr)
-        super().atomic_store64(addr, value)
 
 
 def interpreted(memory: ProcessMemory) -> Calls:
     """The functions by themselves, each called with the address of its pool or heap, and words."""
 
-    def on(view: type[Pool] | type[HostedHeap], function: Callable[..., Any]) -> Callable[..., int]:
-        return lambda addr, *words: function(view(memory, addr), *words) or 0
+    def on(function: Callable[..., Any]) -> Callable[..., int]:
+        view = Pool if function in OF_POOLS else HostedHeap
+        return lambda addr, *words: function(view(memory, VirtAddr(addr)), *words) or 0
 
-    return {f: on(Pool, f) for f in OF_POOLS} | {f: on(HostedHeap, f) for f in OF_HEAPS}
+    return {f: on(f) for f in (*OF_POOLS, *OF_HEAPS)}
+
+
+def small_bounds() -> ExitStack:
+    """The bounds for as long as they are wanted: a library that is built meanwhile must not get them."""
+    stack = ExitStack()
+    for module, bounds in SMALL.items():
+        for name, value in bounds.items():
+            stack.enter_context(patch.object(module, name, value))
+    return stack
 
 
 @cache
 def compiled() -> tuple[Calls, CodeInMemory]:
     """The same, compiled with checks; there as long as the code is kept."""
     roots = {f'{"pool" if f in OF_POOLS else "heap"}_{f.__name__}': f for f in (*OF_POOLS, *OF_HEAPS)}
-    unit = compile_unit(roots, RAW, HOSTED, checked=True)
+    with small_bounds():
+        unit = compile_unit(roots, RAW, HOSTED, checked=True)
     code = CodeInMemory(compile_host(unit.ir), ctypes.cast(TRAP, VOID).value or 0)
     return {f: code.function(name, NR_WORDS.get(f.__name__, 1)) for name, f in roots.items()}, code
 
@@ -110,11 +106,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     """Whatever threads do in turn, blocks lie apart and keep their bytes, and all metadata is in order."""
 
     is_compiled = False
+    nr_slots = NR_SLOTS
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Any] = []
-        self.memory = ProcessMemory((NR_SLOTS + 2) * SLOT_BYTES)
+        self.bounds = ExitStack() if self.is_compiled else small_bounds()
+        self.memory = ProcessMemory((self.nr_slots + 2) * SLOT_BYTES)
         self.calls = compiled()[0] if self.is_compiled else interpreted(self.memory)
         self.pool = self.memory.base
         base = (self.memory.base + SLOT_BYTES) & -SLOT_BYTES
@@ -122,11 +120,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         functions = (self.nothing, self.release, self.nothing, self.stop)
         view.give_way, view.release, view.no_memory, view.stop = [self.address_of(each) for each in functions]
         view.secret = 0x1234_5678_9ABC_DEF1
-        self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS)
-        self.memory.watch(pool.lock_of(view), pool.shared_lock_of(view))
-        self.threads = [self.call(pool.get, self.pool)]  # their heaps; the first forks, and never ends
-        self.nr_lost = 0
-        self.abandoned: list[int] = []
+        self.base = base
+        self.call(pool.init, self.pool, base, SLOT_BYTES, self.nr_slots, self.pool + Pool.SIZE)
+        self.process = 100
+        self.slots = ['unused'] * self.nr_slots  # the model of the pool
+        self.threads: list[int] = []  # their heaps; the first forks, and never ends
+        self.begin_thread()
         self.blocks: dict[int, bytes] = {}
         self.alignments: dict[int, int] = {}  # of those that asked for one, live or not
 
@@ -151,15 +150,42 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def stop(self, text: int, nbytes: int, *_: int) -> int:
         raise Stopped(ctypes.string_at(text, nbytes))
 
+    # -------------------------------------------------------------- the model of the pool
+    def number_of(self, heap: int) -> int:
+        assert (heap - self.base) % SLOT_BYTES == 0
+        return (heap - self.base) // SLOT_BYTES
+
+    def take_slot(self, end: int, kind: str) -> int:
+        """The heap that somebody gets next, or NOBODY; the model's slot becomes one of this kind."""
+        for number in range(end):
+            if self.slots[number] in ('abandoned', 'unused'):
+                self.slots[number] = kind
+                return self.base + number * SLOT_BYTES
+        return NOBODY
+
+    def enter_shared(self) -> int:
+        """The shared heap for the thread that calls; NOBODY when there is none and no slot for one."""
+        if 'shared' in self.slots:
+            wanted = self.base + self.slots.index('shared') * SLOT_BYTES
+        else:
+            wanted = self.take_slot(self.nr_slots, 'shared')
+        assert self.call(pool.enter_shared, self.pool, self.process) == wanted
+        return wanted
+
+    def thread_of(self, number: int) -> int:
+        """One of the threads that have a heap, or that can share one."""
+        can_share = any(kind in ('shared', 'abandoned', 'unused') for kind in self.slots)
+        able = [at for at, heap in enumerate(self.threads) if heap != NOBODY or can_share]
+        return able[number % len(able)]
+
     def on_heap_of(self, thread: int, function: Callable[..., Any], *words: int) -> int:
         """Call a function as this thread does, which may have to share a heap."""
-        heap = self.threads[thread % len(self.threads)]
+        heap = self.threads[self.thread_of(thread)]
         if heap != NOBODY:
             return self.call(function, heap, *words)
-        shared = self.call(pool.enter_shared, self.pool)
-        assert shared != 0
+        shared = self.enter_shared()
         answer = self.call(function, shared, *words)
-        self.call(pool.leave_shared, self.pool)
+        self.call(pool.leave_shared, shared)
         return answer
 
     def note(self, ptr: int, nbytes: int, byte: int) -> None:
@@ -180,14 +206,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     # -------------------------------------------------------------- threads
     @rule()
     def begin_thread(self) -> None:
-        heap = self.call(pool.get, self.pool)
-        if self.abandoned:
-            assert heap == self.abandoned.pop()  # with all that lives in it
-        else:
-            nr_used = len([each for each in self.threads if each != NOBODY]) + self.nr_lost
-            assert (heap != NOBODY) == (nr_used < NR_SLOTS - 1)
-            assert heap == NOBODY or heap not in self.threads
-        self.threads.append(heap)
+        wanted = self.take_slot(self.nr_slots - 1, 'owned')  # with all that lives in it
+        assert self.call(pool.get, self.pool, self.process) == wanted
+        self.threads.append(wanted)
 
     @precondition(lambda self: len(self.threads) > 1)
     @rule(number=st.integers(0, 100))
@@ -195,21 +216,25 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         heap = self.threads.pop(1 + number % (len(self.threads) - 1))
         if heap != NOBODY:
             self.call(front.leave, heap)
-            self.abandoned.append(heap)
+            self.slots[self.number_of(heap)] = 'abandoned'
 
-    @rule()
-    def fork_and_be_the_parent(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork, self.pool)
-
-    @rule()
-    def fork_and_be_the_child(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork_in_child, self.pool, self.threads[0])
-        lost = [heap for heap in self.threads[1:] if heap != NOBODY]
-        assert all(HostedHeap(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
-        self.nr_lost += len(lost)
+    @rule(is_entered=st.booleans(), has_handler=st.booleans())
+    def fork_and_be_the_child(self, is_entered: bool, has_handler: bool) -> None:
+        """Another thread may be in the shared heap meanwhile. There may be no handler, which sees who is lost."""
+        if is_entered and self.enter_shared() != NOBODY:
+            self.slots[self.slots.index('shared')] = 'lost'
+        self.process += 1
+        kind = 'owned'
+        if has_handler:
+            self.call(pool.after_fork_in_child, self.pool, self.threads[0], self.process)
+            kind = 'lost'
+        for heap in self.threads[1:]:
+            if heap != NOBODY:
+                self.slots[self.number_of(heap)] = kind
         self.threads = self.threads[:1]
+        if has_handler:
+            lost = [self.base + n * SLOT_BYTES for n, kind in enumerate(self.slots) if kind == 'lost']
+            assert all(pool.is_lost(HostedHeap(self.memory, VirtAddr(heap))) for heap in lost)
 
     # -------------------------------------------------------------- blocks
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -272,8 +297,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     @rule()
     def trim_others(self) -> None:
-        self.call(front.trim_others, self.pool)
-        self.abandoned.sort()  # each was adopted and left in turn, and the last one left is the next to be adopted
+        self.call(front.trim_others, self.pool, self.process)
 
     @rule(thread=st.integers(0, 100))
     def look_at_figures(self, thread: int) -> None:
@@ -281,7 +305,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         own = self.threads[thread % len(self.threads)]
         figures = Figures(self.memory, VirtAddr(self.memory.base + 4096))
         total = 0
-        for number in range(NR_SLOTS):
+        for number in range(self.nr_slots):
             if self.call(count, self.pool, number, own, figures.addr):
                 assert 0 <= figures.used_bytes <= figures.system_bytes
                 assert figures.nr_free >= 1
@@ -290,17 +314,14 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     # -------------------------------------------------------------- metadata
     @invariant()
-    def nobody_holds_a_lock(self) -> None:
-        assert self.memory.held == []
-
-    @invariant()
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
-        for heap in (*self.threads, *self.abandoned):
-            if heap != NOBODY:
-                assert self.call(front.check, heap) == OK
+        for number, kind in enumerate(self.slots):
+            if kind not in ('unused', 'lost'):
+                assert self.call(front.check, self.base + number * SLOT_BYTES) == OK
 
     def teardown(self) -> None:
+        self.bounds.close()
         for ptr, content in self.blocks.items():
             assert ctypes.string_at(ptr, len(content)) == content
         self.memory.buffer.madvise(mmap.MADV_REMOVE)  # views of it are left, and so is the mapping
@@ -315,27 +336,3 @@ TestInterpreted = HeapsOfAProcess.TestCase
 TestInterpreted.settings = settings(max_examples=300 if FULL else 25, stateful_step_count=60, **Checks)  # type: ignore[arg-type]
 TestCompiled = Compiled.TestCase
 TestCompiled.settings = settings(max_examples=3000 if FULL else 100, stateful_step_count=100, **Checks)  # type: ignore[arg-type]
-
-
-# ------------------------------------------------------------------ locks
-@pytest.mark.parametrize('has_shared', [True, False])
-def test_a_fork_holds_both_locks_the_pools_first(has_shared: bool) -> None:
-    heaps = HeapsOfAProcess()
-    if has_shared:
-        heaps.threads.append(NOBODY)
-        heaps.on_heap_of(1, front.malloc, 10, SITE)
-    for after, words in ((pool.after_fork, ()), (pool.after_fork_in_child, (heaps.threads[0],))):
-        shared = heaps.call(pool.before_fork, heaps.pool)
-        assert (shared != 0) == has_shared
-        assert heaps.memory.held == list(heaps.memory.order)
-        heaps.call(after, heaps.pool, *words)
-        assert heaps.memory.held == []
-    heaps.teardown()
-
-
-def test_no_lock_is_kept_when_there_is_no_shared_heap() -> None:
-    heaps = HeapsOfAProcess()
-    Pool(heaps.memory, VirtAddr(heaps.pool)).base = VirtAddr(0)
-    assert heaps.call(pool.enter_shared, heaps.pool) == 0
-    assert heaps.memory.held == []
-    heaps.teardown()

@@ -24,6 +24,7 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define COLD __attribute__((cold, noinline))
 #define PAGE ((size_t)4096)
+#define SIGNALS_SEE_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define SITE ((word)(uintptr_t)__builtin_return_address(0))
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -34,7 +35,7 @@ struct heap; /* the HostedHeap struct, at the start of its slot */
 
 /* Pool in hosted/pool.py */
 struct pool {
-    word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned;
+    word base, slot_bytes, nr_slots, shared, holders;
     word give_way, release, commit, populate, no_memory, stop, secret, is_much_waiting;
 };
 
@@ -50,8 +51,8 @@ static struct pool pool;
 /* NULL: none yet, or none alone. heap_entries.py has the calls that read it most. */
 __thread struct heap *incro_own __attribute__((tls_model("initial-exec"), visibility("hidden")));
 #define own incro_own
-static __thread char has_asked __attribute__((tls_model("initial-exec")));     /* for a heap, and got one or none */
-static __thread char is_forking __attribute__((tls_model("initial-exec")));    /* and holds the locks of the pool */
+static __thread char has_asked __attribute__((tls_model("initial-exec"))); /* for a heap, and got one or none */
+static __thread char is_inside __attribute__((tls_model("initial-exec"))); /* the heap of threads without one */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
 static word release(word start, word nbytes, word unused, word unused_too)
@@ -106,6 +107,7 @@ static word stop(word text, word nbytes, word unused, word unused_too)
 #define MOST_BYTES ((size_t)32 << 40)
 #define LEAST_BYTES ((size_t)4 << 20)
 #define LEAST_SLOT_BYTES ((size_t)64 << 30)
+#define MOST_SLOTS (MOST_BYTES / LEAST_SLOT_BYTES)
 #define MOST_SLOT_BYTES ((size_t)1 << 40) /* half of it is for chunks, whose headers have 40 bits for their bytes */
 
 static size_t slot_bytes_wanted(void)
@@ -120,6 +122,7 @@ static size_t slot_bytes_wanted(void)
  * could be written (overcommit_memory 2), it grants addresses that cannot be written; each heap commits them later. */
 COLD static void reserve(void)
 {
+    static word holders[MOST_SLOTS];
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     for (size_t nbytes = MOST_BYTES; nbytes >= LEAST_BYTES; nbytes /= 2) {
         void *base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -134,11 +137,11 @@ COLD static void reserve(void)
             size_t slot_bytes = slot_bytes_wanted();
             if (slot_bytes > nbytes / 2)
                 slot_bytes = nbytes;
-            incro_k_init(&pool, (word)(uintptr_t)base, (word)slot_bytes, (word)(nbytes / slot_bytes));
+            incro_k_init(&pool, (word)(uintptr_t)base, (word)slot_bytes, (word)(nbytes / slot_bytes), holders);
             return;
         }
     }
-    incro_k_init(&pool, 0, 0, 0);
+    incro_k_init(&pool, 0, 0, 0, holders);
 }
 
 /* ------------------------------------------------------------------ start and end of threads and processes */
@@ -151,25 +154,45 @@ static void end_of_thread(void *heap)
     incro_k_leave(heap);
 }
 
-static struct heap *shared; /* the heap of threads without one, for the forking thread; NULL: not used yet */
+/* A signal handler may fork in the middle of a call. So while fork's handlers run, the thread has another heap than the
+ * one that may be in use, as if it had just begun. Handlers that were registered after these run outside of that. */
+static __thread struct {
+    struct heap *own;
+    char has_asked, nr_forks; /* more than one: a signal handler forks while fork's handlers run */
+} aside __attribute__((tls_model("initial-exec")));
 
 static void before_fork(void)
 {
-    incro_free(incro_malloc(1)); /* gives the forking thread a heap, if possible, before the pool is locked */
-    shared = incro_k_before_fork(&pool);
-    is_forking = 1;
+    if (aside.nr_forks++ > 0)
+        return;
+    SIGNALS_SEE_ORDER();
+    aside.own = own;
+    aside.has_asked = has_asked;
+    own = NULL;
+    has_asked = 0;
 }
 
 static void after_fork(void)
 {
-    is_forking = 0;
-    incro_k_after_fork(&pool);
+    struct heap *meanwhile = NULL;
+    if (aside.nr_forks == 1) {
+        meanwhile = own;
+        own = aside.own;
+        has_asked = aside.has_asked;
+    }
+    SIGNALS_SEE_ORDER();
+    aside.nr_forks--;
+    if (meanwhile != NULL) {
+        if (has_key)
+            pthread_setspecific(key, own);
+        incro_k_leave(meanwhile);
+    }
 }
 
 static void after_fork_in_child(void)
 {
-    is_forking = 0;
-    incro_k_after_fork_in_child(&pool, own);
+    after_fork();
+    incro_k_after_fork_in_child(&pool, own, getpid());
 }
 
 /* Runs before any thread but the first; constructors and the loader may ask for memory even before it. */
@@ -202,7 +225,7 @@ COLD static struct heap *ask_for_heap(void)
     has_asked = 1;
     int before = errno;
     begin_process();
-    own = incro_k_get(&pool);
+    own = incro_k_get(&pool, getpid());
     if (own != NULL && has_key)
         pthread_setspecific(key, own); /* which may ask for memory itself */
     errno = before;
@@ -213,15 +236,21 @@ COLD static struct heap *ask_for_heap(void)
 COLD static struct heap *enter(void)
 {
     struct heap *heap = own != NULL ? own : ask_for_heap();
-    if (heap != NULL)
+    if (heap != NULL || is_inside) /* by a call that fork's handlers interrupted: there is no heap */
         return heap;
-    return is_forking ? shared : incro_k_enter_shared(&pool);
+    is_inside = 1;
+    heap = incro_k_enter_shared(&pool, getpid());
+    if (heap == NULL)
+        is_inside = 0;
+    return heap;
 }
 
-COLD static void leave(void)
+COLD static void leave(struct heap *heap)
 {
-    if (own == NULL && !is_forking)
-        incro_k_leave_shared(&pool);
+    if (own == NULL) {
+        incro_k_leave_shared(heap);
+        is_inside = 0;
+    }
 }
 
 COLD static void *none(void)
@@ -236,7 +265,7 @@ COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
     if (heap == NULL)
         return none();
     void *ptr = incro_k_malloc(heap, (word)nbytes, site);
-    leave();
+    leave(heap);
     return ptr;
 }
 
@@ -245,7 +274,7 @@ COLD HIDDEN void incro_free_rarely(void *ptr, word site)
     struct heap *heap = ptr != NULL ? enter() : NULL;
     if (heap != NULL) {
         incro_k_free(heap, ptr, site);
-        leave();
+        leave(heap);
     }
 }
 
@@ -260,7 +289,7 @@ EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
         return none();
     void *ptr = incro_k_calloc(heap, 1, (word)nbytes, SITE);
     if (UNLIKELY(own == NULL))
-        leave();
+        leave(heap);
     return ptr;
 }
 
@@ -277,7 +306,7 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
     struct heap *heap = LIKELY(own != NULL) ? own : enter();
     void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes, SITE) : NULL;
     if (UNLIKELY(own == NULL) && heap != NULL)
-        leave();
+        leave(heap);
     return LIKELY(new != NULL) ? new : none();
 }
 
@@ -291,7 +320,7 @@ static void *aligned(size_t alignment, size_t nbytes, word site)
         return none();
     void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, site);
     if (UNLIKELY(own == NULL))
-        leave();
+        leave(heap);
     return ptr;
 }
 
@@ -317,18 +346,23 @@ EXPORT size_t incro_malloc_usable_size(void *ptr)
     if (heap == NULL)
         return 0;
     size_t nbytes = (size_t)incro_k_usable_bytes(heap, ptr);
-    leave();
+    leave(heap);
     return nbytes;
 }
 
 EXPORT size_t incro_malloc_trim(void)
 {
-    size_t nbytes = is_forking ? 0 : (size_t)incro_k_trim_others(&pool);
+    size_t nbytes = 0;
+    if (!is_inside) {
+        is_inside = 1;
+        nbytes = (size_t)incro_k_trim_others(&pool, getpid());
+        is_inside = 0;
+    }
     struct heap *heap = enter();
     if (heap == NULL)
         return nbytes;
     nbytes += (size_t)incro_k_trim(heap);
-    leave();
+    leave(heap);
     return nbytes;
 }
 
@@ -338,7 +372,7 @@ EXPORT int incro_malloc_check(void)
     if (heap == NULL)
         return 0;
     int code = (int)incro_k_check(heap);
-    leave();
+    leave(heap);
     return code;
 }
 
@@ -404,7 +438,7 @@ EXPORT void *reallocarray(void *ptr, size_t nr_items, size_t item_bytes)
 static struct figures all_figures(void)
 {
     struct figures sum = {0}, one;
-    for (word number = 0; number < pool.nr_used; number++)
+    for (word number = 0; number < pool.nr_slots; number++)
         if (incro_k_count(&pool, number, own, &one)) {
             sum.system_bytes += one.system_bytes;
             sum.used_bytes += one.used_bytes;
@@ -468,7 +502,7 @@ EXPORT void malloc_stats(void)
 {
     struct figures sum = {0}, one;
     word nr_heaps = 0;
-    for (word number = 0; number < pool.nr_used; number++)
+    for (word number = 0; number < pool.nr_slots; number++)
         if (incro_k_count(&pool, number, own, &one)) {
             put_stats("Arena %d:\n", nr_heaps++, &one);
             sum.system_bytes += one.system_bytes;
@@ -495,7 +529,7 @@ EXPORT int malloc_info(int options, FILE *to)
     struct figures one;
     int nr_heaps = 0;
     fputs("<malloc version=\"1\">\n", to);
-    for (word number = 0; number < pool.nr_used; number++)
+    for (word number = 0; number < pool.nr_slots; number++)
         if (incro_k_count(&pool, number, own, &one)) {
             fprintf(to, "<heap nr=\"%d\">\n<sizes>\n</sizes>\n", nr_heaps++);
             put_info(to, &one, "");

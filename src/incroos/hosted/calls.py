@@ -20,13 +20,17 @@ class Row(NamedTuple):
 
 
 CALLS: Final = (
-    Row(pool.init, 'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots)'),
-    Row(pool.get, 'struct heap *incro_k_get(struct pool *pool)'),
-    Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool)'),
-    Row(pool.leave_shared, 'void incro_k_leave_shared(struct pool *pool)'),
-    Row(pool.before_fork, 'struct heap *incro_k_before_fork(struct pool *pool)'),
-    Row(pool.after_fork, 'void incro_k_after_fork(struct pool *pool)'),
-    Row(pool.after_fork_in_child, 'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own)'),
+    Row(
+        pool.init,
+        'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word *holders)',
+    ),
+    Row(pool.get, 'struct heap *incro_k_get(struct pool *pool, word process)'),
+    Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool, word process)'),
+    Row(pool.leave_shared, 'void incro_k_leave_shared(struct heap *own)'),
+    Row(
+        pool.after_fork_in_child,
+        'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own, word process)',
+    ),
     Row(
         front.malloc,
         'void *incro_k_malloc(struct heap *own, word nbytes, word site)',
@@ -58,7 +62,7 @@ CALLS: Final = (
         'size_t incro_malloc_usable_size(void *ptr)',
     ),
     Row(front.trim, 'word incro_k_trim(struct heap *own)', 'size_t incro_malloc_trim(void)'),
-    Row(front.trim_others, 'word incro_k_trim_others(struct pool *p)'),
+    Row(front.trim_others, 'word incro_k_trim_others(struct pool *p, word process)'),
     Row(
         figures.count,
         'word incro_k_count(struct pool *p, word number, struct heap *own, struct figures *figures)',

@@ -8,6 +8,7 @@ from incroos.hosted import pool
 from incroos.hosted.pool import Pool
 from incroos.kernel.heap import lifecycle
 from incroos.kernel.heap.chunk import bins_check
+from incroos.kernel.state import HostedHeap
 from incroos.lang import Struct, VirtAddr, kernel, u64, word
 
 
@@ -15,7 +16,7 @@ class Figures(Struct):
     """Figures of one heap. Owner: the caller."""
 
     system_bytes: u64  # of pages that were got from the system and not given back
-    used_bytes: u64  # of them, handed out, rounding included; also what other threads freed and the owner did not see
+    used_bytes: u64  # of them, handed out, rounding included
     nr_free: u64  # chunks that are free, the one at the end of all included; only the owner's own are counted
     last_bytes: u64  # free at the end of all: what a trim gives back at least
 
@@ -23,11 +24,11 @@ class Figures(Struct):
 @kernel
 def count(p: Pool, number: word, own: VirtAddr, figures: VirtAddr) -> word:
     """Figures of the heap in a slot, for the thread with heap `own`, or 0; 0 when there is no heap, else 1."""
-    if p.base == 0 or number >= p.nr_used or pool.slot(p, number).host.ownership == pool.UNUSED:
+    of, into = HostedHeap(p.m, pool.heap_at(p, number)), Figures(p.m, figures)
+    if of.addr == 0:
         return 0
-    of, into = pool.slot(p, number), Figures(p.m, figures)
     into.system_bytes = of.heap.config.objects.committed_bytes(of.heap)
-    into.used_bytes = min(max(lifecycle.used_bytes(of.heap), 0), into.system_bytes)
+    into.used_bytes = min(max(lifecycle.used_bytes(of.heap) - of.host.remote_bytes, 0), into.system_bytes)
     into.last_bytes = max(of.heap.chunks.committed_end - of.heap.chunks.top, 0)
     into.nr_free = 1
     if of.addr == own and of.heap.config.objects.HAS_CHUNKS and not of.heap.config.objects.HAS_FIRST_FIT:

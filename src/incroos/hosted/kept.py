@@ -59,9 +59,9 @@ def has_grown(own: HostedHeap) -> bool:
 def look_around(own: HostedHeap) -> None:
     """Take the list of one heap in which much waits."""
     p = Pool(own.m, own.host.pool)
-    for number in range(1, p.nr_used):
-        other = pool.slot(p, number)
-        if other.addr != own.addr and other.host.remote_bytes >= LEAST_WORTH:
+    for number in range(p.nr_slots):
+        other = HostedHeap(own.m, pool.heap_at(p, number))
+        if other.addr != 0 and other.addr != own.addr and other.host.remote_bytes >= LEAST_WORTH:
             own.host.unsorted = remote.take_list(other)
             return
     p.is_much_waiting = 0
@@ -86,7 +86,7 @@ def sort(own: HostedHeap) -> None:
         room = front.room_at(owner.heap, at)
         if room == 0 or remote.is_marked(owner, at):  # so its link is not one
             own.host.unsorted = VirtAddr(0)
-            if owner.host.ownership != pool.LOST:
+            if not pool.is_lost(owner):
                 text.refuse(own, at)
             return
         own.host.unsorted = VirtAddr(load64(own.m, at))

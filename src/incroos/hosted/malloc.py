@@ -82,9 +82,9 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
     if ptr == 0:
         return
     owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
-    if owner.addr == 0 or not (remote.put(owner, ptr) or owner.host.ownership == pool.LOST):
+    if owner.addr == 0 or not (remote.put(owner, ptr) or pool.is_lost(owner)):
         text.refuse(own, ptr)
-    if owner.host.ownership == pool.ABANDONED and remote.are_many_waiting(owner):
+    if pool.is_abandoned(owner) and remote.are_many_waiting(owner):
         tidy(own, owner)
 
 
@@ -92,9 +92,9 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
 @kernel
 def tidy(own: HostedHeap, other: HostedHeap) -> None:
     """Free what waits in an abandoned heap, which gives back in proportion."""
-    if own.host.ownership != pool.SHARED and pool.adopt(Pool(own.m, own.host.pool), other):
+    if pool.adopt(other, pool.process_of(own)):
         take_back(other)
-        pool.leave(Pool(own.m, own.host.pool), other)
+        pool.leave(other)
 
 
 @kernel
@@ -197,22 +197,24 @@ def trim(own: HostedHeap) -> word:
 
 
 @kernel
-def trim_others(p: Pool) -> word:
+def trim_others(p: Pool, process: word) -> word:
     """Trim the heaps that nobody owns, and ask the owners of all others to do it; how many bytes.
 
-    PRE the caller holds no lock of the pool.
+    PRE the caller, a thread of this process, is not in the shared heap.
     """
     nbytes = 0
-    for number in range(1, p.nr_used):
-        other = pool.slot(p, number)
-        if pool.adopt(p, other):
+    for number in range(p.nr_slots):
+        other = HostedHeap(p.m, pool.heap_at(p, number))
+        if other.addr == 0 or pool.is_lost(other):
+            continue
+        if pool.adopt(other, process):
             nbytes += trim(other)
-            pool.leave(p, other)
+            pool.leave(other)
+        elif pool.enter(other, process):
+            nbytes += trim(other)
+            pool.leave_shared(other)
         else:
             remote.ask_to_trim(other)
-    if p.base != 0 and pool.pool_has_shared(p):
-        nbytes += trim(HostedHeap(p.m, pool.enter_shared(p)))
-        pool.leave_shared(p)
     return nbytes
 
 
@@ -226,4 +228,4 @@ def check(own: HostedHeap) -> word:
 def leave(own: HostedHeap) -> None:
     """The thread that owns the heap ends: nothing is kept that the next one can do without."""
     trim(own)
-    pool.leave(Pool(own.m, own.host.pool), own)
+    pool.leave(own)

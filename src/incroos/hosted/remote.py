@@ -70,8 +70,9 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
 @kernel
 def are_many_waiting(own: HostedHeap) -> bool:
     """Whether so many bytes are on the list that the owner does not seem to look."""
-    pages_bytes = own.heap.config.objects.committed_bytes(own.heap)
-    return own.host.remote_bytes > max(LEAST_WAITING, pages_bytes >> WAITING_SHIFT)
+    if own.host.remote_bytes <= LEAST_WAITING:  # before lines are read that the owner writes
+        return False
+    return own.host.remote_bytes > own.heap.config.objects.committed_bytes(own.heap) >> WAITING_SHIFT
 
 
 @cold

@@ -57,6 +57,7 @@ __all__ = [
     'MAX_REGIONS',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
+    'NR_KEPT_LISTS',
     'NR_KINDS',
     'NR_KNOWN',
     'NR_NAME_BYTES',

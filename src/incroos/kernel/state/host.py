@@ -25,9 +25,8 @@ class Host(Struct):
     nr_kept: u64  # blocks of other heaps on the lists
     unsorted: VirtAddr  # the first of more of them
     kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
-    ownership: u64  # hosted.pool has the kinds
-    next: VirtAddr  # the next of the heaps that nobody has
     pool: VirtAddr
+    holder: VirtAddr  # the word of the pool that says who holds the slot
     line_before_remote: Annotated[
         Array[u64], 8
     ]  # padding: other threads write what follows, and their line is not the owner's

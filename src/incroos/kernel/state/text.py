@@ -41,6 +41,7 @@ class HookState(Struct):
 
     stage: u64  # how far the start has come
     window: VirtAddr  # where the kernel saw physical address 0 at the start
+    has_direct_map: u64  # 1: there it had memory mapped where the library's direct map is
     hooks: Hooks
     report: PanicReport
     nr_waiting: u64  # characters in `text` that were not handed to the hook yet
