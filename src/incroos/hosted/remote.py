@@ -81,8 +81,7 @@ def release_inside(own: HostedHeap, ptr: VirtAddr, nbytes: word) -> word:
     """Give back the pages that lie wholly in a block, behind its links; how many bytes. PRE the block is nobody's."""
     start = VirtAddr((ptr + LINKS_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES)
     end = VirtAddr((ptr + nbytes) & -PAGE_BYTES)
-    own.heap.config.pages.unmap_and_free(own.heap, start, end)
-    return end - start
+    return end - start if own.heap.config.pages.empty(own.heap, start, end) == OK else 0
 
 
 @cold

@@ -8,6 +8,7 @@ keep about three times the pages in use at most, and where use varies by less, n
 
 from typing import Final
 
+from incroos.kernel.codes import OK
 from incroos.kernel.heap.chunk.header import BYTES_MASK, FIRST_CHUNK, HEADER_BYTES, USED, chunk_at
 from incroos.kernel.heap.chunk.verified import checked_head
 from incroos.kernel.layout import PAGE_BYTES
@@ -57,7 +58,6 @@ def make(heap: Heap, chunk: VirtAddr, nbytes: word) -> word:
     """Give back the pages that lie wholly in a free chunk, or in what was a chunk, of so many bytes; their bytes."""
     start = VirtAddr((chunk + SizedChunk.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
     end = VirtAddr((chunk + nbytes - HEADER_BYTES) & -PAGE_BYTES)
-    if end <= start:
+    if end <= start or heap.config.pages.empty(heap, start, end) != OK:
         return 0
-    heap.config.pages.unmap_and_free(heap, start, end)
     return end - start
