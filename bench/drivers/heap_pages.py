@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK
 from incroos.kernel.heap import ranges
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, kernel, word
 
@@ -11,6 +12,7 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = False
+PIECE_BYTES: Final = PAGE_BYTES
 
 
 @kernel
@@ -24,18 +26,25 @@ def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
 
 
 @kernel
-def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
     """Nothing to do."""
     return OK
 
 
 @kernel
-def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     """Nothing to do."""
+    return OK
 
 
 @kernel
-def get_ready(heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """NOT_MAPPED: nobody asks."""
+    return NOT_MAPPED
+
+
+@kernel
+def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
     """Nothing to do."""
     return end
 

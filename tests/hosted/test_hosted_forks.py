@@ -12,7 +12,7 @@ import pytest
 
 from incroos.hosted import malloc as front
 from incroos.hosted import pool
-from incroos.kernel.codes import OK
+from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr, word
 
@@ -98,6 +98,12 @@ class Process(HeapsOfAProcess):
         self.mine = self.threads[0]
         self.other = self.call(pool.get, self.pool, self.process)
         self.old = [self.call(front.malloc, heap, 100, SITE) for heap in (self.mine, self.other)]
+
+    def map(self, start: int, nbytes: int, *more: int) -> int:
+        """A heap that was not begun may have been mapped."""
+        if self.pages(start, nbytes) & self.mapped:
+            return NO_ADDRESSES
+        return super().map(start, nbytes, *more)
 
     # what a thread does meanwhile
     def get_fresh(self) -> int:

@@ -23,7 +23,7 @@ from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
 from incroos.hosted.pool import Pool
-from incroos.kernel.codes import OK
+from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
@@ -32,8 +32,12 @@ from incroos.machine.host import C_FUNCTION, HostMemory
 from ..budget import FULL
 
 SLOT_BYTES: Final = 1 << 26
-NR_SLOTS: Final = 5  # few enough to run out
+NR_SLOTS: Final = 6  # the first thread has two: few enough to run out
+NR_WIDE: Final = 2
+HEAD_BYTES: Final = 4096 + HostedHeap.SIZE & -4096
+JUNK: Final = 0xE5  # in pages that are not mapped
 MAX_BLOCKS: Final = 60
+MAX_FOREIGN: Final = 8
 SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
@@ -46,7 +50,7 @@ NR_WORDS: Final = (
     dict.fromkeys(('get', 'enter_shared', 'usable_bytes'), 2)
     | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
     | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
-    | {'init': 5}
+    | {'init': 6, 'exchange': 5}
 )
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
@@ -103,11 +107,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.pool = self.memory.base
         base = (self.memory.base + SLOT_BYTES) & -SLOT_BYTES
         view = Pool(self.memory, VirtAddr(self.pool))
-        functions = (self.nothing, self.release, self.nothing, self.stop)
-        view.give_way, view.release, view.no_memory, view.stop = [self.address_of(each) for each in functions]
+        self.mapped: set[int] = set()  # pages
+        self.foreign: set[int] = set()  # pages that somebody else has
+        for name in ('give_way', 'map', 'unmap', 'release', 'no_room', 'stop'):
+            setattr(view, name, self.address_of(getattr(self, name)))
         view.secret = 0x1234_5678_9ABC_DEF1
-        self.base = base
-        self.call(pool.init, self.pool, base, SLOT_BYTES, self.nr_slots, self.pool + Pool.SIZE)
+        self.pool_base = base
+        self.call(pool.init, self.pool, base, SLOT_BYTES, self.nr_slots, NR_WIDE, self.pool + Pool.SIZE)
         self.process = 100
         self.slots = ['unused'] * self.nr_slots  # the model of the pool
         self.threads: list[int] = []  # their heaps; the first forks, and never ends
@@ -125,11 +131,55 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.kept.append(C_FUNCTION(function))
         return ctypes.cast(self.kept[-1], VOID).value or 0
 
-    def nothing(self, *_: int) -> int:
+    def give_way(self, *_: int) -> int:
+        return 0
+
+    def no_room(self, heap: int, alignment: int, nbytes: int, site: int) -> int:
+        other = 0
+        if heap in self.threads:
+            other = self.call(pool.exchange, self.pool, heap, alignment, nbytes, self.process)
+        if other == 0:
+            self.see_left_out()
+            return 0
+        assert other == self.begin_slot(0, self.nr_slots - 1, NR_WIDE, 'owned')
+        self.threads[self.threads.index(heap)] = other
+        self.slots[self.number_of(heap)] = 'abandoned'
+        if alignment == front.ZEROED:
+            return self.call(front.calloc, other, 1, nbytes, site)
+        return self.call(front.memalign, other, alignment, nbytes, site)
+
+    def see_left_out(self) -> None:
+        """The search for a heap may have found foreign pages, and nothing else in the end."""
+        for number in range(self.nr_slots):
+            holder = self.memory.load64(pool.holder_of(Pool(self.memory, VirtAddr(self.pool)), number))
+            if holder == pool.LEFT_OUT and self.slots[number] == 'unused':
+                assert self.pages(self.pool_base + number * SLOT_BYTES, HEAD_BYTES) & self.foreign
+                self.slots[number] = 'left out'
+
+    def pages(self, start: int, nbytes: int) -> set[int]:
+        assert start % 4096 == nbytes % 4096 == 0
+        assert nbytes > 0
+        return set(range(start, start + nbytes, 4096))
+
+    def map(self, start: int, nbytes: int, *_: int) -> int:
+        """Fresh pages are not what they were when they were unmapped; these are zeros, as the system's."""
+        pages = self.pages(start, nbytes)
+        assert not pages & self.mapped
+        if pages & self.foreign:
+            return NO_ADDRESSES
+        self.mapped |= pages
+        ctypes.memset(start, 0, nbytes)
+        return 0
+
+    def unmap(self, start: int, nbytes: int, *_: int) -> int:
+        pages = self.pages(start, nbytes)
+        assert pages <= self.mapped
+        self.mapped -= pages
+        ctypes.memset(start, JUNK, nbytes)
         return 0
 
     def release(self, start: int, nbytes: int, *_: int) -> int:
-        assert start % 4096 == nbytes % 4096 == 0
+        assert self.pages(start, nbytes) <= self.mapped
         ctypes.memset(start, 0, nbytes)
         return 0
 
@@ -138,21 +188,37 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     # -------------------------------------------------------------- the model of the pool
     def number_of(self, heap: int) -> int:
-        assert (heap - self.base) % SLOT_BYTES == 0
-        return (heap - self.base) // SLOT_BYTES
+        assert (heap - self.pool_base) % SLOT_BYTES == 0
+        return (heap - self.pool_base) // SLOT_BYTES
 
     def take_slot(self, end: int, kind: str) -> int:
         """The heap that somebody gets next, or NOBODY; the model's slot becomes one of this kind."""
         for number in range(end):
-            if self.slots[number] in ('abandoned', 'unused'):
+            if self.slots[number] == 'abandoned':
                 self.slots[number] = kind
-                return self.base + number * SLOT_BYTES
+                return self.pool_base + number * SLOT_BYTES
+            if self.slots[number] == 'unused':
+                return self.begin_slot(number, end, NR_WIDE if number == 0 else 1, kind)
+        return NOBODY
+
+    def begin_slot(self, start: int, end: int, nr_wanted: int, kind: str) -> int:
+        for number in range(start, end):
+            heap = self.pool_base + number * SLOT_BYTES
+            if self.slots[number] == 'unused' and self.pages(heap, HEAD_BYTES) & self.foreign:
+                self.slots[number] = 'left out'
+            elif self.slots[number] == 'unused':
+                self.slots[number] = kind
+                for part in range(number + 1, min(number + nr_wanted, end)):
+                    if self.slots[part] != 'unused':
+                        break
+                    self.slots[part] = 'part'
+                return heap
         return NOBODY
 
     def enter_shared(self) -> int:
         """The shared heap for the thread that calls; NOBODY when there is none and no slot for one."""
         if 'shared' in self.slots:
-            wanted = self.base + self.slots.index('shared') * SLOT_BYTES
+            wanted = self.pool_base + self.slots.index('shared') * SLOT_BYTES
         else:
             wanted = self.take_slot(self.nr_slots, 'shared')
         assert self.call(pool.enter_shared, self.pool, self.process) == wanted
@@ -170,12 +236,18 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         if heap != NOBODY:
             return self.call(function, heap, *words)
         shared = self.enter_shared()
+        if shared == NOBODY:
+            assert self.foreign
+            return 0
         answer = self.call(function, shared, *words)
         self.call(pool.leave_shared, shared)
         return answer
 
     def note(self, ptr: int, nbytes: int, byte: int) -> None:
         """A block that somebody got: all of it is filled."""
+        if ptr == 0:
+            assert self.foreign, 'nobody had the addresses'
+            return
         usable = self.on_heap_of(0, front.usable_bytes, ptr)
         assert ptr % 16 == 0
         assert usable >= nbytes
@@ -219,8 +291,26 @@ class HeapsOfAProcess(RuleBasedStateMachine):
                 self.slots[self.number_of(heap)] = kind
         self.threads = self.threads[:1]
         if has_handler:
-            lost = [self.base + n * SLOT_BYTES for n, kind in enumerate(self.slots) if kind == 'lost']
+            lost = [self.pool_base + n * SLOT_BYTES for n, kind in enumerate(self.slots) if kind == 'lost']
             assert all(pool.is_lost(HostedHeap(self.memory, VirtAddr(heap))) for heap in lost)
+
+    # -------------------------------------------------------------- others
+    @precondition(lambda self: len(self.foreign) < MAX_FOREIGN)
+    @rule(thread=st.integers(0, 100), in_slabs=st.booleans(), distance=st.integers(0, 20) | st.integers(0, 4000))
+    def take_a_page_before_a_heap(self, thread: int, in_slabs: bool, distance: int) -> None:
+        """Somebody else maps a page where a heap has not grown to, or where the next one would begin."""
+        heap = HostedHeap(self.memory, VirtAddr(self.threads[thread % len(self.threads)] or self.pool_base))
+        if in_slabs:
+            page = heap.heap.slabs.area.mapped_end if heap.addr in self.threads else self.next_slot()
+        else:
+            page = heap.heap.chunks.committed_end if heap.addr in self.threads else self.next_slot()
+        page += distance * 4096
+        if self.pool_base <= page < self.pool_base + self.nr_slots * SLOT_BYTES and page not in self.mapped:
+            self.foreign.add(page)
+
+    def next_slot(self) -> int:
+        number = self.slots.index('unused') if 'unused' in self.slots else self.nr_slots
+        return self.pool_base + number * SLOT_BYTES
 
     # -------------------------------------------------------------- blocks
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -232,7 +322,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     @rule(thread=st.integers(0, 100), nbytes=sizes, byte=st.integers(0, 255))
     def calloc(self, thread: int, nbytes: int, byte: int) -> None:
         ptr = self.on_heap_of(thread, front.calloc, 1, nbytes, SITE)
-        assert ctypes.string_at(ptr, nbytes) == bytes(nbytes)
+        assert ptr == 0 or ctypes.string_at(ptr, nbytes) == bytes(nbytes)
         self.note(ptr, nbytes, byte)
 
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -241,7 +331,8 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         ptr = self.on_heap_of(thread, front.memalign, 1 << shift, nbytes, SITE)
         assert ptr % (1 << shift) == 0
         self.note(ptr, nbytes, byte)
-        self.alignments[ptr] = 1 << shift
+        if ptr != 0:
+            self.alignments[ptr] = 1 << shift
 
     @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
@@ -257,6 +348,10 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         before = self.blocks.pop(ptr)
         alignment = self.alignments.get(ptr, 1)
         new = self.on_heap_of(thread, front.realloc, ptr, max(nbytes, 1), SITE)
+        if new == 0:
+            assert self.foreign
+            self.blocks[ptr] = before
+            return
         kept = min(nbytes, len(before))
         assert ctypes.string_at(new, kept) == before[:kept]
         self.note(new, nbytes, byte)
@@ -286,8 +381,8 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
         for number, kind in enumerate(self.slots):
-            if kind not in ('unused', 'lost'):
-                assert self.call(front.check, self.base + number * SLOT_BYTES) == OK
+            if kind not in ('unused', 'left out', 'part', 'lost'):
+                assert self.call(front.check, self.pool_base + number * SLOT_BYTES) == OK
 
     def teardown(self) -> None:
         for ptr, content in self.blocks.items():
@@ -304,3 +399,40 @@ TestInterpreted = HeapsOfAProcess.TestCase
 TestInterpreted.settings = settings(max_examples=300 if FULL else 25, stateful_step_count=60, **Checks)  # type: ignore[arg-type]
 TestCompiled = Compiled.TestCase
 TestCompiled.settings = settings(max_examples=3000 if FULL else 100, stateful_step_count=100, **Checks)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ addresses
+@pytest.mark.parametrize('machine', [HeapsOfAProcess, Compiled])
+def test_a_thread_goes_on_elsewhere_when_others_have_the_addresses_behind_its_heap(
+    machine: type[HeapsOfAProcess],
+) -> None:
+    heaps = machine()
+    heaps.malloc(0, 300_000, 1)
+    first, block = heaps.threads[0], heaps.take(0)
+    heaps.take_a_page_before_a_heap(0, False, 0)
+    heaps.take_a_page_before_a_heap(0, True, 0)
+    heaps.foreign.add(heaps.next_slot())
+    for _ in range(4):
+        heaps.malloc(0, 300_000, 2)
+    assert len(heaps.blocks) == 5
+    assert heaps.threads[0] != first
+    assert heaps.slots[heaps.number_of(first)] == 'abandoned'
+    heaps.realloc(0, 0, 500_000, 3)  # of a heap that is left
+    assert block not in heaps.blocks
+    heaps.metadata_is_in_order()
+    heaps.teardown()
+
+
+def test_a_request_that_is_larger_than_a_slot_gets_a_wide_heap() -> None:
+    heaps = HeapsOfAProcess()
+    heaps.begin_thread()
+    heaps.malloc(1, 100, 1)
+    heaps.malloc(1, SLOT_BYTES * 3 // 4, 2)
+    assert len(heaps.blocks) == 2
+    heaps.malloc(1, 100, 3)
+    heaps.free(0, 0)
+    heaps.metadata_is_in_order()
+    before = list(heaps.threads)
+    assert heaps.on_heap_of(1, front.malloc, SLOT_BYTES * 2, SITE) == 0  # no heap has so much: none is used up
+    assert heaps.threads == before
+    heaps.teardown()

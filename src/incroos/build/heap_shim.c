@@ -3,14 +3,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "incro_heap.h"
@@ -23,8 +25,8 @@
 #define PAGE ((size_t)4096)
 #define SIGNALS_SEE_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define SITE ((word)(uintptr_t)__builtin_return_address(0))
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
 typedef int64_t word;
@@ -32,9 +34,11 @@ struct heap; /* the HostedHeap struct, at the start of its slot */
 
 /* Pool in hosted/pool.py */
 struct pool {
-    word base, slot_bytes, nr_slots, shared, holders;
-    word give_way, release, commit, populate, no_memory, stop, secret;
+    word base, slot_bytes, nr_slots, nr_wide, shared, holders;
+    word give_way, map, unmap, release, no_room, stop, secret;
 };
+enum { OK = 0, NO_FRAME = -1, NO_ADDRESSES = -16 }; /* kernel/codes.py */
+enum { ZEROED = 0 };                                /* hosted/malloc.py, in the place of an alignment */
 
 #pragma GCC visibility push(hidden)
 #include "heap_calls.h" /* the kernel functions, from the table in hosted/calls.py */
@@ -48,41 +52,53 @@ static __thread char has_asked __attribute__((tls_model("initial-exec"))); /* fo
 static __thread char is_inside __attribute__((tls_model("initial-exec"))); /* the heap of threads without one */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
+/* Fresh pages, at once or when they are touched, where nothing was mapped. Linux before 4.17 does not know
+ * MAP_FIXED_NOREPLACE, and answers with pages elsewhere where others have these. */
+static word map(word start, word nbytes, word at_once, word unused)
+{
+    (void)unused;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | (at_once ? MAP_POPULATE : 0);
+    int before = errno;
+    word code = OK;
+    void *at = mmap((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (at == MAP_FAILED) {
+        code = errno == EEXIST ? NO_ADDRESSES : NO_FRAME;
+    } else if (at != (void *)start) {
+        munmap(at, (size_t)nbytes);
+        code = NO_ADDRESSES;
+    }
+    errno = before;
+    return code;
+}
+
+static word unmap(word start, word nbytes, word unused, word unused_too)
+{
+    (void)unused, (void)unused_too;
+    int before = errno;
+    word code = munmap((void *)start, (size_t)nbytes);
+    errno = before;
+    return code;
+}
+
 static word release(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;
     int before = errno;
-    madvise((void *)start, (size_t)nbytes, MADV_DONTNEED);
+    word code = madvise((void *)start, (size_t)nbytes, MADV_DONTNEED);
     errno = before;
-    return 0;
+    return code;
 }
 
-static word commit(word start, word nbytes, word unused, word unused_too)
-{
-    (void)unused, (void)unused_too;
-    return mprotect((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE);
-}
-
-static word populate(word start, word nbytes, word unused, word unused_too)
-{
-    (void)unused, (void)unused_too;
-    int before = errno;
-    madvise((void *)start, (size_t)nbytes, MADV_POPULATE_WRITE); /* fails without harm on Linux before 5.14 */
-    errno = before;
-    return 0;
-}
-
-static word no_memory(word unused, word unused_too, word nothing, word nothing_too)
-{
-    (void)unused, (void)unused_too, (void)nothing, (void)nothing_too;
-    errno = ENOMEM;
-    return 0;
-}
-
+/* Sleep for a moment, so that a thread of a lower priority runs as well. Any sandbox with threads allows this call. */
 static word give_way(word unused, word unused_too, word nothing, word nothing_too)
 {
     (void)unused, (void)unused_too, (void)nothing, (void)nothing_too;
-    return sched_yield();
+    static const uint32_t never_changes = 0;
+    const struct timespec moment = {.tv_nsec = 20000};
+    int before = errno;
+    syscall(SYS_futex, &never_changes, FUTEX_WAIT_PRIVATE, 0, &moment, NULL, 0);
+    errno = before;
+    return 0;
 }
 
 static word stop(word text, word nbytes, word unused, word unused_too)
@@ -97,49 +113,66 @@ static word stop(word text, word nbytes, word unused, word unused_too)
 }
 
 /* ------------------------------------------------------------------ addresses for all heaps */
-#define MOST_BYTES ((size_t)32 << 40)
-#define LEAST_BYTES ((size_t)4 << 20)
-#define LEAST_SLOT_BYTES ((size_t)64 << 30)
-#define MOST_SLOTS (MOST_BYTES / LEAST_SLOT_BYTES)
-#define MOST_SLOT_BYTES ((size_t)1 << 40) /* half of it is for chunks, whose headers have 40 bits for their bytes */
+/* Linux puts nothing here by itself: a program lies below, or from two thirds of all addresses on with its stack and
+ * mmap's mappings behind; without random addresses mappings begin at one third. Somewhere in it are the slots. */
+#define AREA ((uintptr_t)0x100000000000)
+#define AREA_END ((uintptr_t)0x2A0000000000)
+#define SLOT_BYTES ((size_t)32 << 30)
+#define NR_SLOTS ((size_t)768)
+#define MOST_WIDE_BYTES ((size_t)1 << 40) /* half of it is for chunks, whose headers have 40 bits for their bytes */
+#define MAX_TRIES 16
 
-static size_t slot_bytes_wanted(void)
+static uint64_t random_word(void)
 {
-    size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * PAGE, nbytes = LEAST_SLOT_BYTES;
-    while (nbytes < 2 * ram && nbytes < MOST_SLOT_BYTES)
-        nbytes *= 2;
-    return nbytes;
+    uint64_t value;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = (uint64_t)(uintptr_t)&pool * 0x9E3779B97F4A7C15 ^ (uint64_t)getpid() << 32;
+    return value;
 }
 
-/* Reserve as much as the system allows; it refuses more if address space is limited (ulimit -v). If it counts what
- * could be written (overcommit_memory 2), it grants addresses that cannot be written; each heap commits them later. */
-COLD static void reserve(void)
+static size_t nr_wide_slots(void)
 {
-    static word holders[MOST_SLOTS];
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    for (size_t nbytes = MOST_BYTES; nbytes >= LEAST_BYTES; nbytes /= 2) {
-        void *base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-        if (base == MAP_FAILED) {
-            base = mmap(NULL, nbytes, PROT_NONE, flags, -1, 0);
-            if (base != MAP_FAILED) {
-                pool.commit = (word)(uintptr_t)commit;
-                pool.populate = 0;
-            }
-        }
-        if (base != MAP_FAILED) {
-            size_t slot_bytes = slot_bytes_wanted();
-            if (slot_bytes > nbytes / 2)
-                slot_bytes = nbytes;
-            incro_k_init(&pool, (word)(uintptr_t)base, (word)slot_bytes, (word)(nbytes / slot_bytes), holders);
+    size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * PAGE, nbytes = SLOT_BYTES;
+    while (nbytes < 2 * ram && nbytes < MOST_WIDE_BYTES)
+        nbytes *= 2;
+    return nbytes / SLOT_BYTES;
+}
+
+/* Choose addresses of which the first are free; nothing is kept there. Where a program has none in the area (valgrind
+ * and emulators keep them), the system says where there are as many as can be. */
+COLD static void choose(void)
+{
+    static word holders[NR_SLOTS];
+    const size_t nr_places = (AREA_END - AREA - NR_SLOTS * SLOT_BYTES) / PAGE;
+    for (int nr_tries = 0; nr_tries < MAX_TRIES; nr_tries++) {
+        word base = (word)(AREA + random_word() % nr_places * PAGE);
+        if (map(base, PAGE, 0, 0) == OK) {
+            unmap(base, PAGE, 0, 0);
+            incro_k_init(&pool, base, SLOT_BYTES, NR_SLOTS, (word)nr_wide_slots(), holders);
             return;
         }
     }
-    incro_k_init(&pool, 0, 0, 0, holders);
+    for (size_t nr_slots = NR_SLOTS; nr_slots > 0; nr_slots /= 2) {
+        void *base = mmap(NULL, nr_slots * SLOT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (base != MAP_FAILED) {
+            munmap(base, nr_slots * SLOT_BYTES);
+            incro_k_init(&pool, (word)(uintptr_t)base, SLOT_BYTES, (word)nr_slots, (word)nr_wide_slots(), holders);
+            return;
+        }
+    }
+    incro_k_init(&pool, 0, 0, 0, 0, holders);
 }
 
 /* ------------------------------------------------------------------ start and end of threads and processes */
 static pthread_key_t key;
 static char has_key;
+
+static void set_own(struct heap *heap)
+{
+    own = heap;
+    if (has_key)
+        pthread_setspecific(key, heap); /* which may ask for memory itself */
+}
 
 static void end_of_thread(void *heap)
 {
@@ -176,8 +209,7 @@ static void after_fork(void)
     SIGNALS_SEE_ORDER();
     aside.nr_forks--;
     if (meanwhile != NULL) {
-        if (has_key)
-            pthread_setspecific(key, own);
+        set_own(own);
         incro_k_leave(meanwhile);
     }
 }
@@ -188,19 +220,35 @@ static void after_fork_in_child(void)
     incro_k_after_fork_in_child(&pool, own, getpid());
 }
 
+/* A heap has no room for a request: its thread goes on with another one if it was addresses that ran out. */
+static word no_room(word heap, word alignment, word nbytes, word site)
+{
+    struct heap *other = NULL;
+    if (own != NULL && heap == (word)(uintptr_t)own)
+        other = incro_k_exchange(&pool, own, alignment, nbytes, getpid());
+    if (other == NULL) {
+        errno = ENOMEM;
+        return 0;
+    }
+    set_own(other);
+    if (alignment == ZEROED)
+        return (word)(uintptr_t)incro_k_calloc(other, 1, nbytes, site);
+    return (word)(uintptr_t)incro_k_memalign(other, alignment, nbytes, site);
+}
+
 /* Runs before any thread but the first; constructors and the loader may ask for memory even before it. */
 COLD static void begin_process(void)
 {
     if (pool.stop != 0)
         return;
     pool.give_way = (word)(uintptr_t)give_way;
+    pool.map = (word)(uintptr_t)map;
+    pool.unmap = (word)(uintptr_t)unmap;
     pool.release = (word)(uintptr_t)release;
-    pool.populate = (word)(uintptr_t)populate;
-    pool.no_memory = (word)(uintptr_t)no_memory;
+    pool.no_room = (word)(uintptr_t)no_room;
     pool.stop = (word)(uintptr_t)stop;
-    if (getrandom(&pool.secret, sizeof pool.secret, GRND_NONBLOCK) != sizeof pool.secret)
-        pool.secret = (word)(uintptr_t)&pool ^ (word)getpid() << 32;
-    reserve();
+    pool.secret = (word)random_word();
+    choose();
 }
 
 __attribute__((constructor)) static void begin_library(void)
@@ -218,9 +266,9 @@ COLD static struct heap *ask_for_heap(void)
     has_asked = 1;
     int before = errno;
     begin_process();
-    own = incro_k_get(&pool, getpid());
-    if (own != NULL && has_key)
-        pthread_setspecific(key, own); /* which may ask for memory itself */
+    struct heap *heap = incro_k_get(&pool, getpid());
+    if (heap != NULL)
+        set_own(heap);
     errno = before;
     return own;
 }

@@ -22,9 +22,13 @@ class Row(NamedTuple):
 CALLS: Final = (
     Row(
         pool.init,
-        'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word *holders)',
+        'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word nr_wide, word *holders)',
     ),
     Row(pool.get, 'struct heap *incro_k_get(struct pool *pool, word process)'),
+    Row(
+        pool.exchange,
+        'struct heap *incro_k_exchange(struct pool *pool, struct heap *ptr, word alignment, word nbytes, word process)',
+    ),
     Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool, word process)'),
     Row(pool.leave_shared, 'void incro_k_leave_shared(struct heap *own)'),
     Row(

@@ -5,6 +5,8 @@ ends the process with a sentence: C has no code for it, and a program that goes 
 is the address that C returns to.
 """
 
+from typing import Final
+
 from incroos.hosted import fast_path, pool, remote
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
@@ -14,6 +16,8 @@ from incroos.kernel.heap.block import ALIGNMENT
 from incroos.kernel.io import text_sink
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
+
+ZEROED: Final = 0  # in the place of an alignment
 
 
 @kernel
@@ -35,9 +39,14 @@ def malloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     if remote.is_waiting(own) != 0:
         take_back(own)
     ptr = front.alloc(own.heap, with_room_for_link(own, nbytes if nbytes != 0 else 1), site)
-    if ptr == 0:
-        call4(own.m, own.host.no_memory, 0, 0, 0, 0)
-    return ptr
+    return ptr if ptr != 0 else no_room(own, ALIGNMENT, nbytes, site)
+
+
+@cold
+@kernel
+def no_room(own: HostedHeap, alignment: word, nbytes: word, site: word) -> VirtAddr:
+    """Ask the shim for a way out: the thread may have another heap. Alignment 0 is calloc's, and all bytes are 0."""
+    return VirtAddr(call4(own.m, own.host.no_room, own.addr, alignment, nbytes, site))
 
 
 @kernel
@@ -103,9 +112,7 @@ def calloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     if remote.is_waiting(own) != 0:
         take_back(own)
     ptr = front.alloc_zeroed(own.heap, nbytes, site)
-    if ptr == 0:
-        call4(own.m, own.host.no_memory, 0, 0, 0, 0)
-    return ptr
+    return ptr if ptr != 0 else no_room(own, ZEROED, nbytes, site)
 
 
 @kernel
@@ -116,10 +123,16 @@ def realloc(own: HostedHeap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAdd
     answer NULL, when nbytes is 0.
     """
     have = usable_bytes(own, ptr)
+    owner = own
+    new = VirtAddr(0)
     if owns(own, ptr):
-        return front.reallocate(own.heap, ptr, with_room_for_link(own, nbytes), site)
-    owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
-    new = memalign(own, front.alignment_of(owner.heap, ptr), nbytes, site)
+        new = front.reallocate(own.heap, ptr, with_room_for_link(own, nbytes), site)
+        if new != 0 or nbytes == 0:
+            return new
+        new = no_room(own, front.alignment_of(own.heap, ptr), nbytes, site)
+    else:
+        owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
+        new = memalign(own, front.alignment_of(owner.heap, ptr), nbytes, site)
     if new != 0:
         copy(own.m, new, ptr, min(have, nbytes))
         free_elsewhere(own, ptr)
@@ -134,9 +147,7 @@ def memalign(own: HostedHeap, alignment: word, nbytes: word, site: word) -> Virt
     if remote.is_waiting(own) != 0:
         take_back(own)
     ptr = front.alloc_aligned(own.heap, alignment, with_room_for_link(own, nbytes if nbytes != 0 else 1), site)
-    if ptr == 0:
-        call4(own.m, own.host.no_memory, 0, 0, 0, 0)
-    return ptr
+    return ptr if ptr != 0 else no_room(own, alignment, nbytes, site)
 
 
 @kernel

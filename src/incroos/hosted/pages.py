@@ -1,7 +1,8 @@
-"""Pages of a heap in a process: the system maps them as they are touched, and only limits are kept here.
+"""Pages of a heap in a process: mapped in pieces as the heap grows, so that a heap costs no more than it uses.
 
 Unit: the page. Knows nothing of chunks or slabs. The ranges are the slot behind the HostedHeap struct, so that each
-heap of the process has its own, and an address tells the heap:
+heap of the process has its own, and an address tells the heap. Nothing is reserved: addresses of the slot that are not
+mapped yet are the heap's only as long as nobody else maps something there.
 
     start                 1/64        1/8                     1/2                              slot_bytes
       | HostedHeap struct  | records   | slabs                 | chunks                          |
@@ -9,7 +10,7 @@ heap of the process has its own, and an address tells the heap:
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, NO_FRAME, OK
+from incroos.kernel.codes import BAD_FREE, NO_ADDRESSES, OK
 from incroos.kernel.heap import ranges
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Heap, host_of
@@ -19,10 +20,13 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = False
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = True
+PIECE_BYTES: Final = 4 << PAGE_SHIFT
 
-AHEAD_SHIFT: Final = 6  # of what is in use, this part is asked for ahead: one in 64
-LEAST_AHEAD: Final = 4 << PAGE_SHIFT
+AHEAD_SHIFT: Final = 6  # of what is in use, this part is mapped ahead: one in 64
+LEAST_AHEAD: Final = PIECE_BYTES
 MOST_AHEAD: Final = 64 << PAGE_SHIFT
+WHEN_TOUCHED: Final = 0  # when pages get their frames
+AT_ONCE: Final = 1
 
 
 @kernel
@@ -38,37 +42,46 @@ def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
 
 @cold
 @kernel
-def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """Ask the system for the pages, where it wants to be asked."""
-    host = host_of(heap)
-    if host.commit == 0 or call4(heap.m, host.commit, start, end - start, 0, 0) == 0:
-        return OK
-    return NO_FRAME
-
-
-@kernel
-def get_ready(heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-    """Ask for pages in a row, which is dearer than a fault for one and cheaper than for two.
-
-    So some are asked for that are not wanted yet, in proportion to what is in use. Of a large range nobody knows
-    whether it is touched.
-    """
-    host = host_of(heap)
-    if end <= ready or host.populate == 0:
-        return max(ready, end)
-    ahead = min(max(used_bytes >> AHEAD_SHIFT, LEAST_AHEAD), MOST_AHEAD) & -PAGE_BYTES
-    if end - ready > ahead:
-        return end
-    until = VirtAddr(min(end + ahead, limit))
-    call4(heap.m, host.populate, ready, until - ready, 0, 0)
-    return until
+def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
+    """Ask the system for pages of which nobody knows whether they are touched."""
+    return ask(heap, start, end, limit, WHEN_TOUCHED)
 
 
 @cold
 @kernel
-def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
-    """Give the pages back to the system; they read as zeros when they are next touched."""
-    call4(heap.m, host_of(heap).release, start, end - start, 0, 0)
+def ask(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, when: word) -> word:
+    """Ask the system for pages, and remember what it said."""
+    host = host_of(heap)
+    host.answer = NO_ADDRESSES if end > limit else call4(heap.m, host.map, start, end - start, when, 0)
+    return host.answer
+
+
+@kernel
+def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+    """Ask for pages in a row with their frames, which is dearer than a fault for one and cheaper than for two.
+
+    So some are asked for that are not wanted yet, in proportion to what is in use. Of a large range nobody knows
+    whether it is touched, and where there is not so much, what is wanted must do.
+    """
+    ahead = min(max(used_bytes >> AHEAD_SHIFT, LEAST_AHEAD), MOST_AHEAD) & -PAGE_BYTES
+    until = VirtAddr(min(end + ahead, limit))
+    if end - start <= ahead and end < until and ask(heap, start, until, limit, AT_ONCE) == OK:
+        return until
+    return end if map_fresh(heap, start, end, limit) == OK else start
+
+
+@cold
+@kernel
+def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """Give pages at the end of a range back to the system, with their addresses."""
+    return call4(heap.m, host_of(heap).unmap, start, end - start, 0, 0)
+
+
+@cold
+@kernel
+def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """Give pages back to the system and keep their addresses. It refuses where a process has locked its memory."""
+    return call4(heap.m, host_of(heap).release, start, end - start, 0, 0)
 
 
 @kernel

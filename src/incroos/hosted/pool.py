@@ -3,7 +3,12 @@
 Unit: the slot. Knows nothing of what is in a heap.
 
     base
-      | slot 0: heap of a thread | slot 1: shared heap | slot 2 | ... | slots that were never used |
+      | slots 0 to 3: heap of a thread | slot 4: another | slot 5: shared heap | ... | never used |
+
+The slots are addresses that Linux does not choose by itself, and no more: a heap maps what it uses, and nothing is
+reserved. Where somebody else has mapped something, a slot is left out, or a heap ends there, and its thread goes on
+with another heap. The heap of the first thread, and one for whom a slot is too narrow, is wide: it has slots for all
+memory that there is.
 
 A heap has an owner, who alone works on it and needs no lock. When a thread ends, its heap waits for the next thread
 that begins, with all the blocks that live in it. A thread that finds no slot enters the shared heap for each call.
@@ -17,9 +22,10 @@ slot takes its part. A thread that finds it held by another process sees this by
 
 from typing import Final
 
+from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.heap import lifecycle
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Host, HostedHeap
+from incroos.kernel.state import HostedHeap
 from incroos.lang import (
     Struct,
     VirtAddr,
@@ -27,7 +33,6 @@ from incroos.lang import (
     atomic_load64,
     atomic_store64,
     call4,
-    fill,
     kernel,
     offset_of,
     pause,
@@ -36,21 +41,24 @@ from incroos.lang import (
     word,
 )
 
-# POOL-1  a slot that is not UNUSED or BEGINNING has a heap, which knows the slot's word
-# POOL-2  the shared slot, if there is one, is SHARED, ENTERED or LOST, and no other is SHARED or ENTERED
+# POOL-1  a slot where a heap begins is ABANDONED, LOST, SHARED, OWNED or ENTERED, and the heap knows the slot's word
+# POOL-2  a PART belongs to a heap that begins as many slots before it as it says, and that has so many slots
+# POOL-3  the shared slot, if there is one, is SHARED, ENTERED or LOST, and no other is SHARED or ENTERED
 
 KEPT_SHIFT: Final = 4  # threads do not get the last sixteenth of the slots: a shared heap may be lost in each fork
 
-# The holder of a slot: what it is, and in the kinds from BEGINNING on above it the process whose thread works on it.
+# The holder of a slot: what it is, and above it, from BEGINNING on, the process whose thread works on it.
 UNUSED: Final = 0
-ABANDONED: Final = 1
-LOST: Final = 2
-SHARED: Final = 3  # and in no call
-BEGINNING: Final = 4
-OWNED: Final = 5
-ENTERED: Final = 6  # shared, for a call
-KINDS: Final = 7
-PROCESS_SHIFT: Final = 3
+LEFT_OUT: Final = 1  # somebody else has mapped something
+PART: Final = 2  # of a heap that begins before it, as many slots as it says above
+ABANDONED: Final = 3
+LOST: Final = 4
+SHARED: Final = 5  # and in no call
+BEGINNING: Final = 6
+OWNED: Final = 7
+ENTERED: Final = 8  # shared, for a call
+KINDS: Final = 15
+ABOVE_SHIFT: Final = 4
 
 ROUNDS: Final = 64  # of waiting, before others are let run
 
@@ -61,26 +69,28 @@ class Pool(Struct):
     base: VirtAddr  # of slot 0; 0 when there are no slots
     slot_bytes: u64
     nr_slots: u64
+    nr_wide: u64  # slots of a wide heap
     shared: u64  # the number of the shared slot; nr_slots when there is none
     holders: VirtAddr  # nr_slots words, each of which says who holds a slot
     give_way: u64  # C functions, as in Host
+    map: u64
+    unmap: u64
     release: u64
-    commit: u64
-    populate: u64
-    no_memory: u64
+    no_room: u64
     stop: u64
     secret: u64  # random, from the system
 
 
 @kernel
-def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word, holders: VirtAddr) -> None:
-    """Begin without heaps in addresses that read as zeros; the C functions and the secret are there already.
+def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word, nr_wide: word, holders: VirtAddr) -> None:
+    """Begin without heaps in addresses where nothing is mapped; the C functions and the secret are there already.
 
     PRE the words for holders are zeros.
     """
     pool.base = base
     pool.slot_bytes = slot_bytes
     pool.nr_slots = nr_slots
+    pool.nr_wide = nr_wide
     pool.shared = nr_slots
     pool.holders = holders
 
@@ -106,15 +116,38 @@ def shared_of(pool: Pool) -> VirtAddr:
 @kernel
 def held(kind: word, process: word) -> word:
     """The word of a slot on which a thread of this process works."""
-    return kind | process << PROCESS_SHIFT
+    return kind | process << ABOVE_SHIFT
 
 
 # ------------------------------------------------------------------ getting and leaving a heap
 @kernel
+def end_for_threads(pool: Pool) -> word:
+    """The number of the first slot that threads do not get."""
+    return pool.nr_slots - max(pool.nr_slots >> KEPT_SHIFT, 1)
+
+
+@kernel
 def get(pool: Pool, process: word) -> VirtAddr:
     """A heap for the thread that calls, of the process with this number; 0 when there is none for it alone."""
-    nr_kept = max(pool.nr_slots >> KEPT_SHIFT, 1)
-    return take(pool, pool.nr_slots - nr_kept, OWNED, process).addr
+    return take(pool, end_for_threads(pool), OWNED, process).addr
+
+
+@kernel
+def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word, process: word) -> VirtAddr:
+    """A wide heap for the thread whose own, at ptr, has no addresses for a request, and is left.
+
+    0, and it keeps its heap, when that is for another reason, or no heap has addresses for it.
+    """
+    most = (pool.nr_wide * pool.slot_bytes >> 1) - PAGE_BYTES  # that chunks have in an empty heap
+    own = HostedHeap(pool.m, ptr)
+    answer = own.host.answer
+    own.host.answer = OK
+    if answer != NO_ADDRESSES or alignment > most or nbytes > most - alignment or own.heap.config.objects.HAS_FIRST_FIT:
+        return VirtAddr(0)
+    other = begin_in(pool, 0, end_for_threads(pool), pool.nr_wide, OWNED, process)
+    if other.addr != 0:
+        leave(own)
+    return other.addr
 
 
 @kernel
@@ -125,36 +158,65 @@ def take(pool: Pool, end: word, kind: word, process: word) -> HostedHeap:
         before = atomic_load64(pool.m, at)
         if before == ABANDONED and atomic_compare_exchange64(pool.m, at, before, held(kind, process)) == before:
             return slot(pool, number)
-        if before == UNUSED and atomic_compare_exchange64(pool.m, at, before, held(BEGINNING, process)) == before:
-            has_begun = begin(pool, number)
-            atomic_store64(pool.m, at, held(kind, process) if has_begun else UNUSED)
-            return HostedHeap(pool.m, slot(pool, number).addr if has_begun else VirtAddr(0))
+        if before == UNUSED:
+            return begin_in(pool, number, end, pool.nr_wide if number == 0 else 1, kind, process)
     return HostedHeap(pool.m, VirtAddr(0))
 
 
 @kernel
-def begin(pool: Pool, number: word) -> bool:
-    """Make an empty heap in a slot without one; False when the system has no memory for it.
+def begin_in(pool: Pool, start: word, end: word, nr_wanted: word, kind: word, process: word) -> HostedHeap:
+    """Hold an empty heap in the first slots from `start` on that are unused, as many as wanted or fewer.
 
-    A thread that was left behind by a fork may have begun one here. It got no further than these two structs.
+    At address 0 when the system has no memory for it, or no slot is unused.
     """
+    for number in range(start, end):
+        at = holder_of(pool, number)
+        if atomic_compare_exchange64(pool.m, at, UNUSED, held(BEGINNING, process)) == UNUSED:
+            nr_slots = hold_parts(pool, number, min(nr_wanted, end - number))
+            code = begin(pool, number, nr_slots)
+            if code == OK:
+                atomic_store64(pool.m, at, held(kind, process))
+                return slot(pool, number)
+            for index in range(1, nr_slots):
+                atomic_store64(pool.m, holder_of(pool, number + index), UNUSED)
+            atomic_store64(pool.m, at, UNUSED if code == NO_FRAME else LEFT_OUT)
+            if code == NO_FRAME:
+                break
+    return HostedHeap(pool.m, VirtAddr(0))
+
+
+@kernel
+def hold_parts(pool: Pool, number: word, nr_wanted: word) -> word:
+    """Hold the slots behind one as parts of its heap; how many there are with it."""
+    nr_slots = 1
+    while nr_slots < nr_wanted:
+        at = holder_of(pool, number + nr_slots)
+        if atomic_compare_exchange64(pool.m, at, UNUSED, PART | nr_slots << ABOVE_SHIFT) != UNUSED:
+            break
+        nr_slots += 1
+    return nr_slots
+
+
+@kernel
+def begin(pool: Pool, number: word, nr_slots: word) -> word:
+    """Make an empty heap in slots without one; a code when the system refuses the memory or the addresses."""
     own = slot(pool, number)
-    if pool.commit != 0 and call4(own.m, pool.commit, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 0, 0) != 0:
-        return False
+    code = call4(own.m, pool.map, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 1, 0)
+    if code != OK:
+        return code
     host = own.host
-    fill(own.m, host.addr, 0, Host.SIZE)
-    host.slot_bytes = pool.slot_bytes
+    host.slot_bytes = nr_slots * pool.slot_bytes
+    host.map = pool.map
+    host.unmap = pool.unmap
     host.release = pool.release
-    host.commit = pool.commit
-    host.populate = pool.populate
-    host.no_memory = pool.no_memory
+    host.no_room = pool.no_room
     host.stop = pool.stop
     host.pool = pool.addr
     host.holder = holder_of(pool, number)
     lifecycle.init(own.heap, VirtAddr(0))
     own.heap.hardening.secret = pool.secret
     own.heap.hardening.generator = pool.secret ^ own.addr
-    return True
+    return OK
 
 
 @kernel
@@ -223,12 +285,22 @@ def leave_shared(own: HostedHeap) -> None:
 # ------------------------------------------------------------------ whose is an address?
 @kernel
 def heap_of(pool: Pool, ptr: VirtAddr) -> VirtAddr:
-    """The heap in whose slot an address lies; 0 when it lies in none."""
+    """The heap in whose slots an address lies; 0 when it lies in none."""
     if ptr < pool.base or not unsigned_less(ptr - pool.base, pool.nr_slots * pool.slot_bytes):
         return VirtAddr(0)
     number = (ptr - pool.base) // pool.slot_bytes
-    kind = atomic_load64(pool.m, holder_of(pool, number)) & KINDS
-    return slot(pool, number).addr if kind != UNUSED and kind != BEGINNING else VirtAddr(0)
+    holder = atomic_load64(pool.m, holder_of(pool, number))
+    if holder & KINDS == PART:
+        number -= holder >> ABOVE_SHIFT
+        holder = atomic_load64(pool.m, holder_of(pool, number))
+    return slot(pool, number).addr if has_heap(holder) else VirtAddr(0)
+
+
+@kernel
+def has_heap(holder: word) -> bool:
+    """Whether a heap begins in a slot with this holder."""
+    kind = holder & KINDS
+    return kind >= ABANDONED and kind != BEGINNING
 
 
 # ------------------------------------------------------------------ fork
@@ -242,8 +314,11 @@ def after_fork_in_child(pool: Pool, own: VirtAddr, process: word) -> None:
         at = holder_of(pool, number)
         before = atomic_load64(pool.m, at)
         kind = before & KINDS
-        if slot(pool, number).addr == own:
+        if kind == OWNED and slot(pool, number).addr == own:
             atomic_store64(pool.m, at, held(OWNED, process))
+        elif kind == PART:
+            if atomic_load64(pool.m, holder_of(pool, number - (before >> ABOVE_SHIFT))) == UNUSED:
+                atomic_compare_exchange64(pool.m, at, before, UNUSED)  # of a heap that was not begun
         elif kind >= BEGINNING and before != held(kind, process):
             atomic_compare_exchange64(pool.m, at, before, UNUSED if kind == BEGINNING else LOST)
 
@@ -252,12 +327,23 @@ def after_fork_in_child(pool: Pool, own: VirtAddr, process: word) -> None:
 def check(pool: Pool) -> word:
     """0, or the number of the first invariant that does not hold. PRE nobody changes the pool."""
     if not 0 <= pool.shared <= pool.nr_slots:
-        return 2
+        return 3
     for number in range(pool.nr_slots):
-        kind = atomic_load64(pool.m, holder_of(pool, number)) & KINDS
-        if kind != UNUSED and kind != BEGINNING and slot(pool, number).host.holder != holder_of(pool, number):
+        holder = atomic_load64(pool.m, holder_of(pool, number))
+        kind = holder & KINDS
+        if has_heap(holder) and slot(pool, number).host.holder != holder_of(pool, number):
             return 1
+        if kind == PART and not is_part(pool, number, holder >> ABOVE_SHIFT):
+            return 2
         is_shared = kind == SHARED or kind == ENTERED
         if is_shared != (number == pool.shared) and not (number == pool.shared and kind == LOST):
-            return 2
+            return 3
     return 0
+
+
+@kernel
+def is_part(pool: Pool, number: word, place: word) -> bool:
+    """Whether a slot is in this place of a heap that begins before it."""
+    if not 0 < place <= number or not has_heap(atomic_load64(pool.m, holder_of(pool, number - place))):
+        return False
+    return place < slot(pool, number - place).host.slot_bytes // pool.slot_bytes

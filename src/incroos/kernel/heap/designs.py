@@ -80,22 +80,29 @@ class HeapPages(Protocol):
     HAS_FRAMES: bool  # pages are mapped to frames of the kernel, and counted
     HAS_FIXED_RANGES: bool  # the configuration says where the ranges are, and not the place of the heap
     HAS_LARGE_RANGES: bool  # whole ranges of pages can be had, too
-    HAS_HOLES: bool  # pages between others are given back, and are there again, as zeros, when they are touched
+    HAS_HOLES: bool  # pages between others can be emptied, and read as zeros when they are next touched
+    PIECE_BYTES: int  # pages are mapped in pieces of so many bytes, where the caller has no better measure
 
     def range_of(self, heap: Heap, which: word) -> tuple[VirtAddr, word]:
         """Where the heap's chunks, slabs or records of slabs (ranges.py) begin, and how many bytes they may have."""
 
-    def map_fresh(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-        """Let there be pages at [start, end), writable and never executed; a code, and nothing changed, if not.
+    def map_fresh(self, heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
+        """Let there be pages at [start, end) of a range that ends at the limit, writable and never executed.
 
-        Never by a page fault, so that running out of frames is a code and not a fault.
+        A code, and nothing changed, if that cannot be. Never by a page fault, so that running out of frames is a code.
         """
 
-    def unmap_and_free(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
-        """Give back the pages of [start, end)."""
+    def map_ahead(self, heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+        """The same for pages that will be touched in a row, and more of them where that pays; where they end.
 
-    def get_ready(self, heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-        """Pages up to `end` will be touched; those up to the result were asked for, as those below `ready` were."""
+        `start` if not even [start, end) can be. used_bytes is what is in use.
+        """
+
+    def unmap_and_free(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+        """Give back the pages of [start, end); a code, and nothing changed, if that cannot be."""
+
+    def empty(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+        """Give back what the pages hold, where HAS_HOLES; OK only if they read as zeros now."""
 
     def are_as(self, heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
         """Whether all pages of [start, end) have frames, or none has: for checkers."""

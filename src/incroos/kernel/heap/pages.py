@@ -6,7 +6,7 @@ Unit: the page. Knows nothing of chunks or slabs. The ranges are those of the co
 from typing import Final
 
 from incroos.kernel import vmm
-from incroos.kernel.codes import OK
+from incroos.kernel.codes import NO_ADDRESSES, NOT_MAPPED, OK
 from incroos.kernel.heap import counters, ranges
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap, kernel_of_heap
@@ -16,6 +16,7 @@ HAS_FRAMES: Final = True
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = True
 HAS_HOLES: Final = False
+PIECE_BYTES: Final = PAGE_BYTES
 
 
 @kernel
@@ -30,8 +31,10 @@ def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
 
 @cold
 @kernel
-def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
     """Map frames at [start, end), writable and never executed; a code, and nothing changed, when one is refused."""
+    if end > limit:
+        return NO_ADDRESSES
     code = vmm.map_fresh(kernel_of_heap(heap), start, end, vmm.DATA)
     if code == OK and heap.config.counters != 0:
         counters.note_committed(heap, end - start)
@@ -39,18 +42,25 @@ def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
 
 
 @kernel
-def get_ready(heap: Heap, ready: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-    """What is mapped is ready."""
-    return end
+def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
+    """Frames are dear, and an entry in a page table is not: nothing is mapped ahead."""
+    return end if map_fresh(heap, start, end, limit) == OK else start
 
 
 @cold
 @kernel
-def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     """Give back the frames of [start, end)."""
     vmm.unmap_and_free(kernel_of_heap(heap), start, end)
     if heap.config.counters != 0:
         counters.note_committed(heap, start - end)
+    return OK
+
+
+@kernel
+def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """NOT_MAPPED: what is given back is unmapped."""
+    return NOT_MAPPED
 
 
 @kernel

@@ -5,7 +5,6 @@ Unit: the byte. In a kernel the configuration says it, in a process the place of
 
 from typing import Final
 
-from incroos.kernel.codes import NO_ADDRESSES
 from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, kernel, word
 
@@ -45,6 +44,4 @@ def first_fit_bytes(heap: Heap) -> word:
 @kernel
 def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
     """Let there be pages at [start, end) of a range that ends at the limit; a code, and nothing changed, if not."""
-    if end > limit:
-        return NO_ADDRESSES
-    return heap.config.pages.map_fresh(heap, start, end)
+    return heap.config.pages.map_fresh(heap, start, end, limit)

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from incroos.kernel.state.heap import Heap
-from incroos.lang import Array, Struct, VirtAddr, kernel, u8, u64
+from incroos.lang import Array, Struct, VirtAddr, i64, kernel, u8, u64
 
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
 
@@ -12,10 +12,13 @@ class Host(Struct):
     """The process that a hosted heap is in: what it gave, and C functions that call4 calls. Owner: hosted."""
 
     slot_bytes: u64  # from the HostedHeap struct on, all of them the heap's
-    release: u64  # (start, nbytes): the pages are given back, and read as zeros when they are next touched
-    commit: u64  # (start, nbytes): 0 when the pages can be used; 0 where all can be from the start
-    populate: u64  # (start, nbytes): the pages will be touched soon; 0 where the system is not told
-    no_memory: u64  # (): there is none for a request; sets errno
+    map: (
+        u64  # (start, nbytes, when): OK, and there are pages of zeros; NO_ADDRESSES if some were there before; NO_FRAME
+    )
+    unmap: u64  # (start, nbytes): OK, and the addresses are free
+    release: u64  # (start, nbytes): OK, and the pages were given back, and read as zeros when they are next touched
+    no_room: u64  # (heap, alignment, nbytes, site): a block of another heap, or 0 with errno
+    answer: i64  # of `map`, the last one: whether addresses or memory ran out
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]

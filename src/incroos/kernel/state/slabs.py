@@ -70,7 +70,7 @@ class SlabArea(Struct):
     start: VirtAddr
     top: VirtAddr  # the pages below it were a slab's once
     end: VirtAddr
-    ready: VirtAddr  # in a process: the system was asked for the pages below it
+    mapped_end: VirtAddr  # pages below it were mapped once; in a kernel it is the top
     runs: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the first record of a run of 2**index pages without frames
     spare: Annotated[Array[VirtAddr], NR_RUN_LENGTHS]  # the same of runs that have frames and no slab
     nr_mapped: u64  # pages with frames

@@ -39,7 +39,6 @@ from incroos.kernel.heap.chunk.header import (
     write_used,
 )
 from incroos.kernel.heap.chunk.verified import checked_head, chunk_before
-from incroos.kernel.heap.ranges import map_fresh
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Heap, SizedChunk
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shr_logical, word
@@ -182,19 +181,18 @@ def cut_top(heap: Heap, nbytes: word) -> VirtAddr:
 def has_frames(heap: Heap, until: VirtAddr) -> bool:
     """Whether there are frames below an address at or behind the top, those included that are mapped now."""
     chunks = heap.chunks
-    return until <= chunks.committed_end or grow(heap, until) == OK
+    return until <= chunks.committed_end or grow(heap, until)
 
 
 @cold
 @kernel
-def grow(heap: Heap, until: VirtAddr) -> word:
-    """Map frames up to the page that holds the byte before until; a code, and nothing changed, when that fails."""
+def grow(heap: Heap, until: VirtAddr) -> bool:
+    """Map frames up to the page that holds the byte before until; False, and nothing changed, when that fails."""
     chunks = heap.chunks
+    before = chunks.committed_end
     end = VirtAddr((until + PAGE_BYTES - 1) & -PAGE_BYTES)
-    code = map_fresh(heap, chunks.committed_end, end, chunks.end)
-    if code == OK:
-        note_frames(heap, heap.config.pages.get_ready(heap, chunks.committed_end, end, chunks.end, chunks.used_bytes))
-    return code
+    note_frames(heap, heap.config.pages.map_ahead(heap, before, end, chunks.end, chunks.used_bytes))
+    return chunks.committed_end != before
 
 
 @kernel
@@ -279,7 +277,7 @@ def release_inside(heap: Heap, chunk: VirtAddr, nbytes: word) -> None:
     From now on only larger chunks are worth it: who frees one as large again and again takes one as often.
     """
     start = VirtAddr((chunk + SizedChunk.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
-    heap.config.pages.unmap_and_free(heap, start, VirtAddr((chunk + nbytes - HEADER_BYTES) & -PAGE_BYTES))
+    heap.config.pages.empty(heap, start, VirtAddr((chunk + nbytes - HEADER_BYTES) & -PAGE_BYTES))
     heap.chunks.release_from = nbytes + 1
 
 
@@ -331,6 +329,7 @@ def trim(heap: Heap, keep_bytes: word) -> word:
     if end >= chunks.committed_end:
         return 0
     nbytes = chunks.committed_end - end
-    heap.config.pages.unmap_and_free(heap, end, chunks.committed_end)
+    if heap.config.pages.unmap_and_free(heap, end, chunks.committed_end) != OK:
+        return 0
     note_frames(heap, end)
     return nbytes

@@ -27,7 +27,7 @@ def init(heap: Heap, records: VirtAddr, start: VirtAddr, max_bytes: word) -> Non
     area.start = start
     area.top = start
     area.end = VirtAddr(start + max_bytes)
-    area.ready = start
+    area.mapped_end = start
     area.nr_mapped = 0
     area.nr_spare = 0
     for index in range(NR_RUN_LENGTHS):
@@ -106,7 +106,8 @@ def take(heap: Heap, nr_pages: word) -> SlabRecord:
     if record.addr == 0:
         return split_or_extend(heap, length)
     start = address_of(heap, record)
-    if map_fresh(heap, start, VirtAddr(start + (nr_pages << PAGE_SHIFT)), area.end) != OK:
+    end = VirtAddr(start + (nr_pages << PAGE_SHIFT))
+    if not heap.config.pages.HAS_HOLES and map_fresh(heap, start, end, area.end) != OK:
         return SlabRecord(heap.m, VirtAddr(0))
     if heap.config.hardening != NO_HARDENING and record.next != 0 and not is_record(heap, record.next):
         heap.config.text.panic(
@@ -165,22 +166,34 @@ def extend(heap: Heap, nr_pages: word) -> SlabRecord:
     records_before = area.records_end
     nothing = SlabRecord(heap.m, VirtAddr(0))
     first = (area.top - area.start) >> PAGE_SHIFT
-    records_end = VirtAddr((area.records + (first + nr_pages) * SlabRecord.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
+    wanted = area.records + (first + nr_pages) * SlabRecord.SIZE
     end = VirtAddr(area.top + (nr_pages << PAGE_SHIFT))
-    if records_end > area.records_end:
+    if wanted > area.records_end:
+        piece = heap.config.pages.PIECE_BYTES
+        records_end = VirtAddr((wanted + piece - 1) & -piece)
         if map_fresh(heap, area.records_end, records_end, area.start) != OK:
             return nothing
         area.records_end = records_end
-    if map_fresh(heap, area.top, end, area.end) != OK:
-        heap.config.pages.unmap_and_free(heap, records_before, area.records_end)
-        area.records_end = records_before
+    if end > area.mapped_end:
+        used_bytes = area.nr_mapped << PAGE_SHIFT
+        area.mapped_end = heap.config.pages.map_ahead(heap, area.mapped_end, end, area.end, used_bytes)
+    if end > area.mapped_end:
+        give_back_records(heap, records_before)
         return nothing
-    area.ready = heap.config.pages.get_ready(heap, area.ready, end, area.end, area.nr_mapped << PAGE_SHIFT)
     area.top = end
     area.nr_mapped += nr_pages
     record = SlabRecord(heap.m, VirtAddr(area.records + first * SlabRecord.SIZE))
     begin_run(heap, record, nr_pages)
     return record
+
+
+@cold
+@kernel
+def give_back_records(heap: Heap, end: VirtAddr) -> None:
+    """Unmap the records from an address on, which are nobody's."""
+    area = heap.slabs.area
+    if end < area.records_end and heap.config.pages.unmap_and_free(heap, end, area.records_end) == OK:
+        area.records_end = end
 
 
 @kernel
@@ -229,7 +242,11 @@ def release(heap: Heap, record: SlabRecord, length: word) -> None:
     """Give the frames of a run back that is on no list."""
     area = heap.slabs.area
     start = address_of(heap, record)
-    heap.config.pages.unmap_and_free(heap, start, VirtAddr(start + (PAGE_BYTES << length)))
+    end = VirtAddr(start + (PAGE_BYTES << length))
+    if heap.config.pages.HAS_HOLES:
+        heap.config.pages.empty(heap, start, end)
+    else:
+        heap.config.pages.unmap_and_free(heap, start, end)
     area.nr_mapped -= 1 << length
     record.colour = 0
     record.next = area.runs[length]

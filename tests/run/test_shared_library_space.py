@@ -1,0 +1,293 @@
+"""The hosted heap in the address space: what it maps, and that limits, locks and neighbours of it do no harm."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from incroos.run.names import LEVELS
+
+from .heap_programs import compile_library, compile_program, library, run
+from .test_shared_library import HEAD
+
+SPACE: Final = (
+    """
+#define _GNU_SOURCE
+"""
+    + HEAD
+    + """
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static __attribute__((unused)) long kib_of(const char *name)
+{
+    char line[256];
+    long found = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            found = atol(line + strlen(name) + 1);
+    fclose(status);
+    return found;
+}
+
+static __attribute__((unused)) int set_limit(int which, rlim_t nbytes)
+{
+    struct rlimit limit;
+    if (getrlimit(which, &limit) != 0)
+        return -1;
+    limit.rlim_cur = nbytes;
+    if (limit.rlim_max < nbytes)
+        limit.rlim_max = nbytes; /* which root may */
+    return setrlimit(which, &limit);
+}
+"""
+)
+
+# What is not mapped is in no core dump, is not locked, and counts for no limit.
+MAPPED: Final = (
+    SPACE
+    + """
+int main(void)
+{
+    void *block = incro_malloc(1000);
+    CHECK(block != NULL && kib_of("VmSize") < 16 << 10);
+    void *large = incro_malloc(64 << 20);
+    CHECK(large != NULL && kib_of("VmSize") < 80 << 10);
+    incro_free(large);
+    incro_malloc_trim();
+    CHECK(kib_of("VmSize") < 16 << 10);
+    return 0;
+}
+"""
+)
+
+LOCKED: Final = (
+    SPACE
+    + """
+int main(void)
+{
+    CHECK(set_limit(RLIMIT_MEMLOCK, 8 << 20) == 0);
+    CHECK(geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0)); /* root has no limit */
+    void *first = incro_malloc(100);
+    CHECK(first != NULL && mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+    char *more = incro_malloc(1 << 20);
+    CHECK(more != NULL);
+    memset(more, 1, 1 << 20);
+    CHECK(kib_of("VmLck") < 8 << 10);
+    CHECK(incro_malloc(16 << 20) == NULL && incro_malloc(1 << 20) != NULL);
+    return 0;
+}
+"""
+)
+
+# Where little may be mapped from the start, each thread has a heap of its own, too.
+SMALL: Final = (
+    SPACE
+    + """
+static void *a_block(void *unused)
+{
+    (void)unused;
+    return incro_malloc(100);
+}
+
+int main(void)
+{
+    char *mine = incro_malloc(100), *other;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, a_block, NULL) == 0 && pthread_join(thread, (void **)&other) == 0);
+    CHECK(mine != NULL && other != NULL && labs(other - mine) > 1L << 30);
+    return 0;
+}
+"""
+)
+
+# A limit that is set while the process runs leaves room for threads, each with a heap of its own, and is kept.
+LIMITED: Final = (
+    SPACE
+    + """
+static void *a_block(void *unused)
+{
+    (void)unused;
+    return incro_malloc(100);
+}
+
+int main(void)
+{
+    char *mine = incro_malloc(100), *blocks[2];
+    CHECK(set_limit(RLIMIT_AS, (rlim_t)kib_of("VmSize") * 1024 + (48 << 20)) == 0);
+    pthread_t threads[2];
+    for (int number = 0; number < 2; number++)
+        CHECK(pthread_create(&threads[number], NULL, a_block, NULL) == 0);
+    for (int number = 0; number < 2; number++)
+        CHECK(pthread_join(threads[number], (void **)&blocks[number]) == 0 && blocks[number] != NULL);
+    CHECK(labs(blocks[0] - mine) > 1L << 30);
+    void *page = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(page != MAP_FAILED);
+    int nr_blocks = 0;
+    while (incro_malloc(1 << 20) != NULL)
+        CHECK(++nr_blocks < 48);
+    CHECK(nr_blocks > 16 && errno == ENOMEM && incro_malloc_check() == 0);
+    CHECK(set_limit(RLIMIT_AS, RLIM_INFINITY) == 0);
+    CHECK(incro_malloc(100 << 20) != NULL);
+    return 0;
+}
+"""
+)
+
+# Somebody maps pages where the heap was about to grow: there is memory all the same, and it is apart from theirs.
+NEIGHBOURS: Final = (
+    SPACE
+    + """
+int main(void)
+{
+    char *blocks[64], *first = incro_malloc(2 << 20);
+    CHECK(first != NULL);
+    memset(first, 1, 2 << 20);
+    char *foreign = (char *)((uintptr_t)first & ~(uintptr_t)4095) + (64 << 20);
+    CHECK(mmap(foreign, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == foreign);
+    memset(foreign, 2, 8192);
+    for (int number = 0; number < 64; number++) {
+        blocks[number] = incro_calloc(1, 10 << 20);
+        CHECK(blocks[number] != NULL && (blocks[number] + (10 << 20) <= foreign || blocks[number] >= foreign + 8192));
+        CHECK(blocks[number][5 << 20] == 0);
+        memset(blocks[number] + (5 << 20), 3, 100);
+    }
+    CHECK((first = incro_realloc(first, 3 << 20)) != NULL && first[0] == 1 && first[(2 << 20) - 1] == 1);
+    for (int number = 0; number < 64; number++)
+        incro_free(blocks[number]);
+    incro_free(first);
+    CHECK(incro_malloc_check() == 0 && foreign[0] == 2 && foreign[8191] == 2);
+    return 0;
+}
+"""
+)
+
+PROGRAMS: Final = {'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
+
+
+@pytest.mark.parametrize('level', LEVELS)
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_address_space(name: str, level: str, tmp_path: Path) -> None:
+    done = run([str(compile_program(tmp_path, PROGRAMS[name], library(is_malloc=False, hardening=level)))])
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+@pytest.mark.parametrize('level', LEVELS)
+def test_each_thread_has_a_heap_under_a_small_limit(level: str, tmp_path: Path) -> None:
+    program = compile_program(tmp_path, SMALL, library(is_malloc=False, hardening=level))
+    done = run(['sh', '-c', f'ulimit -v 30000 && exec {program}'])
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+# ------------------------------------------------------------------ a mmap in front of the system's
+HUGE_PAGES: Final = """
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+void *mmap(void *at, size_t nbytes, int how, int flags, int fd, off_t offset)
+{
+    void *found = (void *)syscall(SYS_mmap, at, nbytes, how, flags, fd, offset);
+    if (found != MAP_FAILED && (flags & MAP_ANONYMOUS) && !(flags & MAP_STACK))
+        madvise(found, nbytes, MADV_HUGEPAGE);
+    return found;
+}
+"""
+NO_AREA: Final = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+void *mmap(void *at, size_t nbytes, int how, int flags, int fd, off_t offset)
+{
+    if ((uintptr_t)at >= 1UL << 44 && (uintptr_t)at < 3UL << 44) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, at, nbytes, how, flags, fd, offset);
+}
+"""
+
+IDLE: Final = (
+    SPACE
+    + """
+#define THREADS 40
+static pthread_barrier_t all;
+
+static void *idle(void *unused)
+{
+    void *small = incro_malloc(100), *large = incro_malloc(5000);
+    pthread_barrier_wait(&all);
+    pthread_barrier_wait(&all);
+    incro_free(small);
+    incro_free(large);
+    return unused;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 64 << 10);
+    pthread_barrier_init(&all, NULL, THREADS + 1);
+    long before = kib_of("VmRSS");
+    for (int number = 0; number < THREADS; number++)
+        CHECK(pthread_create(&threads[number], &attributes, idle, NULL) == 0);
+    pthread_barrier_wait(&all);
+    CHECK(kib_of("VmRSS") - before < THREADS * 300);
+    pthread_barrier_wait(&all);
+    for (int number = 0; number < THREADS; number++)
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    return 0;
+}
+"""
+)
+
+WORK: Final = (
+    SPACE
+    + """
+static char done;
+
+static void *work(void *unused)
+{
+    (void)unused;
+    for (size_t nbytes = 1; nbytes < 3 << 20; nbytes += nbytes / 3 + 1) {
+        char *block = incro_malloc(nbytes);
+        if (block == NULL)
+            return NULL;
+        memset(block, 1, nbytes);
+        incro_free(block);
+    }
+    return &done;
+}
+
+int main(void)
+{
+    for (int number = 0; number < 5; number++) {
+        pthread_t thread;
+        void *answer;
+        CHECK(pthread_create(&thread, NULL, work, NULL) == 0 && pthread_join(thread, &answer) == 0);
+        CHECK(answer == &done && work(NULL) == &done);
+    }
+    return incro_malloc_check();
+}
+"""
+)
+
+
+@pytest.mark.parametrize('level', LEVELS)
+@pytest.mark.parametrize(('front', 'program'), [(HUGE_PAGES, IDLE), (NO_AREA, WORK)], ids=['huge', 'no area'])
+def test_address_space_behind_another_mmap(front: str, program: str, level: str, tmp_path: Path) -> None:
+    (tmp_path / 'front').mkdir()
+    other = compile_library(tmp_path / 'front', front)
+    built = compile_program(tmp_path, program, library(is_malloc=False, hardening=level), libraries=(other,))
+    done = run([str(built)], preload=other)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
