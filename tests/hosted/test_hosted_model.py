@@ -8,8 +8,10 @@ import ctypes
 import mmap
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,10 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from incroos.build.codegen import compile_host
 from incroos.build.memory_code import CodeInMemory
+from incroos.hosted import kept, pool, remote
 from incroos.hosted import malloc as front
-from incroos.hosted import pool
 from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
+from incroos.hosted.figures import Figures, count
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import HostedHeap
@@ -42,17 +45,17 @@ SITE: Final = 0x1234
 NOBODY: Final = 0  # a thread without a heap: it shares one
 sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 4096, 70_000, 300_000])
 
-CALLED: Final = (*(row.function for row in CALLS), pool.check)
-OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
-ON_HEAPS: Final = (pool.leave_shared,)  # of the pool's, but called with a heap
-OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
+OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
+OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
 NR_WORDS: Final = (
-    dict.fromkeys(('get', 'enter_shared', 'usable_bytes'), 2)
+    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'usable_bytes'), 2)
     | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
-    | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
+    | dict.fromkeys(('count', 'calloc', 'realloc', 'memalign'), 4)
     | {'init': 6, 'exchange': 5}
 )
 VOID: Final = ctypes.c_void_p
+# Bounds for the few blocks that live here: else no heap would look at the lists of others.
+SMALL: Final = {remote: {'LEAST_WAITING': 100}, kept: {'LEAST_WORTH': 100, 'LEAST_GROWTH': 0, 'NR_SORTED': 3}}
 Calls = dict[Any, Callable[..., int]]
 
 
@@ -66,17 +69,27 @@ def interpreted(memory: ProcessMemory) -> Calls:
     """The functions by themselves, each called with the address of its pool or heap, and words."""
 
     def on(function: Callable[..., Any]) -> Callable[..., int]:
-        view = Pool if function in OF_POOLS and function not in ON_HEAPS else HostedHeap
-        return lambda addr, *words: function(view(memory, addr), *words) or 0
+        view = Pool if function in OF_POOLS else HostedHeap
+        return lambda addr, *words: function(view(memory, VirtAddr(addr)), *words) or 0
 
-    return {f: on(f) for f in CALLED}
+    return {f: on(f) for f in (*OF_POOLS, *OF_HEAPS)}
+
+
+def small_bounds() -> ExitStack:
+    """The bounds for as long as they are wanted: a library that is built meanwhile must not get them."""
+    stack = ExitStack()
+    for module, bounds in SMALL.items():
+        for name, value in bounds.items():
+            stack.enter_context(patch.object(module, name, value))
+    return stack
 
 
 @cache
 def compiled() -> tuple[Calls, CodeInMemory]:
     """The same, compiled with checks; there as long as the code is kept."""
     roots = {f'{"pool" if f in OF_POOLS else "heap"}_{f.__name__}': f for f in (*OF_POOLS, *OF_HEAPS)}
-    unit = compile_unit(roots, RAW, HOSTED, checked=True)
+    with small_bounds():
+        unit = compile_unit(roots, RAW, HOSTED, checked=True)
     code = CodeInMemory(compile_host(unit.ir), ctypes.cast(TRAP, VOID).value or 0)
     return {f: code.function(name, NR_WORDS.get(f.__name__, 1)) for name, f in roots.items()}, code
 
@@ -102,6 +115,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Any] = []
+        self.bounds = ExitStack() if self.is_compiled else small_bounds()
         self.memory = ProcessMemory((self.nr_slots + 2) * SLOT_BYTES)
         self.calls = compiled()[0] if self.is_compiled else interpreted(self.memory)
         self.pool = self.memory.base
@@ -376,6 +390,23 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def trim(self, thread: int) -> None:
         self.on_heap_of(thread, front.trim)
 
+    @rule()
+    def trim_others(self) -> None:
+        self.call(front.trim_others, self.pool, self.process)
+
+    @rule(thread=st.integers(0, 100))
+    def look_at_figures(self, thread: int) -> None:
+        """The figures of all heaps: never less is used than the blocks of living heaps, never more than there is."""
+        own = self.threads[thread % len(self.threads)]
+        figures = Figures(self.memory, VirtAddr(self.memory.base + 4096))
+        total = 0
+        for number in range(self.nr_slots):
+            if self.call(count, self.pool, number, own, figures.addr):
+                assert 0 <= figures.used_bytes <= figures.system_bytes
+                assert figures.nr_free >= 1
+                total += figures.used_bytes
+        assert total >= sum(map(len, self.blocks.values()))
+
     # -------------------------------------------------------------- metadata
     @invariant()
     def metadata_is_in_order(self) -> None:
@@ -385,6 +416,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
                 assert self.call(front.check, self.pool_base + number * SLOT_BYTES) == OK
 
     def teardown(self) -> None:
+        self.bounds.close()
         for ptr, content in self.blocks.items():
             assert ctypes.string_at(ptr, len(content)) == content
         self.memory.buffer.madvise(mmap.MADV_REMOVE)  # views of it are left, and so is the mapping

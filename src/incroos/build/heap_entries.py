@@ -47,6 +47,9 @@ HOT: Final = re.compile(r'^(define [^\n]*@"incro_k_(?:malloc|free)"\([^\n]*)', r
 MALLOC_NAMES: Final = """
 @malloc = alias ptr (i64), ptr @incro_malloc
 @free = alias void (ptr), ptr @incro_free
+@__libc_malloc = alias ptr (i64), ptr @incro_malloc
+@__libc_free = alias void (ptr), ptr @incro_free
+@cfree = alias void (ptr), ptr @incro_free
 """
 
 

@@ -2,11 +2,14 @@
  * rest is kernel Python (hosted/), which is linked with this file. With INCRO_MALLOC it also exports malloc's names. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,7 +38,11 @@ struct heap; /* the HostedHeap struct, at the start of its slot */
 /* Pool in hosted/pool.py */
 struct pool {
     word base, slot_bytes, nr_slots, nr_wide, shared, holders;
-    word give_way, map, unmap, release, no_room, stop, secret;
+    word give_way, map, unmap, release, no_room, stop, secret, is_much_waiting;
+};
+
+struct figures { /* in hosted/figures.py */
+    word system_bytes, used_bytes, nr_free, last_bytes;
 };
 enum { OK = 0, NO_FRAME = -1, NO_ADDRESSES = -16 }; /* kernel/codes.py */
 enum { ZEROED = 0 };                                /* hosted/malloc.py, in the place of an alignment */
@@ -351,21 +358,34 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
     return LIKELY(new != NULL) ? new : none();
 }
 
-EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
+/* PRE alignment is a power of two. */
+static void *aligned(size_t alignment, size_t nbytes, word site)
 {
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
-        errno = EINVAL;
-        return NULL;
-    }
     if (alignment > PTRDIFF_MAX || nbytes > PTRDIFF_MAX)
         return none();
     struct heap *heap = LIKELY(own != NULL) ? own : enter();
     if (UNLIKELY(heap == NULL))
         return none();
-    void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, SITE);
+    void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, site);
     if (UNLIKELY(own == NULL))
         leave(heap);
     return ptr;
+}
+
+static void *invalid(void)
+{
+    errno = EINVAL;
+    return NULL;
+}
+
+static int is_power_of_two(size_t number)
+{
+    return number != 0 && (number & (number - 1)) == 0;
+}
+
+EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
+{
+    return is_power_of_two(alignment) ? aligned(alignment, nbytes, SITE) : invalid();
 }
 
 EXPORT size_t incro_malloc_usable_size(void *ptr)
@@ -380,10 +400,16 @@ EXPORT size_t incro_malloc_usable_size(void *ptr)
 
 EXPORT size_t incro_malloc_trim(void)
 {
+    size_t nbytes = 0;
+    if (!is_inside) {
+        is_inside = 1;
+        nbytes = (size_t)incro_k_trim_others(&pool, getpid());
+        is_inside = 0;
+    }
     struct heap *heap = enter();
     if (heap == NULL)
-        return 0;
-    size_t nbytes = (size_t)incro_k_trim(heap);
+        return nbytes;
+    nbytes += (size_t)incro_k_trim(heap);
     leave(heap);
     return nbytes;
 }
@@ -401,16 +427,38 @@ EXPORT int incro_malloc_check(void)
 #ifdef INCRO_MALLOC
 EXPORT void *calloc(size_t nr_items, size_t item_bytes) __attribute__((alias("incro_calloc")));
 EXPORT void *realloc(void *ptr, size_t nbytes) __attribute__((alias("incro_realloc")));
-EXPORT void *memalign(size_t alignment, size_t nbytes) __attribute__((alias("incro_memalign")));
-EXPORT void *aligned_alloc(size_t alignment, size_t nbytes) __attribute__((alias("incro_memalign")));
 EXPORT size_t malloc_usable_size(void *ptr) __attribute__((alias("incro_malloc_usable_size")));
+
+/* As glibc's: an alignment that is no power of two is rounded up to one. */
+static void *rounded(size_t alignment, size_t nbytes, word site)
+{
+    size_t power = 1;
+    if (alignment > SIZE_MAX / 2 + 1)
+        return invalid();
+    while (power < alignment)
+        power *= 2;
+    return aligned(power, nbytes, site);
+}
+
+EXPORT void *memalign(size_t alignment, size_t nbytes)
+{
+    return rounded(alignment, nbytes, SITE);
+}
+
+/* C demands a power of two, and so does glibc from 2.38 on; before that it is memalign. */
+EXPORT void *aligned_alloc(size_t alignment, size_t nbytes)
+{
+    if (!is_power_of_two(alignment) && atoi(gnu_get_libc_version() + 2) >= 38)
+        return invalid();
+    return rounded(alignment, nbytes, SITE);
+}
 
 EXPORT int posix_memalign(void **result, size_t alignment, size_t nbytes)
 {
-    if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0)
+    if (alignment < sizeof(void *) || !is_power_of_two(alignment))
         return EINVAL;
     int before = errno; /* which this call leaves alone */
-    void *ptr = incro_memalign(alignment, nbytes);
+    void *ptr = aligned(alignment, nbytes, SITE);
     errno = before;
     if (ptr == NULL)
         return ENOMEM;
@@ -420,17 +468,166 @@ EXPORT int posix_memalign(void **result, size_t alignment, size_t nbytes)
 
 EXPORT void *valloc(size_t nbytes)
 {
-    return incro_memalign(PAGE, nbytes);
+    return aligned(PAGE, nbytes, SITE);
 }
 
 EXPORT void *pvalloc(size_t nbytes)
 {
-    return nbytes > SIZE_MAX - PAGE ? none() : incro_memalign(PAGE, (nbytes + PAGE - 1) & -PAGE);
+    return nbytes > SIZE_MAX - PAGE ? none() : aligned(PAGE, (nbytes + PAGE - 1) & -PAGE, SITE);
 }
 
 EXPORT void *reallocarray(void *ptr, size_t nr_items, size_t item_bytes)
 {
     size_t nbytes;
     return __builtin_mul_overflow(nr_items, item_bytes, &nbytes) ? none() : incro_realloc(ptr, nbytes);
+}
+
+/* ------------------------------------------------------------------ what glibc tells of its heap, told of ours */
+static struct figures all_figures(void)
+{
+    struct figures sum = {0}, one;
+    for (word number = 0; number < pool.nr_slots; number++)
+        if (incro_k_count(&pool, number, own, &one)) {
+            sum.system_bytes += one.system_bytes;
+            sum.used_bytes += one.used_bytes;
+            sum.nr_free += one.nr_free;
+            if (number == ((word)(uintptr_t)own - pool.base) / pool.slot_bytes)
+                sum.last_bytes = one.last_bytes;
+        }
+    return sum;
+}
+
+/* No block has a mapping of its own, and there are no fast bins. */
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+    struct figures sum = all_figures();
+    return (struct mallinfo2){
+        .arena = (size_t)sum.system_bytes,
+        .ordblks = (size_t)sum.nr_free,
+        .uordblks = (size_t)sum.used_bytes,
+        .fordblks = (size_t)(sum.system_bytes - sum.used_bytes),
+        .keepcost = (size_t)sum.last_bytes,
+    };
+}
+
+static struct mallinfo narrow_info(void)
+{
+    struct mallinfo2 wide = mallinfo2();
+    return (struct mallinfo){
+        .arena = (int)wide.arena,
+        .ordblks = (int)wide.ordblks,
+        .uordblks = (int)wide.uordblks,
+        .fordblks = (int)wide.fordblks,
+        .keepcost = (int)wide.keepcost,
+    };
+}
+
+EXPORT struct mallinfo mallinfo(void)
+{
+    return narrow_info();
+}
+
+/* What can be set there has no counterpart here; the answer is glibc's. */
+EXPORT int mallopt(int what, int value)
+{
+    return what != M_MXFAST || (0 <= value && value <= (int)(80 * sizeof(size_t) / 4));
+}
+
+EXPORT int malloc_trim(size_t kept)
+{
+    (void)kept; /* behind the last block: the next requests get fresh pages */
+    return incro_malloc_trim() != 0;
+}
+
+static void put_stats(const char *title, word number, const struct figures *figures)
+{
+    fprintf(stderr, title, (int)number);
+    fprintf(stderr, "system bytes     = %10zu\nin use bytes     = %10zu\n", (size_t)figures->system_bytes,
+            (size_t)figures->used_bytes);
+}
+
+EXPORT void malloc_stats(void)
+{
+    struct figures sum = {0}, one;
+    word nr_heaps = 0;
+    for (word number = 0; number < pool.nr_slots; number++)
+        if (incro_k_count(&pool, number, own, &one)) {
+            put_stats("Arena %d:\n", nr_heaps++, &one);
+            sum.system_bytes += one.system_bytes;
+            sum.used_bytes += one.used_bytes;
+        }
+    put_stats("Total (incl. mmap):\n", 0, &sum);
+    fprintf(stderr, "max mmap regions = %10d\nmax mmap bytes   = %10d\n", 0, 0);
+}
+
+/* The lines of `mappings` are between those of totals and of the system. */
+static void put_info(FILE *to, const struct figures *figures, const char *mappings)
+{
+    const size_t nbytes = (size_t)figures->system_bytes;
+    fprintf(to, "<total type=\"fast\" count=\"0\" size=\"0\"/>\n<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n%s",
+            (size_t)figures->nr_free, nbytes - (size_t)figures->used_bytes, mappings);
+    fprintf(to, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", nbytes, nbytes);
+    fprintf(to, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n", nbytes, nbytes);
+}
+
+EXPORT int malloc_info(int options, FILE *to)
+{
+    if (options != 0)
+        return EINVAL;
+    struct figures one;
+    int nr_heaps = 0;
+    fputs("<malloc version=\"1\">\n", to);
+    for (word number = 0; number < pool.nr_slots; number++)
+        if (incro_k_count(&pool, number, own, &one)) {
+            fprintf(to, "<heap nr=\"%d\">\n<sizes>\n</sizes>\n", nr_heaps++);
+            put_info(to, &one, "");
+            fputs("</heap>\n", to);
+        }
+    one = all_figures();
+    put_info(to, &one, "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n");
+    fputs("</malloc>\n", to);
+    return 0;
+}
+
+/* ------------------------------------------------------------------ names that glibc has besides, of the same heap
+ * Programs of the time before glibc 2.26 call cfree; C23 has the others. */
+EXPORT void free_sized(void *ptr, size_t nbytes)
+{
+    (void)nbytes;
+    incro_free(ptr);
+}
+
+EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t nbytes)
+{
+    (void)alignment, (void)nbytes;
+    incro_free(ptr);
+}
+
+EXPORT void *__libc_calloc(size_t nr_items, size_t item_bytes) __attribute__((alias("incro_calloc")));
+EXPORT void *__libc_realloc(void *ptr, size_t nbytes) __attribute__((alias("incro_realloc")));
+
+EXPORT void *__libc_memalign(size_t alignment, size_t nbytes)
+{
+    return rounded(alignment, nbytes, SITE);
+}
+
+EXPORT void *__libc_valloc(size_t nbytes)
+{
+    return aligned(PAGE, nbytes, SITE);
+}
+
+EXPORT void *__libc_pvalloc(size_t nbytes)
+{
+    return pvalloc(nbytes);
+}
+
+EXPORT struct mallinfo __libc_mallinfo(void)
+{
+    return narrow_info();
+}
+
+EXPORT int __libc_mallopt(int what, int value)
+{
+    return mallopt(what, value);
 }
 #endif

@@ -7,8 +7,8 @@ those of the second, whose comments in incro_heap.h are the docstrings.
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from incroos.hosted import figures, pool
 from incroos.hosted import malloc as front
-from incroos.hosted import pool
 
 
 class Row(NamedTuple):
@@ -66,6 +66,11 @@ CALLS: Final = (
         'size_t incro_malloc_usable_size(void *ptr)',
     ),
     Row(front.trim, 'word incro_k_trim(struct heap *own)', 'size_t incro_malloc_trim(void)'),
+    Row(front.trim_others, 'word incro_k_trim_others(struct pool *p, word process)'),
+    Row(
+        figures.count,
+        'word incro_k_count(struct pool *p, word number, struct heap *own, struct figures *figures)',
+    ),
     Row(front.check, 'word incro_k_check(struct heap *own)', 'int incro_malloc_check(void)'),
     Row(front.leave, 'void incro_k_leave(struct heap *own)'),
 )

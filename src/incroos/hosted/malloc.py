@@ -7,13 +7,12 @@ is the address that C returns to.
 
 from typing import Final
 
-from incroos.hosted import fast_path, pool, remote
+from incroos.hosted import fast_path, kept, pool, remote, text
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
 from incroos.kernel.heap import front, lifecycle
 from incroos.kernel.heap.block import ALIGNMENT
-from incroos.kernel.io import text_sink
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
 
@@ -38,7 +37,10 @@ def malloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
     if remote.is_waiting(own) != 0:
         take_back(own)
-    ptr = front.alloc(own.heap, with_room_for_link(own, nbytes if nbytes != 0 else 1), site)
+    wanted = with_room_for_links(own, nbytes if nbytes != 0 else 1)
+    ptr = kept.take(own, wanted, site) if kept.has_any(own) else VirtAddr(0)
+    if ptr == 0:
+        ptr = front.alloc(own.heap, wanted, site)
     return ptr if ptr != 0 else no_room(own, ALIGNMENT, nbytes, site)
 
 
@@ -56,9 +58,9 @@ def owns(own: HostedHeap, ptr: VirtAddr) -> bool:
 
 
 @kernel
-def with_room_for_link(own: HostedHeap, nbytes: word) -> word:
-    """So many bytes as let remote.py link the block: less would have a red zone there."""
-    return max(nbytes, 8) if own.heap.config.hardening == FULL and nbytes > 0 else nbytes
+def with_room_for_links(own: HostedHeap, nbytes: word) -> word:
+    """So many bytes as let remote.py and kept.py link the block: less would have a red zone there."""
+    return max(nbytes, remote.LINKS_BYTES) if own.heap.config.hardening == FULL and nbytes > 0 else nbytes
 
 
 @kernel
@@ -66,7 +68,7 @@ def free(own: HostedHeap, ptr: VirtAddr, site: word) -> None:
     """Give back what was given; NULL does nothing. Any other pointer ends the process with a sentence."""
     if fast_path.has(own.heap, ptr):
         if fast_path.put(own.heap, ptr) != OK:
-            refuse(own, ptr)
+            text.refuse(own, ptr)
     else:
         free_slowly(own, ptr, site)
 
@@ -77,7 +79,7 @@ def free_slowly(own: HostedHeap, ptr: VirtAddr, site: word) -> None:
     """The same on any way."""
     if owns(own, ptr):
         if front.free(own.heap, ptr, site) != OK:
-            refuse(own, ptr)
+            text.refuse(own, ptr)
     else:
         free_elsewhere(own, ptr)
 
@@ -89,14 +91,25 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
     if ptr == 0:
         return
     owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
-    if owner.addr == 0 or not (pool.is_lost(owner) or remote.put(owner, ptr)):
-        refuse(own, ptr)
+    if owner.addr == 0 or not (remote.put(owner, ptr) or pool.is_lost(owner)):
+        text.refuse(own, ptr)
+    if pool.is_abandoned(owner) and remote.are_many_waiting(owner):
+        tidy(own, owner)
+
+
+@cold
+@kernel
+def tidy(own: HostedHeap, other: HostedHeap) -> None:
+    """Free what waits in an abandoned heap, which gives back in proportion."""
+    if pool.adopt(other, pool.process_of(own)):
+        take_back(other)
+        pool.leave(other)
 
 
 @kernel
 def calloc(own: HostedHeap, nr_items: word, item_bytes: word, site: word) -> VirtAddr:
     """As malloc, room for so many items, all bytes 0."""
-    nbytes = with_room_for_link(own, nr_items * item_bytes if nr_items * item_bytes != 0 else 1)
+    nbytes = with_room_for_links(own, nr_items * item_bytes if nr_items * item_bytes != 0 else 1)
     bits = fast_path.bits_for(own.heap, nbytes)
     if bits != 0:
         ptr = fast_path.take(own.heap, nbytes, bits)
@@ -111,7 +124,11 @@ def calloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
     if remote.is_waiting(own) != 0:
         take_back(own)
-    ptr = front.alloc_zeroed(own.heap, nbytes, site)
+    ptr = kept.take(own, nbytes, site) if kept.has_any(own) and nbytes > 0 else VirtAddr(0)
+    if ptr != 0:
+        fill(own.m, ptr, 0, nbytes)
+    else:
+        ptr = front.alloc_zeroed(own.heap, nbytes, site)
     return ptr if ptr != 0 else no_room(own, ZEROED, nbytes, site)
 
 
@@ -126,7 +143,7 @@ def realloc(own: HostedHeap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAdd
     owner = own
     new = VirtAddr(0)
     if owns(own, ptr):
-        new = front.reallocate(own.heap, ptr, with_room_for_link(own, nbytes), site)
+        new = front.reallocate(own.heap, ptr, with_room_for_links(own, nbytes), site)
         if new != 0 or nbytes == 0:
             return new
         new = no_room(own, front.alignment_of(own.heap, ptr), nbytes, site)
@@ -146,7 +163,7 @@ def memalign(own: HostedHeap, alignment: word, nbytes: word, site: word) -> Virt
         return malloc(own, nbytes, site)
     if remote.is_waiting(own) != 0:
         take_back(own)
-    ptr = front.alloc_aligned(own.heap, alignment, with_room_for_link(own, nbytes if nbytes != 0 else 1), site)
+    ptr = front.alloc_aligned(own.heap, alignment, with_room_for_links(own, nbytes if nbytes != 0 else 1), site)
     return ptr if ptr != 0 else no_room(own, alignment, nbytes, site)
 
 
@@ -161,33 +178,55 @@ def usable_bytes(own: HostedHeap, ptr: VirtAddr) -> word:
         if owner.addr != 0:
             nbytes = front.usable_bytes(owner.heap, ptr)
     if nbytes == 0:
-        refuse(own, ptr)
+        text.refuse(own, ptr)
     return nbytes
 
 
 @cold
 @kernel
 def take_back(own: HostedHeap) -> None:
-    """Free what other threads freed."""
+    """Free what other threads freed, and do what they asked for."""
     wrong = remote.take_back(own)
     if wrong != 0:
-        refuse(own, wrong)
-
-
-@cold
-@kernel
-def refuse(own: HostedHeap, ptr: VirtAddr) -> None:
-    """End the process: this pointer was never given, or it was taken back."""
-    text_sink.put_text(own.host, b'free or realloc of a pointer that is not allocated (freed twice, or never given):')
-    text_sink.put_word(own.host, ptr)
-    text_sink.stop(own.host)
+        text.refuse(own, wrong)
+    if own.host.trim_wanted != 0:
+        own.host.trim_wanted = 0
+        kept.give_back(own)
+        lifecycle.shrink(own.heap)
 
 
 @kernel
 def trim(own: HostedHeap) -> word:
-    """Give the system back all whole pages that nothing lies in; how many bytes."""
+    """Give the system back all whole pages that nothing lies in, of the heaps of other threads when they next look.
+
+    How many bytes of addresses were given back; some of them may have had no pages.
+    """
+    own.host.trim_wanted = 0
+    kept.give_back(own)
     take_back(own)
     return lifecycle.shrink(own.heap)
+
+
+@kernel
+def trim_others(p: Pool, process: word) -> word:
+    """Trim the heaps that nobody owns, and ask the owners of all others to do it; how many bytes.
+
+    PRE the caller, a thread of this process, is not in the shared heap.
+    """
+    nbytes = 0
+    for number in range(p.nr_slots):
+        other = HostedHeap(p.m, pool.heap_at(p, number))
+        if other.addr == 0 or pool.is_lost(other):
+            continue
+        if pool.adopt(other, process):
+            nbytes += trim(other)
+            pool.leave(other)
+        elif pool.enter(other, process):
+            nbytes += trim(other)
+            pool.leave_shared(other)
+        else:
+            remote.ask_to_trim(other)
+    return nbytes
 
 
 @kernel

@@ -16,8 +16,12 @@ that begins, with all the blocks that live in it. A thread that finds no slot en
 There is no lock. One word for each slot says who holds it, and changes in one step, so that a process can be copied
 between any two instructions, also by a signal handler that interrupted a call here. In the child only the thread that
 forked goes on, and the heaps of the others are lost, in whatever state they are: no thread gets one of them again, and
-what is freed into them stays there. If one of the others was in the shared heap, that heap is lost too, and another
-slot takes its part. A thread that finds it held by another process sees this by itself, without a fork handler.
+what is freed into them goes from hand to hand (kept.py). If one of the others was in the shared heap, that heap is lost
+too, and another slot takes its part. A thread that finds it held by another process sees this by itself, without a fork
+handler.
+
+The copy is as the process was at one instant: while it is made, Linux lets no thread write to a page that it has been
+through. So what a lost heap says of a block that somebody had is right, although its owner was in the middle of a call.
 """
 
 from typing import Final
@@ -79,6 +83,7 @@ class Pool(Struct):
     no_room: u64
     stop: u64
     secret: u64  # random, from the system
+    is_much_waiting: u64  # about: on the list of some heap are many bytes that other threads freed
 
 
 @kernel
@@ -231,6 +236,24 @@ def is_lost(own: HostedHeap) -> bool:
     return atomic_load64(own.m, own.host.holder) == LOST
 
 
+@kernel
+def is_abandoned(own: HostedHeap) -> bool:
+    """Whether a heap waits for the next thread."""
+    return atomic_load64(own.m, own.host.holder) == ABANDONED
+
+
+@kernel
+def adopt(own: HostedHeap, process: word) -> bool:
+    """Let an abandoned heap be the caller's, who leaves it soon; False when it is not abandoned."""
+    return atomic_compare_exchange64(own.m, own.host.holder, ABANDONED, held(OWNED, process)) == ABANDONED
+
+
+@kernel
+def process_of(own: HostedHeap) -> word:
+    """The process of the thread that works on a heap."""
+    return atomic_load64(own.m, own.host.holder) >> ABOVE_SHIFT
+
+
 # ------------------------------------------------------------------ the heap of those who have none
 @kernel
 def enter_shared(pool: Pool, process: word) -> VirtAddr:
@@ -275,6 +298,12 @@ def replace_shared(pool: Pool, number: word, before: word, process: word) -> boo
 
 
 @kernel
+def enter(own: HostedHeap, process: word) -> bool:
+    """Enter a heap if it is the shared one and nobody is in it."""
+    return atomic_compare_exchange64(own.m, own.host.holder, SHARED, held(ENTERED, process)) == SHARED
+
+
+@kernel
 def leave_shared(own: HostedHeap) -> None:
     """Let others have it, unless it was lost meanwhile."""
     before = atomic_load64(own.m, own.host.holder)
@@ -292,8 +321,13 @@ def heap_of(pool: Pool, ptr: VirtAddr) -> VirtAddr:
     holder = atomic_load64(pool.m, holder_of(pool, number))
     if holder & KINDS == PART:
         number -= holder >> ABOVE_SHIFT
-        holder = atomic_load64(pool.m, holder_of(pool, number))
-    return slot(pool, number).addr if has_heap(holder) else VirtAddr(0)
+    return heap_at(pool, number)
+
+
+@kernel
+def heap_at(pool: Pool, number: word) -> VirtAddr:
+    """The heap that begins in a slot; 0 when none does."""
+    return slot(pool, number).addr if has_heap(atomic_load64(pool.m, holder_of(pool, number))) else VirtAddr(0)
 
 
 @kernel

@@ -4,14 +4,22 @@ Unit: the block. The heap has a list of them. Others put blocks in front with on
 the whole list with one, so neither waits. A block on the list is still handed out by the metadata of its heap, and its
 first word, which is nobody's any more, is the link. Before it becomes one, the metadata is asked whether the block is
 handed out: they may change under the question, but not in what they say about a block that somebody has.
+
+The owner may never look: it sleeps, or allocates no more. So bytes that wait are counted, about: when they are many,
+whoever gives back a large block gives its inner pages back to the system first, which needs no metadata.
 """
 
+from typing import Final
+
+from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.heap import front
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import HostedHeap
 from incroos.lang import (
     VirtAddr,
     address_of,
+    atomic_add64,
     atomic_compare_exchange64,
     atomic_exchange64,
     atomic_load64,
@@ -21,6 +29,11 @@ from incroos.lang import (
     store64,
     word,
 )
+
+LINKS_BYTES: Final = 16  # the link, and the mark of a block that kept.py has
+LEAST_INSIDE: Final = 4 << PAGE_SHIFT  # bytes of a block whose inner pages can go back
+LEAST_WAITING: Final = 4 << 20  # bytes that are many
+WAITING_SHIFT: Final = 5  # so are more than this part of the heap's pages: one in 32
 
 
 @kernel
@@ -35,11 +48,16 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
 
     A block that is on the list already is seen here if it is the first, else by who takes the list.
     """
-    if front.usable_bytes(own.heap, ptr) == 0:
+    nbytes = front.usable_bytes(own.heap, ptr)
+    if nbytes == 0 or is_marked(own, ptr):
         return False
     first = atomic_load64(own.m, list_of(own))
     if first == ptr:
         return False
+    if nbytes >= LEAST_INSIDE and are_many_waiting(own):
+        nbytes -= release_inside(own, ptr, nbytes)
+    if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) > LEAST_WAITING:
+        note_much_waiting(own)
     store64(own.m, ptr, first)
     found = atomic_compare_exchange64(own.m, list_of(own), first, ptr)
     while found != first:
@@ -49,6 +67,23 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
     return True
 
 
+@kernel
+def are_many_waiting(own: HostedHeap) -> bool:
+    """Whether so many bytes are on the list that the owner does not seem to look."""
+    if own.host.remote_bytes <= LEAST_WAITING:  # before lines are read that the owner writes
+        return False
+    return own.host.remote_bytes > own.heap.config.objects.committed_bytes(own.heap) >> WAITING_SHIFT
+
+
+@cold
+@kernel
+def release_inside(own: HostedHeap, ptr: VirtAddr, nbytes: word) -> word:
+    """Give back the pages that lie wholly in a block, behind its links; how many bytes. PRE the block is nobody's."""
+    start = VirtAddr((ptr + LINKS_BYTES + PAGE_BYTES - 1) & -PAGE_BYTES)
+    end = VirtAddr((ptr + nbytes) & -PAGE_BYTES)
+    return end - start if own.heap.config.pages.empty(own.heap, start, end) == OK else 0
+
+
 @cold
 @kernel
 def take_back(own: HostedHeap) -> VirtAddr:
@@ -56,7 +91,7 @@ def take_back(own: HostedHeap) -> VirtAddr:
 
     It came back twice, or a link to it was written over after the block before it came back.
     """
-    at = VirtAddr(atomic_exchange64(own.m, list_of(own), 0))
+    at = take_list(own)
     while at != 0:
         if front.usable_bytes(own.heap, at) == 0:  # before its word is read: somebody may have written over the link
             return at
@@ -68,6 +103,53 @@ def take_back(own: HostedHeap) -> VirtAddr:
 
 
 @kernel
+def take_list(own: HostedHeap) -> VirtAddr:
+    """Empty the list, by anybody; the first block that was on it."""
+    own.host.remote_bytes = 0
+    return VirtAddr(atomic_exchange64(own.m, list_of(own), 0))
+
+
+@kernel
+def note_much_waiting(own: HostedHeap) -> None:
+    """Let heaps that grow look around; most of the time they are told already, and nothing is written."""
+    p = Pool(own.m, own.host.pool)
+    if p.is_much_waiting == 0:
+        p.is_much_waiting = 1
+
+
+# ------------------------------------------------------------------ marks of kept.py
+@kernel
+def mark_of(own: HostedHeap, ptr: VirtAddr) -> word:
+    """The second word of a block that is kept: no user has it there but by writing to a block that he gave back."""
+    return ~(own.heap.hardening.secret ^ ptr)
+
+
+@kernel
+def is_marked(own: HostedHeap, ptr: VirtAddr) -> bool:
+    """Whether a block of this heap is kept by another."""
+    return load64(own.m, VirtAddr(ptr + 8)) == mark_of(own, ptr)
+
+
+@kernel
+def mark(own: HostedHeap, ptr: VirtAddr) -> None:
+    """Say that a block is kept."""
+    store64(own.m, VirtAddr(ptr + 8), mark_of(own, ptr))
+
+
+@kernel
+def unmark(own: HostedHeap, ptr: VirtAddr) -> None:
+    """Say that it is not."""
+    store64(own.m, VirtAddr(ptr + 8), 0)
+
+
+# ------------------------------------------------------------------ what the owner looks at
+@kernel
 def is_waiting(own: HostedHeap) -> word:
-    """The first block of the list, or 0; an ordinary load, since nobody waits for the answer."""
-    return own.host.remote
+    """Whether other threads want something of the owner, not 0; ordinary loads, since nobody waits for the answer."""
+    return own.host.remote | own.host.trim_wanted
+
+
+@kernel
+def ask_to_trim(own: HostedHeap) -> None:
+    """Let the owner give back pages when it next looks."""
+    own.host.trim_wanted = 1

@@ -1,8 +1,8 @@
 """The words of a heap in a process: a text with which the process ends."""
 
 from incroos.kernel.io import text_sink
-from incroos.kernel.state import Heap, host_of
-from incroos.lang import cold, kernel, word
+from incroos.kernel.state import Heap, HostedHeap, host_of
+from incroos.lang import VirtAddr, cold, kernel, word
 
 
 @kernel
@@ -35,3 +35,12 @@ def panic(heap: Heap, site: bytes, a: word, b: word, c: word) -> None:
     text_sink.put_word(host, b)
     text_sink.put_word(host, c)
     text_sink.stop(host)
+
+
+@cold
+@kernel
+def refuse(own: HostedHeap, ptr: VirtAddr) -> None:
+    """End the process: this pointer was never given, or it was taken back."""
+    text_sink.put_text(own.host, b'free or realloc of a pointer that is not allocated (freed twice, or never given):')
+    text_sink.put_word(own.host, ptr)
+    text_sink.stop(own.host)

@@ -119,3 +119,22 @@ def usable_bytes(heap: Heap, ptr: VirtAddr) -> word:
     if secret.is_tagged(heap):
         return tagged.usable_bytes(heap, ptr)
     return heap.config.objects.usable_bytes(heap, ptr)
+
+
+# ------------------------------------------------------------------ blocks that change hands without a free
+@kernel
+def room_at(heap: Heap, ptr: VirtAddr) -> word:
+    """The most bytes that a block can be reused for; 0 for every pointer that is not one."""
+    if secret.is_tagged(heap):
+        return tagged.room_at(heap, ptr)
+    return heap.config.objects.usable_bytes(heap, ptr)
+
+
+@kernel
+def reuse(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> None:
+    """Let a block that its user is done with be another user's, with so many bytes. PRE room_at says that they fit.
+
+    The metadata of the heap stay, but for what is at the block itself: another thread may work on them.
+    """
+    if secret.is_tagged(heap):
+        tagged.reuse(heap, ptr, nbytes, site)

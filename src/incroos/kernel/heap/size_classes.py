@@ -21,7 +21,7 @@ from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.config import FULL, HEAP_STATE_BYTES
 from incroos.kernel.heap import counters, ranges
 from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES, POISON_FREED, POISON_FRESH
-from incroos.kernel.heap.chunk import best_fit, resize
+from incroos.kernel.heap.chunk import best_fit, holes, resize
 from incroos.kernel.heap.chunk import check as chunks_check
 from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
 from incroos.kernel.heap.slab import check as slab_check
@@ -336,7 +336,8 @@ def shrink(heap: Heap) -> word:
     for number in range(NR_CLASSES):
         slab.shrink(heap, heap.slabs.caches[number])
     slab_pages.release_spare(heap)
-    return (nr_mapped - heap.slabs.area.nr_mapped) * PAGE_BYTES + best_fit.trim(heap, 0)
+    nbytes = (nr_mapped - heap.slabs.area.nr_mapped) * PAGE_BYTES
+    return nbytes + best_fit.trim(heap, 0) + holes.make_all(heap)
 
 
 @kernel

@@ -25,7 +25,7 @@ from incroos.kernel.state.frame_database import (
 )
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
-from incroos.kernel.state.host import HOST_TEXT_BYTES, Host, HostedHeap, host_of
+from incroos.kernel.state.host import HOST_TEXT_BYTES, NR_KEPT_LISTS, Host, HostedHeap, host_of
 from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
 from incroos.kernel.state.processor import Processor
@@ -57,6 +57,7 @@ __all__ = [
     'MAX_REGIONS',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
+    'NR_KEPT_LISTS',
     'NR_KINDS',
     'NR_KNOWN',
     'NR_NAME_BYTES',

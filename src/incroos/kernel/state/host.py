@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from incroos.kernel.state.heap import Heap
 from incroos.lang import Array, Struct, VirtAddr, i64, kernel, u8, u64
 
+NR_KEPT_LISTS: Final = 76  # four for each power of two, from 16 bytes to 8 MiB
 HOST_TEXT_BYTES: Final = 1024  # a report of damage to the heap and the line of a panic
 
 
@@ -22,12 +23,19 @@ class Host(Struct):
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
+    peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
+    bytes_before: u64  # of the heap's pages, when it last looked for blocks of other heaps, or had less
+    nr_kept: u64  # blocks of other heaps on the lists
+    unsorted: VirtAddr  # the first of more of them
+    kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
     pool: VirtAddr
     holder: VirtAddr  # the word of the pool that says who holds the slot
     line_before_remote: Annotated[
         Array[u64], 8
-    ]  # padding: other threads write `remote`, and their line is not the owner's
+    ]  # padding: other threads write what follows, and their line is not the owner's
     remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
+    remote_bytes: u64  # in the pages of these blocks, about
+    trim_wanted: u64  # not 0: the owner is asked to give back pages
     line_after_remote: Annotated[Array[u64], 8]  # padding
 
 

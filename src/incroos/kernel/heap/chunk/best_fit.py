@@ -19,7 +19,7 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_FREE, OK
 from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES
-from incroos.kernel.heap.chunk import bins
+from incroos.kernel.heap.chunk import bins, holes
 from incroos.kernel.heap.chunk.bins import FIRST_TREE_BYTES
 from incroos.kernel.heap.chunk.header import (
     BYTES_MASK,
@@ -214,8 +214,10 @@ def free(heap: Heap, ptr: VirtAddr) -> word:
     head = used_head(heap, ptr)
     if head == 0:
         return BAD_FREE
+    holes.note_peak(heap)
     heap.chunks.used_bytes -= head & BYTES_MASK
     release(heap, chunk_at(heap, ptr - HEADER_BYTES), head)
+    holes.make_if_too_idle(heap)
     return OK
 
 
@@ -276,8 +278,7 @@ def release_inside(heap: Heap, chunk: VirtAddr, nbytes: word) -> None:
 
     From now on only larger chunks are worth it: who frees one as large again and again takes one as often.
     """
-    start = VirtAddr((chunk + SizedChunk.SIZE + PAGE_BYTES - 1) & -PAGE_BYTES)
-    heap.config.pages.empty(heap, start, VirtAddr((chunk + nbytes - HEADER_BYTES) & -PAGE_BYTES))
+    holes.make(heap, chunk, nbytes)
     heap.chunks.release_from = nbytes + 1
 
 

@@ -169,3 +169,24 @@ def change_size(heap: Heap, of: Tag, base: VirtAddr, nbytes: word, site: word) -
     tag.write(heap, base, heap.config.objects.usable_bytes(heap, base), about_of(nbytes, shift_of(of)), site, of.number)
     if heap.config.hardening == FULL and nbytes > have:
         fill(heap.m, VirtAddr(payload + have), POISON_FRESH, nbytes - have)
+
+
+# ------------------------------------------------------------------ blocks that change hands without a free
+@kernel
+def room_at(heap: Heap, ptr: VirtAddr) -> word:
+    """The most bytes that the block with this payload can have where it is; 0 when nobody has it."""
+    if usable_bytes(heap, ptr) == 0:
+        return 0
+    base = find_base(heap, ptr)
+    end = base + heap.config.objects.usable_bytes(heap, base)
+    return end - behind_bytes(heap) - ptr
+
+
+@kernel
+def reuse(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> None:
+    """Let a block with room for so many bytes be another user's. It is verified as in free; its number stays."""
+    base, of = find(heap, ptr, site)
+    require_whole(heap, of, VirtAddr(base + heap.config.objects.usable_bytes(heap, base)))
+    change_size(heap, of, base, nbytes, site)
+    if heap.config.hardening == FULL:
+        fill(heap.m, ptr, POISON_FRESH, nbytes)

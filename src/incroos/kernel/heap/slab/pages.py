@@ -206,7 +206,8 @@ def put(heap: Heap, record: SlabRecord, nr_pages: word) -> None:
         area.nr_spare += nr_pages
     else:
         release(heap, record, length)
-        release_one(heap)
+        while area.nr_spare > most_spare(heap):
+            release_one(heap)
 
 
 @kernel
@@ -218,13 +219,12 @@ def most_spare(heap: Heap) -> word:
 
 @kernel
 def release_one(heap: Heap) -> None:
-    """Give the frames of another spare run back, where they are still too many: so few are left after a while."""
+    """Give the frames of a spare run back. PRE there is one."""
     area = heap.slabs.area
-    if area.nr_spare > most_spare(heap):
-        for length in range(NR_RUN_LENGTHS):
-            if area.spare[length] != 0:
-                release_first(heap, length)
-                return
+    for length in range(NR_RUN_LENGTHS):
+        if area.spare[length] != 0:
+            release_first(heap, length)
+            return
 
 
 @kernel

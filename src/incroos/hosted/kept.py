@@ -1,0 +1,142 @@
+"""Blocks of other heaps that a heap hands out: what was freed far from its owner, who does not take it back.
+
+Unit: the block. A heap that grows looks whether much waits on another heap's list (remote.py), takes that list with one
+exchange, and serves requests from it. To the metadata of its heap such a block is handed out all the time, whoever has
+it: nothing is read but what they say of a block that somebody has. So the owner may sleep, work, or be lost in a fork.
+
+    unsorted    what was taken and is on no list yet: so many blocks are put on lists at a time that no request waits
+    lists       by the room of a block, four for each power of two; each block has the next one's address in it
+    mark        in the second word of a block that is on a list here: by it a second free of the block is seen
+
+What is left over goes back to the lists of its heaps when the thread ends or trims.
+"""
+
+from typing import Final
+
+from incroos.hosted import pool, remote, text
+from incroos.hosted.pool import Pool
+from incroos.kernel.heap import front
+from incroos.kernel.state import NR_KEPT_LISTS, HostedHeap
+from incroos.lang import VirtAddr, cold, count_leading_zeros, kernel, load64, store64, word
+
+LEAST_GROWTH: Final = 1 << 18  # bytes by which a heap grows before it looks at the others
+LEAST_WORTH: Final = 1 << 16  # bytes that wait, for which a list is taken
+NR_SORTED: Final = 512  # blocks at a time
+LEAST_SHIFT: Final = 4  # of the first four lists
+NR_WASTEFUL: Final = 2  # lists behind the one for a request that serve it too
+
+
+@kernel
+def has_any(own: HostedHeap) -> bool:
+    """Whether there are such blocks, or much waits in some heap."""
+    return (own.host.nr_kept | own.host.unsorted) != 0 or Pool(own.m, own.host.pool).is_much_waiting != 0
+
+
+@cold
+@kernel
+def take(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
+    """A block of another heap for a request, or 0."""
+    if own.host.unsorted == 0 and has_grown(own):
+        look_around(own)
+    ptr = find(own, nbytes, site)
+    if ptr == 0 and own.host.unsorted != 0:
+        sort(own)
+        ptr = find(own, nbytes, site)
+    return ptr
+
+
+@kernel
+def has_grown(own: HostedHeap) -> bool:
+    """Whether the heap has got many pages since it was last seen to be small, or to have grown."""
+    pages_bytes = own.heap.config.objects.committed_bytes(own.heap)
+    before = min(own.host.bytes_before, pages_bytes)
+    has = pages_bytes - before >= LEAST_GROWTH
+    own.host.bytes_before = pages_bytes if has else before
+    return has
+
+
+@kernel
+def look_around(own: HostedHeap) -> None:
+    """Take the list of one heap in which much waits."""
+    p = Pool(own.m, own.host.pool)
+    for number in range(p.nr_slots):
+        other = HostedHeap(own.m, pool.heap_at(p, number))
+        if other.addr != 0 and other.addr != own.addr and other.host.remote_bytes >= LEAST_WORTH:
+            own.host.unsorted = remote.take_list(other)
+            return
+    p.is_much_waiting = 0
+
+
+# ------------------------------------------------------------------ lists
+@kernel
+def list_for(nbytes: word) -> word:
+    """The number of the list of blocks with so much room."""
+    shift = 63 - count_leading_zeros(max(nbytes, 1 << LEAST_SHIFT))
+    return min((shift - LEAST_SHIFT) * 4 + (nbytes >> (shift - 2) & 3), NR_KEPT_LISTS - 1)
+
+
+@kernel
+def sort(own: HostedHeap) -> None:
+    """Put some of the unsorted blocks on lists."""
+    for _ in range(NR_SORTED):
+        at = own.host.unsorted
+        if at == 0:
+            return
+        owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), at))
+        room = front.room_at(owner.heap, at)
+        if room == 0 or remote.is_marked(owner, at):  # so its link is not one
+            own.host.unsorted = VirtAddr(0)
+            if not pool.is_lost(owner):
+                text.refuse(own, at)
+            return
+        own.host.unsorted = VirtAddr(load64(own.m, at))
+        remote.mark(owner, at)
+        store64(own.m, at, own.host.kept[list_for(room)])
+        own.host.kept[list_for(room)] = at
+        own.host.nr_kept += 1
+
+
+@kernel
+def find(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
+    """The first block of a list, where it has room for a request and not much more; 0."""
+    number = list_for(nbytes)
+    for which in range(number, min(number + NR_WASTEFUL + 1, NR_KEPT_LISTS)):
+        at = own.host.kept[which]
+        if at != 0:
+            owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), at))
+            if front.room_at(owner.heap, at) >= nbytes:
+                pull(own, which)
+                front.reuse(owner.heap, at, nbytes, site)
+                return at
+    return VirtAddr(0)
+
+
+@kernel
+def pull(own: HostedHeap, which: word) -> VirtAddr:
+    """Take the first block off a list, which has one."""
+    at = own.host.kept[which]
+    own.host.kept[which] = VirtAddr(load64(own.m, at))
+    own.host.nr_kept -= 1
+    remote.unmark(own, at)
+    return at
+
+
+@cold
+@kernel
+def give_back(own: HostedHeap) -> None:
+    """Let all blocks wait for their owners again."""
+    for which in range(NR_KEPT_LISTS):
+        while own.host.kept[which] != 0:
+            put_back(own, pull(own, which))
+    while own.host.unsorted != 0:
+        at = own.host.unsorted
+        own.host.unsorted = VirtAddr(load64(own.m, at))
+        put_back(own, at)
+
+
+@kernel
+def put_back(own: HostedHeap, ptr: VirtAddr) -> None:
+    """Put a block on the list of its heap."""
+    owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
+    if not remote.put(owner, ptr):
+        text.refuse(own, ptr)
