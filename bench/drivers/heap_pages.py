@@ -12,6 +12,7 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = False
+HAS_ZEROS: Final = False
 PIECE_BYTES: Final = PAGE_BYTES
 
 

@@ -165,7 +165,65 @@ int main(void)
 """
 )
 
-PROGRAMS: Final = {'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
+# Zeros that the system gives are not written again; what was used is zero all the same, locked or not.
+ZEROS: Final = (
+    SPACE
+    + """
+static int is_zero(const char *block, size_t nbytes)
+{
+    return block[0] == 0 && memcmp(block, block + 1, nbytes - 1) == 0;
+}
+
+static int are_zero(int round)
+{
+    enum { NBYTES = 5 << 20 };
+    char *low = incro_malloc(NBYTES), *middle = incro_malloc(NBYTES), *high = incro_malloc(NBYTES);
+    memset(low, 1, NBYTES);
+    memset(middle, 2, NBYTES);
+    memset(high, 3, NBYTES);
+    incro_free(middle);
+    for (size_t nbytes = NBYTES; nbytes > 10; nbytes /= 3) {
+        middle = incro_calloc(1, nbytes);
+        CHECK(is_zero(middle, nbytes));
+        memset(middle, 4, nbytes);
+        incro_free(middle);
+    }
+    incro_free(high);
+    if (round % 2)
+        incro_malloc_trim();
+    for (size_t nbytes = 3 * NBYTES; nbytes > 10; nbytes /= 3) {
+        high = incro_calloc(nbytes, 1);
+        CHECK(is_zero(high, nbytes));
+        memset(high, 5, nbytes / 2);
+        incro_free(high);
+    }
+    for (size_t at = 0; at < NBYTES; at++)
+        CHECK(low[at] == 1);
+    incro_free(low);
+    return incro_malloc_check();
+}
+
+int main(void)
+{
+    char *sparse = incro_calloc(256, 1 << 20);
+    CHECK(sparse != NULL && kib_of("VmRSS") < 16 << 10);
+    sparse[5] = 1;
+    incro_free(sparse);
+    for (int round = 0; round < 20; round++) {
+        CHECK((sparse = incro_calloc(1, 64 << 20)) != NULL && kib_of("VmRSS") < 16 << 10 && sparse[32 << 20] == 0);
+        sparse[1] = 2;
+        incro_free(sparse);
+    }
+    CHECK(kib_of("VmHWM") < 16 << 10);
+    CHECK(are_zero(0) == 0 && are_zero(1) == 0);
+    CHECK(mlockall(MCL_CURRENT | MCL_FUTURE) == 0 || geteuid() != 0);
+    CHECK(are_zero(2) == 0 && are_zero(3) == 0);
+    return 0;
+}
+"""
+)
+
+PROGRAMS: Final = {'zeros': ZEROS, 'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
 
 
 @pytest.mark.parametrize('level', LEVELS)

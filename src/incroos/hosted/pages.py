@@ -20,6 +20,7 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = False
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = True
+HAS_ZEROS: Final = True
 PIECE_BYTES: Final = 4 << PAGE_SHIFT
 
 AHEAD_SHIFT: Final = 6  # of what is in use, this part is mapped ahead: one in 64

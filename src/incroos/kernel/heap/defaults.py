@@ -25,6 +25,7 @@ __all__ = [
     'free_bytes',
     'owns',
     'shrink',
+    'unused_from',
 ]
 
 HAS_SLABS: Final = False
@@ -33,6 +34,8 @@ HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = False
 NEEDS_MODERN_SPACE: Final = False
+
+NOWHERE: Final = (1 << 63) - 1  # an address behind all others
 
 
 @kernel
@@ -76,6 +79,12 @@ def committed_bytes(heap: Heap) -> word:
 def free_bytes(heap: Heap) -> word:
     """0: not known."""
     return 0
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Behind all addresses: it is not known."""
+    return VirtAddr(NOWHERE)
 
 
 @kernel

@@ -70,6 +70,9 @@ class HeapDesign(Protocol):
     def free_bytes(self, heap: Heap) -> word:
         """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
 
+    def unused_from(self, heap: Heap) -> VirtAddr:
+        """What is handed out next has not been used since its pages were mapped from there on, but for headers."""
+
     def shrink(self, heap: Heap) -> word:
         """Give back frames that nothing lies in; how many bytes."""
 
@@ -81,6 +84,7 @@ class HeapPages(Protocol):
     HAS_FIXED_RANGES: bool  # the configuration says where the ranges are, and not the place of the heap
     HAS_LARGE_RANGES: bool  # whole ranges of pages can be had, too
     HAS_HOLES: bool  # pages between others can be emptied, and read as zeros when they are next touched
+    HAS_ZEROS: bool  # fresh pages read as zeros
     PIECE_BYTES: int  # pages are mapped in pieces of so many bytes, where the caller has no better measure
 
     def range_of(self, heap: Heap, which: word) -> tuple[VirtAddr, word]:

@@ -16,6 +16,7 @@ HAS_FRAMES: Final = True
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = True
 HAS_HOLES: Final = False
+HAS_ZEROS: Final = False
 PIECE_BYTES: Final = PAGE_BYTES
 
 

@@ -24,6 +24,7 @@ from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES, POISON_FREED, POISON
 from incroos.kernel.heap.chunk import best_fit, resize
 from incroos.kernel.heap.chunk import check as chunks_check
 from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
+from incroos.kernel.heap.defaults import NOWHERE
 from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
@@ -327,6 +328,12 @@ def committed_bytes(heap: Heap) -> word:
 def free_bytes(heap: Heap) -> word:
     """Bytes of the chunks' range that none has, with frames or without."""
     return heap.chunks.end - heap.chunks.start - heap.chunks.used_bytes
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Where chunks were never used; slabs lie elsewhere."""
+    return best_fit.unused_from(heap) if heap.config.pages.HAS_ZEROS else VirtAddr(NOWHERE)
 
 
 @kernel

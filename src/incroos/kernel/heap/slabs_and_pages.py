@@ -18,6 +18,7 @@ from incroos.kernel.heap.size_classes import free_bytes as free_bytes
 from incroos.kernel.heap.size_classes import init as init
 from incroos.kernel.heap.size_classes import owns as owns
 from incroos.kernel.heap.size_classes import shrink as shrink
+from incroos.kernel.heap.size_classes import unused_from as unused_from
 from incroos.kernel.heap.size_classes import usable_bytes as usable_bytes
 from incroos.kernel.heap.size_classes import used_bytes as used_bytes
 

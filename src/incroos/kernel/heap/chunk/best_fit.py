@@ -54,6 +54,7 @@ def init(heap: Heap, start: VirtAddr, max_bytes: word) -> None:
     chunks.start = start
     chunks.top = VirtAddr(start + FIRST_CHUNK)
     chunks.committed_end = start
+    chunks.used_end = start
     chunks.end = VirtAddr(start + max_bytes)
     chunks.reach_bytes = 0
     chunks.remainder = VirtAddr(0)
@@ -250,6 +251,7 @@ def release(heap: Heap, chunk: SizedChunk, head: word) -> None:
         chunk.header = 0
     if end == chunks.top:
         start.header = 0
+        chunks.used_end = max(chunks.used_end, end)
         chunks.top = start.addr
         if chunks.committed_end - start.addr > most_spare(heap):
             trim(heap, most_kept(heap) >> 1)
@@ -332,4 +334,14 @@ def trim(heap: Heap, keep_bytes: word) -> word:
     if heap.config.pages.unmap_and_free(heap, end, chunks.committed_end) != OK:
         return 0
     note_frames(heap, end)
+    chunks.used_end = min(chunks.used_end, end)
     return nbytes
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Addresses of the range from there on have not been used since they were mapped, as long as nothing is handed out.
+
+    A chunk that is cut there only writes its header.
+    """
+    return max(heap.chunks.used_end, heap.chunks.top)
