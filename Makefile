@@ -10,8 +10,8 @@ UV = uv==0.13.9
 help: ## list the targets
 	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: ## only set up: .venv with the locked packages, QEMU with UEFI firmware, a linker, gcc and g++, gdb
-	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf
+setup: ## only set up: .venv with the locked packages, QEMU with UEFI firmware, a linker, gcc and g++, gdb, programs for tests
+	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf git perl sqlite
 
 boot: ## build the kernel and boot it; ARGS='--on jit' passes options on
 	@$(PYTHON) tools/setup qemu linker

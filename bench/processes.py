@@ -51,11 +51,12 @@ PROCESSES: Final = (
 
 
 def seconds(process: Process, folder: Path, command: Path = COMMAND) -> float:
-    """One run of the command with its cache in a folder; CannotBench with its words when it fails."""
+    """One run of the command with cache and bytecode in a folder; CannotBench with its words when it fails."""
     arguments = [argument.format(folder=folder) for argument in process.arguments]
     if not command.exists():
         raise CannotBench(f'there is no {command}')
-    environment = {**os.environ, 'XDG_CACHE_HOME': str(folder)}
+    environment = {**os.environ, 'XDG_CACHE_HOME': str(folder), 'PYTHONPYCACHEPREFIX': str(folder / 'bytecode')}
+    environment.pop('PYTHONDONTWRITEBYTECODE', None)
     begin = time.perf_counter()
     found = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, env=environment)
     taken = time.perf_counter() - begin

@@ -7,7 +7,7 @@ for tests/run/test_shared_library_threads.py.
 import ctypes
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -25,16 +25,16 @@ from incroos.hosted.configs import HOSTED
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.state import HostedHeap
-from incroos.kernel.sync import spinlock as locks
-from incroos.lang import VirtAddr, word
+from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine.host import C_FUNCTION, HostMemory
 
 from ..budget import FULL
 
 SLOT_BYTES: Final = 1 << 26
-NR_SLOTS: Final = 6  # the first of them is shared, the first thread has two: few enough to run out
+NR_SLOTS: Final = 6  # the first thread has two: few enough to run out
 NR_WIDE: Final = 2
+HEAD_BYTES: Final = 4096 + HostedHeap.SIZE & -4096
 JUNK: Final = 0xE5  # in pages that are not mapped
 MAX_BLOCKS: Final = 60
 MAX_FOREIGN: Final = 8
@@ -44,53 +44,32 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 
 CALLED: Final = (*(row.function for row in CALLS), pool.check)
 OF_POOLS: Final = tuple(function for function in CALLED if function.__module__ == pool.__name__)
+ON_HEAPS: Final = (pool.leave_shared,)  # of the pool's, but called with a heap
 OF_HEAPS: Final = tuple(function for function in CALLED if function.__module__ == front.__name__)
-NR_WORDS: Final = {
-    'init': 5,
-    'exchange': 4,
-    'after_fork_in_child': 2,
-    'malloc': 3,
-    'free': 3,
-    'usable_bytes': 2,
-} | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
+NR_WORDS: Final = (
+    dict.fromkeys(('get', 'enter_shared', 'usable_bytes'), 2)
+    | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
+    | dict.fromkeys(('calloc', 'realloc', 'memalign'), 4)
+    | {'init': 6, 'exchange': 5}
+)
 VOID: Final = ctypes.c_void_p
 Calls = dict[Any, Callable[..., int]]
 
 
 class ProcessMemory(HostMemory):
-    """Memory of this process as the machine of hosted heaps. Interpreted, it sees in which order locks are got."""
+    """Memory of this process as the machine of hosted heaps."""
 
     config = HOSTED
-    order: Sequence[int] = ()  # addresses of locks: who holds one gets only those behind it
-
-    def watch(self, *order: int) -> None:
-        """Nobody holds one of these locks now."""
-        self.order, self.held = order, list[int]()
-
-    def atomic_compare_exchange64(self, addr: VirtAddr, expected: word, desired: word) -> word:
-        before = super().atomic_compare_exchange64(addr, expected, desired)
-        if addr in self.order:
-            assert (before, desired) == (locks.FREE, locks.HELD), 'a lock that nobody will release: threads take turns'
-            behind = self.order[self.order.index(addr) :]
-            assert not set(self.held).intersection(behind), "locks are got in an order that is not the pool's"
-            self.held.append(addr)
-        return before
-
-    def atomic_store64(self, addr: VirtAddr, value: word) -> None:
-        if addr in self.order:
-            assert value == locks.FREE
-            assert addr in self.held, 'a lock is released that nobody holds'
-            self.held.remove(addr)
-        super().atomic_store64(addr, value)
 
 
 def interpreted(memory: ProcessMemory) -> Calls:
     """The functions by themselves, each called with the address of its pool or heap, and words."""
 
-    def on(view: type[Pool] | type[HostedHeap], function: Callable[..., Any]) -> Callable[..., int]:
+    def on(function: Callable[..., Any]) -> Callable[..., int]:
+        view = Pool if function in OF_POOLS and function not in ON_HEAPS else HostedHeap
         return lambda addr, *words: function(view(memory, addr), *words) or 0
 
-    return {f: on(Pool, f) for f in OF_POOLS} | {f: on(HostedHeap, f) for f in OF_HEAPS}
+    return {f: on(f) for f in CALLED}
 
 
 @cache
@@ -118,11 +97,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     """Whatever threads do in turn, blocks lie apart and keep their bytes, and all metadata is in order."""
 
     is_compiled = False
+    nr_slots = NR_SLOTS
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Any] = []
-        self.memory = ProcessMemory((NR_SLOTS + 2) * SLOT_BYTES)
+        self.memory = ProcessMemory((self.nr_slots + 2) * SLOT_BYTES)
         self.calls = compiled()[0] if self.is_compiled else interpreted(self.memory)
         self.pool = self.memory.base
         base = (self.memory.base + SLOT_BYTES) & -SLOT_BYTES
@@ -133,11 +113,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
             setattr(view, name, self.address_of(getattr(self, name)))
         view.secret = 0x1234_5678_9ABC_DEF1
         self.pool_base = base
-        self.call(pool.init, self.pool, base, SLOT_BYTES, NR_SLOTS, NR_WIDE)
-        self.memory.watch(pool.lock_of(view), pool.shared_lock_of(view))
-        self.threads = [self.call(pool.get, self.pool)]  # their heaps; the first forks, and never ends
-        self.nr_lost = 0
-        self.abandoned: list[int] = []
+        self.call(pool.init, self.pool, base, SLOT_BYTES, self.nr_slots, NR_WIDE, self.pool + Pool.SIZE)
+        self.process = 100
+        self.slots = ['unused'] * self.nr_slots  # the model of the pool
+        self.threads: list[int] = []  # their heaps; the first forks, and never ends
+        self.begin_thread()
         self.blocks: dict[int, bytes] = {}
         self.alignments: dict[int, int] = {}  # of those that asked for one, live or not
 
@@ -155,14 +135,26 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         return 0
 
     def no_room(self, heap: int, alignment: int, nbytes: int, site: int) -> int:
-        other = self.call(pool.exchange, self.pool, heap, alignment, nbytes) if heap in self.threads else 0
+        other = 0
+        if heap in self.threads:
+            other = self.call(pool.exchange, self.pool, heap, alignment, nbytes, self.process)
         if other == 0:
+            self.see_left_out()
             return 0
+        assert other == self.begin_slot(0, self.nr_slots - 1, NR_WIDE, 'owned')
         self.threads[self.threads.index(heap)] = other
-        self.abandoned.append(heap)
+        self.slots[self.number_of(heap)] = 'abandoned'
         if alignment == front.ZEROED:
             return self.call(front.calloc, other, 1, nbytes, site)
         return self.call(front.memalign, other, alignment, nbytes, site)
+
+    def see_left_out(self) -> None:
+        """The search for a heap may have found foreign pages, and nothing else in the end."""
+        for number in range(self.nr_slots):
+            holder = self.memory.load64(pool.holder_of(Pool(self.memory, VirtAddr(self.pool)), number))
+            if holder == pool.LEFT_OUT and self.slots[number] == 'unused':
+                assert self.pages(self.pool_base + number * SLOT_BYTES, HEAD_BYTES) & self.foreign
+                self.slots[number] = 'left out'
 
     def pages(self, start: int, nbytes: int) -> set[int]:
         assert start % 4096 == nbytes % 4096 == 0
@@ -194,17 +186,61 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def stop(self, text: int, nbytes: int, *_: int) -> int:
         raise Stopped(ctypes.string_at(text, nbytes))
 
+    # -------------------------------------------------------------- the model of the pool
+    def number_of(self, heap: int) -> int:
+        assert (heap - self.pool_base) % SLOT_BYTES == 0
+        return (heap - self.pool_base) // SLOT_BYTES
+
+    def take_slot(self, end: int, kind: str) -> int:
+        """The heap that somebody gets next, or NOBODY; the model's slot becomes one of this kind."""
+        for number in range(end):
+            if self.slots[number] == 'abandoned':
+                self.slots[number] = kind
+                return self.pool_base + number * SLOT_BYTES
+            if self.slots[number] == 'unused':
+                return self.begin_slot(number, end, NR_WIDE if number == 0 else 1, kind)
+        return NOBODY
+
+    def begin_slot(self, start: int, end: int, nr_wanted: int, kind: str) -> int:
+        for number in range(start, end):
+            heap = self.pool_base + number * SLOT_BYTES
+            if self.slots[number] == 'unused' and self.pages(heap, HEAD_BYTES) & self.foreign:
+                self.slots[number] = 'left out'
+            elif self.slots[number] == 'unused':
+                self.slots[number] = kind
+                for part in range(number + 1, min(number + nr_wanted, end)):
+                    if self.slots[part] != 'unused':
+                        break
+                    self.slots[part] = 'part'
+                return heap
+        return NOBODY
+
+    def enter_shared(self) -> int:
+        """The shared heap for the thread that calls; NOBODY when there is none and no slot for one."""
+        if 'shared' in self.slots:
+            wanted = self.pool_base + self.slots.index('shared') * SLOT_BYTES
+        else:
+            wanted = self.take_slot(self.nr_slots, 'shared')
+        assert self.call(pool.enter_shared, self.pool, self.process) == wanted
+        return wanted
+
+    def thread_of(self, number: int) -> int:
+        """One of the threads that have a heap, or that can share one."""
+        can_share = any(kind in ('shared', 'abandoned', 'unused') for kind in self.slots)
+        able = [at for at, heap in enumerate(self.threads) if heap != NOBODY or can_share]
+        return able[number % len(able)]
+
     def on_heap_of(self, thread: int, function: Callable[..., Any], *words: int) -> int:
         """Call a function as this thread does, which may have to share a heap."""
-        heap = self.threads[thread % len(self.threads)]
+        heap = self.threads[self.thread_of(thread)]
         if heap != NOBODY:
             return self.call(function, heap, *words)
-        shared = self.call(pool.enter_shared, self.pool)
-        if shared == 0:
-            assert self.pool_base in self.foreign
+        shared = self.enter_shared()
+        if shared == NOBODY:
+            assert self.foreign
             return 0
         answer = self.call(function, shared, *words)
-        self.call(pool.leave_shared, self.pool)
+        self.call(pool.leave_shared, shared)
         return answer
 
     def note(self, ptr: int, nbytes: int, byte: int) -> None:
@@ -228,14 +264,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     # -------------------------------------------------------------- threads
     @rule()
     def begin_thread(self) -> None:
-        heap = self.call(pool.get, self.pool)
-        nr_used = Pool(self.memory, VirtAddr(self.pool)).nr_used
-        if self.abandoned:
-            assert heap == self.abandoned.pop()  # with all that lives in it
-        else:
-            assert heap != NOBODY or nr_used == NR_SLOTS
-            assert heap == NOBODY or heap not in self.threads
-        self.threads.append(heap)
+        wanted = self.take_slot(self.nr_slots - 1, 'owned')  # with all that lives in it
+        assert self.call(pool.get, self.pool, self.process) == wanted
+        self.threads.append(wanted)
 
     @precondition(lambda self: len(self.threads) > 1)
     @rule(number=st.integers(0, 100))
@@ -243,21 +274,25 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         heap = self.threads.pop(1 + number % (len(self.threads) - 1))
         if heap != NOBODY:
             self.call(front.leave, heap)
-            self.abandoned.append(heap)
+            self.slots[self.number_of(heap)] = 'abandoned'
 
-    @rule()
-    def fork_and_be_the_parent(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork, self.pool)
-
-    @rule()
-    def fork_and_be_the_child(self) -> None:
-        self.call(pool.before_fork, self.pool)
-        self.call(pool.after_fork_in_child, self.pool, self.threads[0])
-        lost = [heap for heap in self.threads[1:] if heap != NOBODY]
-        assert all(HostedHeap(self.memory, VirtAddr(heap)).host.ownership == pool.LOST for heap in lost)
-        self.nr_lost += len(lost)
+    @rule(is_entered=st.booleans(), has_handler=st.booleans())
+    def fork_and_be_the_child(self, is_entered: bool, has_handler: bool) -> None:
+        """Another thread may be in the shared heap meanwhile. There may be no handler, which sees who is lost."""
+        if is_entered and self.enter_shared() != NOBODY:
+            self.slots[self.slots.index('shared')] = 'lost'
+        self.process += 1
+        kind = 'owned'
+        if has_handler:
+            self.call(pool.after_fork_in_child, self.pool, self.threads[0], self.process)
+            kind = 'lost'
+        for heap in self.threads[1:]:
+            if heap != NOBODY:
+                self.slots[self.number_of(heap)] = kind
         self.threads = self.threads[:1]
+        if has_handler:
+            lost = [self.pool_base + n * SLOT_BYTES for n, kind in enumerate(self.slots) if kind == 'lost']
+            assert all(pool.is_lost(HostedHeap(self.memory, VirtAddr(heap))) for heap in lost)
 
     # -------------------------------------------------------------- others
     @precondition(lambda self: len(self.foreign) < MAX_FOREIGN)
@@ -270,11 +305,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         else:
             page = heap.heap.chunks.committed_end if heap.addr in self.threads else self.next_slot()
         page += distance * 4096
-        if self.pool_base <= page < self.pool_base + NR_SLOTS * SLOT_BYTES and page not in self.mapped:
+        if self.pool_base <= page < self.pool_base + self.nr_slots * SLOT_BYTES and page not in self.mapped:
             self.foreign.add(page)
 
     def next_slot(self) -> int:
-        return self.pool_base + Pool(self.memory, VirtAddr(self.pool)).nr_used * SLOT_BYTES
+        number = self.slots.index('unused') if 'unused' in self.slots else self.nr_slots
+        return self.pool_base + number * SLOT_BYTES
 
     # -------------------------------------------------------------- blocks
     @precondition(lambda self: len(self.blocks) < MAX_BLOCKS)
@@ -342,15 +378,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     # -------------------------------------------------------------- metadata
     @invariant()
-    def nobody_holds_a_lock(self) -> None:
-        assert self.memory.held == []
-
-    @invariant()
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
-        for heap in (*self.threads, *self.abandoned):
-            if heap != NOBODY:
-                assert self.call(front.check, heap) == OK
+        for number, kind in enumerate(self.slots):
+            if kind not in ('unused', 'left out', 'part', 'lost'):
+                assert self.call(front.check, self.pool_base + number * SLOT_BYTES) == OK
 
     def teardown(self) -> None:
         for ptr, content in self.blocks.items():
@@ -369,30 +401,6 @@ TestCompiled = Compiled.TestCase
 TestCompiled.settings = settings(max_examples=3000 if FULL else 100, stateful_step_count=100, **Checks)  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------ locks
-@pytest.mark.parametrize('has_shared', [True, False])
-def test_a_fork_holds_both_locks_the_pools_first(has_shared: bool) -> None:
-    heaps = HeapsOfAProcess()
-    if has_shared:
-        heaps.threads.append(NOBODY)
-        heaps.on_heap_of(1, front.malloc, 10, SITE)
-    for after, words in ((pool.after_fork, ()), (pool.after_fork_in_child, (heaps.threads[0],))):
-        shared = heaps.call(pool.before_fork, heaps.pool)
-        assert (shared != 0) == has_shared
-        assert heaps.memory.held == list(heaps.memory.order)
-        heaps.call(after, heaps.pool, *words)
-        assert heaps.memory.held == []
-    heaps.teardown()
-
-
-def test_no_lock_is_kept_when_there_is_no_shared_heap() -> None:
-    heaps = HeapsOfAProcess()
-    Pool(heaps.memory, VirtAddr(heaps.pool)).base = VirtAddr(0)
-    assert heaps.call(pool.enter_shared, heaps.pool) == 0
-    assert heaps.memory.held == []
-    heaps.teardown()
-
-
 # ------------------------------------------------------------------ addresses
 @pytest.mark.parametrize('machine', [HeapsOfAProcess, Compiled])
 def test_a_thread_goes_on_elsewhere_when_others_have_the_addresses_behind_its_heap(
@@ -408,7 +416,7 @@ def test_a_thread_goes_on_elsewhere_when_others_have_the_addresses_behind_its_he
         heaps.malloc(0, 300_000, 2)
     assert len(heaps.blocks) == 5
     assert heaps.threads[0] != first
-    assert heaps.abandoned == [first]
+    assert heaps.slots[heaps.number_of(first)] == 'abandoned'
     heaps.realloc(0, 0, 500_000, 3)  # of a heap that is left
     assert block not in heaps.blocks
     heaps.metadata_is_in_order()

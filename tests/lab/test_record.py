@@ -79,6 +79,46 @@ int main(int count, char **words) {
     return 0;
 }
 """
+BECOMES = """
+extern char **environ;
+static const char *way, *path;
+static char *more[3], *bare[] = {"PATH=/", NULL};
+static void *become(void *unused) {
+    if (!strcmp(way, "execv")) execv(path, more);
+    if (!strcmp(way, "execve")) execve(path, more, environ);
+    if (!strcmp(way, "execvp")) execvp(path, more);
+    if (!strcmp(way, "execvpe")) execvpe(path, more, environ);
+    if (!strcmp(way, "execl")) execl(path, more[0], more[1], NULL);
+    if (!strcmp(way, "execlp")) execlp(path, more[0], more[1], NULL);
+    if (!strcmp(way, "execle")) execle(path, more[0], more[1], NULL, environ);
+    if (!strcmp(way, "fexecve")) fexecve(open(path, O_RDONLY), more, environ);
+    if (!strcmp(way, "execveat")) execveat(AT_FDCWD, path, more, environ, 0);
+    if (!strcmp(way, "renamed")) prctl(PR_SET_NAME, "another"), execv(path, more);
+    if (!strcmp(way, "bare")) execve(path, more, bare);
+    return NULL;
+}
+int main(int count, char **words) {
+    pthread_t thread;
+    malloc(9001);
+    way = words[1], path = words[2], more[0] = words[2], more[1] = "again";
+    if (!strcmp(way, "thread")) way = "execv", pthread_create(&thread, NULL, become, NULL), pthread_join(thread, NULL);
+    else if (!strcmp(way, "vfork")) { if (vfork() == 0) execv(path, more), _exit(0); wait(NULL); }
+    else if (!strcmp(way, "spawn")) { pid_t one; posix_spawn(&one, path, NULL, NULL, more, environ); wait(NULL); }
+    else become(NULL);
+    malloc(9002);
+    return 0;
+}
+"""
+WAYS: Final = (
+    *('execv', 'execve', 'execvp', 'execvpe', 'execl', 'execlp', 'execle', 'fexecve', 'execveat'),
+    *('renamed', 'thread'),
+)
+SILENT = 'int main(int count, char **words) { return count == 2 && !strcmp(words[1], "again") ? 3 : 4; }'
+NEVER_RECORDED: Final = 'nothing was recorded: the command is static or has the rights of another user'
+WENT_ON: Final = (
+    'nothing was recorded: '
+    'the command became a program that is static, lacks LD_PRELOAD, or has the rights of another user'
+)
 BROKEN = {'#!/nonexistent\n': 'No such file or directory', '\x7fELF': 'Exec format error'}
 MANY = 'int main(void) { for (int i = 0; i < 5000; i++) free(malloc(9000)); return 0; }'
 
@@ -171,6 +211,70 @@ def test_a_command_that_becomes_another_one_is_recorded_as_that(tmp_path: Path) 
     assert (done.status, sizes_in(tmp_path / 'x.trace')) == (0, [9003])
 
 
+@pytest.mark.parametrize('way', WAYS)
+def test_what_a_command_was_before_exec_is_not_taken_for_what_it_became(tmp_path: Path, way: str) -> None:
+    """A program that never allocates has an empty recording, a static one has none: neither gets that of another."""
+    program = compile_program(tmp_path, BECOMES)
+    (tmp_path / 'silent').mkdir()
+    silent = compile_program(tmp_path / 'silent', SILENT)
+    done = record(tmp_path / 'x.trace', program, way, silent, options=('--children',))
+    assert (done.status, done.sentence) == (Status.UNUSABLE, 'nothing was recorded: the command allocates nothing')
+    (before,) = tmp_path.glob('x.trace*')
+    assert (before.suffix[1:].isdigit(), sizes_in(before)) == (True, [9001])
+    before.unlink()
+    static = compile_program(tmp_path / 'silent', SILENT, '-static')
+    done = record(tmp_path / 'x.trace', program, way, static, options=('--children',))
+    assert (done.status, done.sentence) == (Status.UNUSABLE, WENT_ON)
+    (before,) = tmp_path.glob('x.trace*')
+    assert (before.suffix[1:].isdigit(), sizes_in(before)) == (True, [9001])
+
+
+def test_a_command_that_becomes_another_one_without_the_recorder(tmp_path: Path) -> None:
+    program = compile_program(tmp_path, BECOMES)
+    done = record(tmp_path / 'x.trace', program, 'bare', program)
+    assert (done.status, done.sentence) == (Status.UNUSABLE, WENT_ON)
+    assert list(tmp_path.glob('x.trace*')) == []
+
+
+@pytest.mark.parametrize('way', [*WAYS, 'vfork', 'spawn'])
+def test_an_exec_that_fails_ends_no_recording(tmp_path: Path, way: str) -> None:
+    program = compile_program(tmp_path, BECOMES)
+    assert record(tmp_path / 'x.trace', program, way, tmp_path / 'none') == Done(0, '', '')
+    assert sizes_in(tmp_path / 'x.trace') == [9001, 9002]
+
+
+@pytest.mark.parametrize('way', ['vfork', 'spawn'])
+@pytest.mark.parametrize('options', [(), ('-static',)])
+def test_a_child_that_becomes_a_silent_program_has_no_trace(tmp_path: Path, way: str, options: tuple[str, ...]) -> None:
+    program = compile_program(tmp_path, BECOMES)
+    (tmp_path / 'silent').mkdir()
+    silent = compile_program(tmp_path / 'silent', SILENT, *options)
+    assert record(tmp_path / 'x.trace', program, way, silent, options=('--children',)) == Done(0, '', '')
+    assert sizes_in(tmp_path / 'x.trace') == [9001, 9002]
+    assert len(list(tmp_path.glob('x.trace*'))) == 1
+
+
+def test_children_of_a_command_that_is_not_recorded_keep_their_traces(tmp_path: Path) -> None:
+    program = compile_program(tmp_path, 'int main(void) { malloc(9100); return 0; }')
+    (tmp_path / 'static').mkdir()
+    text = 'int main(int count, char **words) { if (fork() == 0) execv(words[1], words + 1); wait(NULL); return 0; }'
+    static = compile_program(tmp_path / 'static', text, '-static')
+    done = record(tmp_path / 'x.trace', static, program, options=('--children',))
+    assert (done.status, done.sentence) == (Status.UNUSABLE, NEVER_RECORDED)
+    (child,) = tmp_path.glob('x.trace*')
+    assert sizes_in(child) == [9100]
+
+
+def test_a_script_is_recorded_as_its_interpreter(tmp_path: Path) -> None:
+    program = compile_program(tmp_path, BECOMES)
+    (tmp_path / 'other').mkdir()
+    interpreter = compile_program(tmp_path / 'other', 'int main(void) { malloc(9100); return 0; }')
+    (tmp_path / 'script').write_text(f'#!{interpreter}\n')
+    (tmp_path / 'script').chmod(0o755)
+    assert record(tmp_path / 'x.trace', program, 'execv', tmp_path / 'script') == Done(0, '', '')
+    assert sizes_in(tmp_path / 'x.trace') == [9100]
+
+
 def test_a_command_that_is_killed_leaves_its_trace(tmp_path: Path) -> None:
     program = compile_program(tmp_path, 'int main(void) { malloc(9100); raise(SIGKILL); }')
     assert record(tmp_path / 'x.trace', program) == Done(128 + signal.SIGKILL, '', '')
@@ -211,6 +315,15 @@ def test_where_there_is_no_room_the_beginning_is_kept(tmp_path: Path, capfd: pyt
     assert remarks[0].endswith(' calls found no room behind it')
 
 
+def test_a_recording_that_ends_before_its_counts_say_is_read_to_its_end(tmp_path: Path) -> None:
+    from incroos.lab.raw import read_raw
+
+    records = struct.pack('<QQQ', 8, 0, 1 << 56 | 0x1000)
+    (tmp_path / 'raw').write_bytes(struct.pack('<QQQ', 1 << 63, 1 << 63, 0) + records + b'half')
+    trace, _ = read_raw(tmp_path / 'raw')
+    assert [trace[index] for index in range(len(trace))] == [(Kind.ALLOCATE, 0, 8, 0, 0)]
+
+
 @pytest.mark.parametrize(
     ('nr_lost', 'remarks'),
     [
@@ -240,9 +353,7 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
     assert done.status == Status.UNUSABLE
     program = compile_program(tmp_path, 'int main(void) { return 0; }', '-static')
     done = record(tmp_path / 'x.trace', program)
-    assert done.sentence == (
-        'nothing was recorded: the command allocates nothing, is static, or has the rights of another user'
-    )
+    assert done.sentence == NEVER_RECORDED
     assert done.status == Status.UNUSABLE
     assert not (tmp_path / 'x.trace').exists()
 

@@ -153,7 +153,7 @@ def test_a_lock_is_held_in_each_call_after_the_start(tmp_path: Path, config: str
     ('config', 'case', 'site', 'words'),
     [
         ('classic', 'NO_POOL', 'vmm: no frame for the root table', [0, 0, 0]),
-        ('modern', 'NO_POOL', 'vmm: no frame for the first tables: codes', [NO_FRAME, NO_FRAME, 0]),
+        ('modern', 'NO_POOL', 'vmm: no frame for the first tables: code', [NO_FRAME, 0, 0]),
         (
             'classic',
             'HEAP_IN_USE',

@@ -1,7 +1,9 @@
 """Real programs and C programs with the hosted heap in the place of the system's malloc."""
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,26 @@ def run(command: list[str], preload: Path | None = None, **options: object) -> '
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
         command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False, **options
     )
+
+
+def run_group(command: list[str], preload: Path | None = None) -> 'subprocess.CompletedProcess[str]':
+    """The same for a program that forks: none of its children is left when it ends or hangs."""
+    environment = os.environ | {'LD_PRELOAD': str(preload or '')}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, messages = process.communicate(timeout=SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, output, messages)
 
 
 def compile_library(folder: Path, source: str) -> Path:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from incroos.build.errors import BuildError
-from incroos.kernel.configs import CLASSIC, CLASSIC_CHECKED, EMBEDDED_CLASSIC
+from incroos.kernel.configs import CLASSIC, CLASSIC_CHECKED, EMBEDDED_CLASSIC, MODERN_FULL
 from incroos.run import images
 from incroos.run.check import check
+from incroos.run.names import made, named_kernel
 from incroos.run.outcome import Unusable
 
 FACTS: dict[str, Any] = {'symbols': {}, 'sites': ['a.py:1'], 'stack': {'stack': 840}, 'nr_functions': 7}
@@ -50,9 +51,16 @@ def test_each_kind_of_image_is_an_entry_of_its_own(builds: list[object]) -> None
         {'debug': True},
         {'entry': images.MAILBOX},
         {'config': CLASSIC_CHECKED},
+        {'config': named_kernel('modern')},
+        {'config': named_kernel('modern', 'full')},
     ]
     paths = {images.kernel_image(print, **kind).path for kind in kinds}
     assert len(paths) == len(builds) == len(kinds)
+
+
+def test_named_configuration_is_the_one_of_that_name() -> None:
+    assert made(named_kernel('modern', 'full')) == MODERN_FULL == made(MODERN_FULL)
+    assert made(named_kernel()) == CLASSIC
 
 
 def test_damaged_image_is_built_anew(builds: list[object]) -> None:
@@ -99,7 +107,7 @@ def test_kernel_and_machine_pass_the_front_end() -> None:
     assert check([CLASSIC], [EMBEDDED_CLASSIC]) > classic + 50
 
 
-def test_warm_boot_imports_of_the_kernel_its_configurations_and_neither_front_end_nor_llvm() -> None:
+def test_warm_boot_imports_no_configuration_no_front_end_and_no_llvm() -> None:
     images.kernel_image(print)
     text = (
         'import sys; from pathlib import Path; from incroos.run import images, qemu\n'
@@ -117,5 +125,6 @@ def test_warm_boot_imports_of_the_kernel_its_configurations_and_neither_front_en
         'ctypes',
         'incroos.lang.frontend',
         'incroos.kernel.boot.main',
+        'incroos.kernel.configs',
         'incroos.build.image',
     }

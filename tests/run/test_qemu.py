@@ -146,6 +146,13 @@ def test_more_memory_than_there_is(image: Path) -> None:
     assert refusal(image, memory_bytes=1 << 47).endswith('ask for less with --memory')
 
 
+def test_lists_of_more_memory_than_there_is(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU makes them before it finds that its processor has no addresses for so much."""
+    monkeypatch.setattr(qemu_process, 'free_bytes', lambda: 200 << 20)
+    words = 'qemu-system-x86_64 takes 384M for lists of so much memory, of 200M: ask for less with --memory'
+    assert refusal(image, memory_bytes=4 << 40) == words
+
+
 def test_accelerator_that_fails_is_refused_when_it_was_asked_for(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(qemu_process.PROCESSORS, 'kvm', 'no-such-processor')
     sentence = refusal(image, accel='kvm')

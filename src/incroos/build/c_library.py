@@ -26,17 +26,10 @@ from .tool import output_of
 
 ARCHIVERS: Final = ('ar', 'llvm-ar', 'x86_64-linux-gnu-ar', 'x86_64-elf-ar')
 SECONDS: Final = 120
+LOCK: Final = 'incro_mm.lock'  # kernel functions that the wrappers call, too: the state of the first is the second's
+UNLOCK: Final = 'incro_mm.unlock'
 OBJECT: Final = 'incro_mm.o'
 ARCHIVE: Final = 'library.a'
-
-
-@dataclass(frozen=True)
-class LockOffsets:
-    """Where the Kernel struct has the addresses of the hooks that wrappers call."""
-
-    context: int
-    lock: int
-    unlock: int
 
 
 @dataclass(frozen=True)
@@ -62,29 +55,12 @@ declare ptr @llvm.returnaddress(i32)
 
 @"incro_mm.starting" = internal global i64 0
 @"incro_mm.kernel" = internal global i64 0
-
-define internal i64 @"incro_mm.lock"(ptr %k) cold noinline {attributes} {{
-  %context_at = getelementptr i8, ptr %k, i64 {context}
-  %lock_at = getelementptr i8, ptr %k, i64 {lock}
-  %context = load i64, ptr %context_at
-  %lock = load ptr, ptr %lock_at
-  %state = call i64 %lock(i64 %context)
-  ret i64 %state
-}}
-define internal void @"incro_mm.unlock"(ptr %k, i64 %state) cold noinline {attributes} {{
-  %context_at = getelementptr i8, ptr %k, i64 {context}
-  %unlock_at = getelementptr i8, ptr %k, i64 {unlock}
-  %context = load i64, ptr %context_at
-  %unlock = load ptr, ptr %unlock_at
-  call void %unlock(i64 %context, i64 %state)
-  ret void
-}}
 """
 _CALL: Final = """
 define internal {result} @"incro_mm.locked.{name}"(ptr %k{inner_parameters}) cold noinline {attributes} {{
-  %state = call i64 @"incro_mm.lock"(ptr %k)
+  %state = call i64 @"{lock}"(ptr %k)
   {assign}call {result} @"{inner}"(ptr %k{arguments}) noinline
-  call void @"incro_mm.unlock"(ptr %k, i64 %state)
+  call void @"{unlock}"(ptr %k, i64 %state)
   ret {returned}
 }}
 define {result} @"{name}"({parameters}) {attributes} {{
@@ -95,7 +71,7 @@ no:
   ret {refusal}
 go:
   %k = inttoptr i64 %word to ptr
-  %lock_at = getelementptr i8, ptr %k, i64 {lock}
+  %lock_at = getelementptr i8, ptr %k, i64 {lock_offset}
   %lock = load i64, ptr %lock_at
   %is_free = icmp eq i64 %lock, 0
   br i1 %is_free, label %plain, label %locked
@@ -161,12 +137,13 @@ def inner_name(name: str) -> str:
     return f'incro_mm.inner.{name}'
 
 
-def wrapper(function: CFunction, offsets: LockOffsets, codes: Codes) -> str:
+def wrapper(function: CFunction, lock_offset: int, codes: Codes) -> str:
     """The IR of a public function; with a site, the kernel function's last argument is the return address."""
     prototype, step, has_site = function.prototype, function.step, function.with_site is not None
     name = prototype.name
     values: dict[str, Any] = {'name': name, 'inner': inner_name(name), 'attributes': _ATTRIBUTES}
-    values |= {'not_started': codes.not_started, 'already_started': codes.already_started, 'lock': offsets.lock}
+    values |= {'not_started': codes.not_started, 'already_started': codes.already_started}
+    values |= {'lock': LOCK, 'unlock': UNLOCK, 'lock_offset': lock_offset}
     if step in (Step.FIRST, Step.ALL):
         store = '  store i64 %a0, ptr @"incro_mm.kernel"\n' if step is Step.ALL else ''
         return _FIRST.format(publish=store, **values)
@@ -189,14 +166,16 @@ def wrapper(function: CFunction, offsets: LockOffsets, codes: Codes) -> str:
 def wrappers(
     functions: Iterable[CFunction],
     constants: Mapping[str, int],
-    offsets: LockOffsets,
+    lock_offset: int,
     codes: Codes,
 ) -> str:
-    """The IR of all public functions, and of functions without parameters that return a constant."""
-    common = _COMMON.format(attributes=_ATTRIBUTES, context=offsets.context, lock=offsets.lock, unlock=offsets.unlock)
-    parts = [wrapper(function, offsets, codes) for function in functions]
+    """The IR of all public functions, and of functions without parameters that return a constant.
+
+    `lock_offset` is where the Kernel struct has the address of the user's lock, or 0.
+    """
+    parts = [wrapper(function, lock_offset, codes) for function in functions]
     parts += [_CONSTANT.format(name=name, value=value, attributes=_ATTRIBUTES) for name, value in constants.items()]
-    return common + ''.join(parts)
+    return _COMMON + ''.join(parts)
 
 
 def build_library(ir_text: str, public: Iterable[str]) -> LibraryCode:

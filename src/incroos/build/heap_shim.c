@@ -3,14 +3,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "incro_heap.h"
@@ -21,6 +23,7 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define COLD __attribute__((cold, noinline))
 #define PAGE ((size_t)4096)
+#define SIGNALS_SEE_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define SITE ((word)(uintptr_t)__builtin_return_address(0))
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -30,11 +33,9 @@ typedef int64_t word;
 struct heap; /* the HostedHeap struct, at the start of its slot */
 
 /* Pool in hosted/pool.py */
-#define MAX_SLOTS 1024
 struct pool {
-    word lock, shared_lock, base, slot_bytes, nr_slots, nr_used, abandoned, nr_wide;
+    word base, slot_bytes, nr_slots, nr_wide, shared, holders;
     word give_way, map, unmap, release, no_room, stop, secret;
-    unsigned char place[MAX_SLOTS];
 };
 enum { OK = 0, NO_FRAME = -1, NO_ADDRESSES = -16 }; /* kernel/codes.py */
 enum { ZEROED = 0 };                                /* hosted/malloc.py, in the place of an alignment */
@@ -47,8 +48,8 @@ static struct pool pool;
 /* NULL: none yet, or none alone. heap_entries.py has the calls that read it most. */
 __thread struct heap *incro_own __attribute__((tls_model("initial-exec"), visibility("hidden")));
 #define own incro_own
-static __thread char has_asked __attribute__((tls_model("initial-exec")));     /* for a heap, and got one or none */
-static __thread char is_forking __attribute__((tls_model("initial-exec")));    /* and holds the locks of the pool */
+static __thread char has_asked __attribute__((tls_model("initial-exec"))); /* for a heap, and got one or none */
+static __thread char is_inside __attribute__((tls_model("initial-exec"))); /* the heap of threads without one */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
 /* Fresh pages, at once or when they are touched, where nothing was mapped. Linux before 4.17 does not know
@@ -88,10 +89,16 @@ static word release(word start, word nbytes, word unused, word unused_too)
     return code;
 }
 
+/* Sleep for a moment, so that a thread of a lower priority runs as well. Any sandbox with threads allows this call. */
 static word give_way(word unused, word unused_too, word nothing, word nothing_too)
 {
     (void)unused, (void)unused_too, (void)nothing, (void)nothing_too;
-    return sched_yield();
+    static const uint32_t never_changes = 0;
+    const struct timespec moment = {.tv_nsec = 20000};
+    int before = errno;
+    syscall(SYS_futex, &never_changes, FUTEX_WAIT_PRIVATE, 0, &moment, NULL, 0);
+    errno = before;
+    return 0;
 }
 
 static word stop(word text, word nbytes, word unused, word unused_too)
@@ -135,12 +142,13 @@ static size_t nr_wide_slots(void)
  * and emulators keep them), the system says where there are as many as can be. */
 COLD static void choose(void)
 {
+    static word holders[NR_SLOTS];
     const size_t nr_places = (AREA_END - AREA - NR_SLOTS * SLOT_BYTES) / PAGE;
     for (int nr_tries = 0; nr_tries < MAX_TRIES; nr_tries++) {
         word base = (word)(AREA + random_word() % nr_places * PAGE);
         if (map(base, PAGE, 0, 0) == OK) {
             unmap(base, PAGE, 0, 0);
-            incro_k_init(&pool, base, SLOT_BYTES, NR_SLOTS, (word)nr_wide_slots());
+            incro_k_init(&pool, base, SLOT_BYTES, NR_SLOTS, (word)nr_wide_slots(), holders);
             return;
         }
     }
@@ -148,11 +156,11 @@ COLD static void choose(void)
         void *base = mmap(NULL, nr_slots * SLOT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base != MAP_FAILED) {
             munmap(base, nr_slots * SLOT_BYTES);
-            incro_k_init(&pool, (word)(uintptr_t)base, SLOT_BYTES, (word)nr_slots, (word)nr_wide_slots());
+            incro_k_init(&pool, (word)(uintptr_t)base, SLOT_BYTES, (word)nr_slots, (word)nr_wide_slots(), holders);
             return;
         }
     }
-    incro_k_init(&pool, 0, 0, 0, 0);
+    incro_k_init(&pool, 0, 0, 0, 0, holders);
 }
 
 /* ------------------------------------------------------------------ start and end of threads and processes */
@@ -172,25 +180,44 @@ static void end_of_thread(void *heap)
     incro_k_leave(heap);
 }
 
-static struct heap *shared; /* the heap of threads without one, for the forking thread; NULL: not used yet */
+/* A signal handler may fork in the middle of a call. So while fork's handlers run, the thread has another heap than the
+ * one that may be in use, as if it had just begun. Handlers that were registered after these run outside of that. */
+static __thread struct {
+    struct heap *own;
+    char has_asked, nr_forks; /* more than one: a signal handler forks while fork's handlers run */
+} aside __attribute__((tls_model("initial-exec")));
 
 static void before_fork(void)
 {
-    incro_free(incro_malloc(1)); /* gives the forking thread a heap, if possible, before the pool is locked */
-    shared = incro_k_before_fork(&pool);
-    is_forking = 1;
+    if (aside.nr_forks++ > 0)
+        return;
+    SIGNALS_SEE_ORDER();
+    aside.own = own;
+    aside.has_asked = has_asked;
+    own = NULL;
+    has_asked = 0;
 }
 
 static void after_fork(void)
 {
-    is_forking = 0;
-    incro_k_after_fork(&pool);
+    struct heap *meanwhile = NULL;
+    if (aside.nr_forks == 1) {
+        meanwhile = own;
+        own = aside.own;
+        has_asked = aside.has_asked;
+    }
+    SIGNALS_SEE_ORDER();
+    aside.nr_forks--;
+    if (meanwhile != NULL) {
+        set_own(own);
+        incro_k_leave(meanwhile);
+    }
 }
 
 static void after_fork_in_child(void)
 {
-    is_forking = 0;
-    incro_k_after_fork_in_child(&pool, own);
+    after_fork();
+    incro_k_after_fork_in_child(&pool, own, getpid());
 }
 
 /* A heap has no room for a request: its thread goes on with another one if it was addresses that ran out. */
@@ -198,7 +225,7 @@ static word no_room(word heap, word alignment, word nbytes, word site)
 {
     struct heap *other = NULL;
     if (own != NULL && heap == (word)(uintptr_t)own)
-        other = incro_k_exchange(&pool, own, alignment, nbytes);
+        other = incro_k_exchange(&pool, own, alignment, nbytes, getpid());
     if (other == NULL) {
         errno = ENOMEM;
         return 0;
@@ -239,7 +266,7 @@ COLD static struct heap *ask_for_heap(void)
     has_asked = 1;
     int before = errno;
     begin_process();
-    struct heap *heap = incro_k_get(&pool);
+    struct heap *heap = incro_k_get(&pool, getpid());
     if (heap != NULL)
         set_own(heap);
     errno = before;
@@ -250,15 +277,21 @@ COLD static struct heap *ask_for_heap(void)
 COLD static struct heap *enter(void)
 {
     struct heap *heap = own != NULL ? own : ask_for_heap();
-    if (heap != NULL)
+    if (heap != NULL || is_inside) /* by a call that fork's handlers interrupted: there is no heap */
         return heap;
-    return is_forking ? shared : incro_k_enter_shared(&pool);
+    is_inside = 1;
+    heap = incro_k_enter_shared(&pool, getpid());
+    if (heap == NULL)
+        is_inside = 0;
+    return heap;
 }
 
-COLD static void leave(void)
+COLD static void leave(struct heap *heap)
 {
-    if (own == NULL && !is_forking)
-        incro_k_leave_shared(&pool);
+    if (own == NULL) {
+        incro_k_leave_shared(heap);
+        is_inside = 0;
+    }
 }
 
 COLD static void *none(void)
@@ -273,7 +306,7 @@ COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
     if (heap == NULL)
         return none();
     void *ptr = incro_k_malloc(heap, (word)nbytes, site);
-    leave();
+    leave(heap);
     return ptr;
 }
 
@@ -282,7 +315,7 @@ COLD HIDDEN void incro_free_rarely(void *ptr, word site)
     struct heap *heap = ptr != NULL ? enter() : NULL;
     if (heap != NULL) {
         incro_k_free(heap, ptr, site);
-        leave();
+        leave(heap);
     }
 }
 
@@ -297,7 +330,7 @@ EXPORT void *incro_calloc(size_t nr_items, size_t item_bytes)
         return none();
     void *ptr = incro_k_calloc(heap, 1, (word)nbytes, SITE);
     if (UNLIKELY(own == NULL))
-        leave();
+        leave(heap);
     return ptr;
 }
 
@@ -314,7 +347,7 @@ EXPORT void *incro_realloc(void *ptr, size_t nbytes)
     struct heap *heap = LIKELY(own != NULL) ? own : enter();
     void *new = heap != NULL ? incro_k_realloc(heap, ptr, (word)nbytes, SITE) : NULL;
     if (UNLIKELY(own == NULL) && heap != NULL)
-        leave();
+        leave(heap);
     return LIKELY(new != NULL) ? new : none();
 }
 
@@ -331,7 +364,7 @@ EXPORT void *incro_memalign(size_t alignment, size_t nbytes)
         return none();
     void *ptr = incro_k_memalign(heap, (word)alignment, (word)nbytes, SITE);
     if (UNLIKELY(own == NULL))
-        leave();
+        leave(heap);
     return ptr;
 }
 
@@ -341,7 +374,7 @@ EXPORT size_t incro_malloc_usable_size(void *ptr)
     if (heap == NULL)
         return 0;
     size_t nbytes = (size_t)incro_k_usable_bytes(heap, ptr);
-    leave();
+    leave(heap);
     return nbytes;
 }
 
@@ -351,7 +384,7 @@ EXPORT size_t incro_malloc_trim(void)
     if (heap == NULL)
         return 0;
     size_t nbytes = (size_t)incro_k_trim(heap);
-    leave();
+    leave(heap);
     return nbytes;
 }
 
@@ -361,7 +394,7 @@ EXPORT int incro_malloc_check(void)
     if (heap == NULL)
         return 0;
     int code = (int)incro_k_check(heap);
-    leave();
+    leave(heap);
     return code;
 }
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +15,13 @@ from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, boot
 from incroos.run.names import CHEAP, DEFAULT_HEAP, DEFAULT_KERNEL, HEAPS, KERNELS, LEVELS, LIBRARIES, NO_HARDENING
 from incroos.run.outcome import Outcome, Status, Unusable
 
+from .amounts import Amount
 from .channels import STANDARD_OUTPUT, OutputLost, put, say
 from .trace import trace
 
 if TYPE_CHECKING:
     from incroos.inspect.ram import RamMachine
 
-UNITS: Final = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 STATUSES: Final = """\b
 Exit status:
   0         the self-test passed
@@ -40,18 +39,11 @@ LIBRARY: Final = 'library'  # beside the formats of images
 SHARED: Final = 'shared'
 
 
-class Memory(click.ParamType[int]):
-    """An amount of memory: a number with K, M, G or T."""
-
-    name = 'amount'
+class Memory(Amount):
+    """An amount of RAM that a machine can have."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r'([0-9]{1,1000})([KMGT])(i?B)?', value, re.IGNORECASE)
-        if not match:
-            self.fail(f'{value!r} is not an amount of memory: write a number with K, M, G or T, as 64M', param, ctx)
-        nbytes = int(match[1]) * UNITS[match[2].upper()]
+        nbytes = super().convert(value, param, ctx)
         if nbytes < MIN_MEMORY_BYTES[PVH]:
             self.fail(f'{value} is too little for the kernel and a frame to manage: give it 3M or more', param, ctx)
         if nbytes > 1 << 46:
@@ -198,7 +190,7 @@ def boot(
         seconds=timeout,
         console_sink=put,
         say=say,
-        config=names.kernel_config(config, hardening),
+        config=names.named_kernel(config, hardening),
         is_checked=checked,
         accel=accel,
         firmware=firmware,
@@ -276,7 +268,7 @@ def build(
     refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
     if os.path.isdir(output):  # which answers for a name that is too long, too
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
-    settings = names.kernel_config(config, hardening or CHEAP)
+    settings = names.named_kernel(config, hardening or CHEAP)
     if output == STANDARD_OUTPUT:
         if as_json:
             raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
@@ -381,6 +373,8 @@ def run() -> int:
 
 def sentence_about(error: Exception) -> str:
     """What to say about a failure that can be foreseen; any other is a bug, and is raised again."""
+    if isinstance(error, MemoryError):  # first: what follows is imported, which takes memory
+        return 'this computer has not enough free memory: end something else first'
     if sentence := broken_text.sentence_about(error):
         return sentence
     from incroos.build.errors import BuildError
@@ -389,8 +383,6 @@ def sentence_about(error: Exception) -> str:
 
     if isinstance(error, Unusable | BuildError | ConfigError | Refused):
         return str(error)
-    if isinstance(error, MemoryError):
-        return 'this computer has not enough free memory: end something else first'
     if isinstance(error, OSError):
         what = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
         return f'the system refuses what this needs ({what}): free some space, files or processes'

@@ -13,6 +13,7 @@ import click
 from incroos.lab.heaps import LEVELS, NAMES, OURS
 from incroos.run.outcome import Status, Unusable
 
+from .amounts import Amount
 from .channels import STANDARD_OUTPUT, STDOUT, put, say
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ RECORD_STATUSES = """\b
 Exit status:
   that of the command; of one that a signal ended, 128 and the signal's number
   2         wrong usage: nothing was started
-  6         something is missing or unusable, and no trace was written
+  6         something is missing or unusable, and FILE was not written
 """
 REPLAY_STATUSES = """\b
 Exit status:
@@ -65,7 +66,7 @@ def record(output: Path, with_children: bool, command: tuple[str, ...]) -> None:
 
     Its output is its own: nothing is added to it. A process that it starts is not
     recorded; with --children it is, as FILE.PID, and if it goes on as another program (exec) as FILE.PID.1 and so
-    on. If the command itself goes on as another program, the last one is what is recorded. A program that is linked
+    on. If the command itself goes on as another program, the last one is what FILE is of. A program that is linked
     statically, and one that runs with the rights of another user, cannot be recorded.
     """
     from incroos.lab.record import record as record_command
@@ -85,12 +86,13 @@ def convert(file: Path, output: Path) -> None:
     """
     from incroos.lab import binary, files
 
-    with all_defects_told():
+    with all_defects_told(), files.memory_for(file):
         content = files.read(file)
-    if output == STANDARD_OUTPUT:
-        put(binary.encode(content))
-    else:
-        files.write(content, output)
+        if output != STANDARD_OUTPUT:
+            files.write(content, output)
+            return
+        encoded = binary.encode(content)
+    put(encoded)
 
 
 @trace.command(epilog=STATUSES)
@@ -101,7 +103,7 @@ def show(file: Path, as_json: bool) -> None:
     from incroos.lab import files
     from incroos.lab.summary import summary_of
 
-    with all_defects_told():
+    with all_defects_told(), files.memory_for(file):
         summary = summary_of(files.read(file))
     if as_json:
         put(f'{json.dumps(summary.as_json())}\n'.encode())
@@ -127,9 +129,18 @@ def show(file: Path, as_json: bool) -> None:
     '--threads', type=click.IntRange(1, 64), default=1, show_default=True, help='Replay it in so many threads at once.'
 )
 @click.option('--rounds', type=click.IntRange(1, 99), default=9, show_default=True, help='Of which the median counts.')
+@click.option(
+    '--memory', type=Amount(), help='How much memory a replay may take, as 512M or 4G.  [default: what is free]'
+)
 @click.option('--json', 'as_json', is_flag=True, help='A line of JSON for each trace, in the place of a table.')
 def replay_files(
-    files: tuple[Path, ...], heaps: tuple[str, ...], levels: tuple[str, ...], threads: int, rounds: int, as_json: bool
+    files: tuple[Path, ...],
+    heaps: tuple[str, ...],
+    levels: tuple[str, ...],
+    threads: int,
+    rounds: int,
+    memory: int | None,
+    as_json: bool,
 ) -> None:
     """Replay traces against allocators, all of them driven by the same loop, in turn.
 
@@ -143,12 +154,15 @@ def replay_files(
     if levels and heaps and not set(heaps) & set(OURS):
         raise click.UsageError(f'--hardening is for {", ".join(OURS)}, and --heap names none of them: leave it away')
     with all_defects_told():  # in any of the traces, before minutes are spent on the first
-        traces = {file: trace_files.read(file) for file in files}
+        traces = {}
+        for file in files:
+            with trace_files.memory_for(file):
+                traces[file] = trace_files.read(file)
     found = find_heaps(heaps, levels, say)
     went_wrong = [
         sentence
         for file, content in traces.items()
-        for sentence in put_replay(file, content, found, threads, rounds, as_json)
+        for sentence in put_replay(file, content, found, threads, rounds, memory, as_json)
     ]
     if went_wrong:
         raise click.exceptions.Exit(Status.FAILED)
@@ -169,12 +183,22 @@ def all_defects_told() -> Iterator[None]:
 
 
 def put_replay(
-    file: Path, content: 'Trace', found: 'list[Heap]', threads: int, rounds: int, as_json: bool
+    file: Path,
+    content: 'Trace',
+    found: 'list[Heap]',
+    threads: int,
+    rounds: int,
+    memory: int | None,
+    as_json: bool,
 ) -> list[str]:
     """Replay a trace and print what it took; a sentence for each heap that went wrong."""
-    from incroos.lab.replay import heaps_for, replay
+    from incroos.lab.replay import TooMuch, heaps_for, replay
 
-    result = replay(content, heaps_for(content, found, str(file), say), threads, rounds, say)
+    able = heaps_for(content, found, str(file), say)
+    try:
+        result = replay(content, able, threads, rounds, say, memory)
+    except TooMuch as error:
+        raise Unusable(f'{file}: {error}') from error
     if as_json:
         put(f'{json.dumps({"trace": str(file), **result.as_json()})}\n'.encode())
     else:

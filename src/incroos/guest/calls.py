@@ -15,7 +15,7 @@ from incroos.guest import services, soak
 from incroos.guest.soak import blocks
 from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.config import MODERN_SPACE, KernelConfig
-from incroos.kernel.embed import library
+from incroos.kernel.embed import library, pages
 
 Function = Callable[..., Any]
 
@@ -60,20 +60,25 @@ CALLS: Final[Mapping[str, tuple[Row, ...]]] = {  # by the headings of the C head
         Row('read_memory_map', services.read_memory_map),
     ),
     'Pages': (
-        Row('map_page', vmm.map_page, 'int64_t vmm_map_page(uint64_t va, uint64_t pa, uint64_t flags)'),
-        Row('unmap_page', vmm.unmap_page, 'int64_t vmm_unmap_page(uint64_t va)'),
-        Row('protect', vmm.protect, 'int64_t vmm_protect_page(uint64_t va, uint64_t flags)'),
+        Row('map_page', vmm.map_page),
+        Row('unmap_page', vmm.unmap_page),
+        Row('protect', vmm.protect),
         Row('get_physical', vmm.get_physical, 'int64_t vmm_get_physical(uint64_t va)'),
-        Row('map_leaf', vmm.map_leaf, 'int64_t vmm_map_leaf(uint64_t va, uint64_t pa, uint64_t flags, int64_t level)'),
-        Row('unmap_leaf', vmm.unmap_leaf, 'int64_t vmm_unmap_leaf(uint64_t va, int64_t level)'),
-        Row('protect_leaf', vmm.protect_leaf, 'int64_t vmm_protect_leaf(uint64_t va, uint64_t flags, int64_t level)'),
-        Row(
-            'map_range', vmm.map_range, 'int64_t vmm_map_range(uint64_t va, uint64_t pa, size_t nbytes, uint64_t flags)'
-        ),
-        Row('unmap_range', vmm.unmap_range, 'int64_t vmm_unmap_range(uint64_t va, size_t nbytes)'),
-        Row(
-            'protect_range', vmm.protect_range, 'int64_t vmm_protect_range(uint64_t va, size_t nbytes, uint64_t flags)'
-        ),
+        Row('map_leaf', vmm.map_leaf),
+        Row('unmap_leaf', vmm.unmap_leaf),
+        Row('protect_leaf', vmm.protect_leaf),
+        Row('map_range', vmm.map_range),
+        Row('unmap_range', vmm.unmap_range),
+        Row('protect_range', vmm.protect_range),
+        Row(None, pages.map_page, 'int64_t vmm_map_page(uint64_t va, uint64_t pa, uint64_t flags)'),
+        Row(None, pages.unmap_page, 'int64_t vmm_unmap_page(uint64_t va)'),
+        Row(None, pages.protect, 'int64_t vmm_protect_page(uint64_t va, uint64_t flags)'),
+        Row(None, pages.map_leaf, 'int64_t vmm_map_leaf(uint64_t va, uint64_t pa, uint64_t flags, int64_t level)'),
+        Row(None, pages.unmap_leaf, 'int64_t vmm_unmap_leaf(uint64_t va, int64_t level)'),
+        Row(None, pages.protect_leaf, 'int64_t vmm_protect_leaf(uint64_t va, uint64_t flags, int64_t level)'),
+        Row(None, pages.map_range, 'int64_t vmm_map_range(uint64_t va, uint64_t pa, size_t nbytes, uint64_t flags)'),
+        Row(None, pages.unmap_range, 'int64_t vmm_unmap_range(uint64_t va, size_t nbytes)'),
+        Row(None, pages.protect_range, 'int64_t vmm_protect_range(uint64_t va, size_t nbytes, uint64_t flags)'),
         Row('check_vmm', vmm.check, 'int64_t vmm_check(void)'),
         Row('vmalloc', vmm.vmalloc, 'void *vmalloc(size_t nbytes)', only_in=MODERN_SPACE),
         Row('vfree', vmm.vfree, 'int64_t vfree(void *va)', only_in=MODERN_SPACE),

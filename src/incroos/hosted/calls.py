@@ -20,17 +20,21 @@ class Row(NamedTuple):
 
 
 CALLS: Final = (
-    Row(pool.init, 'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word nr_wide)'),
-    Row(pool.get, 'struct heap *incro_k_get(struct pool *pool)'),
+    Row(
+        pool.init,
+        'void incro_k_init(struct pool *pool, word base, word slot_bytes, word nr_slots, word nr_wide, word *holders)',
+    ),
+    Row(pool.get, 'struct heap *incro_k_get(struct pool *pool, word process)'),
     Row(
         pool.exchange,
-        'struct heap *incro_k_exchange(struct pool *pool, struct heap *ptr, word alignment, word nbytes)',
+        'struct heap *incro_k_exchange(struct pool *pool, struct heap *ptr, word alignment, word nbytes, word process)',
     ),
-    Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool)'),
-    Row(pool.leave_shared, 'void incro_k_leave_shared(struct pool *pool)'),
-    Row(pool.before_fork, 'struct heap *incro_k_before_fork(struct pool *pool)'),
-    Row(pool.after_fork, 'void incro_k_after_fork(struct pool *pool)'),
-    Row(pool.after_fork_in_child, 'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own)'),
+    Row(pool.enter_shared, 'struct heap *incro_k_enter_shared(struct pool *pool, word process)'),
+    Row(pool.leave_shared, 'void incro_k_leave_shared(struct heap *own)'),
+    Row(
+        pool.after_fork_in_child,
+        'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own, word process)',
+    ),
     Row(
         front.malloc,
         'void *incro_k_malloc(struct heap *own, word nbytes, word site)',

@@ -89,7 +89,7 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
     if ptr == 0:
         return
     owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
-    if owner.addr == 0 or not (owner.host.ownership == pool.LOST or remote.put(owner, ptr)):
+    if owner.addr == 0 or not (pool.is_lost(owner) or remote.put(owner, ptr)):
         refuse(own, ptr)
 
 
@@ -200,4 +200,4 @@ def check(own: HostedHeap) -> word:
 def leave(own: HostedHeap) -> None:
     """The thread that owns the heap ends: nothing is kept that the next one can do without."""
     trim(own)
-    pool.leave(Pool(own.m, own.host.pool), own)
+    pool.leave(own)

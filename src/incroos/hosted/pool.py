@@ -3,7 +3,7 @@
 Unit: the slot. Knows nothing of what is in a heap.
 
     base
-      | slot 0: heap of all who have none | slots 1 to 4: heap of a thread | slot 5: another | ... | never used |
+      | slots 0 to 3: heap of a thread | slot 4: another | slot 5: shared heap | ... | never used |
 
 The slots are addresses that Linux does not choose by itself, and no more: a heap maps what it uses, and nothing is
 reserved. Where somebody else has mapped something, a slot is left out, or a heap ends there, and its thread goes on
@@ -11,46 +11,67 @@ with another heap. The heap of the first thread, and one for whom a slot is too 
 memory that there is.
 
 A heap has an owner, who alone works on it and needs no lock. When a thread ends, its heap waits for the next thread
-that begins, with all the blocks that live in it. Who finds no slot shares the heap of slot 0, behind a lock. After a
-fork only the thread that forked goes on: in the child the heaps of the others are lost, in whatever state they were.
-Nobody gets one of those again, and what is freed into it stays there.
+that begins, with all the blocks that live in it. A thread that finds no slot enters the shared heap for each call.
 
-Order of locks: the pool's before that of the shared heap. Nobody who holds the latter asks for the former.
+There is no lock. One word for each slot says who holds it, and changes in one step, so that a process can be copied
+between any two instructions, also by a signal handler that interrupted a call here. In the child only the thread that
+forked goes on, and the heaps of the others are lost, in whatever state they are: no thread gets one of them again, and
+what is freed into them stays there. If one of the others was in the shared heap, that heap is lost too, and another
+slot takes its part. A thread that finds it held by another process sees this by itself, without a fork handler.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, OK
 from incroos.kernel.heap import lifecycle
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import HostedHeap
-from incroos.kernel.sync import spinlock
-from incroos.lang import Array, Struct, VirtAddr, call4, kernel, offset_of, u8, u64, unsigned_less, word
+from incroos.lang import (
+    Struct,
+    VirtAddr,
+    atomic_compare_exchange64,
+    atomic_load64,
+    atomic_store64,
+    call4,
+    kernel,
+    offset_of,
+    pause,
+    u64,
+    unsigned_less,
+    word,
+)
 
-# POOL-1  slots [1, nr_used) have had a heap or were taken, those behind never; nr_used <= nr_slots
-# POOL-2  on the list of abandoned heaps is each heap whose ownership is ABANDONED, once, and no other
-# POOL-3  the heap of slot 0 is SHARED from when somebody first wanted it
-# POOL-4  place is 1 where a heap begins, and one more in each slot of it behind; 0 where no heap is
+# POOL-1  a slot where a heap begins is ABANDONED, LOST, SHARED, OWNED or ENTERED, and the heap knows the slot's word
+# POOL-2  a PART belongs to a heap that begins as many slots before it as it says, and that has so many slots
+# POOL-3  the shared slot, if there is one, is SHARED, ENTERED or LOST, and no other is SHARED or ENTERED
 
-MAX_SLOTS: Final = 1024
+KEPT_SHIFT: Final = 4  # threads do not get the last sixteenth of the slots: a shared heap may be lost in each fork
 
-OWNED: Final = 1  # ownership of a heap
-ABANDONED: Final = 2
-LOST: Final = 3
-SHARED: Final = 4
+# The holder of a slot: what it is, and above it, from BEGINNING on, the process whose thread works on it.
+UNUSED: Final = 0
+LEFT_OUT: Final = 1  # somebody else has mapped something
+PART: Final = 2  # of a heap that begins before it, as many slots as it says above
+ABANDONED: Final = 3
+LOST: Final = 4
+SHARED: Final = 5  # and in no call
+BEGINNING: Final = 6
+OWNED: Final = 7
+ENTERED: Final = 8  # shared, for a call
+KINDS: Final = 15
+ABOVE_SHIFT: Final = 4
+
+ROUNDS: Final = 64  # of waiting, before others are let run
 
 
 class Pool(Struct):
     """All heaps of a process. Owner: hosted.pool."""
 
-    lock: u64  # of what follows
-    shared_lock: u64  # of the heap in slot 0
     base: VirtAddr  # of slot 0; 0 when there are no slots
     slot_bytes: u64
     nr_slots: u64
-    nr_used: u64
-    abandoned: VirtAddr  # the first heap that waits for a thread
     nr_wide: u64  # slots of a wide heap
+    shared: u64  # the number of the shared slot; nr_slots when there is none
+    holders: VirtAddr  # nr_slots words, each of which says who holds a slot
     give_way: u64  # C functions, as in Host
     map: u64
     unmap: u64
@@ -58,20 +79,20 @@ class Pool(Struct):
     no_room: u64
     stop: u64
     secret: u64  # random, from the system
-    place: Annotated[Array[u8], MAX_SLOTS]  # of each slot in its heap, counted from 1; 0: it has none
 
 
 @kernel
-def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word, nr_wide: word) -> None:
-    """Begin without heaps in addresses where nothing is mapped; the C functions and the secret are there already."""
-    pool.lock = spinlock.FREE
-    pool.shared_lock = spinlock.FREE
+def init(pool: Pool, base: VirtAddr, slot_bytes: word, nr_slots: word, nr_wide: word, holders: VirtAddr) -> None:
+    """Begin without heaps in addresses where nothing is mapped; the C functions and the secret are there already.
+
+    PRE the words for holders are zeros.
+    """
     pool.base = base
     pool.slot_bytes = slot_bytes
     pool.nr_slots = nr_slots
     pool.nr_wide = nr_wide
-    pool.nr_used = 1
-    pool.abandoned = VirtAddr(0)
+    pool.shared = nr_slots
+    pool.holders = holders
 
 
 @kernel
@@ -81,34 +102,38 @@ def slot(pool: Pool, number: word) -> HostedHeap:
 
 
 @kernel
-def lock_of(pool: Pool) -> VirtAddr:
-    """The lock of the pool."""
-    return VirtAddr(pool.addr + offset_of(Pool, 'lock'))
+def holder_of(pool: Pool, number: word) -> VirtAddr:
+    """The address of the word that says who holds a slot."""
+    return VirtAddr(pool.holders + 8 * number)
 
 
 @kernel
-def shared_lock_of(pool: Pool) -> VirtAddr:
-    """The lock of the shared heap."""
-    return VirtAddr(pool.addr + offset_of(Pool, 'shared_lock'))
+def shared_of(pool: Pool) -> VirtAddr:
+    """The address of the shared slot's number."""
+    return VirtAddr(pool.addr + offset_of(Pool, 'shared'))
+
+
+@kernel
+def held(kind: word, process: word) -> word:
+    """The word of a slot on which a thread of this process works."""
+    return kind | process << ABOVE_SHIFT
 
 
 # ------------------------------------------------------------------ getting and leaving a heap
 @kernel
-def get(pool: Pool) -> VirtAddr:
-    """A heap for the thread that calls; 0 when there is none for it alone."""
-    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    own = HostedHeap(pool.m, pool.abandoned)
-    if own.addr != 0:
-        pool.abandoned = own.host.next
-        own.host.ownership = OWNED
-    else:
-        own = fresh(pool, pool.nr_wide if pool.nr_used == 1 else 1)
-    spinlock.release(pool.m, lock_of(pool))
-    return own.addr
+def end_for_threads(pool: Pool) -> word:
+    """The number of the first slot that threads do not get."""
+    return pool.nr_slots - max(pool.nr_slots >> KEPT_SHIFT, 1)
 
 
 @kernel
-def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word) -> VirtAddr:
+def get(pool: Pool, process: word) -> VirtAddr:
+    """A heap for the thread that calls, of the process with this number; 0 when there is none for it alone."""
+    return take(pool, end_for_threads(pool), OWNED, process).addr
+
+
+@kernel
+def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word, process: word) -> VirtAddr:
     """A wide heap for the thread whose own, at ptr, has no addresses for a request, and is left.
 
     0, and it keeps its heap, when that is for another reason, or no heap has addresses for it.
@@ -119,42 +144,66 @@ def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word) -> VirtAd
     own.host.answer = OK
     if answer != NO_ADDRESSES or alignment > most or nbytes > most - alignment or own.heap.config.objects.HAS_FIRST_FIT:
         return VirtAddr(0)
-    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    other = fresh(pool, pool.nr_wide)
+    other = begin_in(pool, 0, end_for_threads(pool), pool.nr_wide, OWNED, process)
     if other.addr != 0:
-        abandon(pool, own)
-    spinlock.release(pool.m, lock_of(pool))
+        leave(own)
     return other.addr
 
 
 @kernel
-def fresh(pool: Pool, nr_wanted: word) -> HostedHeap:
-    """An empty heap in slots that were never used, as many as wanted or one; at address 0 when that cannot be.
-
-    PRE the pool's lock is held.
-    """
-    while pool.nr_used < pool.nr_slots:
-        number = pool.nr_used
-        nr_slots = nr_wanted if number + nr_wanted <= pool.nr_slots else 1
-        code = begin(pool, number, nr_slots)
-        if code == NO_FRAME:
-            break
-        pool.nr_used += nr_slots if code == OK else 1  # where somebody else has mapped something, a slot is left out
-        if code == OK:
-            slot(pool, number).host.ownership = OWNED
+def take(pool: Pool, end: word, kind: word, process: word) -> HostedHeap:
+    """Hold the first heap before slot number `end` that was abandoned or can be begun; at address 0: there is none."""
+    for number in range(end):
+        at = holder_of(pool, number)
+        before = atomic_load64(pool.m, at)
+        if before == ABANDONED and atomic_compare_exchange64(pool.m, at, before, held(kind, process)) == before:
             return slot(pool, number)
+        if before == UNUSED:
+            return begin_in(pool, number, end, pool.nr_wide if number == 0 else 1, kind, process)
     return HostedHeap(pool.m, VirtAddr(0))
 
 
 @kernel
+def begin_in(pool: Pool, start: word, end: word, nr_wanted: word, kind: word, process: word) -> HostedHeap:
+    """Hold an empty heap in the first slots from `start` on that are unused, as many as wanted or fewer.
+
+    At address 0 when the system has no memory for it, or no slot is unused.
+    """
+    for number in range(start, end):
+        at = holder_of(pool, number)
+        if atomic_compare_exchange64(pool.m, at, UNUSED, held(BEGINNING, process)) == UNUSED:
+            nr_slots = hold_parts(pool, number, min(nr_wanted, end - number))
+            code = begin(pool, number, nr_slots)
+            if code == OK:
+                atomic_store64(pool.m, at, held(kind, process))
+                return slot(pool, number)
+            for index in range(1, nr_slots):
+                atomic_store64(pool.m, holder_of(pool, number + index), UNUSED)
+            atomic_store64(pool.m, at, UNUSED if code == NO_FRAME else LEFT_OUT)
+            if code == NO_FRAME:
+                break
+    return HostedHeap(pool.m, VirtAddr(0))
+
+
+@kernel
+def hold_parts(pool: Pool, number: word, nr_wanted: word) -> word:
+    """Hold the slots behind one as parts of its heap; how many there are with it."""
+    nr_slots = 1
+    while nr_slots < nr_wanted:
+        at = holder_of(pool, number + nr_slots)
+        if atomic_compare_exchange64(pool.m, at, UNUSED, PART | nr_slots << ABOVE_SHIFT) != UNUSED:
+            break
+        nr_slots += 1
+    return nr_slots
+
+
+@kernel
 def begin(pool: Pool, number: word, nr_slots: word) -> word:
-    """Make an empty heap in slots that were never used; a code when the system refuses the memory or the addresses."""
+    """Make an empty heap in slots without one; a code when the system refuses the memory or the addresses."""
     own = slot(pool, number)
     code = call4(own.m, pool.map, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 1, 0)
     if code != OK:
         return code
-    for index in range(nr_slots):
-        pool.place[number + index] = index + 1
     host = own.host
     host.slot_bytes = nr_slots * pool.slot_bytes
     host.map = pool.map
@@ -163,6 +212,7 @@ def begin(pool: Pool, number: word, nr_slots: word) -> word:
     host.no_room = pool.no_room
     host.stop = pool.stop
     host.pool = pool.addr
+    host.holder = holder_of(pool, number)
     lifecycle.init(own.heap, VirtAddr(0))
     own.heap.hardening.secret = pool.secret
     own.heap.hardening.generator = pool.secret ^ own.addr
@@ -170,111 +220,130 @@ def begin(pool: Pool, number: word, nr_slots: word) -> word:
 
 
 @kernel
-def leave(pool: Pool, own: HostedHeap) -> None:
-    """The thread that owns a heap ends."""
-    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    abandon(pool, own)
-    spinlock.release(pool.m, lock_of(pool))
+def leave(own: HostedHeap) -> None:
+    """Let the next thread have a heap, whose owner ends."""
+    atomic_store64(own.m, own.host.holder, ABANDONED)
 
 
 @kernel
-def abandon(pool: Pool, own: HostedHeap) -> None:
-    """Let a heap wait for the next thread. PRE the pool's lock is held."""
-    own.host.ownership = ABANDONED
-    own.host.next = pool.abandoned
-    pool.abandoned = own.addr
+def is_lost(own: HostedHeap) -> bool:
+    """Whether the owner of a heap was left behind by a fork."""
+    return atomic_load64(own.m, own.host.holder) == LOST
 
 
 # ------------------------------------------------------------------ the heap of those who have none
 @kernel
-def enter_shared(pool: Pool) -> VirtAddr:
+def enter_shared(pool: Pool, process: word) -> VirtAddr:
     """Get the shared heap for a while; 0, and it is not entered, when there is no memory for it."""
-    spinlock.acquire(pool.m, shared_lock_of(pool), pool.give_way)
-    own = slot(pool, 0)
-    if pool_has_shared(pool):
-        return own.addr
-    if pool.base != 0 and begin(pool, 0, 1) == OK:
-        own.host.ownership = SHARED
-        return own.addr
-    spinlock.release(pool.m, shared_lock_of(pool))
-    return VirtAddr(0)
+    rounds = 0
+    while True:
+        number = atomic_load64(pool.m, shared_of(pool))
+        before = LOST
+        if number != pool.nr_slots:
+            before = atomic_compare_exchange64(pool.m, holder_of(pool, number), SHARED, held(ENTERED, process))
+        if before == SHARED:
+            return slot(pool, number).addr
+        if before != held(ENTERED, process):
+            if not replace_shared(pool, number, before, process):
+                return VirtAddr(0)
+        else:
+            rounds += 1
+            if rounds % ROUNDS == 0:
+                call4(pool.m, pool.give_way, 0, 0, 0, 0)
+            else:
+                pause(pool.m)
 
 
 @kernel
-def leave_shared(pool: Pool) -> None:
-    """Let others have it."""
-    spinlock.release(pool.m, shared_lock_of(pool))
+def replace_shared(pool: Pool, number: word, before: word, process: word) -> bool:
+    """Let another slot be the shared one where there is none, or it is lost, or held by another process.
+
+    That process is the one whose copy this is, so that the holder never comes back. If it is one that shares its memory
+    with this one (vfork), the heap is lost without need, but no two are ever in it. False: there is no other slot.
+    """
+    if before != LOST and atomic_compare_exchange64(pool.m, holder_of(pool, number), before, LOST) != before:
+        return True  # it has changed: look again
+    own = take(pool, pool.nr_slots, ENTERED, process)
+    if own.addr == 0:
+        return False
+    other = (own.host.holder - pool.holders) >> 3
+    if atomic_compare_exchange64(pool.m, shared_of(pool), number, other) == number:
+        leave_shared(own)
+    else:
+        leave(own)  # another thread was faster
+    return True
+
+
+@kernel
+def leave_shared(own: HostedHeap) -> None:
+    """Let others have it, unless it was lost meanwhile."""
+    before = atomic_load64(own.m, own.host.holder)
+    if before & KINDS == ENTERED:
+        atomic_compare_exchange64(own.m, own.host.holder, before, SHARED)
 
 
 # ------------------------------------------------------------------ whose is an address?
 @kernel
 def heap_of(pool: Pool, ptr: VirtAddr) -> VirtAddr:
-    """The heap in whose slot an address lies; 0 when it lies in none that was ever used."""
-    if ptr < pool.base or not unsigned_less(ptr - pool.base, pool.nr_used * pool.slot_bytes):
+    """The heap in whose slots an address lies; 0 when it lies in none."""
+    if ptr < pool.base or not unsigned_less(ptr - pool.base, pool.nr_slots * pool.slot_bytes):
         return VirtAddr(0)
     number = (ptr - pool.base) // pool.slot_bytes
-    place = pool.place[number]
-    return slot(pool, number - place + 1).addr if place != 0 else VirtAddr(0)
+    holder = atomic_load64(pool.m, holder_of(pool, number))
+    if holder & KINDS == PART:
+        number -= holder >> ABOVE_SHIFT
+        holder = atomic_load64(pool.m, holder_of(pool, number))
+    return slot(pool, number).addr if has_heap(holder) else VirtAddr(0)
 
 
 @kernel
-def pool_has_shared(pool: Pool) -> bool:
-    """Whether the heap of slot 0 is one."""
-    return pool.place[0] != 0
+def has_heap(holder: word) -> bool:
+    """Whether a heap begins in a slot with this holder."""
+    kind = holder & KINDS
+    return kind >= ABANDONED and kind != BEGINNING
 
 
 # ------------------------------------------------------------------ fork
 @kernel
-def before_fork(pool: Pool) -> VirtAddr:
-    """Let nobody change the pool or the shared heap while the process is copied.
+def after_fork_in_child(pool: Pool, own: VirtAddr, process: word) -> None:
+    """Of the threads that were copied only the one with this heap, or 0, goes on; process is the child's number.
 
-    The shared heap, which whoever forks may use until then; 0 when there is none.
+    Threads that other fork handlers began before may be at work, in their heaps and in the pool.
     """
-    spinlock.acquire(pool.m, lock_of(pool), pool.give_way)
-    spinlock.acquire(pool.m, shared_lock_of(pool), pool.give_way)
-    return pool.base if pool_has_shared(pool) else VirtAddr(0)
-
-
-@kernel
-def after_fork(pool: Pool) -> None:
-    """Let others go on, in the parent."""
-    spinlock.release(pool.m, shared_lock_of(pool))
-    spinlock.release(pool.m, lock_of(pool))
-
-
-@kernel
-def after_fork_in_child(pool: Pool, own: VirtAddr) -> None:
-    """Only the thread with this heap, or 0, goes on: the heaps of the others are lost."""
-    for number in range(1, pool.nr_used):
-        other = slot(pool, number)
-        if pool.place[number] == 1 and other.host.ownership == OWNED and other.addr != own:
-            other.host.ownership = LOST
-    after_fork(pool)
+    for number in range(pool.nr_slots):
+        at = holder_of(pool, number)
+        before = atomic_load64(pool.m, at)
+        kind = before & KINDS
+        if kind == OWNED and slot(pool, number).addr == own:
+            atomic_store64(pool.m, at, held(OWNED, process))
+        elif kind == PART:
+            if atomic_load64(pool.m, holder_of(pool, number - (before >> ABOVE_SHIFT))) == UNUSED:
+                atomic_compare_exchange64(pool.m, at, before, UNUSED)  # of a heap that was not begun
+        elif kind >= BEGINNING and before != held(kind, process):
+            atomic_compare_exchange64(pool.m, at, before, UNUSED if kind == BEGINNING else LOST)
 
 
 @kernel
 def check(pool: Pool) -> word:
     """0, or the number of the first invariant that does not hold. PRE nobody changes the pool."""
-    if not 1 <= pool.nr_used <= pool.nr_slots:
-        return 1
-    nr_abandoned = 0
-    for number in range(1, pool.nr_used):
-        if pool.place[number] == 1:
-            ownership = slot(pool, number).host.ownership
-            if not OWNED <= ownership <= LOST:
-                return 1
-            nr_abandoned += ownership == ABANDONED
-        elif pool.place[number] != 0 and pool.place[number] != pool.place[number - 1] + 1:
-            return 4
-    for number in range(pool.nr_used, pool.nr_slots):
-        if pool.place[number] != 0:
-            return 4
-    at = pool.abandoned
-    while at != 0 and nr_abandoned >= 0:
-        if HostedHeap(pool.m, at).host.ownership != ABANDONED:
+    if not 0 <= pool.shared <= pool.nr_slots:
+        return 3
+    for number in range(pool.nr_slots):
+        holder = atomic_load64(pool.m, holder_of(pool, number))
+        kind = holder & KINDS
+        if has_heap(holder) and slot(pool, number).host.holder != holder_of(pool, number):
+            return 1
+        if kind == PART and not is_part(pool, number, holder >> ABOVE_SHIFT):
             return 2
-        nr_abandoned -= 1
-        at = HostedHeap(pool.m, at).host.next
-    if nr_abandoned != 0:
-        return 2
-    return 0 if not pool_has_shared(pool) or slot(pool, 0).host.ownership == SHARED else 3
+        is_shared = kind == SHARED or kind == ENTERED
+        if is_shared != (number == pool.shared) and not (number == pool.shared and kind == LOST):
+            return 3
+    return 0
+
+
+@kernel
+def is_part(pool: Pool, number: word, place: word) -> bool:
+    """Whether a slot is in this place of a heap that begins before it."""
+    if not 0 < place <= number or not has_heap(atomic_load64(pool.m, holder_of(pool, number - place))):
+        return False
+    return place < slot(pool, number - place).host.slot_bytes // pool.slot_bytes

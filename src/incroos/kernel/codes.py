@@ -45,6 +45,7 @@ CACHE_IN_USE: Final = -21  # somebody has an object of the cache
 NOT_STARTED: Final = -31  # the steps of the start that must come before have not been made
 ALREADY_STARTED: Final = -32  # this step of the start was made before
 BAD_START: Final = -33  # the arguments of the first step are no state, no regions, or no hook for panics
+LIBRARY_RANGE: Final = -34  # an address is the library's own: it alone maps, unmaps and protects pages there
 
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4

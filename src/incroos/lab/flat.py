@@ -24,6 +24,7 @@ class Flat:
 
     content: bytes
     nr_operations: int
+    nr_slots: int
     peak_live_bytes: int
 
 
@@ -56,4 +57,4 @@ def flatten(trace: Trace) -> Flat:
         words.append(size)
     words.extend([0] * 2 * _NR_BEHIND)
     start = _START.pack(len(trace), nr_slots, peak_operation, 0)
-    return Flat(start + words.tobytes(), len(trace), peak)
+    return Flat(start + words.tobytes(), len(trace), nr_slots, peak)

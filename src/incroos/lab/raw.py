@@ -1,6 +1,6 @@
 """Turns the recorder's file (c/recorder.c), which has records with addresses, into a trace.
 
-file     records taken, capacity, 0, and then the records
+file     records taken, capacity, calls of exec under way, and then the records
 record   size, number of the thread, kind << 56 | log2 of the alignment << 48 | address
 """
 
@@ -29,11 +29,27 @@ class Left:
     nr_beyond: int = 0  # operations for which the file had no room
 
 
-def has_begun(path: Path) -> bool:
-    """Did the recorder begin to write? Before that, the file is empty or has no content. Raises OSError."""
+@dataclass(frozen=True)
+class Start:
+    """The start of a recording."""
+
+    nr_taken: int  # records, also beyond the capacity
+    capacity: int  # 0: the recorder had no room to begin
+    nr_leaving: int  # calls of exec that never came back: the process became another program
+
+    @property
+    def has_begun(self) -> bool:
+        return self.capacity > 0
+
+    @property
+    def nr_records(self) -> int:
+        return min(self.nr_taken, self.capacity)
+
+
+def start_of(path: Path) -> Start:
+    """The start of a recording, of which nothing may be written. Raises OSError."""
     with path.open('rb') as file:
-        start = file.read(_START.size)
-    return len(start) == _START.size and _START.unpack(start)[1] > 0
+        return Start(*_START.unpack(file.read(_START.size).ljust(_START.size, b'\0')))
 
 
 def read_raw(path: Path) -> tuple[Trace, Left]:
@@ -41,18 +57,21 @@ def read_raw(path: Path) -> tuple[Trace, Left]:
 
     The file is read, not mapped: a hole of it has no page on a full tmpfs, and a load from there ends the process.
     """
+    start = start_of(path)
     with path.open('rb') as file:
-        taken, capacity, _ = _START.unpack(file.read(_START.size))
-        nr_records = min(taken, capacity)
-        trace, left = trace_of(read_records(file, nr_records))
-    left.nr_beyond = taken - nr_records
+        file.seek(_START.size)
+        trace, left = trace_of(read_records(file, start.nr_records))
+    left.nr_beyond = start.nr_taken - start.nr_records
     return trace, left
 
 
 def read_records(file: BinaryIO, nr_records: int) -> Iterator[tuple[int, int, int]]:
-    """The records of an open file, of which a part is in memory at a time."""
+    """The records of an open file, of which a part is in memory at a time. A file that is cut short has fewer."""
     for start in range(0, nr_records, _NR_AT_ONCE):
-        yield from _RECORD.iter_unpack(file.read(min(_NR_AT_ONCE, nr_records - start) * _RECORD.size))
+        content = file.read(min(_NR_AT_ONCE, nr_records - start) * _RECORD.size)
+        if len(content) < _RECORD.size:
+            return
+        yield from _RECORD.iter_unpack(content[: len(content) // _RECORD.size * _RECORD.size])
 
 
 def trace_of(records: Iterable[tuple[int, int, int]]) -> tuple[Trace, Left]:

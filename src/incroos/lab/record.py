@@ -21,6 +21,8 @@ from .words import count
 NR_RECORDS: Final = 200_000_000  # the file is sparse: those that are not written take no room
 BY_SIGNAL: Final = 128
 NOTHING: Final = 'nothing was recorded'
+NEVER_RECORDED: Final = 'the command is static or has the rights of another user'
+WENT_ON: Final = 'the command became a program that is static, lacks LD_PRELOAD, or has the rights of another user'
 FULL: Final = 'the disk is full'
 PAGE_BYTES: Final = 4096
 NO_ROOM: Final = 'limits on the size of files or on memory are too low for it: lift them (ulimit -f, ulimit -v)'
@@ -47,7 +49,7 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
             raise Unusable(f'{program} cannot be started ({error.strerror}): see to it') from error
         if status == BY_SIGNAL + signal.SIGBUS and is_full(folder):
             say(f'{output}: {FULL}, which ended the command: free some space, or name a file on another one')
-        write_traces(folder, pid, output, say)
+        write_traces(folder, pid, output, with_children, say)
     return status
 
 
@@ -96,26 +98,50 @@ def run_to_its_end(command: list[str], program: str, environment: dict[str, str]
     return process.pid, BY_SIGNAL - status if status < 0 else status
 
 
-def write_traces(folder: Path, pid: int, output: Path, say: Say) -> None:
-    """A trace for each process: the command's own under the given name, others with their number appended."""
+def write_traces(folder: Path, pid: int, output: Path, with_children: bool, say: Say) -> None:
+    """A trace for each program that was recorded. Raises Unusable if the command's own is not among them.
+
+    The last program of the command's own process has the given name. Others have the number of their process appended,
+    and how many programs their process was before.
+    """
     images: dict[int, list[tuple[int, Path]]] = {}
     with recording_readable(output):
         for file in folder.iterdir():
-            number, _, image = file.name.partition('.')
-            images.setdefault(int(number), []).append((int(image), file))
-    if pid not in images:
-        raise Unusable(f'{NOTHING}: the command allocates nothing, is static, or has the rights of another user')
-    for process, found in sorted(images.items()):
-        found.sort()
-        if process == pid:
-            # An exec begins anew: what it was before it became itself is left out.
-            if not convert(found[-1][1], output, say):
-                raise Unusable(f'{NOTHING}: {why_no_room(folder)}')
-        else:
-            for nth, file in found:
-                path = Path(f'{output}.{process}{f".{nth}" if nth else ""}')
-                if not convert(file, path, say):
-                    say(f'{path}: {NOTHING}: {why_no_room(folder)}')
+            number, _, before = file.name.partition('.')
+            images.setdefault(int(number), []).append((int(before), file))
+        own = sorted(images.get(pid, []))
+        lacking = why_nothing(folder, own)
+    if not lacking:
+        convert(own[-1][1], output, say)
+        images[pid].remove(own[-1])
+    if with_children:
+        for process, found in sorted(images.items()):
+            for nth, file in sorted(found):
+                write_other(file, Path(f'{output}.{process}{f".{nth}" if nth else ""}'), say)
+    if lacking:
+        raise Unusable(f'{NOTHING}: {lacking}')
+
+
+def why_nothing(folder: Path, own: list[tuple[int, Path]]) -> str:
+    """Why there is nothing of the command's last program; empty if there is something. Raises OSError."""
+    if not own:
+        return NEVER_RECORDED
+    start = raw.start_of(own[-1][1])
+    if start.nr_leaving:
+        return WENT_ON
+    if not start.has_begun:
+        return why_no_room(folder)
+    return '' if start.nr_records else 'the command allocates nothing'
+
+
+def write_other(file: Path, output: Path, say: Say) -> None:
+    """A trace of another program than the command's last one, unless it allocates nothing."""
+    with recording_readable(output):
+        start = raw.start_of(file)
+    if not start.has_begun:
+        say(f'{output}: {NOTHING}: {why_no_room(file.parent)}')
+    elif start.nr_records:
+        convert(file, output, say)
 
 
 @contextmanager
@@ -138,11 +164,9 @@ def why_no_room(folder: Path) -> str:
     return f'{FULL}: free some space, or name a file on another one' if is_full(folder) else NO_ROOM
 
 
-def convert(file: Path, output: Path, say: Say) -> bool:
-    """Convert one recording to a trace; a remark says what is missing. False if the recorder had no room to begin."""
+def convert(file: Path, output: Path, say: Say) -> None:
+    """Convert one recording, which has begun, to a trace; a remark says what is missing."""
     with recording_readable(output):
-        if not raw.has_begun(file):
-            return False
         trace, left = raw.read_raw(file)
         file.unlink()  # on a full disk, it makes room for the trace
     files.write(trace, output)
@@ -150,4 +174,3 @@ def convert(file: Path, output: Path, say: Say) -> bool:
         say(f'{output}: only the beginning, {count(left.nr_beyond, "call")} found no room behind it')
     if left.nr_reused:
         say(f'{output}: {count(left.nr_reused, "free")} unseen; each stands where the address was handed out again')
-    return True

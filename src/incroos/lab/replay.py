@@ -4,6 +4,7 @@ Each figure of an allocator comes from processes that did nothing else before. d
 is touched, and how memory is counted.
 """
 
+import heapq
 import json
 import os
 import signal
@@ -17,25 +18,34 @@ from pathlib import Path
 from typing import Any, Final
 
 from incroos.build.own_folder import own_folder
+from incroos.run.free_memory import free_bytes, within
 from incroos.run.outcome import Unusable
 
 from .flat import Flat, flatten
 from .heaps import Heap
 from .operations import Trace
 from .programs import REPLAY, Say, compiled, preloaded
+from .watch import watched
+from .words import count
 
 NR_ROUNDS: Final = 9
 NR_WORST_ROUNDS: Final = 5
 SECONDS: Final = 600  # that one replay may take
 WRONG_HEAP: Final = 1  # a status of c/replay.c
 MIN_SHIFT: Final = 4  # of every block: 16 bytes
+SLOT_BYTES: Final = 24  # of c/replay.c, at most, for each block that is live
+LEAST_BYTES: Final = 4  # of an operation, in the file that keeps the least time of each
 ONE_IN: Final = 10_000  # operations: the slowest but for so few
 # What would make a heap another one than the user gets, or would replay the trace in another one
 _SETTINGS: Final = ('LD_PRELOAD', 'MALLOC_', 'GLIBC_TUNABLES', 'MIMALLOC_', 'TCMALLOC_')
 
 
-class WrongHeap(Exception):
+class WrongHeap(Unusable):
     """An allocator broke the rules of malloc and its relatives; the message says how."""
+
+
+class TooMuch(Unusable):
+    """A replay would take more memory than it may; the message says how much."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,13 @@ class Replayed:
 
 
 class Driver:
-    """The replaying program, with a trace laid out for it."""
+    """The replaying program, with a trace laid out for it, and the most memory that it may take."""
 
-    def __init__(self, trace: Trace, folder: Path, say: Say) -> None:
+    def __init__(self, trace: Trace, folder: Path, say: Say, memory_bytes: int | None = None) -> None:
         self._program = compiled(REPLAY, say)
-        self.flat: Flat = flatten(trace)
+        with within(free_bytes()):
+            self.flat: Flat = flatten(trace)
+        self._memory_bytes = free_bytes() if memory_bytes is None else memory_bytes
         self._file = folder / 'flat'
         self._file.write_bytes(self.flat.content)
         self._least = folder / 'least'
@@ -85,27 +97,42 @@ class Driver:
         if heap.library is not None:
             environment['LD_PRELOAD'] = preloaded(heap.library)
         command = [str(self._program), str(self._file), *measurement]
-        try:
-            done = subprocess.run(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors='replace',
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise WrongHeap(f'{heap.name}: the replay had not ended after {SECONDS} s') from None
-        words = done.stderr.strip().splitlines()
-        if done.returncode < 0:
-            raise WrongHeap(f'{heap.name}: the replay was ended by {signal.Signals(-done.returncode).name}')
-        if done.returncode == 0 and not words:
-            answer: dict[str, float] = json.loads(done.stdout)
+        output, remarks, status, took_too_much = self._run(command, environment)
+        words = remarks.strip().splitlines()
+        if took_too_much:
+            allowed = count(self._memory_bytes or 0, 'byte')
+            raise WrongHeap(f'{heap.name}: the replay took more than {allowed} of memory: allow more with --memory')
+        if status is None:
+            raise WrongHeap(f'{heap.name}: the replay had not ended after {SECONDS} s')
+        if status < 0:
+            raise WrongHeap(f'{heap.name}: the replay was ended by {signal.Signals(-status).name}')
+        if status == 0 and not words:
+            answer: dict[str, float] = json.loads(output)
             return answer
-        sentence = f'{heap.name}: {words[-1] if words else f"the replay ended with {done.returncode}"}'
-        raise (WrongHeap if done.returncode in (0, WRONG_HEAP) else Unusable)(sentence)
+        sentence = f'{heap.name}: {words[-1] if words else f"the replay ended with {status}"}'
+        raise (WrongHeap if status in (0, WRONG_HEAP) else Unusable)(sentence)
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> tuple[str, str, int | None, bool]:
+        """Output, remarks, and status of the program, None if it took too long; and whether it took too much memory."""
+        pipes: dict[str, Any] = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+        with subprocess.Popen(command, env=environment, text=True, errors='replace', **pipes) as process:
+            try:
+                with watched(process, self._memory_bytes) as watch:
+                    output, remarks = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                return '', '', None, False
+            finally:
+                process.kill()
+        return output, remarks, process.returncode, watch.has_ended_it
+
+    def refuse_too_much(self, nr_threads: int) -> None:
+        """Raises TooMuch if the blocks and the tables of so many threads are more than the memory that may be taken."""
+        flat = self.flat
+        shared = len(flat.content) + LEAST_BYTES * flat.nr_operations
+        needed = shared + nr_threads * (flat.peak_live_bytes + SLOT_BYTES * flat.nr_slots)
+        if self._memory_bytes is not None and needed > self._memory_bytes:
+            allowed = f'it may take at most {self._memory_bytes:,}'
+            raise TooMuch(f'a replay takes {count(needed, "byte")} of memory, and {allowed}: allow more with --memory')
 
     def ns(self, heap: Heap, *measurement: str) -> float:
         """Nanoseconds per operation of one thread, in one process."""
@@ -120,17 +147,24 @@ class Driver:
         self._least.write_bytes(b'\xff' * 4 * nr_operations)
         for _ in range(nr_rounds):
             ticks_a_ns = self.run(heap, 'worst', str(self._least))['ticks_a_ns']
-        least = sorted(array('I', self._least.read_bytes()), reverse=True)
-        return least[0] / ticks_a_ns, least[nr_operations // ONE_IN] / ticks_a_ns
+        least = array('I', self._least.read_bytes())
+        slowest = heapq.nlargest(nr_operations // ONE_IN + 1, least)
+        return slowest[0] / ticks_a_ns, slowest[-1] / ticks_a_ns
 
 
-def replay(trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, say: Say) -> Replayed:
-    """All figures. A heap that fails has none, and the others continue without it. Raises Unusable."""
+def replay(
+    trace: Trace, heaps: Sequence[Heap], nr_threads: int, nr_rounds: int, say: Say, memory_bytes: int | None = None
+) -> Replayed:
+    """All figures. A heap that fails has none, and the others continue without it.
+
+    A replay may take so much memory, or without a number what is free. Raises Unusable, before it if it is too much.
+    """
     if not len(trace):
         raise Unusable('a trace without operations cannot be replayed: record one that has some')
     try:
         with own_folder() as folder:
-            driver = Driver(trace, folder, say)
+            driver = Driver(trace, folder, say, memory_bytes)
+            driver.refuse_too_much(nr_threads)
             return measure(driver, heaps, nr_threads, nr_rounds)
     except OSError as error:
         raise Unusable(
@@ -178,9 +212,11 @@ def time_in_turn(
     for number in range(nr_rounds):
         right = [heap for heap in heaps if heap.name not in failures]
         for heap in right if number % 2 == 0 else reversed(right):
+            if heap is nothing:
+                times[heap.name].append(driver.ns(heap, 'loop'))
+                continue
             with remembered(heap, failures):
-                measurement = ('loop',) if heap is nothing else ('time', str(nr_threads))
-                times[heap.name].append(driver.ns(heap, *measurement))
+                times[heap.name].append(driver.ns(heap, 'time', str(nr_threads)))
     return times
 
 

@@ -168,7 +168,9 @@ def meaning(annotation: Any, module: str, where: str) -> Any:
         return annotation
     namespace = vars(sys.modules[module])
     try:
-        imports = _imports_for_types(namespace.get('__file__') or '', namespace)
+        file = namespace.get('__file__') or ''
+        linecache.checkcache(file)
+        imports = _imports_for_types(''.join(linecache.getlines(file, namespace)), namespace.get('__package__') or '')
         names = {node.id for node in ast.walk(ast.parse(annotation, mode='eval')) if isinstance(node, ast.Name)}
         found = {
             name: getattr(importlib.import_module(*imports[name][0]), imports[name][1])
@@ -180,15 +182,15 @@ def meaning(annotation: Any, module: str, where: str) -> Any:
         raise ConfigError(sentence or f'{where}: the annotation {annotation!r} means nothing here ({error})') from error
 
 
-def _imports_for_types(file: str, namespace: dict[str, Any]) -> dict[str, tuple[tuple[str, str], str]]:
+@functools.lru_cache(maxsize=64)
+def _imports_for_types(text: str, package: str) -> dict[str, tuple[tuple[str, str], str]]:
     """For each name under `if TYPE_CHECKING:` what to import: the arguments of import_module, and the name there."""
     result: dict[str, tuple[tuple[str, str], str]] = {}
-    linecache.checkcache(file)
-    for node in ast.parse(''.join(linecache.getlines(file, namespace))).body:
+    for node in ast.parse(text).body:
         if isinstance(node, ast.If) and ast.unparse(node.test).rpartition('.')[2] == 'TYPE_CHECKING':
             for line in node.body:
                 if isinstance(line, ast.ImportFrom):
-                    origin = ('.' * line.level + (line.module or ''), str(namespace.get('__package__') or ''))
+                    origin = ('.' * line.level + (line.module or ''), package)
                     result |= {alias.asname or alias.name: (origin, alias.name) for alias in line.names}
     return result
 
@@ -210,19 +212,25 @@ def check_design(where: str, design: Any, protocol: type) -> None:
     """Refuse anything but a module, and a module that lacks a member of the Protocol."""
     if not isinstance(design, types.ModuleType):
         raise ConfigError(f'{where} is {design!r}: give it a module that is a {protocol.__name__}')
+    check_members(design, protocol)
+
+
+@functools.lru_cache(maxsize=256)  # many configurations have the same designs; what is refused is not kept
+def check_members(design: types.ModuleType, protocol: type) -> None:
+    """Refuse a module that lacks a member of the Protocol."""
     file = design.__file__ or design.__name__
     for name, wanted in members_of(protocol).items():
         found = getattr(design, name, None)
         if isinstance(wanted, types.FunctionType):
-            text = f'def {name}{_written(wanted, 1)}'
             if not isinstance(found, types.FunctionType):
-                raise ConfigError(f'{file} is no {protocol.__name__}: define @kernel {text}')
+                raise ConfigError(f'{file} is no {protocol.__name__}: define @kernel {_as_text(name, wanted)}')
             place = f'{found.__code__.co_filename}:{found.__code__.co_firstlineno}'
             if not getattr(found, '__kernel__', False):
                 raise ConfigError(f'{place}: {name} is no kernel function: mark it @kernel')
             if _types(found, 0) != _types(wanted, 1):
                 raise ConfigError(
-                    f'{place}: def {name}{_written(found, 0)} does not fit {protocol.__name__}: write {text}'
+                    f'{place}: def {name}{_written(found, 0)} does not fit {protocol.__name__}: '
+                    f'write {_as_text(name, wanted)}'
                 )
         elif type(found) is not _plain(wanted):
             kind = _name(wanted)
@@ -252,6 +260,11 @@ def _written(function: Callable[..., Any], first: int) -> str:
     kinds = {name: _name(kind) for name, kind in _parameters(function, first).items()}
     result = kinds.pop('return')
     return f'({", ".join(f"{name}: {kind}" for name, kind in kinds.items())}) -> {result}'
+
+
+def _as_text(name: str, wanted: Callable[..., Any]) -> str:
+    """A function of a Protocol as a design writes it."""
+    return f'def {name}{_written(wanted, 1)}'
 
 
 def _name(kind: Any) -> str:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incroos.kernel.config import KernelConfig
-from incroos.kernel.configs import CLASSIC
-
-from ..inspect.ram import RamMachine
 from .firmware import PVH
+from .names import CLASSIC, NamedConfig
 from .outcome import Say
 
+if TYPE_CHECKING:
+    from incroos.kernel.config import KernelConfig
+
+    from ..inspect.ram import RamMachine
+
 Sink = Callable[[bytes], object]
-Look = Callable[[RamMachine], object]
+Look = Callable[['RamMachine'], object]
 
 BEST_ACCEL: Final = 'auto'  # KVM where it works and starts promptly, else emulation
 
@@ -29,7 +31,7 @@ class Boot:
     seconds: float  # until it counts as hung
     console_sink: Sink  # gets what the kernel writes to its serial port, as it comes
     say: Say = say_nothing  # gets remarks
-    config: KernelConfig = CLASSIC
+    config: 'KernelConfig | NamedConfig' = CLASSIC
     is_checked: bool = False
     accel: str = BEST_ACCEL  # or kvm, tcg
     firmware: str = PVH

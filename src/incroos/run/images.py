@@ -1,14 +1,13 @@
 """The kernel as a bootable image: from the cache, or built.
 
-Kernel, front end and compiler are imported only where something is built: a warm boot needs none of them, but for the
-configuration.
+Kernel, front end and compiler are imported only where something is built: a warm boot needs none of them.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incroos.build.boot_pvh import BootLayout, ExitPort
 from incroos.build.cache import PACKAGE, Cache, key_of
@@ -16,11 +15,13 @@ from incroos.build.errors import BuildError
 from incroos.build.link import find_linker, linker_identity
 from incroos.build.whole_file import write_whole
 from incroos.kernel import codes, layout
-from incroos.kernel.config import MODERN_SPACE, KernelConfig
-from incroos.kernel.configs import CLASSIC
 
 from .firmware import FORMATS, bootable_file
+from .names import CLASSIC, NamedConfig, made
 from .outcome import Say, Unusable
+
+if TYPE_CHECKING:
+    from incroos.kernel.config import KernelConfig
 
 SOURCES: Final = tuple(PACKAGE / name for name in ('lang', 'kernel', 'guest', 'build', 'run/images.py'))
 ELF: Final = 'kernel.elf'
@@ -44,7 +45,12 @@ class KernelImage:
 
 
 def kernel_image(
-    say: Say, *, entry: str = BOOT, config: KernelConfig = CLASSIC, checked: bool = False, debug: bool = False
+    say: Say,
+    *,
+    entry: str = BOOT,
+    config: 'KernelConfig | NamedConfig' = CLASSIC,
+    checked: bool = False,
+    debug: bool = False,
 ) -> KernelImage:
     """The image of the kernel. Raises Unusable where it has to be built and cannot be, Refused for bad kernel text."""
     paths = str(PACKAGE) if checked or debug else ''  # such an image names files of this checkout
@@ -56,13 +62,13 @@ def kernel_image(
         if folder is None:
             find_linker()  # before much time is spent for nothing
             say('building the kernel')
-            folder = cache.store(key, build_files(entry, config, checked, debug))
+            folder = cache.store(key, build_files(entry, made(config), checked, debug))
         return KernelImage(folder / ELF, json.loads((folder / FACTS).read_bytes()))
     except BuildError as error:
         raise Unusable(str(error)) from error
 
 
-def build_files(entry: str, config: KernelConfig, checked: bool, debug: bool) -> dict[str, bytes]:
+def build_files(entry: str, config: 'KernelConfig', checked: bool, debug: bool) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
     from incroos.build.image import build_image
     from incroos.lang.frontend import BARE, compile_unit
@@ -82,8 +88,11 @@ def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     return {'kmain': first, 'on_page_fault': faults.on_page_fault, 'on_exception': faults.on_exception}
 
 
-def boot_layout(config: KernelConfig = CLASSIC) -> BootLayout:
+def boot_layout(config: 'KernelConfig | NamedConfig' = CLASSIC) -> BootLayout:
     """The kernel's memory map, as far as the boot code needs it."""
+    from incroos.kernel.config import MODERN_SPACE
+
+    config = made(config)
     return BootLayout(
         page_tables=layout.BOOT_TABLES,
         image_start=layout.IMAGE_START,
@@ -104,7 +113,7 @@ def write(
     debug: bool,
     say: Say,
     image_format: str = ELF_FORMAT,
-    config: KernelConfig = CLASSIC,
+    config: 'KernelConfig | NamedConfig' = CLASSIC,
 ) -> dict[str, Any]:
     """Write the image to a file, whole or not at all, and say what was built."""
     image = kernel_image(say, config=config, checked=checked, debug=debug)

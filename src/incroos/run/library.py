@@ -36,7 +36,8 @@ docs/c-library.md of IncroOS.
 Sizes, counts and physical addresses are never negative: a negative result is one of the codes INCRO_..., and a call
 that answers with one has changed nothing. Pointers are 0 instead. Before the start, functions answer
 INCRO_NOT_STARTED, 0 or false. A size_t of 2**63 and more is refused as too much. No function may be called while
-another one runs, as from an interrupt, unless the hooks lock and unlock see to that; nor from a hook, but for panics.
+another one runs, as from an interrupt, unless the hooks lock and unlock see to that; nor from a hook, but that for
+panics, whose calls pass the lock.
 
 Of the caller's stack a call takes at most INCRO_MM_STACK_BYTES, and what the hooks take.
 """
@@ -82,7 +83,7 @@ def build_files(config: KernelConfig, checked: bool) -> dict[str, bytes]:
     unit = compile_functions(config, checked)
     constants = {STATE_BYTES.prototype.name: Kernel.SIZE}
     answers = Codes(not_started=codes.NOT_STARTED, already_started=codes.ALREADY_STARTED)
-    text = unit.ir + wrappers(functions, constants, lock_offsets(), answers)
+    text = unit.ir + wrappers(functions, constants, lock_offset(), answers)
     code = build_library(text, [*(each.prototype.name for each in functions), *constants])
     header = header_of(header_parts(config, checked, code.stack_bytes))
     facts = {'stack_bytes': code.stack_bytes, 'nr_functions': code.nr_functions}
@@ -100,24 +101,24 @@ def compile_functions(config: KernelConfig, checked: bool) -> 'Unit':
 
     A checked library also poisons what is freed, and counts requests for frames.
     """
-    from incroos.build.c_library import inner_name
+    from incroos.build.c_library import LOCK, UNLOCK, inner_name
+    from incroos.kernel.embed import lock
     from incroos.lang.frontend import LIBRARY, compile_unit
 
     from .library_functions import all_functions
 
     settings = replace(config, fault_injection=1, poison=1) if checked else config
     roots = {inner_name(each.prototype.name): each.with_site or each.function for each in all_functions(settings)}
+    roots |= {LOCK: lock.take, UNLOCK: lock.release}
     return compile_unit(roots, target=LIBRARY, config=settings, checked=checked)
 
 
-def lock_offsets() -> Any:
-    """Where the wrappers find the user's lock."""
-    from incroos.build.c_library import LockOffsets
+def lock_offset() -> int:
+    """Where the wrappers find out whether there is a lock."""
     from incroos.kernel.state import Hooks, HookState, Kernel
     from incroos.lang import offset_of
 
-    start = offset_of(Kernel, 'hooks') + offset_of(HookState, 'hooks')
-    return LockOffsets(**{name: start + offset_of(Hooks, name) for name in ('context', 'lock', 'unlock')})
+    return offset_of(Kernel, 'hooks') + offset_of(HookState, 'hooks') + offset_of(Hooks, 'lock')
 
 
 def header_parts(config: KernelConfig, checked: bool, stack_bytes: int) -> 'HeaderParts':

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from .boot import BEST_ACCEL, Boot
 from .firmware import PVH, check_firmware, file_for_qemu
+from .names import made
 from .outcome import Outcome, Say, Status, Unusable
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def boot(place: str, wanted: Boot) -> Outcome:
         return sim.boot(wanted)
     from . import jit
 
-    return jit.boot(wanted, jit.cached_kernel(wanted.say, config=wanted.config, checked=wanted.is_checked))
+    return jit.boot(wanted, jit.cached_kernel(wanted.say, config=made(wanted.config), checked=wanted.is_checked))
 
 
 def best_place(say: Say) -> str:

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 from . import outcome
 from .boot import BEST_ACCEL, Boot
 from .firmware import UEFI
-from .guest_ram import GuestRam, ram_file
+from .names import made
 from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
@@ -30,9 +30,11 @@ def boot(wanted: Boot, image: Path) -> Outcome:
     """Boot an image, which is what its firmware starts. Raises Unusable where QEMU is missing or does not work."""
     if wanted.look is None:
         return boot_on(wanted, image, None)
+    from .guest_ram import GuestRam, ram_file
+
     with ram_file(wanted.memory_bytes) as ram:
         end = boot_on(wanted, image, ram)
-        wanted.look(GuestRam(ram, wanted.memory_bytes, wanted.config))
+        wanted.look(GuestRam(ram, wanted.memory_bytes, made(wanted.config)))
     return end
 
 

@@ -20,6 +20,7 @@ from incroos.build.own_folder import own_folder
 from incroos.kernel.codes import EXIT_PORT
 
 from .firmware import PVH, image_options
+from .free_memory import free_bytes
 from .outcome import Unusable
 from .qemu_monitor import Monitor, MonitorError, NoAnswer
 
@@ -37,6 +38,7 @@ EXIT_OPTIONS: Final = ('-device', f'isa-debug-exit,iobase={EXIT_PORT:#x},iosize=
 PROCESSORS: Final = {'tcg': 'max', 'kvm': 'host,-arch-capabilities'}
 
 HUGE_MEMORY: Final = 1 << 40  # of more, QEMU takes seconds to make lists
+LISTED: Final = 4096 * 8 // 3  # of these bytes QEMU keeps one: three bits for each page
 MUCH_MEMORY: Final = 8 << 30  # more is not set aside on the host: most of it is never touched. Takes QEMU 6.1 or newer
 
 
@@ -121,6 +123,7 @@ class Qemu:
     def _start(self, closing: contextlib.ExitStack, folder: Path) -> None:
         """Start the process. The folder is for its own temporary files: it has none when its monitor answers."""
         program = find_qemu()
+        refuse_lists_for(self._memory_bytes)
         ours, its_monitor = socket.socketpair()
         self.monitor = Monitor(closing.enter_context(ours))
         read_end, write_end = os.pipe()
@@ -144,6 +147,13 @@ class Qemu:
             except OSError as error:
                 raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
         closing.callback(self.end)
+
+
+def refuse_lists_for(memory_bytes: int) -> None:
+    """Raise Unusable if QEMU's lists of the pages of so much RAM are more than this computer has free."""
+    listed, free = memory_bytes // LISTED, free_bytes()
+    if free is not None and listed > free:
+        raise Unusable(f'{PROGRAM} takes {listed >> 20}M for lists of so much memory, of {free >> 20}M: {ASK_FOR_LESS}')
 
 
 def how_it_ended(returncode: int) -> str:

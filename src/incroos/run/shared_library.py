@@ -31,7 +31,13 @@ COMPILER_OPTIONS: Final = (
     '-Wextra',
     '-Werror',
 )
-LINK_OPTIONS: Final = ('-shared', '-pthread', '-Wl,-z,now,-z,noexecstack', f'-Wl,-soname,{LIBRARY}')
+LINK_OPTIONS: Final = (
+    '-shared',
+    '-pthread',
+    '-Wl,-z,now,-z,noexecstack',
+    '-Wl,-z,nodelete',  # what it gave stays in use after dlclose, and so do its threads' destructors
+    f'-Wl,-soname,{LIBRARY}',
+)
 
 
 def shared_library(say: Say, *, config: KernelConfig = HOSTED, is_malloc: bool = False) -> Path:

@@ -24,6 +24,7 @@ from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
 from .framebuffer import Framebuffer
+from .names import made
 from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
 
@@ -74,10 +75,10 @@ class Sim:
 
 def boot(wanted: Boot, entries: EntryPoints = CLASSIC_ENTRIES) -> Outcome:
     """Run the kernel to its end."""
-    sim = Sim(wanted.memory_bytes, wanted.config, entries, wanted.console_sink)
+    sim = Sim(wanted.memory_bytes, made(wanted.config), entries, wanted.console_sink)
     end = run(sim, entries.main, wanted.seconds)
     if wanted.look:
-        wanted.look(RamMachine(sim.ram, wanted.config))
+        wanted.look(RamMachine(sim.ram, made(wanted.config)))
     return end
 
 

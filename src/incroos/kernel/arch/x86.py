@@ -23,6 +23,8 @@ HAS_GLOBAL_PAGES: Final = 1 << 13  # in D
 HAS_PAT: Final = 1 << 16  # in D
 CPUID_MORE_FEATURES: Final = 7
 HAS_INVPCID: Final = 1 << 10  # in B
+APIC_ID_SHIFT: Final = 24  # in B of CPUID_FEATURES: the lowest 8 bits of the processor's number
+CPUID_TOPOLOGY: Final = 0xB  # B is 0 where it tells nothing; all of the number is in D
 
 # A page fault's error code
 FAULT_PRESENT: Final = 1 << 0  # the entry was present: a right was missing

@@ -22,6 +22,7 @@ from incroos.kernel.arch.pte import (
 )
 from incroos.kernel.codes import OK
 from incroos.kernel.config import CLASSIC_SPACE, DIRECT_MAP
+from incroos.kernel.embed.ranges import heap_end, lowest_start
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import DIRECT_MAP_END, DIRECT_MAP_START, MODERN_END
 from incroos.kernel.pmm.memory_kinds import RAM
@@ -114,13 +115,6 @@ def copy_part(k: Kernel, start: PhysAddr, end: word, leaf: word, level: word) ->
 def require_foreign(k: Kernel, va: VirtAddr, nbytes: word) -> None:
     """Panic if [va, va + nbytes), which is mapped, has an address that our ranges need."""
     start = k.config.heap if k.config.space == CLASSIC_SPACE else lowest_start(k)
-    end = k.config.heap + k.config.heap_max_bytes if k.config.space == CLASSIC_SPACE else MODERN_END
+    end = heap_end(k) if k.config.space == CLASSIC_SPACE else MODERN_END
     if va < end and start < va + nbytes:
         panic(k, b'vmm: the kernel has mapped what must be free: address, and the range', va, start, end)
-
-
-@kernel
-def lowest_start(k: Kernel) -> word:
-    """Where the first of our ranges starts, the direct map left out."""
-    frames = min(k.config.frame_records, k.config.frame_metadata)
-    return min(frames, min(k.config.vmalloc, min(k.config.heap, min(k.config.slab_records, k.config.slabs))))

@@ -5,8 +5,8 @@
 
 Unit: the page. The kernel's tables are copied and left; their frames, which its list of regions names as reserved, are
 its own again. Ours come from the boot pool until they are in use, so the pool's frames must be seen where the
-configuration looks for frames: `classic` wants them at their own addresses, `modern` lets the kernel's root show them
-for as long as it takes.
+configuration looks for frames: `classic` wants them at their own addresses, `modern` lets the kernel's root show them,
+and nothing else, for as long as it takes.
 """
 
 from typing import Final
@@ -14,7 +14,6 @@ from typing import Final
 from incroos.kernel import pmm
 from incroos.kernel.arch.pte import (
     DATA,
-    HUGE,
     HUGE_LEVEL,
     TABLE_FLAGS,
     WRITABLE,
@@ -32,6 +31,7 @@ from incroos.kernel.layout import (
     BOOT_MAP_END,
     DIRECT_MAP_START,
     PAGE_BYTES,
+    PAGE_SHIFT,
     POOL_END,
     POOL_START,
     ZONE_END,
@@ -73,6 +73,7 @@ def init(k: Kernel, window: word) -> None:
     init_vmalloc(k)
     require_processor(k)
     lent = lend_direct_map(k, window) if k.config.table_access == DIRECT_MAP else NOT_LENT
+    k.hooks.has_direct_map = 1 if lent == NOT_LENT else 0
     require_pool(k, window)
     root = pmm.alloc_table(k, levels.root_level(k.space))
     if root < 0:
@@ -150,22 +151,37 @@ def map_identity(k: Kernel, at: VirtAddr, most: word) -> word:
 # ------------------------------------------------------------------ modern
 @kernel
 def lend_direct_map(k: Kernel, window: word) -> PhysAddr:
-    """Let the kernel's root show the first 2 MiB in the direct map too, if it shows nothing there; by which table."""
+    """Let the kernel's root show the pool in the direct map too, if it shows nothing there; by which table.
+
+    What is lent is RAM of the pool and nothing beside it, so that copy_leaves, which leaves out RAM, takes none of it
+    for a mapping of the kernel's: that would be a writable alias of its text, or of a device's memory.
+    """
     slot = root_slot(k, window)
     if load64(k.m, slot) != 0:
         return NOT_LENT
-    upper = pmm.take_table(k, HUGE_LEVEL + 1)
-    lower = pmm.take_table(k, HUGE_LEVEL)
-    if upper < 0 or lower < 0:
-        panic(k, b'vmm: no frame for the first tables: codes', upper, lower, 0)
-    require_seen(k, window, VirtAddr(window + upper), upper)
-    require_seen(k, window, VirtAddr(window + lower), lower)
-    fill(k.m, VirtAddr(window + upper), 0, PAGE_BYTES)
-    fill(k.m, VirtAddr(window + lower), 0, PAGE_BYTES)
-    store64(k.m, VirtAddr(window + lower), DATA | HUGE)
-    store64(k.m, VirtAddr(window + upper), lower | TABLE_FLAGS)
-    store64(k.m, slot, upper | TABLE_FLAGS)
-    return upper
+    table = take_lent_table(k, window, 1)
+    for index in range(k.memory_map.nr_regions):
+        region = k.memory_map.regions[index]
+        if region.kind == RAM:
+            for pa in range(max(region.start, POOL_START), min(region.end, POOL_END), PAGE_BYTES):
+                store64(k.m, VirtAddr(window + table + 8 * (pa >> PAGE_SHIFT)), pa | DATA)
+    for level in range(2, levels.root_level(k.space)):
+        upper = take_lent_table(k, window, level)
+        store64(k.m, VirtAddr(window + upper), table | TABLE_FLAGS)
+        table = upper
+    store64(k.m, slot, table | TABLE_FLAGS)
+    return table
+
+
+@kernel
+def take_lent_table(k: Kernel, window: word, level: word) -> PhysAddr:
+    """A table for that, zeroed where the kernel sees it."""
+    table = pmm.take_table(k, level)
+    if table < 0:
+        panic(k, b'vmm: no frame for the first tables: code', table, 0, 0)
+    require_seen(k, window, VirtAddr(window + table), table)
+    fill(k.m, VirtAddr(window + table), 0, PAGE_BYTES)
+    return table
 
 
 @kernel
@@ -193,9 +209,11 @@ def switch_from(k: Kernel, window: word, lent: PhysAddr, root: PhysAddr) -> None
         return
     store64(k.m, root_slot(k, window), 0)
     write_cr3(k.m, root)
-    lower = table_of(load64(k.m, pmm.address_of(k, lent)))
-    pmm.free_table(k, lower)
-    pmm.free_table(k, lent)
+    table = lent
+    for _ in range(1, levels.root_level(k.space)):
+        below = table_of(load64(k.m, pmm.address_of(k, table)))
+        pmm.free_table(k, table)
+        table = below
 
 
 @kernel

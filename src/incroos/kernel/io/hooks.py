@@ -6,6 +6,7 @@ of its owner and up to three words more. Text is gathered and handed over a line
 
 from typing import Final
 
+from incroos.kernel.arch.apic import read_apic_id
 from incroos.kernel.state import HOOK_TEXT_BYTES, HookState, Kernel
 from incroos.lang import VirtAddr, call4, fill, kernel, word
 
@@ -42,15 +43,16 @@ def flush(k: Kernel) -> None:
 
 @kernel
 def report_panic(k: Kernel, site: bytes, a: word, b: word, c: word) -> None:
-    """Tell the hook for panics what is broken; it should not return."""
+    """Tell the hook for panics what is broken; it should not return. From now on this processor passes the lock."""
     state = k.hooks
     report = state.report
     report.nbytes = min(len(site), TEXT_BYTES - 1)
     for index in range(report.nbytes):
-        state.text[index] = site[index]
-    state.text[report.nbytes] = 0
-    report.text = VirtAddr(state.text.addr)
+        state.site[index] = site[index]
+    state.site[report.nbytes] = 0
+    report.text = VirtAddr(state.site.addr)
     report.a = a
     report.b = b
     report.c = c
+    state.panicking = read_apic_id(k.m) + 1
     call4(k.m, state.hooks.panic, state.hooks.context, report.addr, 0, 0)

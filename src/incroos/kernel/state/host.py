@@ -22,9 +22,8 @@ class Host(Struct):
     stop: u64  # (text, nbytes): ends the process with a sentence
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
-    ownership: u64  # hosted.pool has the kinds
-    next: VirtAddr  # the next of the heaps that nobody has
     pool: VirtAddr
+    holder: VirtAddr  # the word of the pool that says who holds the slot
     line_before_remote: Annotated[
         Array[u64], 8
     ]  # padding: other threads write `remote`, and their line is not the owner's

@@ -41,10 +41,13 @@ class HookState(Struct):
 
     stage: u64  # how far the start has come
     window: VirtAddr  # where the kernel saw physical address 0 at the start
+    has_direct_map: u64  # 1: there it had memory mapped where the library's direct map is
     hooks: Hooks
     report: PanicReport
+    panicking: u64  # the number of the processor that is in the panic hook, and 1 more; 0: none is
     nr_waiting: u64  # characters in `text` that were not handed to the hook yet
     text: Annotated[Array[u8], HOOK_TEXT_BYTES]
+    site: Annotated[Array[u8], HOOK_TEXT_BYTES]  # the report's text, which the hook keeps whatever it has written
 
 
 class ScreenState(Struct):

@@ -283,16 +283,18 @@ def free_parked(space: Space, parked: PhysAddr) -> None:
 @kernel
 def link(space: Space, slot: PhysAddr, va: VirtAddr, level: word, entry: word) -> None:
     """Write the entry for va in a table of the level, where there was 0."""
+    record = record_of(space, slot)
     store_linked(space, slot, va, level, entry)
-    record_of(space, slot).nr_entries += 1
+    record.nr_entries += 1
 
 
 @kernel
 def unlink(space: Space, slot: PhysAddr, va: VirtAddr, level: word) -> word:
     """Write 0 where there was the entry for va in a table of the level, and return it."""
     entry = load_linked(space, slot, va, level)
+    record = record_of(space, slot)
     store_linked(space, slot, va, level, 0)
-    record_of(space, slot).nr_entries -= 1
+    record.nr_entries -= 1
     return entry
 
 

@@ -12,14 +12,16 @@
    addition, without any lock. A free takes its record before it frees the block, and an allocation after it received
    the block, so that of two users of one address the earlier one comes first.
 
-   In a child of fork the page with the state is zero and the mapping is not inherited: the child begins its own file,
-   or none. Each exec also begins a file. Knows nothing of identities, of what a block is for, or of the format of
-   traces. */
+   In a child of fork the page with the state is zero and the mapping is not inherited: the child begins its own file
+   with its first call, or none. Each program that a process becomes by exec begins a file when it starts. Not all have
+   a recorder, so the file of the program before counts the calls of exec that did not come back. Knows nothing of
+   identities, of what a block is for, or of the format of traces. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,7 +46,7 @@ struct record {
 struct file {
     _Atomic uint64_t nr_records; /* taken, also beyond the capacity */
     uint64_t capacity;
-    uint64_t reserved;
+    _Atomic uint64_t nr_leaving; /* calls of exec under way; not 0 at the end: the process became another program */
     struct record records[];
 };
 
@@ -52,6 +54,7 @@ struct file {
 struct state {
     _Atomic int stage;
     struct file *file; /* none: this process is not recorded */
+    pid_t process;     /* whose file it is: a child of vfork sees it, too */
     _Atomic uint64_t nr_threads;
 };
 
@@ -71,6 +74,10 @@ static void *(*next_aligned_alloc)(size_t, size_t);
 static int (*next_posix_memalign)(void **, size_t, size_t);
 static void *(*next_valloc)(size_t);
 static void *(*next_pvalloc)(size_t);
+static int (*next_execve)(const char *, char *const[], char *const[]);
+static int (*next_execvpe)(const char *, char *const[], char *const[]);
+static int (*next_fexecve)(int, char *const[], char *const[]);
+static int (*next_execveat)(int, const char *, char *const[], char *const[], int);
 
 /* --- Memory for dlsym, which may ask for some before the next library is known. Never freed. */
 
@@ -105,6 +112,10 @@ static void resolve(void) {
     *(void **)&next_posix_memalign = dlsym(RTLD_NEXT, "posix_memalign");
     *(void **)&next_valloc = dlsym(RTLD_NEXT, "valloc");
     *(void **)&next_pvalloc = dlsym(RTLD_NEXT, "pvalloc");
+    *(void **)&next_execve = dlsym(RTLD_NEXT, "execve");
+    *(void **)&next_execvpe = dlsym(RTLD_NEXT, "execvpe");
+    *(void **)&next_fexecve = dlsym(RTLD_NEXT, "fexecve");
+    *(void **)&next_execveat = dlsym(RTLD_NEXT, "execveat");
     *(void **)&next_malloc = dlsym(RTLD_NEXT, "malloc");
     state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (state == MAP_FAILED || madvise(state, 4096, MADV_WIPEONFORK) != 0)
@@ -174,9 +185,16 @@ static struct file *my_process(void) {
         return NULL;
     int kept = errno;
     state->file = map_file();
+    state->process = getpid();
     errno = kept;
     atomic_store_explicit(&state->stage, STARTED, memory_order_release);
     return state->file;
+}
+
+/* A program that never allocates begins its file, too. */
+__attribute__((constructor)) static void begin(void) {
+    if (is_ready())
+        my_process();
 }
 
 static void note(enum kind kind, const void *ptr, uint64_t size, size_t alignment) {
@@ -314,4 +332,85 @@ EXPORT void *pvalloc(size_t nbytes) {
     void *ptr = next_pvalloc(nbytes);
     is_inside--;
     return noted(ALLOCATE_ALIGNED, ptr, (nbytes + page - 1) & ~(page - 1), page);
+}
+
+/* --- exec and its relatives */
+
+/* Count a call of exec; the file in which it is counted, or NULL where nothing of this process is recorded. */
+static struct file *leave(void) {
+    if (!is_ready() || state == NULL || atomic_load_explicit(&state->stage, memory_order_acquire) != STARTED)
+        return NULL;
+    struct file *file = state->process == getpid() ? state->file : NULL;
+    if (file != NULL)
+        atomic_fetch_add(&file->nr_leaving, 1);
+    return file;
+}
+
+/* It came back: the process goes on as it was. */
+static int stay(struct file *file, int result) {
+    if (file != NULL)
+        atomic_fetch_sub(&file->nr_leaving, 1);
+    return result;
+}
+
+EXPORT int execve(const char *path, char *const words[], char *const environment[]) {
+    struct file *file = leave();
+    return stay(file, next_execve(path, words, environment));
+}
+
+EXPORT int execvpe(const char *name, char *const words[], char *const environment[]) {
+    struct file *file = leave();
+    return stay(file, next_execvpe(name, words, environment));
+}
+
+EXPORT int fexecve(int fd, char *const words[], char *const environment[]) {
+    struct file *file = leave();
+    return stay(file, next_fexecve(fd, words, environment));
+}
+
+EXPORT int execveat(int fd, const char *path, char *const words[], char *const environment[], int flags) {
+    struct file *file = leave();
+    if (next_execveat != NULL)
+        return stay(file, next_execveat(fd, path, words, environment, flags));
+    errno = ENOSYS; /* an older C library */
+    return stay(file, -1);
+}
+
+EXPORT int execv(const char *path, char *const words[]) { return execve(path, words, environ); }
+
+EXPORT int execvp(const char *name, char *const words[]) { return execvpe(name, words, environ); }
+
+/* The words that a caller lists, up to NULL. On the stack, as there may be no other memory between vfork and exec. */
+#define LISTED(first, others) \
+    size_t nr_words = 1; \
+    va_start(others, first); \
+    while (va_arg(others, char *) != NULL) \
+        nr_words++; \
+    va_end(others); \
+    char *words[nr_words + 1]; \
+    words[0] = (char *)first; \
+    va_start(others, first); \
+    for (size_t index = 1; index <= nr_words; index++) \
+        words[index] = va_arg(others, char *)
+
+EXPORT int execl(const char *path, const char *first, ...) {
+    va_list others;
+    LISTED(first, others);
+    va_end(others);
+    return execv(path, words);
+}
+
+EXPORT int execlp(const char *name, const char *first, ...) {
+    va_list others;
+    LISTED(first, others);
+    va_end(others);
+    return execvp(name, words);
+}
+
+EXPORT int execle(const char *path, const char *first, ...) {
+    va_list others;
+    LISTED(first, others);
+    char *const *environment = va_arg(others, char *const *);
+    va_end(others);
+    return execve(path, words, environment);
 }

@@ -58,6 +58,8 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
 # VMM-7  a walk comes to each known table, by entries that grant the rights in what is known
 # VMM-8  a space that is not the kernel's own has the root entries of its upper half
+# VMM-9  in a library, a page of the direct map shows the memory that belongs there: RAM, for writing and no more, or
+#        what the surrounding kernel itself had mapped there before the start
 # SPACE-1  no page is both writable and executable
 # SPACE-2  no page of the upper half is a user's
 # SPACE-3  a page table can be written through the direct map, the windows, and by no other address
@@ -74,6 +76,7 @@ WRONG_TOTAL: Final = 5
 WRONG_WINDOW: Final = 6
 WRONGLY_KNOWN: Final = 7
 NOT_SHARED: Final = 8
+ALIAS: Final = 9
 SPACE: Final = 10  # and these are no invariants of the tables: callers may map such pages, the kernel does not
 WRITABLE_AND_EXECUTABLE: Final = SPACE + 1
 USER_IN_KERNEL_HALF: Final = SPACE + 2
@@ -241,10 +244,25 @@ def see_table(space: Space, table: PhysAddr, level: word, mark: word) -> word:
 
 @kernel
 def check_leaf(space: Space, va: VirtAddr, leaf: word, level: word, scope: word) -> word:
-    """VMM-3 of a leaf, and what its page has to be, where that is asked for."""
+    """VMM-3 and VMM-9 of a leaf, and what its page has to be, where that is asked for."""
     if level > 1 and leaf & ADDRESS & (page_bytes(level) - 1) & ~PAT_LARGE != 0:
         return WRONG_BITS
+    if space.config.embedded != 0 and not is_no_alias(space, va, leaf, level):
+        return ALIAS
     return check_page(space, va, leaf, level) if scope == PAGES and not is_window(space, va, PAGE_BYTES) else OK
+
+
+@kernel
+def is_no_alias(space: Space, va: VirtAddr, leaf: word, level: word) -> bool:
+    """VMM-9 of a page."""
+    if not DIRECT_MAP_START <= va < DIRECT_MAP_END:
+        return True
+    pa = page_of(leaf, level)
+    if va != DIRECT_MAP_START + pa:
+        return False
+    if is_all_ram(kernel_of(space), pa, page_bytes(level)):
+        return leaf & (WRITABLE | USER | NX) == WRITABLE | NX
+    return kernel_of(space).hooks.has_direct_map != 0
 
 
 @kernel
