@@ -23,6 +23,7 @@ __all__ = [
     'cost_of',
     'fits_in_place',
     'free_bytes',
+    'grow_large',
     'owns',
     'shrink',
     'unused_from',
@@ -54,6 +55,12 @@ def alignment_of(heap: Heap, ptr: VirtAddr) -> word:
 def fits_in_place(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     """Whether the bytes that are there are enough."""
     return nbytes <= have
+
+
+@kernel
+def grow_large(heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: word) -> VirtAddr:
+    """0: what moves is copied."""
+    return VirtAddr(0)
 
 
 @kernel

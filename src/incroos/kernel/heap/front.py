@@ -102,6 +102,11 @@ def reallocate(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     have = heap.config.objects.usable_bytes(heap, ptr)
     if have == 0 or nbytes < 0:
         return VirtAddr(0)
+    new = heap.config.objects.grow_large(heap, ptr, have, nbytes, ALIGNMENT)
+    if new != 0:
+        if heap.config.counters != 0 and new != ptr:
+            counters.note_asked(heap, nbytes, new)
+        return new
     if heap.config.objects.fits_in_place(heap, ptr, have, nbytes):
         return ptr
     new = alloc_aligned(heap, alignment_of(heap, ptr), nbytes, NOBODY)

@@ -27,6 +27,7 @@ from incroos.kernel.heap.chunk.header import (
     HEAD_MASK,
     HEADER_BYTES,
     MIN_CHUNK_BYTES,
+    MOVED,
     PREVIOUS_USED,
     USED,
     bytes_of,
@@ -215,9 +216,27 @@ def free(heap: Heap, ptr: VirtAddr) -> word:
     head = used_head(heap, ptr)
     if head == 0:
         return BAD_FREE
+    chunk = chunk_at(heap, ptr - HEADER_BYTES)
+    if heap.config.pages.CAN_MOVE and head & MOVED != 0 and not renew(heap, chunk, head & BYTES_MASK):
+        return OK  # and it stays a used chunk, in whose pages nothing is ever put
     heap.chunks.used_bytes -= head & BYTES_MASK
-    release(heap, chunk_at(heap, ptr - HEADER_BYTES), head)
+    release(heap, chunk, head)
     return OK
+
+
+@cold
+@kernel
+def renew(heap: Heap, chunk: SizedChunk, nbytes: word) -> bool:
+    """Let the whole pages in a chunk, or in a part of one, be as others are; False if they must not be used."""
+    start = first_page(chunk)
+    end = VirtAddr(chunk.addr + nbytes & -PAGE_BYTES)
+    return end <= start or heap.config.pages.renew(heap, start, end) == OK
+
+
+@kernel
+def first_page(chunk: SizedChunk) -> VirtAddr:
+    """Where the first page begins that lies behind the header of a chunk."""
+    return VirtAddr(chunk.addr + HEADER_BYTES + PAGE_BYTES - 1 & -PAGE_BYTES)
 
 
 @kernel

@@ -157,7 +157,15 @@ def reallocate(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     require_whole(heap, of, VirtAddr(base + room))
     have = nbytes_of(of)
     shift = shift_of(of)
-    if heap.config.objects.fits_in_place(heap, base, room, lead_bytes(heap, shift) + nbytes + behind_bytes(heap)):
+    wanted = lead_bytes(heap, shift) + nbytes + behind_bytes(heap)
+    moved = heap.config.objects.grow_large(heap, base, room, wanted, shl_wrap(1, shift))
+    if moved != 0 and moved != base:
+        heap.hardening.nr_given += 1
+        of = Tag(heap.m, VirtAddr(of.addr + moved - base))
+        of.number = heap.hardening.nr_given
+        change_size(heap, of, moved, nbytes, site)
+        return VirtAddr(ptr + moved - base)
+    if heap.config.objects.fits_in_place(heap, base, room, wanted):
         change_size(heap, of, base, nbytes, site)
         return ptr
     new = alloc_shifted(heap, shift, nbytes, site)
