@@ -50,7 +50,7 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
 OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
 NR_WORDS: Final = (
-    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'usable_bytes'), 2)
+    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'give_back', 'usable_bytes'), 2)
     | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
     | dict.fromkeys(('count', 'calloc', 'realloc', 'memalign'), 4)
     | {'init': 6, 'exchange': 5}
@@ -398,6 +398,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         ptr = self.take(number)
         del self.blocks[ptr]
         self.on_heap_of(thread, front.free, ptr, SITE)
+
+    @precondition(lambda self: self.blocks)
+    @rule(number=st.integers(0, 1000))
+    def free_without_a_heap(self, number: int) -> None:
+        ptr = self.take(number)
+        del self.blocks[ptr]
+        assert self.call(front.give_back, self.pool, ptr) == 1
 
     @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000), nbytes=sizes, byte=st.integers(0, 255))

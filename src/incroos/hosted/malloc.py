@@ -99,6 +99,14 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
 
 @cold
 @kernel
+def give_back(p: Pool, ptr: VirtAddr) -> bool:
+    """The same for a thread that has no heap and gets none; False when the pointer is wrong."""
+    owner = HostedHeap(p.m, pool.heap_of(p, ptr))
+    return owner.addr != 0 and (remote.put(owner, ptr) or pool.is_lost(owner))
+
+
+@cold
+@kernel
 def tidy(own: HostedHeap, other: HostedHeap) -> None:
     """Free what waits in an abandoned heap, which gives back in proportion."""
     if pool.adopt(other, pool.process_of(own)):
