@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, NOT_MAPPED, OK
+from incroos.kernel.codes import BAD_FREE, NO_FRAME, NOT_MAPPED, OK
 from incroos.kernel.heap import ranges
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap
@@ -12,6 +12,8 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = False
+CAN_MOVE: Final = False
+HAS_ZEROS: Final = False
 PIECE_BYTES: Final = PAGE_BYTES
 
 
@@ -47,6 +49,18 @@ def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
 def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
     """Nothing to do."""
     return end
+
+
+@kernel
+def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """NOT_MAPPED: no page is in need of it."""
+    return NOT_MAPPED
+
+
+@kernel
+def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
+    """NO_FRAME: it is not done."""
+    return NO_FRAME
 
 
 @kernel

@@ -26,7 +26,9 @@ from incroos.hosted.calls import CALLS
 from incroos.hosted.configs import HOSTED
 from incroos.hosted.figures import Figures, count
 from incroos.hosted.pool import Pool
-from incroos.kernel.codes import NO_ADDRESSES, OK
+from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, NOT_MAPPED, OK
+from incroos.kernel.heap.chunk.resize import LEAST_MOVED
+from incroos.kernel.heap.zeroing import LEAST_EMPTIED
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr
 from incroos.lang.frontend import RAW, compile_unit
@@ -123,7 +125,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         view = Pool(self.memory, VirtAddr(self.pool))
         self.mapped: set[int] = set()  # pages
         self.foreign: set[int] = set()  # pages that somebody else has
-        for name in ('give_way', 'map', 'unmap', 'release', 'no_room', 'stop'):
+        self.moved: set[int] = set()  # pages that a mapping of their own has
+        self.lost: set[int] = set()  # pages that nobody has any more
+        self.is_locked = False  # memory, so that no page is given back
+        self.refusal = OK  # the code of the next move, or renewal
+        for name in ('give_way', 'map', 'unmap', 'release', 'renew', 'move', 'no_room', 'stop'):
             setattr(view, name, self.address_of(getattr(self, name)))
         view.secret = 0x1234_5678_9ABC_DEF1
         self.pool_base = base
@@ -194,8 +200,46 @@ class HeapsOfAProcess(RuleBasedStateMachine):
 
     def release(self, start: int, nbytes: int, *_: int) -> int:
         assert self.pages(start, nbytes) <= self.mapped
+        if self.is_locked:
+            return NOT_MAPPED
         ctypes.memset(start, 0, nbytes)
         return 0
+
+    def next_code(self) -> int:
+        code, self.refusal = self.refusal, OK
+        return code
+
+    def lose(self, pages: set[int]) -> None:
+        self.mapped -= pages
+        self.lost |= pages
+        for page in pages:
+            ctypes.memset(page, JUNK, 4096)
+
+    def renew(self, start: int, nbytes: int, *_: int) -> int:
+        pages, code = self.pages(start, nbytes), self.next_code()
+        assert pages <= self.mapped
+        self.moved -= pages
+        if code != OK:
+            self.lose(pages)
+        else:
+            ctypes.memset(start, 0, nbytes)
+        return code
+
+    def move(self, start: int, nbytes: int, to: int, to_bytes: int) -> int:
+        pages, others, code = self.pages(start, nbytes), self.pages(to, to_bytes), self.next_code()
+        assert pages <= self.mapped
+        assert others <= self.mapped
+        assert not pages & others
+        if not self.moved.isdisjoint(pages) and not pages <= self.moved:
+            code = NO_FRAME  # the system moves parts of one mapping
+        if code in (OK, NOT_MAPPED):
+            self.moved = self.moved - pages | others
+            ctypes.memmove(to, start, nbytes)
+            ctypes.memset(to + nbytes, 0, to_bytes - nbytes)
+            ctypes.memset(start, 0, nbytes)
+        if code in (NOT_MAPPED, NO_ADDRESSES):
+            self.lose(pages if code == NOT_MAPPED else others)
+        return code
 
     def stop(self, text: int, nbytes: int, *_: int) -> int:
         raise Stopped(ctypes.string_at(text, nbytes))
@@ -372,6 +416,31 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         assert new % alignment == 0
         self.alignments[new] = alignment
 
+    @precondition(lambda self: self.blocks and sum(map(len, self.blocks.values())) < 6 << 20)
+    @rule(
+        thread=st.integers(0, 100),
+        number=st.integers(0, 1000),
+        nbytes=st.sampled_from([LEAST_MOVED, LEAST_MOVED + 9000, 3 * LEAST_MOVED]),
+        code=st.sampled_from([OK, OK, OK, OK, NO_FRAME, NO_ADDRESSES, NOT_MAPPED]),
+    )
+    def realloc_what_is_large(self, thread: int, number: int, nbytes: int, code: int) -> None:
+        """To where it fits, and once more; the system may refuse to move pages, and lose some."""
+        self.realloc(thread, number, nbytes, 7)
+        self.refusal = code
+        self.realloc(thread, len(self.blocks) - 1, nbytes * 3 // 2, 8)
+        self.refusal = OK
+
+    @precondition(lambda self: sum(map(len, self.blocks.values())) < 6 << 20)
+    @rule(thread=st.integers(0, 100), is_locked=st.booleans(), code=st.sampled_from([OK, OK, OK, NO_FRAME]))
+    def calloc_what_is_large(self, thread: int, is_locked: bool, code: int) -> None:
+        self.is_locked = is_locked
+        self.calloc(thread, LEAST_EMPTIED + 20_000, 9)
+        if self.blocks:
+            self.refusal = code
+            self.free(thread, len(self.blocks) - 1)
+            self.refusal = OK
+        self.is_locked = False
+
     @precondition(lambda self: self.blocks and not self.is_compiled)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000))
     def free_twice(self, thread: int, number: int) -> None:
@@ -408,6 +477,11 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         assert total >= sum(map(len, self.blocks.values()))
 
     # -------------------------------------------------------------- metadata
+    @invariant()
+    def nobody_has_what_is_lost(self) -> None:
+        for page in self.lost:
+            assert ctypes.string_at(page, 4096) == bytes([JUNK]) * 4096
+
     @invariant()
     def metadata_is_in_order(self) -> None:
         assert self.call(pool.check, self.pool) == OK
@@ -467,4 +541,24 @@ def test_a_request_that_is_larger_than_a_slot_gets_a_wide_heap() -> None:
     before = list(heaps.threads)
     assert heaps.on_heap_of(1, front.malloc, SLOT_BYTES * 2, SITE) == 0  # no heap has so much: none is used up
     assert heaps.threads == before
+    heaps.teardown()
+
+
+@pytest.mark.parametrize('code', [OK, NO_FRAME, NO_ADDRESSES, NOT_MAPPED])
+def test_a_large_block_grows_by_its_pages_or_is_copied(code: int) -> None:
+    heaps = HeapsOfAProcess()
+    heaps.memalign(0, 6, LEAST_MOVED, 1)
+    heaps.malloc(0, LEAST_MOVED, 2)
+    heaps.refusal = code
+    heaps.realloc(0, 0, 2 * LEAST_MOVED, 3)
+    assert (len(heaps.moved) > LEAST_MOVED >> 12) == (code in (OK, NOT_MAPPED))
+    assert (len(heaps.lost) > 0) == (code in (NO_ADDRESSES, NOT_MAPPED))
+    for _ in range(3):
+        heaps.realloc(0, 0, 2 * LEAST_MOVED, 4)
+        heaps.realloc(0, 0, 3 * LEAST_MOVED, 5)
+    while heaps.blocks:
+        heaps.free(0, 0)
+    assert not heaps.moved - heaps.lost
+    heaps.nobody_has_what_is_lost()
+    heaps.metadata_is_in_order()
     heaps.teardown()

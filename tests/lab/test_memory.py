@@ -13,6 +13,7 @@ from incroos.lab import binary, files
 from incroos.lab.heaps import GLIBC, Heap
 from incroos.lab.operations import Kind, Trace
 from incroos.lab.replay import Replayed, replay
+from incroos.run.free_memory import within
 from incroos.run.outcome import Status
 from tests.cli.command import COMMAND, run
 
@@ -131,3 +132,14 @@ def test_a_file_without_an_end_is_not_read_to_its_end(verb: str) -> None:
         Status.UNUSABLE,
         '/dev/zero is not a trace: record one with incroos trace record',
     )
+
+
+def test_a_recording_takes_little_more_memory_than_its_trace(tmp_path: Path) -> None:
+    """It may be of millions of calls, and is lost if it cannot be read."""
+    from incroos.lab.record import convert
+
+    pair = struct.pack('<QQQ', 8, 0, 1 << 56 | 0x1000) + struct.pack('<QQQ', 0, 0, 4 << 56 | 0x1000)
+    (tmp_path / 'raw').write_bytes(struct.pack('<QQQ', 3_000_000, 3_000_000, 0) + pair * 1_500_000)
+    with within(24 * MIB):
+        convert(tmp_path / 'raw', tmp_path / 'x.trace', print)
+    assert len(files.read(tmp_path / 'x.trace')) == 3_000_000

@@ -3,7 +3,7 @@
 import struct
 
 from incroos.lab.operations import Kind, Operation, Trace
-from incroos.lab.raw import Left, trace_of
+from incroos.lab.raw import Left, add_records
 
 A, B, C = 0x7F00_0000_1000, 0x7F00_0000_2000, 0x5500_0000_0010
 MALLOC, CALLOC, MEMALIGN, FREE, FROM, TO = range(1, 7)
@@ -14,7 +14,8 @@ Call = tuple[int, int, int, int]
 def read(*calls: Call) -> tuple[list[Operation], Left]:
     """The operations made of calls, each a kind, an address, a size and a thread."""
     content = b''.join(struct.pack('<QQQ', size, thread, kind << 56 | address) for kind, address, size, thread in calls)
-    trace, left = trace_of(struct.iter_unpack('<QQQ', content))
+    trace = Trace()
+    left = add_records(struct.iter_unpack('<QQQ', content), trace)
     return operations_of(trace), left
 
 

@@ -320,7 +320,8 @@ def test_a_recording_that_ends_before_its_counts_say_is_read_to_its_end(tmp_path
 
     records = struct.pack('<QQQ', 8, 0, 1 << 56 | 0x1000)
     (tmp_path / 'raw').write_bytes(struct.pack('<QQQ', 1 << 63, 1 << 63, 0) + records + b'half')
-    trace, _ = read_raw(tmp_path / 'raw')
+    trace = Trace()
+    read_raw(tmp_path / 'raw', trace)
     assert [trace[index] for index in range(len(trace))] == [(Kind.ALLOCATE, 0, 8, 0, 0)]
 
 

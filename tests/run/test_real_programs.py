@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from incroos.run.images import kernel_image
 from incroos.run.names import LEVELS
 
 from ..budget import SECONDS
@@ -171,6 +172,12 @@ PROGRAMS: Final[Mapping[str, list[str]]] = {
     'gdb': ['bash', '-ec', GDB],
     'qemu': [*COMMAND, 'boot', '--on', 'qemu', '--accel', 'tcg'],
 }
+
+
+@pytest.fixture(scope='module', autouse=True)
+def kernel() -> None:
+    """Is built before it is booted: that it has to be built would be a remark."""
+    kernel_image(lambda remark: None)
 
 
 def carried_out(name: str, folder: Path, preload: Path | None) -> 'subprocess.CompletedProcess[str]':

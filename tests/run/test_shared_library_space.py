@@ -165,7 +165,135 @@ int main(void)
 """
 )
 
-PROGRAMS: Final = {'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
+# Zeros that the system gives are not written again; what was used is zero all the same, locked or not.
+ZEROS: Final = (
+    SPACE
+    + """
+static int is_zero(const char *block, size_t nbytes)
+{
+    return block[0] == 0 && memcmp(block, block + 1, nbytes - 1) == 0;
+}
+
+static int are_zero(int round)
+{
+    enum { NBYTES = 5 << 20 };
+    char *low = incro_malloc(NBYTES), *middle = incro_malloc(NBYTES), *high = incro_malloc(NBYTES);
+    memset(low, 1, NBYTES);
+    memset(middle, 2, NBYTES);
+    memset(high, 3, NBYTES);
+    incro_free(middle);
+    for (size_t nbytes = NBYTES; nbytes > 10; nbytes /= 3) {
+        middle = incro_calloc(1, nbytes);
+        CHECK(is_zero(middle, nbytes));
+        memset(middle, 4, nbytes);
+        incro_free(middle);
+    }
+    incro_free(high);
+    if (round % 2)
+        incro_malloc_trim();
+    for (size_t nbytes = 3 * NBYTES; nbytes > 10; nbytes /= 3) {
+        high = incro_calloc(nbytes, 1);
+        CHECK(is_zero(high, nbytes));
+        memset(high, 5, nbytes / 2);
+        incro_free(high);
+    }
+    for (size_t at = 0; at < NBYTES; at++)
+        CHECK(low[at] == 1);
+    incro_free(low);
+    return incro_malloc_check();
+}
+
+int main(void)
+{
+    char *sparse = incro_calloc(256, 1 << 20);
+    CHECK(sparse != NULL && kib_of("VmRSS") < 16 << 10);
+    sparse[5] = 1;
+    incro_free(sparse);
+    for (int round = 0; round < 20; round++) {
+        CHECK((sparse = incro_calloc(1, 64 << 20)) != NULL && kib_of("VmRSS") < 16 << 10 && sparse[32 << 20] == 0);
+        sparse[1] = 2;
+        incro_free(sparse);
+    }
+    CHECK(kib_of("VmHWM") < 16 << 10);
+    CHECK(are_zero(0) == 0 && are_zero(1) == 0);
+    CHECK(mlockall(MCL_CURRENT | MCL_FUTURE) == 0 || geteuid() != 0);
+    CHECK(are_zero(2) == 0 && are_zero(3) == 0);
+    return 0;
+}
+"""
+)
+
+# Two blocks that are in each other's way: their pages are moved, and neither copied nor touched.
+GROWTH: Final = (
+    SPACE
+    + """
+enum { MIB = 1 << 20, NR_STEPS = 64 };
+
+static int nr_mappings(void)
+{
+    int count = 0, c;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while ((c = getc(maps)) != EOF)
+        count += c == '\\n';
+    fclose(maps);
+    return count;
+}
+
+static long nr_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+int main(int nr_arguments, char **arguments)
+{
+    (void)arguments;
+    char *blocks[2] = {incro_malloc(MIB), incro_memalign(1 << 13, MIB)};
+    int before = nr_mappings();
+    if (nr_arguments == 1) { /* not with full hardening, which fills what is new */
+        for (int step = 1; step <= NR_STEPS; step++)
+            for (int which = 0; which < 2; which++) {
+                CHECK((blocks[which] = incro_realloc(blocks[which], (size_t)step * MIB)) != NULL);
+                blocks[which][(size_t)step * MIB - 1] = (char)step;
+            }
+        CHECK(kib_of("VmHWM") < 16 << 10);
+        for (int step = 1; step <= NR_STEPS; step++)
+            for (int which = 0; which < 2; which++)
+                CHECK(blocks[which][(size_t)step * MIB - 1] == step);
+    }
+    for (int which = 0; which < 2; which++)
+        CHECK((blocks[which] = incro_realloc(blocks[which], MIB)) != NULL);
+    long faults = nr_faults();
+    for (int step = 1; step <= NR_STEPS; step++)
+        for (int which = 0; which < 2; which++) {
+            CHECK((blocks[which] = incro_realloc(blocks[which], (size_t)step * MIB)) != NULL);
+            memset(blocks[which] + (size_t)(step - 1) * MIB, step + which, MIB);
+        }
+    CHECK((uintptr_t)blocks[1] % (1 << 13) == 0);
+    CHECK(nr_faults() - faults < 3L * NR_STEPS * MIB / 4096);
+    CHECK(kib_of("VmHWM") < (2 * NR_STEPS + 16) * (MIB >> 10));
+    for (int which = 0; which < 2; which++)
+        for (size_t at = 0; at < (size_t)NR_STEPS * MIB; at++)
+            CHECK(blocks[which][at] == (char)(at / MIB + 1 + (size_t)which));
+    CHECK(incro_malloc_check() == 0);
+    incro_free(blocks[0]);
+    incro_free(blocks[1]);
+    CHECK(incro_malloc_check() == 0 && nr_mappings() < before + 10);
+    return 0;
+}
+"""
+)
+
+
+@pytest.mark.parametrize('level', LEVELS)
+def test_large_blocks_are_not_copied_to_grow(level: str, tmp_path: Path) -> None:
+    program = compile_program(tmp_path, GROWTH, library(is_malloc=False, hardening=level))
+    done = run([str(program), *(['dense'] if level == 'full' else [])])
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+PROGRAMS: Final = {'zeros': ZEROS, 'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
 
 
 @pytest.mark.parametrize('level', LEVELS)

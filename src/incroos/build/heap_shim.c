@@ -38,13 +38,13 @@ struct heap; /* the HostedHeap struct, at the start of its slot */
 /* Pool in hosted/pool.py */
 struct pool {
     word base, slot_bytes, nr_slots, nr_wide, shared, holders;
-    word give_way, map, unmap, release, no_room, stop, secret, is_much_waiting;
+    word give_way, map, unmap, release, renew, move, no_room, stop, secret, is_much_waiting;
 };
 
 struct figures { /* in hosted/figures.py */
     word system_bytes, used_bytes, nr_free, last_bytes;
 };
-enum { OK = 0, NO_FRAME = -1, NO_ADDRESSES = -16 }; /* kernel/codes.py */
+enum { OK = 0, NO_FRAME = -1, NOT_MAPPED = -10, NO_ADDRESSES = -16 }; /* kernel/codes.py */
 enum { ZEROED = 0 };                                /* hosted/malloc.py, in the place of an alignment */
 
 #pragma GCC visibility push(hidden)
@@ -92,6 +92,31 @@ static word release(word start, word nbytes, word unused, word unused_too)
     (void)unused, (void)unused_too;
     int before = errno;
     word code = madvise((void *)start, (size_t)nbytes, MADV_DONTNEED);
+    errno = before;
+    return code;
+}
+
+static word renew(word start, word nbytes, word unused, word unused_too)
+{
+    (void)unused, (void)unused_too;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    int before = errno;
+    void *at = mmap((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    errno = before;
+    return at == (void *)start ? OK : NO_FRAME;
+}
+
+/* Pages that went away leave a hole, which is filled, and so is the place where they should have gone: the system may
+ * unmap it before it refuses. */
+static word move(word start, word nbytes, word to, word to_bytes)
+{
+    int before = errno;
+    void *at = mremap((void *)start, (size_t)nbytes, (size_t)to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to);
+    word code;
+    if (at == (void *)to)
+        code = map(start, nbytes, 0, 0) == OK ? OK : NOT_MAPPED;
+    else
+        code = map(to, to_bytes, 0, 0) == NO_FRAME ? NO_ADDRESSES : NO_FRAME;
     errno = before;
     return code;
 }
@@ -252,6 +277,8 @@ COLD static void begin_process(void)
     pool.map = (word)(uintptr_t)map;
     pool.unmap = (word)(uintptr_t)unmap;
     pool.release = (word)(uintptr_t)release;
+    pool.renew = (word)(uintptr_t)renew;
+    pool.move = (word)(uintptr_t)move;
     pool.no_room = (word)(uintptr_t)no_room;
     pool.stop = (word)(uintptr_t)stop;
     pool.secret = (word)random_word();

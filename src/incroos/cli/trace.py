@@ -87,12 +87,11 @@ def convert(file: Path, output: Path) -> None:
     from incroos.lab import binary, files
 
     with all_defects_told(), files.memory_for(file):
-        content = files.read(file)
-        if output != STANDARD_OUTPUT:
-            files.write(content, output)
-            return
-        encoded = binary.encode(content)
-    put(encoded)
+        content = binary.encode(files.read(file))
+    if output == STANDARD_OUTPUT:
+        put(content)
+    else:
+        files.write(content, output)
 
 
 @trace.command(epilog=STATUSES)

@@ -20,6 +20,8 @@ HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = False
 HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = True
+CAN_MOVE: Final = True
+HAS_ZEROS: Final = True
 PIECE_BYTES: Final = 4 << PAGE_SHIFT
 
 AHEAD_SHIFT: Final = 6  # of what is in use, this part is mapped ahead: one in 64
@@ -82,6 +84,20 @@ def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
 def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     """Give pages back to the system and keep their addresses. It refuses where a process has locked its memory."""
     return call4(heap.m, host_of(heap).release, start, end - start, 0, 0)
+
+
+@cold
+@kernel
+def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """Let there be a mapping like that of the pages around it, with which it becomes one."""
+    return call4(heap.m, host_of(heap).renew, start, end - start, 0, 0)
+
+
+@cold
+@kernel
+def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
+    """Let the system change its page tables. What it moves stays a mapping of its own, as long as it is not renewed."""
+    return call4(heap.m, host_of(heap).move, start, end - start, to, to_end - to)
 
 
 @kernel

@@ -80,6 +80,8 @@ class Pool(Struct):
     map: u64
     unmap: u64
     release: u64
+    renew: u64
+    move: u64
     no_room: u64
     stop: u64
     secret: u64  # random, from the system
@@ -214,6 +216,8 @@ def begin(pool: Pool, number: word, nr_slots: word) -> word:
     host.map = pool.map
     host.unmap = pool.unmap
     host.release = pool.release
+    host.renew = pool.renew
+    host.move = pool.move
     host.no_room = pool.no_room
     host.stop = pool.stop
     host.pool = pool.addr

@@ -1,11 +1,11 @@
 """The digest: a hash of the part of a guest's RAM that must be equal in every place after the same operations.
 
-It covers the Kernel struct but for its last part, which is about free frames, each page table that the kernel made, and
-each other frame of pool or zone that is handed out, including the heap's. It leaves out accessed and dirty bits, which
-a processor may set early; the boot code's tables, though not the kernel's tables below them; free frames, image, stack,
-mailbox. In `modern` the tables for the first 2 MiB count without rights, because the rights follow the image, which
-differs by place. Of the metadata of all frames the record of each used block counts, and the number of free blocks of
-each order and zone.
+It covers the Kernel struct but for its last parts, which are about free frames and the processor, each page table that
+the kernel made, and each other frame of pool or zone that is handed out, including the heap's. It leaves out accessed
+and dirty bits, which a processor may set early; the boot code's tables, though not the kernel's tables below them; free
+frames, image, stack, mailbox. In `modern` the tables for the first 2 MiB count without rights, because the rights
+follow the image, which differs by place. Of the metadata of all frames the record of each used block counts, and the
+number of free blocks of each order and zone.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ WORD_BYTES: Final = 8
 
 def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
     """A hash of each part, by the part's name, so that two guests can be compared part by part."""
-    parts = {'Kernel struct': hash_of(ram.read(kernel_state, offset_of(Kernel, 'blocks')))}  # the part before them
+    parts = {'Kernel struct': hash_of(ram.read(kernel_state, offset_of(Kernel, 'blocks')))}  # the part before
     tables: set[int] = set()
     k = Kernel(ram, VirtAddr(kernel_state))
     frames = k.frames

@@ -7,10 +7,7 @@ operations take two bytes.
 
 import struct
 import zlib
-from pathlib import Path
 from typing import Final
-
-from incroos.build.whole_file import write_whole
 
 from .operations import MAX_BYTES, MAX_SHIFT, MAX_THREADS, BadTrace, Kind, Trace
 from .words import count
@@ -24,34 +21,46 @@ _KIND_BITS: Final = 3
 _MAX_NUMBER: Final = 1 << 64
 
 
-def write(trace: Trace, path: Path) -> None:
-    """Write a trace to a file, whole or not at all. Raises OSError."""
-    write_whole(path, encode(trace))
-
-
 def encode(trace: Trace) -> bytes:
     """A trace as the bytes of its file."""
-    body = bytearray()
-    thread = nr_made = 0
-    for kind, block, size, shift, by in zip(
-        trace.kinds, trace.blocks, trace.sizes, trace.shifts, trace.threads, strict=True
-    ):
-        if by != thread:
-            put_number(body, by << _KIND_BITS | THREAD)
-            thread = by
+    encoder = Encoder()
+    for operation in zip(trace.kinds, trace.blocks, trace.sizes, trace.shifts, trace.threads, strict=True):
+        encoder.add(*operation)
+    return encoder.content()
+
+
+class Encoder:
+    """Operations as the bytes of a file: what is recorded is never in memory as a Trace, which takes ten times that."""
+
+    def __init__(self) -> None:
+        self.nr_blocks = 0
+        self._nr_operations = 0
+        self._nr_threads = 1
+        self._thread = 0
+        self._body = bytearray()
+
+    def add(self, kind: int, block: int, size: int = 0, shift: int = 0, thread: int = 0) -> None:
+        """Append an operation; one that makes a block gives the next number."""
+        if thread != self._thread:
+            put_number(self._body, thread << _KIND_BITS | THREAD)
+            self._thread = thread
+            self._nr_threads = max(self._nr_threads, thread + 1)
         if kind <= Kind.ALLOCATE_ALIGNED:
-            put_number(body, size << _KIND_BITS | kind)
-            nr_made += 1
+            put_number(self._body, size << _KIND_BITS | kind)
+            self.nr_blocks += 1
             if kind == Kind.ALLOCATE_ALIGNED:
-                body.append(shift)
+                self._body.append(shift)
         else:
-            put_number(body, nr_made - 1 - block << _KIND_BITS | kind)
+            put_number(self._body, self.nr_blocks - 1 - block << _KIND_BITS | kind)
             if kind == Kind.REALLOCATE:
-                put_number(body, size)
-    nr_threads = 1 + max(trace.threads, default=0)
-    counts = (nr_threads, len(trace), trace.nr_blocks, len(body))
-    header = HEADER.pack(MAGIC, VERSION, *counts)
-    return header + CHECKSUM.pack(zlib.crc32(body, zlib.crc32(header))) + body
+                put_number(self._body, size)
+        self._nr_operations += 1
+
+    def content(self) -> bytes:
+        """The whole file."""
+        counts = (self._nr_threads, self._nr_operations, self.nr_blocks, len(self._body))
+        header = HEADER.pack(MAGIC, VERSION, *counts)
+        return header + CHECKSUM.pack(zlib.crc32(self._body, zlib.crc32(header))) + self._body
 
 
 def put_number(body: bytearray, number: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from incroos.build.whole_file import write_whole
 from incroos.run.free_memory import free_bytes, within
 from incroos.run.outcome import Unusable
 
@@ -44,9 +45,9 @@ def read(path: Path) -> Trace:
     raise BadTrace(f'{path} is not a trace: record one with incroos trace record')
 
 
-def write(trace: Trace, path: Path) -> None:
-    """Write a trace. Raises Unusable."""
+def write(content: bytes, path: Path) -> None:
+    """Write the bytes of a trace, whole or not at all. Raises Unusable."""
     try:
-        binary.write(trace, path)
+        write_whole(path, content)
     except OSError as error:
         raise Unusable(f'{path} cannot be written ({error.strerror}): name another file') from error

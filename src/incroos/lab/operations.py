@@ -14,7 +14,7 @@ traces of one program can be equal although their addresses differed. Knows noth
 from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from incroos.run.outcome import Unusable
 
@@ -58,6 +58,15 @@ class Operation(NamedTuple):
     thread: int
 
 
+class Sink(Protocol):
+    """Where operations go one by one: a Trace, or the bytes of a file."""
+
+    nr_blocks: int
+
+    def add(self, kind: int, block: int, size: int = 0, shift: int = 0, thread: int = 0) -> None:
+        """Append an operation; one that makes a block gives the next number."""
+
+
 @dataclass
 class Trace:
     """The operations of a trace, a column for each of their parts."""
@@ -77,7 +86,7 @@ class Trace:
             Kind(self.kinds[index]), self.blocks[index], self.sizes[index], self.shifts[index], self.threads[index]
         )
 
-    def add(self, kind: Kind, block: int, size: int = 0, shift: int = 0, thread: int = 0) -> None:
+    def add(self, kind: int, block: int, size: int = 0, shift: int = 0, thread: int = 0) -> None:
         """Append an operation; one that makes a block gives the next number."""
         self.kinds.append(kind)
         self.blocks.append(block)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from .operations import MAX_BYTES, Kind, Trace
+from .operations import MAX_BYTES, Kind, Sink
 
 _START: Final = struct.Struct('<QQQ')
 _RECORD: Final = struct.Struct('<QQQ')
@@ -52,17 +52,17 @@ def start_of(path: Path) -> Start:
         return Start(*_START.unpack(file.read(_START.size).ljust(_START.size, b'\0')))
 
 
-def read_raw(path: Path) -> tuple[Trace, Left]:
-    """The trace of one process, whose recording has begun. Raises OSError.
+def read_raw(path: Path, trace: Sink) -> Left:
+    """Add the operations of a recording, which has begun, to a trace. Raises OSError.
 
     The file is read, not mapped: a hole of it has no page on a full tmpfs, and a load from there ends the process.
     """
     start = start_of(path)
     with path.open('rb') as file:
         file.seek(_START.size)
-        trace, left = trace_of(read_records(file, start.nr_records))
+        left = add_records(read_records(file, start.nr_records), trace)
     left.nr_beyond = start.nr_taken - start.nr_records
-    return trace, left
+    return left
 
 
 def read_records(file: BinaryIO, nr_records: int) -> Iterator[tuple[int, int, int]]:
@@ -74,9 +74,9 @@ def read_records(file: BinaryIO, nr_records: int) -> Iterator[tuple[int, int, in
         yield from _RECORD.iter_unpack(content[: len(content) // _RECORD.size * _RECORD.size])
 
 
-def trace_of(records: Iterable[tuple[int, int, int]]) -> tuple[Trace, Left]:
-    """The trace of these records: each block gets a number in place of its addresses."""
-    trace, left = Trace(), Left()
+def add_records(records: Iterable[tuple[int, int, int]], trace: Sink) -> Left:
+    """Add these records to a trace: each block gets a number in place of its addresses."""
+    left = Left()
     add = trace.add
     block_at: dict[int, int] = {}
     moving: dict[int, tuple[int, int]] = {}  # of each thread within realloc: block and old address
@@ -101,11 +101,11 @@ def trace_of(records: Iterable[tuple[int, int, int]]) -> tuple[Trace, Left]:
                 add(Kind.FREE, block, thread=thread)
             else:
                 moving[thread] = block, address
-    return trace, left
+    return left
 
 
 def moved_to(
-    trace: Trace,
+    trace: Sink,
     left: Left,
     block_at: dict[int, int],
     moving: tuple[int, int] | None,

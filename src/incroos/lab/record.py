@@ -12,9 +12,11 @@ from types import FrameType
 from typing import Final
 
 from incroos.build.own_folder import own_folder
+from incroos.run.free_memory import free_bytes, within
 from incroos.run.outcome import Unusable
 
 from . import files, raw
+from .binary import Encoder
 from .programs import RECORDER, Say, compiled, preloaded
 from .words import count
 
@@ -49,7 +51,8 @@ def record(command: list[str], output: Path, with_children: bool, say: Say, nr_r
             raise Unusable(f'{program} cannot be started ({error.strerror}): see to it') from error
         if status == BY_SIGNAL + signal.SIGBUS and is_full(folder):
             say(f'{output}: {FULL}, which ended the command: free some space, or name a file on another one')
-        write_traces(folder, pid, output, with_children, say)
+        with within(free_bytes()):
+            write_traces(folder, pid, output, with_children, say)
     return status
 
 
@@ -166,10 +169,11 @@ def why_no_room(folder: Path) -> str:
 
 def convert(file: Path, output: Path, say: Say) -> None:
     """Convert one recording, which has begun, to a trace; a remark says what is missing."""
+    encoder = Encoder()
     with recording_readable(output):
-        trace, left = raw.read_raw(file)
+        left = raw.read_raw(file, encoder)
         file.unlink()  # on a full disk, it makes room for the trace
-    files.write(trace, output)
+    files.write(encoder.content(), output)
     if left.nr_beyond:
         say(f'{output}: only the beginning, {count(left.nr_beyond, "call")} found no room behind it')
     if left.nr_reused:

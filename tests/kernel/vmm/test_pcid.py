@@ -11,11 +11,17 @@ from typing import Final
 import pytest
 
 from incroos.build.image import build_image
+from incroos.guest import mailbox
+from incroos.kernel import pmm, vmm
+from incroos.kernel.codes import OK
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import MODERN_CHECKED, MODERN_FIXMAP, MODERN_LA57_CHECKED, MODERN_RECURSIVE
+from incroos.kernel.cpu import this_cpu
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import Space
 from incroos.kernel.trap import faults
 from incroos.kernel.vmm import pcid, spaces, tlb
-from incroos.lang import write_cr3
+from incroos.lang import PhysAddr, VirtAddr, write_cr3
 from incroos.lang.frontend import BARE, compile_unit
 from incroos.machine.architecture import CR4_PCIDE
 from incroos.machine.cpu import ALL_FEATURES, HAS_INVPCID, HAS_PCID
@@ -138,6 +144,29 @@ def test_a_flush_that_is_left_out_is_seen(name: str, monkeypatch: pytest.MonkeyP
     end = sim.run(sim.Sim(MEMORY, CONFIGS['two PCIDs'], ENTRIES), ENTRIES.main, SECONDS)
     assert end.status == Status.PANIC
     assert 'stale' in end.remark
+
+
+def test_the_processor_is_asked_once_what_it_can_do() -> None:
+    """A page of a space that is not loaded costs no cpuid: where a hypervisor answers, that is an exit."""
+    computer = sim.Sim(MEMORY, CONFIGS['two PCIDs'])
+    computer.start(mailbox.start)
+    k = computer.kernel
+    space = Space(k.m, pmm.address_of(k, pmm.alloc_page(k)))
+    assert vmm.init_space(k, space) == OK
+    vmm.switch_to(this_cpu(k), space)
+    vmm.switch_to(this_cpu(k), k.space)
+    asked: list[int] = []
+
+    def cpuid(leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        asked.append(leaf)
+        return 0, 0, 0, 0
+
+    computer.machine.cpuid = cpuid  # type: ignore[method-assign]
+    for va in range(0x40_0000_0000, 0x40_0000_4000, PAGE_BYTES):
+        assert vmm.map_in(space, VirtAddr(va), PhysAddr(0x20_0000), vmm.DATA) == OK
+        assert vmm.protect_in(space, VirtAddr(va), vmm.PRESENT) == OK
+    assert pcid.is_good(space)
+    assert asked == []
 
 
 def test_tags() -> None:

@@ -67,16 +67,16 @@ def create(
         return nothing
     if constructor != 0 and heap.config.constructors == 0:
         return nothing
-    copied = VirtAddr(0)
-    if template != 0:
-        copied = front.alloc(heap, object_bytes, front.NOBODY)
-        if copied == 0:
-            return nothing
-        copy(heap.m, copied, template, object_bytes)
     cache = ObjectCache(heap.m, alloc(heap, heap.caches.own))
     if cache.addr == 0:
-        front.free(heap, copied, front.NOBODY)
         return nothing
+    copied = VirtAddr(0)
+    if template != 0:
+        copied = front.alloc(heap, object_bytes, front.NOBODY)  # last, since it is counted for good
+        if copied == 0:
+            free(heap, heap.caches.own, cache.addr)
+            return nothing
+        copy(heap.m, copied, template, object_bytes)
     begin(cache, object_bytes, alignment)
     put_name(cache, name)
     cache.template = copied

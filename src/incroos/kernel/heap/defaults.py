@@ -23,8 +23,10 @@ __all__ = [
     'cost_of',
     'fits_in_place',
     'free_bytes',
+    'grow_large',
     'owns',
     'shrink',
+    'unused_from',
 ]
 
 HAS_SLABS: Final = False
@@ -33,6 +35,8 @@ HAS_WHOLE_PAGES: Final = False
 HAS_FIRST_FIT: Final = False
 HAS_FIGURES: Final = False
 NEEDS_MODERN_SPACE: Final = False
+
+NOWHERE: Final = (1 << 63) - 1  # an address behind all others
 
 
 @kernel
@@ -51,6 +55,12 @@ def alignment_of(heap: Heap, ptr: VirtAddr) -> word:
 def fits_in_place(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
     """Whether the bytes that are there are enough."""
     return nbytes <= have
+
+
+@kernel
+def grow_large(heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: word) -> VirtAddr:
+    """0: what moves is copied."""
+    return VirtAddr(0)
 
 
 @kernel
@@ -76,6 +86,12 @@ def committed_bytes(heap: Heap) -> word:
 def free_bytes(heap: Heap) -> word:
     """0: not known."""
     return 0
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Behind all addresses: it is not known."""
+    return VirtAddr(NOWHERE)
 
 
 @kernel

@@ -58,6 +58,12 @@ class HeapDesign(Protocol):
     def fits_in_place(self, heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
         """Whether nbytes bytes can be had at ptr, where there are `have` bytes; makes them fit."""
 
+    def grow_large(self, heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: word) -> VirtAddr:
+        """Give a large block at ptr, of `have` bytes, room for nbytes, and move its pages where it cannot stay.
+
+        It keeps this alignment, and the one that the design notes. 0, and nothing changed, if that cannot be.
+        """
+
     def cost_of(self, heap: Heap, ptr: VirtAddr, usable: word) -> word:
         """How much of used_bytes is for what was given at ptr, where there are `usable` bytes, in builds with tags."""
 
@@ -70,6 +76,9 @@ class HeapDesign(Protocol):
     def free_bytes(self, heap: Heap) -> word:
         """Bytes that can be had before the range must grow, with frames or without; used_bytes is not among them."""
 
+    def unused_from(self, heap: Heap) -> VirtAddr:
+        """What is handed out next has not been used since its pages were mapped from there on, but for headers."""
+
     def shrink(self, heap: Heap) -> word:
         """Give back frames that nothing lies in; how many bytes."""
 
@@ -81,6 +90,8 @@ class HeapPages(Protocol):
     HAS_FIXED_RANGES: bool  # the configuration says where the ranges are, and not the place of the heap
     HAS_LARGE_RANGES: bool  # whole ranges of pages can be had, too
     HAS_HOLES: bool  # pages between others can be emptied, and read as zeros when they are next touched
+    CAN_MOVE: bool  # pages can be moved without a copy of what they hold
+    HAS_ZEROS: bool  # fresh pages read as zeros
     PIECE_BYTES: int  # pages are mapped in pieces of so many bytes, where the caller has no better measure
 
     def range_of(self, heap: Heap, which: word) -> tuple[VirtAddr, word]:
@@ -103,6 +114,16 @@ class HeapPages(Protocol):
 
     def empty(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
         """Give back what the pages hold, where HAS_HOLES; OK only if they read as zeros now."""
+
+    def renew(self, heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+        """Let there be fresh pages in the place of those at [start, end). Else a code, and they must not be used."""
+
+    def move(self, heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
+        """Move what pages hold to others of the heap, [to, to_end), where CAN_MOVE. Behind it these are fresh.
+
+        NO_FRAME: nothing has changed. NO_ADDRESSES: the same, but the pages of [to, to_end) are lost. NOT_MAPPED: what
+        they hold was moved, and the pages of [start, end) are lost.
+        """
 
     def are_as(self, heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
         """Whether all pages of [start, end) have frames, or none has: for checkers."""

@@ -7,11 +7,12 @@ NOBODY where it is not told. kmalloc.py has the names that the kernel's users ca
 
 from typing import Final
 
-from incroos.kernel.heap import counters, secret
+from incroos.kernel.heap import counters, secret, zeroing
 from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES
+from incroos.kernel.heap.defaults import NOWHERE
 from incroos.kernel.heap.harden import tagged
 from incroos.kernel.state import Heap
-from incroos.lang import VirtAddr, copy, fill, kernel, word
+from incroos.lang import VirtAddr, copy, kernel, word
 
 NOBODY: Final = 0  # a call site that is not told
 
@@ -43,9 +44,17 @@ def free(heap: Heap, ptr: VirtAddr, site: word) -> word:
 @kernel
 def alloc_zeroed(heap: Heap, nbytes: word, site: word) -> VirtAddr:
     """As alloc, all bytes 0."""
-    ptr = alloc(heap, nbytes, site)
+    unused_from = heap.config.objects.unused_from(heap)
+    if secret.is_tagged(heap):
+        ptr = tagged.alloc_unfilled(heap, tagged.MIN_SHIFT, nbytes, site)
+    else:
+        ptr = heap.config.objects.alloc(heap, nbytes)
+        if heap.config.poison != 0:
+            unused_from = VirtAddr(NOWHERE)
+    if heap.config.counters != 0:
+        counters.note_asked(heap, nbytes, ptr)
     if ptr != 0:
-        fill(heap.m, ptr, 0, nbytes)
+        zeroing.zero(heap, ptr, nbytes, unused_from)
     return ptr
 
 
@@ -93,6 +102,11 @@ def reallocate(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     have = heap.config.objects.usable_bytes(heap, ptr)
     if have == 0 or nbytes < 0:
         return VirtAddr(0)
+    new = heap.config.objects.grow_large(heap, ptr, have, nbytes, ALIGNMENT)
+    if new != 0:
+        if heap.config.counters != 0 and new != ptr:
+            counters.note_asked(heap, nbytes, new)
+        return new
     if heap.config.objects.fits_in_place(heap, ptr, have, nbytes):
         return ptr
     new = alloc_aligned(heap, alignment_of(heap, ptr), nbytes, NOBODY)

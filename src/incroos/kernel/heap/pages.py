@@ -6,7 +6,7 @@ Unit: the page. Knows nothing of chunks or slabs. The ranges are those of the co
 from typing import Final
 
 from incroos.kernel import vmm
-from incroos.kernel.codes import NO_ADDRESSES, NOT_MAPPED, OK
+from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, NOT_MAPPED, OK
 from incroos.kernel.heap import counters, ranges
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap, kernel_of_heap
@@ -16,6 +16,8 @@ HAS_FRAMES: Final = True
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = True
 HAS_HOLES: Final = False
+CAN_MOVE: Final = False
+HAS_ZEROS: Final = False
 PIECE_BYTES: Final = PAGE_BYTES
 
 
@@ -61,6 +63,18 @@ def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
 def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     """NOT_MAPPED: what is given back is unmapped."""
     return NOT_MAPPED
+
+
+@kernel
+def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
+    """NOT_MAPPED: no page is in need of it."""
+    return NOT_MAPPED
+
+
+@kernel
+def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
+    """NO_FRAME: it is not done."""
+    return NO_FRAME
 
 
 @kernel

@@ -23,7 +23,8 @@ from incroos.kernel.heap import counters, ranges
 from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES, POISON_FREED, POISON_FRESH
 from incroos.kernel.heap.chunk import best_fit, holes, resize
 from incroos.kernel.heap.chunk import check as chunks_check
-from incroos.kernel.heap.chunk.header import ALIGNED, HEADER_BYTES, bytes_with_note, chunk_at, room_in
+from incroos.kernel.heap.chunk.header import ALIGNED, BYTES_MASK, HEADER_BYTES, bytes_with_note, chunk_at, room_in
+from incroos.kernel.heap.defaults import NOWHERE
 from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
@@ -279,6 +280,25 @@ def can_stay(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
 
 
 @kernel
+def grow_large(heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: word) -> VirtAddr:
+    """Give a large block in a chunk more room, and move its pages where it cannot stay; 0, and nothing changed, if not.
+
+    One that was moved is moved again, though it might stay: if its pages become a part of two mappings it is copied.
+    """
+    if nbytes <= have or not resize.is_large(heap, have) or heap.config.poison != 0 or not is_of_chunks(heap, ptr):
+        return VirtAddr(0)
+    if not resize.is_moved(heap, ptr) and fits_in_place(heap, ptr, have, nbytes):
+        return ptr
+    used_before = counters.used_bytes(heap) - (best_fit.used_head(heap, ptr) & BYTES_MASK)
+    room = aligned_payload_for(heap, nbytes) if is_aligned(heap, ptr) else payload_for(heap, nbytes)
+    new = resize.move(heap, ptr, room, alignment)
+    if heap.config.counters != 0 and new != 0:
+        counters.note_large(heap, nbytes, new, used_before)
+        counters.note_large_free(heap)
+    return new
+
+
+@kernel
 def is_aligned(heap: Heap, ptr: VirtAddr) -> bool:
     """Whether what was given was asked for with an alignment: only chunks are, and they say so."""
     return (
@@ -327,6 +347,12 @@ def committed_bytes(heap: Heap) -> word:
 def free_bytes(heap: Heap) -> word:
     """Bytes of the chunks' range that none has, with frames or without."""
     return heap.chunks.end - heap.chunks.start - heap.chunks.used_bytes
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Where chunks were never used; slabs lie elsewhere."""
+    return best_fit.unused_from(heap) if heap.config.pages.HAS_ZEROS else VirtAddr(NOWHERE)
 
 
 @kernel

@@ -15,9 +15,11 @@ from incroos.kernel.heap.size_classes import cost_of as cost_of
 from incroos.kernel.heap.size_classes import fits_in_place as fits_in_place
 from incroos.kernel.heap.size_classes import free as free
 from incroos.kernel.heap.size_classes import free_bytes as free_bytes
+from incroos.kernel.heap.size_classes import grow_large as grow_large
 from incroos.kernel.heap.size_classes import init as init
 from incroos.kernel.heap.size_classes import owns as owns
 from incroos.kernel.heap.size_classes import shrink as shrink
+from incroos.kernel.heap.size_classes import unused_from as unused_from
 from incroos.kernel.heap.size_classes import usable_bytes as usable_bytes
 from incroos.kernel.heap.size_classes import used_bytes as used_bytes
 

@@ -53,6 +53,7 @@ class ChunkState(Struct):
     start: VirtAddr
     top: VirtAddr  # the end of the last chunk
     committed_end: VirtAddr  # the addresses below it have frames
+    used_end: VirtAddr  # pages from there and from top on have not been used since they were mapped
     end: VirtAddr
     reach_bytes: u64  # a chunk less far behind the start has frames for all of its links
     remainder: VirtAddr  # what was left of the chunk that was split last; 0 when it is gone

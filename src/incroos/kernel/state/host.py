@@ -18,6 +18,8 @@ class Host(Struct):
     )
     unmap: u64  # (start, nbytes): OK, and the addresses are free
     release: u64  # (start, nbytes): OK, and the pages were given back, and read as zeros when they are next touched
+    renew: u64  # (start, nbytes): OK, and other pages of zeros are there; else nobody knows what is there
+    move: u64  # (start, nbytes, to, to_bytes): OK, and pages went there, with zeros behind; else a code of `pages.move`
     no_room: u64  # (heap, alignment, nbytes, site): a block of another heap, or 0 with errno
     answer: i64  # of `map`, the last one: whether addresses or memory ran out
     stop: u64  # (text, nbytes): ends the process with a sentence

@@ -6,7 +6,7 @@ from incroos.kernel.config import KernelConfig
 from incroos.kernel.state.frames import FrameState
 from incroos.kernel.state.heap import Heap
 from incroos.kernel.state.memory_map import MemoryMap
-from incroos.kernel.state.processor import Processor
+from incroos.kernel.state.processor import Features, Processor
 from incroos.kernel.state.space import PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
@@ -32,7 +32,8 @@ class Kernel(Struct):
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics
-    blocks: Frames  # last: what is free may differ where all else is equal (inspect/digest.py)
+    blocks: Frames  # the last two: they may differ where all else is equal (inspect/digest.py)
+    features: Features
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Processors: what each of them is at."""
 
 from incroos.kernel.config import KernelConfig
-from incroos.lang import Struct, VirtAddr
+from incroos.lang import Struct, VirtAddr, u64
 
 
 class Processor(Struct):
@@ -10,3 +10,9 @@ class Processor(Struct):
     config: KernelConfig
     kernel: VirtAddr  # the Kernel struct
     space: VirtAddr  # the Space whose root it walks from
+
+
+class Features(Struct):
+    """What the processor can do, asked once: with cpuid, which a hypervisor answers. Owner: vmm.pcid."""
+
+    has_invpcid: u64

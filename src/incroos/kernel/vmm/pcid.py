@@ -47,6 +47,7 @@ def init(k: Kernel) -> None:
     """Hand out nothing yet; use PCIDs where build and processor have them. PRE the low bits of CR3 are 0."""
     k.pcids.generation = 1
     k.pcids.next = 1
+    k.features.has_invpcid = 1 if k.config.nr_pcids > 0 and has_invpcid(k) else 0
     _a, _b, features, _d = cpuid(k.m, CPUID_FEATURES, 0)
     if k.config.nr_pcids > 0 and features & HAS_PCID != 0:
         write_cr4(k.m, read_cr4(k.m) | CR4_PCIDE)
@@ -107,7 +108,7 @@ def new_tag(k: Kernel) -> word:
 def flush_page_of(space: Space, va: VirtAddr) -> None:
     """Forget a page, and upper entries on the way to it, in a space that is not loaded."""
     if is_good(space) and are_in_use(kernel_of(space)):
-        if has_invpcid(kernel_of(space)):
+        if kernel_of(space).features.has_invpcid != 0:
             invpcid(space.m, ONE_PAGE, space.tag & PCID_MASK, va)
         else:
             here = read_cr3(space.m)

@@ -27,6 +27,7 @@ from incroos.kernel.heap.chunk.header import (
     HEAD_MASK,
     HEADER_BYTES,
     MIN_CHUNK_BYTES,
+    MOVED,
     PREVIOUS_USED,
     USED,
     bytes_of,
@@ -54,6 +55,7 @@ def init(heap: Heap, start: VirtAddr, max_bytes: word) -> None:
     chunks.start = start
     chunks.top = VirtAddr(start + FIRST_CHUNK)
     chunks.committed_end = start
+    chunks.used_end = start
     chunks.end = VirtAddr(start + max_bytes)
     chunks.reach_bytes = 0
     chunks.remainder = VirtAddr(0)
@@ -214,11 +216,29 @@ def free(heap: Heap, ptr: VirtAddr) -> word:
     head = used_head(heap, ptr)
     if head == 0:
         return BAD_FREE
+    chunk = chunk_at(heap, ptr - HEADER_BYTES)
+    if heap.config.pages.CAN_MOVE and head & MOVED != 0 and not renew(heap, chunk, head & BYTES_MASK):
+        return OK  # and it stays a used chunk, in whose pages nothing is ever put
     holes.note_peak(heap)
     heap.chunks.used_bytes -= head & BYTES_MASK
-    release(heap, chunk_at(heap, ptr - HEADER_BYTES), head)
+    release(heap, chunk, head)
     holes.make_if_too_idle(heap)
     return OK
+
+
+@cold
+@kernel
+def renew(heap: Heap, chunk: SizedChunk, nbytes: word) -> bool:
+    """Let the whole pages in a chunk, or in a part of one, be as others are; False if they must not be used."""
+    start = first_page(chunk)
+    end = VirtAddr(chunk.addr + nbytes & -PAGE_BYTES)
+    return end <= start or heap.config.pages.renew(heap, start, end) == OK
+
+
+@kernel
+def first_page(chunk: SizedChunk) -> VirtAddr:
+    """Where the first page begins that lies behind the header of a chunk."""
+    return VirtAddr(chunk.addr + HEADER_BYTES + PAGE_BYTES - 1 & -PAGE_BYTES)
 
 
 @kernel
@@ -252,6 +272,7 @@ def release(heap: Heap, chunk: SizedChunk, head: word) -> None:
         chunk.header = 0
     if end == chunks.top:
         start.header = 0
+        chunks.used_end = max(chunks.used_end, end)
         chunks.top = start.addr
         if chunks.committed_end - start.addr > most_spare(heap):
             trim(heap, most_kept(heap) >> 1)
@@ -333,4 +354,14 @@ def trim(heap: Heap, keep_bytes: word) -> word:
     if heap.config.pages.unmap_and_free(heap, end, chunks.committed_end) != OK:
         return 0
     note_frames(heap, end)
+    chunks.used_end = min(chunks.used_end, end)
     return nbytes
+
+
+@kernel
+def unused_from(heap: Heap) -> VirtAddr:
+    """Addresses of the range from there on have not been used since they were mapped, as long as nothing is handed out.
+
+    A chunk that is cut there only writes its header.
+    """
+    return max(heap.chunks.used_end, heap.chunks.top)

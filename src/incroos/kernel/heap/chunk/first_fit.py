@@ -25,7 +25,9 @@ from incroos.kernel.heap.chunk.header import FIRST_CHUNK, HEADER_BYTES, MIN_CHUN
 from incroos.kernel.heap.defaults import alignment_of as alignment_of
 from incroos.kernel.heap.defaults import alloc_aligned as alloc_aligned
 from incroos.kernel.heap.defaults import fits_in_place as fits_in_place
+from incroos.kernel.heap.defaults import grow_large as grow_large
 from incroos.kernel.heap.defaults import shrink as shrink
+from incroos.kernel.heap.defaults import unused_from as unused_from
 from incroos.kernel.heap.ranges import chunks_start, first_fit_bytes, first_fit_start, map_fresh
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Chunk, FirstFitState, Heap

@@ -54,6 +54,7 @@ LEAST_SHIFT: Final = 5  # in a note
 USED: Final = 1  # flags in a header
 PREVIOUS_USED: Final = 2
 ALIGNED: Final = 4  # the user asked for an alignment, which a payload that moves must keep: there is a note of it
+MOVED: Final = 8  # in a process: its whole pages came from elsewhere, and must be renewed when it ends
 HEAD_MASK: Final = (1 << 40) - 1  # bytes and flags
 BYTES_MASK: Final = HEAD_MASK & -ALIGNMENT
 # 1, so that the low part of a product is the other factor; above it digits of the golden ratio, which spread what they

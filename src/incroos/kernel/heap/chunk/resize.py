@@ -1,18 +1,21 @@
 """Chunks of another size or alignment: growing and shrinking where they are, and payloads on a boundary.
 
-Unit: the byte. A part of best_fit.py, which has the range and its words. Never moves a payload: who calls does, where
-this says that it cannot.
+Unit: the byte. A part of best_fit.py, which has the range and its words. Moves a payload only by its pages, if it is a
+large one of a process; else the caller does, where this says that it cannot stay.
 """
 
 from typing import Final
 
+from incroos.kernel.codes import NO_FRAME, NOT_MAPPED, OK
 from incroos.kernel.heap.block import MAX_BYTES
-from incroos.kernel.heap.chunk.best_fit import has_frames, leave, release, take
+from incroos.kernel.heap.chunk import best_fit
+from incroos.kernel.heap.chunk.best_fit import first_page, has_frames, in_use, leave, release, renew, take
 from incroos.kernel.heap.chunk.header import (
     ALIGNED,
     BYTES_MASK,
     HEADER_BYTES,
     MIN_CHUNK_BYTES,
+    MOVED,
     PREVIOUS_USED,
     USED,
     bytes_of,
@@ -23,10 +26,13 @@ from incroos.kernel.heap.chunk.header import (
     write_used,
 )
 from incroos.kernel.heap.chunk.verified import checked_head, checked_shift
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap, SizedChunk
-from incroos.lang import VirtAddr, count_trailing_zeros, kernel, shl_wrap, word
+from incroos.lang import VirtAddr, cold, copy, count_trailing_zeros, kernel, shl_wrap, word
 
-KEPT: Final = PREVIOUS_USED | ALIGNED  # flags, when a chunk changes its size
+KEPT: Final = PREVIOUS_USED | ALIGNED | MOVED  # flags, when a chunk changes its size
+LEAST_MOVED: Final = 1 << 19  # bytes of a payload that is moved by its pages
+MOVED_SHIFT: Final = 10  # and this part of what is in use, one in 1,024: a process may have some 65,000 mappings
 
 
 @kernel
@@ -80,6 +86,8 @@ def cut_off(heap: Heap, chunk: SizedChunk, wanted: word) -> None:
     rest = (head & BYTES_MASK) - wanted
     if rest < MIN_CHUNK_BYTES:
         return
+    if heap.config.pages.CAN_MOVE and head & MOVED != 0 and not renew(heap, chunk_at(heap, chunk.addr + wanted), rest):
+        return
     write_used(heap, chunk, wanted, head & KEPT)
     heap.chunks.used_bytes -= rest
     release(heap, chunk_at(heap, chunk.addr + wanted), rest | USED | PREVIOUS_USED)
@@ -91,13 +99,25 @@ def alloc_aligned(heap: Heap, alignment: word, nbytes: word) -> VirtAddr:
 
     The note of the alignment is among the bytes.
     """
-    if nbytes > MAX_BYTES or alignment > MAX_BYTES:
+    chunk = take_at(heap, alignment, 0, nbytes)
+    if chunk.addr == 0:
         return VirtAddr(0)
+    head = checked_head(heap, chunk)
+    write_used(heap, chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
+    write_note(heap, chunk, count_trailing_zeros(alignment))
+    return VirtAddr(chunk.addr + HEADER_BYTES)
+
+
+@kernel
+def take_at(heap: Heap, alignment: word, offset: word, nbytes: word) -> SizedChunk:
+    """A used chunk whose payload has nbytes bytes, so far behind a multiple of the alignment; at address 0 as alloc."""
+    if nbytes > MAX_BYTES or alignment > MAX_BYTES:
+        return chunk_at(heap, 0)
     wanted = chunk_bytes_for(nbytes)
     start = take(heap, wanted + alignment + MIN_CHUNK_BYTES)
     if start == 0:
-        return start
-    payload = (start + HEADER_BYTES + alignment - 1) & -alignment
+        return chunk_at(heap, 0)
+    payload = ((start + HEADER_BYTES - offset + alignment - 1) & -alignment) + offset
     lead = payload - HEADER_BYTES - start
     if 0 < lead < MIN_CHUNK_BYTES:
         lead += alignment
@@ -105,10 +125,7 @@ def alloc_aligned(heap: Heap, alignment: word, nbytes: word) -> VirtAddr:
     if lead > 0:
         chunk = cut_lead(heap, chunk, lead)
     cut_off(heap, chunk, wanted)
-    head = checked_head(heap, chunk)
-    write_used(heap, chunk, head & BYTES_MASK, head & KEPT | ALIGNED)
-    write_note(heap, chunk, count_trailing_zeros(alignment))
-    return VirtAddr(chunk.addr + HEADER_BYTES)
+    return chunk
 
 
 @kernel
@@ -120,6 +137,53 @@ def cut_lead(heap: Heap, chunk: SizedChunk, lead: word) -> SizedChunk:
     heap.chunks.used_bytes -= lead
     release(heap, chunk, lead | USED | head & PREVIOUS_USED)
     return rest
+
+
+# ------------------------------------------------------------------ by pages
+@kernel
+def is_large(heap: Heap, have: word) -> bool:
+    """Whether a payload of so many bytes is moved by its pages."""
+    return heap.config.pages.CAN_MOVE and have >= LEAST_MOVED and have >= in_use(heap) >> MOVED_SHIFT
+
+
+@kernel
+def is_moved(heap: Heap, ptr: VirtAddr) -> bool:
+    """Whether a payload of a used chunk was. It can only be moved again if its pages are still one mapping."""
+    return checked_head(heap, chunk_at(heap, ptr - HEADER_BYTES)) & MOVED != 0
+
+
+@cold
+@kernel
+def move(heap: Heap, ptr: VirtAddr, nbytes: word, alignment: word) -> VirtAddr:
+    """Move the large payload of a used chunk to one for nbytes bytes, which are more; 0, and nothing changed, if not.
+
+    Both are equally far behind the start of a page, and have the alignment and that of the note. What is beside the
+    whole pages is copied.
+    """
+    old = chunk_at(heap, ptr - HEADER_BYTES)
+    shift = checked_shift(heap, old)
+    end = VirtAddr(old.addr + bytes_of(old))
+    new = take_at(heap, max(max(PAGE_BYTES, alignment), shl_wrap(1, shift)), ptr & (PAGE_BYTES - 1), nbytes)
+    if new.addr == 0:
+        return VirtAddr(0)
+    distance = new.addr - old.addr
+    first = first_page(old)
+    last = VirtAddr(end & -PAGE_BYTES)
+    behind = VirtAddr(new.addr + bytes_of(new) & -PAGE_BYTES)
+    code = heap.config.pages.move(heap, first, last, VirtAddr(first + distance), behind)
+    if code == OK or code == NOT_MAPPED:
+        copy(heap.m, VirtAddr(ptr + distance), ptr, first - ptr)
+        copy(heap.m, VirtAddr(last + distance), last, end - last)
+        head = checked_head(heap, new)
+        write_used(heap, new, head & BYTES_MASK, head & KEPT | old.header & ALIGNED | MOVED)
+        write_note(heap, new, shift)
+        write_used(heap, old, bytes_of(old), old.header & KEPT & ~MOVED)
+    # A chunk whose pages are lost stays a used one: nothing is ever put there.
+    if code == OK:
+        best_fit.free(heap, ptr)
+    if code == NO_FRAME:
+        best_fit.free(heap, VirtAddr(ptr + distance))
+    return VirtAddr(ptr + distance) if code == OK or code == NOT_MAPPED else VirtAddr(0)
 
 
 @kernel

@@ -11,8 +11,10 @@ The ring lies in the Heap struct and not in the blocks: nobody who writes to fre
 
 from incroos.kernel.codes import OK
 from incroos.kernel.config import NR_QUARANTINED
+from incroos.kernel.heap import zeroing
 from incroos.kernel.heap.block import POISON_FREED
 from incroos.kernel.heap.chunk.header import HEADER_BYTES
+from incroos.kernel.heap.defaults import NOWHERE
 from incroos.kernel.heap.harden import tag
 from incroos.kernel.heap.harden.verify import BAD_TAG, report, require_whole
 from incroos.kernel.state import Heap, QuarantineState, Tag
@@ -31,13 +33,14 @@ def init(heap: Heap) -> None:
 
 @kernel
 def put(heap: Heap, of: Tag, base: VirtAddr, room: word) -> None:
-    """Take in a block whose tag says that it was freed; it leaves at once where it is too large."""
-    fill(heap.m, tag.payload_of(heap, of), POISON_FREED, tag.nbytes_of(of))
+    """Take in a block whose tag says that it was freed; one that is too large is given back at once, zeroed."""
     ring = heap.quarantine
     nbytes = heap.config.objects.cost_of(heap, base, room)
     if nbytes > heap.config.quarantine_bytes or heap.config.quarantine_blocks == 0:
-        release(heap, of)
+        zeroing.zero(heap, base, room, VirtAddr(NOWHERE))
+        heap.config.objects.free(heap, base)
         return
+    fill(heap.m, tag.payload_of(heap, of), POISON_FREED, tag.nbytes_of(of))
     while ring.nr_blocks >= heap.config.quarantine_blocks or ring.nbytes + nbytes > heap.config.quarantine_bytes:
         release_oldest(heap)
     ring.payloads[(ring.first + ring.nr_blocks) % NR_QUARANTINED] = tag.payload_of(heap, of)

@@ -47,6 +47,15 @@ def alloc_aligned(heap: Heap, alignment: word, nbytes: word, site: word) -> Virt
 @kernel
 def alloc_shifted(heap: Heap, shift: word, nbytes: word, site: word) -> VirtAddr:
     """The same at a multiple of 2**shift."""
+    payload = alloc_unfilled(heap, shift, nbytes, site)
+    if heap.config.hardening == FULL and payload != 0:
+        fill(heap.m, payload, POISON_FRESH, nbytes)
+    return payload
+
+
+@kernel
+def alloc_unfilled(heap: Heap, shift: word, nbytes: word, site: word) -> VirtAddr:
+    """The same without fresh poison: the caller writes all bytes."""
     if nbytes <= 0 or nbytes > MAX_BYTES:
         return VirtAddr(0)
     total = lead_bytes(heap, shift) + nbytes + behind_bytes(heap)
@@ -57,10 +66,7 @@ def alloc_shifted(heap: Heap, shift: word, nbytes: word, site: word) -> VirtAddr
         return base
     heap.hardening.nr_given += 1
     about = about_of(nbytes, shift)
-    payload = tag.write(heap, base, heap.config.objects.usable_bytes(heap, base), about, site, heap.hardening.nr_given)
-    if heap.config.hardening == FULL:
-        fill(heap.m, payload, POISON_FRESH, nbytes)
-    return payload
+    return tag.write(heap, base, heap.config.objects.usable_bytes(heap, base), about, site, heap.hardening.nr_given)
 
 
 @kernel
@@ -151,7 +157,15 @@ def reallocate(heap: Heap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAddr:
     require_whole(heap, of, VirtAddr(base + room))
     have = nbytes_of(of)
     shift = shift_of(of)
-    if heap.config.objects.fits_in_place(heap, base, room, lead_bytes(heap, shift) + nbytes + behind_bytes(heap)):
+    wanted = lead_bytes(heap, shift) + nbytes + behind_bytes(heap)
+    moved = heap.config.objects.grow_large(heap, base, room, wanted, shl_wrap(1, shift))
+    if moved != 0 and moved != base:
+        heap.hardening.nr_given += 1
+        of = Tag(heap.m, VirtAddr(of.addr + moved - base))
+        of.number = heap.hardening.nr_given
+        change_size(heap, of, moved, nbytes, site)
+        return VirtAddr(ptr + moved - base)
+    if heap.config.objects.fits_in_place(heap, base, room, wanted):
         change_size(heap, of, base, nbytes, site)
         return ptr
     new = alloc_shifted(heap, shift, nbytes, site)
