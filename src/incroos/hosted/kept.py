@@ -26,18 +26,14 @@ LEAST_SHIFT: Final = 4  # of the first four lists
 NR_WASTEFUL: Final = 2  # lists behind the one for a request that serve it too
 
 
-@kernel
-def has_any(own: HostedHeap) -> bool:
-    """Whether there are such blocks, or much waits in some heap."""
-    return (own.host.nr_kept | own.host.unsorted) != 0 or Pool(own.m, own.host.pool).is_much_waiting != 0
-
-
 @cold
 @kernel
 def take(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """A block of another heap for a request, or 0."""
-    if own.host.unsorted == 0 and has_grown(own):
+    if own.host.look_wanted != 0 and own.host.unsorted == 0 and has_grown(own):
         look_around(own)
+    if (own.host.nr_kept | own.host.unsorted) == 0:
+        return VirtAddr(0)
     ptr = find(own, nbytes, site)
     if ptr == 0 and own.host.unsorted != 0:
         sort(own)
@@ -58,10 +54,12 @@ def has_grown(own: HostedHeap) -> bool:
 @kernel
 def look_around(own: HostedHeap) -> None:
     """Take the list of one heap in which much waits."""
+    own.host.look_wanted = 0
     p = Pool(own.m, own.host.pool)
     for number in range(p.nr_slots):
         other = HostedHeap(own.m, pool.heap_at(p, number))
         if other.addr != 0 and other.addr != own.addr and other.host.remote_bytes >= LEAST_WORTH:
+            own.host.look_wanted = 1  # there may be more
             own.host.unsorted = remote.take_list(other)
             return
     p.is_much_waiting = 0

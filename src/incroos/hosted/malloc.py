@@ -35,13 +35,19 @@ def malloc(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
 @kernel
 def malloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
-    if remote.is_waiting(own) != 0:
-        take_back(own)
     wanted = with_room_for_links(own, nbytes if nbytes != 0 else 1)
-    ptr = kept.take(own, wanted, site) if kept.has_any(own) else VirtAddr(0)
+    ptr = attend(own, wanted, site) if remote.is_waiting(own) else VirtAddr(0)
     if ptr == 0:
         ptr = front.alloc(own.heap, wanted, site)
     return ptr if ptr != 0 else no_room(own, ALIGNMENT, nbytes, site)
+
+
+@cold
+@kernel
+def attend(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
+    """Do what waits for the owner, before a request; a block for the request, where one of another heap serves it."""
+    take_back(own)
+    return kept.take(own, nbytes, site)
 
 
 @cold
@@ -130,9 +136,7 @@ def calloc(own: HostedHeap, nr_items: word, item_bytes: word, site: word) -> Vir
 @kernel
 def calloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
-    if remote.is_waiting(own) != 0:
-        take_back(own)
-    ptr = kept.take(own, nbytes, site) if kept.has_any(own) and nbytes > 0 else VirtAddr(0)
+    ptr = attend(own, nbytes, site) if remote.is_waiting(own) and nbytes > 0 else VirtAddr(0)
     if ptr != 0:
         fill(own.m, ptr, 0, nbytes)
     else:
@@ -169,7 +173,7 @@ def memalign(own: HostedHeap, alignment: word, nbytes: word, site: word) -> Virt
     """As malloc, at a multiple of the alignment, a power of two; else NULL, and errno is EINVAL."""
     if alignment <= ALIGNMENT:
         return malloc(own, nbytes, site)
-    if remote.is_waiting(own) != 0:
+    if remote.is_waiting(own):
         take_back(own)
     ptr = front.alloc_aligned(own.heap, alignment, with_room_for_links(own, nbytes if nbytes != 0 else 1), site)
     return ptr if ptr != 0 else no_room(own, alignment, nbytes, site)

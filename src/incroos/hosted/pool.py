@@ -222,6 +222,7 @@ def begin(pool: Pool, number: word, nr_slots: word) -> word:
     host.stop = pool.stop
     host.pool = pool.addr
     host.holder = holder_of(pool, number)
+    host.look_wanted = pool.is_much_waiting
     lifecycle.init(own.heap, VirtAddr(0))
     own.heap.hardening.secret = pool.secret
     own.heap.hardening.generator = pool.secret ^ own.addr

@@ -11,10 +11,11 @@ whoever gives back a large block gives its inner pages back to the system first,
 
 from typing import Final
 
+from incroos.hosted import pool
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.heap import front
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import HostedHeap
 from incroos.lang import (
     VirtAddr,
@@ -31,9 +32,9 @@ from incroos.lang import (
 )
 
 LINKS_BYTES: Final = 16  # the link, and the mark of a block that kept.py has
-LEAST_INSIDE: Final = 4 << PAGE_SHIFT  # bytes of a block whose inner pages can go back
-LEAST_WAITING: Final = 4 << 20  # bytes that are many
-WAITING_SHIFT: Final = 5  # so are more than this part of the heap's pages: one in 32
+LEAST_INSIDE: Final = 1 << 17  # bytes of a block whose inner pages can go back
+LEAST_WAITING: Final = 4 << 20  # bytes that are many, if they are
+WAITING_SHIFT: Final = 4  # and more than this part of the heap's pages: one in 16
 
 
 @kernel
@@ -111,10 +112,15 @@ def take_list(own: HostedHeap) -> VirtAddr:
 
 @kernel
 def note_much_waiting(own: HostedHeap) -> None:
-    """Let heaps that grow look around; most of the time they are told already, and nothing is written."""
+    """Let all heaps look around when they need pages; most of the time they are told already."""
     p = Pool(own.m, own.host.pool)
-    if p.is_much_waiting == 0:
-        p.is_much_waiting = 1
+    if p.is_much_waiting != 0:
+        return
+    p.is_much_waiting = 1
+    for number in range(p.nr_slots):
+        other = HostedHeap(own.m, pool.heap_at(p, number))
+        if other.addr != 0:
+            other.host.look_wanted = 1
 
 
 # ------------------------------------------------------------------ marks of kept.py
@@ -144,9 +150,13 @@ def unmark(own: HostedHeap, ptr: VirtAddr) -> None:
 
 # ------------------------------------------------------------------ what the owner looks at
 @kernel
-def is_waiting(own: HostedHeap) -> word:
-    """Whether other threads want something of the owner, not 0; ordinary loads, since nobody waits for the answer."""
-    return own.host.remote | own.host.trim_wanted
+def is_waiting(own: HostedHeap) -> bool:
+    """Whether the owner has more to do than to allocate; ordinary loads of one line, since nobody waits for the answer.
+
+    Blocks may have come back, others may want something, or there are blocks of theirs to be handed out.
+    """
+    host = own.host
+    return (host.remote | host.trim_wanted | host.look_wanted | host.nr_kept | host.unsorted) != 0
 
 
 @kernel

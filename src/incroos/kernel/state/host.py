@@ -26,9 +26,8 @@ class Host(Struct):
     nr_chars: u64  # of the sentence
     text: Annotated[Array[u8], HOST_TEXT_BYTES]
     peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
+    nr_retaken: u64  # pages of slabs that were given back and then wanted again, since the last trim
     bytes_before: u64  # of the heap's pages, when it last looked for blocks of other heaps, or had less
-    nr_kept: u64  # blocks of other heaps on the lists
-    unsorted: VirtAddr  # the first of more of them
     kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
     pool: VirtAddr
     holder: VirtAddr  # the word of the pool that says who holds the slot
@@ -38,6 +37,9 @@ class Host(Struct):
     remote: VirtAddr  # the first of the blocks that other threads freed; each has the next one's address in it
     remote_bytes: u64  # in the pages of these blocks, about
     trim_wanted: u64  # not 0: the owner is asked to give back pages
+    look_wanted: u64  # not 0: much waits in some heap, and the owner looks for it when it needs pages
+    nr_kept: u64  # blocks of other heaps on the lists in `kept`
+    unsorted: VirtAddr  # the first of more of them
     line_after_remote: Annotated[Array[u64], 8]  # padding
 
 

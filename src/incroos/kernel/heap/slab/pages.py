@@ -11,7 +11,7 @@ from incroos.kernel.codes import OK
 from incroos.kernel.config import NO_HARDENING
 from incroos.kernel.heap.ranges import map_fresh
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import NR_RUN_LENGTHS, Heap, SlabRecord
+from incroos.kernel.state import NR_RUN_LENGTHS, Heap, SlabRecord, host_of
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 
 SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
@@ -115,6 +115,8 @@ def take(heap: Heap, nr_pages: word) -> SlabRecord:
         )
     area.runs[length] = record.next
     area.nr_mapped += nr_pages
+    if heap.config.pages.HAS_HOLES:
+        host_of(heap).nr_retaken += nr_pages
     return record
 
 
@@ -206,24 +208,31 @@ def put(heap: Heap, record: SlabRecord, nr_pages: word) -> None:
         area.nr_spare += nr_pages
     else:
         release(heap, record, length)
-        while area.nr_spare > most_spare(heap):
-            release_one(heap)
+        release_some(heap)
 
 
 @kernel
 def most_spare(heap: Heap) -> word:
-    """How many pages without a slab keep their frames."""
+    """How many pages without a slab keep their frames.
+
+    In a process also half of those that were given back and then wanted again: whoever frees all and allocates as much
+    again and again soon keeps it.
+    """
     area = heap.slabs.area
-    return (heap.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
+    most = (heap.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
+    return most + (host_of(heap).nr_retaken >> 1) if heap.config.pages.HAS_HOLES else most
 
 
 @kernel
-def release_one(heap: Heap) -> None:
-    """Give the frames of a spare run back. PRE there is one."""
+def release_some(heap: Heap) -> None:
+    """Give the frames of spare runs back, as many as are too many; in a kernel of one, so that few are left in time."""
     area = heap.slabs.area
-    for length in range(NR_RUN_LENGTHS):
-        if area.spare[length] != 0:
-            release_first(heap, length)
+    while area.nr_spare > most_spare(heap):
+        for length in range(NR_RUN_LENGTHS):
+            if area.spare[length] != 0:
+                release_first(heap, length)
+                break
+        if not heap.config.pages.HAS_HOLES:
             return
 
 
@@ -260,3 +269,5 @@ def release_spare(heap: Heap) -> None:
     for length in range(NR_RUN_LENGTHS):
         while area.spare[length] != 0:
             release_first(heap, length)
+    if heap.config.pages.HAS_HOLES:
+        host_of(heap).nr_retaken = 0
