@@ -569,3 +569,23 @@ def test_a_large_block_grows_by_its_pages_or_is_copied(code: int) -> None:
     heaps.nobody_has_what_is_lost()
     heaps.metadata_is_in_order()
     heaps.teardown()
+
+
+@pytest.mark.parametrize('code', [OK, NOT_MAPPED])
+def test_a_large_block_of_another_thread_grows_by_its_pages(code: int) -> None:
+    heaps = HeapsOfAProcess()
+    heaps.begin_thread()
+    heaps.memalign(0, 6, LEAST_MOVED, 1)
+    for thread in (1, 0, 1):
+        heaps.refusal = code
+        heaps.realloc(thread, 0, len(next(iter(heaps.blocks.values()))) * 2, 2)
+        ptr = heaps.take(0)
+        assert heaps.threads[thread] < ptr
+        assert (ptr + 4096 & -4096) in heaps.moved
+    heaps.free(0, 0)
+    for thread in (0, 1):
+        heaps.trim(thread)
+    assert not heaps.moved
+    heaps.nobody_has_what_is_lost()
+    heaps.metadata_is_in_order()
+    heaps.teardown()

@@ -161,6 +161,11 @@ def realloc(own: HostedHeap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAdd
         new = no_room(own, front.alignment_of(own.heap, ptr), nbytes, site)
     else:
         owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
+        new, code = own.heap.config.objects.bring_large(own.heap, owner.heap, ptr, have, nbytes)
+        if new != 0:
+            if code == OK:
+                free_elsewhere(own, ptr)
+            return new
         new = memalign(own, front.alignment_of(owner.heap, ptr), nbytes, site)
     if new != 0:
         copy(own.m, new, ptr, min(have, nbytes))
