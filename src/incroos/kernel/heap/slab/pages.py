@@ -2,7 +2,8 @@
 
 Unit: the page, by its number in the range. Knows nothing of objects. A run that comes back keeps its addresses, on a
 list of runs of that length, and its records. Up to a limit it keeps its frames, too, and is spare: the next slab of its
-length takes them, or a shorter one of whose length there is no run. What is beyond the limit goes back at once.
+length takes them, or a shorter one of whose length there is no run. What is beyond the limit goes back at once; in a
+process, where giving back is a system call, in larger steps, neighbours together.
 """
 
 from typing import Final
@@ -16,6 +17,8 @@ from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 
 SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
 SPARE_FACTOR: Final = 3  # so many times the pages in use are spare at most, beyond config.spare_bytes
+LEAST_PATIENCE: Final = 32  # pages
+PATIENCE_SHIFT: Final = 5  # and one in 32 of all that the range ever had
 
 
 @kernel
@@ -203,12 +206,15 @@ def put(heap: Heap, record: SlabRecord, nr_pages: word) -> None:
     """Take back a run; it keeps its frames as long as not too many of them are spare."""
     area = heap.slabs.area
     length = count_trailing_zeros(nr_pages)
-    if area.nr_spare + nr_pages <= most_spare(heap):
+    most = most_spare(heap)
+    if heap.config.pages.HAS_HOLES or area.nr_spare + nr_pages <= most:
         push_spare(heap, record, length)
         area.nr_spare += nr_pages
+        if heap.config.pages.HAS_HOLES and area.nr_spare > most + patience(heap):
+            give_back(heap, most)
     else:
         release(heap, record, length)
-        release_some(heap)
+        release_one(heap)
 
 
 @kernel
@@ -224,16 +230,58 @@ def most_spare(heap: Heap) -> word:
 
 
 @kernel
-def release_some(heap: Heap) -> None:
-    """Give the frames of spare runs back, as many as are too many; in a kernel of one, so that few are left in time."""
+def patience(heap: Heap) -> word:
+    """So many pages more are spare before the system gets them: a step is dear, and neighbours are one."""
     area = heap.slabs.area
-    while area.nr_spare > most_spare(heap):
+    return LEAST_PATIENCE + ((area.top - area.start) >> PAGE_SHIFT + PATIENCE_SHIFT)
+
+
+@cold
+@kernel
+def give_back(heap: Heap, most: word) -> None:
+    """Give the frames of spare runs back until so many pages are left: from the top down, neighbours at once."""
+    area = heap.slabs.area
+    for length in range(NR_RUN_LENGTHS):
+        area.spare[length] = VirtAddr(0)
+    start = area.top
+    end = start
+    at = VirtAddr(area.records + (area.top - area.start >> PAGE_SHIFT) * SlabRecord.SIZE)
+    while at > area.records:
+        last = SlabRecord(heap.m, VirtAddr(at - SlabRecord.SIZE))
+        nr_pages = last.distance + 1
+        record = first_of(last)
+        at = VirtAddr(record.addr)
+        if record.state == 0 and record.colour == SPARE:
+            length = count_trailing_zeros(nr_pages)
+            if area.nr_spare <= most:
+                push_spare(heap, record, length)
+            else:
+                run_end = VirtAddr(address_of(heap, record) + (nr_pages << PAGE_SHIFT))
+                if run_end != start:
+                    empty(heap, start, end)
+                    end = run_end
+                start = address_of(heap, record)
+                area.nr_spare -= nr_pages
+                push_bare(heap, record, length)
+    empty(heap, start, end)
+
+
+@kernel
+def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
+    """Give the frames of pages back whose addresses are kept."""
+    if start < end:
+        heap.config.pages.empty(heap, start, end)
+
+
+@kernel
+def release_one(heap: Heap) -> None:
+    """Give the frames of another spare run back, where they are still too many: so few are left after a while."""
+    area = heap.slabs.area
+    if area.nr_spare > most_spare(heap):
         for length in range(NR_RUN_LENGTHS):
             if area.spare[length] != 0:
                 release_first(heap, length)
-                break
-        if not heap.config.pages.HAS_HOLES:
-            return
+                return
 
 
 @kernel
@@ -249,13 +297,19 @@ def release_first(heap: Heap, length: word) -> None:
 @kernel
 def release(heap: Heap, record: SlabRecord, length: word) -> None:
     """Give the frames of a run back that is on no list."""
-    area = heap.slabs.area
     start = address_of(heap, record)
     end = VirtAddr(start + (PAGE_BYTES << length))
     if heap.config.pages.HAS_HOLES:
-        heap.config.pages.empty(heap, start, end)
+        empty(heap, start, end)
     else:
         heap.config.pages.unmap_and_free(heap, start, end)
+    push_bare(heap, record, length)
+
+
+@kernel
+def push_bare(heap: Heap, record: SlabRecord, length: word) -> None:
+    """Put a run whose frames are given back in front of those of its length."""
+    area = heap.slabs.area
     area.nr_mapped -= 1 << length
     record.colour = 0
     record.next = area.runs[length]
@@ -265,9 +319,10 @@ def release(heap: Heap, record: SlabRecord, length: word) -> None:
 @kernel
 def release_spare(heap: Heap) -> None:
     """Give the frames of all spare runs back."""
-    area = heap.slabs.area
-    for length in range(NR_RUN_LENGTHS):
-        while area.spare[length] != 0:
-            release_first(heap, length)
     if heap.config.pages.HAS_HOLES:
+        give_back(heap, 0)
         host_of(heap).nr_retaken = 0
+        return
+    for length in range(NR_RUN_LENGTHS):
+        while heap.slabs.area.spare[length] != 0:
+            release_first(heap, length)
