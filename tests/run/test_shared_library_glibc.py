@@ -148,3 +148,41 @@ def test_malloc_info_is_xml_and_its_sums_are_right(tmp_path: Path) -> None:
         total = info.find(path)
         assert total is not None
         assert int(total.get('size', '')) == sum(int(each.get('size', '')) for each in of_heaps if each is not None)
+
+
+# ------------------------------------------------------------------ libraries that are bound deeply
+DEEP: Final = """
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef EXTENSION
+void *of_extension(void) { return malloc(10); }
+#else
+int main(int nr_words, char **words)
+{
+    void *library = dlopen(words[nr_words - 1], RTLD_NOW | RTLD_DEEPBIND);
+    void *(*of_extension)(void) = (void *(*)(void))dlsym(library, "of_extension");
+    free(of_extension());
+    return 0;
+}
+#endif
+"""
+
+
+def test_what_the_manual_says_of_deeply_bound_libraries(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / 'docs/shared-heap.md').read_text()
+    (tmp_path / 'shallow.c').write_text(manual.split('```c\n')[1].split('```')[0])
+    (tmp_path / 'deep.c').write_text('#define _GNU_SOURCE\n' + DEEP)
+    shared = ['cc', '-shared', '-fPIC', '-fno-builtin']
+    for command in (
+        [*shared, 'shallow.c', '-o', 'shallow.so'],
+        [*shared, '-DEXTENSION', 'deep.c', '-o', 'extension.so'],
+        ['cc', '-fno-builtin', 'deep.c', '-o', 'deep'],
+    ):
+        assert run(command, cwd=tmp_path).returncode == 0
+    command = [str(tmp_path / 'deep'), str(tmp_path / 'extension.so')]
+    assert run(command).returncode == 0
+    found = run(command, library())
+    assert (found.returncode, 'a pointer that is not allocated' in found.stderr) == (-6, True)
+    found = run(command, Path(f'{tmp_path / "shallow.so"}:{library()}'))
+    assert (found.returncode, found.stderr) == (0, '')

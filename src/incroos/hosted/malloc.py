@@ -11,7 +11,7 @@ from incroos.hosted import fast_path, kept, pool, remote, text
 from incroos.hosted.pool import Pool
 from incroos.kernel.codes import OK
 from incroos.kernel.config import FULL
-from incroos.kernel.heap import front, lifecycle
+from incroos.kernel.heap import front, lifecycle, zeroing
 from incroos.kernel.heap.block import ALIGNMENT
 from incroos.kernel.state import HostedHeap
 from incroos.lang import VirtAddr, apart, call4, cold, copy, fill, kernel, word
@@ -138,7 +138,7 @@ def calloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
     ptr = attend(own, nbytes, site) if remote.is_waiting(own) and nbytes > 0 else VirtAddr(0)
     if ptr != 0:
-        fill(own.m, ptr, 0, nbytes)
+        zeroing.zero(own.heap, ptr, nbytes, VirtAddr(ptr + nbytes))
     else:
         ptr = front.alloc_zeroed(own.heap, nbytes, site)
     return ptr if ptr != 0 else no_room(own, ZEROED, nbytes, site)
