@@ -59,12 +59,12 @@ static __thread char has_asked __attribute__((tls_model("initial-exec"))); /* fo
 static __thread char is_inside __attribute__((tls_model("initial-exec"))); /* the heap of threads without one */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
-/* Fresh pages, at once or when they are touched, where nothing was mapped. Linux before 4.17 does not know
+/* Fresh pages where nothing was mapped. Linux before 4.17 does not know
  * MAP_FIXED_NOREPLACE, and answers with pages elsewhere where others have these. */
-static word map(word start, word nbytes, word at_once, word unused)
+static word map(word start, word nbytes, word unused, word unused_too)
 {
-    (void)unused;
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | (at_once ? MAP_POPULATE : 0);
+    (void)unused, (void)unused_too;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
     int before = errno;
     word code = OK;
     void *at = mmap((void *)start, (size_t)nbytes, PROT_READ | PROT_WRITE, flags, -1, 0);

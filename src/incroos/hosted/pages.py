@@ -24,11 +24,9 @@ CAN_MOVE: Final = True
 HAS_ZEROS: Final = True
 PIECE_BYTES: Final = 4 << PAGE_SHIFT
 
-AHEAD_SHIFT: Final = 6  # of what is in use, this part is mapped ahead: one in 64
-LEAST_AHEAD: Final = PIECE_BYTES
-MOST_AHEAD: Final = 64 << PAGE_SHIFT
-WHEN_TOUCHED: Final = 0  # when pages get their frames
-AT_ONCE: Final = 1
+AHEAD_SHIFT: Final = 3  # of what is in use, this part is mapped ahead: an eighth
+LEAST_AHEAD: Final = 16 << PAGE_SHIFT
+MOST_AHEAD: Final = 1024 << PAGE_SHIFT
 
 
 @kernel
@@ -45,29 +43,21 @@ def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
 @cold
 @kernel
 def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> word:
-    """Ask the system for pages of which nobody knows whether they are touched."""
-    return ask(heap, start, end, limit, WHEN_TOUCHED)
-
-
-@cold
-@kernel
-def ask(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, when: word) -> word:
-    """Ask the system for pages, and remember what it said."""
+    """Ask the system for pages, and remember what it said. They get frames when they are touched."""
     host = host_of(heap)
-    host.answer = NO_ADDRESSES if end > limit else call4(heap.m, host.map, start, end - start, when, 0)
+    host.answer = NO_ADDRESSES if end > limit else call4(heap.m, host.map, start, end - start, 0, 0)
     return host.answer
 
 
 @kernel
 def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-    """Ask for pages in a row with their frames, which is dearer than a fault for one and cheaper than for two.
+    """Ask for more pages than are wanted, in proportion to what is in use: a call stops the process's other threads.
 
-    So some are asked for that are not wanted yet, in proportion to what is in use. Of a large range nobody knows
-    whether it is touched, and where there is not so much, what is wanted must do.
+    Where there is not so much, what is wanted must do.
     """
     ahead = min(max(used_bytes >> AHEAD_SHIFT, LEAST_AHEAD), MOST_AHEAD) & -PAGE_BYTES
     until = VirtAddr(min(end + ahead, limit))
-    if end - start <= ahead and end < until and ask(heap, start, until, limit, AT_ONCE) == OK:
+    if end < until and map_fresh(heap, start, until, limit) == OK:
         return until
     return end if map_fresh(heap, start, end, limit) == OK else start
 

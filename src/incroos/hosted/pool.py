@@ -208,7 +208,7 @@ def hold_parts(pool: Pool, number: word, nr_wanted: word) -> word:
 def begin(pool: Pool, number: word, nr_slots: word) -> word:
     """Make an empty heap in slots without one; a code when the system refuses the memory or the addresses."""
     own = slot(pool, number)
-    code = call4(own.m, pool.map, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 1, 0)
+    code = call4(own.m, pool.map, own.addr, PAGE_BYTES + HostedHeap.SIZE & -PAGE_BYTES, 0, 0)
     if code != OK:
         return code
     host = own.host

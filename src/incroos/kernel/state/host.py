@@ -13,9 +13,7 @@ class Host(Struct):
     """The process that a hosted heap is in: what it gave, and C functions that call4 calls. Owner: hosted."""
 
     slot_bytes: u64  # from the HostedHeap struct on, all of them the heap's
-    map: (
-        u64  # (start, nbytes, when): OK, and there are pages of zeros; NO_ADDRESSES if some were there before; NO_FRAME
-    )
+    map: u64  # (start, nbytes): OK, and there are pages of zeros; NO_ADDRESSES if some were there before; NO_FRAME
     unmap: u64  # (start, nbytes): OK, and the addresses are free
     release: u64  # (start, nbytes): OK, and the pages were given back, and read as zeros when they are next touched
     renew: u64  # (start, nbytes): OK, and other pages of zeros are there; else nobody knows what is there
