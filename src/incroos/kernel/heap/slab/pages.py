@@ -16,6 +16,7 @@ from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
 
 SPARE: Final = 1  # in the place of a colour, in the first record of a run that is spare
 SPARE_FACTOR: Final = 3  # so many times the pages in use are spare at most, beyond config.spare_bytes
+FEW_SPARE: Final = (8 << 20) >> PAGE_SHIFT  # pages that give way one by one: a program may end while it frees them
 
 
 @kernel
@@ -225,14 +226,17 @@ def most_spare(heap: Heap) -> word:
 
 @kernel
 def release_some(heap: Heap) -> None:
-    """Give the frames of spare runs back, as many as are too many; in a kernel of one, so that few are left in time."""
+    """Give the frames of a spare run back, so that few are left in time; where they are many, of all that are too many.
+
+    They are many in a process alone: a kernel has one heap, and shrinks it.
+    """
     area = heap.slabs.area
     while area.nr_spare > most_spare(heap):
         for length in range(NR_RUN_LENGTHS):
             if area.spare[length] != 0:
                 release_first(heap, length)
                 break
-        if not heap.config.pages.HAS_HOLES:
+        if not heap.config.pages.HAS_HOLES or area.nr_spare <= FEW_SPARE:
             return
 
 
