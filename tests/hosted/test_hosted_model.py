@@ -50,7 +50,7 @@ sizes = st.integers(0, 200) | st.integers(0, 5000) | st.sampled_from([16, 1024, 
 OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.shim), pool.check)
 OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
 NR_WORDS: Final = (
-    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'usable_bytes'), 2)
+    dict.fromkeys(('get', 'enter_shared', 'trim_others', 'give_back', 'usable_bytes'), 2)
     | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
     | dict.fromkeys(('count', 'calloc', 'realloc', 'memalign'), 4)
     | {'init': 6, 'exchange': 5}
@@ -400,6 +400,13 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.on_heap_of(thread, front.free, ptr, SITE)
 
     @precondition(lambda self: self.blocks)
+    @rule(number=st.integers(0, 1000))
+    def free_without_a_heap(self, number: int) -> None:
+        ptr = self.take(number)
+        del self.blocks[ptr]
+        assert self.call(front.give_back, self.pool, ptr) == 1
+
+    @precondition(lambda self: self.blocks)
     @rule(thread=st.integers(0, 100), number=st.integers(0, 1000), nbytes=sizes, byte=st.integers(0, 255))
     def realloc(self, thread: int, number: int, nbytes: int, byte: int) -> None:
         ptr = self.take(number)
@@ -559,6 +566,26 @@ def test_a_large_block_grows_by_its_pages_or_is_copied(code: int) -> None:
     while heaps.blocks:
         heaps.free(0, 0)
     assert not heaps.moved - heaps.lost
+    heaps.nobody_has_what_is_lost()
+    heaps.metadata_is_in_order()
+    heaps.teardown()
+
+
+@pytest.mark.parametrize('code', [OK, NOT_MAPPED])
+def test_a_large_block_of_another_thread_grows_by_its_pages(code: int) -> None:
+    heaps = HeapsOfAProcess()
+    heaps.begin_thread()
+    heaps.memalign(0, 6, LEAST_MOVED, 1)
+    for thread in (1, 0, 1):
+        heaps.refusal = code
+        heaps.realloc(thread, 0, len(next(iter(heaps.blocks.values()))) * 2, 2)
+        ptr = heaps.take(0)
+        assert heaps.threads[thread] < ptr
+        assert (ptr + 4096 & -4096) in heaps.moved
+    heaps.free(0, 0)
+    for thread in (0, 1):
+        heaps.trim(thread)
+    assert not heaps.moved
     heaps.nobody_has_what_is_lost()
     heaps.metadata_is_in_order()
     heaps.teardown()

@@ -200,3 +200,62 @@ def test_a_filter_kills_for_other_system_calls(level: str, tmp_path: Path) -> No
     program = compile_program(tmp_path, FILTERED, library(is_malloc=False, hardening=level))
     done = run_group([str(program)])
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+# A thread whose first call is a free gets no heap, for the address space is at its limit.
+FREEING: Final = """
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include "incro_heap.h"
+#define CHECK(x) do { if (!(x)) { printf("line %d: %s\\n", __LINE__, #x); return 1; } } while (0)
+#define NR_BLOCKS 100
+#define NR_BYTES 200000
+
+static char *blocks[NR_BLOCKS];
+static sem_t may_free;
+
+static void *free_all(void *answer)
+{
+    sem_wait(&may_free);
+    if (incro_malloc(10) == NULL && errno == ENOMEM) /* there is no heap for this thread */
+        *(int *)answer = 1;
+    for (int number = 0; number < NR_BLOCKS; number++)
+        incro_free(blocks[number]);
+    return NULL;
+}
+
+int main(void)
+{
+    int answer = 0, nr_again = 0;
+    pthread_t thread;
+    struct rlimit limit;
+    for (int number = 0; number < NR_BLOCKS; number++)
+        blocks[number] = incro_malloc(NR_BYTES);
+    CHECK(sem_init(&may_free, 0, 0) == 0 && pthread_create(&thread, NULL, free_all, &answer) == 0);
+    long nr_pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%ld", &nr_pages) == 1 && fclose(file) == 0);
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = (rlim_t)nr_pages * 4096;
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0 && sem_post(&may_free) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(answer == 1);
+    for (int number = 0; number < NR_BLOCKS; number++) { /* there is only the memory that was freed */
+        char *block = incro_malloc(NR_BYTES);
+        CHECK(block != NULL);
+        for (int other = 0; other < NR_BLOCKS; other++)
+            nr_again += block == blocks[other];
+    }
+    CHECK(nr_again > NR_BLOCKS / 2 && incro_malloc_check() == 0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize('level', LEVELS)
+def test_a_thread_without_a_heap_frees(level: str, tmp_path: Path) -> None:
+    program = compile_program(tmp_path, FREEING, library(is_malloc=False, hardening=level))
+    done = run_group([str(program)])
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')

@@ -239,6 +239,11 @@ static int nr_mappings(void)
     return count;
 }
 
+static void *grow(void *block)
+{
+    return incro_realloc(*(char **)block, incro_malloc_usable_size(*(char **)block) + 9 * MIB);
+}
+
 static long nr_faults(void)
 {
     struct rusage usage;
@@ -261,6 +266,14 @@ int main(int nr_arguments, char **arguments)
         for (int step = 1; step <= NR_STEPS; step++)
             for (int which = 0; which < 2; which++)
                 CHECK(blocks[which][(size_t)step * MIB - 1] == step);
+        for (int number = 0; number < 5; number++) { /* threads that have other heaps */
+            pthread_t thread;
+            CHECK(pthread_create(&thread, NULL, grow, &blocks[0]) == 0);
+            CHECK(pthread_join(thread, (void **)&blocks[0]) == 0 && blocks[0] != NULL);
+        }
+        for (int step = 1; step <= NR_STEPS; step++)
+            CHECK(blocks[0][(size_t)step * MIB - 1] == step);
+        CHECK(kib_of("VmHWM") < 16 << 10);
     }
     for (int which = 0; which < 2; which++)
         CHECK((blocks[which] = incro_realloc(blocks[which], MIB)) != NULL);
@@ -343,6 +356,19 @@ void *mmap(void *at, size_t nbytes, int how, int flags, int fd, off_t offset)
 }
 """
 
+# Linux before 4.17 does not know a flag, and takes the address for a hint.
+OLD_LINUX: Final = """
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+void *mmap(void *at, size_t nbytes, int how, int flags, int fd, off_t offset)
+{
+    return (void *)syscall(SYS_mmap, at, nbytes, how, flags & ~0x100000, fd, offset);
+}
+"""
+
 IDLE: Final = (
     SPACE
     + """
@@ -412,7 +438,11 @@ int main(void)
 
 
 @pytest.mark.parametrize('level', LEVELS)
-@pytest.mark.parametrize(('front', 'program'), [(HUGE_PAGES, IDLE), (NO_AREA, WORK)], ids=['huge', 'no area'])
+@pytest.mark.parametrize(
+    ('front', 'program'),
+    [(HUGE_PAGES, IDLE), (NO_AREA, WORK), (OLD_LINUX, NEIGHBOURS)],
+    ids=['huge', 'no area', 'old'],
+)
 def test_address_space_behind_another_mmap(front: str, program: str, level: str, tmp_path: Path) -> None:
     (tmp_path / 'front').mkdir()
     other = compile_library(tmp_path / 'front', front)

@@ -346,10 +346,15 @@ COLD HIDDEN void *incro_malloc_rarely(size_t nbytes, word site)
 
 COLD HIDDEN void incro_free_rarely(void *ptr, word site)
 {
-    struct heap *heap = ptr != NULL ? enter() : NULL;
+    static const char wrong[] = "free of a pointer that is not allocated";
+    if (ptr == NULL)
+        return;
+    struct heap *heap = enter();
     if (heap != NULL) {
         incro_k_free(heap, ptr, site);
         leave(heap);
+    } else if (!incro_k_give_back(&pool, ptr)) {
+        stop((word)(uintptr_t)wrong, sizeof wrong - 1, 0, 0);
     }
 }
 

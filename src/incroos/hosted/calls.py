@@ -66,6 +66,7 @@ CALLS: Final = (
         'size_t incro_malloc_usable_size(void *ptr)',
     ),
     Row(front.trim, 'word incro_k_trim(struct heap *own)', 'size_t incro_malloc_trim(void)'),
+    Row(front.give_back, 'word incro_k_give_back(struct pool *p, void *ptr)'),
     Row(front.trim_others, 'word incro_k_trim_others(struct pool *p, word process)'),
     Row(
         figures.count,

@@ -105,6 +105,14 @@ def free_elsewhere(own: HostedHeap, ptr: VirtAddr) -> None:
 
 @cold
 @kernel
+def give_back(p: Pool, ptr: VirtAddr) -> bool:
+    """The same for a thread that has no heap and gets none; False when the pointer is wrong."""
+    owner = HostedHeap(p.m, pool.heap_of(p, ptr))
+    return owner.addr != 0 and (remote.put(owner, ptr) or pool.is_lost(owner))
+
+
+@cold
+@kernel
 def tidy(own: HostedHeap, other: HostedHeap) -> None:
     """Free what waits in an abandoned heap, which gives back in proportion."""
     if pool.adopt(other, pool.process_of(own)):
@@ -153,6 +161,11 @@ def realloc(own: HostedHeap, ptr: VirtAddr, nbytes: word, site: word) -> VirtAdd
         new = no_room(own, front.alignment_of(own.heap, ptr), nbytes, site)
     else:
         owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), ptr))
+        new, code = own.heap.config.objects.bring_large(own.heap, owner.heap, ptr, have, nbytes)
+        if new != 0:
+            if code == OK:
+                free_elsewhere(own, ptr)
+            return new
         new = memalign(own, front.alignment_of(owner.heap, ptr), nbytes, site)
     if new != 0:
         copy(own.m, new, ptr, min(have, nbytes))

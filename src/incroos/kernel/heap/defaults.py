@@ -6,6 +6,7 @@ functions, all of it.
 
 from typing import Final
 
+from incroos.kernel.codes import NO_FRAME
 from incroos.kernel.heap import ranges
 from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, kernel, word
@@ -19,6 +20,7 @@ __all__ = [
     'NEEDS_MODERN_SPACE',
     'alignment_of',
     'alloc_aligned',
+    'bring_large',
     'committed_bytes',
     'cost_of',
     'fits_in_place',
@@ -61,6 +63,12 @@ def fits_in_place(heap: Heap, ptr: VirtAddr, have: word, nbytes: word) -> bool:
 def grow_large(heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: word) -> VirtAddr:
     """0: what moves is copied."""
     return VirtAddr(0)
+
+
+@kernel
+def bring_large(heap: Heap, owner: Heap, ptr: VirtAddr, have: word, nbytes: word) -> tuple[VirtAddr, word]:
+    """0: what moves is copied."""
+    return VirtAddr(0), NO_FRAME
 
 
 @kernel

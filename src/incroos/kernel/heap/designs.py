@@ -64,6 +64,9 @@ class HeapDesign(Protocol):
         It keeps this alignment, and the one that the design notes. 0, and nothing changed, if that cannot be.
         """
 
+    def bring_large(self, heap: Heap, owner: Heap, ptr: VirtAddr, have: word, nbytes: word) -> tuple[VirtAddr, word]:
+        """The same for a block of another heap of the design, in this one; and OK if the caller may free it there."""
+
     def cost_of(self, heap: Heap, ptr: VirtAddr, usable: word) -> word:
         """How much of used_bytes is for what was given at ptr, where there are `usable` bytes, in builds with tags."""
 

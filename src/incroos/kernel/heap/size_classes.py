@@ -17,7 +17,7 @@ was not, so that kfree refuses each other pointer with BAD_FREE, and nothing cha
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, OK
+from incroos.kernel.codes import BAD_FREE, NO_FRAME, OK
 from incroos.kernel.config import FULL, HEAP_STATE_BYTES
 from incroos.kernel.heap import counters, ranges
 from incroos.kernel.heap.block import ALIGNMENT, MAX_BYTES, POISON_FREED, POISON_FRESH
@@ -25,6 +25,7 @@ from incroos.kernel.heap.chunk import best_fit, holes, resize
 from incroos.kernel.heap.chunk import check as chunks_check
 from incroos.kernel.heap.chunk.header import ALIGNED, BYTES_MASK, HEADER_BYTES, bytes_with_note, chunk_at, room_in
 from incroos.kernel.heap.defaults import NOWHERE
+from incroos.kernel.heap.secret import is_tagged
 from incroos.kernel.heap.slab import check as slab_check
 from incroos.kernel.heap.slab import pages as slab_pages
 from incroos.kernel.heap.slab import slab
@@ -291,11 +292,27 @@ def grow_large(heap: Heap, ptr: VirtAddr, have: word, nbytes: word, alignment: w
         return ptr
     used_before = counters.used_bytes(heap) - (best_fit.used_head(heap, ptr) & BYTES_MASK)
     room = aligned_payload_for(heap, nbytes) if is_aligned(heap, ptr) else payload_for(heap, nbytes)
-    new = resize.move(heap, ptr, room, alignment)
+    new, code = resize.move(heap, heap, ptr, room, alignment)
+    if code == OK:
+        resize.free_moved(heap, ptr)
     if heap.config.counters != 0 and new != 0:
         counters.note_large(heap, nbytes, new, used_before)
         counters.note_large_free(heap)
     return new
+
+
+@kernel
+def bring_large(heap: Heap, owner: Heap, ptr: VirtAddr, have: word, nbytes: word) -> tuple[VirtAddr, word]:
+    """Give a large block of another heap more room in this one, and move its pages."""
+    is_one = nbytes > have and resize.is_large(heap, have) and is_of_chunks(owner, ptr)
+    if not is_one or heap.config.poison != 0 or is_tagged(heap):
+        return VirtAddr(0), NO_FRAME
+    used_before = counters.used_bytes(heap)
+    room = aligned_payload_for(heap, nbytes) if is_aligned(owner, ptr) else payload_for(heap, nbytes)
+    new, code = resize.move(heap, owner, ptr, room, ALIGNMENT)
+    if heap.config.counters != 0:
+        counters.note_large(heap, nbytes, new, used_before)
+    return new, code
 
 
 @kernel

@@ -9,6 +9,7 @@ from incroos.kernel.config import HEAP_STATE_BYTES
 from incroos.kernel.heap.size_classes import alignment_of as alignment_of
 from incroos.kernel.heap.size_classes import alloc as alloc
 from incroos.kernel.heap.size_classes import alloc_aligned as alloc_aligned
+from incroos.kernel.heap.size_classes import bring_large as bring_large
 from incroos.kernel.heap.size_classes import check as check
 from incroos.kernel.heap.size_classes import committed_bytes as committed_bytes
 from incroos.kernel.heap.size_classes import cost_of as cost_of

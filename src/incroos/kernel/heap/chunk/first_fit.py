@@ -24,6 +24,7 @@ from incroos.kernel.heap.chunk.first_fit_header import BYTES_MASK, HEAD_MASK, se
 from incroos.kernel.heap.chunk.header import FIRST_CHUNK, HEADER_BYTES, MIN_CHUNK_BYTES, PREVIOUS_USED, USED
 from incroos.kernel.heap.defaults import alignment_of as alignment_of
 from incroos.kernel.heap.defaults import alloc_aligned as alloc_aligned
+from incroos.kernel.heap.defaults import bring_large as bring_large
 from incroos.kernel.heap.defaults import fits_in_place as fits_in_place
 from incroos.kernel.heap.defaults import grow_large as grow_large
 from incroos.kernel.heap.defaults import shrink as shrink

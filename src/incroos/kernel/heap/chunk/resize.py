@@ -154,36 +154,43 @@ def is_moved(heap: Heap, ptr: VirtAddr) -> bool:
 
 @cold
 @kernel
-def move(heap: Heap, ptr: VirtAddr, nbytes: word, alignment: word) -> VirtAddr:
-    """Move the large payload of a used chunk to one for nbytes bytes, which are more; 0, and nothing changed, if not.
+def move(heap: Heap, owner: Heap, ptr: VirtAddr, nbytes: word, alignment: word) -> tuple[VirtAddr, word]:
+    """Move the large payload of a used chunk of some heap to one of this heap for nbytes bytes, which are more.
 
     Both are equally far behind the start of a page, and have the alignment and that of the note. What is beside the
-    whole pages is copied.
+    whole pages is copied. The payload, or 0 if nothing has changed; and OK if the caller may free the chunk. Else its
+    pages are lost, and it stays a used one: nothing is ever put there.
     """
     old = chunk_at(heap, ptr - HEADER_BYTES)
-    shift = checked_shift(heap, old)
+    shift = checked_shift(owner, old)
     end = VirtAddr(old.addr + bytes_of(old))
     new = take_at(heap, max(max(PAGE_BYTES, alignment), shl_wrap(1, shift)), ptr & (PAGE_BYTES - 1), nbytes)
     if new.addr == 0:
-        return VirtAddr(0)
+        return VirtAddr(0), NO_FRAME
     distance = new.addr - old.addr
     first = first_page(old)
     last = VirtAddr(end & -PAGE_BYTES)
     behind = VirtAddr(new.addr + bytes_of(new) & -PAGE_BYTES)
     code = heap.config.pages.move(heap, first, last, VirtAddr(first + distance), behind)
+    target = VirtAddr(ptr + distance)
     if code == OK or code == NOT_MAPPED:
-        copy(heap.m, VirtAddr(ptr + distance), ptr, first - ptr)
+        copy(heap.m, target, ptr, first - ptr)
         copy(heap.m, VirtAddr(last + distance), last, end - last)
         head = checked_head(heap, new)
         write_used(heap, new, head & BYTES_MASK, head & KEPT | old.header & ALIGNED | MOVED)
         write_note(heap, new, shift)
-        write_used(heap, old, bytes_of(old), old.header & KEPT & ~MOVED)
-    # A chunk whose pages are lost stays a used one: nothing is ever put there.
-    if code == OK:
-        best_fit.free(heap, ptr)
+        return target, code
     if code == NO_FRAME:
-        best_fit.free(heap, VirtAddr(ptr + distance))
-    return VirtAddr(ptr + distance) if code == OK or code == NOT_MAPPED else VirtAddr(0)
+        best_fit.free(heap, target)
+    return VirtAddr(0), code
+
+
+@kernel
+def free_moved(heap: Heap, ptr: VirtAddr) -> None:
+    """Take back a chunk whose payload was moved away: fresh pages are there already."""
+    old = chunk_at(heap, ptr - HEADER_BYTES)
+    write_used(heap, old, bytes_of(old), checked_head(heap, old) & KEPT & ~MOVED)
+    best_fit.free(heap, ptr)
 
 
 @kernel
