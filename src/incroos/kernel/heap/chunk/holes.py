@@ -15,7 +15,8 @@ from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap, SizedChunk, host_of
 from incroos.lang import VirtAddr, cold, kernel, word
 
-IDLE_FACTOR: Final = 3  # so many times what is used may be idle, beyond config.spare_bytes
+IDLE_FACTOR: Final = 3  # so many times what is used may be idle, beyond MOST_IDLE
+MOST_IDLE: Final = 8 << 20
 
 
 @kernel
@@ -31,7 +32,7 @@ def make_if_too_idle(heap: Heap) -> None:
     if not heap.config.pages.HAS_HOLES:
         return
     used_bytes = heap.chunks.used_bytes
-    if host_of(heap).peak_bytes - used_bytes > heap.config.spare_bytes + IDLE_FACTOR * used_bytes:
+    if host_of(heap).peak_bytes - used_bytes > MOST_IDLE + IDLE_FACTOR * used_bytes:
         make_all(heap)
 
 
