@@ -149,6 +149,45 @@ def figures(source: str, folder: Path, hardening: str, *words: object) -> list[i
     return [int(word) for word in done.stdout.split()]
 
 
+TOO_MUCH: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_over;
+
+static void *own_all(void *unused)
+{
+    (void)unused;
+    fill(16);
+    pthread_barrier_wait(&is_full);
+    pthread_barrier_wait(&is_over);
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t owner;
+    begin(16);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_over, NULL, 2);
+    if (pthread_create(&owner, NULL, own_all, NULL) != 0)
+        abort();
+    pthread_barrier_wait(&is_full);
+    for (size_t at = 0; at < nr_blocks; at++)
+        incro_free(blocks[at]);
+    for (int round = 0; round < 4000; round++)
+        if (incro_malloc(1000) == NULL)
+            abort();
+    int nr_given = 0;
+    for (size_t less = 0; less < 64; less++)
+        nr_given += incro_malloc(SIZE_MAX - 4000 - less) != NULL;
+    printf("%d\\n", nr_given);
+    pthread_barrier_wait(&is_over);
+    return pthread_join(owner, NULL);
+}
+"""
+)
+
+
 def of_another_thread(owner_lives: bool, in_a_child: bool) -> str:
     return OF_ANOTHER_THREAD.replace('OWNER_LIVES', str(int(owner_lives))).replace('IN_A_CHILD', str(int(in_a_child)))
 
@@ -197,3 +236,11 @@ def test_small_blocks_that_are_all_freed_go_back_without_a_trim(hardening: str, 
     full, freed, trimmed = figures(AT_RANDOM, tmp_path, hardening, 16, 100, 1 << 30)
     assert freed < full / 4
     assert trimmed <= freed
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_no_block_of_another_heap_serves_a_request_for_more_than_half_of_all_addresses(
+    hardening: str, tmp_path: Path
+) -> None:
+    """Such a number of bytes is a negative word, and each block has more room than that."""
+    assert figures(TOO_MUCH, tmp_path, hardening) == [0]

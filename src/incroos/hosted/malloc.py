@@ -38,7 +38,7 @@ def malloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     if remote.is_waiting(own) != 0:
         take_back(own)
     wanted = with_room_for_links(own, nbytes if nbytes != 0 else 1)
-    ptr = kept.take(own, wanted, site) if kept.has_any(own) else VirtAddr(0)
+    ptr = kept.take(own, wanted, site) if kept.has_any(own) and wanted > 0 else VirtAddr(0)
     if ptr == 0:
         ptr = front.alloc(own.heap, wanted, site)
     return ptr if ptr != 0 else no_room(own, ALIGNMENT, nbytes, site)
