@@ -149,6 +149,47 @@ def figures(source: str, folder: Path, hardening: str, *words: object) -> list[i
     return [int(word) for word in done.stdout.split()]
 
 
+IN_BURSTS: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_empty;
+
+static void *free_all(void *rounds)
+{
+    for (intptr_t round = 0; round < (intptr_t)rounds; round++) {
+        static void *own[400];
+        pthread_barrier_wait(&is_full);
+        for (size_t at = 0; at < nr_blocks; at++)
+            incro_free(blocks[at]);
+        for (int at = 0; at < 400; at++)
+            own[at] = memset(incro_malloc(3000), 1, 3000);
+        for (int at = 0; at < 400; at++)
+            incro_free(own[at]);
+        pthread_barrier_wait(&is_empty);
+    }
+    return NULL;
+}
+
+int main(int nr_words, char **words)
+{
+    intptr_t rounds = strtol(words[nr_words - 1], NULL, 10);
+    pthread_t other;
+    begin(500);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_empty, NULL, 2);
+    if (pthread_create(&other, NULL, free_all, (void *)rounds) != 0)
+        abort();
+    for (intptr_t round = 0; round < rounds; round++) {
+        fill(round % 2 ? 500 : 900);
+        printf("%ld\\n", resident());
+        pthread_barrier_wait(&is_full);
+        pthread_barrier_wait(&is_empty);
+    }
+    return pthread_join(other, NULL);
+}
+"""
+)
+
 TOO_MUCH: Final = (
     RESIDENT
     + """
@@ -244,3 +285,10 @@ def test_no_block_of_another_heap_serves_a_request_for_more_than_half_of_all_add
 ) -> None:
     """Such a number of bytes is a negative word, and each block has more room than that."""
     assert figures(TOO_MUCH, tmp_path, hardening) == [0]
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_who_frees_the_blocks_of_another_keeps_few_of_them(hardening: str, tmp_path: Path) -> None:
+    """Their owner makes others of the same memory again and again, while who freed them asks for a little."""
+    resident = figures(IN_BURSTS, tmp_path, hardening, 12)
+    assert max(resident) < 4 * MIB

@@ -28,6 +28,7 @@ class Host(Struct):
     peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
     bytes_before: u64  # of the heap's pages, when it last looked for blocks of other heaps, or had less
     nr_kept: u64  # blocks of other heaps on the lists
+    kept_bytes: u64  # in them
     unsorted: VirtAddr  # the first of more of them
     kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
     pool: VirtAddr
