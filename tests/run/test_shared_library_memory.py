@@ -190,6 +190,42 @@ int main(int nr_words, char **words)
 """
 )
 
+ONE_LARGE: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_over;
+
+static void *own_one(void *unused)
+{
+    (void)unused;
+    fill(LIVE);
+    pthread_barrier_wait(&is_full);
+    pthread_barrier_wait(&is_over);
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t owner;
+    begin(LIVE);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_over, NULL, 2);
+    if (pthread_create(&owner, NULL, own_one, NULL) != 0)
+        abort();
+    pthread_barrier_wait(&is_full);
+    incro_free(blocks[0]);
+    for (int round = 0; round < 40; round++)
+        memset(incro_malloc(50000), 1, 50000);
+    memset(incro_malloc(LIVE / 4), 1, 1);
+    printf("%ld\\n", resident());
+    fill(LIVE);
+    printf("%ld\\n", resident());
+    pthread_barrier_wait(&is_over);
+    return pthread_join(owner, NULL);
+}
+"""
+)
+
 TOO_MUCH: Final = (
     RESIDENT
     + """
@@ -292,3 +328,11 @@ def test_who_frees_the_blocks_of_another_keeps_few_of_them(hardening: str, tmp_p
     """Their owner makes others of the same memory again and again, while who freed them asks for a little."""
     resident = figures(IN_BURSTS, tmp_path, hardening, 12)
     assert max(resident) < 4 * MIB
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_one_large_block_of_a_thread_that_sleeps_is_used_again(hardening: str, tmp_path: Path) -> None:
+    """For a request of its size, and not for one of a quarter."""
+    before, again = figures(ONE_LARGE, tmp_path, hardening)
+    assert before >= MIB
+    assert again < 1.5 * MIB

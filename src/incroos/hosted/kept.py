@@ -28,6 +28,7 @@ LEAST_WORTH: Final = 1 << 16  # bytes that wait, for which a list is taken
 NR_SORTED: Final = 512  # blocks at a time
 LEAST_SHIFT: Final = 4  # of the first four lists
 NR_WASTEFUL: Final = 2  # lists behind the one for a request that serve it too
+MOST_ROOM: Final = 2  # so many times what is asked for: the last list has all that is larger
 
 
 @kernel
@@ -112,7 +113,7 @@ def find(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
         if at != 0:
             owner = HostedHeap(own.m, pool.heap_of(Pool(own.m, own.host.pool), at))
             room = front.room_at(owner.heap, at)
-            if room >= nbytes:
+            if nbytes <= room <= MOST_ROOM * max(nbytes, 1 << LEAST_SHIFT):
                 pull(own, which)
                 own.host.kept_bytes -= room
                 front.reuse(owner.heap, at, nbytes, site)

@@ -56,7 +56,7 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
         return False
     if nbytes >= LEAST_INSIDE and are_many_waiting(own):
         nbytes -= release_inside(own, ptr, nbytes)
-    if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) > LEAST_WAITING:
+    if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) + nbytes > LEAST_WAITING:
         note_much_waiting(own)
     store64(own.m, ptr, first)
     found = atomic_compare_exchange64(own.m, list_of(own), first, ptr)
