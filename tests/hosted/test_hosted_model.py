@@ -161,7 +161,9 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         if other == 0:
             self.see_left_out()
             return 0
-        assert other == self.begin_slot(0, self.nr_slots - 1, NR_WIDE, 'owned')
+        assert other == self.take_wide(self.number_of(heap) + 1) or other == self.begin_slot(
+            0, self.nr_slots - 1, NR_WIDE, 'owned'
+        )
         self.threads[self.threads.index(heap)] = other
         self.slots[self.number_of(heap)] = 'abandoned'
         if alignment == front.ZEROED:
@@ -257,6 +259,15 @@ class HeapsOfAProcess(RuleBasedStateMachine):
                 return self.pool_base + number * SLOT_BYTES
             if self.slots[number] == 'unused':
                 return self.begin_slot(number, end, NR_WIDE if number == 0 else 1, kind)
+        return NOBODY
+
+    def take_wide(self, start: int) -> int:
+        """The first abandoned heap behind one that is wide, which becomes owned; or NOBODY."""
+        for number in range(start, self.nr_slots - 1):
+            parts = self.slots[number + 1 : number + NR_WIDE]
+            if self.slots[number] == 'abandoned' and parts == ['part'] * (NR_WIDE - 1):
+                self.slots[number] = 'owned'
+                return self.pool_base + number * SLOT_BYTES
         return NOBODY
 
     def begin_slot(self, start: int, end: int, nr_wanted: int, kind: str) -> int:
@@ -548,6 +559,19 @@ def test_a_request_that_is_larger_than_a_slot_gets_a_wide_heap() -> None:
     before = list(heaps.threads)
     assert heaps.on_heap_of(1, front.malloc, SLOT_BYTES * 2, SITE) == 0  # no heap has so much: none is used up
     assert heaps.threads == before
+    heaps.teardown()
+
+
+def test_a_wide_heap_that_was_left_serves_the_next_request_that_is_larger_than_a_slot() -> None:
+    """Each such thread began another wide heap, and after the last slots such requests got nothing."""
+    heaps = HeapsOfAProcess()
+    for _ in range(2 * heaps.nr_slots):
+        heaps.begin_thread()
+        heaps.malloc(1, SLOT_BYTES * 3 // 4, 2)
+        heaps.free(1, 0)
+        heaps.end_thread(0)
+        heaps.metadata_is_in_order()
+    assert heaps.slots.count('abandoned') == 2
     heaps.teardown()
 
 

@@ -149,6 +149,122 @@ def figures(source: str, folder: Path, hardening: str, *words: object) -> list[i
     return [int(word) for word in done.stdout.split()]
 
 
+IN_BURSTS: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_empty;
+
+static void *free_all(void *rounds)
+{
+    for (intptr_t round = 0; round < (intptr_t)rounds; round++) {
+        static void *own[400];
+        pthread_barrier_wait(&is_full);
+        for (size_t at = 0; at < nr_blocks; at++)
+            incro_free(blocks[at]);
+        for (int at = 0; at < 400; at++)
+            own[at] = memset(incro_malloc(3000), 1, 3000);
+        for (int at = 0; at < 400; at++)
+            incro_free(own[at]);
+        pthread_barrier_wait(&is_empty);
+    }
+    return NULL;
+}
+
+int main(int nr_words, char **words)
+{
+    intptr_t rounds = strtol(words[nr_words - 1], NULL, 10);
+    pthread_t other;
+    begin(500);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_empty, NULL, 2);
+    if (pthread_create(&other, NULL, free_all, (void *)rounds) != 0)
+        abort();
+    for (intptr_t round = 0; round < rounds; round++) {
+        fill(round % 2 ? 500 : 900);
+        printf("%ld\\n", resident());
+        pthread_barrier_wait(&is_full);
+        pthread_barrier_wait(&is_empty);
+    }
+    return pthread_join(other, NULL);
+}
+"""
+)
+
+ONE_LARGE: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_over;
+
+static void *own_one(void *unused)
+{
+    (void)unused;
+    fill(LIVE);
+    pthread_barrier_wait(&is_full);
+    pthread_barrier_wait(&is_over);
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t owner;
+    begin(LIVE);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_over, NULL, 2);
+    if (pthread_create(&owner, NULL, own_one, NULL) != 0)
+        abort();
+    pthread_barrier_wait(&is_full);
+    incro_free(blocks[0]);
+    for (int round = 0; round < 40; round++)
+        memset(incro_malloc(50000), 1, 50000);
+    memset(incro_malloc(LIVE / 4), 1, 1);
+    printf("%ld\\n", resident());
+    fill(LIVE);
+    printf("%ld\\n", resident());
+    pthread_barrier_wait(&is_over);
+    return pthread_join(owner, NULL);
+}
+"""
+)
+
+TOO_MUCH: Final = (
+    RESIDENT
+    + """
+static pthread_barrier_t is_full, is_over;
+
+static void *own_all(void *unused)
+{
+    (void)unused;
+    fill(16);
+    pthread_barrier_wait(&is_full);
+    pthread_barrier_wait(&is_over);
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t owner;
+    begin(16);
+    pthread_barrier_init(&is_full, NULL, 2);
+    pthread_barrier_init(&is_over, NULL, 2);
+    if (pthread_create(&owner, NULL, own_all, NULL) != 0)
+        abort();
+    pthread_barrier_wait(&is_full);
+    for (size_t at = 0; at < nr_blocks; at++)
+        incro_free(blocks[at]);
+    for (int round = 0; round < 4000; round++)
+        if (incro_malloc(1000) == NULL)
+            abort();
+    int nr_given = 0;
+    for (size_t less = 0; less < 64; less++)
+        nr_given += incro_malloc(SIZE_MAX - 4000 - less) != NULL;
+    printf("%d\\n", nr_given);
+    pthread_barrier_wait(&is_over);
+    return pthread_join(owner, NULL);
+}
+"""
+)
+
+
 def of_another_thread(owner_lives: bool, in_a_child: bool) -> str:
     return OF_ANOTHER_THREAD.replace('OWNER_LIVES', str(int(owner_lives))).replace('IN_A_CHILD', str(int(in_a_child)))
 
@@ -197,3 +313,26 @@ def test_small_blocks_that_are_all_freed_go_back_without_a_trim(hardening: str, 
     full, freed, trimmed = figures(AT_RANDOM, tmp_path, hardening, 16, 100, 1 << 30)
     assert freed < full / 4
     assert trimmed <= freed
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_no_block_of_another_heap_serves_a_request_for_more_than_half_of_all_addresses(
+    hardening: str, tmp_path: Path
+) -> None:
+    """Such a number of bytes is a negative word, and each block has more room than that."""
+    assert figures(TOO_MUCH, tmp_path, hardening) == [0]
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_who_frees_the_blocks_of_another_keeps_few_of_them(hardening: str, tmp_path: Path) -> None:
+    """Their owner makes others of the same memory again and again, while who freed them asks for a little."""
+    resident = figures(IN_BURSTS, tmp_path, hardening, 12)
+    assert max(resident) < 4 * MIB
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_one_large_block_of_a_thread_that_sleeps_is_used_again(hardening: str, tmp_path: Path) -> None:
+    """For a request of its size, and not for one of a quarter."""
+    before, again = figures(ONE_LARGE, tmp_path, hardening)
+    assert before >= MIB
+    assert again < 1.5 * MIB

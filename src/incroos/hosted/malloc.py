@@ -47,7 +47,7 @@ def malloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
 def attend(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """Do what waits for the owner, before a request; a block for the request, where one of another heap serves it."""
     take_back(own)
-    return kept.take(own, nbytes, site)
+    return kept.take(own, nbytes, site) if nbytes > 0 else VirtAddr(0)
 
 
 @cold
@@ -136,7 +136,7 @@ def calloc(own: HostedHeap, nr_items: word, item_bytes: word, site: word) -> Vir
 @kernel
 def calloc_slowly(own: HostedHeap, nbytes: word, site: word) -> VirtAddr:
     """The same on any way."""
-    ptr = attend(own, nbytes, site) if remote.is_waiting(own) and nbytes > 0 else VirtAddr(0)
+    ptr = attend(own, nbytes, site) if remote.is_waiting(own) else VirtAddr(0)
     if ptr != 0:
         zeroing.zero(own.heap, ptr, nbytes, VirtAddr(ptr + nbytes))
     else:

@@ -37,6 +37,7 @@ from incroos.lang import (
     atomic_load64,
     atomic_store64,
     call4,
+    cold,
     kernel,
     offset_of,
     pause,
@@ -151,7 +152,9 @@ def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word, process: 
     own.host.answer = OK
     if answer != NO_ADDRESSES or alignment > most or nbytes > most - alignment or own.heap.config.objects.HAS_FIRST_FIT:
         return VirtAddr(0)
-    other = begin_in(pool, 0, end_for_threads(pool), pool.nr_wide, OWNED, process)
+    other = take_wide(pool, (own.host.holder - pool.holders >> 3) + 1, process)
+    if other.addr == 0:
+        other = begin_in(pool, 0, end_for_threads(pool), pool.nr_wide, OWNED, process)
     if other.addr != 0:
         leave(own)
     return other.addr
@@ -167,6 +170,24 @@ def take(pool: Pool, end: word, kind: word, process: word) -> HostedHeap:
             return slot(pool, number)
         if before == UNUSED:
             return begin_in(pool, number, end, pool.nr_wide if number == 0 else 1, kind, process)
+    return HostedHeap(pool.m, VirtAddr(0))
+
+
+@cold
+@kernel
+def take_wide(pool: Pool, start: word, process: word) -> HostedHeap:
+    """Hold the first wide heap from slot number `start` on that was abandoned; at address 0: there is none.
+
+    So who finds no room there either goes on behind it, and never comes back to where he was.
+    """
+    for number in range(start, end_for_threads(pool)):
+        at = holder_of(pool, number)
+        if (
+            atomic_load64(pool.m, at) == ABANDONED
+            and slot(pool, number).host.slot_bytes >= pool.nr_wide * pool.slot_bytes
+            and atomic_compare_exchange64(pool.m, at, ABANDONED, held(OWNED, process)) == ABANDONED
+        ):
+            return slot(pool, number)
     return HostedHeap(pool.m, VirtAddr(0))
 
 

@@ -57,7 +57,7 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
         return False
     if nbytes >= LEAST_INSIDE and are_many_waiting(own):
         nbytes -= release_inside(own, ptr, nbytes)
-    if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) > LEAST_WAITING:
+    if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) + nbytes > LEAST_WAITING:
         note_much_waiting(own)
     store64(own.m, ptr, first)
     found = atomic_compare_exchange64(own.m, list_of(own), first, ptr)
@@ -94,7 +94,7 @@ def take_back(own: HostedHeap) -> VirtAddr:
     """
     at = take_list(own)
     while at != 0:
-        if front.usable_bytes(own.heap, at) == 0:  # before its word is read: somebody may have written over the link
+        if front.usable_bytes(own.heap, at) == 0 or is_marked(own, at):  # before its link is read, which may be none
             return at
         following = VirtAddr(load64(own.m, at))
         if front.free(own.heap, at, front.NOBODY) != OK:
@@ -108,6 +108,42 @@ def take_list(own: HostedHeap) -> VirtAddr:
     """Empty the list, by anybody; the first block that was on it."""
     own.host.remote_bytes = 0
     return VirtAddr(atomic_exchange64(own.m, list_of(own), 0))
+
+
+@cold
+@kernel
+def take_some(own: HostedHeap, most_bytes: word) -> VirtAddr:
+    """Take blocks off the list, by anybody, until they have so many bytes or more; the first of them."""
+    waiting = own.host.remote_bytes
+    first = take_list(own)
+    at = first
+    last = first
+    nbytes = 0
+    while at != 0 and nbytes < most_bytes:
+        room = front.room_at(own.heap, at)
+        if room == 0:  # so its link is not one, which is for the taker to say
+            return first
+        nbytes += room
+        last = at
+        at = VirtAddr(load64(own.m, at))
+    if at != 0:
+        store64(own.m, last, 0)
+        put_list(own, at)
+        atomic_add64(own.m, address_of(own.host, 'remote_bytes'), max(waiting - nbytes, 0))
+    return first
+
+
+@kernel
+def put_list(own: HostedHeap, first: VirtAddr) -> None:
+    """Put blocks back that were taken off the list, behind those that came meanwhile: they are few."""
+    while atomic_compare_exchange64(own.m, list_of(own), 0, first) != 0:
+        newer = VirtAddr(atomic_exchange64(own.m, list_of(own), 0))
+        last = newer
+        while last != 0 and load64(own.m, last) != 0:
+            last = VirtAddr(load64(own.m, last))
+        if newer != 0:
+            store64(own.m, last, first)
+            first = newer
 
 
 @kernel

@@ -26,6 +26,7 @@ class Host(Struct):
     peak_bytes: u64  # of chunks that were in use at most, since all pages inside free ones were given back
     nr_retaken: u64  # pages of slabs that were given back and then wanted again, since the last trim
     bytes_before: u64  # of the heap's pages, when it last looked for blocks of other heaps, or had less
+    kept_bytes: u64  # in the blocks on the lists that follow
     kept: Annotated[Array[VirtAddr], NR_KEPT_LISTS]
     pool: VirtAddr
     holder: VirtAddr  # the word of the pool that says who holds the slot
