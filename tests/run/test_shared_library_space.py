@@ -306,7 +306,52 @@ def test_large_blocks_are_not_copied_to_grow(level: str, tmp_path: Path) -> None
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
-PROGRAMS: Final = {'zeros': ZEROS, 'mapped': MAPPED, 'locked': LOCKED, 'limited': LIMITED, 'neighbours': NEIGHBOURS}
+# A block that was moved by its pages, and is freed where the limit lets nothing be mapped: its frames go back.
+FREED_UNDER_A_LIMIT: Final = (
+    SPACE
+    + """
+#include <fcntl.h>
+
+static long resident_kib(void) /* without malloc, which the limit refuses */
+{
+    char text[128] = "";
+    int file = open("/proc/self/statm", O_RDONLY);
+    long length = read(file, text, sizeof text - 1);
+    close(file);
+    return length > 0 ? atol(strchr(text, ' ')) * 4 : -1;
+}
+
+int main(void)
+{
+    char *block = incro_malloc(1 << 20);
+    for (size_t nbytes = 2 << 20; nbytes <= 64 << 20; nbytes += 2 << 20) {
+        char *behind = incro_malloc(1 << 20); /* so that it cannot grow where it is */
+        CHECK((block = incro_realloc(block, nbytes)) != NULL && behind != NULL);
+        memset(block, 1, nbytes);
+        incro_free(behind);
+    }
+    CHECK(set_limit(RLIMIT_AS, 20 << 20) == 0);
+    incro_free(block);
+    incro_malloc_trim();
+    CHECK(resident_kib() < 16 << 10);
+    CHECK(set_limit(RLIMIT_AS, RLIM_INFINITY) == 0);
+    CHECK((block = incro_calloc(1, 60 << 20)) != NULL && block[30 << 20] == 0);
+    memset(block, 1, 60 << 20);
+    CHECK(resident_kib() < 80 << 10);
+    CHECK(incro_malloc_check() == 0);
+    return 0;
+}
+"""
+)
+
+PROGRAMS: Final = {
+    'zeros': ZEROS,
+    'mapped': MAPPED,
+    'locked': LOCKED,
+    'limited': LIMITED,
+    'neighbours': NEIGHBOURS,
+    'freed under a limit': FREED_UNDER_A_LIMIT,
+}
 
 
 @pytest.mark.parametrize('level', LEVELS)

@@ -229,10 +229,16 @@ def free(heap: Heap, ptr: VirtAddr) -> word:
 @cold
 @kernel
 def renew(heap: Heap, chunk: SizedChunk, nbytes: word) -> bool:
-    """Let the whole pages in a chunk, or in a part of one, be as others are; False if they must not be used."""
+    """Let the whole pages in a chunk, or in a part of one, be as others are; False if they must not be used.
+
+    A process that has reached its limit may map nothing, not even in the place of what is there. Then its pages are
+    emptied: that is only done if all of them are there.
+    """
     start = first_page(chunk)
     end = VirtAddr(chunk.addr + nbytes & -PAGE_BYTES)
-    return end <= start or heap.config.pages.renew(heap, start, end) == OK
+    if end <= start or heap.config.pages.renew(heap, start, end) == OK:
+        return True
+    return heap.config.pages.empty(heap, start, end) == OK
 
 
 @kernel
