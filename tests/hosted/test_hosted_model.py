@@ -201,9 +201,12 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         return 0
 
     def release(self, start: int, nbytes: int, *_: int) -> int:
-        assert self.pages(start, nbytes) <= self.mapped
+        pages = self.pages(start, nbytes)
+        assert pages <= self.mapped | self.lost
         if self.is_locked:
             return NOT_MAPPED
+        if pages & self.lost:
+            return NO_FRAME  # some are not there, and the rest of them is emptied
         ctypes.memset(start, 0, nbytes)
         return 0
 
@@ -220,6 +223,8 @@ class HeapsOfAProcess(RuleBasedStateMachine):
     def renew(self, start: int, nbytes: int, *_: int) -> int:
         pages, code = self.pages(start, nbytes), self.next_code()
         assert pages <= self.mapped
+        if code == NO_FRAME:  # a limit is reached: what is there stays
+            return code
         self.moved -= pages
         if code != OK:
             self.lose(pages)
@@ -449,7 +454,7 @@ class HeapsOfAProcess(RuleBasedStateMachine):
         self.refusal = OK
 
     @precondition(lambda self: sum(map(len, self.blocks.values())) < 6 << 20)
-    @rule(thread=st.integers(0, 100), is_locked=st.booleans(), code=st.sampled_from([OK, OK, OK, NO_FRAME]))
+    @rule(thread=st.integers(0, 100), is_locked=st.booleans(), code=st.sampled_from([OK, OK, NO_FRAME, NO_ADDRESSES]))
     def calloc_what_is_large(self, thread: int, is_locked: bool, code: int) -> None:
         self.is_locked = is_locked
         self.calloc(thread, LEAST_EMPTIED + 20_000, 9)

@@ -219,10 +219,12 @@ def free(heap: Heap, ptr: VirtAddr) -> word:
     chunk = chunk_at(heap, ptr - HEADER_BYTES)
     if heap.config.pages.CAN_MOVE and head & MOVED != 0 and not renew(heap, chunk, head & BYTES_MASK):
         return OK  # and it stays a used chunk, in whose pages nothing is ever put
-    holes.note_peak(heap)
+    if heap.config.pages.HAS_HOLES:
+        holes.note_peak(heap)
     heap.chunks.used_bytes -= head & BYTES_MASK
     release(heap, chunk, head)
-    holes.make_if_too_idle(heap)
+    if heap.config.pages.HAS_HOLES:
+        holes.make_if_too_idle(heap)
     return OK
 
 

@@ -22,15 +22,13 @@ MOST_IDLE: Final = 8 << 20
 @kernel
 def note_peak(heap: Heap) -> None:
     """Remember what was used at most; to be called before a chunk ends."""
-    if heap.config.pages.HAS_HOLES and heap.chunks.used_bytes > host_of(heap).peak_bytes:
+    if heap.chunks.used_bytes > host_of(heap).peak_bytes:
         host_of(heap).peak_bytes = heap.chunks.used_bytes
 
 
 @kernel
 def make_if_too_idle(heap: Heap) -> None:
     """Make all holes where much more was used than is now; to be called after a chunk ended."""
-    if not heap.config.pages.HAS_HOLES:
-        return
     used_bytes = heap.chunks.used_bytes
     if host_of(heap).peak_bytes - used_bytes > MOST_IDLE + IDLE_FACTOR * used_bytes:
         make_all(heap)

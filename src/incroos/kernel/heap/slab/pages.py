@@ -183,22 +183,15 @@ def extend(heap: Heap, nr_pages: word) -> SlabRecord:
         used_bytes = area.nr_mapped << PAGE_SHIFT
         area.mapped_end = heap.config.pages.map_ahead(heap, area.mapped_end, end, area.end, used_bytes)
     if end > area.mapped_end:
-        give_back_records(heap, records_before)
+        are_new = records_before < area.records_end
+        if are_new and heap.config.pages.unmap_and_free(heap, records_before, area.records_end) == OK:
+            area.records_end = records_before
         return nothing
     area.top = end
     area.nr_mapped += nr_pages
     record = SlabRecord(heap.m, VirtAddr(area.records + first * SlabRecord.SIZE))
     begin_run(heap, record, nr_pages)
     return record
-
-
-@cold
-@kernel
-def give_back_records(heap: Heap, end: VirtAddr) -> None:
-    """Unmap the records from an address on, which are nobody's."""
-    area = heap.slabs.area
-    if end < area.records_end and heap.config.pages.unmap_and_free(heap, end, area.records_end) == OK:
-        area.records_end = end
 
 
 @kernel
@@ -214,7 +207,8 @@ def put(heap: Heap, record: SlabRecord, nr_pages: word) -> None:
             give_back(heap, most)
     else:
         release(heap, record, length)
-        release_one(heap)
+        if area.nr_spare > most_spare(heap):  # so few are left after a while
+            release_one(heap)
 
 
 @kernel
@@ -226,7 +220,9 @@ def most_spare(heap: Heap) -> word:
     """
     area = heap.slabs.area
     most = (heap.config.spare_bytes >> PAGE_SHIFT) + SPARE_FACTOR * (area.nr_mapped - area.nr_spare)
-    return most + (host_of(heap).nr_retaken >> 1) if heap.config.pages.HAS_HOLES else most
+    if heap.config.pages.HAS_HOLES:
+        most += host_of(heap).nr_retaken >> 1
+    return most
 
 
 @kernel
@@ -275,23 +271,15 @@ def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> None:
 
 @kernel
 def release_one(heap: Heap) -> None:
-    """Give the frames of another spare run back, where they are still too many: so few are left after a while."""
+    """Give the frames of a spare run back. PRE there is one."""
     area = heap.slabs.area
-    if area.nr_spare > most_spare(heap):
-        for length in range(NR_RUN_LENGTHS):
-            if area.spare[length] != 0:
-                release_first(heap, length)
-                return
-
-
-@kernel
-def release_first(heap: Heap, length: word) -> None:
-    """Give the frames of the first spare run of a length back."""
-    area = heap.slabs.area
-    record = SlabRecord(heap.m, area.spare[length])
-    area.spare[length] = record.next
-    area.nr_spare -= 1 << length
-    release(heap, record, length)
+    for length in range(NR_RUN_LENGTHS):
+        record = SlabRecord(heap.m, area.spare[length])
+        if record.addr != 0:
+            area.spare[length] = record.next
+            area.nr_spare -= 1 << length
+            release(heap, record, length)
+            return
 
 
 @kernel
@@ -323,6 +311,5 @@ def release_spare(heap: Heap) -> None:
         give_back(heap, 0)
         host_of(heap).nr_retaken = 0
         return
-    for length in range(NR_RUN_LENGTHS):
-        while heap.slabs.area.spare[length] != 0:
-            release_first(heap, length)
+    while heap.slabs.area.nr_spare != 0:
+        release_one(heap)
