@@ -1,7 +1,7 @@
 """A process is copied at each instant of a call: the pool and the heaps of the threads that go on are in order.
 
-An instant is the time before a store to memory; the code is interpreted. Whoever is in the call is either left behind,
-or it is interrupted by a signal handler that forks, and goes on in the child.
+An instant is the time before a store to memory or a call to map; the code is interpreted. Whoever is in the call is
+either left behind, or it is interrupted by a signal handler that forks, and goes on in the child.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from incroos.lang import VirtAddr, word
 from ..budget import FULL
 from .test_hosted_model import NOBODY, SITE, HeapsOfAProcess, ProcessMemory, interpreted
 
-HAS_HANDLER: Final = (True, False)
+CHILDREN: Final = ((True, 1), (False, 1), (True, 0))  # has fork handlers, and how much its number differs
 STEP: Final = 11 if FULL else 97
 
 
@@ -86,7 +86,7 @@ class InterruptedMemory(ProcessMemory):
 class Process(HeapsOfAProcess):
     """Two threads: the one that forks, and another one."""
 
-    nr_slots = 8
+    nr_slots = 9
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,10 +100,15 @@ class Process(HeapsOfAProcess):
         self.old = [self.call(front.malloc, heap, 100, SITE) for heap in (self.mine, self.other)]
 
     def map(self, start: int, nbytes: int, *more: int) -> int:
-        """A heap that was not begun may have been mapped."""
+        """A heap that was not begun may have been mapped. The time before this is an instant, too."""
+        if isinstance(self.memory, InterruptedMemory):
+            self.memory.store()
         if self.pages(start, nbytes) & self.mapped:
             return NO_ADDRESSES
         return super().map(start, nbytes, *more)
+
+    def give_way(self, *_: int) -> int:
+        raise AssertionError('nobody will leave the shared heap')
 
     # what a thread does meanwhile
     def get_fresh(self) -> int:
@@ -132,10 +137,12 @@ class Process(HeapsOfAProcess):
         assert self.call(pool.enter_shared, self.pool, self.process + 1000) != NOBODY  # by a thread of a parent
         return self.share()
 
-    def become_the_child(self, own: int, has_handler: bool) -> None:
-        self.process += 1
+    def become_the_child(self, own: int, has_handler: bool, difference: int) -> None:
+        """In another namespace of processes its number may be its parent's."""
+        parent = self.process
+        self.process += difference
         if has_handler:
-            self.call(pool.after_fork_in_child, self.pool, own, self.process)
+            self.call(pool.after_fork_in_child, self.pool, own, parent, self.process)
             assert self.call(pool.check, self.pool) == OK
 
     def work(self, heap: int) -> None:
@@ -180,9 +187,9 @@ def instants_of(call: Callable[[Process], int]) -> list[int]:
     return sorted(near.intersection(range(process.memory.nr_stores)) | {*range(0, process.memory.nr_stores, STEP)})
 
 
-@pytest.mark.parametrize('has_handler', HAS_HANDLER)
+@pytest.mark.parametrize(('has_handler', 'difference'), CHILDREN)
 @pytest.mark.parametrize('call', CALLS)
-def test_a_thread_is_left_behind(call: Callable[[Process], int], has_handler: bool) -> None:
+def test_a_thread_is_left_behind(call: Callable[[Process], int], has_handler: bool, difference: int) -> None:
     def vanish() -> None:
         raise LeftBehind
 
@@ -191,34 +198,39 @@ def test_a_thread_is_left_behind(call: Callable[[Process], int], has_handler: bo
         process.memory.interrupt(instant, vanish)
         with pytest.raises(LeftBehind):
             call(process)
-        process.become_the_child(process.mine, has_handler)
+        process.become_the_child(process.mine, has_handler, difference)
         process.check_the_child(process.mine)
         process.teardown()
 
 
-@pytest.mark.parametrize('has_handler', HAS_HANDLER)
+@pytest.mark.parametrize(('has_handler', 'difference'), CHILDREN)
 @pytest.mark.parametrize('call', CALLS)
-def test_a_signal_handler_forks(call: Callable[[Process], int], has_handler: bool) -> None:
-    """The fork handlers that run meanwhile have another heap, as the shim sees to."""
+def test_a_signal_handler_forks(call: Callable[[Process], int], has_handler: bool, difference: int) -> None:
+    """The fork handlers that run meanwhile have another heap, as the shim sees to. Then a thread begins."""
     for instant in instants_of(call):
         process = Process()
+        begun: list[int] = []
 
-        def fork(process: Process = process) -> None:
+        def fork(process: Process = process, begun: list[int] = begun) -> None:
             meanwhile = process.call(pool.get, process.pool, process.process)
             process.work(meanwhile)
-            process.become_the_child(process.mine, has_handler)
+            process.become_the_child(process.mine, has_handler, difference)
             process.work(meanwhile)
+            begun.append(process.call(pool.get, process.pool, process.process))
+            process.old.append(process.call(front.malloc, begun[0], 100, SITE))
             process.call(front.leave, meanwhile)
 
         process.memory.interrupt(instant, fork)
         heap = call(process)
-        process.check_the_child(process.mine, *([heap] if heap != NOBODY else []))
+        process.check_the_child(process.mine, *begun, *([heap] if heap != NOBODY else []))
+        assert not has_handler or process.call(pool.check, process.pool) == OK
         process.teardown()
 
 
-def test_a_heap_that_is_lost_is_told_from_one_that_is_not() -> None:
+@pytest.mark.parametrize('difference', [0, 1])
+def test_a_heap_that_is_lost_is_told_from_one_that_is_not(difference: int) -> None:
     process = Process()
-    process.become_the_child(process.mine, has_handler=True)
+    process.become_the_child(process.mine, True, difference)
     lost = [pool.is_lost(HostedHeap(process.memory, VirtAddr(heap))) for heap in (process.mine, process.other)]
     assert lost == [False, True]
     process.teardown()

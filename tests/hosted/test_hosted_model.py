@@ -51,8 +51,8 @@ OF_POOLS: Final = (*(row.function for row in CALLS if '(struct pool *' in row.sh
 OF_HEAPS: Final = tuple(row.function for row in CALLS if '(struct heap *' in row.shim)
 NR_WORDS: Final = (
     dict.fromkeys(('get', 'enter_shared', 'trim_others', 'give_back', 'usable_bytes'), 2)
-    | dict.fromkeys(('after_fork_in_child', 'malloc', 'free'), 3)
-    | dict.fromkeys(('count', 'calloc', 'realloc', 'memalign'), 4)
+    | dict.fromkeys(('malloc', 'free'), 3)
+    | dict.fromkeys(('after_fork_in_child', 'count', 'calloc', 'realloc', 'memalign'), 4)
     | {'init': 6, 'exchange': 5}
 )
 VOID: Final = ctypes.c_void_p
@@ -350,15 +350,19 @@ class HeapsOfAProcess(RuleBasedStateMachine):
             self.call(front.leave, heap)
             self.slots[self.number_of(heap)] = 'abandoned'
 
-    @rule(is_entered=st.booleans(), has_handler=st.booleans())
-    def fork_and_be_the_child(self, is_entered: bool, has_handler: bool) -> None:
-        """Another thread may be in the shared heap meanwhile. There may be no handler, which sees who is lost."""
+    @rule(is_entered=st.booleans(), has_handler=st.booleans(), difference=st.integers(0, 1))
+    def fork_and_be_the_child(self, is_entered: bool, has_handler: bool, difference: int) -> None:
+        """Another thread may be in the shared heap meanwhile. There may be no handler, which sees who is lost.
+
+        The child may have its parent's number, but not without a handler.
+        """
         if is_entered and self.enter_shared() != NOBODY:
             self.slots[self.slots.index('shared')] = 'lost'
-        self.process += 1
+        parent = self.process
+        self.process += difference if has_handler else 1
         kind = 'owned'
         if has_handler:
-            self.call(pool.after_fork_in_child, self.pool, self.threads[0], self.process)
+            self.call(pool.after_fork_in_child, self.pool, self.threads[0], parent, self.process)
             kind = 'lost'
         for heap in self.threads[1:]:
             if heap != NOBODY:
@@ -577,6 +581,34 @@ def test_a_wide_heap_that_was_left_serves_the_next_request_that_is_larger_than_a
         heaps.end_thread(0)
         heaps.metadata_is_in_order()
     assert heaps.slots.count('abandoned') == 2
+    heaps.teardown()
+
+
+class Refused(HeapsOfAProcess):
+    """The system may refuse pages to a thread."""
+
+    meanwhile: Callable[[], object] | None = None  # what another thread does while it refuses the next ones
+
+    def map(self, start: int, nbytes: int, *more: int) -> int:
+        if self.meanwhile is None:
+            return super().map(start, nbytes, *more)
+        work, self.meanwhile = self.meanwhile, None
+        work()
+        return NO_FRAME
+
+    def begin_behind(self) -> None:
+        """Another thread begins in the slot behind."""
+        self.behind = self.call(pool.get, self.pool, self.process)
+
+
+def test_a_heap_that_was_left_is_found_behind_a_slot_for_which_there_is_no_memory() -> None:
+    heaps = Refused()
+    heaps.meanwhile = heaps.begin_behind
+    assert heaps.call(pool.get, heaps.pool, heaps.process) == NOBODY
+    heaps.call(front.leave, heaps.behind)
+    heaps.meanwhile = lambda: None
+    assert heaps.call(pool.get, heaps.pool, heaps.process) == heaps.behind
+    assert heaps.call(pool.check, heaps.pool) == OK
     heaps.teardown()
 
 

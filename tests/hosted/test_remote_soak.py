@@ -39,7 +39,7 @@ def step(heaps: HeapsOfAProcess, random: Random) -> None:
     elif what < 0.03 and len(heaps.threads) > 1:
         heaps.end_thread(random.randrange(100))
     elif what < 0.031:
-        heaps.fork_and_be_the_child(is_entered=False, has_handler=True)
+        heaps.fork_and_be_the_child(is_entered=False, has_handler=True, difference=random.randrange(2))
     elif what < 0.034:
         heaps.trim_others()
     elif what < 0.037:

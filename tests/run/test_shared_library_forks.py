@@ -325,6 +325,67 @@ def test_other_libraries_have_fork_handlers(name: str, level: str, tmp_path: Pat
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
+# ------------------------------------------------------------------ namespaces of processes
+@pytest.mark.parametrize('level', LEVELS)
+def test_a_child_has_the_number_of_its_parent(level: str, tmp_path: Path) -> None:
+    """As the first process of a namespace, when its child is the first of another one: the program says the number."""
+    source = (
+        HEAD
+        + """
+static pthread_key_t late, last;
+static volatile int is_there, is_over;
+
+pid_t getpid(void)
+{
+    return 1;
+}
+
+static void use_the_shared_heap(void *unused)
+{
+    (void)unused;
+    free(malloc(100));
+}
+
+static void use_it_often(void *unused)
+{
+    is_there = 1;
+    while (!is_over)
+        use_the_shared_heap(unused);
+}
+
+static void *end_late(void *key)
+{
+    pthread_setspecific(*(pthread_key_t *)key, malloc(10));
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t other, thread;
+    pthread_key_create(&late, use_it_often); /* after that of the library, so the thread has no heap then */
+    pthread_key_create(&last, use_the_shared_heap);
+    CHECK(pthread_create(&other, NULL, end_late, &late) == 0);
+    while (!is_there)
+        usleep(100);
+    for (int round = 0; round < 50; round++) {
+        pid_t pid = fork();
+        int status;
+        if (pid == 0) {
+            CHECK(pthread_create(&thread, NULL, end_late, &last) == 0 && pthread_join(thread, NULL) == 0);
+            _exit(7);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid && status == 7 << 8);
+    }
+    is_over = 1;
+    CHECK(pthread_join(other, NULL) == 0);
+    return 0;
+}
+"""
+    )
+    done = run_group([str(compile_program(tmp_path, source, library(hardening=level)))])
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
 # ------------------------------------------------------------------ copies without handlers
 def test_a_copy_without_fork_handlers_allocates(tmp_path: Path) -> None:
     """As of _Fork: the thread that goes on has its heap, and gives back blocks of threads that are gone."""

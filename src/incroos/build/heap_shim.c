@@ -216,11 +216,13 @@ static void end_of_thread(void *heap)
  * one that may be in use, as if it had just begun. Handlers that were registered after these run outside of that. */
 static __thread struct {
     struct heap *own;
+    pid_t process; /* that forks: its child has the same number if each is the first of a namespace */
     char has_asked, nr_forks; /* more than one: a signal handler forks while fork's handlers run */
 } aside __attribute__((tls_model("initial-exec")));
 
 static void before_fork(void)
 {
+    aside.process = getpid();
     if (aside.nr_forks++ > 0)
         return;
     SIGNALS_SEE_ORDER();
@@ -248,8 +250,10 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
+    const pid_t parent = aside.process;
+    aside.process = getpid(); /* goes on with a fork that a signal handler interrupted */
     after_fork();
-    incro_k_after_fork_in_child(&pool, own, getpid());
+    incro_k_after_fork_in_child(&pool, own, parent, getpid());
 }
 
 /* A heap has no room for a request: its thread goes on with another one if it was addresses that ran out. */

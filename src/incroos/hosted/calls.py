@@ -33,7 +33,7 @@ CALLS: Final = (
     Row(pool.leave_shared, 'void incro_k_leave_shared(struct heap *own)'),
     Row(
         pool.after_fork_in_child,
-        'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own, word process)',
+        'void incro_k_after_fork_in_child(struct pool *pool, struct heap *own, word parent, word process)',
     ),
     Row(
         front.malloc,

@@ -18,7 +18,8 @@ between any two instructions, also by a signal handler that interrupted a call h
 forked goes on, and the heaps of the others are lost, in whatever state they are: no thread gets one of them again, and
 what is freed into them goes from hand to hand (kept.py). If one of the others was in the shared heap, that heap is lost
 too, and another slot takes its part. A thread that finds it held by another process sees this by itself, without a fork
-handler.
+handler; only in a child that has its parent's number, in another namespace, it needs one. A slot in which a heap is
+being begun stays so: by the thread that forked, whose code goes on after its signal handler, or by nobody.
 
 The copy is as the process was at one instant: while it is made, Linux lets no thread write to a page that it has been
 through. So what a lost heap says of a block that somebody had is right, although its owner was in the middle of a call.
@@ -47,7 +48,8 @@ from incroos.lang import (
 )
 
 # POOL-1  a slot where a heap begins is ABANDONED, LOST, SHARED, OWNED or ENTERED, and the heap knows the slot's word
-# POOL-2  a PART belongs to a heap that begins as many slots before it as it says, and that has so many slots
+# POOL-2  a PART belongs to a heap that begins as many slots before it as it says, and that has so many slots,
+#         or it is BEGINNING there
 # POOL-3  the shared slot, if there is one, is SHARED, ENTERED or LOST, and no other is SHARED or ENTERED
 
 KEPT_SHIFT: Final = 4  # threads do not get the last sixteenth of the slots: a shared heap may be lost in each fork
@@ -163,13 +165,17 @@ def exchange(pool: Pool, ptr: VirtAddr, alignment: word, nbytes: word, process: 
 @kernel
 def take(pool: Pool, end: word, kind: word, process: word) -> HostedHeap:
     """Hold the first heap before slot number `end` that was abandoned or can be begun; at address 0: there is none."""
+    can_begin = True
     for number in range(end):
         at = holder_of(pool, number)
         before = atomic_load64(pool.m, at)
         if before == ABANDONED and atomic_compare_exchange64(pool.m, at, before, held(kind, process)) == before:
             return slot(pool, number)
-        if before == UNUSED:
-            return begin_in(pool, number, end, pool.nr_wide if number == 0 else 1, kind, process)
+        if before == UNUSED and can_begin:
+            own = begin_in(pool, number, end, pool.nr_wide if number == 0 else 1, kind, process)
+            if own.addr != 0:
+                return own
+            can_begin = False  # there is no memory, but a heap may have been left behind this slot
     return HostedHeap(pool.m, VirtAddr(0))
 
 
@@ -365,10 +371,12 @@ def has_heap(holder: word) -> bool:
 
 # ------------------------------------------------------------------ fork
 @kernel
-def after_fork_in_child(pool: Pool, own: VirtAddr, process: word) -> None:
-    """Of the threads that were copied only the one with this heap, or 0, goes on; process is the child's number.
+def after_fork_in_child(pool: Pool, own: VirtAddr, parent: word, process: word) -> None:
+    """Of the threads that were copied only the one with this heap, or 0, goes on.
 
-    Threads that other fork handlers began before may be at work, in their heaps and in the pool.
+    Threads that other fork handlers began before may be at work, in their heaps and in the pool. They are told by the
+    number of their process, the child. Where the parent has the same number, in another namespace, their heaps count as
+    lost: that harms none that works on, and who ends leaves it for the next thread.
     """
     for number in range(pool.nr_slots):
         at = holder_of(pool, number)
@@ -376,11 +384,8 @@ def after_fork_in_child(pool: Pool, own: VirtAddr, process: word) -> None:
         kind = before & KINDS
         if kind == OWNED and slot(pool, number).addr == own:
             atomic_store64(pool.m, at, held(OWNED, process))
-        elif kind == PART:
-            if atomic_load64(pool.m, holder_of(pool, number - (before >> ABOVE_SHIFT))) == UNUSED:
-                atomic_compare_exchange64(pool.m, at, before, UNUSED)  # of a heap that was not begun
-        elif kind >= BEGINNING and before != held(kind, process):
-            atomic_compare_exchange64(pool.m, at, before, UNUSED if kind == BEGINNING else LOST)
+        elif kind >= OWNED and (before != held(kind, process) or parent == process):
+            atomic_compare_exchange64(pool.m, at, before, LOST)
 
 
 @kernel
@@ -404,6 +409,9 @@ def check(pool: Pool) -> word:
 @kernel
 def is_part(pool: Pool, number: word, place: word) -> bool:
     """Whether a slot is in this place of a heap that begins before it."""
-    if not 0 < place <= number or not has_heap(atomic_load64(pool.m, holder_of(pool, number - place))):
+    if not 0 < place <= number:
         return False
+    holder = atomic_load64(pool.m, holder_of(pool, number - place))
+    if not has_heap(holder):
+        return holder & KINDS == BEGINNING
     return place < slot(pool, number - place).host.slot_bytes // pool.slot_bytes
