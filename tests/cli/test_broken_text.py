@@ -143,7 +143,7 @@ def test_each_way_in_which_a_text_can_be_broken(breaker: Breaker, case: str) -> 
     ('name', 'importer'),
     [
         ('kernel/heap/chunk/header.py', 'kernel/heap/'),
-        ('kernel/configs.py', 'run/images.py'),
+        ('kernel/configs.py', 'run/library.py'),
         ('kernel/codes.py', 'run/'),
         ('machine/tlb.py', 'machine/'),
     ],

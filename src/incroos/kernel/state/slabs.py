@@ -8,7 +8,7 @@ NR_SLAB_WORDS: Final = 4
 NR_ROUNDS: Final = 16  # of a magazine
 NR_RUN_LENGTHS: Final = 4
 NR_CLASSES: Final = 48
-NR_CLASS_STEPS: Final = 280  # 4,096 bytes in steps of 16, and so many that the caches begin with a line
+NR_CLASS_STEPS: Final = 272  # 4,096 bytes in steps of 16, and so many that the caches begin with a line
 NR_NAME_BYTES: Final = 24  # of a cache
 
 
