@@ -10,7 +10,7 @@ import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ..structs import is_word
@@ -122,10 +122,22 @@ def source_of(function: Callable[..., Any]) -> Source:
     return Source(code.co_filename, parsed.lines, node)
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements of a file, at whatever depth; the expressions in them, most of a tree, are left out."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in ('body', 'orelse', 'finalbody', 'handlers', 'cases'):
+            inner = getattr(node, field, None)
+            if isinstance(inner, list):  # a conditional expression has such fields, too
+                waiting.extend(inner)
+
+
 @functools.lru_cache(maxsize=256)
 def _parse(file: str, text: str) -> _File:
     tree = ast.parse(text, file)
-    functions = {_first_line(node): node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    functions = {_first_line(node): node for node in _statements(tree) if isinstance(node, ast.FunctionDef)}
     return _File(text.split('\n'), tree, functions)
 
 
