@@ -15,7 +15,7 @@ from incroos.lang import Struct, VirtAddr, kernel, u64, word
 class Figures(Struct):
     """Figures of one heap. Owner: the caller."""
 
-    system_bytes: u64  # of pages that were got from the system and not given back
+    system_bytes: u64  # of addresses that were mapped and not unmapped; inside free chunks some are without pages
     used_bytes: u64  # of them, handed out, rounding included
     nr_free: u64  # chunks that are free, the one at the end of all included; only the owner's own are counted
     last_bytes: u64  # free at the end of all: what a trim gives back at least

@@ -10,7 +10,7 @@ fork.
     mark        in the second word of a block that is on a list here: by it a second free of the block is seen
 
 What is left over goes back to the lists of its heaps when the thread ends or trims, or when it is too much: the owner
-may look again, and would have to grow.
+may look again, and would have to grow. What a thread has here that a fork leaves behind is lost in the child.
 """
 
 from typing import Final
