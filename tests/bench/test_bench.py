@@ -1,5 +1,6 @@
 """The harness at tiny sizes: each twin does what the kernel does, and a figure is what was measured."""
 
+import math
 import re
 
 import pytest
@@ -24,11 +25,12 @@ def test_each_case_has_a_figure(figures: list[Figure]) -> None:
     assert [figure.name for figure in figures] == [case.name for case in CASES]
 
 
-def test_figures_are_positive(figures: list[Figure]) -> None:
+def test_each_case_has_a_figure_of_both_sides(figures: list[Figure]) -> None:
+    """However large: of so few operations, what the clock itself takes may be more than they."""
     for figure in figures:
-        assert figure.ours > 0
         assert figure.twin is not None
-        assert figure.twin > 0
+        assert math.isfinite(figure.ours)
+        assert math.isfinite(figure.twin)
 
 
 def test_twins_give_equal_results(figures: list[Figure]) -> None:
