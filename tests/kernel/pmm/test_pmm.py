@@ -282,6 +282,7 @@ class FramesAgainstASet(RuleBasedStateMachine):
         self.zone = set(range(ZONE_START, ZONE_START + 0x1000 * self.guest.call('nr_total_frames'), 0x1000))
         nr_tables = len(POOL_OF_A_PC) - self.guest.call('nr_free_pool_frames')
         self.pool = set(POOL_OF_A_PC[nr_tables:])
+        self.tables_of_the_kernel = set(POOL_OF_A_PC[:nr_tables])
         self.all_zone, self.all_pool = len(self.zone), len(self.pool)
         self.pages: set[int] = set()
         self.tables: set[int] = set()
@@ -330,7 +331,7 @@ class FramesAgainstASet(RuleBasedStateMachine):
     def free_anything(self, pa: int) -> None:
         if pa not in self.pages:
             assert self.guest.call('free_page', pa) < 0
-        if pa not in self.tables:
+        if pa not in self.tables | self.tables_of_the_kernel:
             assert self.guest.call('free_table', pa) < 0
 
     @invariant()
