@@ -2,29 +2,26 @@
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, NO_FRAME, NOT_MAPPED, OK
-from incroos.kernel.heap import ranges
-from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.codes import OK
+from incroos.kernel.heap.page_defaults import CAN_MOVE as CAN_MOVE
+from incroos.kernel.heap.page_defaults import HAS_HOLES as HAS_HOLES
+from incroos.kernel.heap.page_defaults import HAS_LARGE_RANGES as HAS_LARGE_RANGES
+from incroos.kernel.heap.page_defaults import HAS_ZEROS as HAS_ZEROS
+from incroos.kernel.heap.page_defaults import PIECE_BYTES as PIECE_BYTES
+from incroos.kernel.heap.page_defaults import are_as as are_as
+from incroos.kernel.heap.page_defaults import empty as empty
+from incroos.kernel.heap.page_defaults import give_large as give_large
+from incroos.kernel.heap.page_defaults import large_bytes as large_bytes
+from incroos.kernel.heap.page_defaults import map_ahead as map_ahead
+from incroos.kernel.heap.page_defaults import move as move
+from incroos.kernel.heap.page_defaults import range_of as range_of
+from incroos.kernel.heap.page_defaults import renew as renew
+from incroos.kernel.heap.page_defaults import take_large as take_large
 from incroos.kernel.state import Heap
 from incroos.lang import VirtAddr, kernel, word
 
 HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = True
-HAS_LARGE_RANGES: Final = False
-HAS_HOLES: Final = False
-CAN_MOVE: Final = False
-HAS_ZEROS: Final = False
-PIECE_BYTES: Final = PAGE_BYTES
-
-
-@kernel
-def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
-    """The configuration has them."""
-    if which == ranges.CHUNKS:
-        return VirtAddr(heap.config.heap), heap.config.heap_max_bytes
-    if which == ranges.SLABS:
-        return VirtAddr(heap.config.slabs), heap.config.heap_max_bytes
-    return VirtAddr(heap.config.slab_records), heap.config.heap_max_bytes
 
 
 @kernel
@@ -37,51 +34,3 @@ def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wo
 def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     """Nothing to do."""
     return OK
-
-
-@kernel
-def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """NOT_MAPPED: nobody asks."""
-    return NOT_MAPPED
-
-
-@kernel
-def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-    """Nothing to do."""
-    return end
-
-
-@kernel
-def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """NOT_MAPPED: no page is in need of it."""
-    return NOT_MAPPED
-
-
-@kernel
-def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
-    """NO_FRAME: it is not done."""
-    return NO_FRAME
-
-
-@kernel
-def are_as(heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
-    """Nobody asks."""
-    return True
-
-
-@kernel
-def take_large(heap: Heap, nbytes: word) -> VirtAddr:
-    """0: there are none."""
-    return VirtAddr(0)
-
-
-@kernel
-def give_large(heap: Heap, ptr: VirtAddr) -> word:
-    """BAD_FREE: there are none."""
-    return BAD_FREE
-
-
-@kernel
-def large_bytes(heap: Heap, ptr: VirtAddr) -> word:
-    """0: there are none."""
-    return 0

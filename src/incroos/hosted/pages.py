@@ -10,15 +10,19 @@ mapped yet are the heap's only as long as nobody else maps something there.
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_FREE, NO_ADDRESSES, OK
+from incroos.kernel.codes import NO_ADDRESSES, OK
 from incroos.kernel.heap import ranges
+from incroos.kernel.heap.page_defaults import HAS_LARGE_RANGES as HAS_LARGE_RANGES
+from incroos.kernel.heap.page_defaults import are_as as are_as
+from incroos.kernel.heap.page_defaults import give_large as give_large
+from incroos.kernel.heap.page_defaults import large_bytes as large_bytes
+from incroos.kernel.heap.page_defaults import take_large as take_large
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Heap, host_of
 from incroos.lang import VirtAddr, call4, cold, kernel, word
 
 HAS_FRAMES: Final = False
 HAS_FIXED_RANGES: Final = False
-HAS_LARGE_RANGES: Final = False
 HAS_HOLES: Final = True
 CAN_MOVE: Final = True
 HAS_ZEROS: Final = True
@@ -88,28 +92,3 @@ def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
 def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
     """Let the system change its page tables. What it moves stays a mapping of its own, as long as it is not renewed."""
     return call4(heap.m, host_of(heap).move, start, end - start, to, to_end - to)
-
-
-@kernel
-def are_as(heap: Heap, start: VirtAddr, end: VirtAddr, wanted: bool) -> bool:
-    """Only the system knows."""
-    return True
-
-
-# ------------------------------------------------------------------ ranges of their own: there are none
-@kernel
-def take_large(heap: Heap, nbytes: word) -> VirtAddr:
-    """0."""
-    return VirtAddr(0)
-
-
-@kernel
-def give_large(heap: Heap, ptr: VirtAddr) -> word:
-    """BAD_FREE."""
-    return BAD_FREE
-
-
-@kernel
-def large_bytes(heap: Heap, ptr: VirtAddr) -> word:
-    """0."""
-    return 0

@@ -7,6 +7,7 @@
 
 A design of `objects` has to have six functions (init, alloc, free, usable_bytes, used_bytes and check) and the bytes of
 its state. For all else defaults.py has what is right for a design that cannot do it; constants say what one can do.
+One of `pages` has to have map_fresh, unmap_and_free and two constants; the rest is in page_defaults.py.
 """
 
 from typing import Protocol

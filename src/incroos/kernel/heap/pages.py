@@ -6,8 +6,17 @@ Unit: the page. Knows nothing of chunks or slabs. The ranges are those of the co
 from typing import Final
 
 from incroos.kernel import vmm
-from incroos.kernel.codes import NO_ADDRESSES, NO_FRAME, NOT_MAPPED, OK
-from incroos.kernel.heap import counters, ranges
+from incroos.kernel.codes import NO_ADDRESSES, OK
+from incroos.kernel.heap import counters
+from incroos.kernel.heap.page_defaults import CAN_MOVE as CAN_MOVE
+from incroos.kernel.heap.page_defaults import HAS_HOLES as HAS_HOLES
+from incroos.kernel.heap.page_defaults import HAS_ZEROS as HAS_ZEROS
+from incroos.kernel.heap.page_defaults import PIECE_BYTES as PIECE_BYTES
+from incroos.kernel.heap.page_defaults import empty as empty
+from incroos.kernel.heap.page_defaults import map_ahead as map_ahead
+from incroos.kernel.heap.page_defaults import move as move
+from incroos.kernel.heap.page_defaults import range_of as range_of
+from incroos.kernel.heap.page_defaults import renew as renew
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Heap, kernel_of_heap
 from incroos.lang import VirtAddr, cold, kernel, word
@@ -15,20 +24,6 @@ from incroos.lang import VirtAddr, cold, kernel, word
 HAS_FRAMES: Final = True
 HAS_FIXED_RANGES: Final = True
 HAS_LARGE_RANGES: Final = True
-HAS_HOLES: Final = False
-CAN_MOVE: Final = False
-HAS_ZEROS: Final = False
-PIECE_BYTES: Final = PAGE_BYTES
-
-
-@kernel
-def range_of(heap: Heap, which: word) -> tuple[VirtAddr, word]:
-    """The configuration has them."""
-    if which == ranges.CHUNKS:
-        return VirtAddr(heap.config.heap), heap.config.heap_max_bytes
-    if which == ranges.SLABS:
-        return VirtAddr(heap.config.slabs), heap.config.heap_max_bytes
-    return VirtAddr(heap.config.slab_records), heap.config.heap_max_bytes
 
 
 @cold
@@ -43,12 +38,6 @@ def map_fresh(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr) -> wo
     return code
 
 
-@kernel
-def map_ahead(heap: Heap, start: VirtAddr, end: VirtAddr, limit: VirtAddr, used_bytes: word) -> VirtAddr:
-    """Frames are dear, and an entry in a page table is not: nothing is mapped ahead."""
-    return end if map_fresh(heap, start, end, limit) == OK else start
-
-
 @cold
 @kernel
 def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
@@ -57,24 +46,6 @@ def unmap_and_free(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
     if heap.config.counters != 0:
         counters.note_committed(heap, start - end)
     return OK
-
-
-@kernel
-def empty(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """NOT_MAPPED: what is given back is unmapped."""
-    return NOT_MAPPED
-
-
-@kernel
-def renew(heap: Heap, start: VirtAddr, end: VirtAddr) -> word:
-    """NOT_MAPPED: no page is in need of it."""
-    return NOT_MAPPED
-
-
-@kernel
-def move(heap: Heap, start: VirtAddr, end: VirtAddr, to: VirtAddr, to_end: VirtAddr) -> word:
-    """NO_FRAME: it is not done."""
-    return NO_FRAME
 
 
 @kernel
