@@ -7,6 +7,7 @@ for tests/run/test_shared_library_threads.py.
 import ctypes
 import mmap
 import os
+import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
@@ -609,6 +610,40 @@ def test_a_heap_that_was_left_is_found_behind_a_slot_for_which_there_is_no_memor
     heaps.meanwhile = lambda: None
     assert heaps.call(pool.get, heaps.pool, heaps.process) == heaps.behind
     assert heaps.call(pool.check, heaps.pool) == OK
+    heaps.teardown()
+
+
+class CountsReleases(HeapsOfAProcess):
+    """The same, with the pages that each call gave back."""
+
+    def __init__(self) -> None:
+        self.released: list[set[int]] = []
+        super().__init__()
+
+    def release(self, start: int, nbytes: int, *_: int) -> int:
+        self.released.append(self.pages(start, nbytes))
+        return super().release(start, nbytes)
+
+
+def test_pages_of_free_slabs_go_back_neighbours_together() -> None:
+    """Nearly all of them, without a trim, and while some stay in use; what they held is had again."""
+    heaps = CountsReleases()
+    own = heaps.threads[0]
+    blocks = [heaps.call(front.malloc, own, 500, SITE) for _ in range(6400)]
+    kept = set(blocks[::1600])
+    for ptr in random.Random(1).sample(blocks, len(blocks)):
+        if ptr not in kept:
+            heaps.call(front.free, own, ptr, SITE)
+    area = HostedHeap(heaps.memory, VirtAddr(own)).heap.slabs.area
+    released = set[int]().union(*heaps.released)
+    assert len(released) > 400
+    assert len(heaps.released) < len(released) / 4
+    assert area.nr_spare < area.top - area.start >> 13
+    assert heaps.call(front.check, own) == OK
+    again = [heaps.call(front.malloc, own, 500, SITE) for _ in range(6000)]
+    assert 0 not in again
+    assert len(set(again) | kept) == len(again) + len(kept)
+    assert heaps.call(front.check, own) == OK
     heaps.teardown()
 
 

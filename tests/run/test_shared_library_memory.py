@@ -190,65 +190,65 @@ int main(int nr_words, char **words)
 """
 )
 
-ONE_LARGE: Final = (
+# Another thread owns all blocks, and sleeps.
+A_SLEEPER: Final = (
     RESIDENT
     + """
 static pthread_barrier_t is_full, is_over;
+static pthread_t owner;
 
-static void *own_one(void *unused)
+static void *own_all(void *nbytes)
 {
-    (void)unused;
-    fill(LIVE);
+    fill((size_t)(uintptr_t)nbytes);
     pthread_barrier_wait(&is_full);
     pthread_barrier_wait(&is_over);
     return NULL;
 }
 
-int main(void)
+static void let_it_own(size_t nbytes)
 {
-    pthread_t owner;
-    begin(LIVE);
+    begin(nbytes);
     pthread_barrier_init(&is_full, NULL, 2);
     pthread_barrier_init(&is_over, NULL, 2);
-    if (pthread_create(&owner, NULL, own_one, NULL) != 0)
+    if (pthread_create(&owner, NULL, own_all, (void *)nbytes) != 0)
         abort();
     pthread_barrier_wait(&is_full);
-    incro_free(blocks[0]);
-    for (int round = 0; round < 40; round++)
-        memset(incro_malloc(50000), 1, 50000);
-    memset(incro_malloc(LIVE / 4), 1, 1);
-    printf("%ld\\n", resident());
-    fill(LIVE);
-    printf("%ld\\n", resident());
+}
+
+static int wake_it(void)
+{
     pthread_barrier_wait(&is_over);
     return pthread_join(owner, NULL);
 }
 """
 )
 
-TOO_MUCH: Final = (
-    RESIDENT
+ONE_LARGE: Final = (
+    A_SLEEPER
     + """
-static pthread_barrier_t is_full, is_over;
-
-static void *own_all(void *unused)
+int main(int nr_words, char **words)
 {
-    (void)unused;
-    fill(16);
-    pthread_barrier_wait(&is_full);
-    pthread_barrier_wait(&is_over);
-    return NULL;
+    size_t nbytes = strtoul(words[nr_words - 1], NULL, 10);
+    let_it_own(nbytes);
+    incro_free(blocks[0]);
+    printf("%ld\\n", resident());
+    for (int round = 0; round < 40; round++)
+        memset(incro_malloc(50000), 1, 50000);
+    memset(incro_malloc(nbytes / 4), 1, 1);
+    printf("%ld\\n", resident());
+    memset(incro_malloc(nbytes), 2, nbytes);
+    printf("%ld\\n", resident());
+    return wake_it();
 }
+"""
+)
 
+TOO_MUCH: Final = (
+    A_SLEEPER
+    + """
 int main(void)
 {
-    pthread_t owner;
-    begin(16);
-    pthread_barrier_init(&is_full, NULL, 2);
-    pthread_barrier_init(&is_over, NULL, 2);
-    if (pthread_create(&owner, NULL, own_all, NULL) != 0)
-        abort();
-    pthread_barrier_wait(&is_full);
+    let_it_own(16);
     for (size_t at = 0; at < nr_blocks; at++)
         incro_free(blocks[at]);
     for (int round = 0; round < 4000; round++)
@@ -258,8 +258,7 @@ int main(void)
     for (size_t less = 0; less < 64; less++)
         nr_given += incro_malloc(SIZE_MAX - 4000 - less) != NULL;
     printf("%d\\n", nr_given);
-    pthread_barrier_wait(&is_over);
-    return pthread_join(owner, NULL);
+    return wake_it();
 }
 """
 )
@@ -332,7 +331,13 @@ def test_who_frees_the_blocks_of_another_keeps_few_of_them(hardening: str, tmp_p
 
 @pytest.mark.parametrize('hardening', LEVELS)
 def test_one_large_block_of_a_thread_that_sleeps_is_used_again(hardening: str, tmp_path: Path) -> None:
-    """For a request of its size, and not for one of a quarter."""
-    before, again = figures(ONE_LARGE, tmp_path, hardening)
-    assert before >= MIB
-    assert again < 1.5 * MIB
+    """For a request of its size, and not for one of a quarter. Two blocks of 24 MiB are live."""
+    freed, before, again = figures(ONE_LARGE, tmp_path, hardening, 24 << 20)
+    assert 46 <= freed <= before
+    assert again < before + 12
+
+
+@pytest.mark.parametrize('hardening', LEVELS)
+def test_a_huge_block_of_a_thread_that_sleeps_goes_back_at_once(hardening: str, tmp_path: Path) -> None:
+    freed, _, _ = figures(ONE_LARGE, tmp_path, hardening, MIB << 20)
+    assert freed < MIB / 4

@@ -43,6 +43,12 @@ static __attribute__((unused)) int set_limit(int which, rlim_t nbytes)
         limit.rlim_max = nbytes; /* which root may */
     return setrlimit(which, &limit);
 }
+
+static __attribute__((unused)) void *a_block(void *unused)
+{
+    (void)unused;
+    return incro_malloc(100);
+}
 """
 )
 
@@ -87,12 +93,6 @@ int main(void)
 SMALL: Final = (
     SPACE
     + """
-static void *a_block(void *unused)
-{
-    (void)unused;
-    return incro_malloc(100);
-}
-
 int main(void)
 {
     char *mine = incro_malloc(100), *other;
@@ -108,12 +108,6 @@ int main(void)
 LIMITED: Final = (
     SPACE
     + """
-static void *a_block(void *unused)
-{
-    (void)unused;
-    return incro_malloc(100);
-}
-
 int main(void)
 {
     char *mine = incro_malloc(100), *blocks[2];

@@ -59,8 +59,8 @@ static __thread char has_asked __attribute__((tls_model("initial-exec"))); /* fo
 static __thread char is_inside __attribute__((tls_model("initial-exec"))); /* the heap of threads without one */
 
 /* ------------------------------------------------------------------ what the kernel asks for through call4 */
-/* Fresh pages where nothing was mapped. Linux before 4.17 does not know
- * MAP_FIXED_NOREPLACE, and answers with pages elsewhere where others have these. */
+/* Fresh pages where nothing was mapped. Linux before 4.17 does not know MAP_FIXED_NOREPLACE, and answers with pages
+ * elsewhere where others have these. */
 static word map(word start, word nbytes, word unused, word unused_too)
 {
     (void)unused, (void)unused_too;

@@ -6,7 +6,8 @@ first word, which is nobody's any more, is the link. Before it becomes one, the 
 handed out: they may change under the question, but not in what they say about a block that somebody has.
 
 The owner may never look: it sleeps, or allocates no more. So bytes that wait are counted, about: when they are many,
-whoever gives back a large block gives its inner pages back to the system first, which needs no metadata.
+whoever gives back a large block gives its inner pages back to the system first, which needs no metadata. Of a huge one
+they go back in any case.
 """
 
 from typing import Final
@@ -33,6 +34,7 @@ from incroos.lang import (
 
 LINKS_BYTES: Final = 16  # the link, and the mark of a block that kept.py has
 LEAST_INSIDE: Final = 1 << 17  # bytes of a block whose inner pages can go back
+LEAST_ALONE: Final = 1 << 25  # bytes of one whose inner pages go back whatever else waits
 LEAST_WAITING: Final = 4 << 20  # bytes that are many, if they are
 WAITING_SHIFT: Final = 4  # and more than this part of the heap's pages: one in 16
 
@@ -55,7 +57,7 @@ def put(own: HostedHeap, ptr: VirtAddr) -> bool:
     first = atomic_load64(own.m, list_of(own))
     if first == ptr:
         return False
-    if nbytes >= LEAST_INSIDE and are_many_waiting(own):
+    if nbytes >= LEAST_INSIDE and (nbytes >= LEAST_ALONE or are_many_waiting(own)):
         nbytes -= release_inside(own, ptr, nbytes)
     if atomic_add64(own.m, address_of(own.host, 'remote_bytes'), nbytes) + nbytes > LEAST_WAITING:
         note_much_waiting(own)
