@@ -1,6 +1,5 @@
 """The harness at tiny sizes: each twin does what the kernel does, and a figure is what was measured."""
 
-import math
 import re
 
 import pytest
@@ -17,20 +16,19 @@ from ..cli.command import ROOT
 
 @pytest.fixture(scope='module')
 def figures() -> list[Figure]:
-    """Each case, once, with few operations."""
-    return list(twins.measure(list(CASES), sample_us=0, nr_samples=1, most=200, say=lambda sentence: None))
+    """Each case, once, with some thousand operations: of fewer, reading the clock may take more than they."""
+    return list(twins.measure(list(CASES), sample_us=0, nr_samples=1, most=10_000, say=lambda sentence: None))
 
 
 def test_each_case_has_a_figure(figures: list[Figure]) -> None:
     assert [figure.name for figure in figures] == [case.name for case in CASES]
 
 
-def test_each_case_has_a_figure_of_both_sides(figures: list[Figure]) -> None:
-    """However large: of so few operations, what the clock itself takes may be more than they."""
+def test_figures_are_positive(figures: list[Figure]) -> None:
     for figure in figures:
+        assert figure.ours > 0
         assert figure.twin is not None
-        assert math.isfinite(figure.ours)
-        assert math.isfinite(figure.twin)
+        assert figure.twin > 0
 
 
 def test_twins_give_equal_results(figures: list[Figure]) -> None:
