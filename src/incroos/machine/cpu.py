@@ -138,6 +138,9 @@ class Cpu(Struct):
     stop_reason: u64
     stop_code: u64
 
+    has_new_vectors: u64  # 1 when vector_state is not yet in the processor of ring 3
+    vector_state: Annotated[Array[u64], 64]  # of ring 3, as FXSAVE64 lays it out, when it was last saved or loaded
+
     serial_divisor: u64
     serial_interrupts: u8
     serial_fifo: u8

@@ -8,10 +8,11 @@ System/2 and Personal Computer BIOS Interface", CRT controller).
 
 from typing import Final
 
-from incroos.lang import call4, kernel, word
+from incroos.lang import VirtAddr, call4, kernel, word
 
 from .cpu import CRT_REGISTERS, SERIAL_BYTES, STOPPED_BY_PORT, Cpu
 from .faults import flush_serial, stop
+from .memory import cpu_load8, cpu_store8
 
 SERIAL: Final = 0x3F8  # + 0 data, 1 interrupts, 2 FIFO, 3 line, 4 modem, 5 line status, 6 modem status, 7 scratch
 CRT_INDEX: Final = 0x3D4
@@ -138,6 +139,18 @@ def cpu_in32(cpu: Cpu, port: word) -> word:
 def cpu_out32(cpu: Cpu, port: word, value: word) -> None:
     cpu_out16(cpu, port, value & 0xFFFF)
     cpu_out16(cpu, port + 2, value >> 16)
+
+
+@kernel
+def cpu_in_bytes(cpu: Cpu, port: word, to: VirtAddr, nbytes: word) -> None:
+    for index in range(nbytes):
+        cpu_store8(cpu, VirtAddr(to + index), cpu_in8(cpu, port))
+
+
+@kernel
+def cpu_out_bytes(cpu: Cpu, port: word, source: VirtAddr, nbytes: word) -> None:
+    for index in range(nbytes):
+        cpu_out8(cpu, port, cpu_load8(cpu, VirtAddr(source + index)))
 
 
 @kernel

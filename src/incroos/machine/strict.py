@@ -278,7 +278,26 @@ class SimulatedMachine(Atomics):
         self._check_port(port, value, 4)
         devices.cpu_out32(self.cpu, port, value)
 
+    def in_bytes(self, port: word, to: VirtAddr, nbytes: word) -> None:
+        self._check_length(nbytes)
+        for index in range(nbytes):
+            self.store8(VirtAddr(to + index), self.in8(port))
+
+    def out_bytes(self, port: word, source: VirtAddr, nbytes: word) -> None:
+        self._check_length(nbytes)
+        for index in range(nbytes):
+            self.out8(port, self.load8(VirtAddr(source + index)))
+
     # -------------------------------------------------------------- registers
+    def save_vector_state(self, to: VirtAddr) -> None:
+        for index in range(64):
+            self.store64(VirtAddr(to + 8 * index), self.cpu.vector_state[index])
+
+    def load_vector_state(self, source: VirtAddr) -> None:
+        for index in range(64):
+            self.cpu.vector_state[index] = self.load64(VirtAddr(source + 8 * index))
+        self.cpu.has_new_vectors = 1
+
     def read_cr0(self) -> word:
         return registers.cpu_read_cr0(self.cpu)
 
