@@ -47,7 +47,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Case:
-    """A program with what it is given. `files` of its root: bytes, or text for a symbolic link, or None for a folder."""
+    """A program with what it is given.
+
+    `files` of its root are bytes, a text for a symbolic link, or None for a folder.
+    """
 
     name: str
     source: str
@@ -96,7 +99,15 @@ def on_host(program: Path, case: Case, folder: Path) -> Seen:
     """What Linux makes of it: alone in its folder, with our limits and no addresses at random."""
     limits = f'ulimit -c 0; ulimit -s {STACK_LIMIT >> 10}; exec "$@"'
     command = ['sh', '-c', limits, 'sh', str(shutil.which('setarch')), '-R', f'./{program.name}', *case.arguments]
-    done = subprocess.run(command, cwd=folder, env=dict(case.environment), input=case.input, capture_output=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=dict(case.environment),
+        input=case.input,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
     return Seen(done.stdout, done.stderr, max(done.returncode, 0), max(-done.returncode, 0))
 
 

@@ -11,7 +11,40 @@ ROOT: Final = {'data': DATA, 'folder/inner': b'inner words\n', 'folder/empty': N
 # Stop signals would stop the program on the host, and wait for somebody.
 FATAL: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31, 34, 50, 64)
 HARMLESS: Final = (17, 18, 23, 28)
-FAULTS: Final = ['divide', 'divide-overflow', 'ud2', 'int3', 'hlt', 'cli', 'in', 'out', 'rdmsr', 'cr3', 'lock', 'read-null', 'write-null', 'call-null', 'write-text', 'write-constant', 'call-data', 'call-stack', 'call-heap', 'overflow', 'far-below-stack', 'read-kernel', 'write-kernel', 'call-kernel', 'non-canonical', 'call-non-canonical', 'unmapped', 'write-read-only', 'read-none', 'read-beside', 'straddle', 'run-off']
+FAULTS: Final = [
+    'divide',
+    'divide-overflow',
+    'ud2',
+    'int3',
+    'hlt',
+    'cli',
+    'in',
+    'out',
+    'rdmsr',
+    'cr3',
+    'lock',
+    'read-null',
+    'write-null',
+    'call-null',
+    'write-text',
+    'write-constant',
+    'call-data',
+    'call-stack',
+    'call-heap',
+    'overflow',
+    'far-below-stack',
+    'read-kernel',
+    'write-kernel',
+    'call-kernel',
+    'non-canonical',
+    'call-non-canonical',
+    'unmapped',
+    'write-read-only',
+    'read-none',
+    'read-beside',
+    'straddle',
+    'run-off',
+]
 SIM_FAULTS: Final = ('divide', 'ud2', 'hlt', 'read-null', 'call-stack', 'read-kernel', 'write-text')
 
 PROGRAMS: Final = (
