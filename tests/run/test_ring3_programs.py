@@ -18,7 +18,7 @@ def names(cases: list[tuple[Case, str]]) -> list[str]:
 
 
 def builds(case: Case) -> list[str]:
-    """In which it is run: all with a large budget, else one of each library, and both where it may make a difference."""
+    """In which it is run: all with a large budget, else one of each library, and all where it may differ."""
     if FULL or case.name in PIE_TOO:
         return list(BUILDS)
     return ['musl'] if case in ENDS else ['musl', 'glibc']
