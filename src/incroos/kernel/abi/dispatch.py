@@ -27,9 +27,10 @@ LAST: Final = """\
         case _:
             return unknown_call(k, number)
 """
-NAMES: Final[dict[str, Any]] = {
-    each.__name__: each for each in (kernel, Kernel, Registers, unknown_call)
-} | {'__name__': __name__, 'word': word}
+NAMES: Final[dict[str, Any]] = {each.__name__: each for each in (kernel, Kernel, Registers, unknown_call)} | {
+    '__name__': __name__,
+    'word': word,
+}
 
 
 def text_of(calls: Mapping[int, Function]) -> tuple[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from incroos.kernel.abi.errno import EACCES, EBADF, EINVAL, ENODEV, ENOMEM, resu
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, WRITE, File, Kernel, Range, UserSpace
+from incroos.kernel.vm.pages import clear
 from incroos.lang import VirtAddr, apart, kernel, word
 
 KNOWN_RIGHTS: Final = 7
@@ -126,7 +127,7 @@ def drop_pages(k: Kernel, start: word, end: word) -> None:
     at = vm.find_range_behind(user, VirtAddr(start))
     while at != 0 and Range(k.m, at).start < end:
         found = Range(k.m, at)
-        vm.discard(user, max(found.start, start), min(found.end, end))
+        clear(user, VirtAddr(max(found.start, start)), VirtAddr(min(found.end, end)))
         at = vm.next_range(user, at)
 
 

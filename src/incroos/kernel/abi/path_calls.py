@@ -20,7 +20,6 @@ from incroos.kernel.abi.errno import (
     EBADF,
     EEXIST,
     EINVAL,
-    EISDIR,
     ENOENT,
     ENOTDIR,
     ERANGE,
@@ -29,7 +28,6 @@ from incroos.kernel.abi.errno import (
 )
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
-    CONTENT_KIND,
     FOLDER_KIND,
     LINK_KIND,
     NULL_KIND,

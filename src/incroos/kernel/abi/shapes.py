@@ -1,7 +1,7 @@
-"""Which arguments of a call are texts or buffers, so that --calls can show their bytes. run/system_calls.py says it too.
+"""Which arguments of a call are texts or buffers, so that --calls can show their bytes: as run/system_calls.py says.
 
-    shape   two bits for each argument, the first one lowest: NOTHING, PATH, INPUT (the next argument is how many bytes),
-            OUTPUT (as many bytes as the result says); an OUTPUT is the last of a call
+shape   two bits for each argument, the first one lowest: NOTHING, PATH, INPUT (the next argument is how many
+        bytes), OUTPUT (as many bytes as the result says); an OUTPUT is the last of a call
 """
 
 from typing import Final

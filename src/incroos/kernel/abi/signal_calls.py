@@ -126,7 +126,7 @@ def kill(k: Kernel, number: word, signal: word) -> word:
     if not 0 <= int_of(signal) <= NR_SIGNALS:
         return -EINVAL
     own = task_of(k).number
-    if whom == own or whom == 0 or whom == -own and own != 1:
+    if whom == own or whom == 0 or (whom == -own and own != 1):
         return send(k, signal)
     return -ESRCH
 

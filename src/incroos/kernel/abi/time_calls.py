@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
 from incroos.kernel.state import Kernel
 from incroos.kernel.task.clock import MOST, SECOND
-from incroos.lang import VirtAddr, apart, fill, kernel, store64, word
+from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
 
 REALTIME: Final = 0
 THREAD_TIME: Final = 3
@@ -88,10 +88,11 @@ def time(k: Kernel, to: word) -> word:
 @kernel
 def get_span(k: Kernel, source: word) -> word:
     """A struct timespec in nanoseconds; -EFAULT, -EINVAL."""
-    first, seconds = vm.load64(user_of(k), source)
-    second, nanoseconds = vm.load64(user_of(k), source + 8) if first == 0 else (first, 0)
-    if first != 0 or second != 0:
+    at = k.files.piece
+    if vm.copy_in(user_of(k), at, source, 16) != 0:
         return -EFAULT
+    seconds = load64(k.m, at)
+    nanoseconds = load64(k.m, VirtAddr(at + 8))
     if seconds < 0 or not 0 <= nanoseconds < SECOND:
         return -EINVAL
     return min(seconds, MOST_SECONDS - 1) * SECOND + nanoseconds

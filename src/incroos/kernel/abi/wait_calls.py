@@ -117,10 +117,10 @@ def pass_time(k: Kernel, span: word) -> None:
 def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
     span = -1
     if timeout != 0:
-        first, seconds = vm.load64(user_of(k), timeout)
-        second, microseconds = vm.load64(user_of(k), timeout + 8) if first == 0 else (first, 0)
-        if first != 0 or second != 0:
+        if vm.copy_in(user_of(k), k.files.piece, timeout, 16) != 0:
             return -EFAULT
+        seconds = load64(k.m, k.files.piece)
+        microseconds = load64(k.m, VirtAddr(k.files.piece + 8))
         if seconds < 0 or microseconds < 0:
             return -EINVAL
         span = min(seconds, 1 << 31) * 1_000_000_000 + min(microseconds, 1_000_000) * 1000
@@ -167,6 +167,8 @@ def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, spa
 def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
     """Keep in a set what is ready: how many; -EBADF, -EFAULT."""
     nr_ready = 0
+    if not is_user_range(at, (nr + 63) // 64 * 8):
+        return -EFAULT
     for index in range((nr + 63) // 64):
         code, given = vm.load64(user_of(k), at + 8 * index)
         if code != 0:

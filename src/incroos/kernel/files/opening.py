@@ -37,7 +37,7 @@ from incroos.kernel.state import (
     RunInfo,
     Task,
 )
-from incroos.lang import VirtAddr, kernel, word
+from incroos.lang import kernel, word
 
 # Flags of open
 ACCESS_MODE: Final = 3

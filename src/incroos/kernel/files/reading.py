@@ -41,7 +41,10 @@ def is_readable(file: File) -> bool:
 
 @kernel
 def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
-    """Read at the file's position, and move it: how many bytes. BAD_DESCRIPTOR, IS_FOLDER, BAD_POINTER, INPUT_FAILED."""
+    """Read at the file's position, and move it: how many bytes.
+
+    BAD_DESCRIPTOR, IS_FOLDER, BAD_POINTER, INPUT_FAILED.
+    """
     if not is_readable(file):
         return BAD_DESCRIPTOR
     match file.kind:

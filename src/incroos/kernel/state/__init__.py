@@ -30,6 +30,7 @@ from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
 from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.records import (
+    BAD_TEXT,
     RECORD_CALL,
     RECORD_CHECK,
     RECORD_END,
@@ -83,8 +84,8 @@ from incroos.kernel.state.task import (
     NR_SIGNALS,
     NULL_KIND,
     OTHER_KIND,
-    PROGRAM_KIND,
     OUTPUT_KIND,
+    PROGRAM_KIND,
     VECTOR_STATE_BYTES,
     ZERO_KIND,
     Descriptor,
@@ -111,14 +112,10 @@ from incroos.kernel.state.user_space import (
 from incroos.kernel.state.zones import NR_SLOTS, NR_ZONES, Frames, HotList, Zone
 
 __all__ = [
-    'BITMAP_WORDS',
     'ARGUMENTS_KIND',
+    'BAD_TEXT',
+    'BITMAP_WORDS',
     'CALL_TEXT_BYTES',
-    'LINK_KIND',
-    'MAPS_KIND',
-    'OTHER_KIND',
-    'PROGRAM_KIND',
-    'Node',
     'CHECK_IN_THE_END',
     'CLOCK_IS_TSC',
     'CLOSED_KIND',
@@ -130,6 +127,8 @@ __all__ = [
     'HOST_TEXT_BYTES',
     'INPUT_KIND',
     'IS_HEAP',
+    'LINK_KIND',
+    'MAPS_KIND',
     'MAX_FILES',
     'MAX_ORDER',
     'MAX_REGIONS',
@@ -155,7 +154,9 @@ __all__ = [
     'NR_TREE_BINS',
     'NR_ZONES',
     'NULL_KIND',
+    'OTHER_KIND',
     'OUTPUT_KIND',
+    'PROGRAM_KIND',
     'PUT_CALLS',
     'READ',
     'RECORD_CALL',
@@ -203,6 +204,7 @@ __all__ = [
     'KnownTable',
     'ListRecord',
     'MemoryMap',
+    'Node',
     'ObjectCache',
     'PanicReport',
     'PcidState',

@@ -7,9 +7,9 @@ from incroos.lang import Struct, u64
 # Record.kind; what the words mean
 RECORD_CALL: Final = 1  # number: of the call; a to f: arguments; result. text: for each argument that is a text or a
 # buffer, in order, its length as u32 and its bytes, at most RECORD_TEXT_BYTES
-RECORD_END: Final = 2  # number: 0 exited, 1 ended by a signal, 2 not started; a: status, signal or Linux's errno; for a
-# fault b: address (or 0), c: vector, d: error code, e: instruction, f: start of the range round the address; result: its
-# end; text: u32 rights
+RECORD_END: Final = 2  # number: 0 exited, 1 ended by a signal, 2 not started; a: status, signal or Linux's errno; for
+# a fault b: address (or 0), c: vector, d: error code, e: instruction, f: start of the range round the address; result:
+# its end; text: u32 rights
 RECORD_UNKNOWN_CALL: Final = 3  # number: of a call that is not there; once each
 RECORD_CHECK: Final = 4  # a: 0 or the first checker that found something, b: its answer; c: frames lost
 RECORD_STATISTICS: Final = 5  # text: u64 words, in the order of STATISTICS_NAMES in run/records.py

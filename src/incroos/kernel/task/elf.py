@@ -13,7 +13,7 @@ from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, READ, WRITE, Content, UserSpace
-from incroos.lang import Struct, VirtAddr, kernel, load8, load32, offset_of, u16, u32, u64, word
+from incroos.lang import Struct, VirtAddr, kernel, u16, u32, u64, word
 
 MAGIC: Final = 0x464C_457F
 CLASS_64: Final = 2
@@ -214,9 +214,7 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
 
 
 @kernel
-def map_part(
-    user: UserSpace, start: VirtAddr, nbytes: word, rights: word, content: VirtAddr, offset: word
-) -> word:
+def map_part(user: UserSpace, start: VirtAddr, nbytes: word, rights: word, content: VirtAddr, offset: word) -> word:
     """Map pages of the program where none are: OK, or the code."""
     found = vm.map_at_free(user, start, nbytes, rights, 0, content, offset)
     if found < 0:

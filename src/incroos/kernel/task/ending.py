@@ -7,7 +7,7 @@
 Unit: the program.
 """
 
-from typing import Final, NoReturn
+from typing import Final
 
 from incroos.kernel import files, heap, pmm, vm, vmm
 from incroos.kernel.codes import EXIT_PASSED
@@ -26,7 +26,7 @@ from incroos.kernel.state import (
     Task,
     UserSpace,
 )
-from incroos.kernel.task import exec
+from incroos.kernel.task import program
 from incroos.lang import VirtAddr, cold, fill, kernel, store32, store64, word
 
 # RECORD_END's number
@@ -88,7 +88,7 @@ def remark(k: Kernel, number: word, value: word) -> None:
 # ------------------------------------------------------------------ why
 @cold
 @kernel
-def end(k: Kernel, status: word) -> NoReturn:
+def end(k: Kernel, status: word) -> None:
     """The program has ended itself with this status, 0 to 255."""
     record = new_record(k, RECORD_END, EXITED)
     record.a = status
@@ -97,7 +97,7 @@ def end(k: Kernel, status: word) -> NoReturn:
 
 @cold
 @kernel
-def end_unstarted(k: Kernel, errno: word) -> NoReturn:
+def end_unstarted(k: Kernel, errno: word) -> None:
     """The program could not be started: Linux's number says why."""
     record = new_record(k, RECORD_END, NOT_STARTED)
     record.a = errno
@@ -106,7 +106,7 @@ def end_unstarted(k: Kernel, errno: word) -> NoReturn:
 
 @cold
 @kernel
-def end_by_call(k: Kernel, signal: word) -> NoReturn:
+def end_by_call(k: Kernel, signal: word) -> None:
     """The program has sent itself a signal that ends it."""
     record = new_record(k, RECORD_END, BY_SIGNAL)
     record.a = signal
@@ -115,14 +115,14 @@ def end_by_call(k: Kernel, signal: word) -> NoReturn:
 
 @cold
 @kernel
-def end_by_signal(k: Kernel, signal: word, regs: Registers) -> NoReturn:
+def end_by_signal(k: Kernel, signal: word, regs: Registers) -> None:
     """An exception that is no page fault has ended the program."""
     end_by_fault(k, signal, regs, VirtAddr(0))
 
 
 @cold
 @kernel
-def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> NoReturn:
+def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None:
     """An exception at an address has ended the program."""
     record = new_record(k, RECORD_END, BY_SIGNAL)
     record.a = signal
@@ -143,8 +143,8 @@ def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> NoRe
 # ------------------------------------------------------------------ what follows
 @cold
 @kernel
-def finish(k: Kernel, record: Record) -> NoReturn:
-    """Tell it, tear the task down, and end the machine."""
+def finish(k: Kernel, record: Record) -> None:
+    """Tell it, tear the task down, and end the machine. Never returns, nor does any of the above."""
     put(k, record)
     record = new_record(k, RECORD_STATISTICS, 0)
     record.nbytes = 8 * NR_STATISTICS
@@ -155,8 +155,6 @@ def finish(k: Kernel, record: Record) -> NoReturn:
     if k.tasks.flags & CHECK_IN_THE_END != 0:
         put_check(k)
     end_machine(k.m, EXIT_PASSED)
-    while True:
-        pass
 
 
 @cold
@@ -193,7 +191,7 @@ def tear_down(k: Kernel) -> None:
     if k.tasks.current != 0:
         task = current(k)
         files.close_all(k, task)
-        exec.leave_space(k, task)
+        program.leave_space(k, task)
         heap.kfree(k, task.addr)
         k.tasks.current = VirtAddr(0)
     heap.shrink(k)

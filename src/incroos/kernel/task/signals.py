@@ -12,7 +12,6 @@ from typing import Final
 
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT
 from incroos.kernel.state import (
-    NR_SIGNALS,
     REMARK_HANDLER,
     REMARK_WAITS_FOR_EVER,
     Kernel,

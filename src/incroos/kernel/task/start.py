@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import ending, exec
+from incroos.kernel.task import ending, program
 from incroos.lang import VirtAddr, fill, kernel, word
 
 FIRST_NUMBER: Final = 1
@@ -45,7 +45,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     state.current = at
     code = files.open_standard(k, task, info)
     if code == OK:
-        code = exec.begin(k, task, Node(k.m, k.files.program), info)
+        code = program.begin(k, task, Node(k.m, k.files.program), info)
     if code == OK:
         state.next_number += 1
     else:
