@@ -17,26 +17,15 @@ from typing import Final
 
 from .boot import Sink
 from .outcome import Outcome, Status, Unusable
-from .program import Program, Ran, Recorder, time_is_over
+from .program import Program, Ran, Recorder, RecordSink, time_is_over
 from .program_channels import Input, Relay
 from .qemu import judge
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, Qemu
-from .records import BrokenStream, Decoder
+from .records import BrokenStream
 
 ACCEL: Final = 'tcg'  # some KVMs interpret ring 0, and cannot run ring 3
 PORTS: Final = {'output': 0xE9, 'errors': 0xEA, 'records': 0xEB}
-
-
-class RecordSink:
-    """Decodes what comes on the channel of records."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._decoder, self._recorder = Decoder(), recorder
-
-    def __call__(self, data: bytes) -> None:
-        for record in self._decoder.feed(data):
-            self._recorder(record)
 
 
 def run(wanted: Program, module: bytes, image: Path) -> Ran:
