@@ -47,6 +47,19 @@ ALREADY_STARTED: Final = -32  # this step of the start was made before
 BAD_START: Final = -33  # the arguments of the first step are no state, no regions, or no hook for panics
 LIBRARY_RANGE: Final = -34  # an address is the library's own: it alone maps, unmaps and protects pages there
 
+# User spaces
+NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range
+BAD_RANGE: Final = -41  # the address is no start of a page, or there are no bytes, or rights that nobody knows
+NOT_COVERED: Final = -42  # a part of it is in no range
+NO_ACCESS: Final = -43  # more rights than the range may ever have
+EXISTS: Final = -44  # a range is there
+BAD_POINTER: Final = -45  # no memory of the user's, or without the right
+TOO_LONG: Final = -46  # no zero byte ends the text within what is allowed
+TOO_LOW: Final = -47  # below the lowest address that may be mapped
+FAULT_NO_RANGE: Final = -50  # the address is in no range
+FAULT_NO_RIGHT: Final = -51  # the range does not allow the access
+FAULT_BEYOND_CONTENT: Final = -52  # a page behind the last one of the file
+
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4
 EXIT_PASSED: Final = 0x10

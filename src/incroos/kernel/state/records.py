@@ -14,6 +14,9 @@ RECORD_CHECK: Final = 4  # a: 0 or the first checker that found something, b: it
 RECORD_STATISTICS: Final = 5  # text: u64 words, in the order of STATISTICS_NAMES in run/records.py
 
 RECORD_TEXT_BYTES: Final = 64  # of one argument
+# Which arguments are texts: kinds path, in and out in run/system_calls.py. The length is the whole one; of `out` what the
+# call gave. BAD_TEXT, without bytes: the pointer is bad, or the call failed and filled nothing.
+BAD_TEXT: Final = 0xFFFF_FFFF
 
 
 class Record(Struct):

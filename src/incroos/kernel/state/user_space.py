@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.state.space import Space
-from incroos.lang import Array, Struct, VirtAddr, u64
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u64
 
 # Range.rights, the numbers of mmap's PROT_
 READ: Final = 1
@@ -14,6 +14,8 @@ EXECUTE: Final = 4
 # Range.flags
 GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
+
+MAX_SPACES: Final = 64  # the first number is nobody's
 
 
 class Range(Struct):
@@ -30,7 +32,8 @@ class Range(Struct):
     right: VirtAddr
     parent: VirtAddr
     height: u64
-    largest_gap: u64  # between ranges of the subtree
+    gap: u64  # bytes that nobody has right before it, the stack's own gap left out
+    largest_gap: u64  # of the ranges of the subtree
 
 
 class Content(Struct):
@@ -47,6 +50,7 @@ class UserSpace(Struct):
     config: KernelConfig
     space: Space
     root: VirtAddr  # of the tree of ranges
+    last_found: VirtAddr  # the range that a fault was in last; 0: none
     nr_ranges: u64
     nr_tasks: u64  # that have it
     number: u64  # by which the reverse map names it, from 1 on
@@ -55,6 +59,7 @@ class UserSpace(Struct):
     nr_resident: u64  # pages that are present, the zero page left out
     brk_start: VirtAddr
     brk: VirtAddr
+    data_bytes: u64  # of the program's own data, which the limit of brk counts too
     stack_end: VirtAddr
     limit_address_space: u64  # bytes
     limit_data: u64
@@ -67,7 +72,8 @@ class VmState(Struct):
     """Owner: vm."""
 
     is_ready: u64
-    zero_page: u64  # physical address of the frame of zeros
-    reverse_map: VirtAddr  # a word for each frame
+    zero_page: PhysAddr  # the frame of zeros
+    ranges: VirtAddr  # the heap's cache of Ranges
+    reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
-    spaces: Annotated[Array[u64], 64]  # addresses of UserSpaces by number; 0: none
+    spaces: Annotated[Array[u64], MAX_SPACES]  # addresses of UserSpaces by number; 0: none

@@ -225,6 +225,31 @@ def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
     frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word = owner
 
 
+# ------------------------------------------------------------------ mappings that are counted
+@kernel
+def add_mapping(k: Kernel, pa: PhysAddr) -> word:
+    """One more entry of a page table leads to the page's frame: how many do. Until all are gone it cannot be freed."""
+    code = frame_database.add_mapping(k.blocks.database, Pfn(pa >> PAGE_SHIFT))
+    if code < 0:
+        panic(k, b'pmm: a frame is mapped that nobody has: address, code', pa, code, 0)
+    return code
+
+
+@kernel
+def drop_mapping(k: Kernel, pa: PhysAddr) -> word:
+    """One entry less leads to it: how many are left."""
+    code = frame_database.drop_mapping(k.blocks.database, Pfn(pa >> PAGE_SHIFT))
+    if code < 0:
+        panic(k, b'pmm: a mapping ends that was not counted: address, code', pa, code, 0)
+    return code
+
+
+@kernel
+def nr_mappings(k: Kernel, pa: PhysAddr) -> word:
+    """How many entries lead to the page's frame, of those that are counted."""
+    return frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).nr_mappings
+
+
 # ------------------------------------------------------------------ tables
 @kernel
 def take_table(k: Kernel, level: word) -> PhysAddr:

@@ -1,0 +1,255 @@
+"""Sparse ranges: of the pages of [start, end) some are there and others are not, as in what programs map.
+
+Unit: the page of level 1. Knows no ranges of a space's owner, and nothing of rights but the bits of entries. A leaf
+with UNCOUNTED leads to a frame that is not counted, and is never writable: the frame of zeros. Of all other frames the
+mappings are counted here, as long as the leaf is there (pmm.add_mapping).
+
+    put         a page that was not there; its tables are made. No flush: nobody remembers what was not present
+    exchange    another frame for a page that is there
+    clear       all pages of a range; their frames come back as a list through their owner words, when all is flushed
+    protect     other flags for all pages of a range
+
+Tables are walked once, run by run; what has no table is skipped in steps as large as the table that is missing would
+reach. A call flushes once: page by page if all that it changed lies within config.flush_threshold pages, else all.
+"""
+
+from typing import Final
+
+from incroos.kernel import pmm
+from incroos.kernel.arch.pte import (
+    ACCESSED,
+    ADDRESS,
+    NX,
+    PRESENT,
+    USER,
+    WRITABLE,
+    page_bytes,
+    table_of,
+)
+from incroos.kernel.codes import NO_FRAME, OK
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import Space, kernel_of
+from incroos.kernel.vmm.levels import root_level
+from incroos.kernel.vmm.pages import SEEN
+from incroos.kernel.vmm.tables import (
+    build_branch,
+    find_cut,
+    free_parked,
+    is_known,
+    known_slot,
+    link,
+    park_branch,
+    record_of,
+    slot_in,
+    unlink,
+    walk_and_know,
+)
+from incroos.kernel.vmm.tlb import flush_shared, flush_span
+from incroos.kernel.vmm.windows import close_table, load_linked, open_table, store_linked
+from incroos.lang import PhysAddr, VirtAddr, cold, kernel, load64, store64, word
+
+UNCOUNTED: Final = 1 << 9  # of the bits that the processor ignores
+NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
+KEPT: Final = ADDRESS | SEEN | UNCOUNTED
+
+
+# ------------------------------------------------------------------ one page
+@kernel
+def leaf_in(space: Space, va: VirtAddr) -> word:
+    """The entry of level 1 for va, an address of the lower half; 0 where there is none."""
+    if is_known(space, va, 1, 0):
+        return load_linked(space, known_slot(space, va), va, 1)
+    return find_leaf(space, va)
+
+
+@cold
+@kernel
+def find_leaf(space: Space, va: VirtAddr) -> word:
+    """The same when the table is not known."""
+    _code, level, _slot, entry = walk_and_know(space, va)
+    return entry if level == 1 else 0
+
+
+@kernel
+def put_in(space: Space, va: VirtAddr, leaf: word) -> word:
+    """Write the leaf of the page at va, which is not there: OK, or NO_FRAME for a table. Counts the mapping."""
+    if is_known(space, va, 1, 0):
+        link(space, known_slot(space, va), va, 1, leaf)
+    elif put_by_walk(space, va, leaf) != OK:
+        return NO_FRAME
+    if leaf & UNCOUNTED == 0:
+        pmm.add_mapping(kernel_of(space), PhysAddr(leaf & ADDRESS))
+    return OK
+
+
+@cold
+@kernel
+def put_by_walk(space: Space, va: VirtAddr, leaf: word) -> word:
+    """The same when the table is not known, without the count."""
+    _code, level, slot, _entry = walk_and_know(space, va)
+    branch = build_branch(space, va, leaf, 1, level)
+    if branch == 0:
+        return NO_FRAME
+    link(space, slot, va, level, branch)
+    return OK
+
+
+@kernel
+def exchange_in(space: Space, va: VirtAddr, leaf: word) -> None:
+    """Write another leaf for the page at va, which is there with an uncounted frame; flush. Counts the mapping."""
+    _code, _level, slot, _entry = walk_and_know(space, va)
+    store_linked(space, slot, va, 1, leaf)
+    flush_shared(space, va)
+    pmm.add_mapping(kernel_of(space), PhysAddr(leaf & ADDRESS))
+
+
+@kernel
+def mark_in(space: Space, va: VirtAddr, seen: word) -> None:
+    """Set accessed, and perhaps dirty, in the leaf of a page that is there, and accessed above, as processors do."""
+    slot = slot_in(space.root, va, root_level(space))
+    for level in range(root_level(space), 1, -1):
+        entry = load_linked(space, slot, va, level)
+        store_linked(space, slot, va, level, entry | ACCESSED)
+        slot = slot_in(table_of(entry), va, level - 1)
+    store_linked(space, slot, va, 1, load_linked(space, slot, va, 1) | seen)
+
+
+# ------------------------------------------------------------------ runs
+@kernel
+def find_run(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, PhysAddr, VirtAddr]:
+    """The first addresses from start on that have a table of level 1: from, the slot for it, to; from is end: none."""
+    at = start
+    while at < end:
+        _code, level, slot, _entry = walk_and_know(space, at)
+        if level == 1:
+            return at, slot, VirtAddr(min(end, (at & -page_bytes(2)) + page_bytes(2)))
+        at = VirtAddr(min(end, (at & -page_bytes(level)) + page_bytes(level)))
+    return end, PhysAddr(0), end
+
+
+@kernel
+def next_leaf_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, word]:
+    """The first page of [start, end) that is there, and its entry; end, 0 where none is."""
+    at = start
+    while at < end:
+        at, slot, behind = find_run(space, at, end)
+        while at < behind:
+            entry = load_linked(space, slot, at, 1)
+            if entry & PRESENT != 0:
+                return at, entry
+            slot = PhysAddr(slot + 8)
+            at = VirtAddr(at + PAGE_BYTES)
+    return end, 0
+
+
+@kernel
+def clear_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[PhysAddr, word]:
+    """Clear all pages of [start, end), flush, and free the tables that are empty then.
+
+    The counted frames that nothing leads to any more, as a list (next_of), and how many counted pages went.
+    """
+    frames = NO_FRAMES
+    nr_counted = 0
+    parked = NO_FRAMES
+    first = end
+    last = start
+    at, slot, behind = find_run(space, start, end)
+    while at < end:
+        nr_cleared, nr_frames, frames, low, high = clear_run(space, slot, at, behind, frames)
+        if nr_cleared != 0:
+            nr_counted += nr_frames
+            first = min(first, low)
+            last = max(last, high)
+            if record_of(space, slot).nr_entries == nr_cleared:
+                parked = cut_table(space, at, slot, parked)
+            else:
+                record_of(space, slot).nr_entries -= nr_cleared
+        at, slot, behind = find_run(space, behind, end)
+    if first <= last:
+        flush_span(space, first, VirtAddr(last + PAGE_BYTES))
+    free_parked(space, parked)
+    return frames, nr_counted
+
+
+@kernel
+def clear_run(
+    space: Space, slot: PhysAddr, at: VirtAddr, behind: VirtAddr, list_before: PhysAddr
+) -> tuple[word, word, PhysAddr, VirtAddr, VirtAddr]:
+    """Clear the leaves for [at, behind) of a table: how many, how many counted, the list, the first and the last."""
+    entries = open_table(space, slot, at, 1)
+    frames = list_before
+    nr_cleared = 0
+    nr_counted = 0
+    first = behind
+    last = at
+    for index in range((behind - at) >> PAGE_SHIFT):
+        place = VirtAddr(entries + 8 * index)
+        entry = load64(space.m, place)
+        if entry == 0:
+            continue
+        store64(space.m, place, 0)
+        last = VirtAddr(at + (index << PAGE_SHIFT))
+        if nr_cleared == 0:
+            first = last
+        nr_cleared += 1
+        if entry & UNCOUNTED == 0:
+            nr_counted += 1
+            if pmm.drop_mapping(kernel_of(space), PhysAddr(entry & ADDRESS)) == 0:
+                pmm.set_owner_word(kernel_of(space), PhysAddr(entry & ADDRESS), frames >> PAGE_SHIFT)
+                frames = PhysAddr(entry & ADDRESS)
+    close_table(space, 1)
+    return nr_cleared, nr_counted, frames, first, last
+
+
+@kernel
+def cut_table(space: Space, va: VirtAddr, slot: PhysAddr, parked: PhysAddr) -> PhysAddr:
+    """Cut off a table of level 1 that is empty, and those above it that this empties, and park them."""
+    record_of(space, slot).nr_entries = 1  # as a branch to one leaf, with which it goes
+    cut_level, cut_slot = find_cut(space, va, 1)
+    branch = unlink(space, cut_slot, va, cut_level)
+    return park_branch(space, va, branch, 1, cut_level, parked)
+
+
+@kernel
+def next_of(space: Space, frame: PhysAddr) -> PhysAddr:
+    """The frame behind one on a list of clear_in; it is on none from now on."""
+    following = PhysAddr(pmm.owner_word(kernel_of(space), frame) << PAGE_SHIFT)
+    pmm.set_owner_word(kernel_of(space), frame, 0)
+    return following
+
+
+@kernel
+def protect_sparse_in(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> None:
+    """Give all pages of [start, end) that are there these flags; accessed and dirty stay. Flushes who lost a right."""
+    first = end
+    last = start
+    at, slot, behind = find_run(space, start, end)
+    while at < end:
+        low, high = protect_run(space, slot, at, behind, flags)
+        first = min(first, low)
+        last = max(last, high)
+        at, slot, behind = find_run(space, behind, end)
+    if first <= last:
+        flush_span(space, first, VirtAddr(last + PAGE_BYTES))
+
+
+@kernel
+def protect_run(space: Space, slot: PhysAddr, at: VirtAddr, behind: VirtAddr, flags: word) -> tuple[VirtAddr, VirtAddr]:
+    """The same for the leaves for [at, behind) of a table: the first and the last that lost a right."""
+    entries = open_table(space, slot, at, 1)
+    first = VirtAddr(0)
+    last = VirtAddr(0)
+    for index in range((behind - at) >> PAGE_SHIFT):
+        place = VirtAddr(entries + 8 * index)
+        entry = load64(space.m, place)
+        if entry == 0:
+            continue
+        leaf = (entry & KEPT) | flags
+        if entry & UNCOUNTED != 0:
+            leaf &= ~WRITABLE
+        store64(space.m, place, leaf)
+        if (entry & ~leaf & (WRITABLE | USER)) | (leaf & ~entry & NX) != 0:
+            last = VirtAddr(at + (index << PAGE_SHIFT))
+            first = first if first != 0 else last
+    close_table(space, 1)
+    return first if first != 0 else behind, last
