@@ -23,7 +23,9 @@ from incroos.machine.strict import MAX_RAM, SimulatedMachine
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
+from .channels import NO_CHANNELS, Channels, interpreted_sink, interpreted_source
 from .framebuffer import Framebuffer
+from .interpreted_processor import InterpretedProcessor
 from .names import made
 from .outcome import Outcome, Status, Unusable
 from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
@@ -46,6 +48,8 @@ class Sim:
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
         features: int = ALL_FEATURES,
+        module: bytes = b'',
+        channels: Channels = NO_CHANNELS,
     ) -> None:
         if memory_bytes > MAX_RAM:
             raise Unusable(
@@ -56,12 +60,15 @@ class Sim:
         self.machine = SimulatedMachine(self.computer, config)
         self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram
-        prepare(self.computer, self.machine.poke, config, framebuffer)
+        prepare(self.computer, self.machine.poke, config, framebuffer, module)
+        self.user = InterpretedProcessor(self, entries) if entries.runs_programs else None
         self.machine.connect(
             page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
             exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
             write=console_sink or self.output.extend,
             pause=lambda: None,
+            outputs=[interpreted_sink(output) for output in channels.outputs],
+            read=interpreted_source(channels.input),
         )
 
     def console(self) -> bytes:
@@ -71,6 +78,11 @@ class Sim:
     def start(self, entry: Callable[..., Any]) -> None:
         """Call an entry function of the kernel as the boot code does."""
         entry(self.kernel, START_INFO)
+
+    def run_ring3(self) -> None:
+        """Run programs, if the kernel does, until the computer stops."""
+        if self.user is not None:
+            self.user.run_ring3()
 
 
 def boot(wanted: Boot, entries: EntryPoints = CLASSIC_ENTRIES) -> Outcome:
@@ -88,6 +100,7 @@ def run(sim: Sim, entry: Callable[..., Any], timeout: float) -> Outcome:
     try:
         with alarm:
             sim.start(entry)
+            sim.run_ring3()
             sim.machine.halt()  # as the boot code does when the entry function returns
     except MachineStopped:
         return outcome_of(sim.computer.cpu)
