@@ -3,6 +3,8 @@
 from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
+from incroos.kernel.state.records import RECORD_TEXT_BYTES, Record
+from incroos.kernel.state.user_space import Content
 from incroos.lang import Array, Struct, VirtAddr, u64
 
 NR_SIGNALS: Final = 64
@@ -19,6 +21,15 @@ FOLDER_KIND: Final = 4
 NULL_KIND: Final = 5  # /dev/null
 ZERO_KIND: Final = 6  # /dev/zero
 
+# Node.kind, beside CONTENT_KIND, FOLDER_KIND, NULL_KIND and ZERO_KIND
+LINK_KIND: Final = 7  # a symlink; its content is the target
+PROGRAM_KIND: Final = 8  # /proc/self/exe: a symlink to what runs
+MAPS_KIND: Final = 9  # /proc/self/maps
+ARGUMENTS_KIND: Final = 10  # /proc/self/cmdline
+OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can open
+
+CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
+
 
 class SignalAction(Struct):
     """struct kernel_sigaction."""
@@ -29,6 +40,26 @@ class SignalAction(Struct):
     mask: u64
 
 
+class Node(Struct):
+    """A file, folder or symlink of the archive, or one that the kernel itself adds. Owner: files.nodes."""
+
+    content: Content
+    kind: u64
+    parent: VirtAddr  # the root's is the root
+    first: VirtAddr  # what is in a folder: a list
+    last: VirtAddr
+    next: VirtAddr
+    same_hash: VirtAddr  # the next one in its bucket
+    name: VirtAddr
+    name_bytes: u64
+    inode: u64
+    mode: u64  # st_mode
+    nr_links: u64
+    seconds: u64  # of st_mtime
+    rdev: u64
+    is_hidden: u64  # found by its name, but no folder lists it
+
+
 class File(Struct):
     """An open file: what dup shares. Owner: files."""
 
@@ -37,7 +68,8 @@ class File(Struct):
     flags: u64  # of open
     position: u64
     content: VirtAddr  # Content
-    node: VirtAddr  # of the archive: what stat tells
+    node: VirtAddr  # Node: what stat tells; 0: a standard file
+    text: VirtAddr  # of CONTENT_KIND that is the file's own, from the heap: freed when it is closed; or 0
     channel: u64  # of OUTPUT_KIND: 1 or 2
     mode: u64  # of standard files: st_mode
     is_terminal: u64
@@ -63,8 +95,11 @@ class Task(Struct):
     blocked: u64
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
-    program: VirtAddr  # node of the archive: /proc/self/exe
-    folder: VirtAddr  # node of the archive: the working directory
+    alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
+    program: VirtAddr  # Node: /proc/self/exe
+    folder: VirtAddr  # Node: the working directory
+    arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
+    arguments_bytes: u64
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
     descriptors: Annotated[Array[Descriptor], MAX_FILES]
 
@@ -81,6 +116,8 @@ class TaskState(Struct):
     random: u64  # the generator's state
     free_frames: u64  # before the first program
     unknown_calls: Annotated[Array[u64], 16]  # a bit for each number: it was named
+    record: Record  # the one that is being made
+    record_text: Annotated[Array[u64], (CALL_TEXT_BYTES + 7) // 8]
 
 
 class FilesState(Struct):
@@ -88,7 +125,16 @@ class FilesState(Struct):
 
     archive: VirtAddr  # first byte of the cpio
     archive_bytes: u64
-    nodes: VirtAddr  # ArchiveNodes
+    program: VirtAddr  # Node of the first file
+    nodes: VirtAddr  # Nodes, the root first
     nr_nodes: u64
-    input_buffer: VirtAddr
-    output_buffer: VirtAddr
+    max_nodes: u64
+    buckets: VirtAddr  # Nodes by the hash of parent and name
+    nr_buckets: u64  # a power of two
+    names: VirtAddr  # of the nodes that the kernel adds
+    names_bytes: u64
+    path: VirtAddr  # PATH_ROOM bytes: what is left of a path
+    piece: VirtAddr  # PIECE_BYTES: what is copied to or from a program
+    input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
+    input_start: u64
+    input_end: u64

@@ -1,0 +1,160 @@
+"""Calls on memory: mmap and its kin, brk."""
+
+from typing import Final
+
+from incroos.kernel import vm
+from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
+from incroos.kernel.abi.errno import EACCES, EBADF, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.files.reading import is_readable
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import CONTENT_KIND, WRITE, File, Kernel, Range, UserSpace
+from incroos.kernel.vm.pages import clear
+from incroos.lang import VirtAddr, apart, kernel, word
+
+KNOWN_RIGHTS: Final = 7
+SHARED: Final = 1  # flags of mmap
+PRIVATE: Final = 2
+SHARED_CHECKED: Final = 3
+KIND: Final = 0xF
+FIXED: Final = 0x10
+ANONYMOUS: Final = 0x20
+POPULATE: Final = 0x8000
+HUGE_PAGES: Final = 0x4_0000
+FIXED_FREE: Final = 0x10_0000
+
+# Advice
+DONT_NEED: Final = 4
+FREE: Final = 8
+REMOVE: Final = 9
+LAST_ADVICE: Final = 25
+WRITE_FAULT: Final = 6  # the processor's error code: a write in ring 3
+READ_FAULT: Final = 4
+
+
+@apart
+@kernel
+def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descriptor: word, offset: word) -> word:
+    if offset % PAGE_BYTES != 0 or nbytes == 0:
+        return -EINVAL
+    if flags & KIND != PRIVATE and flags & KIND != SHARED and flags & KIND != SHARED_CHECKED:
+        return -EINVAL
+    if nbytes < 0 or offset < 0 or flags & HUGE_PAGES != 0:
+        return -ENOMEM
+    if flags & ANONYMOUS != 0:
+        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
+    at = file_of(k, descriptor)
+    if at == 0:
+        return -EBADF
+    file = File(k.m, at)
+    if not is_readable(file):
+        return -EACCES
+    if file.kind != CONTENT_KIND or file.text != 0:
+        return -ENODEV
+    if flags & KIND != PRIVATE and rights & WRITE != 0:
+        return -EACCES
+    return map_content(k, hint, nbytes, rights, flags, file.content, offset)
+
+
+@kernel
+def map_content(
+    k: Kernel, hint: word, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
+) -> word:
+    """Map pages of a content, or zeros where it is 0."""
+    user = user_of(k)
+    wanted = rights & KNOWN_RIGHTS
+    if flags & (FIXED | FIXED_FREE) == 0:
+        found = vm.map_anywhere(user, max(hint, 0), nbytes, wanted, 0, content, offset)
+    elif hint % PAGE_BYTES != 0:
+        return -EINVAL
+    elif flags & FIXED_FREE != 0:
+        found = vm.map_at_free(user, hint, nbytes, wanted, 0, content, offset)
+    else:
+        found = vm.map_at(user, hint, nbytes, wanted, 0, content, offset)
+    if found > 0 and flags & POPULATE != 0:
+        populate(user, found, nbytes, wanted)
+    return result_of(found)
+
+
+@kernel
+def populate(user: UserSpace, start: word, nbytes: word, rights: word) -> None:
+    """Touch all pages, as far as there are frames."""
+    at = start
+    error = WRITE_FAULT if rights & WRITE != 0 else READ_FAULT
+    while at < start + nbytes and rights != 0:
+        at = at + PAGE_BYTES if vm.fault(user, VirtAddr(at), error) == 0 else start + nbytes
+
+
+@apart
+@kernel
+def munmap(k: Kernel, start: word, nbytes: word) -> word:
+    return result_of(vm.unmap(user_of(k), start, nbytes))
+
+
+@apart
+@kernel
+def mprotect(k: Kernel, start: word, nbytes: word, rights: word) -> word:
+    return result_of(vm.protect(user_of(k), start, nbytes, rights))
+
+
+@apart
+@kernel
+def brk(k: Kernel, wanted: word) -> word:
+    return vm.set_break(user_of(k), wanted)
+
+
+@apart
+@kernel
+def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
+    wanted = half(advice)
+    if wanted > LAST_ADVICE or 5 <= wanted <= 7 or wanted == REMOVE:
+        return -EINVAL
+    if start % PAGE_BYTES != 0 or nbytes < 0 or nbytes > MOST_WORD - PAGE_BYTES:
+        return -EINVAL
+    if nbytes == 0:
+        return 0
+    if not is_user_range(start, nbytes):
+        return -ENOMEM
+    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    if wanted == DONT_NEED or wanted == FREE:
+        drop_pages(k, start, end)
+    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+
+
+@kernel
+def drop_pages(k: Kernel, start: word, end: word) -> None:
+    """Let the pages be as they were when they were mapped: zeros, or the file's."""
+    user = user_of(k)
+    at = vm.find_range_behind(user, VirtAddr(start))
+    while at != 0 and Range(k.m, at).start < end:
+        found = Range(k.m, at)
+        clear(user, VirtAddr(max(found.start, start)), VirtAddr(min(found.end, end)))
+        at = vm.next_range(user, at)
+
+
+@kernel
+def is_covered(user: UserSpace, start: word, end: word) -> bool:
+    """Is all of [start, end) in ranges?"""
+    done = start
+    at = vm.find_range(user, VirtAddr(start))
+    while at != 0 and done < end and Range(user.m, at).start <= done:
+        done = Range(user.m, at).end
+        at = vm.next_range(user, at)
+    return done >= end
+
+
+@apart
+@kernel
+def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
+    if start % PAGE_BYTES != 0 or half(flags) & ~7 != 0 or half(flags) & 5 == 5:
+        return -EINVAL
+    if not is_user_range(start, nbytes):
+        return -ENOMEM
+    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+
+
+@apart
+@kernel
+def mremap(k: Kernel) -> word:
+    """Whoever asks copies instead."""
+    return -ENOMEM
