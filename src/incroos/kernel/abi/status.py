@@ -6,7 +6,7 @@ from incroos.kernel import vm
 from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, LINK_KIND, File, Kernel, Node
+from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, File, Kernel, Node
 from incroos.lang import Struct, VirtAddr, fill, kernel, u16, u32, u64, word
 
 ARCHIVE_DEVICE: Final = 1  # st_dev
@@ -77,8 +77,16 @@ STATUS_X_BYTES: Final = 256
 
 @kernel
 def bytes_of(node: Node) -> word:
-    """st_size."""
+    """st_size. A folder has a page, as on most file systems of Linux."""
+    if node.kind == FOLDER_KIND:
+        return PAGE_BYTES
     return node.content.nbytes if node.kind == CONTENT_KIND or node.kind == LINK_KIND else 0
+
+
+@kernel
+def blocks_of(node: Node, nbytes: word) -> word:
+    """st_blocks: whole pages; a symlink lies in its inode."""
+    return 0 if node.kind == LINK_KIND else (nbytes + PAGE_BYTES - 1) // PAGE_BYTES * (PAGE_BYTES // BLOCK_BYTES)
 
 
 @kernel
@@ -92,7 +100,7 @@ def of_node(k: Kernel, node: Node) -> Status:
     made.mode = node.mode
     made.rdev = node.rdev
     made.nbytes = bytes_of(node)
-    made.nr_blocks = (made.nbytes + BLOCK_BYTES - 1) // BLOCK_BYTES
+    made.nr_blocks = blocks_of(node, made.nbytes)
     made.accessed = node.seconds
     made.modified = node.seconds
     made.changed = node.seconds
