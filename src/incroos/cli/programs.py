@@ -164,8 +164,7 @@ def run_stopping_at(at: str, wanted: 'Program') -> 'Ran':
     except NoSuchFunction as error:
         raise click.BadParameter(str(error), param_hint="'--break'") from None
     try:
-        with open(os.devnull, 'rb') as nothing:
-            return run_it('sim', replace(wanted, input=nothing.fileno()), Debugger(function))
+        return run_it('sim', replace(wanted, input=b''), Debugger(function))
     except DebuggerLeft:
         say('pdb was left before the program ended')
         raise click.exceptions.Exit(Status.INTERRUPTED) from None

@@ -61,7 +61,7 @@ def find_function(name: str) -> Callable[..., Any]:
     room, _, rest = name.partition('.')
     offered = vars(sys.modules.get(ROOMS + room) or ModuleType(room)).get(rest)
     if offered in found:  # of several, the one that the room shows
-        return offered
+        return found[found.index(offered)]
     near = [full_name(function) for function in found]
     near = near or difflib.get_close_matches(name, functions, NR_NEAR, LIKENESS)
     what = 'means more than one function' if found else 'is no function of the kernel'

@@ -82,14 +82,15 @@ def build_files(entry: str, config: 'KernelConfig', checked: bool, debug: bool) 
 def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     """What the boot code calls, by the names under which it does."""
     from incroos.guest import mailbox
+    from incroos.kernel.abi import entry as calls
     from incroos.kernel.boot import main, run
     from incroos.kernel.trap import entry as traps
-    from incroos.kernel.trap import faults, kernel_faults, stand_ins
+    from incroos.kernel.trap import faults, kernel_faults
 
     if entry == RUN:
         return {
             'kmain': run.run_main,
-            'on_syscall': stand_ins.on_syscall,
+            'on_syscall': calls.on_syscall,
             'on_trap': traps.on_trap,
             'on_kernel_trap': kernel_faults.on_kernel_trap,
         }

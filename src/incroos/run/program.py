@@ -53,7 +53,7 @@ class Program:
     root: Path | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     seconds: float | None = None  # until it is stopped
-    input: int | None = None  # a descriptor, read when the program reads; None: reads fail
+    input: int | bytes = b''  # a descriptor, read when the program reads; or what there is to read
     output: Sink = drop
     errors: Sink = drop  # the same object as `output` if both are one file, so that the order is kept
     console: Sink = drop  # what the kernel itself has to say

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from .boot import Sink
+from .channels import descriptor_of
 from .outcome import Outcome, Status, Unusable
 from .program import Program, Ran, Recorder, RecordSink, time_is_over
 from .program_channels import Input, Relay
@@ -44,6 +45,8 @@ def run(wanted: Program, module: bytes, image: Path) -> Ran:
             writers = {name: write_end.fileno() for name, (_, write_end) in ends.items()}
             options = [*channel_options(writers, its_input.fileno()), '-initrd', f'/dev/fd/{disk.fileno()}']
             inherited = tuple({*writers.values(), its_input.fileno(), disk.fileno()})
+            source = descriptor_of(wanted.input)
+            closing.callback(os.close, source)
             qemu = closing.enter_context(
                 Qemu(
                     image,
@@ -58,12 +61,14 @@ def run(wanted: Program, module: bytes, image: Path) -> Ran:
                 write_end.close()
             its_input.close()
             readers = {name: read_end.fileno() for name, (read_end, _) in ends.items()}
-            return recorder.ran(relay(qemu, wanted, {readers[name]: sink for name, sink in sinks.items()}, ours))
+            return recorder.ran(
+                relay(qemu, wanted, {readers[name]: sink for name, sink in sinks.items()}, ours, source)
+            )
     except MonitorError as error:
         raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
 
 
-def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: socket.socket) -> Outcome:
+def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: socket.socket, source: int) -> Outcome:
     """Let the machine run until it has ended, and hand on what comes and goes."""
     deadline = None if wanted.seconds is None else time.monotonic() + wanted.seconds
     sinks = {qemu.serial.fileno(): wanted.console, **sinks}
@@ -71,7 +76,7 @@ def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: so
     for descriptor, sink in sinks.items():
         channels.add_pipe(descriptor, sink)
     channels.add(qemu.monitor.fileno(), qemu.monitor.receive)
-    Input(input_channel, wanted.input, channels)
+    Input(input_channel, source, channels)
     pipes = [*sinks, qemu.monitor.fileno()]
     qemu.go()
     try:

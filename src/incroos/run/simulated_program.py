@@ -4,13 +4,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Final
 
+from incroos.kernel.abi.entry import on_syscall
+from incroos.kernel.boot.run import run_main
+from incroos.kernel.trap.entry import on_trap
+from incroos.kernel.trap.faults import on_exception, on_page_fault
+
 from . import outcome
 from .channels import Channels
 from .names import made
 from .outcome import Outcome, Status
 from .program import Program, Ran, Recorder, RecordSink, time_is_over
-from .simulated import RUN_ENTRIES, unsent
+from .simulated import EntryPoints, unsent
 
+RUN_ENTRIES: Final = EntryPoints(run_main, on_page_fault, on_exception, on_trap, on_syscall)
 EVER: Final = 20 * 86400.0  # seconds, where no time is set: what poll(2) can wait for is less than 25 days
 
 

@@ -4,8 +4,9 @@ import contextlib
 import io
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import llvmlite.binding as llvm
 import pytest
@@ -24,7 +25,7 @@ from . import ring3_kernel as ring3
 
 MEMORY: Final = 64 << 20
 MODULE_BYTES: Final = 4096  # more than the boot code copies
-ROOTS: Final = {
+ROOTS: Final[dict[str, Callable[..., Any]]] = {
     'kmain': ring3.start_program,
     'on_syscall': ring3.on_syscall,
     'on_trap': ring3.on_trap,
@@ -52,6 +53,7 @@ def assembled(text: str) -> bytes:
     quoted = ''.join(f'module asm "{line}"\n' for line in text.splitlines())
     module = llvm.parse_assembly(f'target triple = "x86_64-unknown-none-elf"\n{quoted}')
     section = ELFFile(io.BytesIO(machine.emit_object(module))).get_section_by_name('.text')
+    assert section is not None
     return bytes(section.data())
 
 
@@ -91,9 +93,8 @@ def trap_of(folder: Path, image: Image, text: str, *extra: str) -> tuple[int, ..
 
 
 # ------------------------------------------------------------------ system calls
-KEPT: Final = {
-    name: 0x1111_0000_1111 * (index + 1) for index, name in enumerate('rbx rbp rsi rdx r8 r9 r10 r12'.split())
-}
+NAMES: Final = ('rbx', 'rbp', 'rsi', 'rdx', 'r8', 'r9', 'r10', 'r12')
+KEPT: Final = {name: 0x1111_0000_1111 * (index + 1) for index, name in enumerate(NAMES)}
 KEPT_TOO: Final = {'r13': 0x1357_9BDF_0246, 'r14': -5, 'r15': 1 << 63, 'rdi': 7}
 
 

@@ -130,4 +130,5 @@ def test_trimming_needs_no_memory() -> None:
         assert machine.k.frames.requests == 0
         machine.refuse(0)
         machine.check()
-    assert machine.ranges(user) == [] and user.nr_resident == 0
+    assert machine.ranges(user) == []
+    assert user.nr_resident == 0

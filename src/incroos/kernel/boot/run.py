@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from incroos.kernel import heap, pmm, vmm
+from incroos.kernel import files, heap, pmm, task, vm, vmm
+from incroos.kernel.abi.errno import number_of
 from incroos.kernel.arch.pte import DATA
 from incroos.kernel.arch.pvh import first_module
 from incroos.kernel.codes import OK
@@ -12,7 +13,6 @@ from incroos.kernel.layout import BOOT_MAP_END, DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import RUN_MAGIC, Kernel, RunInfo
 from incroos.kernel.trap import init as processor
-from incroos.kernel.trap.stand_ins import init_rooms
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
 FIRST_4_GIB: Final = 1 << 32
@@ -22,6 +22,7 @@ FIRST_4_GIB: Final = 1 << 32
 def run_main(k: Kernel, start_info: PhysAddr) -> None:
     """Start the kernel, and make the first task of what the host handed over; user_registers(k) are its registers.
 
+    Comes back to go to ring 3; where the program cannot be started, the machine ends and the host is told why.
     start_info is the loader's PVH start information, below 2 MiB.
     """
     console.init(k, start_info)
@@ -29,8 +30,19 @@ def run_main(k: Kernel, start_info: PhysAddr) -> None:
     vmm.init(k)
     heap.init(k)
     processor.init(k)
-    info = find_run_info(k, start_info)
-    init_rooms(k, VirtAddr(info.addr))
+    code = begin(k, find_run_info(k, start_info))
+    if code != OK:
+        task.end_unstarted(k, number_of(code))
+
+
+@kernel
+def begin(k: Kernel, info: RunInfo) -> word:
+    """Start what programs need, and make the first one; or the code of what was refused."""
+    task.init(k)
+    code = vm.init(k)
+    if code == OK:
+        code = files.init(k, VirtAddr(info.addr + info.archive), info.archive_bytes)
+    return task.create_first(k, info) if code == OK else code
 
 
 @kernel

@@ -2,6 +2,7 @@
 
     registers        as the entry code found them
     level 4: 0x...   the entries on the way to the address of a page fault, down to the one that denied the access
+    range: ...       the program's range round it
     backtrace: 0x... return addresses, the innermost first; the host says which function and line each is
     PANIC: ...       what faults.py says, the last word
 
@@ -11,6 +12,7 @@ is the first of the backtrace.
 
 from typing import Final
 
+from incroos.kernel import task, vm
 from incroos.kernel.arch.pte import NX, PRESENT, USER, WRITABLE, index_in, is_leaf, is_present, table_of
 from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT
 from incroos.kernel.cpu import this_cpu
@@ -22,7 +24,7 @@ from incroos.kernel.layout import (
     MODERN_STACK_END,
     STACK_START,
 )
-from incroos.kernel.state import Kernel, Registers
+from incroos.kernel.state import Kernel, Range, Registers, UserSpace
 from incroos.kernel.trap.faults import on_exception, on_page_fault
 from incroos.lang import VirtAddr, kernel, load8, load32, load64, read_cr2, read_cr3, read_cr4, word
 
@@ -45,6 +47,7 @@ def on_kernel_trap(k: Kernel, regs: Registers) -> None:
         put_registers(k, regs)
         if regs.vector == PAGE_FAULT:
             put_entries(k, read_cr2(k.m), regs.error)
+            put_range(k, read_cr2(k.m))
         put_backtrace(k, regs)
     if regs.vector == PAGE_FAULT:
         on_page_fault(k, regs.error, VirtAddr(regs.rip))
@@ -129,6 +132,24 @@ def put_entry(k: Kernel, level: word, entry: word) -> None:
     console.put_text(k, b' executable')
     if entry & USER != 0:
         console.put_text(k, b', user')
+
+
+# ------------------------------------------------------------------ the program's range
+@kernel
+def put_range(k: Kernel, va: VirtAddr) -> None:
+    """Put the program's range round an address of the lower half, or that there is none."""
+    if va < 0 or k.tasks.current == 0 or task.current(k).space == 0:
+        return
+    at = vm.find_range(UserSpace(k.m, task.current(k).space), va)
+    if at == 0:
+        console.put_text(k, b'range: none of the program is there\n')
+        return
+    found = Range(k.m, at)
+    console.put_text(k, b'range: ')
+    put_named(k, b'start', found.start)
+    put_named(k, b'end', found.end)
+    put_named(k, b'rights', found.rights)
+    console.put_text(k, b'\n')
 
 
 # ------------------------------------------------------------------ return addresses
