@@ -64,6 +64,10 @@ CALLS: Final = {  # by name: the number and the arguments; 3 is an open file, 4 
     'select': (23, 3, OUT_OR_NULL, 0, 0, 'span'),
     'select span': (23, 0, 0, 0, 0, IN_OR_NULL),
     'nanosleep': (35, IN, 0),
+    'statfs': (137, IN, 'room'),
+    'statfs to': (137, 'path', OUT),
+    'fstatfs': (138, 3, OUT),
+    'getxattr': (191, IN, 'path', 0, 0),
     'uname': (63, OUT),
     'getcwd': (79, OUT, 100),
     'chdir': (80, IN),
@@ -131,7 +135,14 @@ def ready() -> Iterator[Ready]:
     for at, text in ((0, b'/etc/motd'), (100, b'/link'), (200, b'/etc'), (300, b'/dev/zero'), (400, b'')):
         made.put(room + at, text + b'\0')
     made.put(room + 1000, bytes(16))
-    places = {'path': room, 'link': room + 100, 'empty': room + 400, 'room': room + 2000, 'span': room + 1000}
+    places = {
+        'page': room,
+        'path': room,
+        'link': room + 100,
+        'empty': room + 400,
+        'room': room + 2000,
+        'span': room + 1000,
+    }
     assert [made.call(2, room + at, 0) for at in (0, 200, 300)] == [3, 4, 5]
     yield Ready(made, places, room + PAGE_BYTES)
     assert vm.check(made.k) == pmm.check(made.k) == heap.check(made.k) == files.check(made.k) == 0

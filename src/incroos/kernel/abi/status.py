@@ -5,9 +5,10 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
+from incroos.kernel.files.nodes import NAME_MAX
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, File, Kernel, Node
-from incroos.lang import Struct, VirtAddr, fill, kernel, u16, u32, u64, word
+from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64, word
 
 ARCHIVE_DEVICE: Final = 1  # st_dev
 STANDARD_DEVICE: Final = 2
@@ -73,6 +74,9 @@ class StatusX(Struct):
 
 
 STATUS_X_BYTES: Final = 256
+FILE_SYSTEM_BYTES: Final = 120  # struct statfs
+TMPFS: Final = 0x0102_1994  # what it is nearest to
+READ_ONLY: Final = 0x21  # ST_RDONLY, ST_VALID
 
 
 @kernel
@@ -173,3 +177,18 @@ def put_x(k: Kernel, found: Status, to: word) -> word:
     made.rdev_minor = found.rdev & 0xFF | (found.rdev >> 12) & 0xFFF00
     made.device_minor = found.device
     return result_of(vm.copy_out(user_of(k), to, VirtAddr(made.addr), STATUS_X_BYTES))
+
+
+@kernel
+def put_file_system(k: Kernel, to: word) -> word:
+    """Give the program a struct statfs of the archive: full, and read-only."""
+    at = k.files.piece
+    fill(k.m, at, 0, FILE_SYSTEM_BYTES)
+    store64(k.m, at, TMPFS)
+    store64(k.m, VirtAddr(at + 8), PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 16), (k.files.archive_bytes + PAGE_BYTES - 1) // PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 40), k.files.nr_nodes)
+    store64(k.m, VirtAddr(at + 64), NAME_MAX)
+    store64(k.m, VirtAddr(at + 72), PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 80), READ_ONLY)
+    return result_of(vm.copy_out(user_of(k), to, at, FILE_SYSTEM_BYTES))
