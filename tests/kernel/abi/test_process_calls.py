@@ -22,6 +22,7 @@ from incroos.kernel.state.records import (
     REMARK_WAITS_FOR_EVER,
 )
 from incroos.kernel.state.run_info import CHECK_IN_THE_END, PUT_CALLS
+from incroos.kernel.task import ending as task_ending
 from incroos.kernel.task import on_fault
 from incroos.lang import VirtAddr
 from incroos.machine.errors import MachineStopped
@@ -55,7 +56,7 @@ def test_memory_is_mapped_and_given_back(made: Machine) -> None:
     at = made.call(MMAP, 0, 3 * PAGE_BYTES, 3, ANONYMOUS, -1, 0)
     made.put(at, b'x' * 100)
     assert made.call(MPROTECT, at, PAGE_BYTES, 1) == 0
-    assert made.call(0, 0, at, 1) == -errno.EFAULT
+    assert made.call(63, at) == -errno.EFAULT
     assert made.call(MUNMAP, at, PAGE_BYTES) == 0
     assert made.call(MPROTECT, at, PAGE_BYTES, 1) == -errno.ENOMEM
     assert made.call(MUNMAP, at + 1, PAGE_BYTES) == made.call(MUNMAP, at, 0) == -errno.EINVAL
@@ -227,7 +228,7 @@ def test_virtual_time_passes_when_somebody_looks_or_sleeps() -> None:
     made, again = machine(start_seconds=1000), machine(start_seconds=1000)
     room = made.room()
     assert again.room() == room
-    times = []
+    times: list[tuple[int, ...]] = []
     for each in (made, again):
         each.put(room, struct.pack('<2Q', 5, 7))
         assert each.call(35, room, 0) == each.call(228, 0, room) == 0
@@ -274,7 +275,7 @@ def test_the_kernel_and_the_host_agree_on_texts() -> None:
     kinds = {'path': shapes.PATH, 'in': shapes.INPUT, 'out': shapes.OUTPUT}
     for number in range(512):
         call: SystemCall = system_call(number)
-        shape = sum(kinds.get(kind, 0) << 2 * index for index, kind in enumerate(call.arguments))
+        shape = sum(int(kinds.get(kind, 0)) << 2 * index for index, kind in enumerate(call.kinds))
         assert shapes.shape_of(number) == shape, call
 
 
@@ -298,8 +299,6 @@ def test_exec_without_memory_leaves_nothing() -> None:
 def machine_unstarted() -> Machine:
     """A machine whose first program was not made yet."""
     made = machine()
-    from incroos.kernel.task import ending as task_ending
-
     task_ending.tear_down(made.k)
     return made
 
