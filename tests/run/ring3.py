@@ -8,10 +8,15 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from incroos.kernel.state.run_info import CHECK_IN_THE_END
+from incroos.run.outcome import Status
+from incroos.run.program import Program, Ran
 
 from ..budget import SECONDS
 
@@ -109,6 +114,42 @@ def on_host(program: Path, case: Case, folder: Path) -> Seen:
         check=False,
     )
     return Seen(done.stdout, done.stderr, max(done.returncode, 0), max(-done.returncode, 0))
+
+
+def in_place(place: str, program: Path, case: Case, folder: Path, **more: Any) -> tuple[Seen, Ran]:
+    """What our kernel makes of it; its checkers have found nothing, and no frame is lost."""
+    stdout, stderr, console = bytearray(), bytearray(), bytearray()
+    with tempfile.TemporaryFile() as file:
+        file.write(case.input)
+        file.seek(0)
+        wanted = Program(
+            path=f'./{program.name}',
+            arguments=[os.fsencode(argument) for argument in case.arguments],
+            environment=[os.fsencode(f'{name}={value}') for name, value in case.environment.items()],
+            root=folder,
+            memory_bytes=case.memory_bytes,
+            seconds=SECONDS,
+            input=file.fileno(),
+            output=stdout.extend,
+            errors=stderr.extend,
+            console=console.extend,
+            **{'flags': CHECK_IN_THE_END, **more},
+        )
+        from incroos.run.program import run_program
+
+        ran = run_program(place, wanted)
+    assert ran.machine.status == Status.PASSED, (ran.machine.remark, bytes(console[-2000:]), bytes(stdout[-300:]))
+    assert ran.ending is not None, bytes(console[-2000:])
+    return Seen(bytes(stdout), bytes(stderr), ran.ending.status, ran.ending.signal), ran
+
+
+def compare(place: str, program: Path, case: Case, folder: Path) -> None:
+    """The same on the host and here."""
+    make_root(folder, program, case.files)
+    expected = on_host(program, case, folder)
+    found, ran = in_place(place, program, case, folder)
+    assert words(found) == words(expected), ran.sentence
+    assert found == expected
 
 
 def words(seen: Seen) -> str:

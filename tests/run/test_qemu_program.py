@@ -73,8 +73,14 @@ def test_input_from_a_pipe_that_is_written_slowly(tmp_path: Path) -> None:
 
 def test_input_that_cannot_be_read(tmp_path: Path) -> None:
     with open(os.devnull, 'wb') as file:
-        for descriptor in (None, file.fileno()):
-            assert run(tmp_path, channel_kernel.echo, input=descriptor).exit_status == channel_kernel.FAILED_STATUS
+        ran = run(tmp_path, channel_kernel.echo, input=file.fileno())
+    assert ran.exit_status == channel_kernel.FAILED_STATUS
+
+
+def test_input_of_bytes(tmp_path: Path) -> None:
+    output = bytearray()
+    assert run(tmp_path, channel_kernel.echo, input=BINARY, output=output.extend).exit_status == 3
+    assert bytes(output) == BINARY
 
 
 def test_input_that_nobody_asks_for_stays(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from ..budget import FULL
-from .ring3 import BUILDS, SOURCES, Case, built, make_root, on_host
+from .ring3 import BUILDS, SOURCES, Case, built, compare, in_place, make_root, on_host
 from .ring3_cases import ENDS, PROGRAMS
 
 PIE_TOO: Final = ('hello', 'floats', 'auxiliary', 'own-maps', 'statics', 'write-text', 'self-modifying', 'mappings')
@@ -24,6 +24,13 @@ def builds(case: Case) -> list[str]:
     return ['musl'] if case in ENDS else ['musl', 'glibc']
 
 
+def is_run(place: str, index: int, case: Case, build: str) -> bool:
+    """All in jit; in sim what needs few instructions, of musl; in QEMU, where each is a boot, one in four."""
+    if FULL or place == 'jit':
+        return True
+    return case.in_sim and build == 'musl' if place == 'sim' else index % 4 == 0
+
+
 ALL: Final = [(case, build) for case in PROGRAMS + ENDS for build in builds(case)]
 
 
@@ -37,3 +44,30 @@ def test_the_host_says_what_is_expected(tmp_path: Path, case: Case, build: str) 
     if case in PROGRAMS and case.name not in ('mapped-file-beyond-its-end', 'buffering-aborted'):
         assert seen.signal == 0, seen
     assert seen.stdout or seen.stderr or case.source == 'input'
+
+
+IN_PLACES: Final = [
+    (place, case, build)
+    for place in ('jit', 'sim', 'qemu')
+    for index, (case, build) in enumerate(ALL)
+    if is_run(place, index, case, build)
+]
+
+
+@pytest.mark.parametrize(
+    ('place', 'case', 'build'), IN_PLACES, ids=[f'{place}-{case.name}-{build}' for place, case, build in IN_PLACES]
+)
+def test_a_program_does_what_it_does_on_linux(tmp_path: Path, place: str, case: Case, build: str) -> None:
+    compare(place, built(SOURCES / f'{case.source}.c', build), case, tmp_path / 'root')
+
+
+@pytest.mark.parametrize('place', ['jit', 'sim', 'qemu'])
+def test_a_program_that_takes_all_memory_ends_alone(tmp_path: Path, place: str) -> None:
+    """With a limit it is told that there is none; without, it is ended, and the kernel has all frames again."""
+    program = built(SOURCES / 'all_memory.c', 'musl')
+    case = Case('all-memory', 'all_memory', memory_bytes=24 << 20 if place == 'sim' else 64 << 20)
+    make_root(tmp_path / 'root', program, case.files)
+    seen, _ran = in_place(place, program, case, tmp_path / 'root')
+    assert (seen.stdout, seen.status, seen.signal) == (b'begins\n', 0, 9)
+    seen, _ran = in_place(place, program, case, tmp_path / 'root', limit_address_space=6 << 20)
+    assert (seen.stdout, seen.status, seen.signal) == (b'begins\nno more: errno 12\n', 3, 0)

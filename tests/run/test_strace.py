@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel.state.records import BAD_TEXT, RECORD_CALL, RECORD_TEXT_BYTES
+from incroos.kernel.state.records import BAD_TEXT, RECORD_CALL, RECORD_END, RECORD_TEXT_BYTES
 from incroos.run.records import Told
 from incroos.run.strace import PRINTERS, call_line, end_line, quoted
 from incroos.run.system_calls import NR_ARGUMENTS, SYSTEM_CALLS
@@ -147,8 +147,8 @@ def test_escapes(data: bytes, text: str) -> None:
 
 
 def test_ends() -> None:
-    assert end_line(False, 3) == '+++ exited with 3 +++'
-    assert end_line(True, 11) == '+++ killed by SIGSEGV +++'
+    assert end_line(Told(RECORD_END, 1, 0, (3, 0, 0, 0, 0, 0), 0, b'')) == '+++ exited with 3 +++'
+    assert end_line(Told(RECORD_END, 1, 1, (11, 0, 0, 0, 0, 0), 0, b'')) == '+++ killed by SIGSEGV +++'
 
 
 def test_the_table_has_the_numbers_of_the_system() -> None:

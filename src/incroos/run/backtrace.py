@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RETURN: Final = re.compile(rb'^backtrace: 0x([0-9A-F]{16})$', re.MULTILINE)
 
 
-def calls_in(output: bytes, image: 'KernelImage') -> list[str]:
+def calls_in(output: bytes | bytearray, image: 'KernelImage') -> list[str]:
     """The functions that were being called, the innermost first; none where the output has no backtrace."""
     addresses = [int(digits, 16) for digits in RETURN.findall(output)]
     if not addresses:

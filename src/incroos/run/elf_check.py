@@ -1,7 +1,7 @@
 """What can be refused about a program before anything starts, with a sentence that says what to do instead.
 
-The kernel checks headers itself, and trusts nobody; here are the mistakes that people make. Format: "System V Application
-Binary Interface", chapter 4, "Object files".
+The kernel checks headers itself, and trusts nobody; here are the mistakes that people make. Format: "System V
+Application Binary Interface", chapter 4, "Object files".
 """
 
 import os

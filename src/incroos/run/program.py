@@ -6,7 +6,8 @@ or of the place: a panic, a triple fault, time that is over.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,8 @@ from .boot import Sink, say_nothing
 from .ending import Ending, ending_of
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
 from .names import NamedConfig, named_kernel
-from .outcome import Outcome, Say, Status
-from .records import Told, statistics_in
+from .outcome import Outcome, Say, Status, Unusable
+from .records import Decoder, Told, statistics_in
 from .root_folder import folder_with, program_alone, resolve
 
 DEFAULT_MEMORY_BYTES: Final = 64 << 20
@@ -52,13 +53,14 @@ class Program:
     root: Path | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     seconds: float | None = None  # until it is stopped
-    input: int | None = None  # a descriptor, read when the program reads; None: reads fail
+    input: int | bytes = b''  # a descriptor, read when the program reads; or what there is to read
     output: Sink = drop
     errors: Sink = drop  # the same object as `output` if both are one file, so that the order is kept
     console: Sink = drop  # what the kernel itself has to say
     calls: Callable[[Told], object] | None = None  # gets each system call as it ends
     on_record: Callable[[Told], object] | None = None  # gets the other records as they come
-    say: Say = say_nothing
+    say: Say = say_nothing  # gets remarks about what was asked for,
+    progress: Say = say_nothing  # and about what takes time
     standard: Sequence[Standard] = (PIPE, PIPE, PIPE)  # what the program is told of its descriptors
     flags: int = 0  # RunInfo.flags; PUT_CALLS follows from `calls`
     limit_address_space: int = NO_LIMIT
@@ -76,6 +78,8 @@ class Program:
         """Raise Unusable if the program is none that runs here."""
         if self.root is None:
             elf_check.check_program(self.path, self.path)
+        elif not self.root.is_dir():
+            raise Unusable(f'{self.root} is no folder: name one with --root')
         else:
             found = resolve(os.fsencode(self.root), os.fsencode(self.path))
             elf_check.check_program(os.path.join(self.root, os.fsdecode(found)), f'{self.path} in {self.root}')
@@ -167,6 +171,37 @@ class Recorder:
         return Ran(self.ending, machine, self.records)
 
 
+class RecordSink:
+    """Decodes what comes on the channel of records."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._decoder, self._recorder = Decoder(), recorder
+
+    def __call__(self, data: bytes) -> None:
+        for record in self._decoder.feed(data):
+            self._recorder(record)
+
+
 def time_is_over(seconds: float) -> Outcome:
     """The outcome of a program that was ended from outside."""
     return Outcome(Status.HANG, f'the program had not ended after {seconds:g} s and was stopped')
+
+
+def run_program(place: str, wanted: Program, debugger: AbstractContextManager[object] | None = None) -> Ran:
+    """Run a program in qemu, jit or sim. Raises Unusable where it is none, or the place does not work here.
+
+    In sim, a debugger is entered round the kernel's run.
+    """
+    wanted.check()
+    module = wanted.module()
+    if place == 'qemu':
+        from . import images, places, qemu_process, qemu_program
+
+        qemu_process.find_qemu()  # before anything is built for it
+        image = images.kernel_image(wanted.progress, entry=images.RUN, config=wanted.config, checked=wanted.is_checked)
+        last = places.LastBytes(wanted.console)
+        ran = qemu_program.run(replace(wanted, console=last), module, image.path)
+        return replace(ran, machine=places.with_place_of_trap(ran.machine, image, last.content))
+    from . import simulated_program
+
+    return simulated_program.run(place, wanted, module, debugger)

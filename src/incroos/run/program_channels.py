@@ -5,6 +5,7 @@ the answer is four bytes with how many come (0: the end of the file, FAILED: it 
 program that does not read leaves the host's input alone.
 """
 
+import contextlib
 import os
 import select
 import socket
@@ -69,10 +70,9 @@ class Relay:
 class Input:
     """Answers what the kernel asks on a socket with what it reads from a descriptor of the host."""
 
-    def __init__(self, channel: socket.socket, source: int | None, relay: Relay) -> None:
+    def __init__(self, channel: socket.socket, source: int, relay: Relay) -> None:
         self._channel, self._source, self._relay = channel, source, relay
         self._asked = b''
-        self._unsent = b''
         channel.setblocking(False)
         relay.add(channel.fileno(), self._take_request)
 
@@ -85,15 +85,11 @@ class Input:
             return False
         self._asked += data
         if len(self._asked) == NUMBER.size:
-            if self._source is None:
-                self._asked = b''
-                return self._answer(NUMBER.pack(FAILED))
             self._relay.add(self._source, self._read)
         return bool(data)
 
     def _read(self) -> bool:
         """There is something to read, and the kernel waits for it."""
-        assert self._source is not None
         (nbytes,) = NUMBER.unpack(self._asked)
         try:
             data = os.read(self._source, min(nbytes, MOST_INPUT))
@@ -106,12 +102,9 @@ class Input:
         self._answer(answer)
         return False
 
-    def _answer(self, answer: bytes) -> bool:
-        """Send it, as it is taken; the socket has less room than an answer may have bytes."""
+    def _answer(self, answer: bytes) -> None:
+        """Send it: the kernel has taken all that was sent before, so that the socket has room."""
         self._channel.setblocking(True)
-        try:
+        with contextlib.suppress(OSError):  # the computer has ended meanwhile
             self._channel.sendall(answer)
-        except OSError:  # the computer has ended meanwhile
-            return False
         self._channel.setblocking(False)
-        return True

@@ -16,27 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from .boot import Sink
+from .channels import descriptor_of
 from .outcome import Outcome, Status, Unusable
-from .program import Program, Ran, Recorder, time_is_over
+from .program import Program, Ran, Recorder, RecordSink, time_is_over
 from .program_channels import Input, Relay
 from .qemu import judge
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, Qemu
-from .records import BrokenStream, Decoder
+from .records import BrokenStream
 
 ACCEL: Final = 'tcg'  # some KVMs interpret ring 0, and cannot run ring 3
 PORTS: Final = {'output': 0xE9, 'errors': 0xEA, 'records': 0xEB}
-
-
-class RecordSink:
-    """Decodes what comes on the channel of records."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._decoder, self._recorder = Decoder(), recorder
-
-    def __call__(self, data: bytes) -> None:
-        for record in self._decoder.feed(data):
-            self._recorder(record)
 
 
 def run(wanted: Program, module: bytes, image: Path) -> Ran:
@@ -55,6 +45,8 @@ def run(wanted: Program, module: bytes, image: Path) -> Ran:
             writers = {name: write_end.fileno() for name, (_, write_end) in ends.items()}
             options = [*channel_options(writers, its_input.fileno()), '-initrd', f'/dev/fd/{disk.fileno()}']
             inherited = tuple({*writers.values(), its_input.fileno(), disk.fileno()})
+            source = descriptor_of(wanted.input)
+            closing.callback(os.close, source)
             qemu = closing.enter_context(
                 Qemu(
                     image,
@@ -69,12 +61,14 @@ def run(wanted: Program, module: bytes, image: Path) -> Ran:
                 write_end.close()
             its_input.close()
             readers = {name: read_end.fileno() for name, (read_end, _) in ends.items()}
-            return recorder.ran(relay(qemu, wanted, {readers[name]: sink for name, sink in sinks.items()}, ours))
+            return recorder.ran(
+                relay(qemu, wanted, {readers[name]: sink for name, sink in sinks.items()}, ours, source)
+            )
     except MonitorError as error:
         raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
 
 
-def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: socket.socket) -> Outcome:
+def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: socket.socket, source: int) -> Outcome:
     """Let the machine run until it has ended, and hand on what comes and goes."""
     deadline = None if wanted.seconds is None else time.monotonic() + wanted.seconds
     sinks = {qemu.serial.fileno(): wanted.console, **sinks}
@@ -82,7 +76,7 @@ def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: so
     for descriptor, sink in sinks.items():
         channels.add_pipe(descriptor, sink)
     channels.add(qemu.monitor.fileno(), qemu.monitor.receive)
-    Input(input_channel, wanted.input, channels)
+    Input(input_channel, source, channels)
     pipes = [*sinks, qemu.monitor.fileno()]
     qemu.go()
     try:

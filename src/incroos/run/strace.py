@@ -12,6 +12,7 @@ from typing import Final
 
 from incroos.kernel.state.records import BAD_TEXT
 
+from .ending import ending_of
 from .records import Told
 from .system_calls import TEXTS, SystemCall, system_call
 
@@ -306,6 +307,9 @@ def result_of(call: SystemCall, result: int) -> str:
     return octal(result) if call.name == 'umask' else str(result)
 
 
-def end_line(is_signal: bool, number: int) -> str:
-    """The line after which a program is no more."""
-    return f'+++ killed by {signal_name(number)} +++' if is_signal else f'+++ exited with {number} +++'
+def end_line(record: Told) -> str:
+    """RECORD_END as the line after which a program is no more."""
+    ending = ending_of(record)
+    return (
+        f'+++ killed by {signal_name(ending.signal)} +++' if ending.signal else f'+++ exited with {ending.status} +++'
+    )

@@ -13,6 +13,7 @@ from incroos.kernel.pmm.all.modern import (
     owner_word,
     set_owner_word,
 )
+from incroos.kernel.pmm.all.unmapped import free_unmapped, settle_unmapped
 from incroos.kernel.pmm.frames import (
     address_of,
     alloc_page,
@@ -48,6 +49,7 @@ __all__ = [
     'free_block',
     'free_page',
     'free_table',
+    'free_unmapped',
     'init',
     'init_embedded',
     'is_managed',
@@ -62,6 +64,7 @@ __all__ = [
     'owner_word',
     'record_of',
     'set_owner_word',
+    'settle_unmapped',
     'take_frame',
     'take_huge',
     'take_table',

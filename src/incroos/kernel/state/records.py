@@ -20,8 +20,8 @@ REMARK_WAITS_FOR_EVER: Final = 1  # call a would wait, and nothing can end that:
 REMARK_HANDLER: Final = 2  # signal a has a handler, and none is called yet: the program ends by it
 
 RECORD_TEXT_BYTES: Final = 64  # of one argument
-# Which arguments are texts: kinds path, in and out in run/system_calls.py. The length is the whole one; of `out` what the
-# call gave. BAD_TEXT, without bytes: the pointer is bad, or the call failed and filled nothing.
+# Which arguments are texts: kinds path, in and out in run/system_calls.py. The length is the whole one; of `out` what
+# the call gave. BAD_TEXT, without bytes: the pointer is bad, or the call failed and filled nothing.
 BAD_TEXT: Final = 0xFFFF_FFFF
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace
 from incroos.kernel.vm import pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import USER_END
@@ -98,8 +98,9 @@ def has_one_mapping(k: Kernel, frame: PhysAddr) -> bool:
 def check_frames(k: Kernel, nr_resident: word) -> word:
     """VM-7."""
     nr_named = 0
-    for pfn in range(k.vm.nr_frames):
-        if reverse_map.word_of(k, pfn << PAGE_SHIFT) != 0:
+    start = k.vm.reverse_map
+    for at in range(start, start + 8 * k.vm.nr_frames, 8):
+        if load64(k.m, VirtAddr(at)) != 0:
             nr_named += 1
     zeros = pmm.address_of(k, k.vm.zero_page)
     for offset in range(0, PAGE_BYTES, 8):

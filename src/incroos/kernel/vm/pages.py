@@ -7,8 +7,7 @@ is never writable and never counted.
 
 from incroos.kernel import pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK
-from incroos.kernel.io.panic import panic
-from incroos.kernel.state import EXECUTE, WRITE, UserSpace, kernel_of
+from incroos.kernel.state import EXECUTE, WRITE, Kernel, UserSpace, kernel_of
 from incroos.kernel.vm import reverse_map
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
@@ -56,16 +55,21 @@ def exchange_zero_page(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights:
 @kernel
 def clear(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
     """Unmap the pages of [start, end) that are there, and free their frames."""
-    k = kernel_of(user.space)
-    frame, nr_pages = vmm.clear_in(user.space, start, end)
+    frames, nr_pages = vmm.clear_in(user.space, start, end)
     user.nr_resident -= nr_pages
+    free_frames(kernel_of(user.space), frames)
+
+
+@kernel
+def free_frames(k: Kernel, frames: PhysAddr) -> None:
+    """Free the frames of a list that vmm.clear_in gave."""
+    frame = frames
     while frame != 0:
-        behind = vmm.next_of(user.space, frame)
+        behind = vmm.next_of(k.space, frame)
         reverse_map.forget(k, frame)
-        code = pmm.free_page(k, frame)
-        if code != OK:
-            panic(k, b'vm: a frame of a page that pmm does not take back: frame, code', frame, code, 0)
+        pmm.free_unmapped(k, frame)
         frame = behind
+    pmm.settle_unmapped(k)
 
 
 @kernel

@@ -191,6 +191,7 @@ def insert(user: UserSpace, node: Range) -> None:
     node.right = NO_RANGE
     node.parent = parent
     node.height = 0  # so that settle goes on
+    node.largest_gap = 0
     if parent == 0:
         user.root = node.addr
     elif node.start < Range(user.m, parent).start:

@@ -31,6 +31,7 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import SEEN
+from incroos.kernel.vmm.runs import BYTES, trim_run
 from incroos.kernel.vmm.tables import (
     build_branch,
     find_cut,
@@ -51,6 +52,8 @@ from incroos.lang import PhysAddr, VirtAddr, cold, kernel, load64, store64, word
 UNCOUNTED: Final = 1 << 9  # of the bits that the processor ignores
 NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
 KEPT: Final = ADDRESS | SEEN | UNCOUNTED
+RIGHTS: Final = WRITABLE | USER | NX
+UNCOUNTED_TO_WRITABLE: Final = 8  # how far the one bit lies from the other
 
 
 # ------------------------------------------------------------------ one page
@@ -155,50 +158,58 @@ def clear_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[PhysAddr, wo
     last = start
     at, slot, behind = find_run(space, start, end)
     while at < end:
-        nr_cleared, nr_frames, frames, low, high = clear_run(space, slot, at, behind, frames)
+        entries = open_table(space, slot, at, 1)
+        low, high = trim_run(space, entries, (behind - at) >> PAGE_SHIFT)
+        nr_cleared, nr_frames, frames = clear_run(space, low, high, frames)
+        close_table(space, 1)
         if nr_cleared != 0:
             nr_counted += nr_frames
-            first = min(first, low)
-            last = max(last, high)
-            if record_of(space, slot).nr_entries == nr_cleared:
-                parked = cut_table(space, at, slot, parked)
-            else:
-                record_of(space, slot).nr_entries -= nr_cleared
+            first = VirtAddr(min(first, at + page_offset(low - entries)))
+            last = VirtAddr(at + page_offset(high - entries))
+            parked = count_cleared(space, at, slot, nr_cleared, parked)
         at, slot, behind = find_run(space, behind, end)
-    if first <= last:
-        flush_span(space, first, VirtAddr(last + PAGE_BYTES))
+    if first < last:
+        flush_span(space, first, last)
     free_parked(space, parked)
     return frames, nr_counted
 
 
 @kernel
-def clear_run(
-    space: Space, slot: PhysAddr, at: VirtAddr, behind: VirtAddr, list_before: PhysAddr
-) -> tuple[word, word, PhysAddr, VirtAddr, VirtAddr]:
-    """Clear the leaves for [at, behind) of a table: how many, how many counted, the list, the first and the last."""
-    entries = open_table(space, slot, at, 1)
+def page_offset(entry_offset: word) -> word:
+    """What a distance between entries of a table of level 1 means in pages, in bytes."""
+    return entry_offset // BYTES << PAGE_SHIFT
+
+
+@kernel
+def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAddr) -> tuple[word, word, PhysAddr]:
+    """Clear the entries in [start, end): how many there were, how many counted, and the list."""
+    k = kernel_of(space)
     frames = list_before
     nr_cleared = 0
     nr_counted = 0
-    first = behind
-    last = at
-    for index in range((behind - at) >> PAGE_SHIFT):
-        place = VirtAddr(entries + 8 * index)
-        entry = load64(space.m, place)
-        if entry == 0:
-            continue
-        store64(space.m, place, 0)
-        last = VirtAddr(at + (index << PAGE_SHIFT))
-        if nr_cleared == 0:
-            first = last
-        nr_cleared += 1
-        if entry & UNCOUNTED == 0:
+    at = start
+    while at < end:
+        entry = load64(space.m, at)
+        store64(space.m, at, 0)
+        nr_cleared += entry != 0
+        if entry != 0 and entry & UNCOUNTED == 0:
             nr_counted += 1
-            if pmm.drop_mapping(kernel_of(space), PhysAddr(entry & ADDRESS)) == 0:
-                pmm.set_owner_word(kernel_of(space), PhysAddr(entry & ADDRESS), frames >> PAGE_SHIFT)
-                frames = PhysAddr(entry & ADDRESS)
-    close_table(space, 1)
-    return nr_cleared, nr_counted, frames, first, last
+            frame = PhysAddr(entry & ADDRESS)
+            if pmm.drop_mapping(k, frame) == 0:
+                pmm.set_owner_word(k, frame, frames >> PAGE_SHIFT)
+                frames = frame
+        at = VirtAddr(at + BYTES)
+    return nr_cleared, nr_counted, frames
+
+
+@kernel
+def count_cleared(space: Space, va: VirtAddr, slot: PhysAddr, nr_cleared: word, parked: PhysAddr) -> PhysAddr:
+    """A table has so many entries less; if it is empty it is cut off and parked."""
+    record = record_of(space, slot)
+    if record.nr_entries == nr_cleared:
+        return cut_table(space, va, slot, parked)
+    record.nr_entries -= nr_cleared
+    return parked
 
 
 @kernel
@@ -220,36 +231,34 @@ def next_of(space: Space, frame: PhysAddr) -> PhysAddr:
 
 @kernel
 def protect_sparse_in(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> None:
-    """Give all pages of [start, end) that are there these flags; accessed and dirty stay. Flushes who lost a right."""
+    """Give all pages of [start, end) that are there these flags, and accessed and dirty. Flushes if a right is lost."""
     first = end
     last = start
+    some = 0
     at, slot, behind = find_run(space, start, end)
     while at < end:
-        low, high = protect_run(space, slot, at, behind, flags)
-        first = min(first, low)
-        last = max(last, high)
+        entries = open_table(space, slot, at, 1)
+        low, high = trim_run(space, entries, (behind - at) >> PAGE_SHIFT)
+        some |= protect_run(space, low, high, flags)
+        close_table(space, 1)
+        if low < high:
+            first = VirtAddr(min(first, at + page_offset(low - entries)))
+            last = VirtAddr(at + page_offset(high - entries))
         at, slot, behind = find_run(space, behind, end)
-    if first <= last:
-        flush_span(space, first, VirtAddr(last + PAGE_BYTES))
+    if some & ~(flags ^ NX) & RIGHTS != 0:
+        flush_span(space, first, last)
 
 
 @kernel
-def protect_run(space: Space, slot: PhysAddr, at: VirtAddr, behind: VirtAddr, flags: word) -> tuple[VirtAddr, VirtAddr]:
-    """The same for the leaves for [at, behind) of a table: the first and the last that lost a right."""
-    entries = open_table(space, slot, at, 1)
-    first = VirtAddr(0)
-    last = VirtAddr(0)
-    for index in range((behind - at) >> PAGE_SHIFT):
-        place = VirtAddr(entries + 8 * index)
-        entry = load64(space.m, place)
-        if entry == 0:
-            continue
-        leaf = (entry & KEPT) | flags
-        if entry & UNCOUNTED != 0:
-            leaf &= ~WRITABLE
-        store64(space.m, place, leaf)
-        if (entry & ~leaf & (WRITABLE | USER)) | (leaf & ~entry & NX) != 0:
-            last = VirtAddr(at + (index << PAGE_SHIFT))
-            first = first if first != 0 else last
-    close_table(space, 1)
-    return first if first != 0 else behind, last
+def protect_run(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> word:
+    """The same for the entries in [start, end): the bits that any of them had, NX turned round."""
+    some = 0
+    at = start
+    while at < end:
+        entry = load64(space.m, at)
+        if entry != 0:
+            some |= entry ^ NX
+            never = (entry & UNCOUNTED) >> UNCOUNTED_TO_WRITABLE
+            store64(space.m, at, ((entry & KEPT) | flags) & ~never)
+        at = VirtAddr(at + BYTES)
+    return some

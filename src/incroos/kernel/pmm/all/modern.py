@@ -228,20 +228,33 @@ def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
 # ------------------------------------------------------------------ mappings that are counted
 @kernel
 def add_mapping(k: Kernel, pa: PhysAddr) -> word:
-    """One more entry of a page table leads to the page's frame: how many do. Until all are gone it cannot be freed."""
-    code = frame_database.add_mapping(k.blocks.database, Pfn(pa >> PAGE_SHIFT))
-    if code < 0:
-        panic(k, b'pmm: a frame is mapped that nobody has: address, code', pa, code, 0)
-    return code
+    """One more entry of a page table leads to a page's frame: how many do. Until all are gone it cannot be freed."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    if record.state != frame_database.USED or record.nr_references == frame_database.MAX_REFERENCES:
+        fail_to_count(k, pa)
+    record.nr_references += 1
+    record.nr_mappings += 1
+    return record.nr_mappings
 
 
 @kernel
 def drop_mapping(k: Kernel, pa: PhysAddr) -> word:
     """One entry less leads to it: how many are left."""
-    code = frame_database.drop_mapping(k.blocks.database, Pfn(pa >> PAGE_SHIFT))
-    if code < 0:
-        panic(k, b'pmm: a mapping ends that was not counted: address, code', pa, code, 0)
-    return code
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    if record.state != frame_database.USED or record.nr_mappings == 0:
+        fail_to_count(k, pa)
+    record.nr_references -= 1
+    record.nr_mappings -= 1
+    return record.nr_mappings
+
+
+@cold
+@kernel
+def fail_to_count(k: Kernel, pa: PhysAddr) -> None:
+    """The frame is nobody's, or nobody mapped it."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    words = b'pmm: a mapping begins or ends that cannot be: address, mappings, references'
+    panic(k, words, pa, record.nr_mappings, record.nr_references)
 
 
 @kernel
