@@ -14,7 +14,7 @@ from typing import Final
 
 from incroos.kernel import task, vm
 from incroos.kernel.arch.pte import NX, PRESENT, USER, WRITABLE, index_in, is_leaf, is_present, table_of
-from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT
+from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT, RING
 from incroos.kernel.cpu import this_cpu
 from incroos.kernel.io import console
 from incroos.kernel.layout import (
@@ -160,6 +160,8 @@ def put_backtrace(k: Kernel, regs: Registers) -> None:
     The program's registers, which lie at the stack's end, are not looked at.
     """
     put_return(k, regs.rip)
+    if regs.cs & RING != 0:
+        return  # nothing was called
     start = k.config.image_window + STACK_START
     end = k.config.image_window + MODERN_STACK_END - Registers.SIZE
     nr_returns = 0
