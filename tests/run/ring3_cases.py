@@ -47,6 +47,7 @@ FAULTS: Final = [
 ]
 SIM_FAULTS: Final = ('divide', 'ud2', 'hlt', 'read-null', 'call-stack', 'read-kernel', 'write-text')
 
+WITH_FLAGS: Final = Case('float-flags', 'float_flags')
 PROGRAMS: Final = (
     Case('hello', 'hello', in_sim=True),
     Case('allocate', 'allocate'),
@@ -55,6 +56,7 @@ PROGRAMS: Final = (
     Case('large-heap', 'large_heap', ('40',)),
     Case('jumps', 'jumps', in_sim=True),
     Case('floats', 'floats', in_sim=True),
+    WITH_FLAGS,
     Case('deep', 'deep'),
     Case('deep-little', 'deep', ('200',), in_sim=True),
     Case('sorting', 'sorting'),
