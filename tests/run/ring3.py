@@ -37,6 +37,7 @@ BUILDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # befo
     'glibc-pie': (('gcc', '-static-pie', '-fPIE'), ('-lm',)),
 }
 STACK_LIMIT: Final = 8 << 20
+MUCH_INPUT: Final = 100_000  # bytes, that take long through the serial port of QEMU: with the large budget alone
 
 
 @dataclass(frozen=True)

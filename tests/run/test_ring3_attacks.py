@@ -33,13 +33,12 @@ MAY_DIFFER: Final = {  # from one host to the next
     *('sgdt', 'sidt', 'sldt', 'str', 'smsw'),  # without UMIP they answer; with it Linux answers for some
     *('invpcid', 'rdpmc', 'icebp', 'aligned_check', 'gs_base'),
 }
-# What is different here in all places: FSGSBASE is off, CR0.AM is not set, clocks are virtual and have no other way in.
+# What is different here in all places: FSGSBASE is off, and CR0.AM is not set.
 OURS: Final[Mapping[str, int]] = {
     'rdfsbase': SIGILL,
     'wrfsbase': SIGILL,
     'wrgsbase': SIGILL,
     'aligned_check': GOES_ON,
-    'rdtsc': SIGSEGV,
 }
 # Waiver: Unicorn 2.1.4 has no UMIP (hardware: #GP), no GDT while ring 3 runs, so that each load of a selector is #GP
 # (hardware: its own are legal), and knows sysret, invpcid and rdpmc not at all (hardware: #GP). Its non-canonical

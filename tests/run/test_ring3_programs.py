@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from ..budget import FULL
-from .ring3 import BUILDS, SOURCES, Case, built, compare, in_place, make_root, on_host
+from .ring3 import BUILDS, MUCH_INPUT, SOURCES, Case, built, compare, in_place, make_root, on_host
 from .ring3_cases import ENDS, PROGRAMS, WITH_FLAGS
 
 PIE_TOO: Final = ('hello', 'floats', 'auxiliary', 'own-maps', 'statics', 'write-text', 'self-modifying', 'mappings')
@@ -30,7 +30,9 @@ def is_run(place: str, index: int, case: Case, build: str) -> bool:
         return place == 'qemu'  # elsewhere there is a waiver, below
     if FULL or place == 'jit':
         return True
-    return case.in_sim and build == 'musl' if place == 'sim' else index % 4 == 0
+    if place == 'sim':
+        return case.in_sim and build == 'musl'
+    return index % 4 == 0 and len(case.input) < MUCH_INPUT
 
 
 ALL: Final = [(case, build) for case in PROGRAMS + ENDS for build in builds(case)]
