@@ -22,7 +22,8 @@ from bench.linux_guest import compiled, figures_in
 from bench.processes import COMMAND
 from incroos.kernel.state.run_info import CLOCK_IS_TSC
 from incroos.run.outcome import Unusable
-from incroos.run.program import Program, run_program
+from incroos.run.program import Program
+from incroos.run.program_places import run_program
 
 Say = Callable[[str], None]
 RUNS: Final = 5

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from incroos.kernel.state.run_info import CHECK_IN_THE_END
 from incroos.run.outcome import Status
-from incroos.run.program import Program, Ran, run_program
+from incroos.run.program import Program, Ran
+from incroos.run.program_places import run_program
 
 from ..budget import SECONDS
 
