@@ -17,7 +17,6 @@ from incroos.run.channels import NO_CHANNELS, Channels
 from incroos.run.outcome import Outcome
 from incroos.run.simulated import EntryPoints
 
-from ..budget import SECONDS
 from . import ring3_kernel as mini
 from .ring3_kernel import FRAMES, NOTES, USER, Event, Notes
 
@@ -90,7 +89,7 @@ def run(
     place: str,
     text: str,
     *,
-    skip: int = 0,
+    goes_on: bool = False,
     first: Mapping[int, int] = {},
     later: Mapping[int, int] = {},
     frames: Mapping[int, bytes] = {},
@@ -100,7 +99,7 @@ def run(
     silent: bool = False,
     channels: Channels = NO_CHANNELS,
     features: int = ALL_FEATURES,
-    seconds: float = SECONDS,
+    seconds: float = 20,
 ) -> Ran:
     """Run a program that begins in page 0, or `start` bytes behind; pages are given by their entries' bits."""
     code = assembled(text)
@@ -127,7 +126,7 @@ def run(
         poke,
         pages,
         later,
-        {'skip': skip, 'cr4': cr4, 'start': start, 'rflags': rflags, 'is_silent': int(silent)},
+        {'goes_on': int(goes_on), 'cr4': cr4, 'start': start, 'rflags': rflags, 'is_silent': int(silent)},
     )
     if place == 'sim':
         return Ran(sim.run(computer, mini.main, seconds), notes, ram)

@@ -141,7 +141,7 @@ def run_program(
 
 def finish(wanted: 'Program', place: str, at: str | None, stats: bool, as_json: bool) -> int:
     """Run it, and say what there is to say; the exit status."""
-    from incroos.run.program import run_program as run_it
+    from incroos.run.program_places import run_program as run_it
 
     try:
         ran = run_stopping_at(at, wanted) if at is not None else run_it(place, wanted)
@@ -157,7 +157,7 @@ def finish(wanted: 'Program', place: str, at: str | None, stats: bool, as_json: 
 def run_stopping_at(at: str, wanted: 'Program') -> 'Ran':
     """Run it in sim, stopped in pdb at a function of the kernel. Ends the command where pdb is left."""
     from incroos.run.debugger import Debugger, DebuggerLeft, NoSuchFunction, find_function
-    from incroos.run.program import run_program as run_it
+    from incroos.run.program_places import run_program as run_it
 
     try:
         function = find_function(at)
@@ -200,12 +200,12 @@ def put_call(record: 'Told') -> None:
 
 def say_record(record: 'Told', shows_calls: bool) -> None:
     """What is said of the other records as they come."""
-    from incroos.kernel.state.records import RECORD_END, RECORD_UNKNOWN_CALL
+    from incroos.kernel.state.records import RECORD_END
+    from incroos.run.remarks import remark_on
     from incroos.run.strace import end_line
-    from incroos.run.system_calls import system_call
 
-    if record.kind == RECORD_UNKNOWN_CALL:
-        say(f'the program asks for {system_call(record.number).name}, a system call that is not there (ENOSYS)')
+    if remark := remark_on(record):
+        say(remark)
     elif record.kind == RECORD_END and shows_calls:
         put_error(f'{end_line(record)}\n'.encode())
 

@@ -6,6 +6,8 @@ instructions with the number of arguments that C wants. What it does otherwise t
 
 - SYSCALL sets neither RCX nor R11 (ring3.py does), `int n` is not checked, RDTSC reads the host's clock: CR4.TSD makes
   it an exception, which is answered from this computer's counter.
+- It takes an exception that was delivered to nobody for one in flight, so that the second is a double fault.
+- It asks for pages and not for addresses: the address of a fault is in a field of its own (run/user_processor.py).
 - It knows no PCID and no flush of one page: any flush of the lower half flushes all.
 - It translates a block to its end before it executes any of it, across the end of a page. A fetch that misses in
   another page than RIP's is no fault yet: in this page it then takes steps of one instruction, by exits behind each
@@ -42,7 +44,10 @@ from .architecture import (
     FETCH,
     GENERAL_PROTECTION,
     INVALID_OPCODE,
+    OFFSET_MASK,
     OVERFLOW,
+    PAGE_BYTES,
+    PAGE_FAULT,
     PAGE_SHIFT,
     READ,
     WRITE,
@@ -72,7 +77,6 @@ RDX: Final = 12
 
 NO_CAREFUL: Final = 1 << 62  # no page has this number
 NR_EXITS: Final = 15  # an instruction has 1 to 15 bytes
-NEVER: Final = -1 << 62  # an address that is not canonical: ring 3 never gets there
 NR_STACK_REGISTERS: Final = 8
 NR_VECTOR_REGISTERS: Final = 28
 
@@ -102,12 +106,16 @@ class Unicorn(Struct):
     engine: u64
     uc_ctl: u64
     uc_emu_start: u64
+    invalid_address: u64  # where it keeps the address of the last access that failed
     uc_emu_stop: u64
     uc_reg_read: u64
     uc_reg_write: u64
     uc_reg_read_batch: u64
     uc_reg_write_batch: u64
+    uc_context_restore: u64
+    new_context: u64  # its state before the first run
     call_start: u64  # (this struct, rip, 0, 0) -> an error of Unicorn
+    call_address: u64  # (this struct, 0, 0, 0) -> the word at invalid_address
     call_control: u64  # (this struct, control, address, count)
 
     flush_pages: u64  # controls
@@ -118,6 +126,7 @@ class Unicorn(Struct):
     id_cr4: u64
 
     values: Annotated[Array[i64], NR_REGISTERS]  # what the engine has
+    new_values: Annotated[Array[i64], NR_REGISTERS]
     places: Annotated[Array[u64], NR_REGISTERS]  # where each of `values` is
     ids: Annotated[Array[u32], NR_REGISTERS]
     vector_places: Annotated[Array[u64], NR_VECTOR_REGISTERS]
@@ -199,8 +208,11 @@ def write_scratch(cpu: Cpu, unicorn: Unicorn, register: word, value: word) -> No
 
 @kernel
 def forget(cpu: Cpu, unicorn: Unicorn) -> None:
-    """Forget translations and code, as far as the kernel's doings ask for it."""
-    if cpu.user.is_flushed != 0:
+    """Forget translations and code, as far as the kernel's doings ask for it.
+
+    With code its pages go, too: so the frames are asked for again, and marked, before they are executed.
+    """
+    if cpu.user.is_flushed | cpu.user.is_code_written != 0:
         cpu.user.is_flushed = 0
         call4(cpu.m, unicorn.call_control, unicorn.addr, unicorn.flush_pages, 0, 0)
     if cpu.user.is_code_written != 0:
@@ -210,14 +222,17 @@ def forget(cpu: Cpu, unicorn: Unicorn) -> None:
 
 @kernel
 def set_step(cpu: Cpu, unicorn: Unicorn, rip: word) -> None:
-    """Have the run end after one instruction while RIP is in the careful page; outside of it have none end so."""
-    count = NR_EXITS
+    """Have the run end after one instruction while RIP is in the careful page; outside of it have none end so.
+
+    No exit lies behind the page's end: the engine looks for translated code right before each when it stops, which
+    would be a fill of its own. An instruction that ends there needs none: the next page is present then.
+    """
+    count = 0
     if rip >> PAGE_SHIFT != unicorn.careful:
         unicorn.careful = NO_CAREFUL
-        unicorn.exits[0] = NEVER
-        count = 1
     else:
-        for index in range(NR_EXITS):
+        count = min(NR_EXITS, PAGE_BYTES - (rip & OFFSET_MASK))
+        for index in range(count):
             unicorn.exits[index] = add_wrap(rip, index + 1)
     call4(cpu.m, unicorn.call_control, unicorn.addr, unicorn.flush_code, 0, 0)
     call4(cpu.m, unicorn.call_control, unicorn.addr, unicorn.set_exits, unicorn.exits.addr, count)
@@ -248,9 +263,29 @@ def judge(cpu: Cpu, unicorn: Unicorn, frame: Frame, error: word) -> None:
         frame.rip = unicorn.port_rip
     elif unicorn.cause == OF_INTERRUPT:
         judge_interrupt(cpu, frame)
+        renew(cpu, unicorn)
+    elif unicorn.cause == OF_PAGE and error == 0:
+        user.event = NOTHING  # the engine asked, but not for the program
     elif unicorn.cause == OF_PAGE and is_ahead(cpu, unicorn, frame.rip):
         unicorn.careful = frame.rip >> PAGE_SHIFT
         user.event = NOTHING
+    elif unicorn.cause == OF_PAGE and user.vector == PAGE_FAULT:
+        user.address = call4(cpu.m, unicorn.call_address, unicorn.addr, 0, 0, 0)
+
+
+@kernel
+def renew(cpu: Cpu, unicorn: Unicorn) -> None:
+    """Have the engine forget that an exception is in flight: the next one would be a double fault.
+
+    That is in none of its registers, so all of its state becomes what it was before the first run.
+    """
+    save_vectors(cpu)
+    call4(cpu.m, unicorn.uc_context_restore, unicorn.engine, unicorn.new_context, 0, 0)
+    for index in range(NR_REGISTERS):
+        unicorn.values[index] = unicorn.new_values[index]
+    unicorn.fs_base = 0
+    unicorn.gs_base = 0
+    cpu.has_new_vectors = 1
 
 
 @kernel

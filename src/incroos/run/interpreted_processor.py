@@ -34,6 +34,7 @@ class InterpretedProcessor:
         self._is_running = False
         memory, user, state = sim.computer.memory, self.cpu.user, self.processor.state
         state.call_start, state.call_control = memory.register(self._call_start), memory.register(self._call_control)
+        state.call_address = memory.register(lambda *_: ctypes.c_int64.from_address(state.invalid_address).value)
         user.call_run = memory.register(self._call_run)
         user.call_save_vectors = memory.register(lambda *_: unicorn.save_vectors(self.cpu) or 0)
         user.call_load_vectors = memory.register(lambda *_: unicorn.load_vectors(self.cpu) or 0)

@@ -30,7 +30,8 @@ ROOTS: Final[dict[str, Callable[..., Any]]] = {
     'answer_cpuid': unicorn.answer_cpuid,
 }
 
-# C's parameters on one side, words on the other. Unicorn's struct begins with the engine, uc_ctl and uc_emu_start.
+# C's parameters on one side, words on the other. Unicorn's struct begins with the engine, uc_ctl, uc_emu_start
+# and the place of the last address that failed.
 ADAPTERS: Final = """
 define i64 @call_run(i64 %cpu, i64, i64, i64) nounwind {
   %view = inttoptr i64 %cpu to ptr
@@ -56,6 +57,13 @@ define i64 @call_control(i64 %unicorn, i64 %control, i64 %address, i64 %count) n
   %error = call i32 (i64, i32, ...) %function(i64 %engine, i32 %code, i64 %address, i64 %count)
   %word = zext i32 %error to i64
   ret i64 %word
+}
+define i64 @call_address(i64 %unicorn, i64, i64, i64) nounwind {
+  %state = inttoptr i64 %unicorn to ptr
+  %field = getelementptr i64, ptr %state, i64 3
+  %place = load ptr, ptr %field
+  %address = load i64, ptr %place
+  ret i64 %address
 }
 define i64 @call_start(i64 %unicorn, i64 %rip, i64, i64) nounwind {
   %state = inttoptr i64 %unicorn to ptr
@@ -133,6 +141,7 @@ class CompiledProcessor:
         user.call_run = address('call_run')
         user.call_save_vectors, user.call_load_vectors = address('call_save_vectors'), address('call_load_vectors')
         state.call_start, state.call_control = address('call_start'), address('call_control')
+        state.call_address = address('call_address')
         names = ('fill', 'system_call', 'interrupt', 'port_in', 'port_out', 'sysenter', 'cpuid')
         self.processor.hook(Callbacks(**{name: address(f'on_{name}') for name in names}))
 
