@@ -25,12 +25,13 @@ META_PACKAGE: Final = 'linux-image-cloud-amd64'
 FOLDER: Final = Path('build/linux')
 STORED: Final = Path(__file__).parent / 'linux_figures.json'
 SECONDS: Final = 600
-MEMORY: Final = '512M'
-# One instruction is one nanosecond of the guest's time. Without the two features Linux zeroes and copies in loops as we
-# do: one `rep stosb` would count as a single instruction.
+MEMORY_BYTES: Final = 512 << 20
+# Without the two features Linux zeroes and copies in loops as we do: one `rep stosb` would count as an instruction.
+PROCESSOR: Final = 'max,-erms,-fsrm'
+COUNTING: Final = ('-icount', 'shift=0,sleep=off')  # one instruction is one nanosecond of the guest's time
 MACHINE: Final = (
-    *('-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'pc', '-m', MEMORY),
-    *('-cpu', 'max,-erms,-fsrm', '-accel', 'tcg', '-icount', 'shift=0,sleep=off'),
+    *('-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'pc', '-accel', 'tcg'),
+    *('-m', f'{MEMORY_BYTES >> 20}M', '-cpu', PROCESSOR, *COUNTING),
 )
 # Left out: the cost of mitigations, of control groups and of huge pages. Its panic, when init ends, ends QEMU.
 KERNEL_OPTIONS: Final = (

@@ -18,24 +18,13 @@ from typing import Any, Final
 from bench import linux_guest
 from bench.executable import C, CannotBench
 from bench.figures import Figure, as_json
-from bench.linux_guest import MACHINE, compiled, figures_in, temporary_file
+from bench.linux_guest import compiled, figures_in
 from bench.processes import COMMAND
 from incroos.kernel.state.run_info import CLOCK_IS_TSC
-from incroos.run.handover import Standard, Start, module_of
-from incroos.run.images import RUN, kernel_image
-from incroos.run.names import named_kernel
-from incroos.run.qemu_process import EXIT_OPTIONS, find_qemu
-from incroos.run.root_folder import program_alone
+from incroos.run.outcome import Unusable
+from incroos.run.program import Program, run_program
 
 Say = Callable[[str], None]
-CONFIG: Final = 'modern'
-PIPE: Final = Standard(mode=0o10600)
-SILENT: Final = (
-    *('-chardev', 'null,id=nothing', '-device', 'isa-debugcon,iobase=0xea,chardev=nothing'),
-    *('-device', 'isa-debugcon,iobase=0xeb,chardev=nothing', '-serial', 'null', '-serial', 'null'),
-)
-OUTPUT: Final = ('-chardev', 'stdio,id=output', '-device', 'isa-debugcon,iobase=0xe9,chardev=output')
-PASSED_STATUS: Final = 0x10 << 1 | 1
 RUNS: Final = 5
 MIB_PAGES: Final = 256
 SIM_PAGES_MIB: Final = 4
@@ -86,21 +75,25 @@ OPERATIONS: Final = (
 )
 
 
-def say_nothing(_sentence: str) -> None:
-    """For what would be a remark."""
-
-
 def counted(program: Path) -> dict[str, float]:
     """Instructions of each operation on our kernel."""
-    image = kernel_image(say_nothing, entry=RUN, config=named_kernel(CONFIG)).path
-    start = Start([program.name.encode()], flags=CLOCK_IS_TSC, standard=(PIPE,) * 3)
-    with temporary_file(module_of(start, program_alone(program))) as module:
-        files = ['-kernel', str(image), '-initrd', str(module)]
-        command = [find_qemu(), *MACHINE, *OUTPUT, *SILENT, *EXIT_OPTIONS, *files]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=linux_guest.SECONDS, check=False)
-    if done.returncode != PASSED_STATUS:
-        raise CannotBench(f'the program ended QEMU with {done.returncode}: {done.stdout[-300:]!r}')
-    return figures_in(done.stdout)
+    output = bytearray()
+    wanted = Program(
+        str(program),
+        memory_bytes=linux_guest.MEMORY_BYTES,
+        seconds=linux_guest.SECONDS,
+        output=output.extend,
+        flags=CLOCK_IS_TSC,
+        processor=linux_guest.PROCESSOR,
+        extra=linux_guest.COUNTING,
+    )
+    try:
+        ran = run_program('qemu', wanted)
+    except Unusable as error:
+        raise CannotBench(str(error)) from error
+    if ran.exit_status != 0:
+        raise CannotBench(f'the program ended with {ran.exit_status}: {ran.sentence} {bytes(output[-300:])!r}')
+    return figures_in(output.decode())
 
 
 def operations(folder: Path, say: Say) -> tuple[list[Figure], str]:

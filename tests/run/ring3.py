@@ -6,7 +6,6 @@ Knows nothing of what the programs do: tests/run/ring3_cases.py lists them, test
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from incroos.kernel.state.run_info import CHECK_IN_THE_END
 from incroos.run.outcome import Status
-from incroos.run.program import Program, Ran
+from incroos.run.program import Program, Ran, run_program
 
 from ..budget import SECONDS
 
@@ -38,6 +37,7 @@ BUILDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # befo
     'glibc-pie': (('gcc', '-static-pie', '-fPIE'), ('-lm',)),
 }
 STACK_LIMIT: Final = 8 << 20
+MUCH_INPUT: Final = 100_000  # bytes, that take long through the serial port of QEMU: with the large budget alone
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,23 @@ def make_root(folder: Path, program: Path, files: Mapping[str, bytes | str | Non
 def on_host(program: Path, case: Case, folder: Path) -> Seen:
     """What Linux makes of it: alone in its folder, with our limits and no addresses at random."""
     limits = f'ulimit -c 0; ulimit -s {STACK_LIMIT >> 10}; exec "$@"'
-    command = ['sh', '-c', limits, 'sh', str(shutil.which('setarch')), '-R', f'./{program.name}', *case.arguments]
+    environment = [f'{name}={value}' for name, value in case.environment.items()]
+    command = [
+        'sh',
+        '-c',
+        limits,
+        'sh',
+        'setarch',
+        '-R',
+        'env',
+        '-i',
+        *environment,
+        f'./{program.name}',
+        *case.arguments,
+    ]
     done = subprocess.run(
         command,
         cwd=folder,
-        env=dict(case.environment),
         input=case.input,
         capture_output=True,
         timeout=SECONDS,
@@ -135,8 +147,6 @@ def in_place(place: str, program: Path, case: Case, folder: Path, **more: Any) -
             console=console.extend,
             **{'flags': CHECK_IN_THE_END, **more},
         )
-        from incroos.run.program import run_program
-
         ran = run_program(place, wanted)
     assert ran.machine.status == Status.PASSED, (ran.machine.remark, bytes(console[-2000:]), bytes(stdout[-300:]))
     assert ran.ending is not None, bytes(console[-2000:])
@@ -148,11 +158,16 @@ def compare(place: str, program: Path, case: Case, folder: Path) -> None:
     make_root(folder, program, case.files)
     expected = on_host(program, case, folder)
     found, ran = in_place(place, program, case, folder)
-    assert words(found) == words(expected), ran.sentence
-    assert found == expected
+    assert found == expected, difference(found, expected, ran)
 
 
-def words(seen: Seen) -> str:
-    """For people: how it ended, and the end of what it wrote."""
-    end = signal.Signals(seen.signal).name if seen.signal in set(signal.Signals) else f'{seen.status} {seen.signal}'
-    return f'{end}: {seen.stdout[-300:]!r} {seen.stderr[-300:]!r}'
+def difference(found: Seen, expected: Seen, ran: Ran) -> str:
+    """For people: how both ended, and where their outputs part."""
+    parts = [f'ended with {found.status} {found.signal}, and not {expected.status} {expected.signal}: {ran.sentence}']
+    for name, ours, theirs in (('stdout', found.stdout, expected.stdout), ('stderr', found.stderr, expected.stderr)):
+        if ours != theirs:
+            pairs = enumerate(zip(ours, theirs, strict=False))
+            at = next((index for index, (one, other) in pairs if one != other), min(len(ours), len(theirs)))
+            start = max(at - 60, 0)
+            parts.append(f'{name} from {start} on: {ours[start : at + 200]!r}, and not {theirs[start : at + 200]!r}')
+    return '\n'.join(parts)

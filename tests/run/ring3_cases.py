@@ -5,7 +5,7 @@ from typing import Final
 from .ring3 import Case
 
 DATA: Final = bytes(index * 7 % 251 for index in range(3 * 4096 + 5))
-BINARY: Final = bytes(index * index >> 3 & 0xFF for index in range(200_001))
+BINARY: Final = bytes(index * index >> 3 & 0xFF for index in range(60_001))
 TEXT: Final = b''.join(b'line %d of some text\n' % number for number in range(700)) + b'and no newline'
 ROOT: Final = {'data': DATA, 'folder/inner': b'inner words\n', 'folder/empty': None, 'link': 'folder/inner'}
 # Stop signals would stop the program on the host, and wait for somebody.
@@ -47,6 +47,7 @@ FAULTS: Final = [
 ]
 SIM_FAULTS: Final = ('divide', 'ud2', 'hlt', 'read-null', 'call-stack', 'read-kernel', 'write-text')
 
+WITH_FLAGS: Final = Case('float-flags', 'float_flags')
 PROGRAMS: Final = (
     Case('hello', 'hello', in_sim=True),
     Case('allocate', 'allocate'),
@@ -55,6 +56,7 @@ PROGRAMS: Final = (
     Case('large-heap', 'large_heap', ('40',)),
     Case('jumps', 'jumps', in_sim=True),
     Case('floats', 'floats', in_sim=True),
+    WITH_FLAGS,
     Case('deep', 'deep'),
     Case('deep-little', 'deep', ('200',), in_sim=True),
     Case('sorting', 'sorting'),
@@ -65,7 +67,7 @@ PROGRAMS: Final = (
     Case('many-arguments', 'arguments', tuple(f'argument {number}' for number in range(1500))),
     Case('input', 'input', input=BINARY),
     Case('input-in-small-pieces', 'input', ('3',), input=BINARY[:1000], in_sim=True),
-    Case('input-in-large-pieces', 'input', ('1000000',), input=BINARY * 5),
+    Case('input-in-large-pieces', 'input', ('1000000',), input=BINARY * 20),
     Case('no-input', 'input', in_sim=True),
     Case('lines', 'lines', input=TEXT),
     Case('files', 'files', files=ROOT, in_sim=True),

@@ -19,7 +19,7 @@ from .ring3_cases import ROOT
 PLACES: Final = ('jit', 'sim', 'qemu')
 GOES_ON: Final = 0
 BY_SIGNAL: Final = {
-    SIGILL: {'sysenter', 'stac', 'clac', 'monitor', 'mwait', 'rsm', 'ud0', 'vmcall', 'vmmcall'},
+    SIGILL: {'stac', 'clac', 'monitor', 'mwait', 'rsm', 'ud0', 'vmcall', 'vmmcall'},
     SIGTRAP: {'trap_flag', 'trap_flag_and_call', 'trap_flag_behind_ss', 'icebp'},
     SIGBUS: {'aligned_check', 'stack_non_canonical'},
     GOES_ON: {
@@ -29,16 +29,33 @@ BY_SIGNAL: Final = {
 }  # of hardware under Linux; all others: SIGSEGV
 MAY_DIFFER: Final = {  # from one host to the next
     *('sysenter', 'vmcall', 'vmmcall'),  # the maker of the processor, and a hypervisor
-    *('rdfsbase', 'wrfsbase', 'wrgsbase'),  # allowed since Linux 5.9; here FSGSBASE is off
+    *('rdfsbase', 'wrfsbase', 'wrgsbase'),  # allowed since Linux 5.9
     *('sgdt', 'sidt', 'sldt', 'str', 'smsw'),  # without UMIP they answer; with it Linux answers for some
     *('invpcid', 'rdpmc', 'icebp', 'aligned_check', 'gs_base'),
 }
-OURS: Final[Mapping[str, int]] = {  # in all places
+# What is different here in all places: FSGSBASE is off, and CR0.AM is not set.
+OURS: Final[Mapping[str, int]] = {
     'rdfsbase': SIGILL,
     'wrfsbase': SIGILL,
     'wrgsbase': SIGILL,
+    'aligned_check': GOES_ON,
 }
-WAIVERS: Final[Mapping[tuple[str, str], int]] = {}  # place and attack: how it ends there
+# Waiver: Unicorn 2.1.4 has no UMIP (hardware: #GP), no GDT while ring 3 runs, so that each load of a selector is #GP
+# (hardware: its own are legal), and knows sysret, invpcid and rdpmc not at all (hardware: #GP). Its non-canonical
+# addresses of the stack are #GP (hardware: #SS).
+IN_UNICORN: Final[Mapping[str, int]] = {
+    **dict.fromkeys(('sgdt', 'sidt', 'sldt', 'str', 'smsw'), GOES_ON),
+    **dict.fromkeys(('own_ds', 'far_to_own', 'iret_to_own', 'trap_flag_behind_ss', 'stack_non_canonical'), SIGSEGV),
+    **dict.fromkeys(('sysret', 'invpcid', 'rdpmc'), SIGILL),
+}
+# Waiver: QEMU 7.2 reads the stack of a far return with the rights of ring 0, which SMAP refuses (hardware: its own are
+# legal); has neither invpcid (hardware: #GP) nor icebp (hardware: #DB), takes sysexit for an instruction of Intel alone
+# (there: #GP), and a non-canonical address of the stack is #GP (hardware: #SS).
+IN_QEMU: Final[Mapping[str, int]] = {
+    **dict.fromkeys(('far_to_own', 'iret_to_own', 'stack_non_canonical'), SIGSEGV),
+    **dict.fromkeys(('invpcid', 'icebp', 'sysexit'), SIGILL),
+}
+WAIVERS: Final = {'jit': IN_UNICORN, 'sim': IN_UNICORN, 'qemu': IN_QEMU}
 
 
 def signal_on_linux(name: str) -> int:
@@ -48,7 +65,7 @@ def signal_on_linux(name: str) -> int:
 
 def expected(place: str, name: str) -> int:
     """In a place of ours."""
-    return WAIVERS.get((place, name), OURS.get(name, signal_on_linux(name)))
+    return WAIVERS[place].get(name, OURS.get(name, signal_on_linux(name)))
 
 
 def attack_names() -> list[str]:
@@ -165,7 +182,8 @@ def test_memory_of_a_new_program_holds_nothing(tmp_path: Path, place: str) -> No
 def test_an_attack_goes_by_its_name() -> None:
     """No name of a table is misspelt, and none is waived for nothing."""
     named = {name for names in BY_SIGNAL.values() for name in names} | MAY_DIFFER | set(OURS)
-    assert named | {name for _place, name in WAIVERS} <= set(NAMES)
+    for waived in WAIVERS.values():
+        named |= set(waived)
+        assert not [name for name in waived if waived[name] == OURS.get(name, signal_on_linux(name))]
+    assert named <= set(NAMES)
     assert len(set(NAMES)) == len(NAMES)
-    for (_place, name), number in WAIVERS.items():
-        assert number != OURS.get(name, signal_on_linux(name))

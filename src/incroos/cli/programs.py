@@ -200,12 +200,12 @@ def put_call(record: 'Told') -> None:
 
 def say_record(record: 'Told', shows_calls: bool) -> None:
     """What is said of the other records as they come."""
-    from incroos.kernel.state.records import RECORD_END, RECORD_UNKNOWN_CALL
+    from incroos.kernel.state.records import RECORD_END
+    from incroos.run.remarks import remark_on
     from incroos.run.strace import end_line
-    from incroos.run.system_calls import system_call
 
-    if record.kind == RECORD_UNKNOWN_CALL:
-        say(f'the program asks for {system_call(record.number).name}, a system call that is not there (ENOSYS)')
+    if remark := remark_on(record):
+        say(remark)
     elif record.kind == RECORD_END and shows_calls:
         put_error(f'{end_line(record)}\n'.encode())
 

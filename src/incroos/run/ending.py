@@ -1,5 +1,7 @@
 """How a program ended, in words: by itself, or by a signal, and then what it did, where, and what lies there."""
 
+import errno
+import os
 import signal
 import struct
 from dataclasses import dataclass
@@ -8,8 +10,10 @@ from typing import Final
 from incroos.kernel.state.user_space import EXECUTE, READ, WRITE
 
 from .records import Told
+from .status import Status
 
 ENDED_BY_SIGNAL: Final = 1  # Record.number
+NOT_STARTED: Final = 2
 BY_SIGNAL: Final = 128  # of exit statuses: this and the signal's number
 
 PAGE_FAULT: Final = 14
@@ -48,19 +52,25 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a program ended: a status, or a signal and perhaps its fault."""
+    """How a program ended: a status, or a signal and perhaps its fault; or why it was not started."""
 
     status: int = 0
     signal: int = 0
     fault: Fault | None = None
+    refusal: int = 0  # Linux's error number
 
     @property
     def exit_status(self) -> int:
         """As a shell would give it."""
+        if self.refusal:
+            return Status.UNUSABLE
         return BY_SIGNAL + self.signal if self.signal else self.status
 
     def sentence(self) -> str:
-        """What to say about a signal; nothing about a program that ended by itself."""
+        """What to say about a signal or a refusal; nothing about a program that ended by itself."""
+        if self.refusal:
+            name = errno.errorcode.get(self.refusal, f'errno {self.refusal}')
+            return f'the kernel does not start the program: {os.strerror(self.refusal)} ({name})'
         if not self.signal:
             return ''
         name = signal_name(self.signal)
@@ -72,6 +82,8 @@ class Ending:
 def ending_of(record: Told) -> Ending:
     """What RECORD_END tells."""
     number, address, vector, error, instruction, start = record.words
+    if record.number == NOT_STARTED:
+        return Ending(refusal=number)
     if record.number != ENDED_BY_SIGNAL:
         return Ending(status=number & 0xFF)
     if not vector and not instruction:

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from .backtrace import calls_in
 from .boot import BEST_ACCEL, Boot, Sink
 from .firmware import PVH, check_firmware, file_for_qemu
 from .names import made
@@ -74,9 +75,15 @@ class LastBytes:
 
 
 def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes | bytearray) -> Outcome:
-    """The outcome; where a check of a checked build failed, its remark tells the line of Python."""
+    """The outcome; of a panic its remark tells the line of a check that failed, and the functions that were called."""
+    if outcome.status != Status.PANIC:
+        return outcome
+    remark = outcome.remark
     trap = TRAP.search(output)
     site = int(trap[1], 16) if trap else len(image.facts['sites'])
-    if outcome.status != Status.PANIC or site >= len(image.facts['sites']):
-        return outcome
-    return Outcome(Status.PANIC, f'a check failed at {image.place_of_site(site)}')
+    if site < len(image.facts['sites']):
+        remark = f'a check failed at {image.place_of_site(site)}'
+    calls = calls_in(output, image)
+    if calls:
+        remark += f'; in {", called by ".join(calls)}'
+    return Outcome(Status.PANIC, remark)

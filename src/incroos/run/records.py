@@ -14,6 +14,7 @@ from incroos.kernel.state.records import (
     RECORD_CALL,
     RECORD_CHECK,
     RECORD_END,
+    RECORD_REMARK,
     RECORD_STATISTICS,
     RECORD_TEXT_BYTES,
     RECORD_UNKNOWN_CALL,
@@ -23,7 +24,7 @@ from incroos.kernel.state.records import (
 HEAD: Final = struct.Struct(f'<{len(Record.FIELDS)}Q')
 assert HEAD.size == Record.SIZE
 MOST_TEXT_BYTES: Final = 1 << 16  # of one record: more means that the stream is not one of records
-KINDS: Final = (RECORD_CALL, RECORD_END, RECORD_UNKNOWN_CALL, RECORD_CHECK, RECORD_STATISTICS)
+KINDS: Final = (RECORD_CALL, RECORD_END, RECORD_UNKNOWN_CALL, RECORD_CHECK, RECORD_STATISTICS, RECORD_REMARK)
 SIGN: Final = 1 << 63
 
 # What the words of RECORD_STATISTICS are, in their order.

@@ -310,6 +310,8 @@ def result_of(call: SystemCall, result: int) -> str:
 def end_line(record: Told) -> str:
     """RECORD_END as the line after which a program is no more."""
     ending = ending_of(record)
+    if ending.refusal:
+        return '+++ not started +++'
     return (
         f'+++ killed by {signal_name(ending.signal)} +++' if ending.signal else f'+++ exited with {ending.status} +++'
     )

@@ -173,8 +173,7 @@ class Machine:
         return content[:-1]
 
     def word(self, va: int) -> int:
-        (value,) = struct.unpack('<Q', self.get(va, 8))
-        return value
+        return int.from_bytes(self.get(va, 8), 'little')
 
     def room(self, nbytes: int = 1 << 16) -> int:
         """Fresh memory of the program's."""

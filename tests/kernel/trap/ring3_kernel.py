@@ -49,6 +49,7 @@ COPY: Final = 8  # 0 if the kernel's own string instructions go upwards
 TELL: Final = 9  # put CR0, CR4, EFER and the three bases
 SET_GS: Final = 10  # let rdi be the base of GS
 RECOVER: Final = 11  # go on at rdi after exceptions, with what it was in rdi, rsi, rdx and rcx
+ENTER_WITHOUT_STACK: Final = 12  # the same where all of the stack is used up
 
 CODE: Final = VirtAddr(0x40_0000)
 STACK_END: Final = VirtAddr(0x50_0000)
@@ -146,10 +147,10 @@ def serve(k: Kernel, regs: Registers) -> word:
         state_of(k).recovery = regs.rdi
     else:
         regs.rip = regs.rdi
-        if number == ENTER:
+        if number != RETURN_TO:
             regs.cs = 8
             regs.ss = 16
-            regs.rsp = IMAGE_WINDOW + STACK_START + PAGE_BYTES
+            regs.rsp = IMAGE_WINDOW + STACK_START + (PAGE_BYTES if number == ENTER else 0)
         return 1
     return 0
 

@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from elftools.elf.elffile import ELFFile
 from incroos.build.image import Image, build_image
 from incroos.kernel.configs import MODERN_CHECKED
 from incroos.lang.frontend import BARE, compile_unit
-from incroos.run import images
+from incroos.run import images, places
+from incroos.run.images import KernelImage
 from incroos.run.outcome import Outcome, Status
 from incroos.run.qemu_guest import Guest
 from incroos.run.qemu_monitor import MonitorError
@@ -40,9 +42,9 @@ def image() -> Image:
     return built(checked=True)
 
 
-def built(*, checked: bool) -> Image:
-    unit = compile_unit(ROOTS, target=BARE, config=MODERN_CHECKED, checked=checked)
-    return build_image(unit.ir, unit.sites, images.boot_layout(MODERN_CHECKED, has_ring3=True), debug=False)
+def built(*, checked: bool, debug: bool = False) -> Image:
+    unit = compile_unit(ROOTS, target=BARE, config=MODERN_CHECKED, checked=checked, debug=debug)
+    return build_image(unit.ir, unit.sites, images.boot_layout(MODERN_CHECKED, has_ring3=True), debug=debug)
 
 
 def assembled(text: str) -> bytes:
@@ -145,7 +147,7 @@ def test_processor_is_ready(tmp_path: Path, image: Image) -> None:
     cr0, cr4, efer, fs, gs, user_gs = words(console)
     assert outcome.status == Status.PASSED
     assert cr0 == 0x8001_0033  # PG, WP, NE, ET, MP, PE
-    assert cr4 & ~(1 << 17) == 0x30_0EA0  # SMAP, SMEP, UMIP, OSXMMEXCPT, OSFXSR, PGE, PAE; and PCIDE where it is
+    assert cr4 & ~(1 << 17) == 0x30_0EE0  # SMAP, SMEP, UMIP, OSXMMEXCPT, OSFXSR, PGE, MCE, PAE; PCIDE where it is
     assert efer == 0xD01  # NXE, LMA, LME, SCE
     assert (fs, user_gs) == (0, 0)
     assert gs > 1 << 63
@@ -154,7 +156,7 @@ def test_processor_is_ready(tmp_path: Path, image: Image) -> None:
 def test_an_old_processor_lacks_the_protections(tmp_path: Path, image: Image) -> None:
     outcome, console = run(tmp_path, image, call(ring3.TELL) + PASS, '-cpu', 'qemu64')
     assert outcome.status == Status.PASSED
-    assert words(console)[1] == 0x6A0
+    assert words(console)[1] == 0x6E0
 
 
 def test_gs_of_a_program_is_its_own(tmp_path: Path, image: Image) -> None:
@@ -272,6 +274,40 @@ def test_kernel_neither_touches_nor_executes_pages_of_ring_3(tmp_path: Path, ima
     assert run(tmp_path, image, text, '-cpu', f'max,{without}')[0].status != Status.PANIC
 
 
+@pytest.mark.parametrize('debug', [False, True])
+def test_panic_tells_all_that_is_known(tmp_path: Path, debug: bool) -> None:
+    """Registers, entries, return addresses; and the host says in which functions it was, or at which lines."""
+    image = built(checked=False, debug=debug)
+    text = f'mov $0x1234567, %r12d\n{call(ring3.TOUCH, f"${THERE}")}'
+    outcome, console = run(tmp_path, image, text)
+    assert outcome.status == Status.PANIC
+    rows = console.splitlines()
+    assert [row.split()[0] for row in rows[:6]] == ['rax', 'rsi', 'r8', 'r12', 'rip', 'vec']
+    assert f'cr2 {THERE:016X}' in rows[5]
+    assert debug or f'rdi {THERE:016X}' not in rows[1]
+    assert [row[:8] for row in rows[6:10]] == ['level 4:', 'level 3:', 'level 2:', 'level 1:']
+    assert [row.endswith(' <- fault here') for row in rows[6:10]] == [False, False, False, True]
+    assert rows[-1].startswith('PANIC: page fault, read of a protected page: ')
+    facts = KernelImage(tmp_path / 'ring3.elf', asdict(image.facts))
+    remark = places.with_place_of_trap(outcome, facts, console.encode()).remark
+    where = [part.partition(', ')[::2] for part in remark.partition('; in ')[2].split(', called by ')]
+    functions = [function.rpartition('.')[2] for function, _ in where]
+    assert functions == (['serve', 'on_syscall', 'syscall'] if debug else ['serve', 'syscall'])
+    lines = Path(ring3.__file__).read_text().splitlines()
+    file, line = where[0][1].rsplit(':', 1) if debug else ('ring3_kernel.py', '0')
+    assert file == 'ring3_kernel.py'
+    assert not debug or 'load64(k.m, VirtAddr(regs.rdi))' in lines[int(line) - 1]
+
+
+def test_a_lost_stack_is_told_of(tmp_path: Path, image: Image) -> None:
+    """A double fault has a stack of its own. Here the kernel returns to ring 0 with a stack where nothing is."""
+    text = f'{call(ring3.ENTER_WITHOUT_STACK, f"${THERE}")}'
+    outcome, console = run(tmp_path, image, text)
+    assert outcome.status == Status.PANIC
+    assert 'PANIC: double fault' in console
+    assert 'vec 0000000000000008' in console
+
+
 # ------------------------------------------------------------------ what comes at any time
 NR_STORMY: Final = 300
 
@@ -289,3 +325,30 @@ def test_nmis_at_any_instruction(tmp_path: Path, image: Image, kind: str) -> Non
             while guest.is_running():
                 guest.ask('nmi')
         assert guest.wait(SECONDS) == Outcome(Status.PASSED, ''), guest.console()
+
+
+FATAL: Final = 1 << 63 | 1 << 61 | 1 << 60 | 1 << 57  # valid, not corrected, enabled, context corrupt
+IN_PROGRESS: Final = 1 << 2
+
+
+def test_a_machine_check_is_told_of(tmp_path: Path, image: Image) -> None:
+    """An error of the hardware while a program runs; without CR4.MCE the machine would reset."""
+    with guest_with(tmp_path, image, f'{call(ring3.PUT, "$1")}jmp .\n') as guest:
+        while guest.is_running() and not guest.console():
+            time.sleep(0.01)
+        guest.ask(f'mce 0 1 {FATAL:#x} {IN_PROGRESS:#x} 0 0')
+        assert guest.wait(SECONDS).status == Status.PANIC
+        assert 'PANIC: machine check: instruction' in guest.console().decode()
+
+
+MOST_INSTRUCTIONS: Final = 60  # of a system call that does nothing, there and back
+NR_CALLS: Final = 1000
+
+
+def test_instructions_of_a_system_call(tmp_path: Path) -> None:
+    """Counted by QEMU, which lets the time stamp be the number of instructions; those of the loop left out."""
+    text = f'mov ${NR_CALLS}, %ebx\nrdtsc\nmov %eax, %ebp\n1:\n{call(ring3.TRIVIAL)}dec %ebx\njnz 1b\n'
+    text += f'rdtsc\nsub %ebp, %eax\nmov %rax, %rdi\n{call(ring3.PUT)}{PASS}'
+    outcome, console = run(tmp_path, built(checked=False), text, '-icount', 'shift=0,sleep=off')
+    assert outcome.status == Status.PASSED
+    assert words(console)[0] // NR_CALLS - 2 <= MOST_INSTRUCTIONS

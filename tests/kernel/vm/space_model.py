@@ -91,7 +91,7 @@ class Model:
         return [(low, high) for low, high in reversed(found) if low < high]
 
     def find_place(self, hint: int, nbytes: int) -> int:
-        if hint:
+        if hint & -PAGE > 0:
             start = max(hint & -PAGE, LOWEST)
             if any(low <= start and start + nbytes <= high for low, high in self.gaps()):
                 return start
@@ -180,7 +180,7 @@ class Model:
         page = self.pages.get(va & -PAGE)
         grown = page is None and self.find_stack(va & -PAGE)
         if grown:
-            page = Page(READ | WRITE, GROWS_DOWN)
+            page = replace(self.pages[grown], value=0)
         if page is None or grown is None:
             return FAULT_NO_RANGE
         allowed = page.rights

@@ -24,9 +24,6 @@ int main(void) {
         printf("%a %La %ld %ld\n", third, wide_third, lrint(2.5 * one), lrint(-2.5 * one));
     }
     fesetround(FE_TONEAREST);
-    feclearexcept(FE_ALL_EXCEPT);
-    volatile double overflow = DBL_MAX * 2 * one;
-    printf("%g %d %d\n", overflow, fetestexcept(FE_OVERFLOW) != 0, fetestexcept(FE_DIVBYZERO) != 0);
     char *end;
     double long_text = strtod("3.14159265358979323846264", &end), with_rest = strtod("0x1.8p-3rest", &end);
     printf("%.17g %.17g %s\n", long_text, with_rest, end);

@@ -35,9 +35,13 @@ CALLS: Final[Mapping[int, Function]] = {
     33: file_calls.dup2,
     40: file_calls.sendfile,
     72: file_calls.fcntl,
+    73: file_calls.advise,  # flock
     74: file_calls.fsync,
     75: file_calls.fsync,  # fdatasync
     77: file_calls.ftruncate,
+    187: file_calls.advise,  # readahead
+    221: file_calls.advise,  # fadvise64
+    285: file_calls.fallocate,
     292: file_calls.dup3,
     # paths
     2: path_calls.open_file,
@@ -64,6 +68,14 @@ CALLS: Final[Mapping[int, Function]] = {
     94: path_calls.remove,  # lchown
     132: path_calls.change,  # utime
     133: path_calls.make,  # mknod
+    137: path_calls.statfs,
+    138: path_calls.fstatfs,
+    191: path_calls.no_attribute,  # getxattr
+    192: path_calls.no_attribute,  # lgetxattr
+    193: path_calls.no_attribute_of_file,  # fgetxattr
+    194: path_calls.no_attribute,  # listxattr
+    195: path_calls.no_attribute,  # llistxattr
+    196: path_calls.no_attribute_of_file,  # flistxattr
     217: path_calls.getdents64,
     235: path_calls.change,  # utimes
     257: path_calls.openat,
@@ -90,10 +102,14 @@ CALLS: Final[Mapping[int, Function]] = {
     12: memory_calls.brk,
     25: memory_calls.mremap,
     26: memory_calls.msync,
+    27: memory_calls.mincore,
     28: memory_calls.madvise,
+    149: memory_calls.mlock,
+    150: memory_calls.mlock,  # munlock
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,
+    15: signal_calls.rt_sigreturn,
     34: signal_calls.pause,
     62: signal_calls.kill,
     127: signal_calls.rt_sigpending,
@@ -107,7 +123,10 @@ CALLS: Final[Mapping[int, Function]] = {
     97: process_calls.getrlimit,
     105: process_calls.set_identity,  # setuid
     106: process_calls.set_identity,  # setgid
+    109: process_calls.setpgid,
     111: process_calls.getpid,  # getpgrp
+    113: process_calls.set_two,  # setreuid
+    114: process_calls.set_two,  # setregid
     115: process_calls.getgroups,
     117: process_calls.set_three,  # setresuid
     118: process_calls.get_three,  # getresuid
@@ -115,9 +134,14 @@ CALLS: Final[Mapping[int, Function]] = {
     120: process_calls.get_three,  # getresgid
     121: process_calls.get_session,  # getpgid
     124: process_calls.get_session,  # getsid
+    140: process_calls.getpriority,
     157: process_calls.prctl,
     158: process_calls.arch_prctl,
     160: process_calls.setrlimit,
+    164: process_calls.refuse,  # settimeofday
+    170: process_calls.refuse,  # sethostname
+    171: process_calls.refuse,  # setdomainname
+    227: process_calls.refuse,  # clock_settime
     186: process_calls.getpid,  # gettid
     218: process_calls.set_tid_address,
     231: process_calls.exit_group,

@@ -11,7 +11,7 @@ from incroos.kernel.abi.arguments import (
     task_of,
     user_of,
 )
-from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, result_of
+from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE, result_of
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.opening import ACCESS_MODE, APPEND, CLOSE_AT_EXEC, PATH_ONLY
 from incroos.kernel.files.reading import is_readable, is_standard
@@ -52,7 +52,7 @@ def read(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
     if at == 0 or not is_readable(File(k.m, at)):
         return -EBADF
     if not is_user_range(to, nbytes):
-        return -EFAULT if nbytes >= 0 else -EINVAL
+        return -EFAULT
     return result_of(files.read(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES)))
 
 
@@ -63,7 +63,7 @@ def write(k: Kernel, descriptor: word, source: word, nbytes: word) -> word:
     if at == 0 or File(k.m, at).flags & ACCESS_MODE == 0:
         return -EBADF
     if not is_user_range(source, nbytes):
-        return -EFAULT if nbytes >= 0 else -EINVAL
+        return -EFAULT
     return result_of(files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES)))
 
 
@@ -80,7 +80,7 @@ def pread64(k: Kernel, descriptor: word, to: word, nbytes: word, position: word)
     if not is_readable(File(k.m, at)):
         return -EBADF
     if not is_user_range(to, nbytes):
-        return -EFAULT if nbytes >= 0 else -EINVAL
+        return -EFAULT
     done = files.read_at(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES), position)
     return result_of(done)
 
@@ -111,7 +111,7 @@ def check_parts(k: Kernel, parts: word, nr_parts: word) -> word:
             return -EFAULT
         if nbytes < 0:
             return -EINVAL
-        if not is_user_range(start, min(nbytes, MOST_BYTES)):
+        if not is_user_range(start, nbytes):
             return -EFAULT
     return 0
 
@@ -307,3 +307,17 @@ def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
 def sendfile(k: Kernel, to: word, source: word, position: word, nbytes: word) -> word:
     """Whoever asks reads and writes instead, as where files do not support it."""
     return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
+
+
+@apart
+@kernel
+def advise(k: Kernel, descriptor: word, offset: word, nbytes: word) -> word:
+    """fadvise64, flock, readahead: all is in memory, and nobody else is there."""
+    return 0 if file_of(k, descriptor) != 0 else -EBADF
+
+
+@apart
+@kernel
+def fallocate(k: Kernel, descriptor: word) -> word:
+    at = file_of(k, descriptor)
+    return -EBADF if at == 0 or File(k.m, at).flags & ACCESS_MODE == 0 else -ENODEV

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from incroos.kernel import vm
+from incroos.kernel import vm, vmm
 from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
-from incroos.kernel.abi.errno import EACCES, EBADF, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, WRITE, File, Kernel, Range, UserSpace
 from incroos.kernel.vm.pages import clear
-from incroos.lang import VirtAddr, apart, kernel, word
+from incroos.lang import VirtAddr, apart, kernel, store8, word
 
 KNOWN_RIGHTS: Final = 7
 SHARED: Final = 1  # flags of mmap
@@ -158,3 +158,31 @@ def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
 def mremap(k: Kernel) -> word:
     """Whoever asks copies instead."""
     return -ENOMEM
+
+
+@apart
+@kernel
+def mlock(k: Kernel, start: word, nbytes: word) -> word:
+    """mlock, munlock: a page that is there stays."""
+    first = start & -PAGE_BYTES
+    if not is_user_range(start, nbytes):
+        return -ENOMEM if start >= 0 and nbytes >= 0 else -EINVAL
+    return 0 if is_covered(user_of(k), first, start + nbytes) else -ENOMEM
+
+
+@apart
+@kernel
+def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
+    if start % PAGE_BYTES != 0:
+        return -EINVAL
+    if not is_user_range(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
+        return -ENOMEM
+    nr_pages = (nbytes + PAGE_BYTES - 1) // PAGE_BYTES
+    if not is_user_range(to, nr_pages):
+        return -EFAULT
+    for index in range(nr_pages):
+        is_there = vmm.get_physical_in(user_of(k).space, VirtAddr(start + index * PAGE_BYTES)) >= 0
+        store8(k.m, k.files.piece, 1 if is_there else 0)
+        if vm.copy_out(user_of(k), to + index, k.files.piece, 1) != 0:
+            return -EFAULT
+    return 0

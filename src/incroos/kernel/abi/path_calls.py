@@ -22,6 +22,7 @@ from incroos.kernel.abi.errno import (
     EINVAL,
     ENOENT,
     ENOTDIR,
+    EOPNOTSUPP,
     ERANGE,
     EROFS,
     result_of,
@@ -333,3 +334,32 @@ def symlinkat(k: Kernel, target: word, folder: word, path: word) -> word:
 def change_file(k: Kernel, descriptor: word) -> word:
     """fchmod, fchown."""
     return -EROFS if file_of(k, descriptor) != 0 else -EBADF
+
+
+# ------------------------------------------------------------------ file systems
+@apart
+@kernel
+def statfs(k: Kernel, path: word, to: word) -> word:
+    found = find_node(k, HERE, path, FOLLOW)
+    return status.put_file_system(k, to) if found >= 0 else found
+
+
+@apart
+@kernel
+def fstatfs(k: Kernel, descriptor: word, to: word) -> word:
+    return status.put_file_system(k, to) if file_of(k, descriptor) != 0 else -EBADF
+
+
+@apart
+@kernel
+def no_attribute(k: Kernel, path: word) -> word:
+    """getxattr and its kin, of paths: files have none."""
+    found = find_node(k, HERE, path, STAY)
+    return -EOPNOTSUPP if found >= 0 else found
+
+
+@apart
+@kernel
+def no_attribute_of_file(k: Kernel, descriptor: word) -> word:
+    """fgetxattr and its kin."""
+    return -EOPNOTSUPP if file_of(k, descriptor) != 0 else -EBADF

@@ -29,6 +29,7 @@ CORE: Final = 4
 NR_FILES: Final = 7
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
+NO_PRIORITY: Final = 20  # what the call answers for the usual one
 UNLIMITED: Final = -1
 
 
@@ -87,6 +88,37 @@ def set_three(k: Kernel, real: word, effective: word, saved: word) -> word:
     """setresuid, setresgid; -1 leaves one as it is."""
     are_ours = is_own(real) and is_own(effective) and is_own(saved)
     return 0 if are_ours else -EPERM
+
+
+@apart
+@kernel
+def set_two(k: Kernel, real: word, effective: word) -> word:
+    """setreuid, setregid."""
+    return 0 if is_own(real) and is_own(effective) else -EPERM
+
+
+@apart
+@kernel
+def refuse(k: Kernel) -> word:
+    """What only an administrator of the machine may do, and nobody here."""
+    return -EPERM
+
+
+@apart
+@kernel
+def setpgid(k: Kernel, number: word, group: word) -> word:
+    own = task_of(k).number
+    if half(number) != 0 and half(number) != own:
+        return -ESRCH
+    return 0 if half(group) == 0 or half(group) == own else -EPERM
+
+
+@apart
+@kernel
+def getpriority(k: Kernel, kind: word, number: word) -> word:
+    if half(kind) > 2:
+        return -EINVAL
+    return NO_PRIORITY if half(number) == 0 or half(number) == task_of(k).number else -ESRCH
 
 
 @kernel

@@ -6,7 +6,7 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ENOMEM, ESRCH, result_of
 from incroos.kernel.state import NR_SIGNALS, Kernel, SignalAction
-from incroos.kernel.task.signals import SIGKILL, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
+from incroos.kernel.task.signals import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, store64, word
 
 SET_BYTES: Final = 8
@@ -167,4 +167,12 @@ def rt_sigsuspend(k: Kernel, source: word, set_bytes: word) -> word:
 @kernel
 def pause(k: Kernel) -> word:
     task.wait_for_ever(k, 34)
+    return -EINVAL
+
+
+@apart
+@kernel
+def rt_sigreturn(k: Kernel) -> word:
+    """No handler was called: there is nothing to return from, and the program ends as by a bad frame."""
+    task.end_by_call(k, SIGSEGV)
     return -EINVAL

@@ -5,9 +5,10 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
+from incroos.kernel.files.nodes import NAME_MAX
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, LINK_KIND, File, Kernel, Node
-from incroos.lang import Struct, VirtAddr, fill, kernel, u16, u32, u64, word
+from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, File, Kernel, Node
+from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64, word
 
 ARCHIVE_DEVICE: Final = 1  # st_dev
 STANDARD_DEVICE: Final = 2
@@ -73,12 +74,23 @@ class StatusX(Struct):
 
 
 STATUS_X_BYTES: Final = 256
+FILE_SYSTEM_BYTES: Final = 120  # struct statfs
+TMPFS: Final = 0x0102_1994  # what it is nearest to
+READ_ONLY: Final = 0x21  # ST_RDONLY, ST_VALID
 
 
 @kernel
 def bytes_of(node: Node) -> word:
-    """st_size."""
+    """st_size. A folder has a page, as on most file systems of Linux."""
+    if node.kind == FOLDER_KIND:
+        return PAGE_BYTES
     return node.content.nbytes if node.kind == CONTENT_KIND or node.kind == LINK_KIND else 0
+
+
+@kernel
+def blocks_of(node: Node, nbytes: word) -> word:
+    """st_blocks: whole pages; a symlink lies in its inode."""
+    return 0 if node.kind == LINK_KIND else (nbytes + PAGE_BYTES - 1) // PAGE_BYTES * (PAGE_BYTES // BLOCK_BYTES)
 
 
 @kernel
@@ -92,7 +104,7 @@ def of_node(k: Kernel, node: Node) -> Status:
     made.mode = node.mode
     made.rdev = node.rdev
     made.nbytes = bytes_of(node)
-    made.nr_blocks = (made.nbytes + BLOCK_BYTES - 1) // BLOCK_BYTES
+    made.nr_blocks = blocks_of(node, made.nbytes)
     made.accessed = node.seconds
     made.modified = node.seconds
     made.changed = node.seconds
@@ -165,3 +177,18 @@ def put_x(k: Kernel, found: Status, to: word) -> word:
     made.rdev_minor = found.rdev & 0xFF | (found.rdev >> 12) & 0xFFF00
     made.device_minor = found.device
     return result_of(vm.copy_out(user_of(k), to, VirtAddr(made.addr), STATUS_X_BYTES))
+
+
+@kernel
+def put_file_system(k: Kernel, to: word) -> word:
+    """Give the program a struct statfs of the archive: full, and read-only."""
+    at = k.files.piece
+    fill(k.m, at, 0, FILE_SYSTEM_BYTES)
+    store64(k.m, at, TMPFS)
+    store64(k.m, VirtAddr(at + 8), PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 16), (k.files.archive_bytes + PAGE_BYTES - 1) // PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 40), k.files.nr_nodes)
+    store64(k.m, VirtAddr(at + 64), NAME_MAX)
+    store64(k.m, VirtAddr(at + 72), PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 80), READ_ONLY)
+    return result_of(vm.copy_out(user_of(k), to, at, FILE_SYSTEM_BYTES))

@@ -15,6 +15,7 @@ CR0_WP: Final = 1 << 16  # ring 0 obeys read-only pages, too
 
 # CR4
 CR4_TSD: Final = 1 << 2  # RDTSC is ring 0's
+CR4_MCE: Final = 1 << 6  # errors of the hardware are vector 18; else the machine resets
 CR4_PCE: Final = 1 << 8  # RDPMC is ring 3's, too
 CR4_OSFXSR: Final = 1 << 9  # SSE, and FXSAVE saves it
 CR4_OSXMMEXCPT: Final = 1 << 10  # errors of SSE are vector 19
@@ -59,6 +60,7 @@ NR_EXCEPTIONS: Final = 32  # the vectors behind are interrupts
 
 # cpuid: leaves, and bits of their registers
 CPUID_FEATURES: Final = 1
+HAS_MCE: Final = 1 << 7  # in D
 HAS_PCID: Final = 1 << 17  # in C
 HAS_GLOBAL_PAGES: Final = 1 << 13  # in D
 HAS_PAT: Final = 1 << 16  # in D

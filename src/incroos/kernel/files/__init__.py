@@ -11,7 +11,7 @@ from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
 from .reading import read, read_at, seek
 from .standard import write
-from .start import init
+from .start import deinit, init
 
 __all__ = [
     'FOLLOW',
@@ -19,6 +19,7 @@ __all__ = [
     'check',
     'close',
     'close_all',
+    'deinit',
     'duplicate',
     'duplicate_to',
     'file_at',

@@ -44,7 +44,7 @@ DIGITS: Final = 8  # of a number
 PATH_MAX: Final = 4096  # bytes of a name with its folders
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 16  # nodes that the kernel itself adds
+NR_OWN: Final = 9  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 256
 DEFAULT_MODE: Final = FOLDER | 0o755
 NULL_DEVICE: Final = 1 << 8 | 3
@@ -53,7 +53,7 @@ ZERO_DEVICE: Final = 1 << 8 | 5
 
 @kernel
 def init(k: Kernel, archive: VirtAddr, nbytes: word) -> word:
-    """Make the nodes of an archive: OK, BAD_ARCHIVE, NO_KERNEL_MEMORY."""
+    """Make the nodes of an archive: OK; BAD_ARCHIVE, NO_KERNEL_MEMORY, and deinit is called for."""
     files = k.files
     files.archive = archive
     files.archive_bytes = nbytes
@@ -68,15 +68,10 @@ def init(k: Kernel, archive: VirtAddr, nbytes: word) -> word:
     files.buckets = heap.kcalloc(k, files.nr_buckets, 8)
     files.names = heap.kmalloc(k, OWN_NAME_BYTES)
     if files.nodes == 0 or files.buckets == 0 or files.names == 0:
-        deinit(k)
         return NO_KERNEL_MEMORY
     make_root(k)
     code = make_nodes(k)
-    if code == OK:
-        code = add_own_nodes(k)
-    if code != OK:
-        deinit(k)
-    return code
+    return add_own_nodes(k) if code == OK else code
 
 
 @kernel

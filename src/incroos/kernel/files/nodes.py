@@ -130,7 +130,9 @@ def add_own(k: Kernel, folder: Node, name: bytes, kind: word, mode: word) -> Vir
             node = Node(k.m, at)
             node.is_hidden = 1
             k.files.names_bytes += len(name)
+            nr_links = folder.nr_links
             enter(k, node, folder, text, len(name))
+            folder.nr_links = nr_links
     return at
 
 

@@ -5,7 +5,7 @@ does what; clock and random are what programs see of time and chance.
 """
 
 from .clock import look, sleep
-from .ending import current, end, end_unstarted, new_record, put
+from .ending import current, end, end_by_call, end_unstarted, new_record, put
 from .random import next_word
 from .signals import deliver_pending, end_by_signal, on_fault, send, wait_for_ever
 from .start import create_first, init
@@ -15,6 +15,7 @@ __all__ = [
     'current',
     'deliver_pending',
     'end',
+    'end_by_call',
     'end_by_signal',
     'end_unstarted',
     'init',

@@ -12,7 +12,7 @@ Interface, AMD64", "Process Initialization".
 from typing import Final
 
 from incroos.kernel import vm
-from incroos.kernel.codes import BAD_PROGRAM, OK, TOO_MUCH_TEXT
+from incroos.kernel.codes import BAD_PROGRAM, EXISTS, OK, TOO_MUCH_TEXT
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE, Kernel, RunInfo, Task, UserSpace
 from incroos.kernel.task.elf import USER_END, Program, Segment
@@ -118,6 +118,8 @@ def map_stack(user: UserSpace, rsp: word, limit: word, program: Program) -> word
     needed = USER_END - (rsp & -PAGE_BYTES)
     nbytes = max(needed, min(needed + ROOM_BELOW, limit & -PAGE_BYTES))
     found = vm.map_at_free(user, VirtAddr(USER_END - nbytes), nbytes, rights, GROWS_DOWN, VirtAddr(0), 0)
+    if found == EXISTS:
+        return BAD_PROGRAM
     return found if found < 0 else OK
 
 

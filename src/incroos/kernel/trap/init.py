@@ -11,6 +11,7 @@ Written from: Intel SDM volume 3, "Control Registers"; Intel, "8259A Programmabl
 from typing import Final
 
 from incroos.kernel.arch.x86 import (
+    CPUID_FEATURES,
     CPUID_MORE_FEATURES,
     CR0_EM,
     CR0_MP,
@@ -18,6 +19,7 @@ from incroos.kernel.arch.x86 import (
     CR0_TS,
     CR0_WP,
     CR4_FSGSBASE,
+    CR4_MCE,
     CR4_OSFXSR,
     CR4_OSXMMEXCPT,
     CR4_OSXSAVE,
@@ -26,6 +28,7 @@ from incroos.kernel.arch.x86 import (
     CR4_SMEP,
     CR4_TSD,
     CR4_UMIP,
+    HAS_MCE,
     HAS_SMAP,
     HAS_SMEP,
     HAS_UMIP,
@@ -57,10 +60,11 @@ def init(k: Kernel) -> None:
 def protections(m: Machine) -> word:
     """The bits of CR4 that protect the kernel, as far as the processor has them."""
     largest, _b, _c, _d = cpuid(m, 0, 0)
+    _f, _g, _h, basic = cpuid(m, CPUID_FEATURES, 0)
+    cr4 = CR4_MCE if basic & HAS_MCE != 0 else 0
     if largest < CPUID_MORE_FEATURES:
-        return 0
+        return cr4
     _a, features, more, _e = cpuid(m, CPUID_MORE_FEATURES, 0)
-    cr4 = 0
     if features & HAS_SMEP != 0:
         cr4 |= CR4_SMEP
     if features & HAS_SMAP != 0:

@@ -14,7 +14,7 @@ from typing import Final
 
 from incroos.kernel import task, vm
 from incroos.kernel.arch.pte import NX, PRESENT, USER, WRITABLE, index_in, is_leaf, is_present, table_of
-from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT
+from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT, RING
 from incroos.kernel.cpu import this_cpu
 from incroos.kernel.io import console
 from incroos.kernel.layout import (
@@ -58,12 +58,12 @@ def on_kernel_trap(k: Kernel, regs: Registers) -> None:
 @kernel
 def put_registers(k: Kernel, regs: Registers) -> None:
     """Put all registers, four a line."""
-    put_four(k, b'rax', regs.rax, b'rbx', regs.rbx, b'rcx', regs.rcx, b'rdx', regs.rdx)
-    put_four(k, b'rsi', regs.rsi, b'rdi', regs.rdi, b'rbp', regs.rbp, b'rsp', regs.rsp)
-    put_four(k, b'r8 ', regs.r8, b'r9 ', regs.r9, b'r10', regs.r10, b'r11', regs.r11)
-    put_four(k, b'r12', regs.r12, b'r13', regs.r13, b'r14', regs.r14, b'r15', regs.r15)
-    put_four(k, b'rip', regs.rip, b'cs ', regs.cs, b'rfl', regs.rflags, b'ss ', regs.ss)
-    put_four(k, b'vec', regs.vector, b'err', regs.error, b'cr2', read_cr2(k.m), b'cr3', read_cr3(k.m))
+    put_four(k, b'rax', regs.rax, b' rbx', regs.rbx, b' rcx', regs.rcx, b' rdx', regs.rdx)
+    put_four(k, b'rsi', regs.rsi, b' rdi', regs.rdi, b' rbp', regs.rbp, b' rsp', regs.rsp)
+    put_four(k, b'r8 ', regs.r8, b' r9 ', regs.r9, b' r10', regs.r10, b' r11', regs.r11)
+    put_four(k, b'r12', regs.r12, b' r13', regs.r13, b' r14', regs.r14, b' r15', regs.r15)
+    put_four(k, b'rip', regs.rip, b' cs ', regs.cs, b' rfl', regs.rflags, b' ss ', regs.ss)
+    put_four(k, b'vec', regs.vector, b' err', regs.error, b' cr2', read_cr2(k.m), b' cr3', read_cr3(k.m))
 
 
 @kernel
@@ -84,7 +84,6 @@ def put_named(k: Kernel, name: bytes, value: word) -> None:
     console.put_text(k, name)
     console.put_text(k, b' ')
     console.put_hex(k, value)
-    console.put_text(k, b' ')
 
 
 # ------------------------------------------------------------------ page tables
@@ -147,8 +146,8 @@ def put_range(k: Kernel, va: VirtAddr) -> None:
     found = Range(k.m, at)
     console.put_text(k, b'range: ')
     put_named(k, b'start', found.start)
-    put_named(k, b'end', found.end)
-    put_named(k, b'rights', found.rights)
+    put_named(k, b' end', found.end)
+    put_named(k, b' rights', found.rights)
     console.put_text(k, b'\n')
 
 
@@ -161,6 +160,8 @@ def put_backtrace(k: Kernel, regs: Registers) -> None:
     The program's registers, which lie at the stack's end, are not looked at.
     """
     put_return(k, regs.rip)
+    if regs.cs & RING != 0:
+        return  # nothing was called
     start = k.config.image_window + STACK_START
     end = k.config.image_window + MODERN_STACK_END - Registers.SIZE
     nr_returns = 0

@@ -99,7 +99,7 @@ def check_place(start: word, nbytes: word) -> word:
 @kernel
 def find_place(user: UserSpace, hint: word, nbytes: word) -> VirtAddr:
     """The hint if it is free, else the highest gap below the room of the stack, else the highest of all; 0: none."""
-    if hint != 0:
+    if hint >= PAGE_BYTES:
         start = VirtAddr(max(hint & -PAGE_BYTES, LOWEST))
         if is_user(start, nbytes) and is_free(user, start, VirtAddr(start + nbytes)):
             return start

@@ -47,12 +47,11 @@ from incroos.kernel.vmm.tables import (
 )
 from incroos.kernel.vmm.tlb import flush_shared, flush_span
 from incroos.kernel.vmm.windows import close_table, load_linked, open_table, store_linked
-from incroos.lang import PhysAddr, VirtAddr, cold, kernel, load64, store64, word
+from incroos.lang import PhysAddr, VirtAddr, cold, inlined, kernel, load64, store64, word
 
 UNCOUNTED: Final = 1 << 9  # of the bits that the processor ignores
 NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
 KEPT: Final = ADDRESS | SEEN | UNCOUNTED
-RIGHTS: Final = WRITABLE | USER | NX
 UNCOUNTED_TO_WRITABLE: Final = 8  # how far the one bit lies from the other
 
 
@@ -234,31 +233,49 @@ def protect_sparse_in(space: Space, start: VirtAddr, end: VirtAddr, flags: word)
     """Give all pages of [start, end) that are there these flags, and accessed and dirty. Flushes if a right is lost."""
     first = end
     last = start
-    some = 0
+    lost = 0
     at, slot, behind = find_run(space, start, end)
     while at < end:
         entries = open_table(space, slot, at, 1)
         low, high = trim_run(space, entries, (behind - at) >> PAGE_SHIFT)
-        some |= protect_run(space, low, high, flags)
+        lost |= protect_run(space, low, high, flags)
         close_table(space, 1)
         if low < high:
             first = VirtAddr(min(first, at + page_offset(low - entries)))
             last = VirtAddr(at + page_offset(high - entries))
         at, slot, behind = find_run(space, behind, end)
-    if some & ~(flags ^ NX) & RIGHTS != 0:
+    if lost != 0:
         flush_span(space, first, last)
 
 
 @kernel
 def protect_run(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> word:
-    """The same for the entries in [start, end): the bits that any of them had, NX turned round."""
+    """The same for the entries in [start, end): bits of the rights that any of them has lost."""
     some = 0
+    common = -1
     at = start
-    while at < end:
+    while at + BYTES < end:
         entry = load64(space.m, at)
+        other = load64(space.m, VirtAddr(at + BYTES))
         if entry != 0:
-            some |= entry ^ NX
-            never = (entry & UNCOUNTED) >> UNCOUNTED_TO_WRITABLE
-            store64(space.m, at, ((entry & KEPT) | flags) & ~never)
-        at = VirtAddr(at + BYTES)
-    return some
+            store64(space.m, at, changed(entry, flags))
+            some |= entry
+            common &= entry
+        if other != 0:
+            store64(space.m, VirtAddr(at + BYTES), changed(other, flags))
+            some |= other
+            common &= other
+        at = VirtAddr(at + 2 * BYTES)
+    if at < end:  # the last one is not 0
+        entry = load64(space.m, at)
+        store64(space.m, at, changed(entry, flags))
+        some |= entry
+        common &= entry
+    return (some & ~flags & (WRITABLE | USER)) | (flags & ~common & NX)
+
+
+@inlined
+@kernel
+def changed(entry: word, flags: word) -> word:
+    """The entry of a page with other flags."""
+    return ((entry & KEPT) | flags) & ~((entry & UNCOUNTED) >> UNCOUNTED_TO_WRITABLE)
