@@ -23,7 +23,7 @@ from ..budget import SECONDS
 SOURCES: Final = Path(__file__).parent / 'programs'
 ATTACKS: Final = Path(__file__).parent / 'attacks'
 BUILT: Final = Path(__file__).parents[2] / 'build' / 'programs'
-FLAGS: Final = ('-O1', '-std=gnu11', '-Wall', '-Wextra', '-Werror', '-Wno-clobbered', '-Wno-stringop-overflow')
+FLAGS: Final = ('-O1', '-Wall', '-Wextra', '-Werror', '-Wno-clobbered', '-Wno-stringop-overflow')
 MORE_FLAGS: Final = ('-Wno-infinite-recursion', f'-I{SOURCES}')
 MUSL: Final = Path('/usr/lib/x86_64-linux-musl')
 # The musl-gcc of Debian 12 makes a dynamic program of -static-pie: what it should pass on is here.
@@ -37,6 +37,7 @@ BUILDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # befo
     'glibc': (('gcc', '-static', '-no-pie'), ('-lm',)),
     'glibc-pie': (('gcc', '-static-pie', '-fPIE'), ('-lm',)),
 }
+C_PLUS_PLUS: Final = (('g++', '-static', '-no-pie'), ())
 STACK_LIMIT: Final = 8 << 20
 MUCH_INPUT: Final = 100_000  # bytes, that take long through the serial port of QEMU: with the large budget alone
 
@@ -70,7 +71,7 @@ class Case:
 
 def built(source: Path, build: str, *more: str) -> Path:
     """The program of a source, in a cache by the content of source, header and command."""
-    before, after = BUILDS[build]
+    before, after = BUILDS[build] if source.suffix == '.c' else C_PLUS_PLUS
     command = [*before, *FLAGS, *MORE_FLAGS, *more, str(source)]
     texts = [source.read_bytes(), (SOURCES / 'check.h').read_bytes(), repr((command, after)).encode()]
     digest = hashlib.sha256(b'\0'.join(texts)).hexdigest()[:16]

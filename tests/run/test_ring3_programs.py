@@ -7,7 +7,7 @@ import pytest
 
 from ..budget import FULL
 from .ring3 import BUILDS, MUCH_INPUT, SOURCES, Case, built, compare, in_place, make_root, on_host
-from .ring3_cases import ENDS, PROGRAMS, WITH_FLAGS
+from .ring3_cases import ENDS, PROGRAMS, TEXT, WITH_FLAGS
 
 PIE_TOO: Final = ('hello', 'floats', 'auxiliary', 'own-maps', 'statics', 'write-text', 'self-modifying', 'mappings')
 
@@ -86,3 +86,9 @@ def test_a_program_that_takes_all_memory_ends_alone(tmp_path: Path, place: str) 
     assert (seen.stdout, seen.status, seen.signal) == (b'begins\n', 0, 9)
     seen, _ran = in_place(place, program, case, tmp_path / 'root', limit_address_space=6 << 20)
     assert (seen.stdout, seen.status, seen.signal) == (b'begins\nno more: errno 12\n', 3, 0)
+
+
+@pytest.mark.parametrize('place', ['jit', 'sim', 'qemu'])
+def test_a_program_in_cxx_does_what_it_does_on_linux(tmp_path: Path, place: str) -> None:
+    case = Case('objects', 'objects', input=TEXT)
+    compare(place, built(SOURCES / 'objects.cpp', 'glibc'), case, tmp_path / 'root')

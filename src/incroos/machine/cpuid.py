@@ -1,7 +1,7 @@
 """What CPUID answers in ring 3: one table, the same in every place, so that programs choose the same code.
 
 The rows are what QEMU's `-cpu Haswell,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,-x2apic,-tsc-deadline,-invpcid` says
-(tools/cpuid_table.py makes them, a test compares). Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
+(a test asks it). Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ from incroos.lang import kernel, word
 from .architecture import CR4_OSXSAVE
 from .cpu import Cpu
 
+HYPERVISOR: Final = 0x4000_0000
 EXTENDED: Final = 0x8000_0000
 FEATURES: Final = 1  # the leaf
 OSXSAVE: Final = 1 << 27  # in C
@@ -19,9 +20,9 @@ OSXSAVE: Final = 1 << 27  # in C
 @kernel
 def user_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, word]:
     """The registers A, B, C, D. A leaf behind the last one has the last basic leaf's answer, as from Intel."""
-    wanted = leaf
-    if (leaf > last_leaf(cpu, 0) and leaf < EXTENDED) or leaf > last_leaf(cpu, EXTENDED):
-        wanted = last_leaf(cpu, 0)
+    last = last_leaf(cpu, 0)
+    is_behind = last < leaf < HYPERVISOR or last_leaf(cpu, HYPERVISOR) < leaf < EXTENDED
+    wanted = last if is_behind or leaf > last_leaf(cpu, EXTENDED) else leaf
     for index in range(cpu.user.nr_cpuid_rows):
         row = cpu.user.cpuid[index]
         if row.leaf == wanted and (row.subleaf == subleaf or row.subleaf == ANY):
@@ -39,15 +40,41 @@ def last_leaf(cpu: Cpu, first: word) -> word:
     return first
 
 
-ANY: Final = (1 << 32) - 1  # a row for each subleaf that has none of its own
+ANY: Final = (1 << 32) - 1  # the same for each subleaf
 
+# Leaf, subleaf, A, B, C, D; what has no row is zeros.
 ROWS: Final = (
-    (0, ANY, 0xD, 0x756E6547, 0x6C65746E, 0x49656E69),
-    (1, ANY, 0x306C4, 0x800, 0xCED82203 & ~(1 << 27), 0x78BFBFD),
-    (7, 0, 0, 0x389, 0, 0),
-    (0xD, 0, 7, 0x240, 0x340, 0),
-    (0xD, 1, 1, 0, 0, 0),
+    (0x0, ANY, 0xD, 0x756E6547, 0x6C65746E, 0x49656E69),
+    (0x1, ANY, 0x306C4, 0x800, 0xC6D82203, 0x78BFBFD),
+    (0x2, ANY, 1, 0, 0x4D, 0x2C307D),
+    (0x3, ANY, 0, 0, 0, 0),
+    (0x4, 0, 0x121, 0x1C0003F, 0x3F, 1),
+    (0x4, 1, 0x122, 0x1C0003F, 0x3F, 1),
+    (0x4, 2, 0x143, 0x3C0003F, 0xFFF, 1),
+    (0x4, 3, 0x163, 0x3C0003F, 0x3FFF, 6),
+    (0x5, ANY, 0, 0, 3, 0),
+    (0x6, ANY, 4, 0, 0, 0),
+    (0x7, 0, 0, 0x389, 0, 0),
+    (0x8, ANY, 0, 0, 0, 0),
+    (0x9, ANY, 0, 0, 0, 0),
+    (0xA, ANY, 0, 0, 0, 0),
+    (0xB, 0, 0, 1, 0x100, 0),
+    (0xB, 1, 0, 1, 0x201, 0),
+    (0xB, 2, 0, 0, 2, 0),
+    (0xB, 3, 0, 0, 3, 0),
+    (0xB, 4, 0, 0, 4, 0),
+    (0xC, ANY, 0, 0, 0, 0),
+    (0xD, 0, 3, 0x240, 0x240, 0),
+    (0xD, 1, 1, 0x240, 0, 0),
+    (0x40000000, ANY, 0x40000001, 0x54474354, 0x43544743, 0x47435447),
+    (0x40000001, ANY, 0, 0, 0, 0),
     (0x80000000, ANY, 0x80000008, 0x756E6547, 0x6C65746E, 0x49656E69),
     (0x80000001, ANY, 0x306C4, 0, 0x21, 0x28100800),
+    (0x80000002, ANY, 0x65746E49, 0x6F43206C, 0x50206572, 0x65636F72),
+    (0x80000003, ANY, 0x726F7373, 0x61482820, 0x6C657773, 0x296C),
+    (0x80000004, ANY, 0, 0, 0, 0),
+    (0x80000005, ANY, 0x1FF01FF, 0x1FF01FF, 0x40020140, 0x40020140),
+    (0x80000006, ANY, 0, 0x42004200, 0x2008140, 0x808140),
+    (0x80000007, ANY, 0, 0, 0, 0),
     (0x80000008, ANY, 0x3028, 0, 0, 0),
 )

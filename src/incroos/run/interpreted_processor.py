@@ -1,6 +1,7 @@
 """Ring 3 in `sim`: the loop interpreted, Unicorn by its C functions, and what the strict machine checks there."""
 
 import ctypes
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -57,7 +58,7 @@ class InterpretedProcessor:
 
     def run_ring3(self) -> None:
         """Run programs until the computer stops; see Ticker."""
-        with Ticker(self):
+        with Ticker(self), Rescue(self.thunks):
             ring3.run_ring3(self.cpu)
 
     # -------------------------------------------------------------- what the interpreted core calls
@@ -85,6 +86,30 @@ class InterpretedProcessor:
         """Have the engine return soon, so that Python can look for signals; it goes on then."""
         if self._is_running:
             self.processor.library.uc_emu_stop(self.processor.handle)
+
+
+class Rescue:
+    """Keeps what is raised in a callback before its first line: Ctrl-C and the alarm come there while the engine runs.
+
+    Python has no place to raise it and calls the hook for such; the exception is raised when the engine has returned.
+    """
+
+    def __init__(self, thunks: Thunks) -> None:
+        self._thunks = thunks
+
+    def __enter__(self) -> None:
+        self._before = sys.unraisablehook
+        sys.unraisablehook = self._take
+
+    def __exit__(self, *_: object) -> None:
+        sys.unraisablehook = self._before
+
+    def _take(self, unraisable: 'sys.UnraisableHookArgs') -> None:
+        error = unraisable.exc_value
+        if error is None or isinstance(error, Exception):
+            self._before(unraisable)
+        else:
+            self._thunks.fail(error)
 
 
 class Ticker:

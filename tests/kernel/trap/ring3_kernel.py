@@ -185,6 +185,9 @@ def do_strings_go_up(k: Kernel) -> word:
 def on_trap(k: Kernel, regs: Registers) -> None:
     """Give a page of FRESH; else put what came, and end or recover."""
     va = read_cr2(k.m)
+    if regs.vector == NMI:  # not where NMIs have a stack of their own
+        state_of(k).nr_nmis += 1
+        return
     if regs.vector == PAGE_FAULT and FRESH <= va < FRESH_END and regs.error & 1 == 0:
         map_fresh(k, VirtAddr(va & -PAGE_BYTES), PRESENT | USER | WRITABLE | NX)
         return

@@ -325,6 +325,7 @@ def test_nmis_at_any_instruction(tmp_path: Path, image: Image, kind: str) -> Non
             while guest.is_running():
                 guest.ask('nmi')
         assert guest.wait(SECONDS) == Outcome(Status.PASSED, ''), guest.console()
+        assert words(guest.console().decode()) == [1]  # and no exception
 
 
 FATAL: Final = 1 << 63 | 1 << 61 | 1 << 60 | 1 << 57  # valid, not corrected, enabled, context corrupt

@@ -7,11 +7,12 @@ import pytest
 
 from incroos.kernel import pmm, vm, vmm
 from incroos.kernel.codes import OK
+from incroos.kernel.pmm.all import blocks
 from incroos.kernel.state import READ, WRITE, Range, UserSpace
 from incroos.kernel.vm import reverse_map, tree
 from incroos.kernel.vm.check import WRONG_BITS, WRONG_NAME, WRONG_RESIDENT, WRONG_TOTAL
 from incroos.kernel.vmm import tables
-from incroos.lang import PhysAddr, VirtAddr
+from incroos.lang import Pfn, PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 
 from .space_model import MIB, PAGE, WRITE_ERROR, Machine
@@ -201,3 +202,11 @@ def test_a_frame_that_somebody_else_has_is_not_freed_with_its_page() -> None:
     assert vm.unmap(user, BASE + PAGE, PAGE) == OK
     assert vm.unmap(user, BASE, PAGE) == OK  # one mapping is left, and so is the frame
     assert vm.check(machine.k) == WRONG_TOTAL
+
+
+def test_a_frame_with_other_references_does_not_go_with_its_page() -> None:
+    machine, user = prepared()
+    assert blocks.get(machine.k.blocks, Pfn(frame_of(user, BASE) >> 12)) == 3
+    with pytest.raises(MachineStopped):
+        vm.unmap(user, BASE, PAGE)
+    assert b'a frame is freed that is mapped or shared' in machine.sim.console()

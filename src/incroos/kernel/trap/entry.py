@@ -8,10 +8,9 @@ Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug an
 """
 
 from incroos.kernel import task, vm
-from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, NMI, NR_EXCEPTIONS, PAGE_FAULT
+from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, GENERAL_PROTECTION, NMI, NR_EXCEPTIONS, PAGE_FAULT
 from incroos.kernel.codes import OK
 from incroos.kernel.state import Kernel, Registers, UserSpace
-from incroos.kernel.task.signals import SIGSEGV
 from incroos.kernel.trap.signals import signal_of
 from incroos.lang import VirtAddr, apart, kernel, read_cr2, word
 
@@ -37,7 +36,9 @@ def on_bad_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
     reads the stack as ring 0 does, against SMAP. There it is what a bad far return is.
     """
     if code == OK:
-        task.end_by_signal(k, SIGSEGV, regs)
+        regs.vector = GENERAL_PROTECTION
+        regs.error = 0
+        on_exception(k, regs)
     else:
         task.on_fault(k, regs, code, va)
 
