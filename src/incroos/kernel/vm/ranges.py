@@ -159,7 +159,7 @@ def is_inside(user: UserSpace, va: VirtAddr) -> bool:
 
 @kernel
 def cut(user: UserSpace, first: VirtAddr, start: VirtAddr, end: VirtAddr, spare: VirtAddr) -> None:
-    """Let nothing of [start, end) be in a range. PRE first is the first one behind start, spare a node if has_middle."""
+    """Let nothing of [start, end) be in a range. PRE first is the first one behind; spare a node if has_middle."""
     at = first
     if has_middle(user, first, start, end):
         split(user, end, spare)
