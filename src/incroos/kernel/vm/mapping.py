@@ -123,7 +123,7 @@ def put_range(
     nr_new = (nbytes >> PAGE_SHIFT) - ranges.nr_pages_in(user, start, end)
     if not may_grow(user, nr_new, rights, flags):
         return NO_ROOM
-    code, node, spare = ranges.new_nodes(user, 1 + ranges.has_middle(user, start, end))
+    code, node, spare = ranges.new_nodes(user, 1 + ranges.has_middle(user, start, end), ranges.MOST_RANGES + 1)
     if code != OK:
         return code
     pages.clear(user, start, end)
@@ -146,7 +146,7 @@ def unmap(user: UserSpace, start: word, nbytes: word) -> word:
     first = tree.find_behind(user, VirtAddr(start))
     if first == 0 or Range(user.m, first).start >= end:
         return OK
-    code, spare, _none = ranges.new_nodes(user, 0 + ranges.has_middle(user, VirtAddr(start), end))
+    code, spare, _none = ranges.new_nodes(user, 0 + ranges.has_middle(user, VirtAddr(start), end), ranges.MOST_RANGES)
     if code == OK:
         pages.clear(user, VirtAddr(start), end)
         ranges.cut(user, VirtAddr(start), end, spare)
@@ -172,7 +172,7 @@ def protect(user: UserSpace, start: word, nbytes: word, rights: word) -> word:
         return code
     is_low_inside = ranges.is_inside(user, VirtAddr(start))
     is_high_inside = ranges.is_inside(user, end)
-    code, first, second = ranges.new_nodes(user, is_low_inside + is_high_inside)
+    code, first, second = ranges.new_nodes(user, is_low_inside + is_high_inside, ranges.MOST_RANGES)
     if code != OK:
         return code
     if is_high_inside:
