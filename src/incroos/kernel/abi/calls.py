@@ -106,6 +106,9 @@ CALLS: Final[Mapping[int, Function]] = {
     28: memory_calls.madvise,
     149: memory_calls.mlock,
     150: memory_calls.mlock,  # munlock
+    151: system_calls.nothing,  # mlockall
+    152: system_calls.nothing,  # munlockall
+    325: memory_calls.mlock,  # mlock2
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,
