@@ -88,6 +88,7 @@ PROGRAMS: Final = (
     Case('clocks', 'clocks'),
     Case('own-maps', 'own_maps', files=ROOT, in_sim=True),
     Case('many-ranges', 'many_ranges'),
+    Case('rare-files', 'rare_files', files=ROOT, in_sim=True),
     Case('rare-mappings', 'rare_mappings', files=ROOT, in_sim=True),
     Case('vectors', 'vectors', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),

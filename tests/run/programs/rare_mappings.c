@@ -52,11 +52,28 @@ static void smaller(void) {
     SHOW(mremap((void *)0x30000000, 8192, 4096, 0));
 }
 
+static void presence(void) {
+    static unsigned char many[40000];
+    const long pages = 40000, touched[] = {0, 1, 511, 16383, 16384, 32767, 32769, 39999};
+    char *at = map_pages(pages, BOTH);
+    CHECK(madvise(at, pages << 12, MADV_NOHUGEPAGE) == 0);
+    for (size_t i = 0; i < sizeof touched / sizeof *touched; i++) at[touched[i] << 12] = 1;
+    memset(many, 0xff, sizeof many);
+    CHECK(mincore(at, (pages << 12) - 5, many) == 0);
+    for (size_t i = 0; i < sizeof touched / sizeof *touched; i++) {
+        CHECK(many[touched[i]] & 1);
+        many[touched[i]] = 0;
+    }
+    for (long i = 0; i < pages; i++) CHECK((many[i] & 1) == 0);
+    FAILS(mincore(at, pages << 12, (void *)(uintptr_t)"constant"), EFAULT);
+}
+
 int main(void) {
     char *at = map_pages(8, BOTH);
     files();
     low();
     smaller();
+    presence();
     SHOW(mprotect(at, 4096, BOTH | 8));
     SHOW(mprotect(at, 4096, BOTH | 16));
     SHOW(mprotect(at, 0, BOTH | 16));
