@@ -88,6 +88,7 @@ PROGRAMS: Final = (
     Case('clocks', 'clocks'),
     Case('own-maps', 'own_maps', in_sim=True),
     Case('vectors', 'vectors', in_sim=True),
+    Case('instructions', 'instructions', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),
     Case('identity', 'identity', in_sim=True),
 )
