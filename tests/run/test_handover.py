@@ -236,5 +236,5 @@ def test_files_that_do_not_fit_are_not_read(tmp_path: Path) -> None:
     for root in (None, tmp_path):
         wanted = Program(path='program' if root else str(program), root=root, memory_bytes=1 << 43)
         wanted.check()
-        with pytest.raises(Unusable, match='not fit .*: ask for more with --memory'):
+        with pytest.raises(Unusable, match=r'not fit .*: ask for more with --memory'):
             wanted.module()

@@ -70,9 +70,9 @@ def test_flags_of_floating_point_in_unicorn(tmp_path: Path, place: str) -> None:
     assert in_place(place, program, WITH_FLAGS, tmp_path / 'root')[0].stdout == FLAGS
 
 
-# Waivers: Unicorn 2.1.4 clears the last bit in BZHI where it should clear none, and takes an AVX instruction of 128 bits
-# for the one of SSE, whose destination is its first source too. Ring 3 has no AVX (CPUID says so): it should be an
-# invalid instruction, as it is in QEMU.
+# Waivers: Unicorn 2.1.4 clears the last bit in BZHI where it should clear none, and takes an AVX instruction of 128
+# bits for the one of SSE, whose destination is its first source too. Ring 3 has no AVX (CPUID says so): it should be
+# an invalid instruction, as it is in QEMU.
 @pytest.mark.parametrize('place', ['jit', 'sim', 'qemu'])
 def test_instructions_that_unicorn_gets_wrong(tmp_path: Path, place: str) -> None:
     program = built(SOURCES / 'instructions.c', 'musl')
