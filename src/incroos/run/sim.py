@@ -5,6 +5,7 @@ its end. What the strict machine refuses, and every other Python exception in ke
 kernel, with the line that did it.
 """
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Callable
@@ -131,6 +132,7 @@ class Alarm:
         self._thread = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
         self._left = threading.Event()
+        self._has_rung = False
         self._ringer = threading.Thread(target=self._ring, args=(seconds,), daemon=True)
 
     def __enter__(self) -> None:
@@ -143,11 +145,26 @@ class Alarm:
         """Have it not ring any more."""
         with self._lock:
             self._left.set()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # it rang, but nobody has heard it yet
+        if self._has_rung:
+            self._hear()
+
+    def _hear(self) -> None:
+        """Have the last ring not come any more, if nobody has heard it yet.
+
+        It is heard here, since to withdraw it leaves CPython 3.11 looking for an exception at each call for ever: slow,
+        and a function that is called under a profiler never begins.
+        """
+        with contextlib.suppress(TimeIsOver):
+            while True:
+                self._raise()
+
+    def _raise(self) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
 
     def _ring(self, seconds: float) -> None:
         while not self._left.wait(seconds):
             with self._lock:
                 if not self._left.is_set():
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
+                    self._has_rung = True
+                    self._raise()
             seconds = SECONDS_BETWEEN_RINGS
