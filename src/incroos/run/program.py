@@ -19,7 +19,7 @@ from incroos.kernel.state.records import (
 from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 
 from . import elf_check
-from .boot import Sink, say_nothing
+from .boot import Look, Sink, say_nothing
 from .ending import Ending, ending_of
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
 from .names import NamedConfig, named_kernel
@@ -60,6 +60,7 @@ class Program:
     on_record: Callable[[Told], object] | None = None  # gets the other records as they come
     say: Say = say_nothing  # gets remarks about what was asked for,
     progress: Say = say_nothing  # and about what takes time
+    look: Look | None = None  # gets the RAM when the machine has ended
     standard: Sequence[Standard] = (PIPE, PIPE, PIPE)  # what the program is told of its descriptors
     flags: int = 0  # RunInfo.flags; PUT_CALLS follows from `calls`
     limit_address_space: int = NO_LIMIT

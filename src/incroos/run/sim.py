@@ -131,6 +131,7 @@ class Alarm:
         self._thread = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
         self._left = threading.Event()
+        self._has_rung = False
         self._ringer = threading.Thread(target=self._ring, args=(seconds,), daemon=True)
 
     def __enter__(self) -> None:
@@ -143,11 +144,13 @@ class Alarm:
         """Have it not ring any more."""
         with self._lock:
             self._left.set()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # it rang, but nobody has heard it yet
+        if self._has_rung:  # and perhaps nobody has heard it yet. Else leave it: CPython 3.11 never ends a call after
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # this while a debugger traces the thread
 
     def _ring(self, seconds: float) -> None:
         while not self._left.wait(seconds):
             with self._lock:
                 if not self._left.is_set():
+                    self._has_rung = True
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
             seconds = SECONDS_BETWEEN_RINGS

@@ -9,6 +9,7 @@ from incroos.kernel.boot.run import run_main
 from incroos.kernel.trap.entry import on_trap
 from incroos.kernel.trap.faults import on_exception, on_page_fault
 
+from ..inspect.ram import RamMachine
 from . import outcome
 from .channels import Channels
 from .names import made
@@ -41,7 +42,10 @@ def run_interpreted(
         wanted.memory_bytes, made(wanted.config), RUN_ENTRIES, wanted.console, module=module, channels=channels
     )
     with debugger:
-        return sim.run(computer, RUN_ENTRIES.main, seconds)
+        end = sim.run(computer, RUN_ENTRIES.main, seconds)
+    if wanted.look:
+        wanted.look(RamMachine(computer.ram, made(wanted.config)))
+    return end
 
 
 def run_compiled(wanted: Program, module: bytes, channels: Channels, seconds: float) -> Outcome:
@@ -51,6 +55,8 @@ def run_compiled(wanted: Program, module: bytes, channels: Channels, seconds: fl
     with jit.Guest(wanted.memory_bytes, code, wanted.console, module=module, channels=channels) as guest:
         end = guest.wait(seconds)
     wanted.console(unsent(guest.computer.cpu))
+    if wanted.look:
+        wanted.look(RamMachine(guest.ram, code.config))
     return end
 
 

@@ -41,7 +41,7 @@ def map_anywhere(
     start = find_place(user, hint, page_up(nbytes))
     if start == 0:
         return NO_ROOM
-    return put_range(user, start, page_up(nbytes), rights, flags, content, offset)
+    return put_free_range(user, start, page_up(nbytes), rights, flags, content, offset)
 
 
 @kernel
@@ -73,7 +73,7 @@ def map_at_free(
     at = tree.find_behind(user, VirtAddr(start))
     if at != 0 and Range(user.m, at).start < start + page_up(nbytes):
         return EXISTS
-    return put_range(user, VirtAddr(start), page_up(nbytes), rights, flags, content, offset)
+    return put_free_range(user, VirtAddr(start), page_up(nbytes), rights, flags, content, offset)
 
 
 @kernel
@@ -123,17 +123,47 @@ def put_range(
     nr_new = (nbytes >> PAGE_SHIFT) - ranges.nr_pages_in(user, start, end)
     if not may_grow(user, nr_new, rights, flags):
         return NO_ROOM
-    code, node, spare = ranges.new_nodes(user, 1 + ranges.has_middle(user, start, end), ranges.MOST_RANGES + 1)
+    first = tree.find_behind(user, start)
+    code, at, spare = ranges.new_nodes(user, 1 + ranges.has_middle(user, first, start, end), ranges.MOST_RANGES + 1)
     if code != OK:
         return code
     pages.clear(user, start, end)
-    ranges.cut(user, start, end, spare)
-    ranges.describe(Range(user.m, node), start, end, rights, flags)
-    Range(user.m, node).content = content
-    Range(user.m, node).offset = offset if content != 0 else 0
-    ranges.add(user, Range(user.m, node))
-    ranges.merge(user, start, end)
+    ranges.cut(user, first, start, end, spare)
+    put_node(user, Range(user.m, at), start, end, rights, flags, content, offset)
     return start
+
+
+@kernel
+def put_free_range(
+    user: UserSpace, start: VirtAddr, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
+) -> word:
+    """The same where nothing is: no page is there either, and nothing is looked for."""
+    if not may_grow(user, nbytes >> PAGE_SHIFT, rights, flags):
+        return NO_ROOM
+    at = ranges.new_node(user) if user.nr_ranges <= ranges.MOST_RANGES else VirtAddr(0)
+    if at == 0:
+        return NO_ROOM
+    put_node(user, Range(user.m, at), start, VirtAddr(start + nbytes), rights, flags, content, offset)
+    return start
+
+
+@kernel
+def put_node(
+    user: UserSpace,
+    node: Range,
+    start: VirtAddr,
+    end: VirtAddr,
+    rights: word,
+    flags: word,
+    content: VirtAddr,
+    offset: word,
+) -> None:
+    """Let a fresh node be the range [start, end), in which no range is; or a part of its neighbours."""
+    ranges.describe(node, start, end, rights, flags)
+    node.content = content
+    node.offset = offset if content != 0 else 0
+    ranges.add(user, node)
+    ranges.merge(user, start, end)
 
 
 # ------------------------------------------------------------------ munmap
@@ -146,10 +176,11 @@ def unmap(user: UserSpace, start: word, nbytes: word) -> word:
     first = tree.find_behind(user, VirtAddr(start))
     if first == 0 or Range(user.m, first).start >= end:
         return OK
-    code, spare, _none = ranges.new_nodes(user, 0 + ranges.has_middle(user, VirtAddr(start), end), ranges.MOST_RANGES)
+    nr_new = 0 + ranges.has_middle(user, first, VirtAddr(start), end)
+    code, spare, _none = ranges.new_nodes(user, nr_new, ranges.MOST_RANGES)
     if code == OK:
         pages.clear(user, VirtAddr(start), end)
-        ranges.cut(user, VirtAddr(start), end, spare)
+        ranges.cut(user, first, VirtAddr(start), end, spare)
     return code
 
 
@@ -245,5 +276,5 @@ def grow_heap(user: UserSpace, start: VirtAddr, end: VirtAddr) -> word:
     """Map [start, end) behind the heap, if a page is left up to what comes next: OK or NO_ROOM."""
     if not is_user(start, end - start) or not is_free(user, start, VirtAddr(end + PAGE_BYTES)):
         return NO_ROOM
-    code = put_range(user, start, end - start, READ | WRITE, IS_HEAP, VirtAddr(0), 0)
+    code = put_free_range(user, start, end - start, READ | WRITE, IS_HEAP, VirtAddr(0), 0)
     return OK if code >= 0 else code

@@ -151,10 +151,9 @@ def nr_pages_in(user: UserSpace, start: VirtAddr, end: VirtAddr) -> word:
 
 # ------------------------------------------------------------------ cutting
 @kernel
-def has_middle(user: UserSpace, start: VirtAddr, end: VirtAddr) -> bool:
-    """Whether one range reaches beyond [start, end) at both sides, so that cut needs a node."""
-    at = tree.find(user, start)
-    return at != 0 and Range(user.m, at).start < start and end < Range(user.m, at).end
+def has_middle(user: UserSpace, first: VirtAddr, start: VirtAddr, end: VirtAddr) -> bool:
+    """Whether the first range behind start reaches beyond [start, end) at both sides, so that cut needs a node."""
+    return first != 0 and Range(user.m, first).start < start and end < Range(user.m, first).end
 
 
 @kernel
@@ -165,10 +164,10 @@ def is_inside(user: UserSpace, va: VirtAddr) -> bool:
 
 
 @kernel
-def cut(user: UserSpace, start: VirtAddr, end: VirtAddr, spare: VirtAddr) -> None:
-    """Let nothing of [start, end) be in a range. PRE spare is a node if has_middle."""
-    at = tree.find_behind(user, start)
-    if at != 0 and Range(user.m, at).start < start and Range(user.m, at).end > end:
+def cut(user: UserSpace, first: VirtAddr, start: VirtAddr, end: VirtAddr, spare: VirtAddr) -> None:
+    """Let nothing of [start, end) be in a range. PRE first is the first one behind; spare a node if has_middle."""
+    at = first
+    if has_middle(user, first, start, end):
         split(user, end, spare)
     while at != 0 and Range(user.m, at).start < end:
         node = Range(user.m, at)

@@ -47,7 +47,7 @@ from incroos.kernel.vmm.tables import (
 )
 from incroos.kernel.vmm.tlb import flush_shared, flush_span
 from incroos.kernel.vmm.windows import close_table, load_linked, open_table, store_linked
-from incroos.lang import PhysAddr, VirtAddr, cold, inlined, kernel, load64, store64, word
+from incroos.lang import PhysAddr, VirtAddr, apart, cold, inlined, kernel, load64, store64, word
 
 UNCOUNTED: Final = 1 << 9  # of the bits that the processor ignores
 NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
@@ -179,6 +179,7 @@ def page_offset(entry_offset: word) -> word:
     return entry_offset // BYTES << PAGE_SHIFT
 
 
+@apart
 @kernel
 def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAddr) -> tuple[word, word, PhysAddr]:
     """Clear the entries in [start, end): how many there were, how many counted, and the list."""
