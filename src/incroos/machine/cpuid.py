@@ -14,6 +14,8 @@ from .cpu import Cpu
 HYPERVISOR: Final = 0x4000_0000
 EXTENDED: Final = 0x8000_0000
 FEATURES: Final = 1  # the leaf
+TOPOLOGY: Final = 0xB  # whose answers repeat the subleaf in C
+SUBLEAF_MASK: Final = 0xFF
 OSXSAVE: Final = 1 << 27  # in C
 
 
@@ -28,7 +30,7 @@ def user_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, w
         if row.leaf == wanted and (row.subleaf == subleaf or row.subleaf == ANY):
             has_xsave = wanted == FEATURES and cpu.cr4 & CR4_OSXSAVE != 0
             return row.a, row.b, row.c | OSXSAVE if has_xsave else row.c, row.d
-    return 0, 0, 0, 0
+    return 0, 0, subleaf & SUBLEAF_MASK if wanted == TOPOLOGY else 0, 0
 
 
 @kernel
