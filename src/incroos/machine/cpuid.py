@@ -1,7 +1,7 @@
 """What CPUID answers in ring 3: one table, the same in every place, so that programs choose the same code.
 
-The rows are what QEMU's `-cpu Haswell,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,-x2apic,-tsc-deadline,-invpcid` says
-(tests/run/test_ring3_cpuid.py asks it). Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
+The rows are what QEMU says of a Haswell with pages of 1 GiB and without AVX (run/program.py names the model; a test
+asks it). Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
 """
 
 from typing import Final
@@ -14,9 +14,9 @@ from .cpu import Cpu
 HYPERVISOR: Final = 0x4000_0000
 EXTENDED: Final = 0x8000_0000
 FEATURES: Final = 1  # the leaf
+TOPOLOGY: Final = 0xB  # whose answers repeat the subleaf in C
+SUBLEAF_MASK: Final = 0xFF
 OSXSAVE: Final = 1 << 27  # in C
-TOPOLOGY: Final = 0xB  # the leaf that also names the subleaf, in C
-LEVEL_MASK: Final = 0xFF
 
 
 @kernel
@@ -30,7 +30,7 @@ def user_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, w
         if row.leaf == wanted and (row.subleaf == subleaf or row.subleaf == ANY):
             has_xsave = wanted == FEATURES and cpu.cr4 & CR4_OSXSAVE != 0
             return row.a, row.b, row.c | OSXSAVE if has_xsave else row.c, row.d
-    return 0, 0, subleaf & LEVEL_MASK if wanted == TOPOLOGY else 0, 0
+    return 0, 0, subleaf & SUBLEAF_MASK if wanted == TOPOLOGY else 0, 0
 
 
 @kernel
@@ -68,7 +68,7 @@ ROWS: Final = (
     (0x40000000, ANY, 0x40000001, 0x54474354, 0x43544743, 0x47435447),
     (0x40000001, ANY, 0, 0, 0, 0),
     (0x80000000, ANY, 0x80000008, 0x756E6547, 0x6C65746E, 0x49656E69),
-    (0x80000001, ANY, 0x306C4, 0, 0x21, 0x28100800),
+    (0x80000001, ANY, 0x306C4, 0, 0x21, 0x2C100800),
     (0x80000002, ANY, 0x65746E49, 0x6F43206C, 0x50206572, 0x65636F72),
     (0x80000003, ANY, 0x726F7373, 0x61482820, 0x6C657773, 0x296C),
     (0x80000004, ANY, 0, 0, 0, 0),

@@ -35,8 +35,9 @@ TROUBLE: Final = 125
 PIPE: Final = Standard(mode=0o010600)  # what stands behind a descriptor if nobody says otherwise
 PLACES: Final = ('jit', 'sim', 'qemu')
 
-# What ring 3 is told by CPUID is the same in all places: the model that Unicorn has by itself.
-SAME_PROCESSOR: Final = 'Haswell,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,-x2apic,-tsc-deadline,-invpcid'
+# What ring 3 is told by CPUID is the same in all places: the model that Unicorn has by itself, with pages of 1 GiB, by
+# which the kernels map the same in the same way.
+SAME_PROCESSOR: Final = 'Haswell,+pdpe1gb,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,-x2apic,-tsc-deadline,-invpcid'
 ALL_FEATURES: Final = 'max'
 
 
