@@ -154,6 +154,15 @@ def test_wrong_usage(program: str) -> None:
             program,
         ): "invalid value for '--timeout': 0 s is no time to run in: write more than 0 and at "
         'most 86400 (incroos run --help says more)',
+        (
+            '--on',
+            'sim',
+            '--break',
+            'vm.fault',
+            '--timeout',
+            '9',
+            program,
+        ): '--timeout is not for --break: pdb takes the time that you take (incroos run --help says more)',
         ('--break', 'vm.fault', program): '--break is for --on sim, where Python runs the kernel, and this is on jit '
         '(incroos run --help says more)',
     }.items():

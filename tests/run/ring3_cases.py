@@ -86,8 +86,12 @@ PROGRAMS: Final = (
     Case('statics', 'statics'),
     Case('random-bytes', 'random_bytes', in_sim=True),
     Case('clocks', 'clocks'),
-    Case('own-maps', 'own_maps', in_sim=True),
+    Case('own-maps', 'own_maps', files=ROOT, in_sim=True),
+    Case('many-ranges', 'many_ranges'),
+    Case('rare-files', 'rare_files', files=ROOT, in_sim=True),
+    Case('rare-mappings', 'rare_mappings', files=ROOT, in_sim=True),
     Case('vectors', 'vectors', in_sim=True),
+    Case('instructions', 'instructions', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),
     Case('identity', 'identity', in_sim=True),
 )

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from incroos.kernel.abi import shapes
 from incroos.kernel.state.records import BAD_TEXT, RECORD_CALL, RECORD_END, RECORD_TEXT_BYTES
 from incroos.run.records import Told
 from incroos.run.strace import PRINTERS, call_line, end_line, quoted
@@ -155,6 +156,13 @@ def test_the_table_has_the_numbers_of_the_system() -> None:
     """Where the system's header is; the names are as many as it has, or more."""
     calls = dict(line.split()[1:3] for line in HEADER.read_text().splitlines() if line.startswith('#define __NR_'))
     assert {name: NUMBERS.get(name.removeprefix('__NR_')) for name in calls} == {k: int(v) for k, v in calls.items()}
+
+
+def test_the_kernel_tells_the_texts_that_the_table_names() -> None:
+    kinds = {'path': shapes.PATH, 'in': shapes.INPUT, 'out': shapes.OUTPUT}
+    for number, call in SYSTEM_CALLS.items():
+        wanted = sum(kinds.get(kind, 0) << shapes.BITS * index for index, kind in enumerate(call.kinds))
+        assert shapes.shape_of(number) == wanted, call
 
 
 def test_each_kind_has_a_printer() -> None:

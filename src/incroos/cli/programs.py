@@ -116,6 +116,8 @@ def run_program(
         raise click.UsageError('--json is for the figures: give --stats too')
     if at is not None and place != 'sim':
         raise click.UsageError(f'--break is for --on sim, where Python runs the kernel, and this is on {place}')
+    if at is not None and timeout is not None:
+        raise click.UsageError('--timeout is not for --break: pdb takes the time that you take')
     from incroos.run.program import Program
 
     wanted = Program(

@@ -15,7 +15,7 @@ instructions with the number of arguments that C wants. What it does otherwise t
 
 Not mended, each named by a test: after IN and OUT the block runs on before the exception is seen; nothing checks
 alignment (AC, 16 bytes of SSE); no unmasked exception of x87 and SSE; SGDT and kin read zeros instead of UMIP's
-exception; an exception of a selector has error code 0.
+exception; an exception of a selector has error code 0; AVX of 128 bits computes as SSE; BZHI.
 """
 
 from typing import Annotated, Final

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state.records import (
     RECORD_CALL,
     RECORD_CHECK,
@@ -19,8 +20,9 @@ from incroos.kernel.state.records import (
 from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 
 from . import elf_check
-from .boot import Sink, say_nothing
+from .boot import Look, Sink, say_nothing
 from .ending import Ending, ending_of
+from .guest_ram import low_bytes
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
 from .names import NamedConfig, named_kernel
 from .outcome import Outcome, Say, Status, Unusable
@@ -60,6 +62,7 @@ class Program:
     on_record: Callable[[Told], object] | None = None  # gets the other records as they come
     say: Say = say_nothing  # gets remarks about what was asked for,
     progress: Say = say_nothing  # and about what takes time
+    look: Look | None = None  # gets the RAM when the machine has ended
     standard: Sequence[Standard] = (PIPE, PIPE, PIPE)  # what the program is told of its descriptors
     flags: int = 0  # RunInfo.flags; PUT_CALLS follows from `calls`
     limit_address_space: int = NO_LIMIT
@@ -86,9 +89,11 @@ class Program:
     def module(self) -> bytes:
         """What the kernel is handed over. Raises Unusable."""
         if self.root is None:
+            heads = 2 * PAGE_BYTES  # the module's own and the archive's
+            module_start(self.memory_bytes, heads + os.path.getsize(self.path))  # before it is read
             entries = program_alone(Path(self.path))
         else:
-            entries = folder_with(self.path, self.root, self.memory_bytes, self.say)
+            entries = folder_with(self.path, self.root, low_bytes(self.memory_bytes), self.say)
         module = module_of(self.start(), entries)
         module_start(self.memory_bytes, len(module))  # refuses one that is too large
         return module

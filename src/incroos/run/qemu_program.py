@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from .boot import Sink
 from .channels import descriptor_of
+from .names import made
 from .outcome import Outcome, Status, Unusable
 from .program import Program, Ran, Recorder, RecordSink, time_is_over
 from .program_channels import Input, Relay
@@ -31,6 +32,18 @@ PORTS: Final = {'output': 0xE9, 'errors': 0xEA, 'records': 0xEB}
 
 def run(wanted: Program, module: bytes, image: Path) -> Ran:
     """Run a program on an image that is there. Raises Unusable where QEMU is missing or does not work."""
+    if wanted.look is None:
+        return run_on(wanted, module, image, None)
+    from .guest_ram import GuestRam, ram_file
+
+    with ram_file(wanted.memory_bytes) as ram:
+        ran = run_on(wanted, module, image, ram)
+        wanted.look(GuestRam(ram, wanted.memory_bytes, made(wanted.config)))
+    return ran
+
+
+def run_on(wanted: Program, module: bytes, image: Path, ram: IO[bytes] | None) -> Ran:
+    """The same, where `ram`, an open file, has the guest's RAM."""
     recorder = Recorder(wanted)
     sinks: dict[str, Sink] = {'output': wanted.output, 'errors': wanted.errors, 'records': RecordSink(recorder)}
     try:
@@ -55,6 +68,7 @@ def run(wanted: Program, module: bytes, image: Path) -> Ran:
                     extra=(*options, *wanted.extra),
                     inherited=inherited,
                     processor=wanted.processor,
+                    ram=ram,
                 )
             )
             for _, write_end in ends.values():

@@ -43,7 +43,7 @@ BIOS_ROM_START: Final = 0xF_0000
 ABOVE_MODULE: Final = 0x2_8000  # that QEMU keeps free at the top of low RAM for the firmware's tables
 FIRMWARE_BYTES: Final = 0x2_0000  # that SeaBIOS keeps at the top of RAM
 FLASH_START: Final = 0xFFFC_0000
-HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)
+HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)  # of AMD's processors; programs have one of Intel's
 IDT_LIMIT: Final = 32 * 16 - 1
 
 Poke = Callable[[int, bytes], None]
@@ -225,7 +225,7 @@ def memory_map(computer: Computer) -> list[tuple[int, int, int]]:
 
 def start_info(computer: Computer, nr_modules: int = 0, reserved: Sequence[tuple[int, int]] = ()) -> bytes:
     """The start information, and the memory map right behind it."""
-    regions = memory_map(computer)
+    regions = [region for region in memory_map(computer) if not reserved or region[:2] != HYPERTRANSPORT]
     regions += [
         (start, -(-(start + nbytes) // arch.PAGE_BYTES) * arch.PAGE_BYTES, TYPE_RESERVED) for start, nbytes in reserved
     ]

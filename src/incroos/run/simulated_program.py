@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Final
 
+from ..inspect.ram import RamMachine
 from . import outcome
 from .channels import Channels
 from .names import made
@@ -43,7 +44,10 @@ def run_interpreted(
         wanted.memory_bytes, made(wanted.config), entries, wanted.console, module=module, channels=channels
     )
     with debugger:
-        return sim.run(computer, entries.main, seconds)
+        end = sim.run(computer, entries.main, seconds)
+    if wanted.look:
+        wanted.look(RamMachine(computer.ram, made(wanted.config)))
+    return end
 
 
 def run_compiled(wanted: Program, module: bytes, channels: Channels, seconds: float) -> Outcome:
@@ -53,6 +57,8 @@ def run_compiled(wanted: Program, module: bytes, channels: Channels, seconds: fl
     with jit.Guest(wanted.memory_bytes, code, wanted.console, module=module, channels=channels) as guest:
         end = guest.wait(seconds)
     wanted.console(unsent(guest.computer.cpu))
+    if wanted.look:
+        wanted.look(RamMachine(guest.ram, code.config))
     return end
 
 

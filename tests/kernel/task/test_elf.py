@@ -94,13 +94,55 @@ def test_a_static_pie_lies_at_its_base() -> None:
     assert made.get(0x5555_5555_4000, 4) == CODE[:4]
 
 
+def aligned(alignment: int, start: int = 0x1000) -> bytes:
+    """A static PIE whose first segment wants an alignment."""
+    head = bytearray(segment(1, 5, 0x1000, start, 100, 100))
+    head[48:56] = struct.pack('<Q', alignment)
+    return elf([bytes(head), STACK], entry=start + 0x10, kind=3, content=CONTENT)
+
+
+@pytest.mark.parametrize('alignment', [0x1_0000, 0x20_0000, 0x4000_0000])
+@pytest.mark.parametrize('start', [0x1000, 0x31_1000])
+def test_a_static_pie_is_moved_by_a_multiple_of_its_alignment(alignment: int, start: int) -> None:
+    made = machine(aligned(alignment, start))
+    assert (made.regs.rip - start - 0x10) % alignment == 0
+    assert 0x5555_0000_0000 <= made.regs.rip <= 0x5555_5555_4010
+
+
+@pytest.mark.parametrize('alignment', [0, 1, 3, 0x1800, 0x18000, (1 << 64) - 1, 1 << 63])
+def test_an_alignment_that_is_none_is_a_page(alignment: int) -> None:
+    assert machine(aligned(alignment)).regs.rip == 0x5555_5555_4010
+
+
+@pytest.mark.parametrize('alignment', [1 << 47, 1 << 62])
+def test_an_alignment_that_nothing_can_have_is_refused(alignment: int) -> None:
+    made = raw(aligned(alignment, 0))
+    assert made.create() == BAD_PROGRAM
+    assert nothing_is_left(made)
+
+
+def test_a_segment_of_zeros_may_have_any_offset() -> None:
+    zeros = segment(1, 6, 0xFFFF_FFFF_FFFF_0123, 0x50_0000, 0, 0x2000)
+    made = machine(elf([TEXT, zeros, STACK], content=CONTENT))
+    assert made.get(0x50_0000, 0x2000) == bytes(0x2000)
+
+
+def test_the_stack_of_a_program_that_says_nothing_is_not_executable() -> None:
+    assert rights_of_stack(machine(elf([TEXT], content=CONTENT))) == ['rw-p']
+
+
 @pytest.mark.parametrize(('flags', 'rights'), [(6, 'rw-p'), (7, 'rwxp')])
 def test_the_stack_is_executable_only_if_the_program_says_so(flags: int, rights: str) -> None:
     made = machine(elf([TEXT, segment(0x6474_E551, flags, 0, 0, 0, 0)], content=CONTENT))
+    assert rights_of_stack(made) == [rights]
+
+
+def rights_of_stack(made: Machine) -> list[str]:
+    """As maps says."""
     room = made.room()
     made.put(room, b'/proc/self/maps\0')
     text = made.get(room, made.call(0, made.call(2, room, 0), room, 5000)).decode()
-    assert [line.split()[1] for line in text.splitlines() if '[stack]' in line] == [rights]
+    return [line.split()[1] for line in text.splitlines() if '[stack]' in line]
 
 
 # ------------------------------------------------------------------ what is refused
@@ -132,6 +174,13 @@ def test_what_is_no_program_is_refused(name: str) -> None:
     assert code < 0
     assert number_of(code) in (ENOEXEC, ENOMEM, EINVAL)
     assert nothing_is_left(made)
+
+
+@pytest.mark.parametrize(('nbytes', 'is_refused'), [((128 << 10) - 1, False), (128 << 10, True)])
+def test_a_text_of_128_kib_is_too_long(nbytes: int, is_refused: bool) -> None:
+    made = Machine([Entry(b'program', REGULAR, 1, SMALL)], Start((b'program', b'x' * nbytes)))
+    assert made.init_files() == OK
+    assert made.create() == (TOO_MUCH_TEXT if is_refused else OK)
 
 
 def test_too_much_text_is_refused() -> None:

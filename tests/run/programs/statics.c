@@ -6,6 +6,7 @@ static long filled[3000] = {1, 2, 3, [2999] = 4};
 static __thread int local = 42;
 static __thread char local_zeros[5000];
 static __thread long aligned __attribute__((aligned(64))) = 7;
+static char far_aligned[100] __attribute__((aligned(1 << 16))) = "far";
 
 static void __attribute__((constructor(101))) first(void) { puts("constructor 1"); }
 static void __attribute__((constructor(102))) second(void) { puts("constructor 2"); }
@@ -19,6 +20,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof large; i += 1 << 20) CHECK(large[i] == (char)(i >> 20) && large[i + 5000] == 0);
     CHECK(filled[2] == 3 && filled[3] == 0 && filled[2999] == 4);
     CHECK(local == 42 && local_zeros[4999] == 0 && aligned == 7 && (uintptr_t)&aligned % 64 == 0);
+    CHECK((uintptr_t)far_aligned % (1 << 16) == 0 && far_aligned[0] == 'f');
     local++, local_zeros[0] = 1;
     CHECK(local == 43);
     atexit(at_exit_a);

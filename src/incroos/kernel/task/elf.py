@@ -35,7 +35,6 @@ MOST_HEADERS_BYTES: Final = PAGE_BYTES * 16
 LOWEST: Final = 0x1_0000
 USER_END: Final = 0x7FFF_FFFF_F000
 BASE: Final = 0x5555_5555_4000  # of a program that can lie anywhere
-DEFAULT_ALIGNMENT: Final = PAGE_BYTES
 
 
 class FileHeader(Struct):
@@ -129,11 +128,20 @@ def is_good(content: Content, segment: Segment) -> bool:
     """Can the segment be loaded at its address, or at another for ET_DYN?"""
     if not 0 <= segment.start < USER_END or not 0 <= segment.memory_bytes <= USER_END - segment.start:
         return False
-    if not 0 <= segment.file_bytes <= segment.memory_bytes:
+    if segment.file_bytes == 0:
+        return True  # it is zeros: nothing is read at its offset
+    if not 0 < segment.file_bytes <= segment.memory_bytes:
         return False
     if not 0 <= segment.offset <= content.nbytes - segment.file_bytes:
         return False
     return (segment.start - segment.offset) % PAGE_BYTES == 0
+
+
+@kernel
+def alignment_of(segment: Segment) -> word:
+    """What the segment's address must be a multiple of, if it can be."""
+    alignment = segment.alignment
+    return alignment if alignment > PAGE_BYTES and alignment & (alignment - 1) == 0 else PAGE_BYTES
 
 
 # ------------------------------------------------------------------ loading
@@ -148,7 +156,7 @@ def load(user: UserSpace, content: Content, program: Program) -> word:
     program.headers = 0
     program.brk = 0
     program.data_bytes = 0
-    program.is_stack_executable = 1
+    program.is_stack_executable = 0
     program.base = base_of(content)
     if program.base < 0:
         return BAD_PROGRAM
@@ -168,20 +176,25 @@ def load(user: UserSpace, content: Content, program: Program) -> word:
 
 @kernel
 def base_of(content: Content) -> word:
-    """What is added to a program's addresses, so that all of them are in the lower half; or BAD_PROGRAM."""
+    """What is added to a program's addresses, so that all of them are in the lower half; or BAD_PROGRAM.
+
+    A multiple of all alignments: linkers put data where its address fits only then.
+    """
     header = header_of(content)
     if header.kind == EXECUTABLE_TYPE:
         return 0
     first = -1
     end = 0
+    alignment = PAGE_BYTES
     for index in range(header.nr_headers):
         segment = segment_at(content, index)
         if segment.kind == LOAD and segment.memory_bytes > 0:
             first = segment.start & -PAGE_BYTES if first < 0 else first
             end = max(end, segment.start + segment.memory_bytes)
+            alignment = max(alignment, alignment_of(segment))
     if first < 0 or end > USER_END - BASE:
         return BAD_PROGRAM
-    return BASE - min(first, BASE)
+    return (BASE - min(first, BASE)) & -alignment
 
 
 @kernel

@@ -22,6 +22,7 @@ from incroos.lang import VirtAddr, kernel, load8, store64, word
 ROOM_BELOW: Final = 128 << 10  # of the first range, below what is on it
 LEAST_TEXT: Final = 128 << 10  # bytes that texts may always have
 MOST_TEXT: Final = 6 << 20
+MOST_OF_ONE: Final = 128 << 10  # bytes of a text, with its zero byte
 PLATFORM: Final = 0x34_365F_3638_78  # "x86_64" and a zero byte
 PLATFORM_BYTES: Final = 8
 RANDOM_BYTES: Final = 16
@@ -71,7 +72,7 @@ def length_at(k: Kernel, at: VirtAddr, end: VirtAddr) -> word:
 
 @kernel
 def count_texts(k: Kernel, info: RunInfo) -> word:
-    """How many texts there are, or BAD_PROGRAM if they are not what the head says."""
+    """How many texts there are; BAD_PROGRAM if they are not what the head says, TOO_MUCH_TEXT if one is too long."""
     end = VirtAddr(texts_of(info) + info.strings_bytes)
     at = texts_of(info)
     nr_texts = 0
@@ -79,6 +80,8 @@ def count_texts(k: Kernel, info: RunInfo) -> word:
         length = length_at(k, at, end)
         if length < 0:
             return BAD_PROGRAM
+        if length > MOST_OF_ONE:
+            return TOO_MUCH_TEXT
         at = VirtAddr(at + length)
         nr_texts += 1
     return nr_texts if info.nr_arguments > 0 and nr_texts == info.nr_arguments + info.nr_environment else BAD_PROGRAM
@@ -89,7 +92,7 @@ def build(k: Kernel, user: UserSpace, task: Task, info: RunInfo, program: Progra
     """Map the stack and put all on it: code and RSP. TOO_MUCH_TEXT, BAD_PROGRAM, codes of vm."""
     nr_texts = count_texts(k, info)
     if nr_texts < 0:
-        return BAD_PROGRAM, VirtAddr(0)
+        return nr_texts, VirtAddr(0)
     limit = info.limit_stack if info.limit_stack >= 0 else 4 * MOST_TEXT
     name_bytes = length_at(k, texts_of(info), VirtAddr(texts_of(info) + info.strings_bytes))
     if info.strings_bytes + name_bytes + WORD_BYTES * nr_texts > max(min(limit // 4, MOST_TEXT), LEAST_TEXT):
