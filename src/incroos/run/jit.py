@@ -24,7 +24,6 @@ from incroos.build.codegen import compile_host, host_identity
 from incroos.build.memory_code import CodeInMemory
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.lang.frontend import compile_unit, simulated
 from incroos.machine import faults
 from incroos.machine.cpu import ALL_FEATURES, NO_SITE, STOPPED_BY_HALT
 from incroos.machine.lowering import LOWERINGS
@@ -36,7 +35,7 @@ from .channels import NO_CHANNELS, Channels, Sink, descriptor_of
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Say, Status, Unusable
 from .processor_code import CompiledProcessor
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare, unsent
+from .simulated import CLASSIC_ENTRIES, START_INFO, Entries, EntryPoints, computer_with, outcome_of, prepare, unsent
 
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'guest', 'machine', 'build')] + [Path(__file__)]
 OBJECT_FILE: Final = 'kernel.o'
@@ -89,6 +88,8 @@ class KernelCode:
 
 def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False) -> KernelCode:
     """Compile a kernel together with the computer that it runs on."""
+    from incroos.lang.frontend import compile_unit, simulated  # a warm start compiles nothing
+
     roots = {'main': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
     adapters = ADAPTERS
     if entries.trap is not None and entries.syscall is not None:
@@ -100,7 +101,7 @@ def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked
 
 def cached_kernel(
     say: Say,
-    entries: EntryPoints = CLASSIC_ENTRIES,
+    entries: Entries = CLASSIC_ENTRIES,
     config: KernelConfig = CLASSIC,
     checked: bool = False,
 ) -> KernelCode:
@@ -113,7 +114,7 @@ def cached_kernel(
         sites = json.loads((folder / SITES_FILE).read_text())
         return KernelCode((folder / OBJECT_FILE).read_bytes(), sites, config, entries.runs_programs)
     say('building the kernel')
-    code = compile_kernel(entries, config, checked)
+    code = compile_kernel(entries.loaded(), config, checked)
     cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
     return code
 

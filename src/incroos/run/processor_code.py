@@ -7,7 +7,6 @@ from typing import Any, Final
 from incroos.build.cache import PACKAGE, Cache, key_of
 from incroos.build.codegen import compile_host, host_identity
 from incroos.build.memory_code import CodeInMemory
-from incroos.lang.frontend import RAW, compile_unit
 from incroos.machine import ring3, unicorn
 from incroos.machine.computer import Computer
 
@@ -125,6 +124,8 @@ def cached_code(say: Say) -> bytes:
     folder = cache.fetch(key)
     if folder is not None:
         return (folder / OBJECT_FILE).read_bytes()
+    from incroos.lang.frontend import RAW, compile_unit  # a warm start compiles nothing
+
     unit = compile_unit(ROOTS, RAW)
     code = compile_host(unit.ir + ADAPTERS)
     cache.store(key, {OBJECT_FILE: code, SITES_FILE: json.dumps(unit.sites).encode()})

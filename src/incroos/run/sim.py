@@ -29,7 +29,7 @@ from .framebuffer import Framebuffer
 from .interpreted_processor import InterpretedProcessor
 from .names import made
 from .outcome import Outcome, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
+from .simulated import CLASSIC_ENTRIES, START_INFO, Entries, computer_with, outcome_of, prepare
 
 NO_SITE: Final = 0  # interpreted code has no sites: it raises
 SECONDS_BETWEEN_RINGS: Final = 0.1
@@ -45,7 +45,7 @@ class Sim:
         self,
         memory_bytes: int,
         config: KernelConfig = CLASSIC,
-        entries: EntryPoints = CLASSIC_ENTRIES,
+        entries: Entries = CLASSIC_ENTRIES,
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
         features: int = ALL_FEATURES,
@@ -56,16 +56,17 @@ class Sim:
             raise Unusable(
                 f'the interpreted computer has at most {MAX_RAM >> 20}M of RAM: ask for that, or compile with --on jit'
             )
+        functions = entries.loaded()
         self.output = bytearray()
         self.computer = computer_with(memory_bytes, framebuffer, features)
         self.machine = SimulatedMachine(self.computer, config)
         self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram
         prepare(self.computer, self.machine.poke, config, framebuffer, module)
-        self.user = InterpretedProcessor(self, entries) if entries.runs_programs else None
+        self.user = InterpretedProcessor(self, functions) if entries.runs_programs else None
         self.machine.connect(
-            page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
-            exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
+            page_fault=lambda error, ip: functions.page_fault(self.kernel, error, VirtAddr(ip)),
+            exception=lambda vector, error: functions.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
             write=console_sink or self.output.extend,
             pause=lambda: None,
             outputs=[interpreted_sink(output) for output in channels.outputs],
@@ -86,10 +87,10 @@ class Sim:
             self.user.run_ring3()
 
 
-def boot(wanted: Boot, entries: EntryPoints = CLASSIC_ENTRIES) -> Outcome:
+def boot(wanted: Boot, entries: Entries = CLASSIC_ENTRIES) -> Outcome:
     """Run the kernel to its end."""
     sim = Sim(wanted.memory_bytes, made(wanted.config), entries, wanted.console_sink)
-    end = run(sim, entries.main, wanted.seconds)
+    end = run(sim, entries.loaded().main, wanted.seconds)
     if wanted.look:
         wanted.look(RamMachine(sim.ram, made(wanted.config)))
     return end

@@ -8,13 +8,12 @@ SeaBIOS does on a PC of the same size. Xen: `public/arch-x86/hvm/start_info.h`.
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from incroos.kernel import layout
-from incroos.kernel.boot import main
 from incroos.kernel.config import FOUR_LEVELS, MODERN_SPACE, KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import NO_DEVICE, Computer
@@ -72,8 +71,42 @@ class EntryPoints:
         entries = (self.main, self.page_fault, self.exception, self.trap, self.syscall)
         return [f'{entry.__module__}.{entry.__qualname__}' for entry in entries if entry is not None]
 
+    def loaded(self) -> 'EntryPoints':
+        """The functions: these."""
+        return self
 
-CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, faults.on_page_fault, faults.on_exception)
+
+@dataclass(frozen=True)
+class NamedEntries:
+    """Entry points of which only the names are known yet: a kernel that was compiled before needs no more."""
+
+    main: str
+    page_fault: str
+    exception: str
+    trap: str = ''
+    syscall: str = ''
+
+    @property
+    def runs_programs(self) -> bool:
+        """Does ring 3 begin when `main` has returned?"""
+        return self.trap != '' != self.syscall
+
+    @property
+    def names(self) -> list[str]:
+        """What they are called, with their modules."""
+        return [name for name in (self.main, self.page_fault, self.exception, self.trap, self.syscall) if name]
+
+    def loaded(self) -> EntryPoints:
+        """The functions, imported."""
+        parts = [name.rpartition('.') for name in self.names]
+        return EntryPoints(*(getattr(import_module(module), function) for module, _, function in parts))
+
+
+Entries = EntryPoints | NamedEntries
+
+ON_PAGE_FAULT: Final = 'incroos.kernel.trap.faults.on_page_fault'
+ON_EXCEPTION: Final = 'incroos.kernel.trap.faults.on_exception'
+CLASSIC_ENTRIES: Final = NamedEntries('incroos.kernel.boot.main.kmain', ON_PAGE_FAULT, ON_EXCEPTION)
 
 
 def computer_with(memory_bytes: int, framebuffer: Framebuffer | None, features: int) -> Computer:

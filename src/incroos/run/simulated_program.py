@@ -4,20 +4,21 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Final
 
-from incroos.kernel.abi.entry import on_syscall
-from incroos.kernel.boot.run import run_main
-from incroos.kernel.trap.entry import on_trap
-from incroos.kernel.trap.faults import on_exception, on_page_fault
-
 from ..inspect.ram import RamMachine
 from . import outcome
 from .channels import Channels
 from .names import made
 from .outcome import Outcome, Status
 from .program import Program, Ran, Recorder, RecordSink, time_is_over
-from .simulated import EntryPoints, unsent
+from .simulated import ON_EXCEPTION, ON_PAGE_FAULT, NamedEntries, unsent
 
-RUN_ENTRIES: Final = EntryPoints(run_main, on_page_fault, on_exception, on_trap, on_syscall)
+RUN_ENTRIES: Final = NamedEntries(
+    'incroos.kernel.boot.run.run_main',
+    ON_PAGE_FAULT,
+    ON_EXCEPTION,
+    trap='incroos.kernel.trap.entry.on_trap',
+    syscall='incroos.kernel.abi.entry.on_syscall',
+)
 EVER: Final = 20 * 86400.0  # seconds, where no time is set: what poll(2) can wait for is less than 25 days
 
 
@@ -38,11 +39,12 @@ def run_interpreted(
 ) -> Outcome:
     from . import sim
 
+    entries = RUN_ENTRIES.loaded()
     computer = sim.Sim(
-        wanted.memory_bytes, made(wanted.config), RUN_ENTRIES, wanted.console, module=module, channels=channels
+        wanted.memory_bytes, made(wanted.config), entries, wanted.console, module=module, channels=channels
     )
     with debugger:
-        end = sim.run(computer, RUN_ENTRIES.main, seconds)
+        end = sim.run(computer, entries.main, seconds)
     if wanted.look:
         wanted.look(RamMachine(computer.ram, made(wanted.config)))
     return end
