@@ -27,11 +27,11 @@ from incroos.lang import (
     add_wrap,
     address_of,
     call4,
+    copy,
     i64,
     kernel,
     load64,
     shr_logical,
-    store64,
     u32,
     u64,
     word,
@@ -243,8 +243,7 @@ def take_registers(cpu: Cpu, unicorn: Unicorn, frame: Frame) -> None:
     """Read all."""
     places, ids = unicorn.places.addr, unicorn.ids.addr
     call4(cpu.m, unicorn.uc_reg_read_batch, unicorn.engine, ids, places, NR_REGISTERS)
-    for index in range(NR_GENERAL):
-        store64(cpu.m, VirtAddr(frame.addr + 8 * index), unicorn.values[index])
+    copy(cpu.m, frame.addr, unicorn.values.addr, 8 * NR_GENERAL)
     frame.rip = unicorn.values[RIP]
     frame.rflags = unicorn.values[RFLAGS]
     frame.rsp = unicorn.values[RSP]

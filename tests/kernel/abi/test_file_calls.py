@@ -6,7 +6,10 @@ from typing import Final
 
 import pytest
 
+from incroos.kernel.devices import channels
 from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import Kernel
+from incroos.lang import VirtAddr
 from incroos.run.archive import Entry
 
 from .programs import FILES, LINK, PROGRAM, SMALL, TERMINAL, Machine, machine
@@ -322,3 +325,31 @@ def test_access(made: Machine) -> None:
     ]  # fmt: skip
     assert made.call(ACCESS, path(made, b'/etc'), 1) == 0
     assert made.call(ACCESS, path(made, b'/dev/null'), 6) == 0
+
+
+@pytest.mark.parametrize(('first', 'rest'), [(5, 100), (0, 100), (3, 2), (11, 0), (100, 100)])
+def test_a_read_in_parts_does_not_wait_for_more_than_has_come(
+    made: Machine, monkeypatch: pytest.MonkeyPatch, first: int, rest: int
+) -> None:
+    """A pipe's writer may wait for an answer: what is there is taken, and the host is asked once."""
+    asked = []
+    get_input = channels.get_input
+
+    def counted(k: Kernel, to: VirtAddr, nbytes: int) -> int:
+        asked.append(nbytes)
+        return get_input(k, to, nbytes)
+
+    monkeypatch.setattr(channels, 'get_input', counted)
+    room = made.room()
+    made.put(room, struct.pack('<QQQQ', room + 1000, first, room + 2000, rest))
+    wanted = min(first + rest, 11)
+    assert made.call(READV, 0, room, 2) == wanted
+    assert (
+        made.get(room + 1000, min(first, wanted)) + made.get(room + 2000, wanted - min(first, wanted))
+        == (b'some input\n'[:wanted])
+    )
+    assert asked == [first + rest]
+    made.host.given = b''
+    made.put(room, struct.pack('<QQQQ', room + 1000, 0, room + 2000, 0))
+    assert made.call(READV, 0, room, 2) == 0
+    assert len(asked) == 1

@@ -49,6 +49,13 @@ int main(void) {
     find(page, "rw-p", NULL);
     find(page + 4096, "r-xp", NULL);
     find(page + 8192, "rw-p", NULL);
+    int file = open("folder/inner", O_RDONLY);
+    char *inner = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+    CHECK(inner != MAP_FAILED && parse() > 7);
+    for (int i = 0; i < count; i++) {
+        const char *last = strrchr(ranges[i].name, '/');
+        CHECK((ranges[i].start == (uintptr_t)inner) == (last && strcmp(last, "/inner") == 0));
+    }
     puts("ok");
     return 0;
 }

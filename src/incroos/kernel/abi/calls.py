@@ -12,6 +12,7 @@ from incroos.kernel.abi import (
     path_calls,
     process_calls,
     signal_calls,
+    socket_calls,
     system_calls,
     time_calls,
     unknown,
@@ -42,6 +43,7 @@ CALLS: Final[Mapping[int, Function]] = {
     187: file_calls.advise,  # readahead
     221: file_calls.advise,  # fadvise64
     285: file_calls.fallocate,
+    436: file_calls.close_range,
     292: file_calls.dup3,
     # paths
     2: path_calls.open_file,
@@ -73,9 +75,9 @@ CALLS: Final[Mapping[int, Function]] = {
     191: path_calls.no_attribute,  # getxattr
     192: path_calls.no_attribute,  # lgetxattr
     193: path_calls.no_attribute_of_file,  # fgetxattr
-    194: path_calls.no_attribute,  # listxattr
-    195: path_calls.no_attribute,  # llistxattr
-    196: path_calls.no_attribute_of_file,  # flistxattr
+    194: path_calls.no_attributes,  # listxattr
+    195: path_calls.no_attributes,  # llistxattr
+    196: path_calls.no_attributes_of_file,  # flistxattr
     217: path_calls.getdents64,
     235: path_calls.change,  # utimes
     257: path_calls.openat,
@@ -106,6 +108,9 @@ CALLS: Final[Mapping[int, Function]] = {
     28: memory_calls.madvise,
     149: memory_calls.mlock,
     150: memory_calls.mlock,  # munlock
+    151: system_calls.nothing,  # mlockall
+    152: system_calls.nothing,  # munlockall
+    325: memory_calls.mlock,  # mlock2
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,
@@ -164,6 +169,25 @@ CALLS: Final[Mapping[int, Function]] = {
     202: wait_calls.futex,
     270: wait_calls.pselect6,
     271: wait_calls.ppoll,
+    # sockets
+    41: socket_calls.make,
+    42: socket_calls.refuse,  # connect
+    43: socket_calls.refuse,  # accept
+    44: socket_calls.refuse,  # sendto
+    45: socket_calls.refuse,  # recvfrom
+    46: socket_calls.refuse,  # sendmsg
+    47: socket_calls.refuse,  # recvmsg
+    48: socket_calls.refuse,  # shutdown
+    49: socket_calls.refuse,  # bind
+    50: socket_calls.refuse,  # listen
+    51: socket_calls.refuse,  # getsockname
+    52: socket_calls.refuse,  # getpeername
+    53: socket_calls.make,  # socketpair
+    54: socket_calls.refuse,  # setsockopt
+    55: socket_calls.refuse,  # getsockopt
+    288: socket_calls.refuse,  # accept4
+    299: socket_calls.refuse,  # recvmmsg
+    307: socket_calls.refuse,  # sendmmsg
     # the machine
     63: system_calls.uname,
     95: system_calls.umask,

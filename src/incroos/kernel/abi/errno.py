@@ -33,7 +33,9 @@ ERANGE: Final = 34
 ENAMETOOLONG: Final = 36
 ENOSYS: Final = 38
 ELOOP: Final = 40
+ENOTSOCK: Final = 88
 EOPNOTSUPP: Final = 95
+EAFNOSUPPORT: Final = 97
 ETIMEDOUT: Final = 110
 
 

@@ -16,10 +16,12 @@ from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.opening import ACCESS_MODE, APPEND, CLOSE_AT_EXEC, PATH_ONLY
 from incroos.kernel.files.reading import is_readable, is_standard
 from incroos.kernel.state import CONTENT_KIND, MAX_FILES, Content, File, Kernel
-from incroos.lang import VirtAddr, apart, fill, kernel, store8, store16, store32, word
+from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
 MOST_PARTS: Final = 1024  # of readv and writev
 PART_BYTES: Final = 16
+UNSHARE: Final = 2  # flags of close_range
+CLOSE_LATER: Final = 4
 
 # fcntl
 DUPLICATE: Final = 0
@@ -38,6 +40,7 @@ SET_TERMINAL_LAST: Final = 0x5404
 GET_GROUP: Final = 0x540F
 GET_WINDOW: Final = 0x5413
 BYTES_READY: Final = 0x541B
+SET_NONBLOCK: Final = 0x5421  # FIONBIO
 SET_CLOSE: Final = 0x5451
 CLEAR_CLOSE: Final = 0x5450
 TERMINAL_BYTES: Final = 36
@@ -124,13 +127,28 @@ def part_at(k: Kernel, parts: word, index: word) -> tuple[word, word]:
     return start, nbytes if code == 0 else 0
 
 
+@kernel
+def bytes_of_parts(k: Kernel, parts: word, nr_parts: word) -> word:
+    """The bytes of all parts together."""
+    nbytes = 0
+    for index in range(nr_parts):
+        _start, more = part_at(k, parts, index)
+        nbytes = min(nbytes + more, MOST_BYTES)
+    return nbytes
+
+
 @apart
 @kernel
 def readv(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
     at = file_of(k, descriptor)
     if at == 0 or not is_readable(File(k.m, at)):
         return -EBADF
+    file = File(k.m, at)
     code = check_parts(k, parts, nr_parts)
+    if code == 0:
+        come = files.await_input(k, file, bytes_of_parts(k, parts, nr_parts))
+        if come <= 0:
+            return result_of(come)
     done = 0
     index = 0
     while code == 0 and index < nr_parts:
@@ -140,7 +158,8 @@ def readv(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
         if nr_read < 0:
             return done if done > 0 else nr_read
         done += nr_read
-        index = index + 1 if nr_read == wanted else nr_parts
+        goes_on = nr_read == wanted and (done == 0 or not files.would_wait(k, file))
+        index = index + 1 if goes_on else nr_parts
     return done if code == 0 else code
 
 
@@ -169,6 +188,22 @@ def writev(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
 @kernel
 def close(k: Kernel, descriptor: word) -> word:
     return result_of(files.close(k, task_of(k), half(descriptor)))
+
+
+@apart
+@kernel
+def close_range(k: Kernel, first: word, last: word, flags: word) -> word:
+    """Close all descriptors from the first to the last, or with CLOSE_LATER mark them."""
+    if half(flags) & ~(UNSHARE | CLOSE_LATER) != 0 or half(first) > half(last):
+        return -EINVAL
+    for descriptor in range(half(first), min(half(last), MAX_FILES - 1) + 1):
+        if file_of(k, descriptor) == 0:
+            continue
+        if flags & CLOSE_LATER != 0:
+            task_of(k).descriptors[descriptor].flags = CLOSE_ON_EXEC
+        else:
+            files.close(k, task_of(k), descriptor)
+    return 0
 
 
 @apart
@@ -221,6 +256,8 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
         return 0
     if wanted == GET_STATUS:
         return file.flags | LARGE_FILE if file.node != 0 else file.flags
+    if file.flags & PATH_ONLY != 0:
+        return -EBADF
     if wanted == SET_STATUS:
         file.flags = (file.flags & ~(APPEND | NONBLOCK)) | (argument & (APPEND | NONBLOCK))
         return 0
@@ -246,6 +283,8 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
     if wanted == SET_CLOSE or wanted == CLEAR_CLOSE:
         task_of(k).descriptors[half(descriptor)].flags = CLOSE_ON_EXEC if wanted == SET_CLOSE else 0
         return 0
+    if wanted == SET_NONBLOCK:
+        return set_nonblock(k, file, argument)
     if wanted == BYTES_READY and file.kind == CONTENT_KIND:
         left = max(Content(k.m, file.content).nbytes - file.position, 0)
         return result_of(vm.store32(user_of(k), argument, min(left, 0x7FFF_FFFF)))
@@ -258,6 +297,16 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
     if wanted == GET_GROUP:
         return result_of(vm.store32(user_of(k), argument, task_of(k).number))
     return 0 if SET_TERMINAL <= wanted <= SET_TERMINAL_LAST else -EINVAL
+
+
+@kernel
+def set_nonblock(k: Kernel, file: File, source: word) -> word:
+    """FIONBIO: O_NONBLOCK as an int says."""
+    at = k.files.piece
+    if vm.copy_in(user_of(k), at, source, 4) != 0:
+        return -EFAULT
+    file.flags = (file.flags & ~NONBLOCK) | (NONBLOCK if load32(k.m, at) != 0 else 0)
+    return 0
 
 
 @kernel
@@ -289,7 +338,7 @@ def put_window(k: Kernel, to: word) -> word:
 @kernel
 def fsync(k: Kernel, descriptor: word) -> word:
     at = file_of(k, descriptor)
-    if at == 0:
+    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
         return -EBADF
     return -EINVAL if is_standard(File(k.m, at)) else 0
 

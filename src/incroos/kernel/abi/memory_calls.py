@@ -5,17 +5,24 @@ from typing import Final
 from incroos.kernel import vm, vmm
 from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
 from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
-from incroos.kernel.files.reading import is_readable
+from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
+from incroos.kernel.files.opening import PATH_ONLY
+from incroos.kernel.files.reading import PIECE_BYTES, is_readable
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, WRITE, File, Kernel, Range, UserSpace
+from incroos.kernel.state import CONTENT_KIND, WRITE, ZERO_KIND, File, Kernel, Range, UserSpace
 from incroos.kernel.vm.pages import clear
-from incroos.lang import VirtAddr, apart, kernel, store8, word
+from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
 
 KNOWN_RIGHTS: Final = 7
+ATOMIC: Final = 8  # PROT_SEM: says nothing here
+LOW_END: Final = 1 << 31
+KNOWN_MOVES: Final = 7  # flags of mremap
+MOVE_TO: Final = 2  # MREMAP_FIXED
 SHARED: Final = 1  # flags of mmap
 PRIVATE: Final = 2
 SHARED_CHECKED: Final = 3
 KIND: Final = 0xF
+LOW: Final = 0x40  # MAP_32BIT
 FIXED: Final = 0x10
 ANONYMOUS: Final = 0x20
 POPULATE: Final = 0x8000
@@ -26,6 +33,8 @@ FIXED_FREE: Final = 0x10_0000
 DONT_NEED: Final = 4
 FREE: Final = 8
 REMOVE: Final = 9
+POPULATE_READ: Final = 22
+POPULATE_WRITE: Final = 23
 LAST_ADVICE: Final = 25
 WRITE_FAULT: Final = 6  # the processor's error code: a write in ring 3
 READ_FAULT: Final = 4
@@ -34,7 +43,12 @@ READ_FAULT: Final = 4
 @apart
 @kernel
 def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descriptor: word, offset: word) -> word:
-    if offset % PAGE_BYTES != 0 or nbytes == 0:
+    at = file_of(k, descriptor) if flags & ANONYMOUS == 0 else VirtAddr(0)
+    if offset % PAGE_BYTES != 0:
+        return -EINVAL
+    if flags & ANONYMOUS == 0 and (at == 0 or File(k.m, at).flags & PATH_ONLY != 0):
+        return -EBADF
+    if nbytes == 0:
         return -EINVAL
     if flags & KIND != PRIVATE and flags & KIND != SHARED and flags & KIND != SHARED_CHECKED:
         return -EINVAL
@@ -42,12 +56,11 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
         return -ENOMEM
     if flags & ANONYMOUS != 0:
         return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
-    at = file_of(k, descriptor)
-    if at == 0:
-        return -EBADF
     file = File(k.m, at)
     if not is_readable(file):
         return -EACCES
+    if file.kind == ZERO_KIND:
+        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
     if file.kind != CONTENT_KIND or file.text != 0:
         return -ENODEV
     if flags & KIND != PRIVATE and rights & WRITE != 0:
@@ -62,7 +75,9 @@ def map_content(
     """Map pages of a content, or zeros where it is 0."""
     user = user_of(k)
     wanted = rights & KNOWN_RIGHTS
-    if flags & (FIXED | FIXED_FREE) == 0:
+    if flags & (FIXED | FIXED_FREE | LOW) == LOW:
+        found = map_low(user, nbytes, wanted, content, offset)
+    elif flags & (FIXED | FIXED_FREE) == 0:
         found = vm.map_anywhere(user, max(hint, 0), nbytes, wanted, 0, content, offset)
     elif hint % PAGE_BYTES != 0:
         return -EINVAL
@@ -73,6 +88,15 @@ def map_content(
     if found > 0 and flags & POPULATE != 0:
         populate(user, found, nbytes, wanted)
     return result_of(found)
+
+
+@kernel
+def map_low(user: UserSpace, nbytes: word, rights: word, content: VirtAddr, offset: word) -> word:
+    """Map pages in the lowest 2 GiB, where an int can hold their addresses: MAP_32BIT."""
+    if not 0 < nbytes < LOW_END:
+        return NO_ROOM
+    start = vm.find_gap(user, vm.page_up(nbytes), VirtAddr(LOW_END))
+    return vm.map_at_free(user, start, nbytes, rights, 0, content, offset) if start != 0 else NO_ROOM
 
 
 @kernel
@@ -93,7 +117,9 @@ def munmap(k: Kernel, start: word, nbytes: word) -> word:
 @apart
 @kernel
 def mprotect(k: Kernel, start: word, nbytes: word, rights: word) -> word:
-    return result_of(vm.protect(user_of(k), start, nbytes, rights))
+    if start % PAGE_BYTES == 0 and nbytes == 0:
+        return 0
+    return result_of(vm.protect(user_of(k), start, nbytes, rights & ~ATOMIC))
 
 
 @apart
@@ -115,9 +141,33 @@ def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
     if not is_user_range(start, nbytes):
         return -ENOMEM
     end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
+        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else READ_FAULT)
     if wanted == DONT_NEED or wanted == FREE:
         drop_pages(k, start, end)
     return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+
+
+@kernel
+def bring_pages(user: UserSpace, start: word, end: word, error: word) -> word:
+    """Touch all pages: 0; -ENOMEM without a frame or in a hole, -EINVAL without the right, -EFAULT behind a file."""
+    if not is_covered(user, start, end):
+        return -ENOMEM
+    at = start
+    while at < end:
+        code = vm.fault(user, VirtAddr(at), error)
+        if code != 0:
+            return bring_error(code)
+        at += PAGE_BYTES
+    return 0
+
+
+@kernel
+def bring_error(code: word) -> word:
+    """Linux's error, negative, for a page that vm did not bring."""
+    if code == NO_FRAME:
+        return -ENOMEM
+    return -EINVAL if code == FAULT_NO_RIGHT else -EFAULT
 
 
 @kernel
@@ -155,15 +205,24 @@ def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
 
 @apart
 @kernel
-def mremap(k: Kernel) -> word:
-    """Whoever asks copies instead."""
-    return -ENOMEM
+def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> word:
+    """What becomes smaller stays where it is; whoever asks for more copies instead."""
+    if flags & ~KNOWN_MOVES != 0 or start % PAGE_BYTES != 0 or wanted == 0:
+        return -EINVAL
+    if not is_user_range(start, nbytes) or nbytes == 0 or not 0 < wanted <= nbytes or flags & MOVE_TO != 0:
+        return -ENOMEM
+    if vm.find_range(user_of(k), VirtAddr(start)) == 0:
+        return -EFAULT
+    end = start + vm.page_up(nbytes)
+    behind = start + vm.page_up(wanted)
+    code = vm.unmap(user_of(k), behind, end - behind) if behind < end else 0
+    return start if code == 0 else result_of(code)
 
 
 @apart
 @kernel
 def mlock(k: Kernel, start: word, nbytes: word) -> word:
-    """mlock, munlock: a page that is there stays."""
+    """mlock, mlock2, munlock: a page that is there stays."""
     first = start & -PAGE_BYTES
     if not is_user_range(start, nbytes):
         return -ENOMEM if start >= 0 and nbytes >= 0 else -EINVAL
@@ -180,9 +239,23 @@ def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
     nr_pages = (nbytes + PAGE_BYTES - 1) // PAGE_BYTES
     if not is_user_range(to, nr_pages):
         return -EFAULT
-    for index in range(nr_pages):
-        is_there = vmm.get_physical_in(user_of(k).space, VirtAddr(start + index * PAGE_BYTES)) >= 0
-        store8(k.m, k.files.piece, 1 if is_there else 0)
-        if vm.copy_out(user_of(k), to + index, k.files.piece, 1) != 0:
+    done = 0
+    while done < nr_pages:
+        part = min(PIECE_BYTES, nr_pages - done)
+        note_pages(k, VirtAddr(start + done * PAGE_BYTES), part)
+        if vm.copy_out(user_of(k), to + done, k.files.piece, part) != 0:
             return -EFAULT
+        done += part
     return 0
+
+
+@kernel
+def note_pages(k: Kernel, start: VirtAddr, nr_pages: word) -> None:
+    """Put a byte for each page into the kernel's buffer: 1 where one is there. Pages that are not cost next to none."""
+    space = user_of(k).space
+    end = VirtAddr(start + nr_pages * PAGE_BYTES)
+    fill(k.m, k.files.piece, 0, nr_pages)
+    page, _entry = vmm.next_leaf_in(space, start, end)
+    while page < end:
+        store8(k.m, VirtAddr(k.files.piece + (page - start) // PAGE_BYTES), 1)
+        page, _entry = vmm.next_leaf_in(space, VirtAddr(page + PAGE_BYTES), end)

@@ -10,6 +10,7 @@ from incroos.kernel.abi.arguments import (
     find_node,
     get_path,
     half,
+    int_of,
     node_at,
     start_of,
     task_of,
@@ -108,17 +109,28 @@ def lstat(k: Kernel, path: word, to: word) -> word:
     return newfstatat(k, HERE, path, to, NO_FOLLOW)
 
 
+@kernel
+def find_known(k: Kernel, folder: word, path: word, flags: word) -> word:
+    """As find_node, and with AT_EMPTY_PATH what a descriptor is of that has a node, or the working directory."""
+    if flags & EMPTY_PATH == 0 or get_path(k, path) != 0:
+        return find_node(k, folder, path, STAY if flags & NO_FOLLOW != 0 else FOLLOW)
+    if int_of(folder) == HERE:
+        return ~task_of(k).folder
+    at = file_of(k, folder)
+    if at == 0:
+        return -EBADF
+    return ~File(k.m, at).node if File(k.m, at).node != 0 else -EACCES
+
+
 @apart
 @kernel
 def newfstatat(k: Kernel, folder: word, path: word, to: word, flags: word) -> word:
     wanted = half(flags)
     if wanted & ~STATUS_FLAGS != 0:
         return -EINVAL
-    if wanted & EMPTY_PATH != 0:
-        nbytes = get_path(k, path)
-        if nbytes == 0 and file_of(k, folder) != 0:
-            return fstat(k, folder, to)
-    found = find_node(k, folder, path, STAY if wanted & NO_FOLLOW != 0 else FOLLOW)
+    if wanted & EMPTY_PATH != 0 and get_path(k, path) == 0 and int_of(folder) != HERE:
+        return fstat(k, folder, to)
+    found = find_known(k, folder, path, wanted)
     return status.put_of_node(k, node_at(k, found), to) if found >= 0 else found
 
 
@@ -128,12 +140,10 @@ def statx(k: Kernel, folder: word, path: word, flags: word, mask: word, to: word
     wanted = half(flags)
     if wanted & ~(STATUS_FLAGS | SYNC_FLAGS) != 0 or wanted & SYNC_FLAGS == SYNC_FLAGS or half(mask) >= 0x8000_0000:
         return -EINVAL
-    if wanted & EMPTY_PATH != 0:
-        nbytes = get_path(k, path)
+    if wanted & EMPTY_PATH != 0 and get_path(k, path) == 0 and int_of(folder) != HERE:
         at = file_of(k, folder)
-        if nbytes == 0 and at != 0:
-            return status.put_x_of_file(k, File(k.m, at), to)
-    found = find_node(k, folder, path, STAY if wanted & NO_FOLLOW != 0 else FOLLOW)
+        return status.put_x_of_file(k, File(k.m, at), to) if at != 0 else -EBADF
+    found = find_known(k, folder, path, wanted)
     return status.put_x_of_node(k, node_at(k, found), to) if found >= 0 else found
 
 
@@ -154,7 +164,7 @@ def faccessat(k: Kernel, folder: word, path: word, wanted: word) -> word:
 def faccessat2(k: Kernel, folder: word, path: word, wanted: word, flags: word) -> word:
     if half(wanted) & ~7 != 0 or half(flags) & ~(NO_FOLLOW | FOLDER_TOO | EMPTY_PATH) != 0:
         return -EINVAL
-    found = find_node(k, folder, path, STAY if flags & NO_FOLLOW != 0 else FOLLOW)
+    found = find_known(k, folder, path, half(flags))
     if found < 0:
         return found
     node = node_at(k, found)
@@ -353,7 +363,7 @@ def fstatfs(k: Kernel, descriptor: word, to: word) -> word:
 @apart
 @kernel
 def no_attribute(k: Kernel, path: word) -> word:
-    """getxattr and its kin, of paths: files have none."""
+    """getxattr and lgetxattr: files have none."""
     found = find_node(k, HERE, path, STAY)
     return -EOPNOTSUPP if found >= 0 else found
 
@@ -361,5 +371,19 @@ def no_attribute(k: Kernel, path: word) -> word:
 @apart
 @kernel
 def no_attribute_of_file(k: Kernel, descriptor: word) -> word:
-    """fgetxattr and its kin."""
+    """fgetxattr."""
     return -EOPNOTSUPP if file_of(k, descriptor) != 0 else -EBADF
+
+
+@apart
+@kernel
+def no_attributes(k: Kernel, path: word) -> word:
+    """listxattr and llistxattr: an empty list."""
+    return min(find_node(k, HERE, path, STAY), 0)
+
+
+@apart
+@kernel
+def no_attributes_of_file(k: Kernel, descriptor: word) -> word:
+    """flistxattr."""
+    return 0 if file_of(k, descriptor) != 0 else -EBADF

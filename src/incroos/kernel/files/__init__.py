@@ -9,13 +9,14 @@ from .folders import read_entries
 from .nodes import check, root_of
 from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
-from .reading import read, read_at, seek
+from .reading import await_input, read, read_at, seek, would_wait
 from .standard import write
 from .start import deinit, init
 
 __all__ = [
     'FOLLOW',
     'STAY',
+    'await_input',
     'check',
     'close',
     'close_all',
@@ -34,5 +35,6 @@ __all__ = [
     'seek',
     'text_of',
     'walk',
+    'would_wait',
     'write',
 ]

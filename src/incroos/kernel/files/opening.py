@@ -45,6 +45,7 @@ WRITE_ONLY: Final = 1
 READ_WRITE: Final = 2
 CREATE: Final = 0o100
 EXCLUSIVE: Final = 0o200
+NOT_TERMINAL: Final = 0o400  # O_NOCTTY
 TRUNCATE: Final = 0o1000
 APPEND: Final = 0o2000
 FOLDER_ONLY: Final = 0o200000
@@ -120,7 +121,7 @@ def may_open(node: Node, flags: word) -> word:
 @kernel
 def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) -> word:
     """Give a free descriptor to a node: the descriptor, or NO_KERNEL_MEMORY."""
-    at = descriptors.new_file(k, node.kind, flags & ~(CREATE | EXCLUSIVE | TRUNCATE | CLOSE_AT_EXEC))
+    at = descriptors.new_file(k, node.kind, flags & ~(CREATE | EXCLUSIVE | NOT_TERMINAL | TRUNCATE | CLOSE_AT_EXEC))
     if at == 0:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)

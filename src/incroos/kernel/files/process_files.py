@@ -35,11 +35,7 @@ NEWLINE: Final = 10
 def make_text(k: Kernel, task: Task, kind: word) -> VirtAddr:
     """A Content from the heap with the text behind it; 0 without memory."""
     user = UserSpace(k.m, task.space)
-    room = task.arguments_bytes
-    path_bytes = 0
-    if kind == MAPS_KIND:
-        _path, path_bytes = paths.put_path(k, Node(k.m, task.program))
-        room = user.nr_ranges * (LINE_BYTES + max(path_bytes, 0))
+    room = room_of_maps(k, user) if kind == MAPS_KIND else task.arguments_bytes
     at = heap.kmalloc(k, Content.SIZE + room)
     if at == 0:
         return VirtAddr(0)
@@ -47,23 +43,38 @@ def make_text(k: Kernel, task: Task, kind: word) -> VirtAddr:
     content.data = VirtAddr(at + Content.SIZE)
     content.nr_users = 1
     if kind == MAPS_KIND:
-        content.nbytes = put_maps(k, task, user, content.data) - content.data
+        content.nbytes = put_maps(k, user, content.data) - content.data
     else:
         content.nbytes = vm.copy_in_some(user, content.data, task.arguments, task.arguments_bytes)
     return at
 
 
 @kernel
-def put_maps(k: Kernel, task: Task, user: UserSpace, to: VirtAddr) -> VirtAddr:
+def room_of_maps(k: Kernel, user: UserSpace) -> word:
+    """Bytes that the lines of all ranges cannot exceed."""
+    nbytes = user.nr_ranges * LINE_BYTES
+    at = vm.find_range_behind(user, VirtAddr(0))
+    while at != 0:
+        node = node_of(k, Range(k.m, at))
+        if node != 0:
+            _path, path_bytes = paths.put_path(k, Node(k.m, node))
+            nbytes += max(path_bytes, 0)
+        at = vm.next_range(user, at)
+    return nbytes
+
+
+@kernel
+def put_maps(k: Kernel, user: UserSpace, to: VirtAddr) -> VirtAddr:
     """Put a line for each range: the address behind them."""
-    path, path_bytes = paths.put_path(k, Node(k.m, task.program))
     at = to
     here = vm.find_range_behind(user, VirtAddr(0))
     while here != 0:
         line = at
         range_ = Range(k.m, here)
         at = put_facts(k, at, range_)
-        if range_.content != 0:
+        node = node_of(k, range_)
+        if node != 0:
+            path, path_bytes = paths.put_path(k, Node(k.m, node))
             at = put_blanks(k.m, at, line)
             at = text.put_bytes(k.m, at, path, max(path_bytes - 1, 0))
         elif range_.flags & IS_HEAP != 0:
@@ -87,17 +98,18 @@ def put_facts(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
     at = text.put_text(k.m, at, b'p ')
     at = text.put_hex(k.m, at, found.offset if found.content != 0 else 0, 8)
     at = text.put_text(k.m, at, b' 00:00 ')
-    at = text.put_decimal(k.m, at, inode_of(k, found))
+    node = node_of(k, found)
+    at = text.put_decimal(k.m, at, Node(k.m, node).inode if node != 0 else 0)
     return text.put_char(k.m, at, BLANK)
 
 
 @kernel
-def inode_of(k: Kernel, found: Range) -> word:
-    """The number of the file that a range shows; 0 if it shows none."""
+def node_of(k: Kernel, found: Range) -> VirtAddr:
+    """The file that a range shows; 0 if it shows none."""
     files = k.files
     if not files.nodes <= found.content < files.nodes + files.max_nodes * Node.SIZE:
-        return 0
-    return Node(k.m, VirtAddr(found.content - (found.content - files.nodes) % Node.SIZE)).inode
+        return VirtAddr(0)
+    return VirtAddr(found.content - (found.content - files.nodes) % Node.SIZE)
 
 
 @kernel

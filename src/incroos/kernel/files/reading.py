@@ -141,6 +141,19 @@ def fill_input(k: Kernel, nbytes: word) -> word:
 
 
 @kernel
+def await_input(k: Kernel, file: File, nbytes: word) -> word:
+    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
+    return fill_input(k, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
+
+
+@kernel
+def would_wait(k: Kernel, file: File) -> bool:
+    """Whether a read would have to wait for what nobody has written yet: what is no regular file, and has come."""
+    is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
+    return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
+
+
+@kernel
 def seek(file: File, offset: word, whence: word) -> word:
     """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR."""
     if file.flags & PATH_ONLY != 0:

@@ -115,6 +115,7 @@ class TaskState(Struct):
     start_seconds: u64
     random: u64  # the generator's state
     free_frames: u64  # before the first program
+    record_bytes: u64  # of the heap, then
     unknown_calls: Annotated[Array[u64], 16]  # a bit for each number: it was named
     record: Record  # the one that is being made
     record_text: Annotated[Array[u64], (CALL_TEXT_BYTES + 7) // 8]

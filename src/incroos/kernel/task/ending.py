@@ -13,6 +13,7 @@ from incroos.kernel import files, heap, pmm, vm, vmm
 from incroos.kernel.codes import EXIT_PASSED
 from incroos.kernel.devices import channels
 from incroos.kernel.io.panic import end_machine
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import (
     CHECK_IN_THE_END,
     RECORD_CHECK,
@@ -218,5 +219,6 @@ def put_check(k: Kernel) -> None:
         checker = 5
     record.a = checker if found != 0 else 0
     record.b = found
-    record.c = k.tasks.free_frames - pmm.nr_free_frames(k)
+    kept = (heap.record_bytes(k) - k.tasks.record_bytes) // PAGE_BYTES  # the heap has them for its next slabs
+    record.c = k.tasks.free_frames - pmm.nr_free_frames(k) - kept
     put(k, record)

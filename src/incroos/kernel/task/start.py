@@ -31,6 +31,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     state.start_seconds = info.start_seconds
     state.random = info.seed
     state.free_frames = pmm.nr_free_frames(k)
+    state.record_bytes = heap.record_bytes(k)
     if k.config.fault_injection != 0:
         k.frames.requests = 0
         k.frames.refuse_at = info.refuse_at

@@ -12,6 +12,7 @@ from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect
 from incroos.kernel.vm.spaces import create, destroy, init, use
 from incroos.kernel.vm.tree import find as find_range
 from incroos.kernel.vm.tree import find_behind as find_range_behind
+from incroos.kernel.vm.tree import find_gap
 from incroos.kernel.vm.tree import following as next_range
 from incroos.kernel.vm.user_copy import (
     clear_out,
@@ -39,6 +40,7 @@ __all__ = [
     'create',
     'destroy',
     'fault',
+    'find_gap',
     'find_range',
     'find_range_behind',
     'init',

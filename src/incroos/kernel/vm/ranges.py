@@ -21,6 +21,7 @@ from incroos.lang import VirtAddr, kernel, word
 
 RANGE_ALIGNMENT: Final = 8
 ALL_RIGHTS: Final = READ | WRITE | EXECUTE
+MOST_RANGES: Final = 65530  # when a call that splits ranges begins to be refused; Linux's max_map_count
 
 
 # ------------------------------------------------------------------ nodes
@@ -52,8 +53,13 @@ def new_node(user: UserSpace) -> VirtAddr:
 
 
 @kernel
-def new_nodes(user: UserSpace, nr_nodes: word) -> tuple[word, VirtAddr, VirtAddr]:
-    """OK and up to two nodes, those that are not wanted 0; or NO_ROOM, and nothing changed."""
+def new_nodes(user: UserSpace, nr_nodes: word, most: word) -> tuple[word, VirtAddr, VirtAddr]:
+    """OK and up to two nodes, those that are not wanted 0; or NO_ROOM, and nothing changed.
+
+    No more than `most` ranges with them: a program cannot fill the kernel's heap.
+    """
+    if nr_nodes > 0 and user.nr_ranges + nr_nodes > most:
+        return NO_ROOM, VirtAddr(0), VirtAddr(0)
     first = new_node(user) if nr_nodes > 0 else VirtAddr(0)
     second = new_node(user) if nr_nodes > 1 else VirtAddr(0)
     if (nr_nodes > 0 and first == 0) or (nr_nodes > 1 and second == 0):
