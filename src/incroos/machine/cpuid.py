@@ -1,7 +1,7 @@
 """What CPUID answers in ring 3: one table, the same in every place, so that programs choose the same code.
 
-The rows are what QEMU says of a Haswell with pages of 1 GiB and without AVX (run/program.py names the model; a test
-asks it). Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
+The rows are what QEMU says of a Haswell with pages of 1 GiB and without AVX: run/program.py names the model,
+tests/run/test_ring3_cpuid.py asks it. Bit OSXSAVE of leaf 1 is not in them: it says what CR4 says.
 """
 
 from typing import Final
@@ -14,9 +14,9 @@ from .cpu import Cpu
 HYPERVISOR: Final = 0x4000_0000
 EXTENDED: Final = 0x8000_0000
 FEATURES: Final = 1  # the leaf
-TOPOLOGY: Final = 0xB  # whose answers repeat the subleaf in C
-SUBLEAF_MASK: Final = 0xFF
 OSXSAVE: Final = 1 << 27  # in C
+TOPOLOGY: Final = 0xB  # the leaf that also names the subleaf, in C
+LEVEL_MASK: Final = 0xFF
 
 
 @kernel
@@ -30,7 +30,7 @@ def user_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, w
         if row.leaf == wanted and (row.subleaf == subleaf or row.subleaf == ANY):
             has_xsave = wanted == FEATURES and cpu.cr4 & CR4_OSXSAVE != 0
             return row.a, row.b, row.c | OSXSAVE if has_xsave else row.c, row.d
-    return 0, 0, subleaf & SUBLEAF_MASK if wanted == TOPOLOGY else 0, 0
+    return 0, 0, subleaf & LEVEL_MASK if wanted == TOPOLOGY else 0, 0
 
 
 @kernel
