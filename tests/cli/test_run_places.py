@@ -56,6 +56,15 @@ def run_bytes(place: str, *arguments: str, data: bytes = b'') -> subprocess.Comp
     return subprocess.run([*COMMAND, 'run', '--on', place, *arguments], input=data, capture_output=True, check=False)
 
 
+def test_one_file_for_both_outputs_keeps_the_order(place: str, program: Path) -> None:
+    letters = BASE + 1  # ELF
+    code = (call(WRITE, 1, letters, 3) + call(WRITE, 2, letters, 1)) * 50 + call(EXIT_GROUP, 0)
+    program.write_bytes(tiny_program(code))
+    command = [*COMMAND, 'run', '--on', place, str(program)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    assert done.stdout == b'ELFE' * 50
+
+
 def test_output_and_status(place: str, program: Path) -> None:
     program.write_bytes(program_that_prints(BINARY, 42))
     done = run_bytes(place, str(program))

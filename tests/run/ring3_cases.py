@@ -91,6 +91,7 @@ PROGRAMS: Final = (
     Case('rare-files', 'rare_files', files=ROOT, in_sim=True),
     Case('rare-mappings', 'rare_mappings', files=ROOT, in_sim=True),
     Case('vectors', 'vectors', in_sim=True),
+    Case('instructions', 'instructions', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),
     Case('identity', 'identity', in_sim=True),
 )

@@ -95,3 +95,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / 'p').write_bytes(EXECUTABLE)
     monkeypatch.setattr('builtins.open', refuse)
     assert refusal_of(str(tmp_path / 'p'), 'p') == 'p cannot be read (Permission denied)'
+
+
+def test_a_name_of_no_letters() -> None:
+    assert refusal_of('', '') == "'' cannot be run (No such file or directory)"

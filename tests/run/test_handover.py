@@ -15,7 +15,10 @@ from incroos.lang import VirtAddr
 from incroos.run.archive import Entry, archive_of, entries_of
 from incroos.run.handover import Standard, Start, module_of, module_start
 from incroos.run.outcome import Unusable
+from incroos.run.program import Program
 from incroos.run.root_folder import folder_with, program_alone
+
+from .tiny_program import program_that_prints
 
 MIB = 1 << 20
 FILE = stat.S_IFREG | 0o644
@@ -222,3 +225,16 @@ def test_a_folder_that_is_too_large_is_not_read_to_its_end(root: Path) -> None:
     os.truncate(root / 'sparse', 1 << 40)
     with pytest.raises(Unusable, match='its files do not fit the memory'):
         folder(root)
+
+
+def test_files_that_do_not_fit_are_not_read(tmp_path: Path) -> None:
+    """They take more than any host has; what lies above 4 GiB is no room for them."""
+    program = tmp_path / 'program'
+    program.write_bytes(program_that_prints(b'words'))
+    with program.open('r+b') as file:
+        file.truncate(1 << 42)
+    for root in (None, tmp_path):
+        wanted = Program(path='program' if root else str(program), root=root, memory_bytes=1 << 43)
+        wanted.check()
+        with pytest.raises(Unusable, match=r'not fit .*: ask for more with --memory'):
+            wanted.module()

@@ -49,11 +49,11 @@ IN_UNICORN: Final[Mapping[str, int]] = {
     **dict.fromkeys(('sysret', 'invpcid', 'rdpmc'), SIGILL),
 }
 # Waiver: QEMU 7.2 reads the stack of a far return with the rights of ring 0, which SMAP refuses (hardware: its own are
-# legal); has neither invpcid (hardware: #GP) nor icebp (hardware: #DB), takes sysexit for an instruction of Intel alone
-# (there: #GP), and a non-canonical address of the stack is #GP (hardware: #SS).
+# legal); has neither invpcid (hardware: #GP) nor icebp (hardware: #DB), takes sysenter and sysexit for instructions of
+# Intel alone (there: #GP), and a non-canonical address of the stack is #GP (hardware: #SS).
 IN_QEMU: Final[Mapping[str, int]] = {
     **dict.fromkeys(('far_to_own', 'iret_to_own', 'stack_non_canonical'), SIGSEGV),
-    **dict.fromkeys(('invpcid', 'icebp', 'sysexit'), SIGILL),
+    **dict.fromkeys(('invpcid', 'icebp', 'sysenter', 'sysexit'), SIGILL),
 }
 WAIVERS: Final = {'jit': IN_UNICORN, 'sim': IN_UNICORN, 'qemu': IN_QEMU}
 

@@ -37,6 +37,8 @@ STATUS_RECEIVED: Final = 0x01
 STATUS_READY: Final = 0x60  # the transmitter takes a byte, and has sent the last
 MODEM_CONNECTED: Final = 0xB0
 NO_INTERRUPT: Final = 0x01
+RECEIVED_INTERRUPT: Final = 0x04  # as many bytes have come as the FIFO should hold before it interrupts
+FIFO_TRIGGER: Final = 14
 FIFO_ON: Final = 0xC0
 NEWLINE: Final = 10
 
@@ -159,7 +161,7 @@ def read_input(cpu: Cpu, register: word) -> word:
         value = cpu.input[cpu.nr_input]
         cpu.nr_input += 1
     elif register == 2:
-        value = NO_INTERRUPT
+        value = RECEIVED_INTERRUPT if cpu.input_end - cpu.nr_input >= FIFO_TRIGGER else NO_INTERRUPT
     elif register == 3:
         value = cpu.input_line
     elif register == 5:

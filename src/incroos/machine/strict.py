@@ -37,7 +37,7 @@ from .atomics import Atomics
 from .code_marks import note_write
 from .computer import Computer
 from .errors import DoesNotFit, MachineStopped, Misuse, StaleTranslation, UnwrittenLoad
-from .host import BYTE, HALF, QUARTER, WORD
+from .host import BYTE, HALF, QUARTER, WORD, unpack_word
 from .translations import ENTRY_BYTES, Translations
 from .user_fills import UserFills
 from .walk import probe
@@ -45,6 +45,8 @@ from .walk import probe
 MAX_RAM: Final = 256 << 20
 WORD_BITS: Final = 64
 ONES: Final = b'\1' * PAGE_BYTES
+EIGHT_ONES: Final = ONES[:8]
+LAST_WORD: Final = PAGE_BYTES - 8
 
 
 class SimulatedMachine(Atomics):
@@ -180,7 +182,12 @@ class SimulatedMachine(Atomics):
         return self._load(QUARTER, addr)
 
     def load64(self, addr: VirtAddr) -> word:
-        return self._load(WORD, addr)
+        frame = self._readable.get(addr >> PAGE_SHIFT)  # as _load, for the width that most accesses have
+        at = (frame or 0) + (addr & OFFSET_MASK)
+        if frame is None or addr & OFFSET_MASK > LAST_WORD or self._written[at : at + 8] != EIGHT_ONES:
+            return self._load(WORD, addr)
+        value: int = unpack_word(self.ram, at)[0]
+        return value
 
     def _load(self, number: struct.Struct, addr: VirtAddr) -> int:
         nbytes, offset = number.size, addr & OFFSET_MASK

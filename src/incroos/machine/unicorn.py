@@ -15,7 +15,7 @@ instructions with the number of arguments that C wants. What it does otherwise t
 
 Not mended, each named by a test: after IN and OUT the block runs on before the exception is seen; nothing checks
 alignment (AC, 16 bytes of SSE); no unmasked exception of x87 and SSE; SGDT and kin read zeros instead of UMIP's
-exception; an exception of a selector has error code 0.
+exception; an exception of a selector has error code 0; AVX of 128 bits computes as SSE; BZHI.
 """
 
 from typing import Annotated, Final
@@ -27,11 +27,11 @@ from incroos.lang import (
     add_wrap,
     address_of,
     call4,
+    copy,
     i64,
     kernel,
     load64,
     shr_logical,
-    store64,
     u32,
     u64,
     word,
@@ -243,8 +243,7 @@ def take_registers(cpu: Cpu, unicorn: Unicorn, frame: Frame) -> None:
     """Read all."""
     places, ids = unicorn.places.addr, unicorn.ids.addr
     call4(cpu.m, unicorn.uc_reg_read_batch, unicorn.engine, ids, places, NR_REGISTERS)
-    for index in range(NR_GENERAL):
-        store64(cpu.m, VirtAddr(frame.addr + 8 * index), unicorn.values[index])
+    copy(cpu.m, frame.addr, unicorn.values.addr, 8 * NR_GENERAL)
     frame.rip = unicorn.values[RIP]
     frame.rflags = unicorn.values[RFLAGS]
     frame.rsp = unicorn.values[RSP]

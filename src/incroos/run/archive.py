@@ -7,6 +7,7 @@ The zero bytes behind a regular file's name are as many as bring its content to 
 can map it where it lies. Offsets count from the archive's first byte. Format: cpio(5), "New ASCII Format".
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from stat import S_ISREG
@@ -33,14 +34,18 @@ class Entry:
 
 def archive_of(entries: Iterable[Entry]) -> bytes:
     """The archive, with the entries in their order; inode numbers count from 1."""
-    archive = bytearray()
-    for number, entry in enumerate(entries, 1):
-        archive += packed(entry, number, len(archive))
-    return bytes(archive + packed(Entry(TRAILER, 0, 0), 0, len(archive)))
+    parts: list[bytes] = []  # joined once: they may be large
+    nbytes = 0
+    numbered = enumerate(entries, 1)
+    for number, entry in itertools.chain(numbered, [(0, Entry(TRAILER, 0, 0))]):
+        head = head_of(entry, number, nbytes)
+        parts += head, entry.content, bytes(-len(entry.content) % ALIGNMENT)
+        nbytes += len(head) + rounded_up(len(entry.content), ALIGNMENT)
+    return b''.join(parts)
 
 
-def packed(entry: Entry, number: int, start: int) -> bytes:
-    """An entry that begins at `start`."""
+def head_of(entry: Entry, number: int, start: int) -> bytes:
+    """What stands before the content of an entry that begins at `start`."""
     name = entry.name + b'\0'
     alignment = PAGE_BYTES if entry.content and S_ISREG(entry.mode) else ALIGNMENT
     end_of_name = rounded_up(start + HEADER_BYTES + len(name), alignment)
@@ -50,7 +55,7 @@ def packed(entry: Entry, number: int, start: int) -> bytes:
     # inode, mode, uid, gid, nlink, mtime, bytes, device of the file and of the node (two numbers each), name, checksum
     fields = (number, entry.mode, 0, 0, 1, seconds, len(entry.content), 0, 0, 0, 0, len(name), 0)
     head = MAGIC + b''.join(b'%08X' % field for field in fields) + name
-    return head.ljust(end_of_name - start, b'\0') + entry.content + bytes(-len(entry.content) % ALIGNMENT)
+    return head.ljust(end_of_name - start, b'\0')
 
 
 def entries_of(archive: bytes) -> Iterator[tuple[Entry, int]]:

@@ -42,6 +42,7 @@ STATIC: Final = 'link it with -static'
 
 def check_program(path: str, shown: str) -> None:
     """Raise Unusable if the file at `path` is no program that runs here; the sentence calls it `shown`."""
+    shown = shown or "''"
     try:
         facts = os.stat(path)
     except OSError as error:

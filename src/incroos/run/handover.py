@@ -14,7 +14,7 @@ from incroos.lang import VirtAddr
 
 from ..inspect.ram import RamMachine
 from .archive import Entry, archive_of, rounded_up
-from .guest_ram import LOW_MAX, LOW_OF_MUCH
+from .guest_ram import low_bytes
 from .outcome import Unusable
 from .root_folder import ASK_FOR_MORE
 
@@ -55,8 +55,6 @@ def module_of(start: Start, entries: Iterable[Entry]) -> bytes:
     strings = b''.join(text + b'\0' for text in (*start.arguments, *start.environment))
     archive_offset = rounded_up(RunInfo.SIZE + len(strings), layout.PAGE_BYTES)
     archive = archive_of(entries)
-    module = bytearray(archive_offset) + archive
-    module[RunInfo.SIZE : RunInfo.SIZE + len(strings)] = strings
     with memoryview(bytearray(RunInfo.SIZE)) as head:
         info = RunInfo(RamMachine(head), VirtAddr(0))
         fill(info, start)
@@ -64,8 +62,7 @@ def module_of(start: Start, entries: Iterable[Entry]) -> bytes:
         info.strings_bytes = len(strings)
         info.archive = archive_offset
         info.archive_bytes = len(archive)
-        module[: RunInfo.SIZE] = head
-    return bytes(module)
+        return b''.join((head, strings.ljust(archive_offset - RunInfo.SIZE, b'\0'), archive))
 
 
 def fill(info: RunInfo, start: Start) -> None:
@@ -87,8 +84,7 @@ def fill(info: RunInfo, start: Start) -> None:
 
 def module_start(memory_bytes: int, nbytes: int) -> int:
     """The physical address of a module of so many bytes, as in QEMU. Raises Unusable where it has no room."""
-    low_end = memory_bytes if memory_bytes < LOW_MAX else LOW_OF_MUCH
-    start = (low_end - TABLES_BYTES - 1 - nbytes) & -layout.PAGE_BYTES
+    start = (low_bytes(memory_bytes) - TABLES_BYTES - 1 - nbytes) & -layout.PAGE_BYTES
     if start < layout.KERNEL_STATE_END + KERNEL_BYTES:
         what = f'the program and its files, {nbytes >> 10:,}K, do not fit a memory of {memory_bytes >> 10:,}K'
         raise Unusable(f'{what}: {ASK_FOR_MORE}')

@@ -32,7 +32,7 @@ from incroos.machine.lowering import LOWERINGS
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
-from .channels import NO_CHANNELS, Channels, descriptor_of
+from .channels import NO_CHANNELS, Channels, Sink, descriptor_of
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Say, Status, Unusable
 from .processor_code import CompiledProcessor
@@ -184,12 +184,15 @@ class Guest:
         cpu = self.computer.cpu
         child_ends = [self._pipe_to(self._sink)]
         cpu.serial_file = child_ends[0]
+        pipes: dict[Sink, int] = {}  # one for outputs that are one file: what comes first must stay first
         for index, output in enumerate(self._channels.outputs):
             if isinstance(output, int):
                 cpu.output_files[index] = output
             elif output is not None:
-                child_ends.append(self._pipe_to(output))
-                cpu.output_files[index] = child_ends[-1]
+                if output not in pipes:
+                    pipes[output] = self._pipe_to(output)
+                    child_ends.append(pipes[output])
+                cpu.output_files[index] = pipes[output]
         child_ends.append(descriptor_of(self._channels.input))
         cpu.input_file = child_ends[-1]
         return child_ends

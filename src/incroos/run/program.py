@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state.records import (
     RECORD_CALL,
     RECORD_CHECK,
@@ -21,6 +22,7 @@ from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 from . import elf_check
 from .boot import Look, Sink, say_nothing
 from .ending import Ending, ending_of
+from .guest_ram import low_bytes
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
 from .names import NamedConfig, named_kernel
 from .outcome import Outcome, Say, Status, Unusable
@@ -87,9 +89,11 @@ class Program:
     def module(self) -> bytes:
         """What the kernel is handed over. Raises Unusable."""
         if self.root is None:
+            heads = 2 * PAGE_BYTES  # the module's own and the archive's
+            module_start(self.memory_bytes, heads + os.path.getsize(self.path))  # before it is read
             entries = program_alone(Path(self.path))
         else:
-            entries = folder_with(self.path, self.root, self.memory_bytes, self.say)
+            entries = folder_with(self.path, self.root, low_bytes(self.memory_bytes), self.say)
         module = module_of(self.start(), entries)
         module_start(self.memory_bytes, len(module))  # refuses one that is too large
         return module

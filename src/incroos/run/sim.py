@@ -5,6 +5,7 @@ its end. What the strict machine refuses, and every other Python exception in ke
 kernel, with the line that did it.
 """
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Callable
@@ -144,13 +145,26 @@ class Alarm:
         """Have it not ring any more."""
         with self._lock:
             self._left.set()
-        if self._has_rung:  # and perhaps nobody has heard it yet. Else leave it: CPython 3.11 never ends a call after
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # this while a debugger traces the thread
+        if self._has_rung:
+            self._hear()
+
+    def _hear(self) -> None:
+        """Have the last ring not come any more, if nobody has heard it yet.
+
+        It is heard here, since to withdraw it leaves CPython 3.11 looking for an exception at each call for ever: slow,
+        and a function that is called under a profiler never begins.
+        """
+        with contextlib.suppress(TimeIsOver):
+            while True:
+                self._raise()
+
+    def _raise(self) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
 
     def _ring(self, seconds: float) -> None:
         while not self._left.wait(seconds):
             with self._lock:
                 if not self._left.is_set():
                     self._has_rung = True
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
+                    self._raise()
             seconds = SECONDS_BETWEEN_RINGS

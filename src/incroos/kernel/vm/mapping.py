@@ -124,7 +124,8 @@ def put_range(
     if not may_grow(user, nr_new, rights, flags):
         return NO_ROOM
     first = tree.find_behind(user, start)
-    code, at, spare = ranges.new_nodes(user, 1 + ranges.has_middle(user, first, start, end), ranges.MOST_RANGES + 1)
+    nr_nodes = 1 + ranges.has_middle(user, first, start, end)
+    code, at, spare = ranges.new_nodes(user, nr_nodes, ranges.MOST_RANGES + 1)
     if code != OK:
         return code
     pages.clear(user, start, end)
@@ -138,9 +139,9 @@ def put_free_range(
     user: UserSpace, start: VirtAddr, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
 ) -> word:
     """The same where nothing is: no page is there either, and nothing is looked for."""
-    if not may_grow(user, nbytes >> PAGE_SHIFT, rights, flags):
+    if user.nr_ranges > ranges.MOST_RANGES or not may_grow(user, nbytes >> PAGE_SHIFT, rights, flags):
         return NO_ROOM
-    at = ranges.new_node(user) if user.nr_ranges <= ranges.MOST_RANGES else VirtAddr(0)
+    at = ranges.new_node(user)
     if at == 0:
         return NO_ROOM
     put_node(user, Range(user.m, at), start, VirtAddr(start + nbytes), rights, flags, content, offset)
@@ -176,8 +177,8 @@ def unmap(user: UserSpace, start: word, nbytes: word) -> word:
     first = tree.find_behind(user, VirtAddr(start))
     if first == 0 or Range(user.m, first).start >= end:
         return OK
-    nr_new = 0 + ranges.has_middle(user, first, VirtAddr(start), end)
-    code, spare, _none = ranges.new_nodes(user, nr_new, ranges.MOST_RANGES)
+    nr_nodes = 0 + ranges.has_middle(user, first, VirtAddr(start), end)
+    code, spare, _none = ranges.new_nodes(user, nr_nodes, ranges.MOST_RANGES)
     if code == OK:
         pages.clear(user, VirtAddr(start), end)
         ranges.cut(user, first, VirtAddr(start), end, spare)
