@@ -39,7 +39,7 @@ class Host:
 
     def __init__(self, sim: Sim, given: bytes) -> None:
         self.outputs = {0xE9: bytearray(), 0xEA: bytearray(), 0xEB: bytearray()}
-        self.given, self._asked, self._waiting = given, bytearray(), bytearray()
+        self.given, self._asked, self._waiting, self._line = given, bytearray(), bytearray(), 0
         self._sim, self._in8, self._out8, self._out_bytes = (
             sim,
             sim.machine.in8,
@@ -52,11 +52,17 @@ class Host:
     def in8(self, port: int) -> int:
         if port == 0x2F8:
             return self._waiting.pop(0)
+        if port == 0x2FA:  # the FIFO is full, has had bytes for long, or has none
+            return 0xC4 if len(self._waiting) >= 14 else 0xCC if self._waiting else 0xC1
         return 0x60 | bool(self._waiting) if port == 0x2FD else self._in8(port)
 
     def out8(self, port: int, value: int) -> None:
+        if port == 0x2FB:
+            self._line = value
         if port != 0x2F8:
             self._out8(port, value)
+            return
+        if self._line & 0x80:  # a half of the divisor
             return
         self._asked.append(value)
         if len(self._asked) == 4:
