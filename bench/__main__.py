@@ -2,7 +2,8 @@
 
 `python -m bench blocks` measures frames of all of RAM, at every size and fill. `python -m bench objects` measures slabs
 and chunks with up to a million live blocks. `python -m bench` includes a few rows of both. `python -m bench heap`
-measures the heap on traces of real programs, against other allocators.
+measures the heap on traces of real programs, against other allocators. `python -m bench ring3` counts the instructions
+of what programs in user mode ask for, beside Linux's.
 """
 
 import json
@@ -29,6 +30,8 @@ from bench import (
     objects,
     objects_page,
     processes,
+    ring3,
+    ring3_page,
     twins,
 )
 from bench.cases import CASES
@@ -48,7 +51,8 @@ MAIN: Final = 'main'
 BLOCKS: Final = 'blocks'
 OBJECTS: Final = 'objects'
 HEAP: Final = 'heap'
-PAGES: Final = {BLOCKS: frames_page, OBJECTS: objects_page, HEAP: heap_page}
+RING3: Final = 'ring3'
+PAGES: Final = {BLOCKS: frames_page, OBJECTS: objects_page, HEAP: heap_page, RING3: ring3_page}
 NAMES: Final = [
     *(each.name for each in (*CASES, *blocks.HEADLINES)),
     *objects.HEADLINES,
@@ -206,15 +210,16 @@ def main(table: str, only: tuple[str, ...], wants_json: bool, commit: str | None
     With `blocks`, only frames of all of RAM, but at every size and fill: some two minutes. With `objects`, only slabs
     and chunks, but with up to a million live blocks and at each level of hardening: some two minutes, too. With `heap`,
     real programs are recorded, and replayed against all allocators: a quarter of an hour, and it installs what it
-    needs for that.
+    needs for that. With `ring3`, programs in user mode: instructions beside those of Linux, which is downloaded once
+    and not installed, and how long the places take; some minutes.
 
     A figure is the median of nine runs, in turn with the twin's; the ratio is the median of those of runs side by side.
     Let nothing else run meanwhile.
 
-    With `--against`, which `heap` does not have, rows are compared with those of the same name that a commit's own
-    bench has: nine rounds in turn, and the ratio is now by before. It takes several times as long as without. Then come
-    the means by group, of which one above 1.1 is marked, and what is counted in the image of `modern`. A slower row is
-    no failure.
+    With `--against`, which `heap` and `ring3` do not have, rows are compared with those of the same name that a
+    commit's own bench has: nine rounds in turn, and the ratio is now by before. It takes several times as long as
+    without. Then come the means by group, of which one above 1.1 is marked, and what is counted in the image of
+    `modern`. A slower row is no failure.
     """
     if table != MAIN and only:
         raise click.UsageError('--only is for the main table')
@@ -242,8 +247,8 @@ def cases_main(only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
 
 def against_main(commit: str, table: str, only: tuple[str, ...], wants_json: bool) -> dict[str, Any]:
     """Before and now."""
-    if table == HEAP:
-        raise click.UsageError('--against is not for heap')
+    if table in (HEAP, RING3):
+        raise click.UsageError(f'--against is not for {table}')
     found_on = machine()
     before = checkout.set_up(commit, say)
     content = against.compare(before, checkout.Checkout('this checkout', checkout.ROOT), table, only, found_on, say)
@@ -263,8 +268,9 @@ def page_main(table: str, wants_json: bool) -> dict[str, Any]:
     for sentence in content['missing']:
         say(f'missing: {sentence}')
     for row in content['rows']:
-        if not row['is_met']:
-            say(f'{row["name"]}: {row["ours"]:.2f} ns, ratio {row["ratio"]:.2f}: not met')
+        if row['is_met'] is False:
+            ratio = '' if row['ratio'] is None else f', ratio {row["ratio"]:.2f}'
+            say(f'{row["name"]}: {row["ours"]:.2f} {row["unit"]}{ratio}: not met')
     return content
 
 
@@ -273,7 +279,12 @@ def heap_content(found_on: dict[str, Any]) -> dict[str, Any]:
     return heap_traces.content(found_on, say)
 
 
-CONTENTS: Final = {BLOCKS: blocks_content, OBJECTS: objects_content, HEAP: heap_content}
+def ring3_content(found_on: dict[str, Any]) -> dict[str, Any]:
+    """All figures of programs in user mode."""
+    return ring3.content(found_on, say)
+
+
+CONTENTS: Final = {BLOCKS: blocks_content, OBJECTS: objects_content, HEAP: heap_content, RING3: ring3_content}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

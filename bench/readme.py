@@ -1,14 +1,15 @@
 """`python -m bench.readme`: puts the figures of the last runs into the README and pages in docs/, between two markers.
 
 Those of `make bench` go into the README, those of `make bench ARGS=blocks` into docs/frames.md, those of `make bench
-ARGS=objects` into docs/heap-figures.md, those of `make bench ARGS=heap` into docs/heap.md.
+ARGS=objects` into docs/heap-figures.md, those of `make bench ARGS=heap` into docs/heap.md, those of `make bench
+ARGS=ring3` into docs/ring3-figures.md.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
-from bench import frames_page, heap_page, objects_page
+from bench import frames_page, heap_page, objects_page, ring3_page
 from incroos.build.whole_file import write_whole
 
 RESULT: Final = Path('build/bench.json')
@@ -49,7 +50,7 @@ def main() -> None:
     """Each result that there is."""
     if RESULT.exists():
         put(README, section(json.loads(RESULT.read_text())))
-    for page in (frames_page, heap_page, objects_page):
+    for page in (frames_page, heap_page, objects_page, ring3_page):
         result = Path(page.RESULT)
         if result.exists():
             put(Path(page.PAGE), page.section(json.loads(result.read_text())))

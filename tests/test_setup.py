@@ -115,6 +115,19 @@ def test_firmware_is_there_when_its_file_is(
     assert capsys.readouterr().err.startswith('setup: install ovmf with your package manager')
 
 
+def test_a_dynamic_busybox_does_not_count(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    monkeypatch.setattr(setup, 'set_up_venv', lambda: None)
+    put_command(tmp_path, 'busybox', '# /lib64/ld-linux-x86-64.so.2')
+    static = tmp_path / 'bin' / 'busybox'
+    put_command(tmp_path, 'apt-get', f'case "$*" in *install*) echo "#!/bin/sh" > {static};; esac')
+    for remark in ('setup: installing busybox-static with apt-get\n', ''):
+        assert setup.main(['busybox']) == 0
+        assert capsys.readouterr().err == remark
+
+
 def test_servers_are_not_installed_where_the_system_would_start_them(
     setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -241,6 +241,20 @@ def tell_modules(k: State, start_info: PhysAddr) -> None:
 
 
 @kernel
+def tell_large_module(k: State, start_info: PhysAddr) -> None:
+    """Where the content of the first one is, its bytes, and the last entry of the memory map."""
+    module = VirtAddr(load64(k.m, VirtAddr(start_info + 16)))
+    put_hex(k.m, load64(k.m, module))
+    put_hex(k.m, load64(k.m, VirtAddr(module + 8)))
+    nr_entries = load32(k.m, VirtAddr(start_info + 48))
+    last = VirtAddr(load64(k.m, VirtAddr(start_info + 40)) + 24 * (nr_entries - 1))
+    put_hex(k.m, load64(k.m, last))
+    put_hex(k.m, load64(k.m, VirtAddr(last + 8)))
+    put_hex(k.m, load32(k.m, VirtAddr(last + 16)))
+    stop(k.m, PASSED)
+
+
+@kernel
 def touch_high_memory(k: State, start_info: PhysAddr) -> None:
     """Map the giant page at 4 GiB, write there and on the screen, and wait for the host to answer."""
     store64(k.m, VirtAddr(LEVEL3 + 8 * 4), 4 << 30 | 0x83)

@@ -1,9 +1,10 @@
 """What the boot code hands over, and how exceptions reach the kernel: each test boots a small kernel in QEMU."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -98,19 +99,35 @@ def test_a_small_module_is_kept(tmp_path: Path, nbytes: int) -> None:
     assert modules_told(tmp_path, content) == [1, 0, nbytes, 0, *content]
 
 
-def test_a_larger_module_and_none(tmp_path: Path) -> None:
-    assert modules_told(tmp_path, bytes(MODULE_BYTES + 1)) == [0, 0]
+def test_no_module(tmp_path: Path) -> None:
     assert modules_told(tmp_path, b'') == [0, 0]
+
+
+@pytest.mark.parametrize('nbytes', [MODULE_BYTES + 1, 4096, 12_289])
+def test_a_larger_module_stays_where_it_is_and_its_frames_are_reserved(tmp_path: Path, nbytes: int) -> None:
+    """Whole frames of them, in an entry of the memory map behind the firmware's."""
+    content = (bytes(range(1, 252)) * 50)[:nbytes]
+    with with_module(tmp_path, small_kernels.tell_large_module, content) as guest:
+        assert guest.wait(SECONDS).status == Status.PASSED
+        start, found_bytes, entry_start, entry_bytes, kind = words_of(guest.console().decode())
+        assert (found_bytes, guest.ram[start : start + nbytes]) == (nbytes, content)
+    assert start == MEMORY - 0x28000 - 1 - nbytes & -4096  # where QEMU puts it
+    assert (entry_start, entry_bytes, kind) == (start, nbytes + 4095 & -4096, 2)
 
 
 def modules_told(folder: Path, content: bytes) -> list[int]:
     """What a kernel reads of its modules when QEMU's loader hands it a file, if there is content for one."""
+    with with_module(folder, small_kernels.tell_modules, content) as guest:
+        assert guest.wait(SECONDS).status == Status.PASSED
+        return words_of(guest.console().decode())
+
+
+def with_module(folder: Path, main: Callable[..., Any], content: bytes) -> Guest:
+    """A guest to which QEMU's loader hands a file, if there is content for one, and a command line."""
     file = folder / 'module'
     file.write_bytes(content)
     extra = ('-append', 'a command line', *(('-initrd', str(file)) if content else ()))
-    with Guest(write_small(folder, SmallKernel(small_kernels.tell_modules)), MEMORY, extra=extra) as guest:
-        assert guest.wait(SECONDS).status == Status.PASSED
-        return words_of(guest.console().decode())
+    return Guest(write_small(folder, SmallKernel(main)), MEMORY, extra=extra)
 
 
 def test_page_fault_returns_to_the_access(tmp_path: Path) -> None:

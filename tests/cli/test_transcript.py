@@ -101,7 +101,7 @@ def screen_of(place: str, console: bytearray) -> list[str]:
     memory: memoryview
     if place == 'sim':
         computer = sim.Sim(64 * MIB, console_sink=console.extend)
-        outcome, memory = sim.run(computer, CLASSIC_ENTRIES.main, SECONDS), computer.ram
+        outcome, memory = sim.run(computer, CLASSIC_ENTRIES.loaded().main, SECONDS), computer.ram
     else:
         with jit.Guest(64 * MIB, jit.cached_kernel(lambda remark: None), console.extend) as guest:
             outcome, memory = guest.wait(SECONDS), guest.ram

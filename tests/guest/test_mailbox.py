@@ -116,6 +116,7 @@ def test_every_operation_does_what_its_name_says(driver: Driver) -> None:
     elsewhere = {'alloc_table', 'free_table', 'read_memory_map'}  # above, and in test_pmm_memory_map.py
     elsewhere |= {'soak_begin', 'soak_run', 'soak_check', 'soak_finish'}  # in tests/run/test_soak.py
     elsewhere |= {name for name in CODES if name.startswith('block_soak_')}  # in tests/run/test_block_soak.py
+    elsewhere |= {name for name in CODES if name.startswith('vm_')}  # in tests/kernel/vm
     elsewhere |= {name for name in CODES if name.startswith('cache_')}  # in test_caches.py
     elsewhere |= {
         'next_visit',

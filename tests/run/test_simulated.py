@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -168,6 +169,32 @@ def test_a_boot_ends_in_time_also_when_a_destructor_swallows_the_end(monkeypatch
     ended = sim.run(sim.Sim(MEMORY), main, 1)
     assert lost == [sim.TimeIsOver]
     assert ended == outcome.hang(1)
+
+
+PROFILED = """
+import sys
+from incroos.run.sim import Alarm, TimeIsOver
+alarm = Alarm({seconds})
+try:
+    with alarm:
+        while {seconds} < 1:
+            pass
+except TimeIsOver:
+    alarm.leave()
+calls = []
+sys.setprofile(lambda *event: calls.append(event))
+Alarm(1)
+sys.setprofile(None)
+print(len(calls) > 0)
+"""
+
+
+@pytest.mark.parametrize('seconds', [100, 0.01])
+def test_a_profiler_works_behind_an_alarm(seconds: float) -> None:
+    """CPython 3.11 calls no function under one any more once an exception that was set for its thread is withdrawn."""
+    text = PROFILED.format(seconds=seconds)
+    done = subprocess.run([sys.executable, '-c', text], capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert (done.stdout, done.stderr) == ('True\n', '')
 
 
 def test_an_overflow_in_a_checked_build_names_the_line() -> None:

@@ -2,7 +2,8 @@
 
 Assembly text that LLVM assembles together with the kernel. It hands over the boot state that every place shares:
 long mode, the first 2 MiB identity-mapped in 4 KiB pages under W^X, a stack above a guard page, interrupts off, and
-an interrupt table whose 32 exceptions end in the kernel's two handlers. Nothing here knows what the kernel does.
+an interrupt table whose 32 exceptions end in the kernel's two handlers. A kernel that runs programs has 256 gates, a
+stack for each of three vectors, and ring 3's ways in and out (boot_ring3.py). Nothing here knows what the kernel does.
 
 A processor that cannot run the kernel is told so before anything else: one sentence on the screen and on the serial
 port, and a byte to the exit port. Without it the first thing that is missing would be a triple fault.
@@ -29,15 +30,17 @@ features, volume 3, appendix E ("Obtaining Processor Information Via the CPUID I
 from dataclasses import dataclass
 from typing import Any, Final
 
+from . import boot_ring3
 from .boot_tables import PAGE_BYTES, find_levels, upper_entries
 
 ENTRY_SYMBOL: Final = 'pvh.start'
-FAULT_STACK_BYTES: Final = 8192  # the double fault's own stack, in the image's bss
+FAULT_STACK_BYTES: Final = 8192  # the double fault's own stack, and those of its kind, in the image's bss
 START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
 REGION_BYTES: Final = 24  # struct hvm_memmap_table_entry
 MAX_REGIONS: Final = 1024  # far more than any firmware tells; further ones are dropped
 MODULE_ENTRY_BYTES: Final = 32  # struct hvm_modlist_entry
-MODULE_BYTES: Final = 64  # a first module of at most this size is kept: boot_uefi.py's, which describes a framebuffer
+MODULE_BYTES: Final = 64  # a first module of at most this size is copied: boot_uefi.py's, which describes a framebuffer
+MAPPED_BYTES: Final = 0x20_0000  # of a larger one that begins below, something of the kernel's may lie over it
 SCREEN: Final = 0xB8000  # VGA text memory, 80 columns and 25 rows, two bytes a cell
 SCREEN_BYTES: Final = 80 * 25 * 2
 MAX_WAITS: Final = 100_000  # for the serial port, before a character
@@ -45,6 +48,7 @@ MAX_WAITS: Final = 100_000  # for the serial port, before a character
 # What the processor and the stubs push on the way to a handler, in bytes; build/stack.py adds it to the worst case.
 PAGE_FAULT_FRAME_BYTES: Final = 8 * (1 + 6 + 9 + 1)  # alignment, what the processor pushes, nine registers, alignment
 EXCEPTION_FRAME_BYTES: Final = 8 * (1 + 6 + 1 + 1)  # the same, the vector, alignment
+TRAP_FRAME_BYTES: Final = 8 + boot_ring3.REGISTERS_BYTES  # alignment, Registers
 
 SENTENCES: Final = {
     'no_long_mode': 'This processor has no 64-bit mode.',
@@ -77,6 +81,7 @@ class BootLayout:
     exit_port: ExitPort
     window: int = 0
     levels: int = 4
+    has_ring3: bool = False  # then its roots are those of a kernel that runs programs (image.py)
 
     @property
     def nr_tables(self) -> int:
@@ -90,6 +95,7 @@ class BootLayout:
 # Exceptions that push an error code; for the others the stub pushes a zero (AMD64 manual volume 2, table 8-1).
 VECTORS_WITH_ERROR_CODE: Final = frozenset({8, 10, 11, 12, 13, 14, 17, 21, 29, 30})
 NR_VECTORS: Final = 32
+NR_STACKS: Final = 7  # that a TSS has room for, beside those of rings 0 to 2
 _WORD: Final = (1 << 64) - 1
 DOUBLE_FAULT: Final = 8
 PAGE_FAULT: Final = 14
@@ -158,7 +164,9 @@ pvh.start:
     xor %eax, %eax
     mov $5, %ecx
     rep stosl
-    test %ebp, %ebp                         # the first module, if it is small and below 4 GiB
+    # The first module, if it is below 4 GiB. A small one is copied. A larger one stays where it is, behind all that is
+    # written here, and an entry of its own in the memory map, reserved, keeps its frames from whoever hands them out.
+    test %ebp, %ebp
     jz 3f
     test %edx, %edx
     jnz 3f
@@ -166,14 +174,32 @@ pvh.start:
     or 12(%esi), %eax
     jnz 3f
     mov 8(%esi), %ecx
-    cmp ${module_bytes}, %ecx
-    ja 3f
     mov (%esi), %esi
+    cmp ${module_bytes}, %ecx
+    ja 1f
     mov $pvh.module_content{physical}, %edi
     mov %edi, pvh.module{physical}
     mov %ecx, pvh.module + 8{physical}
     rep movsb
-    movl $pvh.module{physical}, pvh.start_info + 16{physical}
+    jmp 2f
+1:  cmp ${mapped_bytes:#x}, %esi
+    jb 3f
+    mov %esi, pvh.module{physical}
+    mov %ecx, pvh.module + 8{physical}
+    imul ${region_bytes}, pvh.start_info + 48{physical}, %edi
+    add $pvh.memory_map{physical}, %edi
+    lea 0xFFF(%esi,%ecx), %edx              # whole frames
+    and $-0x1000, %edx
+    and $-0x1000, %esi
+    sub %esi, %edx
+    mov %esi, (%edi)
+    movl $0, 4(%edi)
+    mov %edx, 8(%edi)
+    movl $0, 12(%edi)
+    movl $2, 16(%edi)                       # reserved
+    movl $0, 20(%edi)
+    incl pvh.start_info + 48{physical}
+2:  movl $pvh.module{physical}, pvh.start_info + 16{physical}
     movl $1, pvh.start_info + 12{physical}
 3:
 
@@ -327,18 +353,20 @@ pvh.long_start:
     add $16, %rdi
     dec %ecx
     jnz 1b
-    movb $1, pvh.idt + {double_fault} * 16 + 4  # the double fault takes the first stack of the TSS
-    lidt pvh.idt_register
+{own_stacks}{user_gates}    lidt pvh.idt_register
 
-    mov ${kernel_struct:#x}, %rdi
-    mov $pvh.start_info{physical}, %rsi
-    xor %ebp, %ebp
-    call kmain
-pvh.stop:
+{start_kernel}pvh.stop:
     cli
     hlt
     jmp pvh.stop
     .cfi_endproc
+"""
+
+_START_KERNEL: Final = """\
+    mov ${kernel_struct:#x}, %rdi
+    mov $pvh.start_info{physical}, %rsi
+    xor %ebp, %ebp
+    call kmain
 """
 
 # On the stack at the entry, from rsp up: error code, rip, cs, rflags, rsp, ss. The processor aligned it before.
@@ -397,7 +425,7 @@ pvh.gdt:
     .quad 0x00CF93000000FFFF                # 16: data
 pvh.gdt_tss:
     .quad 0x0000890000000067, {upper_half:#x}             # 24: TSS, 104 bytes; its base is put in at boot
-pvh.gdt_register:
+{user_segments}pvh.gdt_register:
     .word pvh.gdt_register - pvh.gdt - 1
     .long pvh.gdt{physical}
 {gdt_register_above}.balign 8
@@ -407,10 +435,9 @@ pvh.idt_register:
 .balign 8
 pvh.tss:
     .long 0
-    .quad 0, 0, 0                           # stacks of rings 0 to 2
+    .quad {stack_of_ring_0:#x}, 0, 0        # stacks of rings 0 to 2
     .quad 0
-    .quad pvh.fault_stack_top                   # stack 1
-    .quad 0, 0, 0, 0, 0, 0
+    .quad {stack_tops}
     .quad 0
     .word 0, 104                            # no map of permitted ports
 .section .boot_bss, "aw", @nobits
@@ -419,7 +446,7 @@ pvh.start_info:
     .skip {start_info_bytes}
 .balign 16
 pvh.memory_map:
-    .skip {max_regions} * {region_bytes}
+    .skip ({max_regions} + 1) * {region_bytes}      # and one for the module
 .balign 16
 pvh.module:
     .skip {module_entry_bytes}
@@ -428,28 +455,35 @@ pvh.module_content:
 .balign 16
 pvh.idt:
     .skip {nr_vectors} * 16
-pvh.fault_stack:
-    .skip {fault_stack_bytes}
-pvh.fault_stack_top:
+{stack_memory}"""
+
+
+_STACK: Final = """\
+pvh.{name}_stack:
+    .skip {nbytes}
+pvh.{name}_stack_top:
 """
 
 
-def _stub(vector: int) -> str:
+def _stub(vector: int, has_ring3: bool) -> str:
     """The first instructions of one exception, 16 bytes at most."""
+    zero = '' if vector in VECTORS_WITH_ERROR_CODE else '    push $0\n'
+    if has_ring3:
+        return boot_ring3.stub(vector, zero)
     if vector == PAGE_FAULT:
         return '.balign 16\n    jmp pvh.page_fault\n'
-    zero = '' if vector in VECTORS_WITH_ERROR_CODE else '    push $0\n'
     return f'.balign 16\n{zero}    push ${vector}\n    jmp pvh.exception\n'
 
 
 def assembly(layout: BootLayout) -> str:
     """The boot code in AT&T syntax, for the sections .boot, .boot_data, .boot_bss and .note.pvh."""
     level4 = layout.page_tables
+    stack_end = layout.stack_top + layout.window & _WORD
     values: dict[str, Any] = {
         'physical': f' - {layout.window & _WORD:#x}' if layout.window else '',
         'upper_entries': upper_entries(level4, layout.window),
         'find_levels': find_levels(level4, layout.window, layout.levels),
-        'move_up': _MOVE_UP.format(stack_top_above=layout.stack_top + layout.window & _WORD) if layout.window else '',
+        'move_up': _MOVE_UP.format(stack_top_above=stack_end) if layout.window else '',
         'gdt_register_above': _GDT_REGISTER_ABOVE if layout.window else '',
         'upper_half': layout.window >> 32 & 0xFFFF_FFFF,
         'level4': level4,
@@ -460,23 +494,48 @@ def assembly(layout: BootLayout) -> str:
         'guard_page': layout.guard_page,
         'stack_top': layout.stack_top,
         'kernel_struct': layout.kernel_struct + layout.window & _WORD,
-        'nr_vectors': NR_VECTORS,
-        'double_fault': DOUBLE_FAULT,
-        'fault_stack_bytes': FAULT_STACK_BYTES,
         'start_info_bytes': START_INFO_BYTES,
         'region_bytes': REGION_BYTES,
         'max_regions': MAX_REGIONS,
         'module_entry_bytes': MODULE_ENTRY_BYTES,
         'module_bytes': MODULE_BYTES,
+        'mapped_bytes': MAPPED_BYTES,
         'screen': SCREEN,
         'screen_bytes': SCREEN_BYTES,
         'max_waits': MAX_WAITS,
         'exit_port': layout.exit_port.port,
         'exit_code': layout.exit_port.code,
     }
+    values |= _stacks(boot_ring3.STACKS if layout.has_ring3 else {DOUBLE_FAULT: 'fault'})
+    values |= boot_ring3.fill_in(values, stack_end) if layout.has_ring3 else _alone(values)
     sentences = ''.join(f'pvh.{name}:\n    .asciz "{text}\\n"\n' for name, text in SENTENCES.items())
-    stubs = '.balign 16\npvh.stubs:\n' + ''.join(_stub(vector) for vector in range(NR_VECTORS))
-    entry = (_NOTE, _ENTRY, _FAIL)
-    parts = (_LONG_START, _PAGE_FAULT, _EXCEPTION)
-    texts = [''.join(part.format(**values) for part in group) for group in (entry, parts, (_TABLES,))]
+    stubs = '.balign 16\npvh.stubs:\n' + ''.join(
+        _stub(vector, layout.has_ring3) for vector in range(values['nr_vectors'])
+    )
+    groups = ((_NOTE, _ENTRY, _FAIL), (_LONG_START, '{entries}'), (_TABLES, '{processor}'))
+    texts = [''.join(part.format(**values) for part in group) for group in groups]
     return f'{texts[0]}{sentences}{texts[1]}{stubs}{texts[2]}'
+
+
+def _stacks(names: dict[int, str]) -> dict[str, Any]:
+    """The stacks that vectors have of their own, by number in the TSS."""
+    gates = (f'    movb ${number}, pvh.idt + {vector} * 16 + 4\n' for number, vector in enumerate(names, start=1))
+    tops = [f'pvh.{name}_stack_top' for name in names.values()]
+    return {
+        'own_stacks': ''.join(gates),
+        'stack_tops': ', '.join(tops + ['0'] * (NR_STACKS - len(tops))),
+        'stack_memory': ''.join(_STACK.format(name=name, nbytes=FAULT_STACK_BYTES) for name in names.values()),
+    }
+
+
+def _alone(values: dict[str, Any]) -> dict[str, Any]:
+    """What differs in a kernel that runs no programs."""
+    return {
+        'nr_vectors': NR_VECTORS,
+        'user_gates': '',
+        'start_kernel': _START_KERNEL.format(**values),
+        'entries': _PAGE_FAULT.format(**values) + _EXCEPTION.format(**values),
+        'user_segments': '',
+        'stack_of_ring_0': 0,
+        'processor': '',
+    }

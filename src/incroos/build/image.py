@@ -11,26 +11,22 @@ from .boot_pvh import (
     EXCEPTION_FRAME_BYTES,
     FAULT_STACK_BYTES,
     PAGE_FAULT_FRAME_BYTES,
+    TRAP_FRAME_BYTES,
     BootLayout,
     assembly,
 )
+from .boot_ring3 import REGISTERS_BYTES
 from .codegen import HIGH_CODE, LOW_CODE, compile_bare
 from .errors import BuildError
 from .link import link
 from .stack import StackAnalysis, analyse
 
 ENTRY, ON_PAGE_FAULT, ON_EXCEPTION = ROOTS = ('kmain', 'on_page_fault', 'on_exception')
+*_, ON_KERNEL_TRAP = RING3_ROOTS = (ENTRY, 'on_syscall', 'on_trap', 'on_kernel_trap')  # of a kernel that runs programs
 
-
-@dataclass(frozen=True)
-class StackFigures:
-    """Worst cases in bytes: of each root alone, of the kernel's stack, and of the double fault's own stack."""
-
-    kmain: int
-    on_page_fault: int
-    on_exception: int
-    stack: int
-    fault_stack: int
+# Worst cases in bytes: of each root alone, by its name; of the kernel's stack, `stack`; of the double fault's own stack
+# and those of its kind, `fault_stack`.
+StackFigures = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Image:
 
 
 def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool) -> Image:
-    """Build the unit whose exported functions are ROOTS. Raises BuildError if that is impossible."""
+    """Build the unit whose exported functions are ROOTS, or RING3_ROOTS. Raises BuildError if that is impossible."""
     code = compile_bare(ir_text, assembly(layout), debug, HIGH_CODE if layout.window else LOW_CODE)
     frames = analyse(code.assembly)
     stack = check_stack(frames, layout)
@@ -61,25 +57,40 @@ def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool)
 
 
 def check_stack(frames: StackAnalysis, layout: BootLayout) -> StackFigures:
-    """The worst cases. Raises BuildError if they do not fit.
-
-    A page fault may happen at the deepest point of kmain, and an exception in its handler.
-    """
-    kmain, on_page_fault, on_exception = map(frames.worst_bytes, ROOTS)
-    exception = EXCEPTION_FRAME_BYTES + on_exception
-    page_fault = PAGE_FAULT_FRAME_BYTES + on_page_fault
-    figures = StackFigures(kmain, on_page_fault, on_exception, kmain + page_fault + exception, exception)
-    for needed, available, root in (
-        (figures.stack, layout.stack_bytes, ENTRY),
-        (figures.fault_stack, FAULT_STACK_BYTES, ON_EXCEPTION),
-    ):
+    """The worst cases. Raises BuildError if they do not fit."""
+    worst = {root: frames.worst_bytes(root) for root in (RING3_ROOTS if layout.has_ring3 else ROOTS)}
+    (stack, deepest), (fault_stack, last) = (stacks_of_ring3 if layout.has_ring3 else stacks_alone)(worst)
+    for needed, available, root in ((stack, layout.stack_bytes, deepest), (fault_stack, FAULT_STACK_BYTES, last)):
         if needed > available:
             chain = ' calls '.join(frames.deepest_chain(root))
             raise BuildError(
                 f'the kernel needs {needed:,} bytes of stack and has {available:,}: make the frames in this chain'
                 f' smaller: {chain}'
             )
-    return figures
+    return {**worst, 'stack': stack, 'fault_stack': fault_stack}
+
+
+def stacks_alone(worst: dict[str, int]) -> tuple[tuple[int, str], tuple[int, str]]:
+    """What the kernel's stack takes, and the double fault's, each with the root that takes the most.
+
+    A page fault may happen at the deepest point of kmain, and an exception in its handler.
+    """
+    exception = EXCEPTION_FRAME_BYTES + worst[ON_EXCEPTION]
+    page_fault = PAGE_FAULT_FRAME_BYTES + worst[ON_PAGE_FAULT]
+    return (worst[ENTRY] + page_fault + exception, ENTRY), (exception, ON_EXCEPTION)
+
+
+def stacks_of_ring3(worst: dict[str, int]) -> tuple[tuple[int, str], tuple[int, str]]:
+    """The same of a kernel that runs programs.
+
+    The program's Registers are at the end of the stack whatever runs: kmain begins under them, and when on_syscall or
+    on_trap begins, what began before it has come back. None of the three is interrupted (interrupts are off in ring 0)
+    but by a fault in ring 0, at its deepest point. That one ends the machine; while it tells about itself, another one
+    may come, which tells less. A stack of a vector's own has the same two.
+    """
+    deepest = max(RING3_ROOTS[:-1], key=lambda root: worst[root])
+    faults = 2 * (TRAP_FRAME_BYTES + worst[ON_KERNEL_TRAP])
+    return (REGISTERS_BYTES + worst[deepest] + faults, deepest), (faults, ON_KERNEL_TRAP)
 
 
 def symbols_of(elf: bytes) -> dict[str, int]:

@@ -15,8 +15,15 @@ STDERR: Final = 2
 STANDARD_OUTPUT: Final = Path('-')  # as users write it in the place of a file
 
 
+closed_channels: set[int] = set()  # that were when the command began
+
+
 class OutputLost(BaseException):
-    """Standard output does not take what is written. No Exception: whoever hands output on must not take it for his."""
+    """A channel does not take what is written. No Exception: whoever hands output on must not take it for his."""
+
+    def __init__(self, error: OSError, channel: str = 'standard output') -> None:
+        super().__init__(error.strerror)
+        self.number, self.channel = error.errno, channel
 
 
 def say(sentence: str) -> None:
@@ -30,7 +37,15 @@ def put(data: bytes) -> None:
     try:
         write_all(STDOUT, data)
     except OSError as error:
-        raise OutputLost(error.strerror) from None
+        raise OutputLost(error) from None
+
+
+def put_error(data: bytes) -> None:
+    """Write to standard error what is no remark. Raises OutputLost."""
+    try:
+        write_all(STDERR, data)
+    except OSError as error:
+        raise OutputLost(error, 'standard error') from None
 
 
 def write_all(channel: int, data: bytes) -> None:
@@ -52,3 +67,4 @@ def open_closed_channels() -> None:
             os.fstat(channel)
         except OSError:
             os.open(os.devnull, mode)  # the lowest free number, which is this one
+            closed_channels.add(channel)

@@ -4,7 +4,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
@@ -15,8 +15,9 @@ from incroos.run.firmware import FIRMWARES, FORMATS, MIN_MEMORY_BYTES, PVH, boot
 from incroos.run.names import CHEAP, DEFAULT_HEAP, DEFAULT_KERNEL, HEAPS, KERNELS, LEVELS, LIBRARIES, NO_HARDENING
 from incroos.run.outcome import Outcome, Status, Unusable
 
-from .amounts import Amount
+from .amounts import Memory, Seconds
 from .channels import STANDARD_OUTPUT, OutputLost, put, say
+from .programs import run_program
 from .trace import trace
 
 if TYPE_CHECKING:
@@ -34,38 +35,8 @@ Exit status:
   130       interrupted
   143, 129  ended by SIGTERM, SIGHUP; so any signal: 128 and its number
 """
-MEMORY_UNIT: Final = 8 << 10  # in which QEMU counts RAM
 LIBRARY: Final = 'library'  # beside the formats of images
 SHARED: Final = 'shared'
-
-
-class Memory(Amount):
-    """An amount of RAM that a machine can have."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        nbytes = super().convert(value, param, ctx)
-        if nbytes < MIN_MEMORY_BYTES[PVH]:
-            self.fail(f'{value} is too little for the kernel and a frame to manage: give it 3M or more', param, ctx)
-        if nbytes > 1 << 46:
-            self.fail(f'{value} is more than the processor can address: give it 64T or less', param, ctx)
-        if nbytes % MEMORY_UNIT:
-            self.fail(f'{value} is not a multiple of 8K: give it {nbytes // MEMORY_UNIT * 8 + 8}K', param, ctx)
-        return nbytes
-
-
-class Seconds(click.ParamType[float]):
-    """A positive number of seconds."""
-
-    name = 'seconds'
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            self.fail(f'{value!r} is not a number of seconds: write one, as 30', param, ctx)
-        if not 0 < seconds <= 86400:
-            self.fail(f'{value} s is no time to boot in: write more than 0 and at most 86400', param, ctx)
-        return seconds
 
 
 def finish(outcome: Outcome) -> None:
@@ -99,6 +70,9 @@ def cli() -> None:
 
     \b
     Examples:
+      incroos run ./hello              run a static Linux program on the kernel
+      incroos run --on sim --break vm.fault ./hello
+                                       stop in pdb at each of its page faults
       incroos boot                     boot the kernel where it boots best
       incroos boot --on sim            the same, each line interpreted by Python
       incroos build -o kernel.elf      the image, for QEMU -kernel, Firecracker, ...
@@ -140,7 +114,7 @@ def cli() -> None:
     ' program by its UEFI firmware (uefi).',
 )
 @click.option(
-    '--timeout', type=Seconds(), default=120.0, show_default=True, help='Seconds until a boot counts as hung.'
+    '--timeout', type=Seconds('boot'), default=120.0, show_default=True, help='Seconds until a boot counts as hung.'
 )
 @config_option
 @click.option(
@@ -354,6 +328,7 @@ def gdb(at: str, memory: int) -> None:
 
 
 cli.add_command(trace)
+cli.add_command(run_program)
 
 
 def run() -> int:
@@ -364,7 +339,7 @@ def run() -> int:
         say_usage(error)
         return Status.WRONG_USAGE
     except OutputLost as lost:
-        say(f'standard output cannot be written ({lost}): direct it elsewhere')
+        say(f'{lost.channel} cannot be written ({lost}): direct it elsewhere')
         return Status.UNUSABLE
     except Exception as error:
         say(sentence_about(error))

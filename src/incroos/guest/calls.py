@@ -11,7 +11,7 @@ An operation's code is its place in the table, counted from 1: both sides of a m
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from incroos.guest import services, soak
+from incroos.guest import services, soak, user_spaces
 from incroos.guest.soak import blocks
 from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.config import MODERN_SPACE, KernelConfig
@@ -168,6 +168,25 @@ CALLS: Final[Mapping[str, tuple[Row, ...]]] = {  # by the headings of the C head
         Row('block_soak_run', blocks.run),
         Row('block_soak_check', blocks.check),
         Row('block_soak_finish', blocks.finish),
+    ),
+    'User spaces': (
+        Row('vm_init', user_spaces.init),
+        Row('vm_check', user_spaces.check),
+        Row('vm_create', user_spaces.create),
+        Row('vm_destroy', user_spaces.destroy),
+        Row('vm_use', user_spaces.use),
+        Row('vm_map_anywhere', user_spaces.map_anywhere),
+        Row('vm_map_at', user_spaces.map_at),
+        Row('vm_map_stack', user_spaces.map_stack),
+        Row('vm_unmap', user_spaces.unmap),
+        Row('vm_protect', user_spaces.protect),
+        Row('vm_begin_heap', user_spaces.begin_heap),
+        Row('vm_set_break', user_spaces.set_break),
+        Row('vm_fault', user_spaces.fault),
+        Row('vm_load64', user_spaces.load64),
+        Row('vm_store64', user_spaces.store64),
+        Row('vm_copy_out', user_spaces.copy_out),
+        Row('vm_copy_in', user_spaces.copy_in),
     ),
     'The end': (
         Row('panic', services.panic_now),

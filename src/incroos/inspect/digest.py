@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
-from incroos.kernel.arch.pte import ACCESSED, DIRTY, NR_ENTRIES, NX, WRITABLE, is_leaf, is_present, page_bytes, table_of
+from incroos.kernel.arch.pte import ACCESSED, DIRTY, NX, WRITABLE, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.config import FOUR_LEVELS
 from incroos.kernel.layout import (
     BOOT_TABLES,
@@ -35,7 +35,6 @@ SEEN: Final = ACCESSED | DIRTY
 RIGHTS: Final = WRITABLE | NX
 LOW_48: Final = (1 << 48) - 1
 OF_THE_IMAGE: Final = [window & LOW_48 for window in (DIRECT_MAP_START, IMAGE_WINDOW)]
-WORD_BYTES: Final = 8
 
 
 def digests(ram: RamMachine, kernel_state: int = KERNEL_STATE) -> dict[str, str]:
@@ -110,7 +109,7 @@ def walk_tables(
     waiting = [(root, root_level, 0)]
     while waiting:
         pa, level, start = waiting.pop()
-        entries = list(ram.words[pa // WORD_BYTES : pa // WORD_BYTES + NR_ENTRIES])
+        entries = list(memoryview(ram.read(pa, PAGE_BYTES)).cast('q'))
         yield pa, level, start, entries
         for index, entry in enumerate(entries):
             if is_present(entry) and not is_leaf(entry, level) and table_of(entry) != pa:  # not the recursive slot

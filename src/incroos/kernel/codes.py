@@ -47,6 +47,38 @@ ALREADY_STARTED: Final = -32  # this step of the start was made before
 BAD_START: Final = -33  # the arguments of the first step are no state, no regions, or no hook for panics
 LIBRARY_RANGE: Final = -34  # an address is the library's own: it alone maps, unmaps and protects pages there
 
+# Programs: what abi/errno.py makes Linux's numbers of
+NO_ENTRY: Final = -60  # no file has that name
+NOT_FOLDER: Final = -61
+IS_FOLDER: Final = -62
+TOO_MANY_LINKS: Final = -63  # symlinks that lead to symlinks, without an end
+NAME_TOO_LONG: Final = -64
+READ_ONLY_FILES: Final = -65  # nothing is ever written to the archive
+NO_PERMISSION: Final = -66
+BAD_DESCRIPTOR: Final = -67  # not open, or not for this
+NO_DESCRIPTOR: Final = -68  # the table is full
+NO_POSITION: Final = -69  # the file has none: a pipe or a terminal
+BAD_ARGUMENT: Final = -70
+BAD_ARCHIVE: Final = -71  # the host's archive is not what archive.py reads
+BAD_PROGRAM: Final = -72  # not an ELF program that this kernel runs
+NO_DEVICE: Final = -73
+TOO_MUCH_TEXT: Final = -74  # arguments and environment
+INPUT_FAILED: Final = -75  # the host could not read
+NO_KERNEL_MEMORY: Final = -76
+
+# User spaces
+NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range
+BAD_RANGE: Final = -41  # the address is no start of a page, or there are no bytes, or rights that nobody knows
+NOT_COVERED: Final = -42  # a part of it is in no range
+NO_ACCESS: Final = -43  # more rights than the range may ever have
+EXISTS: Final = -44  # a range is there
+BAD_POINTER: Final = -45  # no memory of the user's, or without the right
+TOO_LONG: Final = -46  # no zero byte ends the text within what is allowed
+TOO_LOW: Final = -47  # below the lowest address that may be mapped
+FAULT_NO_RANGE: Final = -50  # the address is in no range
+FAULT_NO_RIGHT: Final = -51  # the range does not allow the access
+FAULT_BEYOND_CONTENT: Final = -52  # a page behind the last one of the file
+
 # The machine's end: written to EXIT_PORT; QEMU's exit status is then code << 1 | 1
 EXIT_PORT: Final = 0xF4
 EXIT_PASSED: Final = 0x10

@@ -10,6 +10,7 @@ def init(k: Kernel) -> None:
     cpu = this_cpu(k)
     cpu.kernel = VirtAddr(k.addr)
     cpu.space = VirtAddr(k.space.addr)
+    cpu.nr_kernel_faults = 0
 
 
 @kernel

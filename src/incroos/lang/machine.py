@@ -66,6 +66,12 @@ class Machine:
     def out32(self, port: word, value: word) -> None:
         raise missing(self, 'out32')
 
+    def in_bytes(self, port: word, to: VirtAddr, nbytes: word) -> None:
+        raise missing(self, 'in_bytes')
+
+    def out_bytes(self, port: word, source: VirtAddr, nbytes: word) -> None:
+        raise missing(self, 'out_bytes')
+
     def read_cr0(self) -> word:
         raise missing(self, 'read_cr0')
 
@@ -113,6 +119,12 @@ class Machine:
 
     def read_tsc(self) -> word:
         raise missing(self, 'read_tsc')
+
+    def save_vector_state(self, to: VirtAddr) -> None:
+        raise missing(self, 'save_vector_state')
+
+    def load_vector_state(self, source: VirtAddr) -> None:
+        raise missing(self, 'load_vector_state')
 
     def disable_interrupts(self) -> None:
         raise missing(self, 'disable_interrupts')

@@ -123,6 +123,18 @@ def out32(m: Machine, port: word, value: word) -> None:
     m.out32(port, value)
 
 
+@primitive
+def in_bytes(m: Machine, port: word, to: VirtAddr, nbytes: word) -> None:
+    """PRE as of in8, nbytes >= 0 bytes at `to` are writable. POST they came from the device, one after the other."""
+    m.in_bytes(port, to, nbytes)
+
+
+@primitive
+def out_bytes(m: Machine, port: word, source: VirtAddr, nbytes: word) -> None:
+    """PRE as of out8, nbytes >= 0 bytes are readable at source. POST the device there has them, one after the other."""
+    m.out_bytes(port, source, nbytes)
+
+
 # ------------------------------------------------------------------ control and model-specific registers
 @primitive
 def read_cr0(m: Machine) -> word:
@@ -226,6 +238,18 @@ def cpuid(m: Machine, leaf: word, subleaf: word) -> tuple[word, word, word, word
 def read_tsc(m: Machine) -> word:
     """POST the time stamp counter, which never runs backwards."""
     return m.read_tsc()
+
+
+@primitive
+def save_vector_state(m: Machine, to: VirtAddr) -> None:
+    """PRE 512 bytes at `to`, a multiple of 16, are writable. POST they hold ring 3's x87 and SSE state."""
+    m.save_vector_state(to)
+
+
+@primitive
+def load_vector_state(m: Machine, source: VirtAddr) -> None:
+    """PRE 512 bytes at source, a multiple of 16, are what save_vector_state wrote. POST ring 3 has that state."""
+    m.load_vector_state(source)
 
 
 @primitive

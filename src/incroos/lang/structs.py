@@ -42,16 +42,22 @@ class NumberField:
 
     def __init__(self, offset: int, width: Width, kind: Any) -> None:
         self.offset, self.width, self.kind = offset, width, kind
+        self.is_word = width.bits == 64  # as most are, which are the faster for it
         self.load = f'load{width.bits}'
         self.store = f'store{width.bits}'
 
     def __get__(self, view: 'Struct | None', owner: type | None = None) -> Any:
         if view is None:
             return self
+        if self.is_word:
+            return view.m.load64(view.addr + self.offset)  # type: ignore[arg-type]
         return getattr(view.m, self.load)(view.addr + self.offset)
 
     def __set__(self, view: 'Struct', value: int) -> None:
-        getattr(view.m, self.store)(view.addr + self.offset, value)
+        if self.is_word:
+            view.m.store64(view.addr + self.offset, value)  # type: ignore[arg-type]
+        else:
+            getattr(view.m, self.store)(view.addr + self.offset, value)
 
 
 class StructField:
@@ -74,11 +80,9 @@ class ArrayField:
 
     def __init__(self, offset: int, element: 'Width | type[Struct]', kind: Any, length: int) -> None:
         self.offset, self.element, self.kind, self.length = offset, element, kind, length
-
-    @property
-    def stride(self) -> int:
-        """Bytes from one element to the next."""
-        return self.element.nbytes if isinstance(self.element, Width) else self.element.SIZE
+        self.stride = element.nbytes if isinstance(element, Width) else element.SIZE  # from one to the next
+        self.load = f'load{element.bits}' if isinstance(element, Width) else ''
+        self.store = f'store{element.bits}' if isinstance(element, Width) else ''
 
     @property
     def most(self) -> int:
@@ -119,26 +123,27 @@ class Array(Generic[T]):
         self.m, self.addr, self.field = m, addr, field
 
     def _at(self, index: int) -> VirtAddr:
-        length = self.field.length
-        if index < 0 or (length and index >= length):
+        length, stride = self.field.length, self.field.stride
+        if 0 <= index < length:
+            return VirtAddr(self.addr + index * stride)
+        if index < 0 or length:
             raise IndexError(f'index {index} of an array of {length or "any number of"} elements')
-        addr = self.addr + index * self.field.stride
-        if not length and not self.addr <= addr + self.field.stride - 1 <= (-1 if self.addr < 0 else WORD_MAX):
+        addr = self.addr + index * stride
+        if not self.addr <= addr + stride - 1 <= (-1 if self.addr < 0 else WORD_MAX):
             raise IndexError(f'index {index} of an array at {self.addr:#x}: the addresses end before it')
         return VirtAddr(addr)
 
     def __getitem__(self, index: int) -> T:
-        at, element = self._at(index), self.field.element
-        if isinstance(element, Width):
-            value: T = getattr(self.m, f'load{element.bits}')(at)
+        at, field = self._at(index), self.field
+        if field.load:
+            value: T = getattr(self.m, field.load)(at)
             return value
-        return element(self.m, at)  # type: ignore[return-value]
+        return field.element(self.m, at)  # type: ignore[return-value, operator]
 
     def __setitem__(self, index: int, value: T) -> None:
-        element = self.field.element
-        if not isinstance(element, Width):
+        if not self.field.store:
             raise TypeError('a struct in an array cannot be assigned: assign its fields')
-        getattr(self.m, f'store{element.bits}')(self._at(index), value)
+        getattr(self.m, self.field.store)(self._at(index), value)
 
     def __iter__(self) -> Iterator[T]:
         """For the host: kernel Python counts with range."""

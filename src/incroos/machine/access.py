@@ -3,6 +3,7 @@
 from incroos.lang import PhysAddr, VirtAddr, add_wrap, kernel, word
 
 from .architecture import ERROR_WRITE, GENERAL_PROTECTION, OFFSET_MASK, PAGE_BYTES, PAGE_MASK
+from .code_marks import note_write
 from .cpu import Cpu
 from .faults import exception, page_fault
 from .physical import host_to_read, host_to_write
@@ -61,6 +62,7 @@ def resolve_write(cpu: Cpu, va: VirtAddr) -> VirtAddr:
         if is_canonical(cpu, va):
             pa = translate(cpu, va, ERROR_WRITE)
             if pa >= 0:
+                note_write(cpu, PhysAddr(pa))
                 return host_to_write(cpu, PhysAddr(pa))
             page_fault(cpu, va, ~pa)
         else:

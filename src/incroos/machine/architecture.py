@@ -52,6 +52,9 @@ INVALID_OPCODE: Final = 6
 DOUBLE_FAULT: Final = 8
 GENERAL_PROTECTION: Final = 13
 PAGE_FAULT: Final = 14
+DEBUG: Final = 1
+BREAKPOINT: Final = 3
+OVERFLOW: Final = 4
 
 # ------------------------------------------------------------------ control registers
 CR0_PE: Final = 1 << 0
@@ -76,9 +79,13 @@ CR4_PGE: Final = 1 << 7
 CR4_PCE: Final = 1 << 8
 CR4_OSFXSR: Final = 1 << 9
 CR4_OSXMMEXCPT: Final = 1 << 10
+CR4_UMIP: Final = 1 << 11
 CR4_LA57: Final = 1 << 12  # five levels
 CR4_PCIDE: Final = 1 << 17
-# What every processor of this computer has; LA57 and PCIDE are some's. None has SMEP, SMAP or protection keys.
+CR4_OSXSAVE: Final = 1 << 18
+CR4_SMEP: Final = 1 << 20  # the kernel executes nothing that is ring 3's,
+CR4_SMAP: Final = 1 << 21  # nor reads or writes it
+# What every processor of this computer has; UMIP, LA57, PCIDE, SMEP and SMAP are some's. None has protection keys.
 CR4_ALWAYS: Final = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
 
 CR3_KEEP: Final = -1 << 63  # in what is written while CR4.PCIDE is set: forget nothing
@@ -92,6 +99,9 @@ INVPCID_ALL_SPACES: Final = 3  # everything but global translations
 # ------------------------------------------------------------------ model-specific registers
 MSR_PAT: Final = 0x277
 MSR_EFER: Final = 0xC000_0080
+MSR_STAR: Final = 0xC000_0081  # selectors of SYSCALL and SYSRET
+MSR_LSTAR: Final = 0xC000_0082  # where SYSCALL goes
+MSR_FMASK: Final = 0xC000_0084  # flags that SYSCALL clears
 MSR_FS_BASE: Final = 0xC000_0100
 MSR_GS_BASE: Final = 0xC000_0101
 MSR_KERNEL_GS_BASE: Final = 0xC000_0102

@@ -1,6 +1,7 @@
 """A computer: one mapping with its RAM first, then the processor, then two pages for addresses without RAM.
 
-Behind them lies the memory of a device, such as the framebuffer of a video card, if the computer has one.
+Behind them lie the state of ring 3's processor, a byte for each frame (code_marks.py), and the memory of a device, such
+as the framebuffer of a video card, if the computer has one.
 
 The RAM has the layout of QEMU's PC: what does not fit below 3.5 GiB continues at 4 GiB.
 """
@@ -18,6 +19,7 @@ from .walk import set_masks
 LOW_MAX: Final = 0xE000_0000  # RAM below the devices, unless there is more than that:
 LOW_OF_MUCH: Final = 0xC000_0000
 PA_BITS: Final = 46
+RING3_BYTES: Final = 2 * PAGE_BYTES  # for the state of ring 3's processor
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Computer:
         self.ram_bytes = ram_bytes
         self.span = high if high > HIGH_START else low  # of physical addresses
         cpu_bytes = -(-Cpu.SIZE // PAGE_BYTES) * PAGE_BYTES
-        device_at = self.span + cpu_bytes + 2 * PAGE_BYTES
+        ring3_at = self.span + cpu_bytes + 2 * PAGE_BYTES
+        marks_at = ring3_at + RING3_BYTES
+        device_at = marks_at + -(-(self.span // PAGE_BYTES) // PAGE_BYTES) * PAGE_BYTES
         self.memory = HostMemory(device_at + device.nbytes)
         self.device = memoryview(self.memory.buffer)[device_at:]
         self.cpu = cpu = Cpu(self.memory, VirtAddr(self.memory.base + self.span))
@@ -59,6 +63,8 @@ class Computer:
         cpu.host_ram = VirtAddr(self.memory.base)
         cpu.host_absent = VirtAddr(cpu.addr + cpu_bytes)
         cpu.host_drain = VirtAddr(cpu.host_absent + PAGE_BYTES)
+        cpu.user.host_processor = VirtAddr(self.memory.base + ring3_at)
+        cpu.user.host_marks = VirtAddr(self.memory.base + marks_at)
         cpu.device_start, cpu.device_end = PhysAddr(device.start), PhysAddr(device.start + device.nbytes)
         cpu.host_device = VirtAddr(self.memory.base + device_at - device.start)
         self.memory.fill(cpu.host_absent, 0xFF, PAGE_BYTES)

@@ -21,6 +21,7 @@ from .architecture import (
     EFER_NXE,
     PAT_AT_RESET,
 )
+from .user import User
 
 TLB_SLOTS: Final = 256
 UPPER_SLOTS: Final = 32  # for each level above the first
@@ -40,7 +41,14 @@ STOPPED_BY_TRAP: Final = 4  # a checked build found a bug; `stop_code` is the si
 HAS_PCID: Final = 1 << 0
 HAS_INVPCID: Final = 1 << 1
 HAS_LA57: Final = 1 << 2  # five levels of page tables
-ALL_FEATURES: Final = HAS_PCID | HAS_INVPCID | HAS_LA57
+HAS_SMEP: Final = 1 << 3
+HAS_SMAP: Final = 1 << 4
+HAS_UMIP: Final = 1 << 5
+ALL_FEATURES: Final = HAS_PCID | HAS_INVPCID | HAS_LA57 | HAS_SMEP | HAS_SMAP | HAS_UMIP
+
+NO_FILE: Final = -1
+NR_OUTPUTS: Final = 3  # the program's standard output, its standard error, records
+INPUT_BYTES: Final = 1 << 16  # of one answer of the host
 
 MAX_FAULT_DEPTH: Final = 8
 NO_SITE: Final = -1
@@ -91,6 +99,9 @@ class Cpu(Struct):
     fs_base: u64
     gs_base: u64
     kernel_gs_base: u64
+    star: u64
+    lstar: u64
+    fmask: u64
     idt_base: VirtAddr
     idt_limit: u64
     gdt_base: VirtAddr
@@ -106,6 +117,7 @@ class Cpu(Struct):
     reserved: u64  # bits that no present entry may have
     frame_mask: u64  # address bits of an entry
     supervisor_write: u64  # the right that a write by the kernel needs: none while CR0.WP is clear
+    supervisor_forbidden: u64  # the right that keeps the kernel's reads and writes out: USER while CR4.SMAP is set
     pcid: u64  # 0 while CR4.PCIDE is clear
     upper_generation: u64  # of the upper entries that are remembered for this PCID
     last_generation: u64  # counts how often those of any PCID were forgotten, from 1 on
@@ -126,9 +138,12 @@ class Cpu(Struct):
     call_exception: u64  # (cpu, kernel, vector, error)
     call_trap: u64  # (cpu, kernel, site, 0)
     call_write: u64  # (file, address, nbytes, 0) -> bytes written
+    call_read: u64  # (file, address, nbytes, 0) -> bytes read, 0 at the end of the file, or negative
     call_stop: u64  # (status, 0, 0, 0); does not come back
     call_pause: u64  # (0, 0, 0, 0)
-    serial_file: u64
+    serial_file: i64
+    output_files: Annotated[Array[i64], NR_OUTPUTS]
+    input_file: i64
 
     fault_depth: u64
     is_double_fault: u64
@@ -137,6 +152,19 @@ class Cpu(Struct):
     trap_site: i64
     stop_reason: u64
     stop_code: u64
+
+    has_new_vectors: u64  # 1 when vector_state is not yet in the processor of ring 3
+    vector_state: Annotated[Array[u64], 64]  # of ring 3, as FXSAVE64 lays it out, when it was last saved or loaded
+
+    user: User  # ring 3
+
+    input_line: u8  # the line register of the port that input comes by
+    nr_wanted: u64  # bytes of the number of wanted bytes that have come
+    wanted: u64
+    nr_input: u64  # bytes of the answer that were taken
+    input_end: u64  # of all
+    input: Annotated[Array[u8], INPUT_BYTES + 4]  # the answer: its length, and its bytes
+    output: Annotated[Array[u8], 8]  # one byte on its way
 
     serial_divisor: u64
     serial_interrupts: u8
@@ -165,6 +193,9 @@ def power_on(cpu: Cpu, pa_bits: word, features: word) -> None:
     cpu.upper_generation = 1
     cpu.last_generation = 1
     cpu.serial_divisor = 1
+    cpu.input_file = NO_FILE
+    for index in range(NR_OUTPUTS):
+        cpu.output_files[index] = NO_FILE
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         slot.read_page = NO_PAGE

@@ -7,7 +7,7 @@ kernel code has no way out of the computer.
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import devices, memory, registers
+from . import devices, memory, registers, vectors
 
 PREFIX: Final = 'cpu_'
 
@@ -15,7 +15,7 @@ PREFIX: Final = 'cpu_'
 def _lowerings() -> dict[str, Callable[..., Any]]:
     return {
         name.removeprefix(PREFIX): function
-        for module in (devices, memory, registers)
+        for module in (devices, memory, registers, vectors)
         for name, function in vars(module).items()
         if name.startswith(PREFIX) and function.__module__ == module.__name__
     }

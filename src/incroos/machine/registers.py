@@ -22,6 +22,9 @@ from .architecture import (
     CR4_PAE,
     CR4_PCIDE,
     CR4_PGE,
+    CR4_SMAP,
+    CR4_SMEP,
+    CR4_UMIP,
     EFER_DEFINED,
     EFER_LMA,
     EFER_LME,
@@ -33,13 +36,16 @@ from .architecture import (
     INVPCID_ALL_SPACES,
     INVPCID_SPACE,
     MSR_EFER,
+    MSR_FMASK,
     MSR_FS_BASE,
     MSR_GS_BASE,
     MSR_KERNEL_GS_BASE,
+    MSR_LSTAR,
     MSR_PAT,
+    MSR_STAR,
     OFFSET_MASK,
 )
-from .cpu import HAS_INVPCID, HAS_LA57, HAS_PCID, STOPPED_BY_HALT, Cpu
+from .cpu import HAS_INVPCID, HAS_LA57, HAS_PCID, HAS_SMAP, HAS_SMEP, HAS_UMIP, STOPPED_BY_HALT, Cpu
 from .faults import exception, stop
 from .tlb import (
     PCID_MASK,
@@ -95,6 +101,7 @@ def cpu_write_cr3(cpu: Cpu, value: word) -> None:
     if value & ~(cpu.frame_mask | OFFSET_MASK | (CR3_KEEP if has_pcids else 0)) != 0:
         exception(cpu, GENERAL_PROTECTION, 0)
     cpu.cr3 = value & ~CR3_KEEP
+    cpu.user.is_flushed = 1
     if has_pcids:
         switch_context(cpu, value & PCID_MASK)
     if value & CR3_KEEP == 0:
@@ -115,7 +122,7 @@ def cpu_write_cr4(cpu: Cpu, value: word) -> None:
     if value & ~allowed_in_cr4(cpu) != 0 or is_bad:
         exception(cpu, GENERAL_PROTECTION, 0)
     cpu.cr4 = value
-    if changed & CR4_PGE != 0 or changed & ~added & CR4_PCIDE != 0:
+    if changed & (CR4_PGE | CR4_SMEP | CR4_SMAP) != 0 or changed & ~added & CR4_PCIDE != 0:
         cpu.pcid = cpu.cr3 & PCID_MASK if value & CR4_PCIDE != 0 else 0
         set_masks(cpu)
         forget_all(cpu)
@@ -125,7 +132,10 @@ def cpu_write_cr4(cpu: Cpu, value: word) -> None:
 def allowed_in_cr4(cpu: Cpu) -> word:
     """The bits of CR4 that this processor knows."""
     pcid = CR4_PCIDE if cpu.features & HAS_PCID != 0 else 0
-    return CR4_ALWAYS | pcid | (CR4_LA57 if cpu.features & HAS_LA57 != 0 else 0)
+    smep = CR4_SMEP if cpu.features & HAS_SMEP != 0 else 0
+    smap = CR4_SMAP if cpu.features & HAS_SMAP != 0 else 0
+    umip = CR4_UMIP if cpu.features & HAS_UMIP != 0 else 0
+    return CR4_ALWAYS | pcid | smep | smap | umip | (CR4_LA57 if cpu.features & HAS_LA57 != 0 else 0)
 
 
 # ------------------------------------------------------------------ model-specific registers
@@ -142,6 +152,12 @@ def cpu_read_msr(cpu: Cpu, index: word) -> word:
         value = cpu.gs_base
     elif index == MSR_KERNEL_GS_BASE:
         value = cpu.kernel_gs_base
+    elif index == MSR_STAR:
+        value = cpu.star
+    elif index == MSR_LSTAR:
+        value = cpu.lstar
+    elif index == MSR_FMASK:
+        value = cpu.fmask
     else:
         exception(cpu, GENERAL_PROTECTION, 0)
     return value
@@ -154,6 +170,12 @@ def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
     elif index == MSR_PAT:
         check_pat(cpu, value)
         cpu.pat = value
+    elif index == MSR_STAR:
+        cpu.star = value
+    elif index == MSR_FMASK:
+        if shr_logical(value, 32) != 0:
+            exception(cpu, GENERAL_PROTECTION, 0)
+        cpu.fmask = value
     else:
         if not can_be_canonical(cpu, VirtAddr(value)):
             exception(cpu, GENERAL_PROTECTION, 0)
@@ -163,6 +185,8 @@ def cpu_write_msr(cpu: Cpu, index: word, value: word) -> None:
             cpu.gs_base = value
         elif index == MSR_KERNEL_GS_BASE:
             cpu.kernel_gs_base = value
+        elif index == MSR_LSTAR:
+            cpu.lstar = value
         else:
             exception(cpu, GENERAL_PROTECTION, 0)
 
@@ -260,6 +284,11 @@ CPUID_VENDOR_C: Final = 0x206D6973
 CPUID_FEATURES: Final = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 16  # PSE TSC MSR PAE CX8 PGE PAT
 CPUID_PCID: Final = 1 << 17  # leaf 1, C
 CPUID_MAX: Final = 7
+CPUID_VECTORS: Final = 1 << 24 | 1 << 25 | 1 << 26  # leaf 1, D: FXSR SSE SSE2
+CPUID_SMEP: Final = 1 << 7  # leaf 7, B
+CPUID_SMAP: Final = 1 << 20  # leaf 7, B
+CPUID_UMIP: Final = 1 << 2  # leaf 7, C
+CPUID_SYSCALL: Final = 1 << 11
 CPUID_INVPCID: Final = 1 << 10  # leaf 7, B
 CPUID_LA57: Final = 1 << 16  # leaf 7, C
 CPUID_EXTENDED: Final = 0x8000_0000
@@ -274,14 +303,17 @@ def cpu_cpuid(cpu: Cpu, leaf: word, subleaf: word) -> tuple[word, word, word, wo
     if leaf == 0:
         return CPUID_MAX, CPUID_VENDOR_B, CPUID_VENDOR_C, CPUID_VENDOR_D
     if leaf == 1:
-        return 0, 0, CPUID_PCID if cpu.features & HAS_PCID != 0 else 0, CPUID_FEATURES
+        return 0, 0, CPUID_PCID if cpu.features & HAS_PCID != 0 else 0, CPUID_FEATURES | CPUID_VECTORS
     if leaf == CPUID_MAX and subleaf == 0:
         invpcid = CPUID_INVPCID if cpu.features & HAS_INVPCID != 0 else 0
-        return 0, invpcid, CPUID_LA57 if cpu.features & HAS_LA57 != 0 else 0, 0
+        smep = CPUID_SMEP if cpu.features & HAS_SMEP != 0 else 0
+        smap = CPUID_SMAP if cpu.features & HAS_SMAP != 0 else 0
+        umip = CPUID_UMIP if cpu.features & HAS_UMIP != 0 else 0
+        return 0, invpcid | smep | smap, umip | (CPUID_LA57 if cpu.features & HAS_LA57 != 0 else 0), 0
     if leaf == CPUID_EXTENDED:
         return CPUID_EXTENDED_MAX, CPUID_VENDOR_B, CPUID_VENDOR_C, CPUID_VENDOR_D
     if leaf == CPUID_EXTENDED + 1:
-        return 0, 0, 0, CPUID_EXTENDED_FEATURES
+        return 0, 0, 0, CPUID_EXTENDED_FEATURES | CPUID_SYSCALL
     if leaf == CPUID_EXTENDED_MAX:
         va_bits = VA_BITS_OF_FIVE if cpu.features & HAS_LA57 != 0 else VA_BITS
         return cpu.pa_bits | va_bits << 8, 0, 0, 0

@@ -7,18 +7,20 @@ look-up in a dict).
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from incroos.lang import Config, VirtAddr, add_wrap, word
+from incroos.lang import Config, PhysAddr, VirtAddr, add_wrap, word
 
-from . import devices, registers
+from . import devices, registers, unicorn, vectors
 from .access import check_next_page
 from .architecture import (
     CR0_WP,
     CR3_KEEP,
     CR4_PCIDE,
     CR4_PGE,
+    CR4_SMAP,
+    CR4_SMEP,
     EFER_NXE,
     ERROR_WRITE,
     INVPCID_ADDRESS,
@@ -28,17 +30,23 @@ from .architecture import (
     PAGE_BYTES,
     PAGE_SHIFT,
     READ,
+    USER,
     WRITE,
 )
 from .atomics import Atomics
+from .code_marks import note_write
 from .computer import Computer
-from .errors import DoesNotFit, MachineStopped, Misuse, UnwrittenLoad
-from .host import BYTE, HALF, QUARTER, WORD
+from .errors import DoesNotFit, MachineStopped, Misuse, StaleTranslation, UnwrittenLoad
+from .host import BYTE, HALF, QUARTER, WORD, unpack_word
 from .translations import ENTRY_BYTES, Translations
+from .user_fills import UserFills
+from .walk import probe
 
 MAX_RAM: Final = 256 << 20
 WORD_BITS: Final = 64
 ONES: Final = b'\1' * PAGE_BYTES
+EIGHT_ONES: Final = ONES[:8]
+LAST_WORD: Final = PAGE_BYTES - 8
 
 
 class SimulatedMachine(Atomics):
@@ -54,6 +62,7 @@ class SimulatedMachine(Atomics):
         self._translations = Translations(computer, self._check_entry)
         self._readable, self._writable = self._translations.readable, self._translations.writable
         self._tables = self._translations.tables
+        self._user_fills = UserFills(self.cpu)
 
     def connect(
         self,
@@ -61,8 +70,14 @@ class SimulatedMachine(Atomics):
         exception: Callable[[int, int], object],
         write: Callable[[bytes], object],
         pause: Callable[[], object],
+        outputs: Sequence[Callable[[bytes], object]] = (),
+        read: Callable[[int], bytes] = lambda _nbytes: b'',
     ) -> None:
-        """Set the receivers of page faults (error, ip), exceptions (vector, error), serial output, and pauses."""
+        """Set the receivers of page faults (error, ip), exceptions (vector, error), serial output, pauses.
+
+        `outputs` receive what goes to the output ports; `read` gives so many bytes of input or fewer, none at the end.
+        """
+        sinks = [write, *outputs]
 
         def do_page_fault(_cpu: int, _kernel: int, error: int, ip: int) -> int:
             page_fault(error, ip)
@@ -72,10 +87,22 @@ class SimulatedMachine(Atomics):
             exception(vector, error)
             return 0
 
-        def do_write(_file: int, addr: int, nbytes: int, _: int) -> int:
+        def do_write(file: int, addr: int, nbytes: int, _: int) -> int:
             at = addr - self.computer.memory.base
-            write(self.ram[at : at + nbytes])
+            try:
+                sinks[file](self.ram[at : at + nbytes])
+            except OSError:
+                return -1
             return nbytes
+
+        def do_read(_file: int, addr: int, nbytes: int, _: int) -> int:
+            try:
+                content = read(nbytes)
+            except OSError:
+                return -1
+            at = addr - self.computer.memory.base
+            self.ram[at : at + len(content)] = content
+            return len(content)
 
         def do_stop(*_: int) -> int:
             raise MachineStopped
@@ -86,6 +113,9 @@ class SimulatedMachine(Atomics):
 
         register, cpu = self.computer.memory.register, self.cpu
         cpu.call_page_fault, cpu.call_exception = register(do_page_fault), register(do_exception)
+        cpu.call_read, cpu.serial_file = register(do_read), 0
+        for index in range(len(outputs)):
+            cpu.output_files[index] = 1 + index
         cpu.call_write, cpu.call_stop, cpu.call_pause = register(do_write), register(do_stop), register(do_pause)
 
     # -------------------------------------------------------------- the host's hand in RAM
@@ -99,11 +129,41 @@ class SimulatedMachine(Atomics):
         for frame in range(pa >> PAGE_SHIFT, (pa + nbytes - 1 >> PAGE_SHIFT) + 1):
             if frame in self._tables:
                 start = max(pa, frame << PAGE_SHIFT)
-                self._translations.entries_written(start, min(pa + nbytes, frame + 1 << PAGE_SHIFT) - start)
+                self._note_written(start, min(pa + nbytes, frame + 1 << PAGE_SHIFT) - start)
+
+    def _note_written(self, pa: int, nbytes: int) -> None:
+        """A part of a frame was written that holds entries, or code that ring 3's processor may keep."""
+        self._translations.entries_written(pa, nbytes)
+        self._user_fills.entries_written(pa, nbytes)
+        note_write(self.cpu, PhysAddr(pa))
 
     def forget_shortcuts(self) -> None:
         """Check every page again at its next access. This changes no verdict, as a test verifies."""
         self._translations.drop_shortcuts()
+
+    # -------------------------------------------------------------- ring 3
+    def tell_user_page(self, va: VirtAddr, kind: int) -> int:
+        """What ring 3's processor is told of a page: unicorn.fill, and what is wrong with it is raised."""
+        answer = unicorn.fill(self.cpu, va, kind)
+        if answer < 0:
+            return answer
+        frame = answer & -PAGE_BYTES
+        fresh, _ = probe(self.cpu, va, USER)
+        if fresh & -PAGE_BYTES != frame:
+            raise StaleTranslation(f'stale upper entry: a walk for ring 3 finds {va:#x} at {frame:#x}, not {fresh:#x}')
+        if self._written[frame : frame + PAGE_BYTES] != ONES:
+            first = self._written.index(0, frame, frame + PAGE_BYTES)
+            raise UnwrittenLoad(f'ring 3 has {va:#x} at physical {frame:#x}: the byte at {first:#x} was never written')
+        entries = list(self._translations.walk(va))
+        for entry in entries:
+            self._check_entry(entry)
+        self._translations.watch({entry >> PAGE_SHIFT for entry in entries} | {frame >> PAGE_SHIFT})
+        self._user_fills.learn(va, answer, entries)
+        return answer
+
+    def check_user_pages(self) -> None:
+        """Find what the kernel forgot to flush, before ring 3 goes on."""
+        self._user_fills.check()
 
     # -------------------------------------------------------------- loads
     def load8(self, addr: VirtAddr) -> word:
@@ -122,7 +182,12 @@ class SimulatedMachine(Atomics):
         return self._load(QUARTER, addr)
 
     def load64(self, addr: VirtAddr) -> word:
-        return self._load(WORD, addr)
+        frame = self._readable.get(addr >> PAGE_SHIFT)  # as _load, for the width that most accesses have
+        at = (frame or 0) + (addr & OFFSET_MASK)
+        if frame is None or addr & OFFSET_MASK > LAST_WORD or self._written[at : at + 8] != EIGHT_ONES:
+            return self._load(WORD, addr)
+        value: int = unpack_word(self.ram, at)[0]
+        return value
 
     def _load(self, number: struct.Struct, addr: VirtAddr) -> int:
         nbytes, offset = number.size, addr & OFFSET_MASK
@@ -178,7 +243,7 @@ class SimulatedMachine(Atomics):
             self._refuse_number(value, nbytes)
         self._written[at : at + nbytes] = ONES[:nbytes]
         if frame >> PAGE_SHIFT in self._tables:
-            self._translations.entries_written(at, nbytes)
+            self._note_written(at, nbytes)
 
     def _store_slow(self, number: struct.Struct, addr: VirtAddr, value: int) -> None:
         try:
@@ -278,7 +343,54 @@ class SimulatedMachine(Atomics):
         self._check_port(port, value, 4)
         devices.cpu_out32(self.cpu, port, value)
 
+    def in_bytes(self, port: word, to: VirtAddr, nbytes: word) -> None:
+        self._check_length(nbytes)
+        done = 0
+        if port == devices.INPUT:
+            done = min(nbytes, self.cpu.input_end - self.cpu.nr_input)
+            at = self.cpu.input.addr + self.cpu.nr_input - self.computer.memory.base
+            self._put(to, self.ram[at : at + done])
+            self.cpu.nr_input += done
+        for index in range(done, nbytes):
+            self.store8(VirtAddr(to + index), self.in8(port))
+
+    def out_bytes(self, port: word, source: VirtAddr, nbytes: word) -> None:
+        self._check_length(nbytes)
+        if devices.is_output(port):
+            for at, part in self._parts(source, nbytes):
+                devices.put_host_bytes(self.cpu, port, VirtAddr(self.computer.memory.base + at), part)
+            return
+        for index in range(nbytes):
+            self.out8(port, self.load8(VirtAddr(source + index)))
+
+    def _parts(self, addr: VirtAddr, nbytes: int) -> Iterator[tuple[int, int]]:
+        """Place in the mapping and length of what lies in each page of a range that is read."""
+        while nbytes > 0:
+            part = min(nbytes, PAGE_BYTES - (addr & OFFSET_MASK))
+            pa = self._translate(addr, READ)
+            if self._written[pa : pa + part] != ONES[:part]:
+                self._refuse_unwritten(pa, part, addr)
+            yield pa, part
+            addr, nbytes = VirtAddr(add_wrap(addr, part)), nbytes - part
+
+    def _put(self, addr: VirtAddr, content: bytes) -> None:
+        """Write a range, page by page."""
+        while content:
+            part = min(len(content), PAGE_BYTES - (addr & OFFSET_MASK))
+            self.poke(self._translate(addr, WRITE), content[:part])
+            addr, content = VirtAddr(add_wrap(addr, part)), content[part:]
+
     # -------------------------------------------------------------- registers
+    def save_vector_state(self, to: VirtAddr) -> None:
+        vectors.take_vectors(self.cpu)
+        for index in range(64):
+            self.store64(VirtAddr(to + 8 * index), self.cpu.vector_state[index])
+
+    def load_vector_state(self, source: VirtAddr) -> None:
+        for index in range(64):
+            self.cpu.vector_state[index] = self.load64(VirtAddr(source + 8 * index))
+        self.cpu.has_new_vectors = 1
+
     def read_cr0(self) -> word:
         return registers.cpu_read_cr0(self.cpu)
 
@@ -301,6 +413,7 @@ class SimulatedMachine(Atomics):
         self._translations.switch_context()
         if value & CR3_KEEP == 0:
             self._translations.forget_space(self.cpu.pcid)
+            self._user_fills.forget_space(self.cpu.pcid)
 
     def read_cr4(self) -> word:
         return registers.cpu_read_cr4(self.cpu)
@@ -309,7 +422,8 @@ class SimulatedMachine(Atomics):
         before = self.cpu.cr4
         registers.cpu_write_cr4(self.cpu, value)
         self._translations.switch_context()
-        self._forget_if((before ^ self.cpu.cr4) & CR4_PGE or before & ~self.cpu.cr4 & CR4_PCIDE)
+        changed = before ^ self.cpu.cr4
+        self._forget_if(changed & (CR4_PGE | CR4_SMEP | CR4_SMAP) or before & ~self.cpu.cr4 & CR4_PCIDE)
 
     def read_msr(self, index: word) -> word:
         return registers.cpu_read_msr(self.cpu, index)
@@ -322,21 +436,27 @@ class SimulatedMachine(Atomics):
     def _forget_if(self, changed: int) -> None:
         if changed:
             self._translations.forget_all()
+            self._user_fills.forget_all()
 
     def invlpg(self, va: VirtAddr) -> None:
         registers.cpu_invlpg(self.cpu, va)
         self._translations.forget_page(va)
+        self._user_fills.forget_page(va)
 
     def invpcid(self, kind: word, pcid: word, va: VirtAddr) -> None:
         registers.cpu_invpcid(self.cpu, kind, pcid, va)
         if kind == INVPCID_ADDRESS:
             self._translations.forget_address(pcid, va)
+            self._user_fills.forget_address(pcid, va)
         elif kind == INVPCID_SPACE:
             self._translations.forget_space(pcid)
+            self._user_fills.forget_space(pcid)
         elif kind == INVPCID_ALL:
             self._translations.forget_all()
+            self._user_fills.forget_all()
         else:
             self._translations.forget_all_spaces()
+            self._user_fills.forget_all()
 
     def load_idt(self, base: VirtAddr, limit: word) -> None:
         registers.cpu_load_idt(self.cpu, base, limit)

@@ -24,8 +24,9 @@ from .architecture import (
     PAGE_MASK,
     PAGE_SHIFT,
 )
+from .code_marks import is_plain_memory
 from .cpu import NO_PAGE, NR_CONTEXTS, PARKED, TLB_SLOTS, Context, Cpu, Slot
-from .physical import host_to_read, is_memory
+from .physical import host_to_read
 from .walk import FOUND_LEVEL_SHIFT, shift_of
 
 SLOT_MASK: Final = TLB_SLOTS - 1
@@ -43,8 +44,9 @@ def slot_of(cpu: Cpu, va: VirtAddr) -> Slot:
 def remember(cpu: Cpu, va: VirtAddr, pa: PhysAddr, found: word) -> None:
     """Put the translation that a walk found into the TLB, for the kernel's reads and writes."""
     page = va & PAGE_MASK
-    # The first write through a clean leaf must walk, to mark it dirty; what vanishes never becomes a fast write.
-    is_writable = cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0 and is_memory(cpu, pa)
+    # The first write through a clean leaf must walk, to mark it dirty; what vanishes never becomes a fast write, nor
+    # what goes into a frame whose code ring 3's processor keeps.
+    is_writable = cpu.supervisor_write & ~found == 0 and found & ENTRY_DIRTY != 0 and is_plain_memory(cpu, pa)
     addend = host_to_read(cpu, pa) - va
     slot = slot_of(cpu, va)
     slot.read_page = page
@@ -129,6 +131,8 @@ def forget_page(cpu: Cpu, va: VirtAddr) -> None:
     if slot.read_page == va & PAGE_MASK:
         forget_slot(slot)
     forget_upper(cpu)
+    if va >= 0:
+        cpu.user.is_flushed = 1
 
 
 @kernel
@@ -143,6 +147,7 @@ def forget_large(cpu: Cpu, va: VirtAddr) -> None:
 @kernel
 def forget_address(cpu: Cpu, pcid: word, va: VirtAddr) -> None:
     """Forget the PCID's own translations of va's page, of any size, and its upper entries."""
+    cpu.user.is_flushed = 1
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         if slot.read_page != NO_PAGE and is_of(slot, pcid) and is_in_page(slot, va):
@@ -153,6 +158,7 @@ def forget_address(cpu: Cpu, pcid: word, va: VirtAddr) -> None:
 @kernel
 def forget_space(cpu: Cpu, pcid: word) -> None:
     """Forget all translations of a PCID but the global ones, and its upper entries."""
+    cpu.user.is_flushed = 1
     if cpu.cr4 & (CR4_PGE | CR4_PCIDE) == 0:
         forget_all(cpu)  # the same, and the bounds of large pages too
         return
@@ -166,6 +172,7 @@ def forget_space(cpu: Cpu, pcid: word) -> None:
 @kernel
 def forget_all_spaces(cpu: Cpu) -> None:
     """Forget everything but global translations."""
+    cpu.user.is_flushed = 1
     for index in range(TLB_SLOTS):
         slot = cpu.tlb[index]
         if slot.flags & ENTRY_GLOBAL == 0:
@@ -176,6 +183,7 @@ def forget_all_spaces(cpu: Cpu) -> None:
 @kernel
 def forget_all(cpu: Cpu) -> None:
     """Forget everything, global translations too."""
+    cpu.user.is_flushed = 1
     for index in range(TLB_SLOTS):
         forget_slot(cpu.tlb[index])
     cpu.large_start = cpu.large_end
@@ -184,7 +192,11 @@ def forget_all(cpu: Cpu) -> None:
 
 @kernel
 def switch_context(cpu: Cpu, pcid: word) -> None:
-    """Restore the translations of another PCID and park those of the present one. Forgets nothing."""
+    """Restore the translations of another PCID and park those of the present one. Forgets nothing.
+
+    Only ring 3's processor does, which knows no PCID.
+    """
+    cpu.user.is_flushed = 1
     if pcid == cpu.pcid:
         return
     left, taken = context_of(cpu, cpu.pcid), context_of(cpu, pcid)

@@ -78,6 +78,7 @@ class Translations:
         self.readable: dict[int, int] = {}  # page number -> where its frame is in the computer's mapping
         self.writable: dict[int, int] = {}
         self.tables: set[int] = set()  # numbers of the frames in which walks read entries
+        self._watched: set[int] = set()  # those that matter to others
         self._globals: Pages = {}
         self._contexts: defaultdict[int, Context] = defaultdict(Context)  # by PCID
         self._current = self._contexts[self.cpu.pcid]
@@ -95,7 +96,7 @@ class Translations:
         if not remembered:
             self._take_uppers(va)
         if is_canonical(self.cpu, va):
-            for entry in self._walk(va):
+            for entry in self.walk(va):
                 self.check_entry(entry)
         host = (resolve_write if access == ERROR_WRITE else resolve_read)(self.cpu, va)
         fresh, found = probe(self.cpu, va, access)
@@ -163,11 +164,16 @@ class Translations:
         page = va >> PAGE_SHIFT
         # Not both for a write: there may be another translation of the page, good for reads only, and stale.
         (self.writable if access == ERROR_WRITE else self.readable)[page] = place & ~OFFSET_MASK
-        for entry in self._walk(va):
+        for entry in self.walk(va):
             self.tables.add(entry >> PAGE_SHIFT)
             self._users.setdefault(entry // ENTRY_BYTES, set()).add(page)
 
-    def _walk(self, va: VirtAddr) -> Iterator[int]:
+    def watch(self, frames: set[int]) -> None:
+        """Have writes into these frames looked at, too, for ever."""
+        self._watched |= frames
+        self.tables |= frames
+
+    def walk(self, va: VirtAddr) -> Iterator[int]:
         """The physical addresses of the entries that a walk from the root reads, as far as they lie in RAM."""
         table = PhysAddr(self.cpu.cr3 & self.cpu.frame_mask)
         for level in range(self.cpu.root_level, 0, -1):
@@ -242,3 +248,4 @@ class Translations:
         self.writable.clear()
         self._users.clear()
         self.tables.clear()
+        self.tables |= self._watched

@@ -17,6 +17,7 @@ from .architecture import (
     CR0_WP,
     CR4_LA57,
     CR4_PGE,
+    CR4_SMAP,
     EFER_NXE,
     ENTRIES_PER_TABLE,
     ENTRY_ACCESSED,
@@ -67,6 +68,7 @@ def set_masks(cpu: Cpu) -> None:
     no_execute = 0 if cpu.efer & EFER_NXE != 0 else ENTRY_NX
     cpu.reserved = (ENTRY_FRAME & ~cpu.frame_mask) | no_execute
     cpu.supervisor_write = ENTRY_WRITABLE if cpu.cr0 & CR0_WP != 0 else 0
+    cpu.supervisor_forbidden = ENTRY_USER if cpu.cr4 & CR4_SMAP != 0 else 0
     cpu.leaf_bits = ENTRY_DIRTY | (ENTRY_GLOBAL if cpu.cr4 & CR4_PGE != 0 else 0)
     cpu.root_level = ROOT_LEVEL + (1 if cpu.cr4 & CR4_LA57 != 0 else 0)
     cpu.canonical_shift = shift_of(cpu.root_level + 1) - 1
@@ -91,6 +93,12 @@ def needed_rights(cpu: Cpu, access: word) -> word:
     if access & ERROR_FETCH != 0:
         needed = needed | EXECUTABLE
     return needed
+
+
+@kernel
+def kept_out_by(cpu: Cpu, access: word, rights: word) -> word:
+    """The right for which the kernel must not touch a page; 0 if it may. Nothing but the kernel's fetches has SMEP."""
+    return rights & cpu.supervisor_forbidden if access & ERROR_USER == 0 else 0
 
 
 @kernel
@@ -121,7 +129,7 @@ def fault_at(cpu: Cpu, entry: word, level: word, access: word, rights: word) -> 
         cause = 0
     elif has_reserved_bits(cpu, entry, level):
         cause = ERROR_PRESENT | ERROR_RESERVED
-    elif is_leaf(entry, level) and needed_rights(cpu, access) & ~rights != 0:
+    elif is_leaf(entry, level) and (needed_rights(cpu, access) & ~rights) | kept_out_by(cpu, access, rights) != 0:
         cause = ERROR_PRESENT
     if cause != NO_FAULT:
         # A fetch is told apart only where NX is in use.
@@ -227,9 +235,11 @@ def walk_last(cpu: Cpu, va: VirtAddr) -> tuple[word, word]:
     upper = upper_slot(cpu, va, 2)
     if is_remembered(cpu, upper, va, 2):
         entry = load_entry(cpu, entry_address(upper.table, va, 1))
-        if entry & (ENTRY_PRESENT | ENTRY_ACCESSED | cpu.reserved) == ENTRY_PRESENT | ENTRY_ACCESSED:
+        rights = upper.rights & (entry ^ ENTRY_NX)
+        is_usual = entry & (ENTRY_PRESENT | ENTRY_ACCESSED | cpu.reserved) == ENTRY_PRESENT | ENTRY_ACCESSED
+        if is_usual and rights & cpu.supervisor_forbidden == 0:
             cpu.nr_walks += 1
-            return found_at(cpu, entry, 1, va, upper.rights & (entry ^ ENTRY_NX))
+            return found_at(cpu, entry, 1, va, rights)
     return -1, 0
 
 

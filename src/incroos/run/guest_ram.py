@@ -15,11 +15,16 @@ LOW_OF_MUCH: Final = 3 * GIB
 SHARED_MEMORY: Final = Path('/dev/shm')
 
 
+def low_bytes(memory_bytes: int) -> int:
+    """How much of the RAM lies below 4 GiB."""
+    return memory_bytes if memory_bytes < LOW_MAX else LOW_OF_MUCH
+
+
 def file_offset(memory_bytes: int, pa: int) -> int:
     """Where a physical address of RAM is in the file. Raises ValueError where there is no RAM."""
-    low_bytes = memory_bytes if memory_bytes < LOW_MAX else LOW_OF_MUCH
-    offset = pa if pa < low_bytes else low_bytes + pa - 4 * GIB
-    if low_bytes <= pa < 4 * GIB or not 0 <= offset < memory_bytes:
+    low = low_bytes(memory_bytes)
+    offset = pa if pa < low else low + pa - 4 * GIB
+    if low <= pa < 4 * GIB or not 0 <= offset < memory_bytes:
         raise ValueError(f'{pa:#x} is not RAM of a guest with {memory_bytes:#x} bytes')
     return offset
 

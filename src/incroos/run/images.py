@@ -28,8 +28,9 @@ ELF: Final = 'kernel.elf'
 ELF_FORMAT: Final = 'elf'
 FACTS: Final = 'facts.json'
 
-BOOT: Final = 'kmain'  # entry functions: the self-test, or operations from the host
+BOOT: Final = 'kmain'  # entry functions: the self-test, operations from the host,
 MAILBOX: Final = 'mailbox_main'
+RUN: Final = 'run_main'  # or programs in ring 3
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,30 @@ def build_files(entry: str, config: 'KernelConfig', checked: bool, debug: bool) 
     from incroos.lang.frontend import BARE, compile_unit
 
     unit = compile_unit(entry_functions(entry), target=BARE, config=config, checked=checked, debug=debug)
-    image = build_image(unit.ir, unit.sites, boot_layout(config), debug)
+    image = build_image(unit.ir, unit.sites, boot_layout(config, has_ring3=entry == RUN), debug)
     return {ELF: image.elf, FACTS: json.dumps(asdict(image.facts)).encode()}
 
 
 def entry_functions(entry: str) -> dict[str, Callable[..., Any]]:
     """What the boot code calls, by the names under which it does."""
     from incroos.guest import mailbox
-    from incroos.kernel.boot import main
-    from incroos.kernel.trap import faults
+    from incroos.kernel.abi import entry as calls
+    from incroos.kernel.boot import main, run
+    from incroos.kernel.trap import entry as traps
+    from incroos.kernel.trap import faults, kernel_faults
 
+    if entry == RUN:
+        return {
+            'kmain': run.run_main,
+            'on_syscall': calls.on_syscall,
+            'on_trap': traps.on_trap,
+            'on_kernel_trap': kernel_faults.on_kernel_trap,
+        }
     first = {BOOT: main.kmain, MAILBOX: mailbox.mailbox_main}[entry]
     return {'kmain': first, 'on_page_fault': faults.on_page_fault, 'on_exception': faults.on_exception}
 
 
-def boot_layout(config: 'KernelConfig | NamedConfig' = CLASSIC) -> BootLayout:
+def boot_layout(config: 'KernelConfig | NamedConfig' = CLASSIC, *, has_ring3: bool = False) -> BootLayout:
     """The kernel's memory map, as far as the boot code needs it."""
     from incroos.kernel.config import MODERN_SPACE
 
@@ -103,6 +113,7 @@ def boot_layout(config: 'KernelConfig | NamedConfig' = CLASSIC) -> BootLayout:
         exit_port=ExitPort(codes.EXIT_PORT, codes.EXIT_PANIC),
         window=config.image_window,
         levels=config.levels,
+        has_ring3=has_ring3,
     )
 
 

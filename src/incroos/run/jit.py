@@ -24,7 +24,6 @@ from incroos.build.codegen import compile_host, host_identity
 from incroos.build.memory_code import CodeInMemory
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.lang.frontend import compile_unit, simulated
 from incroos.machine import faults
 from incroos.machine.cpu import ALL_FEATURES, NO_SITE, STOPPED_BY_HALT
 from incroos.machine.lowering import LOWERINGS
@@ -32,9 +31,11 @@ from incroos.machine.lowering import LOWERINGS
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
+from .channels import NO_CHANNELS, Channels, Sink, descriptor_of
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Say, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare, unsent
+from .processor_code import CompiledProcessor
+from .simulated import CLASSIC_ENTRIES, START_INFO, Entries, EntryPoints, computer_with, outcome_of, prepare, unsent
 
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'guest', 'machine', 'build')] + [Path(__file__)]
 OBJECT_FILE: Final = 'kernel.o'
@@ -58,6 +59,21 @@ define i64 @deliver_trap(i64 %cpu, i64 %kernel, i64 %site, i64 %unused) nounwind
   ret i64 0
 }
 """
+# Of a kernel that runs programs.
+USER_ADAPTERS: Final = """
+define i64 @deliver_user_trap(i64 %cpu, i64 %kernel, i64 %frame, i64 %unused) nounwind {
+  %view = inttoptr i64 %kernel to ptr
+  %registers = inttoptr i64 %frame to ptr
+  call void @"on_trap"(i64 %cpu, ptr %view, ptr %registers)
+  ret i64 0
+}
+define i64 @deliver_system_call(i64 %cpu, i64 %kernel, i64 %frame, i64 %unused) nounwind {
+  %view = inttoptr i64 %kernel to ptr
+  %registers = inttoptr i64 %frame to ptr
+  %result = call i64 @"on_system_call"(i64 %cpu, ptr %view, ptr %registers)
+  ret i64 %result
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -67,18 +83,25 @@ class KernelCode:
     object_bytes: bytes
     sites: list[str]
     config: KernelConfig = CLASSIC
+    runs_programs: bool = False
 
 
 def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False) -> KernelCode:
     """Compile a kernel together with the computer that it runs on."""
+    from incroos.lang.frontend import compile_unit, simulated  # a warm start compiles nothing
+
     roots = {'main': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
+    adapters = ADAPTERS
+    if entries.trap is not None and entries.syscall is not None:
+        roots |= {'on_trap': entries.trap, 'on_system_call': entries.syscall}
+        adapters += USER_ADAPTERS
     unit = compile_unit(roots, simulated(LOWERINGS), config, checked)
-    return KernelCode(compile_host(unit.ir + ADAPTERS), unit.sites, config)
+    return KernelCode(compile_host(unit.ir + adapters), unit.sites, config, entries.runs_programs)
 
 
 def cached_kernel(
     say: Say,
-    entries: EntryPoints = CLASSIC_ENTRIES,
+    entries: Entries = CLASSIC_ENTRIES,
     config: KernelConfig = CLASSIC,
     checked: bool = False,
 ) -> KernelCode:
@@ -88,9 +111,10 @@ def cached_kernel(
     key = key_of(SOURCES, ['jit', host_identity(), config.identity(), str(checked), paths, *entries.names])
     folder = cache.fetch(key)
     if folder is not None:
-        return KernelCode((folder / OBJECT_FILE).read_bytes(), json.loads((folder / SITES_FILE).read_text()), config)
+        sites = json.loads((folder / SITES_FILE).read_text())
+        return KernelCode((folder / OBJECT_FILE).read_bytes(), sites, config, entries.runs_programs)
     say('building the kernel')
-    code = compile_kernel(entries, config, checked)
+    code = compile_kernel(entries.loaded(), config, checked)
     cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
     return code
 
@@ -116,6 +140,8 @@ class Guest:
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
         features: int = ALL_FEATURES,
+        module: bytes = b'',
+        channels: Channels = NO_CHANNELS,
     ) -> None:
         try:
             self.computer = computer_with(memory_bytes, framebuffer, features)
@@ -125,8 +151,11 @@ class Guest:
         self.code = code
         self._output = bytearray()
         self._sink = console_sink or self._output.extend
+        self._channels = channels
+        self._pipes: dict[int, Callable[[bytes], object]] = {}  # ends to read from, and who takes it
         self._status: int | None = None
-        prepare(self.computer, self.poke, code.config, framebuffer)
+        prepare(self.computer, self.poke, code.config, framebuffer, module)
+        self._user = CompiledProcessor(self.computer, lambda _: None) if code.runs_programs else None
 
     def poke(self, pa: int, content: bytes) -> None:
         """Write RAM."""
@@ -137,19 +166,47 @@ class Guest:
         trap = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._trap)
         self._loaded = CodeInMemory(self.code.object_bytes, ctypes.cast(trap, ctypes.c_void_p).value or 0), trap
         self._connect(self._loaded[0])
-        self._pipe, child_end = os.pipe()
-        self.computer.cpu.serial_file = child_end
+        child_ends = self._open_channels()
         parent = os.getpid()
         try:
             self.pid = os.fork()
             if self.pid == 0:
                 self._run(parent)
         except OSError:  # as many processes as the system allows
-            os.close(self._pipe)
+            self._close_pipes()
             raise
         finally:
-            os.close(child_end)
+            for child_end in child_ends:
+                os.close(child_end)
         return self
+
+    def _open_channels(self) -> list[int]:
+        """Give the child its files; what the parent closes once the child has them."""
+        cpu = self.computer.cpu
+        child_ends = [self._pipe_to(self._sink)]
+        cpu.serial_file = child_ends[0]
+        pipes: dict[Sink, int] = {}  # one for outputs that are one file: what comes first must stay first
+        for index, output in enumerate(self._channels.outputs):
+            if isinstance(output, int):
+                cpu.output_files[index] = output
+            elif output is not None:
+                if output not in pipes:
+                    pipes[output] = self._pipe_to(output)
+                    child_ends.append(pipes[output])
+                cpu.output_files[index] = pipes[output]
+        child_ends.append(descriptor_of(self._channels.input))
+        cpu.input_file = child_ends[-1]
+        return child_ends
+
+    def _pipe_to(self, sink: Callable[[bytes], object]) -> int:
+        end, child_end = os.pipe()
+        self._pipes[end] = sink
+        return child_end
+
+    def _close_pipes(self) -> None:
+        for end in self._pipes:
+            os.close(end)
+        self._pipes.clear()
 
     def _connect(self, loaded: CodeInMemory) -> None:
         cpu = self.computer.cpu
@@ -157,6 +214,10 @@ class Guest:
         cpu.call_exception = loaded.address('deliver_exception')
         cpu.call_trap = loaded.address('deliver_trap')
         cpu.call_write, cpu.call_stop, cpu.call_pause = map(address_of, ('write', '_exit', 'sched_yield'))
+        cpu.call_read = address_of('read')
+        if self._user is not None:
+            cpu.user.call_trap = loaded.address('deliver_user_trap')
+            cpu.user.call_system_call = loaded.address('deliver_system_call')
 
     def _run(self, parent: int) -> NoReturn:
         """What the child does."""
@@ -169,6 +230,8 @@ class Guest:
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 cpu = self.computer.cpu
                 self._loaded[0].function('main', 3)(cpu.addr, cpu.kernel, START_INFO)
+                if self._user is not None:
+                    self._user.run_ring3(cpu.addr)
                 faults.stop(cpu, STOPPED_BY_HALT, 0)  # as the boot code does when the entry function returns
         finally:
             os._exit(1)
@@ -182,13 +245,17 @@ class Guest:
         """Hand on the output until the child has closed it; False if that took longer."""
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
-            selector.register(self._pipe, selectors.EVENT_READ)
+            for end in self._pipes:
+                selector.register(end, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
-                if selector.select(left):
-                    data = os.read(self._pipe, 1 << 16)
-                    if not data:
-                        return True
-                    self._sink(data)
+                for key, _ in selector.select(left):
+                    data = os.read(key.fd, 1 << 16)
+                    if data:
+                        self._pipes[key.fd](data)
+                    else:
+                        selector.unregister(key.fd)
+                if not selector.get_map():
+                    return True
         return False
 
     def console(self) -> bytes:
@@ -227,7 +294,7 @@ class Guest:
         if self.is_running():
             os.kill(self.pid, signal.SIGKILL)
             self._status = os.waitpid(self.pid, 0)[1]
-        os.close(self._pipe)
+        self._close_pipes()
 
 
 def boot(wanted: Boot, code: KernelCode) -> Outcome:

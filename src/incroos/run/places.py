@@ -7,7 +7,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from .boot import BEST_ACCEL, Boot
+from .backtrace import calls_in
+from .boot import BEST_ACCEL, Boot, Sink
 from .firmware import PVH, check_firmware, file_for_qemu
 from .names import made
 from .outcome import Outcome, Say, Status, Unusable
@@ -56,21 +57,33 @@ def boot_qemu(wanted: Boot) -> Outcome:
     check_firmware(wanted.firmware)
     image = images.kernel_image(wanted.say, config=wanted.config, checked=wanted.is_checked)
     file = file_for_qemu(wanted.firmware, image, wanted.say)
-    last = bytearray()
-
-    def keep_last(data: bytes) -> None:
-        wanted.console_sink(data)
-        last.extend(data)
-        del last[:-LAST_BYTES]
-
-    outcome = qemu.boot(replace(wanted, console_sink=keep_last), file)
-    return with_place_of_trap(outcome, image, bytes(last))
+    last = LastBytes(wanted.console_sink)
+    outcome = qemu.boot(replace(wanted, console_sink=last), file)
+    return with_place_of_trap(outcome, image, last.content)
 
 
-def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes) -> Outcome:
-    """The outcome; where a check of a checked build failed, its remark tells the line of Python."""
+class LastBytes:
+    """Hands output on, and keeps its end."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self.content = sink, bytearray()
+
+    def __call__(self, data: bytes) -> None:
+        self._sink(data)
+        self.content += data
+        del self.content[:-LAST_BYTES]
+
+
+def with_place_of_trap(outcome: Outcome, image: 'KernelImage', output: bytes | bytearray) -> Outcome:
+    """The outcome; of a panic its remark tells the line of a check that failed, and the functions that were called."""
+    if outcome.status != Status.PANIC:
+        return outcome
+    remark = outcome.remark
     trap = TRAP.search(output)
     site = int(trap[1], 16) if trap else len(image.facts['sites'])
-    if outcome.status != Status.PANIC or site >= len(image.facts['sites']):
-        return outcome
-    return Outcome(Status.PANIC, f'a check failed at {image.place_of_site(site)}')
+    if site < len(image.facts['sites']):
+        remark = f'a check failed at {image.place_of_site(site)}'
+    calls = calls_in(output, image)
+    if calls:
+        remark += f'; in {", called by ".join(calls)}'
+    return Outcome(Status.PANIC, remark)

@@ -64,12 +64,16 @@ class Qemu:
         accel: str,
         *,
         extra: tuple[str, ...] = (),
+        inherited: tuple[int, ...] = (),
         ram: IO[bytes] | None = None,
         start_seconds: float = START_SECONDS,
         can_exit: bool = True,
         firmware: str = PVH,
+        processor: str = '',
     ) -> None:
-        self._can_exit, self._firmware = can_exit, firmware
+        """Options of `extra` are added, and may name the descriptors of `inherited` as /dev/fd/N."""
+        self._can_exit, self._firmware, self._processor = can_exit, firmware, processor
+        self._inherited = inherited
         self._image, self._memory_bytes, self._accel = image, memory_bytes, accel
         self._extra, self._ram, self._start_seconds = extra, ram, start_seconds
         self._closing = contextlib.ExitStack()
@@ -129,7 +133,7 @@ class Qemu:
         read_end, write_end = os.pipe()
         self.serial = closing.enter_context(FileIO(read_end))
         with FileIO(write_end, 'w') as its_serial, its_monitor:
-            machine = machine_options(self._memory_bytes, self._accel, self._ram)
+            machine = machine_options(self._memory_bytes, self._accel, self._ram, self._processor)
             machine += image_options(self._firmware, self._image)
             machine += EXIT_OPTIONS if self._can_exit else ()
             channels = channel_options(its_serial.fileno(), its_monitor.fileno())
@@ -140,7 +144,7 @@ class Qemu:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._errors,
-                    pass_fds=inherited,
+                    pass_fds=[*inherited, *self._inherited],
                     env={**os.environ, 'TMPDIR': str(folder)},
                     start_new_session=True,
                 )
@@ -170,8 +174,11 @@ def advice_about(last_words: str, accel: str) -> str:
     return 'take --accel tcg' if accel == 'kvm' else ADVICE
 
 
-def machine_options(memory_bytes: int, accel: str, ram: IO[bytes] | None) -> list[str]:
-    """The virtual PC. With `ram`, an open file, the guest's RAM is that file, shared with whoever maps it."""
+def machine_options(memory_bytes: int, accel: str, ram: IO[bytes] | None, processor: str = '') -> list[str]:
+    """The virtual PC. With `ram`, an open file, the guest's RAM is that file, shared with whoever maps it.
+
+    Without a model of the processor that is named, it has all that the accelerator has.
+    """
     memory = f'{memory_bytes >> 10}k'
     shared = []
     if ram is not None:
@@ -182,7 +189,7 @@ def machine_options(memory_bytes: int, accel: str, ram: IO[bytes] | None) -> lis
         shared = ['-object', backend, '-machine', 'memory-backend=ram']
     return [
         *('-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'std', '-no-reboot', '-S'),
-        *('-machine', 'pc', '-accel', accel, '-cpu', PROCESSORS[accel], '-m', memory, *shared),
+        *('-machine', 'pc', '-accel', accel, '-cpu', processor or PROCESSORS[accel], '-m', memory, *shared),
     ]
 
 

@@ -5,6 +5,7 @@ its end. What the strict machine refuses, and every other Python exception in ke
 kernel, with the line that did it.
 """
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from incroos.machine.strict import MAX_RAM, SimulatedMachine
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
+from .channels import NO_CHANNELS, Channels, interpreted_sink, interpreted_source
 from .framebuffer import Framebuffer
+from .interpreted_processor import InterpretedProcessor
 from .names import made
 from .outcome import Outcome, Status, Unusable
-from .simulated import CLASSIC_ENTRIES, START_INFO, EntryPoints, computer_with, outcome_of, prepare
+from .simulated import CLASSIC_ENTRIES, START_INFO, Entries, computer_with, outcome_of, prepare
 
 NO_SITE: Final = 0  # interpreted code has no sites: it raises
 SECONDS_BETWEEN_RINGS: Final = 0.1
@@ -42,26 +45,32 @@ class Sim:
         self,
         memory_bytes: int,
         config: KernelConfig = CLASSIC,
-        entries: EntryPoints = CLASSIC_ENTRIES,
+        entries: Entries = CLASSIC_ENTRIES,
         console_sink: Callable[[bytes], object] | None = None,
         framebuffer: Framebuffer | None = None,
         features: int = ALL_FEATURES,
+        module: bytes = b'',
+        channels: Channels = NO_CHANNELS,
     ) -> None:
         if memory_bytes > MAX_RAM:
             raise Unusable(
                 f'the interpreted computer has at most {MAX_RAM >> 20}M of RAM: ask for that, or compile with --on jit'
             )
+        functions = entries.loaded()
         self.output = bytearray()
         self.computer = computer_with(memory_bytes, framebuffer, features)
         self.machine = SimulatedMachine(self.computer, config)
         self.kernel = Kernel(self.machine, VirtAddr(config.image_window + layout.KERNEL_STATE))
         self.ram = self.computer.ram
-        prepare(self.computer, self.machine.poke, config, framebuffer)
+        prepare(self.computer, self.machine.poke, config, framebuffer, module)
+        self.user = InterpretedProcessor(self, functions) if entries.runs_programs else None
         self.machine.connect(
-            page_fault=lambda error, ip: entries.page_fault(self.kernel, error, VirtAddr(ip)),
-            exception=lambda vector, error: entries.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
+            page_fault=lambda error, ip: functions.page_fault(self.kernel, error, VirtAddr(ip)),
+            exception=lambda vector, error: functions.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
             write=console_sink or self.output.extend,
             pause=lambda: None,
+            outputs=[interpreted_sink(output) for output in channels.outputs],
+            read=interpreted_source(channels.input),
         )
 
     def console(self) -> bytes:
@@ -72,11 +81,16 @@ class Sim:
         """Call an entry function of the kernel as the boot code does."""
         entry(self.kernel, START_INFO)
 
+    def run_ring3(self) -> None:
+        """Run programs, if the kernel does, until the computer stops."""
+        if self.user is not None:
+            self.user.run_ring3()
 
-def boot(wanted: Boot, entries: EntryPoints = CLASSIC_ENTRIES) -> Outcome:
+
+def boot(wanted: Boot, entries: Entries = CLASSIC_ENTRIES) -> Outcome:
     """Run the kernel to its end."""
     sim = Sim(wanted.memory_bytes, made(wanted.config), entries, wanted.console_sink)
-    end = run(sim, entries.main, wanted.seconds)
+    end = run(sim, entries.loaded().main, wanted.seconds)
     if wanted.look:
         wanted.look(RamMachine(sim.ram, made(wanted.config)))
     return end
@@ -88,6 +102,7 @@ def run(sim: Sim, entry: Callable[..., Any], timeout: float) -> Outcome:
     try:
         with alarm:
             sim.start(entry)
+            sim.run_ring3()
             sim.machine.halt()  # as the boot code does when the entry function returns
     except MachineStopped:
         return outcome_of(sim.computer.cpu)
@@ -118,6 +133,7 @@ class Alarm:
         self._thread = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
         self._left = threading.Event()
+        self._has_rung = False
         self._ringer = threading.Thread(target=self._ring, args=(seconds,), daemon=True)
 
     def __enter__(self) -> None:
@@ -130,11 +146,26 @@ class Alarm:
         """Have it not ring any more."""
         with self._lock:
             self._left.set()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)  # it rang, but nobody has heard it yet
+        if self._has_rung:
+            self._hear()
+
+    def _hear(self) -> None:
+        """Have the last ring not come any more, if nobody has heard it yet.
+
+        It is heard here, since to withdraw it leaves CPython 3.11 looking for an exception at each call for ever: slow,
+        and a function that is called under a profiler never begins.
+        """
+        with contextlib.suppress(TimeIsOver):
+            while True:
+                self._raise()
+
+    def _raise(self) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
 
     def _ring(self, seconds: float) -> None:
         while not self._left.wait(seconds):
             with self._lock:
                 if not self._left.is_set():
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimeIsOver))
+                    self._has_rung = True
+                    self._raise()
             seconds = SECONDS_BETWEEN_RINGS

@@ -6,24 +6,24 @@ SeaBIOS does on a PC of the same size. Xen: `public/arch-x86/hvm/start_info.h`.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from incroos.kernel import layout
-from incroos.kernel.boot import main
 from incroos.kernel.config import FOUR_LEVELS, MODERN_SPACE, KernelConfig
 from incroos.kernel.configs import CLASSIC
-from incroos.kernel.trap import faults
 from incroos.lang import VirtAddr
 from incroos.machine import architecture as arch
 from incroos.machine.computer import NO_DEVICE, Computer
 from incroos.machine.cpu import HAS_LA57, STOPPED_BY_HALT, STOPPED_BY_PORT, STOPPED_BY_TRIPLE_FAULT, Cpu
+from incroos.machine.user import Frame
 from incroos.machine.walk import set_masks
 
 from . import outcome
 from .framebuffer import Framebuffer
-from .outcome import Outcome, Status
+from .outcome import Outcome, Status, Unusable
 
 # No code lies in a simulated computer's memory. What the boot code makes read-only and executable is this much of the
 # image's megabyte; the start information lies behind it, where a real image has its data.
@@ -32,7 +32,7 @@ TEXT_END: Final = 0x14_0000
 START_INFO: Final = TEXT_END
 MEMORY_MAP: Final = START_INFO + 64
 MODULE: Final = START_INFO + 0x800
-MODULE_CONTENT: Final = MODULE + 32
+MODULE_CONTENT: Final = MODULE + 64
 
 MAGIC: Final = 0x336E_C578
 VERSION: Final = 1
@@ -40,9 +40,10 @@ TYPE_RAM: Final = 1
 TYPE_RESERVED: Final = 2
 BIOS_DATA_START: Final = 0x9_FC00
 BIOS_ROM_START: Final = 0xF_0000
+ABOVE_MODULE: Final = 0x2_8000  # that QEMU keeps free at the top of low RAM for the firmware's tables
 FIRMWARE_BYTES: Final = 0x2_0000  # that SeaBIOS keeps at the top of RAM
 FLASH_START: Final = 0xFFFC_0000
-HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)
+HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)  # of AMD's processors; programs have one of Intel's
 IDT_LIMIT: Final = 32 * 16 - 1
 
 Poke = Callable[[int, bytes], None]
@@ -55,14 +56,57 @@ class EntryPoints:
     main: Callable[..., Any]
     page_fault: Callable[..., Any]
     exception: Callable[..., Any]
+    # Of a kernel that runs programs; `main` then returns, and ring 3 begins with the registers at its stack's end.
+    trap: Callable[..., Any] | None = None
+    syscall: Callable[..., Any] | None = None
+
+    @property
+    def runs_programs(self) -> bool:
+        """Does ring 3 begin when `main` has returned?"""
+        return self.trap is not None and self.syscall is not None
 
     @property
     def names(self) -> list[str]:
         """What they are called, with their modules."""
-        return [f'{entry.__module__}.{entry.__qualname__}' for entry in (self.main, self.page_fault, self.exception)]
+        entries = (self.main, self.page_fault, self.exception, self.trap, self.syscall)
+        return [f'{entry.__module__}.{entry.__qualname__}' for entry in entries if entry is not None]
+
+    def loaded(self) -> 'EntryPoints':
+        """The functions: these."""
+        return self
 
 
-CLASSIC_ENTRIES: Final = EntryPoints(main.kmain, faults.on_page_fault, faults.on_exception)
+@dataclass(frozen=True)
+class NamedEntries:
+    """Entry points of which only the names are known yet: a kernel that was compiled before needs no more."""
+
+    main: str
+    page_fault: str
+    exception: str
+    trap: str = ''
+    syscall: str = ''
+
+    @property
+    def runs_programs(self) -> bool:
+        """Does ring 3 begin when `main` has returned?"""
+        return self.trap != '' != self.syscall
+
+    @property
+    def names(self) -> list[str]:
+        """What they are called, with their modules."""
+        return [name for name in (self.main, self.page_fault, self.exception, self.trap, self.syscall) if name]
+
+    def loaded(self) -> EntryPoints:
+        """The functions, imported."""
+        parts = [name.rpartition('.') for name in self.names]
+        return EntryPoints(*(getattr(import_module(module), function) for module, _, function in parts))
+
+
+Entries = EntryPoints | NamedEntries
+
+ON_PAGE_FAULT: Final = 'incroos.kernel.trap.faults.on_page_fault'
+ON_EXCEPTION: Final = 'incroos.kernel.trap.faults.on_exception'
+CLASSIC_ENTRIES: Final = NamedEntries('incroos.kernel.boot.main.kmain', ON_PAGE_FAULT, ON_EXCEPTION)
 
 
 def computer_with(memory_bytes: int, framebuffer: Framebuffer | None, features: int) -> Computer:
@@ -72,22 +116,57 @@ def computer_with(memory_bytes: int, framebuffer: Framebuffer | None, features: 
 
 
 def prepare(
-    computer: Computer, poke: Poke, config: KernelConfig = CLASSIC, framebuffer: Framebuffer | None = None
+    computer: Computer,
+    poke: Poke,
+    config: KernelConfig = CLASSIC,
+    framebuffer: Framebuffer | None = None,
+    module: bytes = b'',
 ) -> None:
-    """Put a computer that was just made into the boot state of a kernel; `poke` writes its RAM."""
+    """Put a computer that was just made into the boot state of a kernel; `poke` writes its RAM.
+
+    A module lies where QEMU puts one, and its frames are told to be reserved.
+    """
     cpu = computer.cpu
     has_five = config.levels > FOUR_LEVELS and cpu.features & HAS_LA57 != 0
     for at, entry in boot_tables(config, has_five).items():
         poke(at, entry.to_bytes(8, 'little'))
-    poke(START_INFO, start_info(computer, nr_modules=1 if framebuffer else 0))
+    modules = []
+    if module:
+        start = module_start(computer, len(module))
+        poke(start, module)
+        modules.append((start, len(module)))
     if framebuffer:
-        content = framebuffer.description
-        poke(MODULE, struct.pack('<QQQQ', MODULE_CONTENT, len(content), 0, 0) + content)
+        modules.append((MODULE_CONTENT, len(framebuffer.description)))
+        poke(MODULE_CONTENT, framebuffer.description)
+    if modules:
+        poke(MODULE, b''.join(struct.pack('<QQQQ', start, nbytes, 0, 0) for start, nbytes in modules))
+    poke(START_INFO, start_info(computer, len(modules), reserved=modules[:1] if module else []))
+    prepare_frame(computer, poke, config)
     cpu.cr3 = layout.BOOT_PML5 if has_five else layout.BOOT_TABLES
     cpu.cr4 |= arch.CR4_LA57 if has_five else 0
     set_masks(cpu)
     cpu.idt_limit = IDT_LIMIT
     cpu.kernel = VirtAddr(config.image_window + layout.KERNEL_STATE)
+
+
+def module_start(computer: Computer, nbytes: int) -> int:
+    """Where QEMU's PC puts a module of so many bytes (hw/i386/x86.c: below the firmware's tables, on a page)."""
+    start = (computer.cpu.ram_low_end - ABOVE_MODULE - 1 - nbytes) & -layout.PAGE_BYTES
+    if start < layout.BOOT_MAP_END:
+        raise Unusable(
+            f'the program and its files take {nbytes} bytes, which do not fit {computer.ram_bytes >> 20}M of RAM: '
+            'ask for more with --memory'
+        )
+    return start
+
+
+def prepare_frame(computer: Computer, poke: Poke, config: KernelConfig) -> None:
+    """Say where the registers of ring 3 are while the kernel runs: at the end of its stack."""
+    pa = layout.MODERN_STACK_END - Frame.SIZE
+    if config.space == MODERN_SPACE:
+        poke(pa, bytes(Frame.SIZE))
+        computer.cpu.user.host_frame = VirtAddr(computer.cpu.host_ram + pa)
+        computer.cpu.user.frame = VirtAddr(config.image_window + pa)
 
 
 def boot_tables(config: KernelConfig, has_five: bool) -> dict[int, int]:
@@ -144,9 +223,12 @@ def memory_map(computer: Computer) -> list[tuple[int, int, int]]:
     return regions
 
 
-def start_info(computer: Computer, nr_modules: int = 0) -> bytes:
+def start_info(computer: Computer, nr_modules: int = 0, reserved: Sequence[tuple[int, int]] = ()) -> bytes:
     """The start information, and the memory map right behind it."""
-    regions = memory_map(computer)
+    regions = [region for region in memory_map(computer) if not reserved or region[:2] != HYPERTRANSPORT]
+    regions += [
+        (start, -(-(start + nbytes) // arch.PAGE_BYTES) * arch.PAGE_BYTES, TYPE_RESERVED) for start, nbytes in reserved
+    ]
     # No flags, command line or ACPI tables.
     modules = MODULE if nr_modules else 0
     head = struct.pack('<IIIIQQQQII', MAGIC, VERSION, 0, nr_modules, modules, 0, 0, MEMORY_MAP, len(regions), 0)

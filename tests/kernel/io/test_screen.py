@@ -36,7 +36,7 @@ from incroos.run.framebuffer import BLUE_FIRST, RED_FIRST, Framebuffer
 from incroos.run.harness import DirectDriver, Driver, GuestEnded, MailboxDriver, call_of
 from incroos.run.outcome import Status
 from incroos.run.sim import Sim, run
-from incroos.run.simulated import CLASSIC_ENTRIES, MEMORY_MAP, MODULE, MODULE_CONTENT, START_INFO, EntryPoints
+from incroos.run.simulated import CLASSIC_ENTRIES, MEMORY_MAP, MODULE, MODULE_CONTENT, START_INFO, Entries, EntryPoints
 
 from ...budget import SECONDS
 from ..drivers import MODERN_PLAIN, PLACES, Build, booted, compiled
@@ -83,18 +83,19 @@ class Run(NamedTuple):
 
 
 @cache
-def code_of(entries: EntryPoints, config: KernelConfig) -> jit.KernelCode:
+def code_of(entries: Entries, config: KernelConfig) -> jit.KernelCode:
     """A kernel compiled for `jit`."""
     if entries == CLASSIC_ENTRIES:
         return jit.cached_kernel(print, config=config)
-    return jit.compile_kernel(entries, config, checked=True)
+    return jit.compile_kernel(entries.loaded(), config, checked=True)
 
 
-def image_of(entries: EntryPoints, config: KernelConfig, folder: Path) -> Path:
+def image_of(entries: Entries, config: KernelConfig, folder: Path) -> Path:
     """A kernel as an image."""
     if entries == CLASSIC_ENTRIES:
         return images.kernel_image(print, config=config).path
-    roots = {'kmain': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
+    functions = entries.loaded()
+    roots = {'kmain': functions.main, 'on_page_fault': functions.page_fault, 'on_exception': functions.exception}
     unit = compile_unit(roots, target=BARE, config=config, checked=True)
     image = folder / 'kernel.elf'
     image.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(config), debug=False).elf)
@@ -102,7 +103,7 @@ def image_of(entries: EntryPoints, config: KernelConfig, folder: Path) -> Path:
 
 
 def check_picture(
-    place: str, shape: Framebuffer, entries: EntryPoints, config: KernelConfig, folder: Path
+    place: str, shape: Framebuffer, entries: Entries, config: KernelConfig, folder: Path
 ) -> tuple[bytes, Framebuffer]:
     """Run a kernel to its end, and compare what it sent with what is seen; the first."""
     at = replace(shape, address=shape.address + BASES[place])
@@ -112,7 +113,7 @@ def check_picture(
         sim = Sim(MEMORY, config, entries, framebuffer=at)
         pixels = at.pixels_in(sim.computer.device)
         pixels[:] = PATTERN * len(pixels)
-        end = run(sim, entries.main, SECONDS)
+        end = run(sim, entries.loaded().main, SECONDS)
         sent = sim.console()
     else:
         guest = jit.Guest(MEMORY, code_of(entries, config), framebuffer=at)

@@ -38,7 +38,10 @@ class StartInfoEntry(Struct):
 
 
 class Module(Struct):
-    """Xen: struct hvm_modlist_entry. The boot code keeps the first module, if it is small."""
+    """Xen: struct hvm_modlist_entry. The boot code hands over the first module at most.
+
+    A small one was copied. A larger one lies where the loader put it, and the memory map calls its frames reserved.
+    """
 
     content: PhysAddr
     nbytes: u64
@@ -66,13 +69,20 @@ def entry_of(k: Kernel, info: StartInfo, index: word) -> StartInfoEntry:
 
 @kernel
 def find_module(k: Kernel, start_info: PhysAddr, nbytes: word) -> PhysAddr:
-    """Where the content of the first module is, if there is one of at least nbytes; 0."""
-    if not is_in_reach(start_info, StartInfo.SIZE):
+    """Where the content of the first module is, if there is one of at least nbytes in reach; 0."""
+    content, its_bytes = first_module(k, start_info)
+    if its_bytes < nbytes or not is_in_reach(content, nbytes):
         return PhysAddr(0)
+    return content
+
+
+@kernel
+def first_module(k: Kernel, start_info: PhysAddr) -> tuple[PhysAddr, word]:
+    """Where the content of the first module is, in reach or not, and its bytes; two zeros if there is none."""
+    if not is_in_reach(start_info, StartInfo.SIZE):
+        return PhysAddr(0), 0
     info = info_of(k, start_info)
     if info.magic != MAGIC or info.nr_modules == 0 or not is_in_reach(info.modules, Module.SIZE):
-        return PhysAddr(0)
+        return PhysAddr(0), 0
     module = Module(k.m, VirtAddr(k.config.image_window + info.modules))
-    if module.nbytes < nbytes or not is_in_reach(module.content, nbytes):
-        return PhysAddr(0)
-    return module.content
+    return module.content, module.nbytes

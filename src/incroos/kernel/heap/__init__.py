@@ -32,6 +32,7 @@ from .kmalloc import (
     kzalloc,
     kzalloc_at,
     owns,
+    record_bytes,
     shrink,
     used_bytes,
 )
@@ -62,6 +63,7 @@ __all__ = [
     'kzalloc',
     'kzalloc_at',
     'owns',
+    'record_bytes',
     'shrink',
     'used_bytes',
 ]

@@ -187,6 +187,13 @@ def free_bytes(k: Kernel) -> word:
 
 
 @kernel
+def record_bytes(k: Kernel) -> word:
+    """Bytes of the records of slabs' pages: of the most pages that there ever were, which shrink does not give back."""
+    area = k.heap.slabs.area
+    return area.records_end - area.records
+
+
+@kernel
 def shrink(k: Kernel) -> word:
     """Empty the quarantine; give back frames that nothing lies in; how many bytes. First fit keeps them."""
     return lifecycle.shrink(k.heap)

@@ -63,6 +63,12 @@ def pop_oldest(hot: HotList) -> Pfn:
 
 
 @kernel
+def newest(hot: HotList) -> Pfn:
+    """The newest block of a list that is not empty."""
+    return Pfn(hot.slots[(hot.top - 1) & SLOT_MASK])
+
+
+@kernel
 def oldest(hot: HotList) -> Pfn:
     """The oldest block of a list that is not empty."""
     return Pfn(hot.slots[hot.bottom & SLOT_MASK])

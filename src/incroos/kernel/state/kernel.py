@@ -9,7 +9,9 @@ from incroos.kernel.state.memory_map import MemoryMap
 from incroos.kernel.state.processor import Features, Processor
 from incroos.kernel.state.space import PcidState, Space, VmallocState
 from incroos.kernel.state.statistics import Counters, Statistics
+from incroos.kernel.state.task import FilesState, TaskState
 from incroos.kernel.state.text import ConsoleState, HookState, ScreenState
+from incroos.kernel.state.user_space import VmState
 from incroos.kernel.state.zones import Frames
 from incroos.lang import Array, Struct, kernel
 
@@ -32,6 +34,9 @@ class Kernel(Struct):
     vmalloc: VmallocState
     counters: Counters
     statistics: Statistics
+    vm: VmState
+    tasks: TaskState
+    files: FilesState
     blocks: Frames  # the last two: they may differ where all else is equal (inspect/digest.py)
     features: Features
 

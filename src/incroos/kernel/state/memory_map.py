@@ -20,6 +20,8 @@ class MemoryMap(Struct):
     """What the address space holds: regions of all kinds in rising order. Owner: pmm.memory_map."""
 
     nr_regions: u64
+    module_start: PhysAddr  # what the loader handed over and the kernel keeps: reserved, and yet in the direct map
+    module_end: PhysAddr
     nr_frames: Annotated[Array[u64], NR_KINDS]  # by kind, those that no region has included
     nr_left_out: Annotated[Array[u64], NR_KINDS]  # in regions for which there was no room
     regions: Annotated[Array[Region], MAX_REGIONS]

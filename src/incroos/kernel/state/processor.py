@@ -10,6 +10,7 @@ class Processor(Struct):
     config: KernelConfig
     kernel: VirtAddr  # the Kernel struct
     space: VirtAddr  # the Space whose root it walks from
+    nr_kernel_faults: u64  # in ring 0: one tells all, a second one in it less (trap/kernel_faults.py)
 
 
 class Features(Struct):

@@ -55,6 +55,17 @@ from incroos.kernel.vmm.pages import (
 from incroos.kernel.vmm.pcid import switch_to
 from incroos.kernel.vmm.ranges import map_range_in, merge_in, protect_range_in, unmap_range_in
 from incroos.kernel.vmm.spaces import deinit_space, init_space
+from incroos.kernel.vmm.sparse import (
+    UNCOUNTED,
+    clear_in,
+    exchange_in,
+    leaf_in,
+    mark_in,
+    next_leaf_in,
+    next_of,
+    protect_sparse_in,
+    put_in,
+)
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
 from incroos.kernel.vmm.vmalloc import (
     heap_pages_from,
@@ -79,6 +90,7 @@ __all__ = [
     'PAT_LARGE',
     'PRESENT',
     'UNCACHED',
+    'UNCOUNTED',
     'USER',
     'WRITABLE',
     'WRITE_BACK',
@@ -88,7 +100,9 @@ __all__ = [
     'check_in',
     'check_space',
     'check_vmalloc',
+    'clear_in',
     'deinit_space',
+    'exchange_in',
     'find_fault',
     'find_fault_in',
     'get_physical',
@@ -96,6 +110,7 @@ __all__ = [
     'heap_pages_from',
     'init',
     'init_space',
+    'leaf_in',
     'map_fresh',
     'map_fresh_in',
     'map_in',
@@ -104,8 +119,11 @@ __all__ = [
     'map_page',
     'map_range',
     'map_range_in',
+    'mark_in',
     'merge',
     'merge_in',
+    'next_leaf_in',
+    'next_of',
     'pages_from',
     'protect',
     'protect_in',
@@ -113,6 +131,8 @@ __all__ = [
     'protect_leaf_in',
     'protect_range',
     'protect_range_in',
+    'protect_sparse_in',
+    'put_in',
     'switch_to',
     'unmap_and_free',
     'unmap_and_free_in',

@@ -55,6 +55,18 @@ def survey_run(space: Space, entries: VirtAddr, most: word, level: word) -> tupl
 
 
 @kernel
+def trim_run(space: Space, entries: VirtAddr, nr_entries: word) -> tuple[VirtAddr, VirtAddr]:
+    """Where entries in a row begin and end without those that are 0 at both ends; twice the same if all are."""
+    start = entries
+    end = VirtAddr(entries + BYTES * nr_entries)
+    while start < end and load64(space.m, start) == 0:
+        start = VirtAddr(start + BYTES)
+    while start < end and load64(space.m, VirtAddr(end - BYTES)) == 0:
+        end = VirtAddr(end - BYTES)
+    return start, end
+
+
+@kernel
 def bits_of_four(space: Space, at: VirtAddr) -> tuple[word, word]:
     """The bits that each of four entries has, and those that any of them has."""
     first = load64(space.m, at)

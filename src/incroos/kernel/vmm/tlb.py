@@ -12,6 +12,7 @@ from typing import Final
 from incroos.kernel.arch.pte import GLOBAL, page_bytes
 from incroos.kernel.arch.x86 import CR4_PGE
 from incroos.kernel.cpu import is_loaded
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Space, kernel_of
 from incroos.kernel.vmm import pcid
 from incroos.kernel.vmm.levels import is_own
@@ -62,6 +63,18 @@ def flush_run(space: Space, va: VirtAddr, nr_pages: word, level: word, budget: w
     if space.config.counters != 0:
         kernel_of(space).counters.flushes += nr_pages
     return budget - nr_pages
+
+
+@kernel
+def flush_span(space: Space, start: VirtAddr, end: VirtAddr) -> None:
+    """Forget the pages of [start, end), of level 1 and in the lower half: one by one if they are few, else all."""
+    if not is_loaded(space):
+        pcid.flush_space(space)
+    elif end - start > space.config.flush_threshold * PAGE_BYTES:
+        flush_all(space, 0)
+    else:
+        for at in range(start, end, PAGE_BYTES):
+            flush_page(space, VirtAddr(at))
 
 
 @kernel

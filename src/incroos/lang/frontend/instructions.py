@@ -110,6 +110,20 @@ def port_out(mnemonic: str, kind: Any, register: str) -> Emit:
     return emit
 
 
+def in_bytes(b: Any, arguments: list[Any]) -> None:
+    """The processor's string instruction."""
+    port, to, nbytes = arguments
+    two = ir.LiteralStructType([I64, I64])
+    asm(b, 'rep insb', '={rdi},={rcx},{dx},0,1,~{memory}', two, [b.trunc(port, I16), to, nbytes])
+
+
+def out_bytes(b: Any, arguments: list[Any]) -> None:
+    """The processor's string instruction."""
+    port, source, nbytes = arguments
+    two = ir.LiteralStructType([I64, I64])
+    asm(b, 'rep outsb', '={rsi},={rcx},{dx},0,1,~{memory}', two, [b.trunc(port, I16), source, nbytes])
+
+
 def read_register(name: str) -> Emit:
     """Read a control register."""
     return lambda b, arguments: asm(b, f'mov %{name}, $0', f'=r,{MEMORY}', I64, [])
@@ -234,6 +248,8 @@ INSTRUCTIONS: Final[dict[str, Emit]] = {
     'out16': port_out('outw', I16, 'ax'),
     'in32': port_in('inl', I32, 'eax'),
     'out32': port_out('outl', I32, 'eax'),
+    'in_bytes': in_bytes,
+    'out_bytes': out_bytes,
     **{f'read_cr{n}': read_register(f'cr{n}') for n in (0, 2, 3, 4)},
     **{f'write_cr{n}': write_register(f'cr{n}') for n in (0, 2, 3, 4)},
     'read_msr': read_msr,
@@ -244,6 +260,8 @@ INSTRUCTIONS: Final[dict[str, Emit]] = {
     'load_gdt': descriptor_table('lgdt'),
     'cpuid': cpuid,
     'read_tsc': read_tsc,
+    'save_vector_state': lambda b, arguments: asm(b, 'fxsave64 ($0)', f'r,{MEMORY}', ir.VoidType(), arguments),
+    'load_vector_state': lambda b, arguments: asm(b, 'fxrstor64 ($0)', f'r,{MEMORY}', ir.VoidType(), arguments),
     'disable_interrupts': plain('cli'),
     'enable_interrupts': plain('sti'),
     'are_interrupts_enabled': are_interrupts_enabled,

@@ -225,6 +225,44 @@ def set_owner_word(k: Kernel, pa: PhysAddr, owner: word) -> None:
     frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).owner_word = owner
 
 
+# ------------------------------------------------------------------ mappings that are counted
+@kernel
+def add_mapping(k: Kernel, pa: PhysAddr) -> word:
+    """One more entry of a page table leads to a page's frame: how many do. Until all are gone it cannot be freed."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    if record.state != frame_database.USED or record.nr_references == frame_database.MAX_REFERENCES:
+        fail_to_count(k, pa)
+    record.nr_references += 1
+    record.nr_mappings += 1
+    return record.nr_mappings
+
+
+@kernel
+def drop_mapping(k: Kernel, pa: PhysAddr) -> word:
+    """One entry less leads to it: how many are left."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    if record.state != frame_database.USED or record.nr_mappings == 0:
+        fail_to_count(k, pa)
+    record.nr_references -= 1
+    record.nr_mappings -= 1
+    return record.nr_mappings
+
+
+@cold
+@kernel
+def fail_to_count(k: Kernel, pa: PhysAddr) -> None:
+    """The frame is nobody's, or nobody mapped it."""
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    words = b'pmm: a mapping begins or ends that cannot be: address, mappings, references'
+    panic(k, words, pa, record.nr_mappings, record.nr_references)
+
+
+@kernel
+def nr_mappings(k: Kernel, pa: PhysAddr) -> word:
+    """How many entries lead to the page's frame, of those that are counted."""
+    return frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT).nr_mappings
+
+
 # ------------------------------------------------------------------ tables
 @kernel
 def take_table(k: Kernel, level: word) -> PhysAddr:

@@ -64,7 +64,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # SPACE-2  no page of the upper half is a user's
 # SPACE-3  a page table can be written through the direct map, the windows, and by no other address
 # SPACE-4  page 0 is not mapped
-# SPACE-5  a page of the direct map shows the RAM that belongs there, and is not executable
+# SPACE-5  a page of the direct map shows the RAM, or the module, that belongs there, and is not executable
 # SPACE-6  a page where the framebuffer is seen shows what belongs there, which is no RAM, and is not executable
 # SPACE-7  no guard of the stack is mapped where the stack is, nor in the direct map, nor frame 0 there
 
@@ -279,7 +279,8 @@ def check_page(space: Space, va: VirtAddr, leaf: word, level: word) -> word:
     pa = page_of(leaf, level)
     if DIRECT_MAP_START <= va < DIRECT_MAP_END:
         is_there = va == DIRECT_MAP_START + pa and leaf & NX != 0
-        return OK if is_there and is_all_ram(kernel_of(space), pa, page_bytes(level)) else WRONG_DIRECT_MAP
+        is_known = is_all_ram(kernel_of(space), pa, page_bytes(level)) or is_in_module(space, pa, page_bytes(level))
+        return OK if is_there and is_known else WRONG_DIRECT_MAP
     if space.config.image_window + FRAMEBUFFER <= va < space.config.image_window + FRAMEBUFFER_END:
         is_right = is_framebuffer(space, va, pa, page_bytes(level)) and leaf & NX != 0
         return OK if is_right else WRONG_FRAMEBUFFER
@@ -301,6 +302,13 @@ def is_framebuffer(space: Space, va: VirtAddr, pa: PhysAddr, nbytes: word) -> bo
         if region.kind == RAM and region.start < pa + nbytes and pa < region.end:
             return False
     return True
+
+
+@kernel
+def is_in_module(space: Space, pa: PhysAddr, nbytes: word) -> bool:
+    """Whether all of [pa, pa + nbytes) was handed over by the loader with what it is to keep."""
+    regions = kernel_of(space).memory_map
+    return regions.module_start <= pa and pa + nbytes <= regions.module_end
 
 
 @kernel

@@ -1,0 +1,196 @@
+"""Programs in ring 3: instructions of an operation beside Linux's, and how long the places take.
+
+Instructions are counted by `-icount` in QEMU: bench/c/ring3.c measures itself, on our kernel and as init of Linux under
+the same command. What takes seconds is the command as a user types it.
+"""
+
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any, Final
+
+from bench import linux_guest
+from bench.executable import C, CannotBench
+from bench.figures import Figure, as_json
+from bench.linux_guest import compiled, figures_in
+from bench.processes import COMMAND
+from incroos.kernel.state.run_info import CLOCK_IS_TSC
+from incroos.run.outcome import Unusable
+from incroos.run.program import Program
+from incroos.run.program_places import run_program
+
+Say = Callable[[str], None]
+RUNS: Final = 5
+MIB_PAGES: Final = 256
+SIM_PAGES_MIB: Final = 4
+JIT_MIB: Final = 256
+JIT_ROUNDS: Final = 16
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A line of bench/c/ring3.c, what is required of it, and what Linux does more in it."""
+
+    name: str
+    pattern: str
+    at_most: float
+    ambition: float | None
+    more: str
+
+
+OPERATIONS: Final = (
+    Operation(
+        'system-call',
+        'system call, there and back (getppid)',
+        120,
+        80,
+        'looks up the parent under RCU, entry work for tracing, seccomp and signals',
+    ),
+    Operation(
+        'first-write',
+        'first write of a page',
+        1100,
+        900,
+        'per-VMA locks, memory policy, accounting by process, lists for reclaim',
+    ),
+    Operation('first-read', 'first read of a page', 500, 350, 'per-VMA locks, statistics of processes'),
+    Operation(
+        'mprotect-page', 'mprotect of 1,024 pages, a page', 20, None, 'batches that other processors may interrupt'
+    ),
+    Operation(
+        'munmap-page', 'munmap of 1,024 pages, a page', 120, None, 'lists for reclaim, gathering for other processors'
+    ),
+    Operation(
+        'map-unmap',
+        'mmap and munmap of 4 MiB that nobody touched',
+        2000,
+        None,
+        'a maple tree under RCU, security hooks',
+    ),
+)
+
+
+def counted(program: Path) -> dict[str, float]:
+    """Instructions of each operation on our kernel."""
+    output = bytearray()
+    wanted = Program(
+        str(program),
+        memory_bytes=linux_guest.MEMORY_BYTES,
+        seconds=linux_guest.SECONDS,
+        output=output.extend,
+        flags=CLOCK_IS_TSC,
+        processor=linux_guest.PROCESSOR,
+        extra=linux_guest.COUNTING,
+    )
+    try:
+        ran = run_program('qemu', wanted)
+    except Unusable as error:
+        raise CannotBench(str(error)) from error
+    if ran.exit_status != 0:
+        raise CannotBench(f'the program ended with {ran.exit_status}: {ran.sentence} {bytes(output[-300:])!r}')
+    return figures_in(output.decode())
+
+
+def operations(folder: Path, say: Say) -> tuple[list[Figure], str]:
+    """Ours beside Linux's, and which Linux that was."""
+    program = compiled(C / 'ring3.c', folder)
+    say('counting instructions on Linux')
+    of_linux = linux_guest.measured_or_stored(program, say)
+    say('counting instructions on our kernel')
+    ours = counted(program)
+    figures = [
+        Figure(
+            each.name,
+            each.pattern,
+            'instructions',
+            ours[each.name],
+            twin=of_linux.figures[each.name],
+            ratio=ours[each.name] / of_linux.figures[each.name],
+            at_most=each.at_most,
+            ambition=each.ambition,
+        )
+        for each in OPERATIONS
+    ]
+    return figures, of_linux.words()
+
+
+def seconds(arguments: list[str], runs: int = RUNS) -> float:
+    """The median of the time that `incroos run` takes, warm."""
+    command = [str(COMMAND), 'run', *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
+    taken = []
+    for _run in range(runs + 1):
+        begin = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        taken.append(time.perf_counter() - begin)
+        if done.returncode != 0:
+            raise CannotBench(f'{" ".join(command[1:])} ended with {done.returncode}: {done.stderr[-300:].strip()}')
+    return statistics.median(taken[1:])
+
+
+def first_line_in_sim(_folder: Path) -> Figure:
+    """From the key to the line."""
+    busybox = which('busybox')
+    if busybox is None:
+        raise CannotBench('busybox is not installed: make setup should have done it')
+    taken = seconds(['--on', 'sim', busybox, 'echo', 'a', 'line'])
+    return Figure('sim-first-line', 'sim: busybox echo', 's', taken, at_most=2.0)
+
+
+def fault_in_sim(folder: Path) -> Figure:
+    """A program that touches pages, less one that touches none."""
+    program = str(compiled(C / 'touch.c', folder))
+    with_faults = seconds(['--on', 'sim', program, str(SIM_PAGES_MIB), '1'])
+    taken = (with_faults - seconds(['--on', 'sim', program, '0', '1'])) / (SIM_PAGES_MIB * MIB_PAGES)
+    return Figure('sim-fault', 'sim: a page fault', 'ms', taken * 1000, at_most=0.5)
+
+
+def hello_in_jit(folder: Path) -> Figure:
+    """Warm."""
+    taken = seconds(['--on', 'jit', str(compiled(C / 'touch.c', folder))])
+    return Figure('jit-hello', 'jit: incroos run of a program that prints a line, warm', 's', taken, at_most=0.7)
+
+
+def faults_in_jit(folder: Path) -> Figure:
+    """A program that touches pages, less one that touches none."""
+    program = str(compiled(C / 'touch.c', folder))
+    memory = ['--on', 'jit', '--memory', f'{JIT_MIB + 64}M', program]
+    taken = seconds([*memory, str(JIT_MIB), str(JIT_ROUNDS)]) - seconds([*memory, '0', '1'])
+    taken *= 1_000_000 / (JIT_MIB * MIB_PAGES * JIT_ROUNDS)
+    return Figure('jit-faults', 'jit: a million page faults', 's', taken, at_most=1.0)
+
+
+def all_of_16_gib(folder: Path) -> Figure:
+    """One program has nearly all of it."""
+    program = str(compiled(C / 'touch.c', folder))
+    taken = seconds(['--on', 'qemu', '--memory', '16G', '--timeout', '600', program, str(16000), '1'], runs=1)
+    return Figure('qemu-16g', 'QEMU: one program writes 16,000 MiB of 16 GiB', 's', taken)
+
+
+WHOLE_RUNS: Final = (first_line_in_sim, fault_in_sim, hello_in_jit, faults_in_jit, all_of_16_gib)
+
+
+def content(found_on: dict[str, Any], say: Say) -> dict[str, Any]:
+    """All figures of programs in ring 3."""
+    missing: list[str] = []
+    figures: list[Figure] = []
+    linux = ''
+    with tempfile.TemporaryDirectory(prefix='incroos-bench-') as name:
+        try:
+            counts, linux = operations(Path(name), say)
+            figures += counts
+        except CannotBench as error:
+            missing.append(str(error))
+        for measure in WHOLE_RUNS:
+            say(measure.__name__.replace('_', ' '))
+            try:
+                figures.append(measure(Path(name)))
+            except CannotBench as error:
+                missing.append(f'{measure.__name__}: {error}')
+    return {**as_json(figures, found_on, missing), 'linux': linux}

@@ -1,0 +1,39 @@
+"""The figures of programs in ring 3 as a table: what `python -m bench ring3` found, for docs/ring3-figures.md."""
+
+from typing import Any, Final
+
+from bench.ring3 import OPERATIONS
+
+RESULT: Final = 'build/bench-ring3.json'
+PAGE: Final = 'docs/ring3-figures.md'
+
+
+def limit(value: float | None, unit: str) -> str:
+    """What is required or hoped for, or nothing."""
+    return '' if value is None else f'{value:,g}{unit}'
+
+
+def section(bench: dict[str, Any]) -> str:
+    """Instructions beside Linux's, then seconds, and on what they were measured."""
+    rows = {row['name']: row for row in bench['rows']}
+    lines = [
+        '| instructions | Linux | ours | required | ambition | what Linux does more |',
+        '|---|---|---|---|---|---|',
+    ]
+    for each in OPERATIONS:
+        row = rows.pop(each.name)
+        limits = f'{limit(row["at_most"], "")} | {limit(row["ambition"], "")}'
+        lines.append(f'| {each.pattern} | {row["twin"]:,.0f} | {row["ours"]:,.0f} | {limits} | {each.more} |')
+    lines += ['', '| time | ours | required |', '|---|---|---|']
+    for row in rows.values():
+        required = limit(row['at_most'], f' {row["unit"]}')
+        lines.append(f'| {row["pattern"]} | {row["ours"]:.2f} {row["unit"]} | {required} |')
+    machine = bench['machine']
+    words = [
+        '',
+        f'Instructions by `-icount shift=0,sleep=off` and `-cpu max,-erms,-fsrm`; {bench["linux"]}, without',
+        'mitigations, control groups of memory and huge pages. Linux also serves many processors, and most of what it',
+        f'does more it does for that. Times on {machine["processor"]} with {machine["processors"]} processors and a',
+        f'load of {machine["load"]}.',
+    ]
+    return '\n'.join([*lines, *words]) + '\n'

@@ -1,0 +1,207 @@
+"""The table of calls: Linux's numbers for x86-64, and the functions behind them. What is not here is -ENOSYS.
+
+A function has the Kernel and as many of the call's arguments as it looks at.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from incroos.kernel.abi import (
+    file_calls,
+    memory_calls,
+    path_calls,
+    process_calls,
+    signal_calls,
+    socket_calls,
+    system_calls,
+    time_calls,
+    unknown,
+    wait_calls,
+)
+
+Function = Callable[..., Any]
+
+CALLS: Final[Mapping[int, Function]] = {
+    # open files
+    0: file_calls.read,
+    1: file_calls.write,
+    3: file_calls.close,
+    8: file_calls.lseek,
+    16: file_calls.ioctl,
+    17: file_calls.pread64,
+    18: file_calls.pwrite64,
+    19: file_calls.readv,
+    20: file_calls.writev,
+    32: file_calls.dup,
+    33: file_calls.dup2,
+    40: file_calls.sendfile,
+    72: file_calls.fcntl,
+    73: file_calls.advise,  # flock
+    74: file_calls.fsync,
+    75: file_calls.fsync,  # fdatasync
+    77: file_calls.ftruncate,
+    187: file_calls.advise,  # readahead
+    221: file_calls.advise,  # fadvise64
+    285: file_calls.fallocate,
+    436: file_calls.close_range,
+    292: file_calls.dup3,
+    # paths
+    2: path_calls.open_file,
+    4: path_calls.stat,
+    5: path_calls.fstat,
+    6: path_calls.lstat,
+    21: path_calls.access,
+    76: path_calls.change,  # truncate
+    79: path_calls.getcwd,
+    80: path_calls.chdir,
+    81: path_calls.fchdir,
+    82: path_calls.rename,
+    83: path_calls.make,  # mkdir
+    84: path_calls.remove,  # rmdir
+    85: path_calls.creat,
+    86: path_calls.rename,  # link
+    87: path_calls.remove,  # unlink
+    88: path_calls.symlink,
+    89: path_calls.readlink,
+    90: path_calls.change,  # chmod
+    91: path_calls.change_file,  # fchmod
+    92: path_calls.change,  # chown
+    93: path_calls.change_file,  # fchown
+    94: path_calls.remove,  # lchown
+    132: path_calls.change,  # utime
+    133: path_calls.make,  # mknod
+    137: path_calls.statfs,
+    138: path_calls.fstatfs,
+    191: path_calls.no_attribute,  # getxattr
+    192: path_calls.no_attribute,  # lgetxattr
+    193: path_calls.no_attribute_of_file,  # fgetxattr
+    194: path_calls.no_attributes,  # listxattr
+    195: path_calls.no_attributes,  # llistxattr
+    196: path_calls.no_attributes_of_file,  # flistxattr
+    217: path_calls.getdents64,
+    235: path_calls.change,  # utimes
+    257: path_calls.openat,
+    258: path_calls.make_at,  # mkdirat
+    259: path_calls.make_at,  # mknodat
+    260: path_calls.change_at,  # fchownat
+    261: path_calls.change_at,  # futimesat
+    262: path_calls.newfstatat,
+    263: path_calls.remove_at,  # unlinkat
+    264: path_calls.rename_at,  # renameat
+    265: path_calls.rename_at,  # linkat
+    266: path_calls.symlinkat,
+    267: path_calls.readlinkat,
+    268: path_calls.change_at,  # fchmodat
+    269: path_calls.faccessat,
+    280: path_calls.utimensat,
+    316: path_calls.rename_at,  # renameat2
+    332: path_calls.statx,
+    439: path_calls.faccessat2,
+    # memory
+    9: memory_calls.mmap,
+    10: memory_calls.mprotect,
+    11: memory_calls.munmap,
+    12: memory_calls.brk,
+    25: memory_calls.mremap,
+    26: memory_calls.msync,
+    27: memory_calls.mincore,
+    28: memory_calls.madvise,
+    149: memory_calls.mlock,
+    150: memory_calls.mlock,  # munlock
+    151: system_calls.nothing,  # mlockall
+    152: system_calls.nothing,  # munlockall
+    325: memory_calls.mlock,  # mlock2
+    # signals
+    13: signal_calls.rt_sigaction,
+    14: signal_calls.rt_sigprocmask,
+    15: signal_calls.rt_sigreturn,
+    34: signal_calls.pause,
+    62: signal_calls.kill,
+    127: signal_calls.rt_sigpending,
+    130: signal_calls.rt_sigsuspend,
+    131: signal_calls.sigaltstack,
+    200: signal_calls.tkill,
+    234: signal_calls.tgkill,
+    # the process
+    39: process_calls.getpid,
+    60: process_calls.exit_group,
+    97: process_calls.getrlimit,
+    105: process_calls.set_identity,  # setuid
+    106: process_calls.set_identity,  # setgid
+    109: process_calls.setpgid,
+    111: process_calls.getpid,  # getpgrp
+    113: process_calls.set_two,  # setreuid
+    114: process_calls.set_two,  # setregid
+    115: process_calls.getgroups,
+    117: process_calls.set_three,  # setresuid
+    118: process_calls.get_three,  # getresuid
+    119: process_calls.set_three,  # setresgid
+    120: process_calls.get_three,  # getresgid
+    121: process_calls.get_session,  # getpgid
+    124: process_calls.get_session,  # getsid
+    140: process_calls.getpriority,
+    157: process_calls.prctl,
+    158: process_calls.arch_prctl,
+    160: process_calls.setrlimit,
+    164: process_calls.refuse,  # settimeofday
+    170: process_calls.refuse,  # sethostname
+    171: process_calls.refuse,  # setdomainname
+    227: process_calls.refuse,  # clock_settime
+    186: process_calls.getpid,  # gettid
+    218: process_calls.set_tid_address,
+    231: process_calls.exit_group,
+    273: process_calls.set_robust_list,
+    302: process_calls.prlimit64,
+    # time
+    35: time_calls.nanosleep,
+    37: time_calls.alarm,
+    96: time_calls.gettimeofday,
+    98: time_calls.getrusage,
+    100: time_calls.times,
+    201: time_calls.time,
+    228: time_calls.clock_gettime,
+    229: time_calls.clock_getres,
+    230: time_calls.clock_nanosleep,
+    # waiting
+    7: wait_calls.poll,
+    23: wait_calls.select,
+    61: wait_calls.wait4,
+    202: wait_calls.futex,
+    270: wait_calls.pselect6,
+    271: wait_calls.ppoll,
+    # sockets
+    41: socket_calls.make,
+    42: socket_calls.refuse,  # connect
+    43: socket_calls.refuse,  # accept
+    44: socket_calls.refuse,  # sendto
+    45: socket_calls.refuse,  # recvfrom
+    46: socket_calls.refuse,  # sendmsg
+    47: socket_calls.refuse,  # recvmsg
+    48: socket_calls.refuse,  # shutdown
+    49: socket_calls.refuse,  # bind
+    50: socket_calls.refuse,  # listen
+    51: socket_calls.refuse,  # getsockname
+    52: socket_calls.refuse,  # getpeername
+    53: socket_calls.make,  # socketpair
+    54: socket_calls.refuse,  # setsockopt
+    55: socket_calls.refuse,  # getsockopt
+    288: socket_calls.refuse,  # accept4
+    299: socket_calls.refuse,  # recvmmsg
+    307: socket_calls.refuse,  # sendmmsg
+    # the machine
+    63: system_calls.uname,
+    95: system_calls.umask,
+    99: system_calls.sysinfo,
+    204: system_calls.sched_getaffinity,
+    309: system_calls.getcpu,
+    318: system_calls.getrandom,
+    24: system_calls.nothing,  # sched_yield
+    102: system_calls.nothing,  # getuid
+    104: system_calls.nothing,  # getgid
+    107: system_calls.nothing,  # geteuid
+    108: system_calls.nothing,  # getegid
+    110: system_calls.nothing,  # getppid
+    162: system_calls.nothing,  # sync
+    # tried by programs, and done without
+    334: unknown.absent_call,  # rseq
+}

@@ -1,0 +1,90 @@
+"""Error numbers of Linux, and what the kernel's codes become."""
+
+from typing import Final
+
+from incroos.kernel import codes
+from incroos.lang import cold, kernel, word
+
+EPERM: Final = 1
+ENOENT: Final = 2
+ESRCH: Final = 3
+EINTR: Final = 4
+EIO: Final = 5
+ENXIO: Final = 6
+E2BIG: Final = 7
+ENOEXEC: Final = 8
+EBADF: Final = 9
+ECHILD: Final = 10
+EAGAIN: Final = 11
+ENOMEM: Final = 12
+EACCES: Final = 13
+EFAULT: Final = 14
+EBUSY: Final = 16
+EEXIST: Final = 17
+ENODEV: Final = 19
+ENOTDIR: Final = 20
+EISDIR: Final = 21
+EINVAL: Final = 22
+EMFILE: Final = 24
+ENOTTY: Final = 25
+ESPIPE: Final = 29
+EROFS: Final = 30
+ERANGE: Final = 34
+ENAMETOOLONG: Final = 36
+ENOSYS: Final = 38
+ELOOP: Final = 40
+ENOTSOCK: Final = 88
+EOPNOTSUPP: Final = 95
+EAFNOSUPPORT: Final = 97
+ETIMEDOUT: Final = 110
+
+
+@kernel
+def result_of(code: word) -> word:
+    """What a call answers: the number or OK that it has, or Linux's number for a code of kernel/codes.py."""
+    return code if code >= 0 else -number_of(code)
+
+
+@cold
+@kernel
+def number_of(code: word) -> word:
+    """Linux's number for a code."""
+    match code:
+        case codes.NO_ROOM | codes.NO_FRAME | codes.NOT_COVERED | codes.NO_KERNEL_MEMORY:
+            return ENOMEM
+        case codes.NO_ACCESS | codes.NO_PERMISSION:
+            return EACCES
+        case codes.TOO_LOW:
+            return EPERM
+        case codes.EXISTS:
+            return EEXIST
+        case codes.BAD_POINTER:
+            return EFAULT
+        case codes.NO_ENTRY:
+            return ENOENT
+        case codes.NOT_FOLDER:
+            return ENOTDIR
+        case codes.IS_FOLDER:
+            return EISDIR
+        case codes.TOO_MANY_LINKS:
+            return ELOOP
+        case codes.NAME_TOO_LONG | codes.TOO_LONG:
+            return ENAMETOOLONG
+        case codes.READ_ONLY_FILES:
+            return EROFS
+        case codes.BAD_DESCRIPTOR:
+            return EBADF
+        case codes.NO_DESCRIPTOR:
+            return EMFILE
+        case codes.NO_POSITION:
+            return ESPIPE
+        case codes.BAD_PROGRAM:
+            return ENOEXEC
+        case codes.NO_DEVICE:
+            return ENXIO
+        case codes.TOO_MUCH_TEXT:
+            return E2BIG
+        case codes.INPUT_FAILED:
+            return EIO
+        case _:
+            return EINVAL

@@ -1,0 +1,261 @@
+"""Calls on memory: mmap and its kin, brk."""
+
+from typing import Final
+
+from incroos.kernel import vm, vmm
+from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
+from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
+from incroos.kernel.files.opening import PATH_ONLY
+from incroos.kernel.files.reading import PIECE_BYTES, is_readable
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import CONTENT_KIND, WRITE, ZERO_KIND, File, Kernel, Range, UserSpace
+from incroos.kernel.vm.pages import clear
+from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
+
+KNOWN_RIGHTS: Final = 7
+ATOMIC: Final = 8  # PROT_SEM: says nothing here
+LOW_END: Final = 1 << 31
+KNOWN_MOVES: Final = 7  # flags of mremap
+MOVE_TO: Final = 2  # MREMAP_FIXED
+SHARED: Final = 1  # flags of mmap
+PRIVATE: Final = 2
+SHARED_CHECKED: Final = 3
+KIND: Final = 0xF
+LOW: Final = 0x40  # MAP_32BIT
+FIXED: Final = 0x10
+ANONYMOUS: Final = 0x20
+POPULATE: Final = 0x8000
+HUGE_PAGES: Final = 0x4_0000
+FIXED_FREE: Final = 0x10_0000
+
+# Advice
+DONT_NEED: Final = 4
+FREE: Final = 8
+REMOVE: Final = 9
+POPULATE_READ: Final = 22
+POPULATE_WRITE: Final = 23
+LAST_ADVICE: Final = 25
+WRITE_FAULT: Final = 6  # the processor's error code: a write in ring 3
+READ_FAULT: Final = 4
+
+
+@apart
+@kernel
+def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descriptor: word, offset: word) -> word:
+    at = file_of(k, descriptor) if flags & ANONYMOUS == 0 else VirtAddr(0)
+    if offset % PAGE_BYTES != 0:
+        return -EINVAL
+    if flags & ANONYMOUS == 0 and (at == 0 or File(k.m, at).flags & PATH_ONLY != 0):
+        return -EBADF
+    if nbytes == 0:
+        return -EINVAL
+    if flags & KIND != PRIVATE and flags & KIND != SHARED and flags & KIND != SHARED_CHECKED:
+        return -EINVAL
+    if nbytes < 0 or offset < 0 or flags & HUGE_PAGES != 0:
+        return -ENOMEM
+    if flags & ANONYMOUS != 0:
+        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
+    file = File(k.m, at)
+    if not is_readable(file):
+        return -EACCES
+    if file.kind == ZERO_KIND:
+        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
+    if file.kind != CONTENT_KIND or file.text != 0:
+        return -ENODEV
+    if flags & KIND != PRIVATE and rights & WRITE != 0:
+        return -EACCES
+    return map_content(k, hint, nbytes, rights, flags, file.content, offset)
+
+
+@kernel
+def map_content(
+    k: Kernel, hint: word, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
+) -> word:
+    """Map pages of a content, or zeros where it is 0."""
+    user = user_of(k)
+    wanted = rights & KNOWN_RIGHTS
+    if flags & (FIXED | FIXED_FREE | LOW) == LOW:
+        found = map_low(user, nbytes, wanted, content, offset)
+    elif flags & (FIXED | FIXED_FREE) == 0:
+        found = vm.map_anywhere(user, max(hint, 0), nbytes, wanted, 0, content, offset)
+    elif hint % PAGE_BYTES != 0:
+        return -EINVAL
+    elif flags & FIXED_FREE != 0:
+        found = vm.map_at_free(user, hint, nbytes, wanted, 0, content, offset)
+    else:
+        found = vm.map_at(user, hint, nbytes, wanted, 0, content, offset)
+    if found > 0 and flags & POPULATE != 0:
+        populate(user, found, nbytes, wanted)
+    return result_of(found)
+
+
+@kernel
+def map_low(user: UserSpace, nbytes: word, rights: word, content: VirtAddr, offset: word) -> word:
+    """Map pages in the lowest 2 GiB, where an int can hold their addresses: MAP_32BIT."""
+    if not 0 < nbytes < LOW_END:
+        return NO_ROOM
+    start = vm.find_gap(user, vm.page_up(nbytes), VirtAddr(LOW_END))
+    return vm.map_at_free(user, start, nbytes, rights, 0, content, offset) if start != 0 else NO_ROOM
+
+
+@kernel
+def populate(user: UserSpace, start: word, nbytes: word, rights: word) -> None:
+    """Touch all pages, as far as there are frames."""
+    at = start
+    error = WRITE_FAULT if rights & WRITE != 0 else READ_FAULT
+    while at < start + nbytes and rights != 0:
+        at = at + PAGE_BYTES if vm.fault(user, VirtAddr(at), error) == 0 else start + nbytes
+
+
+@apart
+@kernel
+def munmap(k: Kernel, start: word, nbytes: word) -> word:
+    return result_of(vm.unmap(user_of(k), start, nbytes))
+
+
+@apart
+@kernel
+def mprotect(k: Kernel, start: word, nbytes: word, rights: word) -> word:
+    if start % PAGE_BYTES == 0 and nbytes == 0:
+        return 0
+    return result_of(vm.protect(user_of(k), start, nbytes, rights & ~ATOMIC))
+
+
+@apart
+@kernel
+def brk(k: Kernel, wanted: word) -> word:
+    return vm.set_break(user_of(k), wanted)
+
+
+@apart
+@kernel
+def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
+    wanted = half(advice)
+    if wanted > LAST_ADVICE or 5 <= wanted <= 7 or wanted == REMOVE:
+        return -EINVAL
+    if start % PAGE_BYTES != 0 or nbytes < 0 or nbytes > MOST_WORD - PAGE_BYTES:
+        return -EINVAL
+    if nbytes == 0:
+        return 0
+    if not is_user_range(start, nbytes):
+        return -ENOMEM
+    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
+        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else READ_FAULT)
+    if wanted == DONT_NEED or wanted == FREE:
+        drop_pages(k, start, end)
+    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+
+
+@kernel
+def bring_pages(user: UserSpace, start: word, end: word, error: word) -> word:
+    """Touch all pages: 0; -ENOMEM without a frame or in a hole, -EINVAL without the right, -EFAULT behind a file."""
+    if not is_covered(user, start, end):
+        return -ENOMEM
+    at = start
+    while at < end:
+        code = vm.fault(user, VirtAddr(at), error)
+        if code != 0:
+            return bring_error(code)
+        at += PAGE_BYTES
+    return 0
+
+
+@kernel
+def bring_error(code: word) -> word:
+    """Linux's error, negative, for a page that vm did not bring."""
+    if code == NO_FRAME:
+        return -ENOMEM
+    return -EINVAL if code == FAULT_NO_RIGHT else -EFAULT
+
+
+@kernel
+def drop_pages(k: Kernel, start: word, end: word) -> None:
+    """Let the pages be as they were when they were mapped: zeros, or the file's."""
+    user = user_of(k)
+    at = vm.find_range_behind(user, VirtAddr(start))
+    while at != 0 and Range(k.m, at).start < end:
+        found = Range(k.m, at)
+        clear(user, VirtAddr(max(found.start, start)), VirtAddr(min(found.end, end)))
+        at = vm.next_range(user, at)
+
+
+@kernel
+def is_covered(user: UserSpace, start: word, end: word) -> bool:
+    """Is all of [start, end) in ranges?"""
+    done = start
+    at = vm.find_range(user, VirtAddr(start))
+    while at != 0 and done < end and Range(user.m, at).start <= done:
+        done = Range(user.m, at).end
+        at = vm.next_range(user, at)
+    return done >= end
+
+
+@apart
+@kernel
+def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
+    if start % PAGE_BYTES != 0 or half(flags) & ~7 != 0 or half(flags) & 5 == 5:
+        return -EINVAL
+    if not is_user_range(start, nbytes):
+        return -ENOMEM
+    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+
+
+@apart
+@kernel
+def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> word:
+    """What becomes smaller stays where it is; whoever asks for more copies instead."""
+    if flags & ~KNOWN_MOVES != 0 or start % PAGE_BYTES != 0 or wanted == 0:
+        return -EINVAL
+    if not is_user_range(start, nbytes) or nbytes == 0 or not 0 < wanted <= nbytes or flags & MOVE_TO != 0:
+        return -ENOMEM
+    if vm.find_range(user_of(k), VirtAddr(start)) == 0:
+        return -EFAULT
+    end = start + vm.page_up(nbytes)
+    behind = start + vm.page_up(wanted)
+    code = vm.unmap(user_of(k), behind, end - behind) if behind < end else 0
+    return start if code == 0 else result_of(code)
+
+
+@apart
+@kernel
+def mlock(k: Kernel, start: word, nbytes: word) -> word:
+    """mlock, mlock2, munlock: a page that is there stays."""
+    first = start & -PAGE_BYTES
+    if not is_user_range(start, nbytes):
+        return -ENOMEM if start >= 0 and nbytes >= 0 else -EINVAL
+    return 0 if is_covered(user_of(k), first, start + nbytes) else -ENOMEM
+
+
+@apart
+@kernel
+def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
+    if start % PAGE_BYTES != 0:
+        return -EINVAL
+    if not is_user_range(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
+        return -ENOMEM
+    nr_pages = (nbytes + PAGE_BYTES - 1) // PAGE_BYTES
+    if not is_user_range(to, nr_pages):
+        return -EFAULT
+    done = 0
+    while done < nr_pages:
+        part = min(PIECE_BYTES, nr_pages - done)
+        note_pages(k, VirtAddr(start + done * PAGE_BYTES), part)
+        if vm.copy_out(user_of(k), to + done, k.files.piece, part) != 0:
+            return -EFAULT
+        done += part
+    return 0
+
+
+@kernel
+def note_pages(k: Kernel, start: VirtAddr, nr_pages: word) -> None:
+    """Put a byte for each page into the kernel's buffer: 1 where one is there. Pages that are not cost next to none."""
+    space = user_of(k).space
+    end = VirtAddr(start + nr_pages * PAGE_BYTES)
+    fill(k.m, k.files.piece, 0, nr_pages)
+    page, _entry = vmm.next_leaf_in(space, start, end)
+    while page < end:
+        store8(k.m, VirtAddr(k.files.piece + (page - start) // PAGE_BYTES), 1)
+        page, _entry = vmm.next_leaf_in(space, VirtAddr(page + PAGE_BYTES), end)

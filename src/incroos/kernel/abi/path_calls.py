@@ -1,0 +1,389 @@
+"""Calls on paths: open, stat, and those that would change files, which nothing does."""
+
+from typing import Final
+
+from incroos.kernel import files, vm
+from incroos.kernel.abi import status
+from incroos.kernel.abi.arguments import (
+    HERE,
+    file_of,
+    find_node,
+    get_path,
+    half,
+    int_of,
+    node_at,
+    start_of,
+    task_of,
+    user_of,
+)
+from incroos.kernel.abi.errno import (
+    EACCES,
+    EBADF,
+    EEXIST,
+    EINVAL,
+    ENOENT,
+    ENOTDIR,
+    EOPNOTSUPP,
+    ERANGE,
+    EROFS,
+    result_of,
+)
+from incroos.kernel.files.paths import FOLLOW, STAY
+from incroos.kernel.state import (
+    FOLDER_KIND,
+    LINK_KIND,
+    NULL_KIND,
+    PROGRAM_KIND,
+    ZERO_KIND,
+    File,
+    Kernel,
+    Node,
+)
+from incroos.lang import VirtAddr, apart, kernel, word
+
+NO_FOLLOW: Final = 0x100  # AT_SYMLINK_NOFOLLOW
+FOLDER_TOO: Final = 0x200  # AT_REMOVEDIR, AT_EACCESS
+EMPTY_PATH: Final = 0x1000
+NO_AUTOMOUNT: Final = 0x800
+STATUS_FLAGS: Final = NO_FOLLOW | EMPTY_PATH | NO_AUTOMOUNT
+SYNC_FLAGS: Final = 0x6000  # of statx
+CREATE: Final = 0o1101  # O_CREAT, O_WRONLY, O_TRUNC: of creat
+
+WRITE_ACCESS: Final = 2  # access
+EXECUTE_ACCESS: Final = 1
+ANY_EXECUTE: Final = 0o111
+PATH_ONLY: Final = 0o10000000
+
+
+# ------------------------------------------------------------------ opening
+@apart
+@kernel
+def open_file(k: Kernel, path: word, flags: word) -> word:
+    return openat(k, HERE, path, flags)
+
+
+@apart
+@kernel
+def creat(k: Kernel, path: word) -> word:
+    return openat(k, HERE, path, CREATE)
+
+
+@apart
+@kernel
+def openat(k: Kernel, folder: word, path: word, flags: word) -> word:
+    nbytes = get_path(k, path)
+    if nbytes < 0:
+        return nbytes
+    start = start_of(k, folder, nbytes)
+    if start < 0:
+        return start
+    return result_of(files.open_path(k, task_of(k), Node(k.m, VirtAddr(~start)), nbytes, half(flags)))
+
+
+@apart
+@kernel
+def getdents64(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
+    at = file_of(k, descriptor)
+    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+        return -EBADF
+    return result_of(files.read_entries(k, user_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
+
+
+# ------------------------------------------------------------------ what is told of files
+@apart
+@kernel
+def fstat(k: Kernel, descriptor: word, to: word) -> word:
+    at = file_of(k, descriptor)
+    return status.put_of_file(k, File(k.m, at), to) if at != 0 else -EBADF
+
+
+@apart
+@kernel
+def stat(k: Kernel, path: word, to: word) -> word:
+    return newfstatat(k, HERE, path, to, 0)
+
+
+@apart
+@kernel
+def lstat(k: Kernel, path: word, to: word) -> word:
+    return newfstatat(k, HERE, path, to, NO_FOLLOW)
+
+
+@kernel
+def find_known(k: Kernel, folder: word, path: word, flags: word) -> word:
+    """As find_node, and with AT_EMPTY_PATH what a descriptor is of that has a node, or the working directory."""
+    if flags & EMPTY_PATH == 0 or get_path(k, path) != 0:
+        return find_node(k, folder, path, STAY if flags & NO_FOLLOW != 0 else FOLLOW)
+    if int_of(folder) == HERE:
+        return ~task_of(k).folder
+    at = file_of(k, folder)
+    if at == 0:
+        return -EBADF
+    return ~File(k.m, at).node if File(k.m, at).node != 0 else -EACCES
+
+
+@apart
+@kernel
+def newfstatat(k: Kernel, folder: word, path: word, to: word, flags: word) -> word:
+    wanted = half(flags)
+    if wanted & ~STATUS_FLAGS != 0:
+        return -EINVAL
+    if wanted & EMPTY_PATH != 0 and get_path(k, path) == 0 and int_of(folder) != HERE:
+        return fstat(k, folder, to)
+    found = find_known(k, folder, path, wanted)
+    return status.put_of_node(k, node_at(k, found), to) if found >= 0 else found
+
+
+@apart
+@kernel
+def statx(k: Kernel, folder: word, path: word, flags: word, mask: word, to: word) -> word:
+    wanted = half(flags)
+    if wanted & ~(STATUS_FLAGS | SYNC_FLAGS) != 0 or wanted & SYNC_FLAGS == SYNC_FLAGS or half(mask) >= 0x8000_0000:
+        return -EINVAL
+    if wanted & EMPTY_PATH != 0 and get_path(k, path) == 0 and int_of(folder) != HERE:
+        at = file_of(k, folder)
+        return status.put_x_of_file(k, File(k.m, at), to) if at != 0 else -EBADF
+    found = find_known(k, folder, path, wanted)
+    return status.put_x_of_node(k, node_at(k, found), to) if found >= 0 else found
+
+
+@apart
+@kernel
+def access(k: Kernel, path: word, wanted: word) -> word:
+    return faccessat2(k, HERE, path, wanted, 0)
+
+
+@apart
+@kernel
+def faccessat(k: Kernel, folder: word, path: word, wanted: word) -> word:
+    return faccessat2(k, folder, path, wanted, 0)
+
+
+@apart
+@kernel
+def faccessat2(k: Kernel, folder: word, path: word, wanted: word, flags: word) -> word:
+    if half(wanted) & ~7 != 0 or half(flags) & ~(NO_FOLLOW | FOLDER_TOO | EMPTY_PATH) != 0:
+        return -EINVAL
+    found = find_known(k, folder, path, half(flags))
+    if found < 0:
+        return found
+    node = node_at(k, found)
+    is_device = node.kind == NULL_KIND or node.kind == ZERO_KIND
+    if wanted & WRITE_ACCESS != 0 and not is_device:
+        return -EROFS
+    if wanted & EXECUTE_ACCESS != 0 and node.kind != FOLDER_KIND and node.mode & ANY_EXECUTE == 0:
+        return -EACCES
+    return 0
+
+
+@apart
+@kernel
+def readlink(k: Kernel, path: word, to: word, nbytes: word) -> word:
+    return readlinkat(k, HERE, path, to, nbytes)
+
+
+@apart
+@kernel
+def readlinkat(k: Kernel, folder: word, path: word, to: word, nbytes: word) -> word:
+    if not 0 < half(nbytes) < 0x8000_0000:
+        return -EINVAL
+    found = find_node(k, folder, path, STAY)
+    if found < 0:
+        return found
+    node = node_at(k, found)
+    source = node.content.data
+    length = node.content.nbytes
+    if node.kind == PROGRAM_KIND:
+        source, length = files.put_path(k, Node(k.m, task_of(k).program))
+        length -= 1
+    elif node.kind != LINK_KIND:
+        return -EINVAL
+    length = min(length, half(nbytes))
+    code = vm.copy_out(user_of(k), to, source, length)
+    return length if code == 0 else result_of(code)
+
+
+# ------------------------------------------------------------------ the working directory
+@apart
+@kernel
+def getcwd(k: Kernel, to: word, nbytes: word) -> word:
+    source, length = files.put_path(k, Node(k.m, task_of(k).folder))
+    if length < 0:
+        return result_of(length)
+    if 0 <= nbytes < length:
+        return -ERANGE
+    code = vm.copy_out(user_of(k), to, source, length)
+    return length if code == 0 else result_of(code)
+
+
+@apart
+@kernel
+def chdir(k: Kernel, path: word) -> word:
+    found = find_node(k, HERE, path, FOLLOW)
+    if found < 0:
+        return found
+    if node_at(k, found).kind != FOLDER_KIND:
+        return -ENOTDIR
+    task_of(k).folder = VirtAddr(~found)
+    return 0
+
+
+@apart
+@kernel
+def fchdir(k: Kernel, descriptor: word) -> word:
+    at = file_of(k, descriptor)
+    if at == 0:
+        return -EBADF
+    if File(k.m, at).kind != FOLDER_KIND:
+        return -ENOTDIR
+    task_of(k).folder = File(k.m, at).node
+    return 0
+
+
+# ------------------------------------------------------------------ what would change files
+@kernel
+def refuse_new(k: Kernel, folder: word, path: word) -> word:
+    """Why nothing can be made under a path: -EEXIST, -EROFS, or what is wrong with it."""
+    nbytes = get_path(k, path)
+    if nbytes < 0:
+        return nbytes
+    start = start_of(k, folder, nbytes)
+    if start < 0:
+        return start
+    code, node = files.walk(k, task_of(k), Node(k.m, VirtAddr(~start)), nbytes, STAY)
+    if code == 0:
+        return -EEXIST
+    return -EROFS if result_of(code) == -ENOENT and node != 0 else result_of(code)
+
+
+@kernel
+def refuse_change(k: Kernel, folder: word, path: word, at_link: word) -> word:
+    """Why what a path leads to cannot be changed: -EROFS, or what is wrong with the path."""
+    found = find_node(k, folder, path, at_link)
+    return -EROFS if found >= 0 else found
+
+
+@apart
+@kernel
+def make_at(k: Kernel, folder: word, path: word) -> word:
+    """mkdirat, mknodat."""
+    return refuse_new(k, folder, path)
+
+
+@apart
+@kernel
+def make(k: Kernel, path: word) -> word:
+    """mkdir, mknod."""
+    return refuse_new(k, HERE, path)
+
+
+@apart
+@kernel
+def change(k: Kernel, path: word) -> word:
+    """chmod, chown, utime, utimes, truncate."""
+    return refuse_change(k, HERE, path, FOLLOW)
+
+
+@apart
+@kernel
+def change_at(k: Kernel, folder: word, path: word) -> word:
+    """fchmodat, fchownat, futimesat."""
+    return refuse_change(k, folder, path, FOLLOW)
+
+
+@apart
+@kernel
+def utimensat(k: Kernel, folder: word, path: word) -> word:
+    if path == 0:
+        return -EROFS if file_of(k, folder) != 0 else -EBADF
+    return refuse_change(k, folder, path, FOLLOW)
+
+
+@apart
+@kernel
+def remove(k: Kernel, path: word) -> word:
+    """unlink, rmdir, lchown: of the symlink itself."""
+    return refuse_change(k, HERE, path, STAY)
+
+
+@apart
+@kernel
+def remove_at(k: Kernel, folder: word, path: word) -> word:
+    """unlinkat."""
+    return refuse_change(k, folder, path, STAY)
+
+
+@apart
+@kernel
+def rename(k: Kernel, path: word) -> word:
+    """rename, link."""
+    return refuse_change(k, HERE, path, STAY)
+
+
+@apart
+@kernel
+def rename_at(k: Kernel, folder: word, path: word) -> word:
+    """renameat, renameat2, linkat."""
+    return refuse_change(k, folder, path, STAY)
+
+
+@apart
+@kernel
+def symlink(k: Kernel, target: word, path: word) -> word:
+    return refuse_new(k, HERE, path)
+
+
+@apart
+@kernel
+def symlinkat(k: Kernel, target: word, folder: word, path: word) -> word:
+    return refuse_new(k, folder, path)
+
+
+@apart
+@kernel
+def change_file(k: Kernel, descriptor: word) -> word:
+    """fchmod, fchown."""
+    return -EROFS if file_of(k, descriptor) != 0 else -EBADF
+
+
+# ------------------------------------------------------------------ file systems
+@apart
+@kernel
+def statfs(k: Kernel, path: word, to: word) -> word:
+    found = find_node(k, HERE, path, FOLLOW)
+    return status.put_file_system(k, to) if found >= 0 else found
+
+
+@apart
+@kernel
+def fstatfs(k: Kernel, descriptor: word, to: word) -> word:
+    return status.put_file_system(k, to) if file_of(k, descriptor) != 0 else -EBADF
+
+
+@apart
+@kernel
+def no_attribute(k: Kernel, path: word) -> word:
+    """getxattr and lgetxattr: files have none."""
+    found = find_node(k, HERE, path, STAY)
+    return -EOPNOTSUPP if found >= 0 else found
+
+
+@apart
+@kernel
+def no_attribute_of_file(k: Kernel, descriptor: word) -> word:
+    """fgetxattr."""
+    return -EOPNOTSUPP if file_of(k, descriptor) != 0 else -EBADF
+
+
+@apart
+@kernel
+def no_attributes(k: Kernel, path: word) -> word:
+    """listxattr and llistxattr: an empty list."""
+    return min(find_node(k, HERE, path, STAY), 0)
+
+
+@apart
+@kernel
+def no_attributes_of_file(k: Kernel, descriptor: word) -> word:
+    """flistxattr."""
+    return 0 if file_of(k, descriptor) != 0 else -EBADF

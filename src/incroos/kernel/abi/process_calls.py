@@ -1,0 +1,253 @@
+"""Calls about the process itself: its end, who it is, its limits and registers."""
+
+from typing import Final
+
+from incroos.kernel import task, vm
+from incroos.kernel.abi.arguments import half, task_of, user_of
+from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
+from incroos.kernel.codes import BAD_POINTER
+from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
+from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
+
+USER_END: Final = 0x7FFF_FFFF_F000
+FS_BASE: Final = 0xC000_0100  # model-specific registers
+KERNEL_GS_BASE: Final = 0xC000_0102
+SET_GS: Final = 0x1001  # arch_prctl
+SET_FS: Final = 0x1002
+GET_FS: Final = 0x1003
+GET_GS: Final = 0x1004
+
+SET_NAME: Final = 15  # prctl
+GET_NAME: Final = 16
+GET_DUMPABLE: Final = 3
+SET_DUMPABLE: Final = 4
+
+# Resources of limits
+DATA: Final = 2
+STACK: Final = 3
+CORE: Final = 4
+NR_FILES: Final = 7
+ADDRESS_SPACE: Final = 9
+NR_RESOURCES: Final = 16
+NO_PRIORITY: Final = 20  # what the call answers for the usual one
+UNLIMITED: Final = -1
+
+
+@apart
+@kernel
+def exit_group(k: Kernel, status: word) -> word:
+    task.end(k, status & 0xFF)
+    return 0
+
+
+@kernel
+def getpid(k: Kernel) -> word:
+    return task_of(k).number
+
+
+@apart
+@kernel
+def set_tid_address(k: Kernel, at: word) -> word:
+    task_of(k).clear_on_exit = VirtAddr(at)
+    return task_of(k).number
+
+
+@apart
+@kernel
+def set_robust_list(k: Kernel, head: word, nbytes: word) -> word:
+    return 0 if nbytes == 24 else -EINVAL
+
+
+@apart
+@kernel
+def set_identity(k: Kernel, number: word) -> word:
+    """setuid, setgid: there is only one user, who may be nobody else."""
+    return 0 if half(number) == 0 else -EPERM
+
+
+@apart
+@kernel
+def getgroups(k: Kernel, nr_most: word, to: word) -> word:
+    return 0 if half(nr_most) < 0x8000_0000 else -EINVAL
+
+
+@apart
+@kernel
+def get_three(k: Kernel, real: word, effective: word, saved: word) -> word:
+    """getresuid, getresgid."""
+    user = user_of(k)
+    code = vm.store32(user, real, 0)
+    if code == 0:
+        code = vm.store32(user, effective, 0)
+    return result_of(vm.store32(user, saved, 0) if code == 0 else code)
+
+
+@apart
+@kernel
+def set_three(k: Kernel, real: word, effective: word, saved: word) -> word:
+    """setresuid, setresgid; -1 leaves one as it is."""
+    are_ours = is_own(real) and is_own(effective) and is_own(saved)
+    return 0 if are_ours else -EPERM
+
+
+@apart
+@kernel
+def set_two(k: Kernel, real: word, effective: word) -> word:
+    """setreuid, setregid."""
+    return 0 if is_own(real) and is_own(effective) else -EPERM
+
+
+@apart
+@kernel
+def refuse(k: Kernel) -> word:
+    """What only an administrator of the machine may do, and nobody here."""
+    return -EPERM
+
+
+@apart
+@kernel
+def setpgid(k: Kernel, number: word, group: word) -> word:
+    own = task_of(k).number
+    if half(number) != 0 and half(number) != own:
+        return -ESRCH
+    return 0 if half(group) == 0 or half(group) == own else -EPERM
+
+
+@apart
+@kernel
+def getpriority(k: Kernel, kind: word, number: word) -> word:
+    if half(kind) > 2:
+        return -EINVAL
+    return NO_PRIORITY if half(number) == 0 or half(number) == task_of(k).number else -ESRCH
+
+
+@kernel
+def is_own(number: word) -> bool:
+    """Is it the user that there is, or -1?"""
+    return half(number) == 0 or half(number) == 0xFFFF_FFFF
+
+
+@apart
+@kernel
+def get_session(k: Kernel, number: word) -> word:
+    """getpgid, getsid."""
+    own = task_of(k).number
+    return own if half(number) == 0 or half(number) == own else -ESRCH
+
+
+@apart
+@kernel
+def arch_prctl(k: Kernel, code: word, value: word) -> word:
+    wanted = half(code)
+    if wanted == GET_FS:
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, FS_BASE)))
+    if wanted == GET_GS:
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, KERNEL_GS_BASE)))
+    if wanted != SET_FS and wanted != SET_GS:
+        return -EINVAL
+    if not 0 <= value < USER_END:
+        return -EPERM
+    write_msr(k.m, FS_BASE if wanted == SET_FS else KERNEL_GS_BASE, value)
+    return 0
+
+
+@apart
+@kernel
+def prctl(k: Kernel, option: word, value: word) -> word:
+    wanted = half(option)
+    name = task_of(k).name.addr
+    if wanted == GET_NAME:
+        return result_of(vm.copy_out(user_of(k), value, VirtAddr(name), NAME_BYTES))
+    if wanted == SET_NAME:
+        at = k.files.piece
+        fill(k.m, at, 0, NAME_BYTES)
+        if vm.copy_text(user_of(k), at, value, NAME_BYTES - 1) == BAD_POINTER:
+            return -EFAULT
+        copy(k.m, VirtAddr(name), at, NAME_BYTES)
+        return 0
+    if wanted == GET_DUMPABLE:
+        return 1
+    return 0 if wanted == SET_DUMPABLE and (value == 0 or value == 1) else -EINVAL
+
+
+# ------------------------------------------------------------------ limits
+@kernel
+def limit_of(k: Kernel, resource: word) -> word:
+    """The limit of a resource."""
+    user = user_of(k)
+    if resource == DATA:
+        return user.limit_data
+    if resource == STACK:
+        return user.limit_stack
+    if resource == ADDRESS_SPACE:
+        return user.limit_address_space
+    if resource == NR_FILES:
+        return MAX_FILES
+    return 0 if resource == CORE else UNLIMITED
+
+
+@apart
+@kernel
+def getrlimit(k: Kernel, resource: word, to: word) -> word:
+    if half(resource) >= NR_RESOURCES:
+        return -EINVAL
+    return put_limit(k, half(resource), to)
+
+
+@kernel
+def put_limit(k: Kernel, resource: word, to: word) -> word:
+    """struct rlimit: the limit, and how far it may be raised."""
+    at = k.files.piece
+    store64(k.m, at, limit_of(k, resource))
+    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else UNLIMITED)
+    return result_of(vm.copy_out(user_of(k), to, at, 16))
+
+
+@apart
+@kernel
+def setrlimit(k: Kernel, resource: word, source: word) -> word:
+    if half(resource) >= NR_RESOURCES:
+        return -EINVAL
+    at = k.files.piece
+    if vm.copy_in(user_of(k), at, source, 16) != 0:
+        return -EFAULT
+    return set_limit(k, half(resource), load64(k.m, at), load64(k.m, VirtAddr(at + 8)))
+
+
+@kernel
+def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
+    """Set what is a limit of the space; of other resources there is as much as there is."""
+    user = user_of(k)
+    if most >= 0 and not 0 <= limit <= most:
+        return -EINVAL
+    value = limit if limit >= 0 else NO_LIMIT
+    if resource == DATA:
+        user.limit_data = value
+    elif resource == STACK:
+        user.limit_stack = value
+    elif resource == ADDRESS_SPACE:
+        user.limit_address_space = value
+    elif resource == NR_FILES and not 0 <= limit <= MAX_FILES:
+        return -EPERM
+    return 0
+
+
+@apart
+@kernel
+def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -> word:
+    if half(resource) >= NR_RESOURCES:
+        return -EINVAL
+    if half(number) != 0 and half(number) != task_of(k).number:
+        return -ESRCH
+    at = k.files.piece
+    if source != 0 and vm.copy_in(user_of(k), at, source, 16) != 0:
+        return -EFAULT
+    limit = load64(k.m, at) if source != 0 else 0
+    most = load64(k.m, VirtAddr(at + 8)) if source != 0 else 0
+    if source != 0 and most >= 0 and not 0 <= limit <= most:
+        return -EINVAL
+    if to != 0:
+        code = put_limit(k, half(resource), to)
+        if code != 0:
+            return code
+    return set_limit(k, half(resource), limit, most) if source != 0 else 0

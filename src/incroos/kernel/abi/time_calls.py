@@ -1,0 +1,161 @@
+"""Calls about time: clocks, and sleep, in which virtual time passes."""
+
+from typing import Final
+
+from incroos.kernel import task, vm
+from incroos.kernel.abi.arguments import half, user_of
+from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
+from incroos.kernel.state import Kernel
+from incroos.kernel.task.clock import MOST, SECOND
+from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
+
+REALTIME: Final = 0
+THREAD_TIME: Final = 3
+REALTIME_COARSE: Final = 5
+BOOT_TIME: Final = 7
+TAI: Final = 11
+ABSOLUTE: Final = 1  # TIMER_ABSTIME
+TICK: Final = 10_000_000  # nanoseconds, of times
+USAGE_BYTES: Final = 144
+MOST_SECONDS: Final = MOST // SECOND
+
+
+@kernel
+def is_real(clock: word) -> bool:
+    """Does the clock count from 1970?"""
+    return clock == REALTIME or clock == REALTIME_COARSE or clock == TAI
+
+
+@kernel
+def is_clock(clock: word) -> bool:
+    """Is there such a clock?"""
+    return 0 <= clock <= BOOT_TIME or clock == TAI
+
+
+@kernel
+def look_at(k: Kernel, clock: word) -> tuple[word, word]:
+    """Seconds and nanoseconds of a clock."""
+    now = task.look(k)
+    start = k.tasks.start_seconds if is_real(clock) else 0
+    return start + now // SECOND, now % SECOND
+
+
+@kernel
+def put_pair(k: Kernel, to: word, first: word, second: word) -> word:
+    """Two words for the program."""
+    at = k.files.piece
+    store64(k.m, at, first)
+    store64(k.m, VirtAddr(at + 8), second)
+    return result_of(vm.copy_out(user_of(k), to, at, 16))
+
+
+@apart
+@kernel
+def clock_gettime(k: Kernel, clock: word, to: word) -> word:
+    if not is_clock(half(clock)):
+        return -EINVAL
+    seconds, nanoseconds = look_at(k, half(clock))
+    return put_pair(k, to, seconds, nanoseconds)
+
+
+@apart
+@kernel
+def clock_getres(k: Kernel, clock: word, to: word) -> word:
+    if not is_clock(half(clock)):
+        return -EINVAL
+    return put_pair(k, to, 0, 1) if to != 0 else 0
+
+
+@apart
+@kernel
+def gettimeofday(k: Kernel, to: word, zone: word) -> word:
+    seconds, nanoseconds = look_at(k, REALTIME)
+    code = put_pair(k, to, seconds, nanoseconds // 1000) if to != 0 else 0
+    if code == 0 and zone != 0:
+        code = result_of(vm.store64(user_of(k), zone, 0))
+    return code
+
+
+@apart
+@kernel
+def time(k: Kernel, to: word) -> word:
+    seconds, _nanoseconds = look_at(k, REALTIME)
+    if to != 0 and vm.store64(user_of(k), to, seconds) != 0:
+        return -EFAULT
+    return seconds
+
+
+@kernel
+def get_span(k: Kernel, source: word) -> word:
+    """A struct timespec in nanoseconds; -EFAULT, -EINVAL."""
+    at = k.files.piece
+    if vm.copy_in(user_of(k), at, source, 16) != 0:
+        return -EFAULT
+    seconds = load64(k.m, at)
+    nanoseconds = load64(k.m, VirtAddr(at + 8))
+    if seconds < 0 or not 0 <= nanoseconds < SECOND:
+        return -EINVAL
+    return min(seconds, MOST_SECONDS - 1) * SECOND + nanoseconds
+
+
+@apart
+@kernel
+def nanosleep(k: Kernel, source: word, rest: word) -> word:
+    span = get_span(k, source)
+    if span < 0:
+        return span
+    task.sleep(k, span)
+    return 0
+
+
+@apart
+@kernel
+def clock_nanosleep(k: Kernel, clock: word, flags: word, source: word, rest: word) -> word:
+    if not is_clock(half(clock)) or half(clock) == THREAD_TIME:
+        return -EINVAL
+    span = get_span(k, source)
+    if span < 0:
+        return span
+    if half(flags) & ABSOLUTE != 0:
+        now = task.look(k)
+        if is_real(half(clock)):
+            span -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
+        span = max(span - now, 0)
+    task.sleep(k, span)
+    return 0
+
+
+@apart
+@kernel
+def times(k: Kernel, to: word) -> word:
+    ticks = task.look(k) // TICK
+    at = k.files.piece
+    fill(k.m, at, 0, 32)
+    store64(k.m, at, ticks)
+    if to != 0 and vm.copy_out(user_of(k), to, at, 32) != 0:
+        return -EFAULT
+    return ticks
+
+
+@apart
+@kernel
+def getrusage(k: Kernel, who: word, to: word) -> word:
+    whose = half(who)
+    if whose != 0 and whose != 1 and whose != 0xFFFF_FFFF:
+        return -EINVAL
+    now = task.look(k)
+    at = k.files.piece
+    fill(k.m, at, 0, USAGE_BYTES)
+    if whose != 0xFFFF_FFFF:
+        store64(k.m, at, now // SECOND)
+        store64(k.m, VirtAddr(at + 8), now % SECOND // 1000)
+        store64(k.m, VirtAddr(at + 32), user_of(k).nr_resident * 4)
+        store64(k.m, VirtAddr(at + 64), user_of(k).nr_faults)
+    return result_of(vm.copy_out(user_of(k), to, at, USAGE_BYTES))
+
+
+@apart
+@kernel
+def alarm(k: Kernel, seconds: word) -> word:
+    """Virtual time goes on only when somebody looks: no alarm ever rings, and none was set before."""
+    return 0

@@ -1,0 +1,194 @@
+"""Calls that wait. There is one task and nothing can wake it: what would wait for ever ends the program."""
+
+from typing import Final
+
+from incroos.kernel import task, vm
+from incroos.kernel.abi.arguments import file_of, half, int_of, is_user_range, user_of
+from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
+from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.state import INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
+
+FUTEX: Final = 202
+WAIT: Final = 0  # operations of futex
+WAKE: Final = 1
+WAIT_SET: Final = 9
+WAKE_SET: Final = 10
+OPERATION: Final = 0x7F
+
+POLL: Final = 7
+POLL_BYTES: Final = 8  # struct pollfd
+CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
+CAN_WRITE: Final = 0x104  # POLLOUT, POLLWRNORM
+NOT_OPEN: Final = 0x20  # POLLNVAL
+
+
+@apart
+@kernel
+def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> word:
+    wanted = half(operation) & OPERATION
+    if at % 4 != 0:
+        return -EINVAL
+    if wanted == WAKE or wanted == WAKE_SET:
+        return 0 if is_user_range(at, 4) else -EFAULT
+    if wanted != WAIT and wanted != WAIT_SET:
+        return -ENOSYS
+    span = 0
+    if timeout != 0:
+        span = get_span(k, timeout)
+        if span < 0:
+            return span
+    if vm.copy_in(user_of(k), k.files.piece, at, 4) != 0:
+        return -EFAULT
+    if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
+        return -EAGAIN
+    if timeout == 0:
+        task.wait_for_ever(k, FUTEX)
+    task.sleep(k, span)
+    return -ETIMEDOUT
+
+
+@kernel
+def ready_events(k: Kernel, descriptor: word) -> word:
+    """What can be done with a descriptor at once: files are always ready, and input is asked for when it is read."""
+    at = file_of(k, descriptor)
+    if at == 0:
+        return NOT_OPEN
+    kind = File(k.m, at).kind
+    if kind == INPUT_KIND:
+        return CAN_READ
+    return CAN_WRITE if kind == OUTPUT_KIND else CAN_READ | CAN_WRITE
+
+
+@apart
+@kernel
+def poll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
+    return poll_for(k, places, half(nr_places), int_of(timeout) * 1_000_000)
+
+
+@apart
+@kernel
+def ppoll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
+    span = -1
+    if timeout != 0:
+        span = get_span(k, timeout)
+        if span < 0:
+            return span
+    return poll_for(k, places, half(nr_places), span)
+
+
+@kernel
+def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
+    """Say what is ready; if nothing is, time passes, or the program would wait for ever."""
+    if nr_places > MAX_FILES:
+        return -EINVAL
+    nr_ready = 0
+    for index in range(nr_places):
+        at = k.files.piece
+        place = places + index * POLL_BYTES if is_user_range(places, nr_places * POLL_BYTES) else -1
+        if vm.copy_in(user_of(k), at, place, POLL_BYTES) != 0:
+            return -EFAULT
+        wanted = load64(k.m, at)
+        ready = 0
+        if int_of(wanted) >= 0:
+            events = (wanted >> 32) & 0xFFFF
+            ready = ready_events(k, half(wanted)) & (events | NOT_OPEN)
+        store16(k.m, VirtAddr(at + 6), ready)
+        if vm.copy_out(user_of(k), place + 6, VirtAddr(at + 6), 2) != 0:
+            return -EFAULT
+        nr_ready += 1 if ready != 0 else 0
+    if nr_ready == 0:
+        pass_time(k, span)
+    return nr_ready
+
+
+@kernel
+def pass_time(k: Kernel, span: word) -> None:
+    """Let so much time pass; without an end the program would wait for ever."""
+    if span < 0:
+        task.wait_for_ever(k, POLL)
+    else:
+        task.sleep(k, span)
+
+
+# ------------------------------------------------------------------ select
+@apart
+@kernel
+def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
+    span = -1
+    if timeout != 0:
+        if vm.copy_in(user_of(k), k.files.piece, timeout, 16) != 0:
+            return -EFAULT
+        seconds = load64(k.m, k.files.piece)
+        microseconds = load64(k.m, VirtAddr(k.files.piece + 8))
+        if seconds < 0 or microseconds < 0:
+            return -EINVAL
+        span = min(seconds, 1 << 31) * 1_000_000_000 + min(microseconds, 1_000_000) * 1000
+    return select_for(k, nr, reads, writes, others, span)
+
+
+@apart
+@kernel
+def pselect6(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
+    span = -1
+    if timeout != 0:
+        span = get_span(k, timeout)
+        if span < 0:
+            return span
+    return select_for(k, nr, reads, writes, others, span)
+
+
+@kernel
+def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, span: word) -> word:
+    """Say what is ready in three sets."""
+    if int_of(nr) < 0:
+        return -EINVAL
+    most = min(half(nr), MAX_FILES)
+    nr_ready = 0
+    for kind in range(3):
+        at = reads
+        events = CAN_READ
+        if kind == 1:
+            at = writes
+            events = CAN_WRITE
+        elif kind == 2:
+            at = others
+            events = 0
+        found = select_in(k, most, at, events) if at != 0 else 0
+        if found < 0:
+            return found
+        nr_ready += found
+    if nr_ready == 0:
+        pass_time(k, span)
+    return nr_ready
+
+
+@kernel
+def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
+    """Keep in a set what is ready: how many; -EBADF, -EFAULT."""
+    nr_ready = 0
+    if not is_user_range(at, (nr + 63) // 64 * 8):
+        return -EFAULT
+    for index in range((nr + 63) // 64):
+        code, given = vm.load64(user_of(k), at + 8 * index)
+        if code != 0:
+            return -EFAULT
+        kept = 0
+        for bit in range(min(nr - 64 * index, 64)):
+            if given & shl_wrap(1, bit) != 0:
+                ready = ready_events(k, 64 * index + bit)
+                if ready == NOT_OPEN:
+                    return -EBADF
+                if ready & events != 0:
+                    kept |= shl_wrap(1, bit)
+                    nr_ready += 1
+        if vm.store64(user_of(k), at + 8 * index, kept) != 0:
+            return -EFAULT
+    return nr_ready
+
+
+@apart
+@kernel
+def wait4(k: Kernel) -> word:
+    """There are no children."""
+    return -ECHILD

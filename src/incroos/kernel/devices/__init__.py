@@ -1,0 +1,1 @@
+"""Devices that programs use: the channels to the host."""

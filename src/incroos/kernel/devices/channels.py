@@ -1,0 +1,138 @@
+"""Channels to the host: a program's output and input, and records about it.
+
+    0xE9  standard output     write-only: whatever is written is the host's at once (QEMU's isa-debugcon)
+    0xEA  standard error
+    0xEB  records
+    0x2F8 standard input      a second 16550: the kernel says how many bytes it wants, and the host answers
+                              with how many come (0: the end of the file, FAILED: it could not read) and the bytes
+
+Unit: the byte, as it is. Knows nothing of programs: whose bytes these are is for others to say. Nothing comes that was
+not asked for, so that what a program does not read stays the host's. 16550: "PC16550D", National Semiconductor.
+
+What costs time is that QEMU's other thread wakes at each byte that is read, and brings one more. It does not while the
+port is in loopback mode: so a FIFO that is full is emptied in that mode but for its last byte, and comes back full. And
+it wakes at each byte when the time after which the FIFO interrupts is the next thing that it waits for: with the
+largest divisor that is a long time. All interrupts are masked at their controller.
+"""
+
+from typing import Final
+
+from incroos.kernel.codes import INPUT_FAILED
+from incroos.kernel.state import Kernel, Record
+from incroos.lang import VirtAddr, in8, in_bytes, kernel, out8, out_bytes, pause, store8, word
+
+OUTPUT: Final = 1  # channels by the number of the descriptor
+ERRORS: Final = 2
+
+OUTPUT_PORT: Final = 0xE9
+ERRORS_PORT: Final = 0xEA
+RECORDS_PORT: Final = 0xEB
+INPUT_PORT: Final = 0x2F8
+
+MOST_INPUT: Final = 0x1_0000  # bytes that can be asked for at once
+FAILED: Final = 0xFFFF_FFFF
+
+# Registers of the 16550, from its port on
+INTERRUPTS: Final = 1
+FIFO: Final = 2  # and, where it is read, why the port would interrupt
+LINE: Final = 3
+MODEM: Final = 4
+STATUS: Final = 5
+WHEN_RECEIVED: Final = 0x01
+EIGHT_BITS: Final = 0x03
+DIVISOR: Final = 0x80  # the first two registers are the divisor of the clock
+SLOWEST: Final = 0xFF  # both its bytes; no byte waits for it
+FIFO_ON_AND_EMPTY: Final = 0xC7  # and takes up to 14 bytes at once, not one by one
+FULL_BYTES: Final = 14
+CAUSE: Final = 0x0F
+IS_FULL: Final = 0x04
+IS_OLD: Final = 0x0C  # bytes have been in the FIFO for long, however many
+DTR_AND_RTS: Final = 0x03
+LOOPBACK: Final = 0x10
+HAS_BYTE: Final = 0x01
+TAKES_BYTE: Final = 0x20
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Make the serial port of the input ready: polled, with its FIFO."""
+    out8(k.m, INPUT_PORT + LINE, EIGHT_BITS | DIVISOR)
+    out8(k.m, INPUT_PORT, SLOWEST)
+    out8(k.m, INPUT_PORT + INTERRUPTS, SLOWEST)
+    out8(k.m, INPUT_PORT + LINE, EIGHT_BITS)
+    out8(k.m, INPUT_PORT + INTERRUPTS, WHEN_RECEIVED)
+    out8(k.m, INPUT_PORT + FIFO, FIFO_ON_AND_EMPTY)
+    out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS)
+
+
+@kernel
+def put_output(k: Kernel, channel: word, source: VirtAddr, nbytes: word) -> None:
+    """Give the host bytes of the kernel's memory for its descriptor 1 or 2."""
+    out_bytes(k.m, OUTPUT_PORT if channel == OUTPUT else ERRORS_PORT, source, nbytes)
+
+
+@kernel
+def put_record(k: Kernel, record: Record, text: VirtAddr) -> None:
+    """Give the host a record and the record.nbytes of text that follow it."""
+    out_bytes(k.m, RECORDS_PORT, record.addr, Record.SIZE)
+    out_bytes(k.m, RECORDS_PORT, text, record.nbytes)
+
+
+@kernel
+def get_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
+    """Wait for up to nbytes, 1 to MOST_INPUT, of the host's standard input: how many came, 0 at its end;
+    INPUT_FAILED.
+    """
+    put_number(k, nbytes)
+    nr_come = get_number(k)
+    if nr_come > nbytes:  # FAILED, or a host that does not keep to what was agreed
+        return INPUT_FAILED
+    done = get_full(k, to, nr_come)
+    for index in range(done, nr_come):
+        store8(k.m, VirtAddr(to + index), get_byte(k))
+    return nr_come
+
+
+@kernel
+def get_full(k: Kernel, to: VirtAddr, nbytes: word) -> word:
+    """Take what fills the FIFO, again and again: how many of nbytes, all but fewer than it takes."""
+    done = 0
+    while nbytes - done >= FULL_BYTES:
+        cause = in8(k.m, INPUT_PORT + FIFO) & CAUSE
+        if cause == IS_FULL:
+            out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS | LOOPBACK)
+            in_bytes(k.m, INPUT_PORT, VirtAddr(to + done), FULL_BYTES - 1)
+            out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS)
+            done += FULL_BYTES - 1
+        if cause == IS_FULL or cause == IS_OLD:
+            store8(k.m, VirtAddr(to + done), in8(k.m, INPUT_PORT))
+            done += 1
+        else:
+            pause(k.m)
+    return done
+
+
+@kernel
+def put_number(k: Kernel, number: word) -> None:
+    """Send a number as four bytes, the lowest first."""
+    for index in range(4):
+        while in8(k.m, INPUT_PORT + STATUS) & TAKES_BYTE == 0:
+            pause(k.m)
+        out8(k.m, INPUT_PORT, (number >> (8 * index)) & 0xFF)
+
+
+@kernel
+def get_number(k: Kernel) -> word:
+    """Wait for a number of four bytes."""
+    number = 0
+    for index in range(4):
+        number |= get_byte(k) << (8 * index)
+    return number
+
+
+@kernel
+def get_byte(k: Kernel) -> word:
+    """Wait for a byte."""
+    while in8(k.m, INPUT_PORT + STATUS) & HAS_BYTE == 0:
+        pass  # under QEMU each pause hands the processor over, and a byte takes as long as two of these
+    return in8(k.m, INPUT_PORT)

@@ -1,0 +1,314 @@
+"""The archive: cpio in the format "newc", read where it lies. A hostile one is refused, and nothing is remembered.
+
+    entry   6 characters of magic, 13 numbers of 8 hexadecimal digits, the name with zero bytes behind it, the content;
+            name and content each padded to 4 bytes
+    end     an entry with the name TRAILER!!!
+
+Unit: the byte of the archive. The first file is the program. Names are relative to the root. Folders may be missing:
+they are made, as many as MISSING_FOLDERS. Format: cpio(5), "New ASCII Format".
+"""
+
+from typing import Final
+
+from incroos.kernel import heap
+from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
+from incroos.kernel.files import nodes
+from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
+from incroos.kernel.state import (
+    ARGUMENTS_KIND,
+    CONTENT_KIND,
+    FOLDER_KIND,
+    LINK_KIND,
+    MAPS_KIND,
+    NULL_KIND,
+    OTHER_KIND,
+    PROGRAM_KIND,
+    ZERO_KIND,
+    Kernel,
+    Node,
+)
+from incroos.lang import VirtAddr, kernel, load8, word
+
+# Fields of a header, by their numbers
+MODE: Final = 1
+SECONDS: Final = 5
+NBYTES: Final = 6
+RDEV_MAJOR: Final = 9
+RDEV_MINOR: Final = 10
+NAME_BYTES: Final = 11
+
+MAGIC: Final = b'070701'
+TRAILER: Final = b'TRAILER!!!'
+HEADER_BYTES: Final = 110
+DIGITS: Final = 8  # of a number
+PATH_MAX: Final = 4096  # bytes of a name with its folders
+MOST_ENTRIES: Final = 1 << 20
+MISSING_FOLDERS: Final = 64
+NR_OWN: Final = 9  # nodes that the kernel itself adds, the root among them
+OWN_NAME_BYTES: Final = 256
+DEFAULT_MODE: Final = FOLDER | 0o755
+NULL_DEVICE: Final = 1 << 8 | 3
+ZERO_DEVICE: Final = 1 << 8 | 5
+
+
+@kernel
+def init(k: Kernel, archive: VirtAddr, nbytes: word) -> word:
+    """Make the nodes of an archive: OK; BAD_ARCHIVE, NO_KERNEL_MEMORY, and deinit is called for."""
+    files = k.files
+    files.archive = archive
+    files.archive_bytes = nbytes
+    nr_entries = count(k)
+    if nr_entries < 0:
+        return nr_entries
+    files.max_nodes = nr_entries + MISSING_FOLDERS + NR_OWN
+    files.nr_buckets = 16
+    while files.nr_buckets < files.max_nodes:
+        files.nr_buckets *= 2
+    files.nodes = heap.kcalloc(k, files.max_nodes, Node.SIZE)
+    files.buckets = heap.kcalloc(k, files.nr_buckets, 8)
+    files.names = heap.kmalloc(k, OWN_NAME_BYTES)
+    if files.nodes == 0 or files.buckets == 0 or files.names == 0:
+        return NO_KERNEL_MEMORY
+    make_root(k)
+    code = make_nodes(k)
+    return add_own_nodes(k) if code == OK else code
+
+
+@kernel
+def deinit(k: Kernel) -> None:
+    """Forget all nodes."""
+    files = k.files
+    heap.kfree(k, files.nodes)
+    heap.kfree(k, files.buckets)
+    heap.kfree(k, files.names)
+    files.nodes = VirtAddr(0)
+    files.buckets = VirtAddr(0)
+    files.names = VirtAddr(0)
+    files.nr_nodes = 0
+    files.names_bytes = 0
+
+
+# ------------------------------------------------------------------ headers
+@kernel
+def number_at(k: Kernel, at: VirtAddr, field: word) -> word:
+    """A number of a header, or BAD_ARCHIVE."""
+    number = 0
+    for index in range(DIGITS):
+        char = load8(k.m, VirtAddr(at + len(MAGIC) + DIGITS * field + index))
+        digit = -1
+        if 48 <= char <= 57:
+            digit = char - 48
+        elif 65 <= char <= 70:
+            digit = char - 55
+        elif 97 <= char <= 102:
+            digit = char - 87
+        if digit < 0:
+            return BAD_ARCHIVE
+        number = number << 4 | digit
+    return number
+
+
+@kernel
+def is_text(k: Kernel, at: VirtAddr, text: bytes) -> bool:
+    """Do these bytes lie there?"""
+    for index in range(len(text)):
+        if load8(k.m, VirtAddr(at + index)) != text[index]:
+            return False
+    return True
+
+
+@kernel
+def read_header(k: Kernel, at: word) -> tuple[word, word, word]:
+    """Of the entry at an offset: bytes of its name, offset of its content, offset of the next entry.
+
+    The first is BAD_ARCHIVE if it does not lie in the archive whole, and 0 at the end.
+    """
+    files = k.files
+    header = VirtAddr(files.archive + at)
+    if files.archive_bytes - at < HEADER_BYTES or not is_text(k, header, MAGIC):
+        return BAD_ARCHIVE, 0, 0
+    name_bytes = number_at(k, header, NAME_BYTES)
+    nbytes = number_at(k, header, NBYTES)
+    if name_bytes < 0 or nbytes < 0:
+        return BAD_ARCHIVE, 0, 0
+    content = (at + HEADER_BYTES + name_bytes + 3) & -4
+    after = (content + nbytes + 3) & -4
+    if after > files.archive_bytes:
+        return BAD_ARCHIVE, 0, 0
+    length = text_length(k, VirtAddr(header + HEADER_BYTES), name_bytes)
+    if length == len(TRAILER) and is_text(k, VirtAddr(header + HEADER_BYTES), TRAILER):
+        return 0, content, after
+    return length if 0 < length < PATH_MAX else BAD_ARCHIVE, content, after
+
+
+@kernel
+def text_length(k: Kernel, at: VirtAddr, most: word) -> word:
+    """The bytes before the first zero byte, or BAD_ARCHIVE if there is none in `most`."""
+    for index in range(most):
+        if load8(k.m, VirtAddr(at + index)) == 0:
+            return index
+    return BAD_ARCHIVE
+
+
+@kernel
+def count(k: Kernel) -> word:
+    """How many entries there are, or BAD_ARCHIVE."""
+    at = 0
+    nr_entries = 0
+    while nr_entries <= MOST_ENTRIES:
+        name_bytes, _content, after = read_header(k, at)
+        if name_bytes < 0:
+            return BAD_ARCHIVE
+        if name_bytes == 0:
+            return nr_entries
+        nr_entries += 1
+        at = after
+    return BAD_ARCHIVE
+
+
+# ------------------------------------------------------------------ nodes
+@kernel
+def make_root(k: Kernel) -> None:
+    """The root, of which the archive may say more."""
+    root = Node(k.m, nodes.new_node(k, FOLDER_KIND, DEFAULT_MODE))
+    root.parent = root.addr
+    root.nr_links = 2
+
+
+@kernel
+def make_nodes(k: Kernel) -> word:
+    """A node for each entry: OK or BAD_ARCHIVE. PRE count has looked at all headers."""
+    at = 0
+    while True:
+        name_bytes, content, after = read_header(k, at)
+        if name_bytes == 0:
+            return OK
+        node = make_node(k, VirtAddr(k.files.archive + at), name_bytes)
+        if node == 0:
+            return BAD_ARCHIVE
+        if at == 0:
+            k.files.program = node
+        if describe(k, Node(k.m, node), VirtAddr(k.files.archive + at), content) != OK:
+            return BAD_ARCHIVE
+        at = after
+
+
+@kernel
+def make_node(k: Kernel, header: VirtAddr, name_bytes: word) -> VirtAddr:
+    """The node of an entry, in its folder; 0 if it cannot be: a bad name, one that is there already, no room."""
+    name = VirtAddr(header + HEADER_BYTES)
+    mode = number_at(k, header, MODE)
+    folder = nodes.root_of(k)
+    if name_bytes == 1 and load8(k.m, name) == 46 and mode & FORMAT_BITS == FOLDER:
+        return folder.addr  # `.`: the archive tells of the root
+    start = 0
+    while True:
+        end = start
+        while end < name_bytes and load8(k.m, VirtAddr(name + end)) != 47:
+            end += 1
+        if not is_good_name(k, VirtAddr(name + start), end - start):
+            return VirtAddr(0)
+        is_last = end == name_bytes
+        kind = kind_of(mode) if is_last else FOLDER_KIND
+        at = find_or_add(k, folder, VirtAddr(name + start), end - start, kind, is_last)
+        if at == 0 or is_last:
+            return at
+        folder = Node(k.m, at)
+        start = end + 1
+
+
+@kernel
+def find_or_add(k: Kernel, folder: Node, name: VirtAddr, nbytes: word, kind: word, is_last: bool) -> VirtAddr:
+    """The node of one part of a name. 0 if it is no folder and should be, is there already, or there is no room."""
+    at = nodes.find(k, folder, name, nbytes)
+    if at != 0:
+        node = Node(k.m, at)
+        is_missing = is_last and kind == FOLDER_KIND and node.seconds == 0
+        return at if nodes.is_folder(node) and (not is_last or is_missing) else VirtAddr(0)
+    at = nodes.new_node(k, kind, DEFAULT_MODE)
+    if at != 0:
+        nodes.enter(k, Node(k.m, at), folder, name, nbytes)
+    return at
+
+
+@kernel
+def is_good_name(k: Kernel, name: VirtAddr, nbytes: word) -> bool:
+    """Can a file have that name?"""
+    first = load8(k.m, name) if nbytes > 0 else 0
+    is_dots = first == 46 and (nbytes == 1 or (nbytes == 2 and load8(k.m, VirtAddr(name + 1)) == 46))
+    return 0 < nbytes <= NAME_MAX and not is_dots
+
+
+@kernel
+def kind_of(mode: word) -> word:
+    """What a file of that mode is to us."""
+    match mode & FORMAT_BITS:
+        case nodes.FOLDER:
+            return FOLDER_KIND
+        case nodes.REGULAR:
+            return CONTENT_KIND
+        case nodes.LINK:
+            return LINK_KIND
+        case _:
+            return OTHER_KIND
+
+
+@kernel
+def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
+    """Take over what the entry says: OK or BAD_ARCHIVE."""
+    mode = number_at(k, header, MODE)
+    seconds = number_at(k, header, SECONDS)
+    nbytes = number_at(k, header, NBYTES)
+    major = number_at(k, header, RDEV_MAJOR)
+    minor = number_at(k, header, RDEV_MINOR)
+    if mode < 0 or seconds < 0 or major < 0 or minor < 0:
+        return BAD_ARCHIVE
+    node.mode = mode & 0xFFFF
+    node.seconds = seconds
+    node.content.data = VirtAddr(k.files.archive + content)
+    node.content.nbytes = nbytes
+    if node.kind == LINK_KIND and (nbytes >= PATH_MAX or nbytes == 0):
+        return BAD_ARCHIVE
+    if node.kind == OTHER_KIND:
+        describe_device(node, major, minor)
+    return OK
+
+
+@kernel
+def describe_device(node: Node, major: word, minor: word) -> None:
+    """The two devices that there are; others cannot be opened."""
+    node.rdev = (major & 0xFFF) << 8 | (minor & 0xFF) | (minor & 0xFFF00) << 12
+    if node.mode & FORMAT_BITS == CHARACTER_DEVICE:
+        if node.rdev == NULL_DEVICE:
+            node.kind = NULL_KIND
+        elif node.rdev == ZERO_DEVICE:
+            node.kind = ZERO_KIND
+
+
+# ------------------------------------------------------------------ the kernel's own
+@kernel
+def add_own_nodes(k: Kernel) -> word:
+    """Add /dev/null, /dev/zero and /proc/self, where the archive does not have them: OK or BAD_ARCHIVE."""
+    root = nodes.root_of(k)
+    devices = nodes.add_own(k, root, b'dev', FOLDER_KIND, DEFAULT_MODE)
+    processes = nodes.add_own(k, root, b'proc', FOLDER_KIND, FOLDER | 0o555)
+    if devices == 0 or processes == 0:
+        return BAD_ARCHIVE
+    null = nodes.add_own(k, Node(k.m, devices), b'null', NULL_KIND, CHARACTER_DEVICE | 0o666)
+    zero = nodes.add_own(k, Node(k.m, devices), b'zero', ZERO_KIND, CHARACTER_DEVICE | 0o666)
+    own = nodes.add_own(k, Node(k.m, processes), b'self', FOLDER_KIND, FOLDER | 0o555)
+    if null == 0 or zero == 0 or own == 0:
+        return BAD_ARCHIVE
+    set_device(Node(k.m, null), NULL_DEVICE)
+    set_device(Node(k.m, zero), ZERO_DEVICE)
+    maps = nodes.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
+    program = nodes.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
+    arguments = nodes.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
+    return OK if maps != 0 and program != 0 and arguments != 0 else BAD_ARCHIVE
+
+
+@kernel
+def set_device(node: Node, rdev: word) -> None:
+    """Say which device a node of the kernel's own is."""
+    if node.is_hidden != 0:
+        node.rdev = rdev

@@ -1,0 +1,98 @@
+"""Descriptors: a task's table of open files. dup makes two descriptors of one file, which share its position.
+
+Unit: the descriptor, a number from 0 on; the lowest free one is given. Knows nothing of what a file is.
+"""
+
+from typing import Final
+
+from incroos.kernel import heap
+from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
+from incroos.kernel.state import MAX_FILES, File, Kernel, Task
+from incroos.lang import VirtAddr, kernel, word
+
+# DESCRIPTORS-1  file.nr_users == how many descriptors name the file, between calls
+
+CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
+
+
+@kernel
+def file_at(task: Task, descriptor: word) -> VirtAddr:
+    """The File of a descriptor; 0 if it is not open."""
+    if not 0 <= descriptor < MAX_FILES:
+        return VirtAddr(0)
+    return task.descriptors[descriptor].file
+
+
+@kernel
+def lowest_free(task: Task, least: word) -> word:
+    """The lowest free descriptor from `least` on, or NO_DESCRIPTOR."""
+    for descriptor in range(least, MAX_FILES):
+        if task.descriptors[descriptor].file == 0:
+            return descriptor
+    return NO_DESCRIPTOR
+
+
+@kernel
+def new_file(k: Kernel, kind: word, flags: word) -> VirtAddr:
+    """A File that no descriptor names; 0 without memory."""
+    at = heap.kzalloc(k, File.SIZE)
+    if at != 0:
+        file = File(k.m, at)
+        file.kind = kind
+        file.flags = flags
+    return at
+
+
+@kernel
+def put(task: Task, descriptor: word, file: File, flags: word) -> None:
+    """Let a free descriptor name a file."""
+    task.descriptors[descriptor].file = file.addr
+    task.descriptors[descriptor].flags = flags
+    file.nr_users += 1
+
+
+@kernel
+def close(k: Kernel, task: Task, descriptor: word) -> word:
+    """Free a descriptor, and its file if no other names it: OK, BAD_DESCRIPTOR."""
+    at = file_at(task, descriptor)
+    if at == 0:
+        return BAD_DESCRIPTOR
+    task.descriptors[descriptor].file = VirtAddr(0)
+    task.descriptors[descriptor].flags = 0
+    file = File(k.m, at)
+    file.nr_users -= 1
+    if file.nr_users == 0:
+        heap.kfree(k, file.text)
+        heap.kfree(k, at)
+    return OK
+
+
+@kernel
+def close_all(k: Kernel, task: Task) -> None:
+    """Free all descriptors."""
+    for descriptor in range(MAX_FILES):
+        if task.descriptors[descriptor].file != 0:
+            close(k, task, descriptor)
+
+
+@kernel
+def duplicate(k: Kernel, task: Task, descriptor: word, least: word, flags: word) -> word:
+    """Another descriptor of the same file, the lowest from `least` on; BAD_DESCRIPTOR, NO_DESCRIPTOR."""
+    at = file_at(task, descriptor)
+    if at == 0:
+        return BAD_DESCRIPTOR
+    found = lowest_free(task, least)
+    if found >= 0:
+        put(task, found, File(k.m, at), flags)
+    return found
+
+
+@kernel
+def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: word) -> word:
+    """Let the descriptor `wanted`, another one, name the same file, whatever it named before. BAD_DESCRIPTOR."""
+    at = file_at(task, descriptor)
+    if at == 0 or not 0 <= wanted < MAX_FILES:
+        return BAD_DESCRIPTOR
+    close(k, task, wanted)
+    put(task, wanted, File(k.m, at), flags)
+    return wanted

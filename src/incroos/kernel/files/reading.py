@@ -1,0 +1,175 @@
+"""Reading files: bytes go to a program's memory, where a bad pointer ends it with what was copied before.
+
+Unit: the byte. Contents of the archive are copied from where they lie; what comes from the host waits in the input
+buffer until it is copied, so that a bad pointer loses nothing.
+"""
+
+from typing import Final
+
+from incroos.kernel import state, vm
+from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
+from incroos.kernel.devices import channels
+from incroos.kernel.files import nodes
+from incroos.kernel.files.opening import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
+from incroos.kernel.state import (
+    CONTENT_KIND,
+    INPUT_KIND,
+    NULL_KIND,
+    OUTPUT_KIND,
+    ZERO_KIND,
+    Content,
+    File,
+    Kernel,
+    UserSpace,
+)
+from incroos.lang import VirtAddr, fill, kernel, word
+
+PIECE_BYTES: Final = 0x4000  # of the buffer through which bytes go
+
+# whence of seek
+FROM_START: Final = 0
+FROM_HERE: Final = 1
+FROM_END: Final = 2
+MOST_POSITION: Final = (1 << 63) - 1
+
+
+@kernel
+def is_readable(file: File) -> bool:
+    """Was it opened for reading?"""
+    return file.flags & ACCESS_MODE != WRITE_ONLY and file.flags & PATH_ONLY == 0
+
+
+@kernel
+def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
+    """Read at the file's position, and move it: how many bytes.
+
+    BAD_DESCRIPTOR, IS_FOLDER, BAD_POINTER, INPUT_FAILED.
+    """
+    if not is_readable(file):
+        return BAD_DESCRIPTOR
+    match file.kind:
+        case state.CONTENT_KIND:
+            done = read_content(user, file, to, nbytes, file.position)
+            file.position += max(done, 0)
+            return done
+        case state.ZERO_KIND:
+            return read_zeros(k, user, to, nbytes)
+        case state.NULL_KIND:
+            return 0
+        case state.FOLDER_KIND:
+            return IS_FOLDER
+        case _:
+            return read_input(k, user, file, to, nbytes)
+
+
+@kernel
+def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
+    """Read at a position, and leave the file's where it is. As read; BAD_ARGUMENT, NO_POSITION."""
+    if position < 0:
+        return BAD_ARGUMENT
+    if not is_readable(file):
+        return BAD_DESCRIPTOR
+    if file.kind == CONTENT_KIND:
+        return read_content(user, file, to, nbytes, position)
+    return NO_POSITION if is_standard(file) else read(k, user, file, to, nbytes)
+
+
+@kernel
+def is_standard(file: File) -> bool:
+    """Is it one of the host's descriptors?"""
+    return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND
+
+
+@kernel
+def read_content(user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
+    """Copy bytes of a content: how many, or BAD_POINTER if none could be."""
+    content = Content(file.m, file.content)
+    wanted = min(nbytes, content.nbytes - position)
+    if wanted <= 0:
+        return 0
+    done = vm.copy_out_some(user, to, VirtAddr(content.data + position), wanted)
+    return done if done > 0 else BAD_POINTER
+
+
+@kernel
+def read_zeros(k: Kernel, user: UserSpace, to: VirtAddr, nbytes: word) -> word:
+    """Write zeros over a program's memory: how many, or BAD_POINTER if none could be."""
+    fill(k.m, k.files.piece, 0, PIECE_BYTES)
+    done = 0
+    while done < nbytes:
+        part = min(PIECE_BYTES, nbytes - done)
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), k.files.piece, part)
+        done += nr_copied
+        if nr_copied < part:
+            return done if done > 0 else BAD_POINTER
+    return done
+
+
+@kernel
+def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
+    """Take what the host's descriptor 0 gives, once: a regular file gives all that is asked for, to its end."""
+    if file.kind != INPUT_KIND:
+        return BAD_DESCRIPTOR
+    done = 0
+    while done < nbytes:
+        nr_come = fill_input(k, nbytes - done)
+        if nr_come <= 0:
+            return done if done > 0 else nr_come
+        part = min(nr_come, nbytes - done)
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), VirtAddr(k.files.input + k.files.input_start), part)
+        k.files.input_start += nr_copied
+        done += nr_copied
+        if nr_copied < part:
+            return done if done > 0 else BAD_POINTER
+        if file.mode & nodes.FORMAT_BITS != nodes.REGULAR:
+            return done
+    return done
+
+
+@kernel
+def fill_input(k: Kernel, nbytes: word) -> word:
+    """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file; INPUT_FAILED."""
+    files = k.files
+    if files.input_start == files.input_end:
+        files.input_start = 0
+        files.input_end = 0
+        nr_come = channels.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
+        if nr_come <= 0:
+            return nr_come
+        files.input_end = nr_come
+    return files.input_end - files.input_start
+
+
+@kernel
+def await_input(k: Kernel, file: File, nbytes: word) -> word:
+    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
+    return fill_input(k, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
+
+
+@kernel
+def would_wait(k: Kernel, file: File) -> bool:
+    """Whether a read would have to wait for what nobody has written yet: what is no regular file, and has come."""
+    is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
+    return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
+
+
+@kernel
+def seek(file: File, offset: word, whence: word) -> word:
+    """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR."""
+    if file.flags & PATH_ONLY != 0:
+        return BAD_DESCRIPTOR
+    if is_standard(file):
+        return NO_POSITION
+    start = 0
+    if whence == FROM_HERE:
+        start = file.position
+    elif whence == FROM_END and file.kind == CONTENT_KIND:
+        start = Content(file.m, file.content).nbytes
+    elif whence != FROM_START and whence != FROM_END:
+        return BAD_ARGUMENT
+    if offset > MOST_POSITION - start or offset < -start:
+        return BAD_ARGUMENT
+    if file.kind == NULL_KIND or file.kind == ZERO_KIND:
+        return 0
+    file.position = start + offset
+    return file.position

@@ -1,0 +1,79 @@
+"""User spaces: the lower half of an address space, with its ranges and counts."""
+
+from typing import Annotated, Final
+
+from incroos.kernel.config import KernelConfig
+from incroos.kernel.state.space import Space
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u64
+
+# Range.rights, the numbers of mmap's PROT_
+READ: Final = 1
+WRITE: Final = 2
+EXECUTE: Final = 4
+
+# Range.flags
+GROWS_DOWN: Final = 1 << 0  # the stack
+IS_HEAP: Final = 1 << 1  # of brk
+
+MAX_SPACES: Final = 64  # the first number is nobody's
+
+
+class Range(Struct):
+    """A range of pages with equal rights (a VMA), a node of its space's tree. Owner: vm.ranges. Lock: space."""
+
+    start: VirtAddr
+    end: VirtAddr
+    rights: u64
+    most_rights: u64  # that mprotect may give
+    flags: u64
+    content: VirtAddr  # the Content whose bytes it begins with, privately; 0: zeros
+    offset: u64  # of `start` in the content
+    left: VirtAddr  # nodes of the tree, and its parent; 0: none
+    right: VirtAddr
+    parent: VirtAddr
+    height: u64
+    gap: u64  # bytes that nobody has right before it, the stack's own gap left out
+    largest_gap: u64  # of the ranges of the subtree
+
+
+class Content(Struct):
+    """The bytes of a file, in a row in the kernel's address space. Owner: files.archive."""
+
+    data: VirtAddr
+    nbytes: u64
+    nr_users: u64  # ranges and open files
+
+
+class UserSpace(Struct):
+    """An address space of programs. Owner: vm.user_space. Lock: space."""
+
+    config: KernelConfig
+    space: Space
+    root: VirtAddr  # of the tree of ranges
+    last_found: VirtAddr  # the range that a fault was in last; 0: none
+    nr_ranges: u64
+    nr_tasks: u64  # that have it
+    number: u64  # by which the reverse map names it, from 1 on
+    nr_pages: u64  # in ranges
+    nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
+    nr_resident: u64  # pages that are present, the zero page left out
+    brk_start: VirtAddr
+    brk: VirtAddr
+    data_bytes: u64  # of the program's own data, which the limit of brk counts too
+    stack_end: VirtAddr
+    limit_address_space: u64  # bytes
+    limit_data: u64
+    limit_stack: u64
+    nr_faults: u64  # that gave a page
+    nr_zero_faults: u64  # of them: the zero page
+
+
+class VmState(Struct):
+    """Owner: vm."""
+
+    is_ready: u64
+    zero_page: PhysAddr  # the frame of zeros
+    ranges: VirtAddr  # the heap's cache of Ranges
+    reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
+    nr_frames: u64  # that have one
+    spaces: Annotated[Array[u64], MAX_SPACES]  # addresses of UserSpaces by number; 0: none

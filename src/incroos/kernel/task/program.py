@@ -1,0 +1,117 @@
+"""exec: a new space with a program in it, and the registers with which it begins. What fails leaves nothing behind.
+
+Unit: the program. It is a file of the archive; texts come from the host.
+"""
+
+from typing import Final
+
+from incroos.kernel import cpu, vm, vmm
+from incroos.kernel.codes import BAD_PROGRAM, NO_KERNEL_MEMORY, OK
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import (
+    CONTENT_KIND,
+    NAME_BYTES,
+    VECTOR_STATE_BYTES,
+    Kernel,
+    Node,
+    Registers,
+    RunInfo,
+    Task,
+    UserSpace,
+    user_registers,
+)
+from incroos.kernel.task import elf, stack
+from incroos.kernel.task.elf import Program
+from incroos.lang import (
+    VirtAddr,
+    copy,
+    fill,
+    kernel,
+    load_vector_state,
+    store16,
+    store32,
+    word,
+    write_msr,
+)
+
+USER_CODE: Final = 0x33  # selectors
+USER_DATA: Final = 0x2B
+FLAGS: Final = 0x202  # interrupts on
+FS_BASE: Final = 0xC000_0100  # model-specific registers
+KERNEL_GS_BASE: Final = 0xC000_0102
+
+# In what FXSAVE64 writes
+X87_CONTROL: Final = 0
+SSE_CONTROL: Final = 24
+DEFAULT_X87: Final = 0x37F
+DEFAULT_SSE: Final = 0x1F80
+
+
+@kernel
+def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
+    """Give a task its first program: OK, and the registers are those with which it begins.
+
+    BAD_PROGRAM, TOO_MUCH_TEXT, codes of vm; then nothing has changed.
+    """
+    if node.kind != CONTENT_KIND:
+        return BAD_PROGRAM
+    at = vm.create(k)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    user = UserSpace(k.m, at)
+    user.limit_address_space = info.limit_address_space
+    user.limit_data = info.limit_data
+    user.limit_stack = info.limit_stack
+    program = Program(k.m, k.files.piece)
+    fill(k.m, program.addr, 0, Program.SIZE)
+    code = elf.load(user, node.content, program)
+    rsp = VirtAddr(0)
+    if code == OK:
+        user.brk_start = VirtAddr((program.brk + PAGE_BYTES - 1) & -PAGE_BYTES)
+        user.brk = user.brk_start
+        user.data_bytes = program.data_bytes
+        code, rsp = stack.build(k, user, task, info, program)
+    if code != OK:
+        vm.destroy(user)
+        return code
+    take_over(k, task, node, user)
+    begin_registers(k, VirtAddr(program.entry), rsp)
+    return OK
+
+
+@kernel
+def take_over(k: Kernel, task: Task, node: Node, user: UserSpace) -> None:
+    """Let the task have the space, and be called as the program is."""
+    task.space = user.addr
+    task.program = node.addr
+    fill(k.m, task.name.addr, 0, NAME_BYTES)
+    copy(k.m, task.name.addr, node.name, min(node.name_bytes, NAME_BYTES - 1))
+    vm.use(k, user)
+
+
+@kernel
+def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
+    """All registers of ring 3 as a new program finds them: nothing of anybody is left in them."""
+    regs = user_registers(k)
+    fill(k.m, regs.addr, 0, Registers.SIZE)
+    regs.rip = entry
+    regs.rsp = rsp
+    regs.cs = USER_CODE
+    regs.ss = USER_DATA
+    regs.rflags = FLAGS
+    write_msr(k.m, FS_BASE, 0)
+    write_msr(k.m, KERNEL_GS_BASE, 0)
+    state = k.files.piece
+    fill(k.m, state, 0, VECTOR_STATE_BYTES)
+    store16(k.m, VirtAddr(state + X87_CONTROL), DEFAULT_X87)
+    store32(k.m, VirtAddr(state + SSE_CONTROL), DEFAULT_SSE)
+    load_vector_state(k.m, state)
+
+
+@kernel
+def leave_space(k: Kernel, task: Task) -> None:
+    """End the task's space."""
+    if task.space != 0:
+        vmm.switch_to(cpu.this_cpu(k), k.space)
+        vm.destroy(UserSpace(k.m, task.space))
+        task.space = VirtAddr(0)

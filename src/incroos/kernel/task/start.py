@@ -1,0 +1,54 @@
+"""The start of the room, and the first task: the archive's first file with what the host handed over."""
+
+from typing import Final
+
+from incroos.kernel import files, heap, pmm
+from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
+from incroos.kernel.state import Kernel, Node, RunInfo, Task, TaskState
+from incroos.kernel.task import ending, program
+from incroos.lang import VirtAddr, fill, kernel, word
+
+FIRST_NUMBER: Final = 1
+DEFAULT_UMASK: Final = 0o022
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Begin without tasks."""
+    fill(k.m, k.tasks.addr, 0, TaskState.SIZE)
+    k.tasks.next_number = FIRST_NUMBER
+
+
+@kernel
+def create_first(k: Kernel, info: RunInfo) -> word:
+    """Make the first task: OK, and user_registers(k) are its registers; else a code, and nothing is left behind.
+
+    PRE vm.init, files.init and task.init were called.
+    """
+    heap.shrink(k)
+    state = k.tasks
+    state.flags = info.flags
+    state.start_seconds = info.start_seconds
+    state.random = info.seed
+    state.free_frames = pmm.nr_free_frames(k)
+    state.record_bytes = heap.record_bytes(k)
+    if k.config.fault_injection != 0:
+        k.frames.requests = 0
+        k.frames.refuse_at = info.refuse_at
+    at = heap.kzalloc(k, Task.SIZE)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    task = Task(k.m, at)
+    task.kernel = VirtAddr(k.addr)
+    task.number = state.next_number
+    task.umask = DEFAULT_UMASK
+    task.folder = files.root_of(k).addr
+    state.current = at
+    code = files.open_standard(k, task, info)
+    if code == OK:
+        code = program.begin(k, task, Node(k.m, k.files.program), info)
+    if code == OK:
+        state.next_number += 1
+    else:
+        ending.tear_down(k)
+    return code

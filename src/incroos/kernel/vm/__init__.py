@@ -1,0 +1,59 @@
+"""Virtual memory of programs: user spaces with ranges, demand paging, and copies between kernel and program.
+
+spaces makes and ends them; mapping has mmap, munmap, mprotect and brk; fault is the one fault function; user_copy the
+only way to a program's bytes. Below: ranges (what may be used, and how) in a tree, pages (which frame lies where) with
+the reverse map, addresses (limits). check looks over all. Each call acts on a UserSpace, loaded or not.
+"""
+
+from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, USER_END, page_up
+from incroos.kernel.vm.check import check
+from incroos.kernel.vm.fault import fault
+from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
+from incroos.kernel.vm.spaces import create, destroy, init, use
+from incroos.kernel.vm.tree import find as find_range
+from incroos.kernel.vm.tree import find_behind as find_range_behind
+from incroos.kernel.vm.tree import find_gap
+from incroos.kernel.vm.tree import following as next_range
+from incroos.kernel.vm.user_copy import (
+    clear_out,
+    copy_in,
+    copy_in_some,
+    copy_out,
+    copy_out_some,
+    copy_text,
+    load64,
+    store32,
+    store64,
+)
+
+__all__ = [
+    'LOWEST',
+    'STACK_GAP',
+    'USER_END',
+    'check',
+    'clear_out',
+    'copy_in',
+    'copy_in_some',
+    'copy_out',
+    'copy_out_some',
+    'copy_text',
+    'create',
+    'destroy',
+    'fault',
+    'find_gap',
+    'find_range',
+    'find_range_behind',
+    'init',
+    'load64',
+    'map_anywhere',
+    'map_at',
+    'map_at_free',
+    'next_range',
+    'page_up',
+    'protect',
+    'set_break',
+    'store32',
+    'store64',
+    'unmap',
+    'use',
+]

@@ -1,0 +1,78 @@
+"""Pages of user spaces: which frame lies where, with which bits. The only place that changes both tables and counts.
+
+Unit: the page. Rights are a range's, the bits of its entries follow from them. A page without any right is present for
+the kernel alone, so that its content is kept and user mode faults. The frame of zeros may be at any number of pages,
+is never writable and never counted.
+"""
+
+from incroos.kernel import pmm, vmm
+from incroos.kernel.codes import NO_FRAME, OK
+from incroos.kernel.state import EXECUTE, WRITE, Kernel, UserSpace, kernel_of
+from incroos.kernel.vm import reverse_map
+from incroos.lang import PhysAddr, VirtAddr, kernel, word
+
+
+@kernel
+def flags_of(rights: word) -> word:
+    """The bits of an entry that grants the rights. What can be written or executed can be read."""
+    flags = vmm.PRESENT
+    if rights != 0:
+        flags |= vmm.USER
+    if rights & WRITE != 0:
+        flags |= vmm.WRITABLE
+    if rights & EXECUTE == 0:
+        flags |= vmm.NX
+    return flags
+
+
+@kernel
+def put_zero_page(user: UserSpace, page: VirtAddr, rights: word) -> word:
+    """Map the frame of zeros at a page that is not there: OK or NO_FRAME."""
+    flags = flags_of(rights) & ~vmm.WRITABLE | vmm.UNCOUNTED
+    return vmm.put_in(user.space, page, kernel_of(user.space).vm.zero_page | flags)
+
+
+@kernel
+def put_frame(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> word:
+    """Map a frame at a page that is not there: OK; NO_FRAME, and the frame is free."""
+    code = vmm.put_in(user.space, page, frame | flags_of(rights))
+    if code != OK:
+        pmm.free_page(kernel_of(user.space), frame)
+        return NO_FRAME
+    reverse_map.note(user, frame, page)
+    user.nr_resident += 1
+    return OK
+
+
+@kernel
+def exchange_zero_page(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
+    """Map a frame at a page where the frame of zeros is."""
+    vmm.exchange_in(user.space, page, frame | flags_of(rights))
+    reverse_map.note(user, frame, page)
+    user.nr_resident += 1
+
+
+@kernel
+def clear(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
+    """Unmap the pages of [start, end) that are there, and free their frames."""
+    frames, nr_pages = vmm.clear_in(user.space, start, end)
+    user.nr_resident -= nr_pages
+    free_frames(kernel_of(user.space), frames)
+
+
+@kernel
+def free_frames(k: Kernel, frames: PhysAddr) -> None:
+    """Free the frames of a list that vmm.clear_in gave."""
+    frame = frames
+    while frame != 0:
+        behind = vmm.next_of(k.space, frame)
+        reverse_map.forget(k, frame)
+        pmm.free_unmapped(k, frame)
+        frame = behind
+    pmm.settle_unmapped(k)
+
+
+@kernel
+def protect(user: UserSpace, start: VirtAddr, end: VirtAddr, rights: word) -> None:
+    """Give the pages of [start, end) that are there the bits of other rights."""
+    vmm.protect_sparse_in(user.space, start, end, flags_of(rights))

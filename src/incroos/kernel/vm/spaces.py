@@ -1,0 +1,108 @@
+"""User spaces: made, used, and given back to the last frame.
+
+Unit: the UserSpace, in the kernel's heap. Each has a number by which the reverse map names it. Knows nothing of tasks.
+"""
+
+from typing import Final
+
+from incroos.kernel import cpu, heap, pmm, vmm
+from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
+from incroos.kernel.io.panic import panic
+from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace, kernel_of
+from incroos.kernel.state.run_info import NO_LIMIT
+from incroos.kernel.vm import pages, ranges, reverse_map, tree
+from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT, USER_END
+from incroos.lang import VirtAddr, kernel, word
+
+NO_SPACE: Final = 0
+
+
+@kernel
+def init(k: Kernel) -> word:
+    """Prepare for user spaces: OK; NO_FRAME, and nothing was taken that a second try would not need."""
+    k.vm.is_ready = 0
+    k.vm.nr_frames = 0
+    k.vm.reverse_map = VirtAddr(0)
+    k.vm.ranges = VirtAddr(0)
+    for number in range(MAX_SPACES):
+        k.vm.spaces[number] = NO_SPACE
+    k.vm.zero_page = pmm.alloc_page(k)
+    if k.vm.zero_page < 0:
+        return NO_FRAME
+    if not ranges.init(k):
+        pmm.free_page(k, k.vm.zero_page)
+        return NO_FRAME
+    if not reverse_map.init(k):
+        ranges.deinit(k)
+        pmm.free_page(k, k.vm.zero_page)
+        return NO_FRAME
+    k.vm.is_ready = 1
+    return OK
+
+
+@kernel
+def free_number(k: Kernel) -> word:
+    """A number that no space has; 0: all are taken."""
+    for number in range(1, MAX_SPACES):
+        if k.vm.spaces[number] == NO_SPACE:
+            return number
+    return 0
+
+
+@kernel
+def create(k: Kernel) -> VirtAddr:
+    """A space with nothing mapped, no limits but the stack's: a UserSpace's address; 0 when it cannot be had."""
+    number = free_number(k)
+    user = UserSpace(k.m, heap.kzalloc(k, UserSpace.SIZE) if number != 0 else VirtAddr(0))
+    if user.addr == 0:
+        return user.addr
+    if vmm.init_space(k, user.space) != OK:
+        heap.kfree(k, user.addr)
+        return VirtAddr(0)
+    user.number = number
+    user.stack_end = USER_END
+    user.limit_address_space = NO_LIMIT
+    user.limit_data = NO_LIMIT
+    user.limit_stack = DEFAULT_STACK_LIMIT
+    k.vm.spaces[number] = user.addr
+    return user.addr
+
+
+@kernel
+def use(k: Kernel, user: UserSpace) -> None:
+    """Load the space: ring 3 sees it from now on."""
+    vmm.switch_to(cpu.this_cpu(k), user.space)
+
+
+@kernel
+def destroy(user: UserSpace) -> word:
+    """Give back all that a space has, and the space: OK; SPACE_IN_USE, and nothing changed, while it is loaded."""
+    k = kernel_of(user.space)
+    if cpu.is_loaded(user.space):
+        return SPACE_IN_USE
+    pages.clear(user, VirtAddr(0), USER_END)
+    free_ranges(user)
+    code = vmm.deinit_space(user.space)
+    if code != OK or user.nr_resident != 0:
+        panic(k, b'vm: a space ends with pages left: code, pages, number', code, user.nr_resident, user.number)
+    k.vm.spaces[user.number] = NO_SPACE
+    heap.kfree(k, user.addr)
+    return OK
+
+
+@kernel
+def free_ranges(user: UserSpace) -> None:
+    """Take all ranges out: the tree is no tree meanwhile, leaves go first."""
+    at = user.root
+    while at != 0:
+        node = Range(user.m, at)
+        if node.left != 0:
+            at = node.left
+        elif node.right != 0:
+            at = node.right
+        else:
+            at = node.parent
+            tree.put_in_place(user, node, VirtAddr(0))
+            ranges.use_content(user, node, -1)
+            ranges.free_node(user, node.addr)
+    user.last_found = VirtAddr(0)

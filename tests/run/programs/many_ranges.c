@@ -1,0 +1,35 @@
+/* As many ranges as a program may have: then calls that would make one more are refused, and those that do not go on. */
+#include "check.h"
+
+#define RANGES 65530
+
+static long ranges_now(void) {
+    static char text[1 << 16];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    long count = 0;
+    size_t got;
+    CHECK(maps);
+    while ((got = fread(text, 1, sizeof text, maps)) > 0)
+        for (size_t i = 0; i < got; i++) count += text[i] == '\n';
+    fclose(maps);
+    return count;
+}
+
+int main(void) {
+    char *at = mmap(NULL, 200000L << 12, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    long pages = 0;
+    CHECK(at != MAP_FAILED);
+    while (mprotect(at + (pages << 12), 4096, PROT_READ | PROT_WRITE) == 0) {
+        pages += 2;
+        CHECK(pages <= RANGES);
+    }
+    CHECK(errno == ENOMEM && pages > RANGES - 100);
+    FAILS(munmap(at + (190000L << 12), 4096), ENOMEM);
+    CHECK(mprotect(at, 4096, PROT_READ) == 0 && mprotect(at, 4096, PROT_READ | PROT_WRITE) == 0);
+    CHECK(munmap(at, 4096) == 0);
+    for (int i = 0; i < 5; i++)
+        printf("%d\n", mmap(NULL, 4096, i & 1 ? PROT_READ : PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+    CHECK(munmap(at, 200000L << 12) == 0 && ranges_now() < 60);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,73 @@
+"""A program leaves the same kernel behind in all places, and the same records on its way.
+
+Compared after it has ended: by then its own frames are free, and what is left of it is what the kernel remembers. What
+processors do in their own ways, as how often they ask for a page, is in neither digest nor records.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from incroos.inspect.digest import differences, digests
+from incroos.inspect.ram import RamMachine
+from incroos.machine.strict import MAX_RAM
+from incroos.run.outcome import Status
+from incroos.run.records import Told
+
+from .ring3 import SOURCES, Case, Seen, built, in_place, make_root
+from .ring3_cases import ROOT
+
+MIB: Final = 1 << 20
+CASES: Final = (
+    (Case('hello', 'hello'), 'musl'),
+    (Case('hello', 'hello'), 'glibc'),
+    (Case('allocate', 'allocate', ('300',)), 'musl'),
+    (Case('allocate', 'allocate', ('300',), memory_bytes=24 * MIB), 'glibc'),
+    (Case('allocate-in-5-gib', 'allocate', ('300',), memory_bytes=5 << 30), 'musl'),  # RAM in two parts, large pages
+    (Case('files', 'files', files=ROOT), 'musl'),
+    (Case('mapped-file', 'mapped_file', files=ROOT), 'glibc'),
+    (Case('no-memory', 'all_memory', memory_bytes=8 * MIB), 'musl'),
+    (Case('read-null', 'ends', ('read-null',)), 'musl'),
+    (Case('abort', 'ends', ('abort',)), 'glibc'),
+)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run left behind."""
+
+    seen: Seen
+    calls: list[Told]
+    records: list[Told]  # of the end, with statistics and checks
+    memory: dict[str, str]
+
+
+def left_by(place: str, program: Path, case: Case, folder: Path) -> Left:
+    calls: list[Told] = []
+    memory: dict[str, str] = {}
+
+    def look(ram: RamMachine) -> None:
+        memory.update(digests(ram))
+
+    seen, ran = in_place(place, program, case, folder, calls=calls.append, look=look)
+    assert ran.machine.status == Status.PASSED
+    return Left(seen, calls, list(ran.records), memory)
+
+
+@pytest.mark.parametrize(('case', 'build'), CASES, ids=[f'{case.name}-{build}' for case, build in CASES])
+def test_what_a_program_leaves_is_the_same_in_all_places(tmp_path: Path, case: Case, build: str) -> None:
+    program = built(SOURCES / f'{case.source}.c', build)
+    make_root(tmp_path / 'root', program, case.files)
+    jit = left_by('jit', program, case, tmp_path / 'root')
+    assert jit.calls
+    assert 'Kernel struct' in jit.memory
+    for place in ('sim', 'qemu') if case.memory_bytes <= MAX_RAM else ('qemu',):
+        found = left_by(place, program, case, tmp_path / 'root')
+        assert found.seen == jit.seen
+        for index, (ours, theirs) in enumerate(zip(found.calls, jit.calls, strict=False)):
+            assert ours == theirs, (place, index)
+        assert len(found.calls) == len(jit.calls)
+        assert found.records == jit.records
+        assert differences(found.memory, jit.memory) == []
