@@ -1,6 +1,7 @@
 """A unit of compilation: all functions that some roots reach, as one LLVM module; and the check of the call graph."""
 
 import ast
+import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,6 +42,11 @@ class Unit:
     def ir(self) -> str:
         """The module as LLVM IR text, without a target triple."""
         return str(self.module)
+
+    @property
+    def nr_functions(self) -> int:
+        """How many functions the roots reach, themselves included."""
+        return len(self._functions)
 
     def function(self, function: Callable[..., Any], is_raw: bool) -> FunctionBuilder:
         """The LLVM declaration of a kernel function; its body is compiled later."""
@@ -98,7 +104,13 @@ def compile_unit(
     A `checked` unit stops at overflow, shifts beyond the word, indices outside arrays and numbers that do not fit
     their field. Raises Refused for what is not kernel Python.
     """
-    return Unit(roots, target, config, checked, debug)
+    has_collector = gc.isenabled()
+    gc.disable()  # all that is made here stays until the end, and each look at it again doubles the time
+    try:
+        return Unit(roots, target, config, checked, debug)
+    finally:
+        if has_collector:
+            gc.enable()
 
 
 def refuse_unmarked(name: str, function: object) -> None:
