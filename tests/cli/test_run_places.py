@@ -71,6 +71,20 @@ def test_output_and_status(place: str, program: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (42, BINARY, b'')
 
 
+def test_memory_of_a_terabyte(program: Path) -> None:
+    program.write_bytes(program_that_prints(BINARY, 42))
+    done = run_bytes('jit', '--memory', '1T', str(program))  # of which the kernel fills 2G
+    assert (done.returncode, done.stdout, done.stderr) == (42, BINARY, b'')
+
+
+def test_memory_of_which_the_kernel_fills_more_than_is_free(program: Path) -> None:
+    program.write_bytes(program_that_prints(BINARY))
+    done = run_bytes('jit', '--memory', '64T', str(program))
+    assert (done.returncode, done.stdout) == (Status.UNUSABLE, b'')
+    assert b'the kernel fills 131,072M by itself' in done.stderr
+    assert done.stderr.count(b'\n') == 1
+
+
 def test_standard_error(place: str, program: Path) -> None:
     program.write_bytes(program_that_prints(b'no\r\n\0', 0, channel=2))
     done = run_bytes(place, str(program))

@@ -22,6 +22,7 @@ from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 from . import elf_check
 from .boot import Look, Sink, say_nothing
 from .ending import Ending, ending_of
+from .free_memory import free_bytes
 from .guest_ram import low_bytes
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
 from .names import NamedConfig, named_kernel
@@ -30,6 +31,7 @@ from .records import Decoder, Told, statistics_in
 from .root_folder import folder_with, program_alone, resolve
 
 DEFAULT_MEMORY_BYTES: Final = 64 << 20
+FILLED: Final = 4096 // 8  # of so many bytes of RAM the kernel fills one when it starts: a word for each frame
 TIME_OVER: Final = 124  # exit statuses of a run that did not end as programs do; timeout(1) and env(1) have the same
 TROUBLE: Final = 125
 PIPE: Final = Standard(mode=0o010600)  # what stands behind a descriptor if nobody says otherwise
@@ -78,7 +80,7 @@ class Program:
     extra: tuple[str, ...] = ()  # options of QEMU, as -icount
 
     def check(self) -> None:
-        """Raise Unusable if the program is none that runs here."""
+        """Raise Unusable if the program is none that runs here, or the memory more than can be had."""
         if self.root is None:
             elf_check.check_program(self.path, self.path)
         elif not self.root.is_dir():
@@ -86,6 +88,12 @@ class Program:
         else:
             found = resolve(os.fsencode(self.root), os.fsencode(self.path))
             elf_check.check_program(os.path.join(self.root, os.fsdecode(found)), f'{self.path} in {self.root}')
+        filled, free = self.memory_bytes // FILLED, free_bytes()
+        if free is not None and filled > free:
+            raise Unusable(
+                f'of so much memory the kernel fills {filled >> 20:,}M by itself, and {free >> 20:,}M are free: '
+                'ask for less with --memory'
+            )
 
     def module(self) -> bytes:
         """What the kernel is handed over. Raises Unusable."""

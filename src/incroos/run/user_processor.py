@@ -22,7 +22,7 @@ from incroos.machine.unicorn import Unicorn
 
 from .outcome import Unusable
 
-STUB_PA: Final = 1 << 40  # in the engine's physical addresses; no RAM
+STUB_PA: Final = arch.HIGH_START - arch.PAGE_BYTES  # in the engine: no RAM, however much there is
 STUB: Final = 1 << 46  # where it sees the stub while it goes to ring 3
 IRETQ: Final = b'\x48\xcf'
 # What IRET needs for a moment: ring 3's data at 0x28 and its code at 0x30. From then on there is no table at all.
