@@ -3,7 +3,7 @@
 from typing import Final
 
 from incroos.kernel import files, vm
-from incroos.kernel.abi.errno import EBADF, EFAULT, ENOENT, ENOTDIR, result_of
+from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
 from incroos.kernel.files.paths import PATH_MAX
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, load8, word
@@ -98,9 +98,3 @@ def start_of(k: Kernel, descriptor: word, nbytes: word) -> word:
 def node_at(k: Kernel, found: word) -> Node:
     """View of what find_node found."""
     return Node(k.m, VirtAddr(~found))
-
-
-@kernel
-def copied(code: word) -> word:
-    """0, or -EFAULT if a copy to or from the program came to nothing."""
-    return 0 if code == 0 else -EFAULT

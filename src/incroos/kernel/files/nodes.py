@@ -18,13 +18,10 @@ from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical,
 
 NAME_MAX: Final = 255  # bytes of a name
 FORMAT_BITS: Final = 0o170000  # of st_mode: what the file is
-SOCKET: Final = 0o140000
 LINK: Final = 0o120000
 REGULAR: Final = 0o100000
-BLOCK_DEVICE: Final = 0o060000
 FOLDER: Final = 0o040000
 CHARACTER_DEVICE: Final = 0o020000
-PIPE: Final = 0o010000
 
 HASH_START: Final = 0x27D4_EB2F
 HASH_FACTOR: Final = 0x9E37_79B9_7F4A_7C15 - (1 << 64)

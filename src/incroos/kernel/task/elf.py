@@ -24,7 +24,6 @@ X86_64: Final = 62
 
 LOAD: Final = 1
 INTERPRETER: Final = 3
-PROGRAM_HEADERS: Final = 6
 GNU_STACK: Final = 0x6474_E551
 
 EXECUTE_FLAG: Final = 1  # of a segment

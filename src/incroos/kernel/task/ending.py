@@ -116,13 +116,6 @@ def end_by_call(k: Kernel, signal: word) -> None:
 
 @cold
 @kernel
-def end_by_signal(k: Kernel, signal: word, regs: Registers) -> None:
-    """An exception that is no page fault has ended the program."""
-    end_by_fault(k, signal, regs, VirtAddr(0))
-
-
-@cold
-@kernel
 def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None:
     """An exception at an address has ended the program."""
     record = new_record(k, RECORD_END, BY_SIGNAL)

@@ -60,7 +60,6 @@ def create(k: Kernel) -> VirtAddr:
         heap.kfree(k, user.addr)
         return VirtAddr(0)
     user.number = number
-    user.stack_end = USER_END
     user.limit_address_space = NO_LIMIT
     user.limit_data = NO_LIMIT
     user.limit_stack = DEFAULT_STACK_LIMIT
