@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import vm, vmm
 from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
 from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
 from incroos.kernel.files.opening import PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, is_readable
@@ -36,8 +37,7 @@ REMOVE: Final = 9
 POPULATE_READ: Final = 22
 POPULATE_WRITE: Final = 23
 LAST_ADVICE: Final = 25
-WRITE_FAULT: Final = 6  # the processor's error code: a write in ring 3
-READ_FAULT: Final = 4
+WRITE_FAULT: Final = FAULT_USER | FAULT_WRITE
 
 
 @apart
@@ -103,7 +103,7 @@ def map_low(user: UserSpace, nbytes: word, rights: word, content: VirtAddr, offs
 def populate(user: UserSpace, start: word, nbytes: word, rights: word) -> None:
     """Touch all pages, as far as there are frames."""
     at = start
-    error = WRITE_FAULT if rights & WRITE != 0 else READ_FAULT
+    error = WRITE_FAULT if rights & WRITE != 0 else FAULT_USER
     while at < start + nbytes and rights != 0:
         at = at + PAGE_BYTES if vm.fault(user, VirtAddr(at), error) == 0 else start + nbytes
 
@@ -142,7 +142,7 @@ def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
         return -ENOMEM
     end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
     if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
-        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else READ_FAULT)
+        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else FAULT_USER)
     if wanted == DONT_NEED or wanted == FREE:
         drop_pages(k, start, end)
     return 0 if is_covered(user_of(k), start, end) else -ENOMEM

@@ -5,13 +5,12 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
+from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
 from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
 USER_END: Final = 0x7FFF_FFFF_F000
-FS_BASE: Final = 0xC000_0100  # model-specific registers
-KERNEL_GS_BASE: Final = 0xC000_0102
 SET_GS: Final = 0x1001  # arch_prctl
 SET_FS: Final = 0x1002
 GET_FS: Final = 0x1003
@@ -140,14 +139,14 @@ def get_session(k: Kernel, number: word) -> word:
 def arch_prctl(k: Kernel, code: word, value: word) -> word:
     wanted = half(code)
     if wanted == GET_FS:
-        return result_of(vm.store64(user_of(k), value, read_msr(k.m, FS_BASE)))
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, MSR_FS_BASE)))
     if wanted == GET_GS:
-        return result_of(vm.store64(user_of(k), value, read_msr(k.m, KERNEL_GS_BASE)))
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, MSR_KERNEL_GS_BASE)))
     if wanted != SET_FS and wanted != SET_GS:
         return -EINVAL
     if not 0 <= value < USER_END:
         return -EPERM
-    write_msr(k.m, FS_BASE if wanted == SET_FS else KERNEL_GS_BASE, value)
+    write_msr(k.m, MSR_FS_BASE if wanted == SET_FS else MSR_KERNEL_GS_BASE, value)
     return 0
 
 

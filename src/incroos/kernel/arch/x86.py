@@ -36,6 +36,7 @@ MSR_FS_BASE: Final = 0xC000_0100
 MSR_KERNEL_GS_BASE: Final = 0xC000_0102  # that SWAPGS brings: while the kernel runs, ring 3's
 
 # RFLAGS
+FLAGS_ALWAYS: Final = 1 << 1  # a bit that is never 0
 FLAG_INTERRUPTS: Final = 1 << 9
 
 # Selectors (build/boot_ring3.py)

@@ -11,6 +11,7 @@ from typing import Final
 
 from incroos import lang
 from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import BAD_POINTER, OK, TOO_LONG
 from incroos.kernel.layout import PAGE_BYTES
@@ -22,7 +23,6 @@ from incroos.lang import PhysAddr, VirtAddr, cold, copy, fill, kernel, load8, sh
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 READS: Final = vmm.PRESENT | vmm.USER | vmm.ACCESSED
 WRITES: Final = READS | vmm.WRITABLE | vmm.DIRTY
-ADDRESS: Final = (1 << 52) - PAGE_BYTES
 
 
 # ------------------------------------------------------------------ one page
