@@ -8,7 +8,6 @@ from incroos.kernel.files.paths import PATH_MAX
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, load8, word
 
-USER_END: Final = 0x7FFF_FFFF_F000
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
@@ -42,12 +41,6 @@ def int_of(value: word) -> word:
 def file_of(k: Kernel, descriptor: word) -> VirtAddr:
     """The File of a descriptor; 0 if it is not open."""
     return files.file_at(task_of(k), half(descriptor))
-
-
-@kernel
-def is_user_range(start: word, nbytes: word) -> bool:
-    """Could [start, start + nbytes) be the program's?"""
-    return 0 <= start <= USER_END and 0 <= nbytes <= USER_END - start
 
 
 @kernel

@@ -10,7 +10,6 @@ from incroos.kernel.codes import BAD_POINTER
 from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
-USER_END: Final = 0x7FFF_FFFF_F000
 SET_GS: Final = 0x1001  # arch_prctl
 SET_FS: Final = 0x1002
 GET_FS: Final = 0x1003
@@ -144,7 +143,7 @@ def arch_prctl(k: Kernel, code: word, value: word) -> word:
         return result_of(vm.store64(user_of(k), value, read_msr(k.m, MSR_KERNEL_GS_BASE)))
     if wanted != SET_FS and wanted != SET_GS:
         return -EINVAL
-    if not 0 <= value < USER_END:
+    if not 0 <= value < vm.USER_END:
         return -EPERM
     write_msr(k.m, MSR_FS_BASE if wanted == SET_FS else MSR_KERNEL_GS_BASE, value)
     return 0

@@ -3,7 +3,7 @@
 from typing import Final
 
 from incroos.kernel import pmm, task, vm
-from incroos.kernel.abi.arguments import MOST_BYTES, half, is_user_range, task_of, user_of
+from incroos.kernel.abi.arguments import MOST_BYTES, half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
 from incroos.kernel.files.reading import PIECE_BYTES
 from incroos.kernel.files.text import put_text
@@ -51,7 +51,7 @@ def sysinfo(k: Kernel, to: word) -> word:
 def getrandom(k: Kernel, to: word, nbytes: word, flags: word) -> word:
     if half(flags) & ~KNOWN_RANDOM != 0 or half(flags) & BOTH_POOLS == BOTH_POOLS:
         return -EINVAL
-    if nbytes >= 0 and not is_user_range(to, nbytes):
+    if nbytes >= 0 and not vm.is_user(to, nbytes):
         return -EFAULT
     wanted = min(nbytes, MOST_BYTES) if nbytes >= 0 else MOST_BYTES
     done = 0

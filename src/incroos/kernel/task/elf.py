@@ -13,6 +13,7 @@ from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, READ, WRITE, Content, UserSpace
+from incroos.kernel.vm import LOWEST, USER_END, page_up
 from incroos.lang import Struct, VirtAddr, kernel, u16, u32, u64, word
 
 MAGIC: Final = 0x464C_457F
@@ -31,8 +32,6 @@ WRITE_FLAG: Final = 2
 READ_FLAG: Final = 4
 
 MOST_HEADERS_BYTES: Final = PAGE_BYTES * 16
-LOWEST: Final = 0x1_0000
-USER_END: Final = 0x7FFF_FFFF_F000
 BASE: Final = 0x5555_5555_4000  # of a program that can lie anywhere
 
 
@@ -204,8 +203,8 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
     start = va & -PAGE_BYTES
     file_end = va + segment.file_bytes
     end = va + segment.memory_bytes
-    file_pages_end = (file_end + PAGE_BYTES - 1) & -PAGE_BYTES if segment.file_bytes > 0 else start
-    pages_end = (end + PAGE_BYTES - 1) & -PAGE_BYTES
+    file_pages_end = page_up(file_end) if segment.file_bytes > 0 else start
+    pages_end = page_up(end)
     if start < LOWEST or pages_end > USER_END:
         return BAD_PROGRAM
     code = OK

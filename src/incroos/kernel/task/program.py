@@ -15,7 +15,6 @@ from incroos.kernel.arch.x86 import (
     USER_DATA,
 )
 from incroos.kernel.codes import BAD_PROGRAM, NO_KERNEL_MEMORY, OK
-from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import (
     CONTENT_KIND,
     NAME_BYTES,
@@ -69,7 +68,7 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
     code = elf.load(user, node.content, program)
     rsp = VirtAddr(0)
     if code == OK:
-        user.brk_start = VirtAddr((program.brk + PAGE_BYTES - 1) & -PAGE_BYTES)
+        user.brk_start = VirtAddr(vm.page_up(program.brk))
         user.brk = user.brk_start
         user.data_bytes = program.data_bytes
         code, rsp = stack.build(k, user, task, info, program)
