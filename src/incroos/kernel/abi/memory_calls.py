@@ -117,8 +117,6 @@ def munmap(k: Kernel, start: word, nbytes: word) -> word:
 @apart
 @kernel
 def mprotect(k: Kernel, start: word, nbytes: word, rights: word) -> word:
-    if start % PAGE_BYTES == 0 and nbytes == 0:
-        return 0
     return result_of(vm.protect(user_of(k), start, nbytes, rights & ~ATOMIC))
 
 
