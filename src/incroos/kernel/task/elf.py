@@ -212,7 +212,8 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
         offset = segment.offset & -PAGE_BYTES
         code = map_part(user, VirtAddr(start), file_pages_end - start, rights, content.addr, offset)
         if code == OK and rights & WRITE != 0:
-            code = clear_tail(user, file_end, min(end, file_pages_end), file_pages_end)
+            # the last page shows what the file has behind the segment: zeros instead, as on Linux
+            code = vm.clear_out(user, file_end, file_pages_end - file_end)
     if code == OK and pages_end > file_pages_end:
         code = map_part(user, VirtAddr(file_pages_end), pages_end - file_pages_end, rights, VirtAddr(0), 0)
     if code != OK:
@@ -231,16 +232,6 @@ def map_part(user: UserSpace, start: VirtAddr, nbytes: word, rights: word, conte
     if found < 0:
         return NO_ROOM if found == NO_ROOM else BAD_PROGRAM
     return OK
-
-
-@kernel
-def clear_tail(user: UserSpace, start: word, end: word, pages_end: word) -> word:
-    """Zero what the last page of a segment shows of the file behind the segment: OK, or the code.
-
-    Only up to the end of its page, as Linux does; what is behind the file is zero already.
-    """
-    nbytes = pages_end - start
-    return vm.clear_out(user, VirtAddr(start), nbytes) if nbytes > 0 and end >= start else OK
 
 
 @kernel

@@ -16,6 +16,7 @@ from incroos.kernel.vm.tree import find_gap
 from incroos.kernel.vm.tree import following as next_range
 from incroos.kernel.vm.user_copy import (
     clear_out,
+    clear_out_some,
     copy_in,
     copy_in_some,
     copy_out,
@@ -31,6 +32,7 @@ __all__ = [
     'USER_END',
     'check',
     'clear_out',
+    'clear_out_some',
     'copy_in',
     'copy_in_some',
     'copy_out',
