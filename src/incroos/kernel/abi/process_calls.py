@@ -28,7 +28,6 @@ NR_FILES: Final = 7
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
 NO_PRIORITY: Final = 20  # what the call answers for the usual one
-UNLIMITED: Final = -1
 
 
 @apart
@@ -181,7 +180,7 @@ def limit_of(k: Kernel, resource: word) -> word:
         return user.limit_address_space
     if resource == NR_FILES:
         return MAX_FILES
-    return 0 if resource == CORE else UNLIMITED
+    return 0 if resource == CORE else NO_LIMIT
 
 
 @apart
@@ -197,7 +196,7 @@ def put_limit(k: Kernel, resource: word, to: word) -> word:
     """struct rlimit: the limit, and how far it may be raised."""
     at = k.files.piece
     store64(k.m, at, limit_of(k, resource))
-    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else UNLIMITED)
+    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else NO_LIMIT)
     return result_of(vm.copy_out(user_of(k), to, at, 16))
 
 

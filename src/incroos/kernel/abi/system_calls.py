@@ -9,6 +9,7 @@ from incroos.kernel.files.reading import PIECE_BYTES
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
+from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, store16, store32, store64, word
 
 NAME_BYTES: Final = 65  # of a field of struct utsname
@@ -38,7 +39,7 @@ def uname(k: Kernel, to: word) -> word:
 def sysinfo(k: Kernel, to: word) -> word:
     at = k.files.piece
     fill(k.m, at, 0, INFO_BYTES)
-    store64(k.m, at, task.look(k) // 1_000_000_000)
+    store64(k.m, at, task.look(k) // SECOND)
     store64(k.m, VirtAddr(at + 32), pmm.nr_total_frames(k) * PAGE_BYTES)
     store64(k.m, VirtAddr(at + 40), pmm.nr_free_frames(k) * PAGE_BYTES)
     store16(k.m, VirtAddr(at + 80), 1)  # processes

@@ -7,6 +7,7 @@ from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.state import INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
 
 FUTEX: Final = 202
@@ -123,7 +124,7 @@ def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout
         microseconds = load64(k.m, VirtAddr(k.files.piece + 8))
         if seconds < 0 or microseconds < 0:
             return -EINVAL
-        span = min(seconds, 1 << 31) * 1_000_000_000 + min(microseconds, 1_000_000) * 1000
+        span = min(seconds, 1 << 31) * SECOND + min(microseconds, 1_000_000) * 1000
     return select_for(k, nr, reads, writes, others, span)
 
 

@@ -10,8 +10,9 @@ Unit: the node. Names are bytes without `/` and 0. Knows neither paths nor open 
 from typing import Final
 
 from incroos.kernel.codes import OK
+from incroos.kernel.files.text import put_text
 from incroos.kernel.state import FOLDER_KIND, Kernel, Node
-from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical, store8, store64, word
+from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical, store64, word
 
 # NODES-1  nr_nodes <= max_nodes; the first is the root, its own parent
 # NODES-2  no two nodes of a folder have the same name
@@ -116,8 +117,7 @@ def add_own(k: Kernel, folder: Node, name: bytes, kind: word, mode: word) -> Vir
     The node that is there if there is one of that name; what was to be the folder if it is none; 0 without room.
     """
     text = VirtAddr(k.files.names + k.files.names_bytes)
-    for index in range(len(name)):
-        store8(k.m, VirtAddr(text + index), name[index])
+    put_text(k.m, text, name)
     if not is_folder(folder):
         return folder.addr
     at = find(k, folder, text, len(name))

@@ -8,8 +8,7 @@ from typing import Final
 from incroos.kernel import cpu, heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
 from incroos.kernel.io.panic import panic
-from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace, kernel_of
-from incroos.kernel.state.run_info import NO_LIMIT
+from incroos.kernel.state import MAX_SPACES, NO_LIMIT, Kernel, Range, UserSpace, kernel_of
 from incroos.kernel.vm import pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT, USER_END
 from incroos.lang import VirtAddr, kernel, word
