@@ -352,14 +352,14 @@ def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
 
 @apart
 @kernel
-def sendfile(k: Kernel, to: word, source: word, position: word, nbytes: word) -> word:
+def sendfile(k: Kernel, to: word, source: word) -> word:
     """Whoever asks reads and writes instead, as where files do not support it."""
     return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
 
 
 @apart
 @kernel
-def advise(k: Kernel, descriptor: word, offset: word, nbytes: word) -> word:
+def advise(k: Kernel, descriptor: word) -> word:
     """fadvise64, flock, readahead: all is in memory, and nobody else is there."""
     return 0 if file_of(k, descriptor) != 0 else -EBADF
 

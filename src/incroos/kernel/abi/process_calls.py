@@ -64,7 +64,7 @@ def set_identity(k: Kernel, number: word) -> word:
 
 @apart
 @kernel
-def getgroups(k: Kernel, nr_most: word, to: word) -> word:
+def getgroups(k: Kernel, nr_most: word) -> word:
     return 0 if half(nr_most) < 0x8000_0000 else -EINVAL
 
 
