@@ -200,23 +200,21 @@ def put_limit(k: Kernel, resource: word, to: word) -> word:
     return result_of(vm.copy_out(user_of(k), to, at, 16))
 
 
-@apart
 @kernel
-def setrlimit(k: Kernel, resource: word, source: word) -> word:
-    if half(resource) >= NR_RESOURCES:
-        return -EINVAL
+def get_limit(k: Kernel, source: word) -> tuple[word, word]:
+    """0, and the limit of a struct rlimit; -EFAULT, -EINVAL if that is more than it may be raised to."""
     at = k.files.piece
     if vm.copy_in(user_of(k), at, source, 16) != 0:
-        return -EFAULT
-    return set_limit(k, half(resource), load64(k.m, at), load64(k.m, VirtAddr(at + 8)))
+        return -EFAULT, 0
+    limit = load64(k.m, at)
+    most = load64(k.m, VirtAddr(at + 8))
+    return -EINVAL if most >= 0 and not 0 <= limit <= most else 0, limit
 
 
 @kernel
-def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
+def set_limit(k: Kernel, resource: word, limit: word) -> word:
     """Set what is a limit of the space; of other resources there is as much as there is."""
     user = user_of(k)
-    if most >= 0 and not 0 <= limit <= most:
-        return -EINVAL
     value = limit if limit >= 0 else NO_LIMIT
     if resource == DATA:
         user.limit_data = value
@@ -231,20 +229,24 @@ def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
 
 @apart
 @kernel
+def setrlimit(k: Kernel, resource: word, source: word) -> word:
+    if half(resource) >= NR_RESOURCES:
+        return -EINVAL
+    code, limit = get_limit(k, source)
+    return set_limit(k, half(resource), limit) if code == 0 else code
+
+
+@apart
+@kernel
 def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -> word:
     if half(resource) >= NR_RESOURCES:
         return -EINVAL
     if half(number) != 0 and half(number) != task_of(k).number:
         return -ESRCH
-    at = k.files.piece
-    if source != 0 and vm.copy_in(user_of(k), at, source, 16) != 0:
-        return -EFAULT
-    limit = load64(k.m, at) if source != 0 else 0
-    most = load64(k.m, VirtAddr(at + 8)) if source != 0 else 0
-    if source != 0 and most >= 0 and not 0 <= limit <= most:
-        return -EINVAL
-    if to != 0:
+    code = 0
+    limit = 0
+    if source != 0:
+        code, limit = get_limit(k, source)
+    if code == 0 and to != 0:
         code = put_limit(k, half(resource), to)
-        if code != 0:
-            return code
-    return set_limit(k, half(resource), limit, most) if source != 0 else 0
+    return set_limit(k, half(resource), limit) if code == 0 and source != 0 else code
