@@ -1,6 +1,6 @@
 """Nodes: files, folders and symlinks, by their names. Made once from the archive, and never changed.
 
-    nodes    an array: the root, those of the kernel's own, those of the archive
+    nodes    an array: the root, those of the archive, those of the kernel's own
     folder   a list of its nodes, in the order of the archive
     buckets  the same nodes by the hash of folder and name
 
