@@ -140,10 +140,12 @@ class Model:
         return OK
 
     def protect(self, start: int, nbytes: int, rights: int) -> int:
-        if start % PAGE or rights & ~RIGHTS:
+        if start % PAGE:
             return BAD_RANGE
         if nbytes == 0:
             return OK
+        if rights & ~RIGHTS:
+            return BAD_RANGE
         if not 0 <= start <= END or not 0 <= nbytes <= END - start:
             return NOT_COVERED
         places = range(start, start + up(nbytes), PAGE)

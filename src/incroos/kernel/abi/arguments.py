@@ -3,12 +3,11 @@
 from typing import Final
 
 from incroos.kernel import files, vm
-from incroos.kernel.abi.errno import EBADF, EFAULT, ENOENT, ENOTDIR, result_of
-from incroos.kernel.files.paths import PATH_MAX
+from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
+from incroos.kernel.files.paths import PATH_MAX, SLASH
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, load8, word
 
-USER_END: Final = 0x7FFF_FFFF_F000
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
@@ -45,62 +44,52 @@ def file_of(k: Kernel, descriptor: word) -> VirtAddr:
 
 
 @kernel
-def is_user_range(start: word, nbytes: word) -> bool:
-    """Could [start, start + nbytes) be the program's?"""
-    return 0 <= start <= USER_END and 0 <= nbytes <= USER_END - start
-
-
-@kernel
 def get_path(k: Kernel, at: word) -> word:
     """Copy a path to where files walk it: its bytes, or -EFAULT, -ENAMETOOLONG."""
     return result_of(vm.copy_text(user_of(k), files.text_of(k), at, PATH_MAX))
 
 
 @kernel
-def folder_at(k: Kernel, descriptor: word) -> word:
-    """The node where a path begins that begins at a descriptor: its address, -EBADF, -ENOTDIR.
-
-    A node's address is negative: so ~address is given, which is not.
-    """
+def folder_at(k: Kernel, descriptor: word) -> tuple[word, VirtAddr]:
+    """0, and the node where a path begins that begins at a descriptor; or -EBADF, -ENOTDIR."""
     if int_of(descriptor) == HERE:
-        return ~task_of(k).folder
+        return 0, task_of(k).folder
     at = file_of(k, descriptor)
     if at == 0:
-        return -EBADF
+        return -EBADF, at
     file = File(k.m, at)
-    return ~file.node if file.kind == FOLDER_KIND else -ENOTDIR
+    return 0 if file.kind == FOLDER_KIND else -ENOTDIR, file.node
+
+
+@kernel
+def begin_path(k: Kernel, descriptor: word, path: word) -> tuple[word, VirtAddr]:
+    """Get a path: its bytes, and the node where it begins; or Linux's error, negative.
+
+    Of one that begins with a slash no descriptor is looked at: walk begins at the root.
+    """
+    nbytes = get_path(k, path)
+    if nbytes <= 0:
+        return nbytes if nbytes < 0 else -ENOENT, VirtAddr(0)
+    if load8(k.m, files.text_of(k)) == SLASH:
+        return nbytes, task_of(k).folder
+    code, start = folder_at(k, descriptor)
+    return nbytes if code == 0 else code, start
 
 
 @kernel
 def find_node(k: Kernel, descriptor: word, path: word, at_link: word) -> word:
-    """The node to which a path leads, from a descriptor on, as folder_at gives it; or Linux's error, negative."""
-    nbytes = get_path(k, path)
+    """The node to which a path leads, from a descriptor on; or Linux's error, negative.
+
+    A node's address is negative: so ~address is given, which is not.
+    """
+    nbytes, start = begin_path(k, descriptor, path)
     if nbytes < 0:
         return nbytes
-    start = start_of(k, descriptor, nbytes)
-    if start < 0:
-        return start
-    code, node = files.walk(k, task_of(k), Node(k.m, VirtAddr(~start)), nbytes, at_link)
+    code, node = files.walk(k, task_of(k), Node(k.m, start), nbytes, at_link)
     return ~node if code == 0 else result_of(code)
-
-
-@kernel
-def start_of(k: Kernel, descriptor: word, nbytes: word) -> word:
-    """As folder_at, for the path that was got; of one that begins with a slash no descriptor is looked at."""
-    if nbytes == 0:
-        return -ENOENT
-    if load8(k.m, files.text_of(k)) == 47:
-        return ~task_of(k).folder
-    return folder_at(k, descriptor)
 
 
 @kernel
 def node_at(k: Kernel, found: word) -> Node:
     """View of what find_node found."""
     return Node(k.m, VirtAddr(~found))
-
-
-@kernel
-def copied(code: word) -> word:
-    """0, or -EFAULT if a copy to or from the program came to nothing."""
-    return 0 if code == 0 else -EFAULT

@@ -13,7 +13,7 @@ from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.dispatch import dispatch
 from incroos.kernel.codes import TOO_LONG
 from incroos.kernel.files.paths import PATH_MAX
-from incroos.kernel.state import BAD_TEXT, RECORD_CALL, RECORD_TEXT_BYTES, Kernel, Registers
+from incroos.kernel.state import BAD_TEXT, RECORD_CALL, RECORD_TEXT_BYTES, Kernel, Record, Registers
 from incroos.lang import VirtAddr, cold, copy, kernel, store32, word
 
 EXIT: Final = 60
@@ -25,19 +25,23 @@ LENGTH_BYTES: Final = 4
 @kernel
 def recorded(k: Kernel, regs: Registers, number: word) -> word:
     """Do a call, and tell the host about it: what the program finds in RAX."""
-    record = task.new_record(k, RECORD_CALL, number)
-    record.a = regs.rdi
-    record.b = regs.rsi
-    record.c = regs.rdx
-    record.d = regs.r10
-    record.e = regs.r8
-    record.f = regs.r9
     if number == EXIT or number == EXIT_GROUP:
-        task.put(k, record)
+        task.put(k, record_of(k, regs, number))
         return dispatch(k, regs, number)
     shape = shapes.shape_of(number)
     nbytes = put_given(k, regs, shape)
     result = dispatch(k, regs, number)
+    record = record_of(k, regs, number)
+    record.result = result
+    record.nbytes = put_filled(k, regs, shape, result, nbytes)
+    task.put(k, record)
+    return result
+
+
+@cold
+@kernel
+def record_of(k: Kernel, regs: Registers, number: word) -> Record:
+    """A record of a call with its words."""
     record = task.new_record(k, RECORD_CALL, number)
     record.a = regs.rdi
     record.b = regs.rsi
@@ -45,10 +49,7 @@ def recorded(k: Kernel, regs: Registers, number: word) -> word:
     record.d = regs.r10
     record.e = regs.r8
     record.f = regs.r9
-    record.result = result
-    record.nbytes = put_filled(k, regs, shape, result, nbytes)
-    task.put(k, record)
-    return result
+    return record
 
 
 @cold
@@ -74,7 +75,7 @@ def kind_at(shape: word, index: word) -> word:
 def put_given(k: Kernel, regs: Registers, shape: word) -> word:
     """Put what a call is given: how many bytes the record's text has."""
     nbytes = 0
-    for index in range(shapes.NR_ARGUMENTS - 2):
+    for index in range(shapes.NR_PLACES):
         kind = kind_at(shape, index)
         at = VirtAddr(k.tasks.record_text.addr + nbytes)
         if kind == shapes.PATH:
@@ -88,7 +89,7 @@ def put_given(k: Kernel, regs: Registers, shape: word) -> word:
 @kernel
 def put_filled(k: Kernel, regs: Registers, shape: word, result: word, nbytes: word) -> word:
     """Put what a call has filled, behind nbytes: how many bytes the text has."""
-    for index in range(shapes.NR_ARGUMENTS - 2):
+    for index in range(shapes.NR_PLACES):
         if kind_at(shape, index) == shapes.OUTPUT:
             at = VirtAddr(k.tasks.record_text.addr + nbytes)
             nbytes += put_buffer(k, at, argument(regs, index), result)

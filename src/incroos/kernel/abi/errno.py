@@ -8,7 +8,6 @@ from incroos.lang import cold, kernel, word
 EPERM: Final = 1
 ENOENT: Final = 2
 ESRCH: Final = 3
-EINTR: Final = 4
 EIO: Final = 5
 ENXIO: Final = 6
 E2BIG: Final = 7

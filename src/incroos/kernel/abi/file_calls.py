@@ -7,7 +7,6 @@ from incroos.kernel.abi.arguments import (
     MOST_BYTES,
     file_of,
     half,
-    is_user_range,
     task_of,
     user_of,
 )
@@ -54,7 +53,7 @@ def read(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
     at = file_of(k, descriptor)
     if at == 0 or not is_readable(File(k.m, at)):
         return -EBADF
-    if not is_user_range(to, nbytes):
+    if not vm.is_user(to, nbytes):
         return -EFAULT
     return result_of(files.read(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES)))
 
@@ -65,7 +64,7 @@ def write(k: Kernel, descriptor: word, source: word, nbytes: word) -> word:
     at = file_of(k, descriptor)
     if at == 0 or File(k.m, at).flags & ACCESS_MODE == 0:
         return -EBADF
-    if not is_user_range(source, nbytes):
+    if not vm.is_user(source, nbytes):
         return -EFAULT
     return result_of(files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES)))
 
@@ -82,7 +81,7 @@ def pread64(k: Kernel, descriptor: word, to: word, nbytes: word, position: word)
         return -ESPIPE
     if not is_readable(File(k.m, at)):
         return -EBADF
-    if not is_user_range(to, nbytes):
+    if not vm.is_user(to, nbytes):
         return -EFAULT
     done = files.read_at(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES), position)
     return result_of(done)
@@ -105,7 +104,7 @@ def check_parts(k: Kernel, parts: word, nr_parts: word) -> word:
     """0 if an array of so many parts can be used; -EINVAL, -EFAULT."""
     if not 0 <= nr_parts <= MOST_PARTS:
         return -EINVAL
-    if not is_user_range(parts, nr_parts * PART_BYTES):
+    if not vm.is_user(parts, nr_parts * PART_BYTES):
         return -EFAULT
     for index in range(nr_parts):
         first, start = vm.load64(user_of(k), VirtAddr(parts + index * PART_BYTES))
@@ -114,7 +113,7 @@ def check_parts(k: Kernel, parts: word, nr_parts: word) -> word:
             return -EFAULT
         if nbytes < 0:
             return -EINVAL
-        if not is_user_range(start, nbytes):
+        if not vm.is_user(start, nbytes):
             return -EFAULT
     return 0
 
@@ -353,14 +352,14 @@ def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
 
 @apart
 @kernel
-def sendfile(k: Kernel, to: word, source: word, position: word, nbytes: word) -> word:
+def sendfile(k: Kernel, to: word, source: word) -> word:
     """Whoever asks reads and writes instead, as where files do not support it."""
     return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
 
 
 @apart
 @kernel
-def advise(k: Kernel, descriptor: word, offset: word, nbytes: word) -> word:
+def advise(k: Kernel, descriptor: word) -> word:
     """fadvise64, flock, readahead: all is in memory, and nobody else is there."""
     return 0 if file_of(k, descriptor) != 0 else -EBADF
 

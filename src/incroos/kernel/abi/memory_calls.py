@@ -3,8 +3,9 @@
 from typing import Final
 
 from incroos.kernel import vm, vmm
-from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, is_user_range, user_of
+from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, user_of
 from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
 from incroos.kernel.files.opening import PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, is_readable
@@ -36,8 +37,7 @@ REMOVE: Final = 9
 POPULATE_READ: Final = 22
 POPULATE_WRITE: Final = 23
 LAST_ADVICE: Final = 25
-WRITE_FAULT: Final = 6  # the processor's error code: a write in ring 3
-READ_FAULT: Final = 4
+WRITE_FAULT: Final = FAULT_USER | FAULT_WRITE
 
 
 @apart
@@ -103,7 +103,7 @@ def map_low(user: UserSpace, nbytes: word, rights: word, content: VirtAddr, offs
 def populate(user: UserSpace, start: word, nbytes: word, rights: word) -> None:
     """Touch all pages, as far as there are frames."""
     at = start
-    error = WRITE_FAULT if rights & WRITE != 0 else READ_FAULT
+    error = WRITE_FAULT if rights & WRITE != 0 else FAULT_USER
     while at < start + nbytes and rights != 0:
         at = at + PAGE_BYTES if vm.fault(user, VirtAddr(at), error) == 0 else start + nbytes
 
@@ -117,8 +117,6 @@ def munmap(k: Kernel, start: word, nbytes: word) -> word:
 @apart
 @kernel
 def mprotect(k: Kernel, start: word, nbytes: word, rights: word) -> word:
-    if start % PAGE_BYTES == 0 and nbytes == 0:
-        return 0
     return result_of(vm.protect(user_of(k), start, nbytes, rights & ~ATOMIC))
 
 
@@ -138,11 +136,11 @@ def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
         return -EINVAL
     if nbytes == 0:
         return 0
-    if not is_user_range(start, nbytes):
+    if not vm.is_user(start, nbytes):
         return -ENOMEM
-    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    end = vm.page_up(start + nbytes)
     if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
-        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else READ_FAULT)
+        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else FAULT_USER)
     if wanted == DONT_NEED or wanted == FREE:
         drop_pages(k, start, end)
     return 0 if is_covered(user_of(k), start, end) else -ENOMEM
@@ -197,9 +195,9 @@ def is_covered(user: UserSpace, start: word, end: word) -> bool:
 def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
     if start % PAGE_BYTES != 0 or half(flags) & ~7 != 0 or half(flags) & 5 == 5:
         return -EINVAL
-    if not is_user_range(start, nbytes):
+    if not vm.is_user(start, nbytes):
         return -ENOMEM
-    end = (start + nbytes + PAGE_BYTES - 1) & -PAGE_BYTES
+    end = vm.page_up(start + nbytes)
     return 0 if is_covered(user_of(k), start, end) else -ENOMEM
 
 
@@ -209,7 +207,7 @@ def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> w
     """What becomes smaller stays where it is; whoever asks for more copies instead."""
     if flags & ~KNOWN_MOVES != 0 or start % PAGE_BYTES != 0 or wanted == 0:
         return -EINVAL
-    if not is_user_range(start, nbytes) or nbytes == 0 or not 0 < wanted <= nbytes or flags & MOVE_TO != 0:
+    if not vm.is_user(start, nbytes) or nbytes == 0 or not 0 < wanted <= nbytes or flags & MOVE_TO != 0:
         return -ENOMEM
     if vm.find_range(user_of(k), VirtAddr(start)) == 0:
         return -EFAULT
@@ -224,7 +222,7 @@ def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> w
 def mlock(k: Kernel, start: word, nbytes: word) -> word:
     """mlock, mlock2, munlock: a page that is there stays."""
     first = start & -PAGE_BYTES
-    if not is_user_range(start, nbytes):
+    if not vm.is_user(start, nbytes):
         return -ENOMEM if start >= 0 and nbytes >= 0 else -EINVAL
     return 0 if is_covered(user_of(k), first, start + nbytes) else -ENOMEM
 
@@ -234,10 +232,10 @@ def mlock(k: Kernel, start: word, nbytes: word) -> word:
 def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
     if start % PAGE_BYTES != 0:
         return -EINVAL
-    if not is_user_range(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
+    if not vm.is_user(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
         return -ENOMEM
-    nr_pages = (nbytes + PAGE_BYTES - 1) // PAGE_BYTES
-    if not is_user_range(to, nr_pages):
+    nr_pages = vm.page_up(nbytes) // PAGE_BYTES
+    if not vm.is_user(to, nr_pages):
         return -EFAULT
     done = 0
     while done < nr_pages:

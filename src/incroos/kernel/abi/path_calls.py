@@ -6,13 +6,13 @@ from incroos.kernel import files, vm
 from incroos.kernel.abi import status
 from incroos.kernel.abi.arguments import (
     HERE,
+    begin_path,
     file_of,
     find_node,
     get_path,
     half,
     int_of,
     node_at,
-    start_of,
     task_of,
     user_of,
 )
@@ -28,6 +28,7 @@ from incroos.kernel.abi.errno import (
     EROFS,
     result_of,
 )
+from incroos.kernel.files.opening import PATH_ONLY
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
     FOLDER_KIND,
@@ -52,7 +53,6 @@ CREATE: Final = 0o1101  # O_CREAT, O_WRONLY, O_TRUNC: of creat
 WRITE_ACCESS: Final = 2  # access
 EXECUTE_ACCESS: Final = 1
 ANY_EXECUTE: Final = 0o111
-PATH_ONLY: Final = 0o10000000
 
 
 # ------------------------------------------------------------------ opening
@@ -71,13 +71,10 @@ def creat(k: Kernel, path: word) -> word:
 @apart
 @kernel
 def openat(k: Kernel, folder: word, path: word, flags: word) -> word:
-    nbytes = get_path(k, path)
+    nbytes, start = begin_path(k, folder, path)
     if nbytes < 0:
         return nbytes
-    start = start_of(k, folder, nbytes)
-    if start < 0:
-        return start
-    return result_of(files.open_path(k, task_of(k), Node(k.m, VirtAddr(~start)), nbytes, half(flags)))
+    return result_of(files.open_path(k, task_of(k), Node(k.m, start), nbytes, half(flags)))
 
 
 @apart
@@ -244,13 +241,10 @@ def fchdir(k: Kernel, descriptor: word) -> word:
 @kernel
 def refuse_new(k: Kernel, folder: word, path: word) -> word:
     """Why nothing can be made under a path: -EEXIST, -EROFS, or what is wrong with it."""
-    nbytes = get_path(k, path)
+    nbytes, start = begin_path(k, folder, path)
     if nbytes < 0:
         return nbytes
-    start = start_of(k, folder, nbytes)
-    if start < 0:
-        return start
-    code, node = files.walk(k, task_of(k), Node(k.m, VirtAddr(~start)), nbytes, STAY)
+    code, node = files.walk(k, task_of(k), Node(k.m, start), nbytes, STAY)
     if code == 0:
         return -EEXIST
     return -EROFS if result_of(code) == -ENOENT and node != 0 else result_of(code)

@@ -5,13 +5,11 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
+from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
 from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
-USER_END: Final = 0x7FFF_FFFF_F000
-FS_BASE: Final = 0xC000_0100  # model-specific registers
-KERNEL_GS_BASE: Final = 0xC000_0102
 SET_GS: Final = 0x1001  # arch_prctl
 SET_FS: Final = 0x1002
 GET_FS: Final = 0x1003
@@ -30,7 +28,6 @@ NR_FILES: Final = 7
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
 NO_PRIORITY: Final = 20  # what the call answers for the usual one
-UNLIMITED: Final = -1
 
 
 @apart
@@ -67,7 +64,7 @@ def set_identity(k: Kernel, number: word) -> word:
 
 @apart
 @kernel
-def getgroups(k: Kernel, nr_most: word, to: word) -> word:
+def getgroups(k: Kernel, nr_most: word) -> word:
     return 0 if half(nr_most) < 0x8000_0000 else -EINVAL
 
 
@@ -140,14 +137,14 @@ def get_session(k: Kernel, number: word) -> word:
 def arch_prctl(k: Kernel, code: word, value: word) -> word:
     wanted = half(code)
     if wanted == GET_FS:
-        return result_of(vm.store64(user_of(k), value, read_msr(k.m, FS_BASE)))
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, MSR_FS_BASE)))
     if wanted == GET_GS:
-        return result_of(vm.store64(user_of(k), value, read_msr(k.m, KERNEL_GS_BASE)))
+        return result_of(vm.store64(user_of(k), value, read_msr(k.m, MSR_KERNEL_GS_BASE)))
     if wanted != SET_FS and wanted != SET_GS:
         return -EINVAL
-    if not 0 <= value < USER_END:
+    if not 0 <= value < vm.USER_END:
         return -EPERM
-    write_msr(k.m, FS_BASE if wanted == SET_FS else KERNEL_GS_BASE, value)
+    write_msr(k.m, MSR_FS_BASE if wanted == SET_FS else MSR_KERNEL_GS_BASE, value)
     return 0
 
 
@@ -183,7 +180,7 @@ def limit_of(k: Kernel, resource: word) -> word:
         return user.limit_address_space
     if resource == NR_FILES:
         return MAX_FILES
-    return 0 if resource == CORE else UNLIMITED
+    return 0 if resource == CORE else NO_LIMIT
 
 
 @apart
@@ -199,27 +196,25 @@ def put_limit(k: Kernel, resource: word, to: word) -> word:
     """struct rlimit: the limit, and how far it may be raised."""
     at = k.files.piece
     store64(k.m, at, limit_of(k, resource))
-    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else UNLIMITED)
+    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else NO_LIMIT)
     return result_of(vm.copy_out(user_of(k), to, at, 16))
 
 
-@apart
 @kernel
-def setrlimit(k: Kernel, resource: word, source: word) -> word:
-    if half(resource) >= NR_RESOURCES:
-        return -EINVAL
+def get_limit(k: Kernel, source: word) -> tuple[word, word]:
+    """0, and the limit of a struct rlimit; -EFAULT, -EINVAL if that is more than it may be raised to."""
     at = k.files.piece
     if vm.copy_in(user_of(k), at, source, 16) != 0:
-        return -EFAULT
-    return set_limit(k, half(resource), load64(k.m, at), load64(k.m, VirtAddr(at + 8)))
+        return -EFAULT, 0
+    limit = load64(k.m, at)
+    most = load64(k.m, VirtAddr(at + 8))
+    return -EINVAL if most >= 0 and not 0 <= limit <= most else 0, limit
 
 
 @kernel
-def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
+def set_limit(k: Kernel, resource: word, limit: word) -> word:
     """Set what is a limit of the space; of other resources there is as much as there is."""
     user = user_of(k)
-    if most >= 0 and not 0 <= limit <= most:
-        return -EINVAL
     value = limit if limit >= 0 else NO_LIMIT
     if resource == DATA:
         user.limit_data = value
@@ -234,20 +229,24 @@ def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
 
 @apart
 @kernel
+def setrlimit(k: Kernel, resource: word, source: word) -> word:
+    if half(resource) >= NR_RESOURCES:
+        return -EINVAL
+    code, limit = get_limit(k, source)
+    return set_limit(k, half(resource), limit) if code == 0 else code
+
+
+@apart
+@kernel
 def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -> word:
     if half(resource) >= NR_RESOURCES:
         return -EINVAL
     if half(number) != 0 and half(number) != task_of(k).number:
         return -ESRCH
-    at = k.files.piece
-    if source != 0 and vm.copy_in(user_of(k), at, source, 16) != 0:
-        return -EFAULT
-    limit = load64(k.m, at) if source != 0 else 0
-    most = load64(k.m, VirtAddr(at + 8)) if source != 0 else 0
-    if source != 0 and most >= 0 and not 0 <= limit <= most:
-        return -EINVAL
-    if to != 0:
+    code = 0
+    limit = 0
+    if source != 0:
+        code, limit = get_limit(k, source)
+    if code == 0 and to != 0:
         code = put_limit(k, half(resource), to)
-        if code != 0:
-            return code
-    return set_limit(k, half(resource), limit, most) if source != 0 else 0
+    return set_limit(k, half(resource), limit) if code == 0 and source != 0 else code

@@ -14,7 +14,7 @@ INPUT: Final = 2
 OUTPUT: Final = 3
 BITS: Final = 2  # of an argument
 MASK: Final = 3
-NR_ARGUMENTS: Final = 6
+NR_PLACES: Final = 4  # no text or buffer is behind the fourth argument
 
 
 @cold

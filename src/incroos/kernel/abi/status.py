@@ -90,7 +90,7 @@ def bytes_of(node: Node) -> word:
 @kernel
 def blocks_of(node: Node, nbytes: word) -> word:
     """st_blocks: whole pages; a symlink lies in its inode."""
-    return 0 if node.kind == LINK_KIND else (nbytes + PAGE_BYTES - 1) // PAGE_BYTES * (PAGE_BYTES // BLOCK_BYTES)
+    return 0 if node.kind == LINK_KIND else vm.page_up(nbytes) // BLOCK_BYTES
 
 
 @kernel
@@ -186,7 +186,7 @@ def put_file_system(k: Kernel, to: word) -> word:
     fill(k.m, at, 0, FILE_SYSTEM_BYTES)
     store64(k.m, at, TMPFS)
     store64(k.m, VirtAddr(at + 8), PAGE_BYTES)
-    store64(k.m, VirtAddr(at + 16), (k.files.archive_bytes + PAGE_BYTES - 1) // PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 16), vm.page_up(k.files.archive_bytes) // PAGE_BYTES)
     store64(k.m, VirtAddr(at + 40), k.files.nr_nodes)
     store64(k.m, VirtAddr(at + 64), NAME_MAX)
     store64(k.m, VirtAddr(at + 72), PAGE_BYTES)

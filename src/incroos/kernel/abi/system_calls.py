@@ -3,12 +3,13 @@
 from typing import Final
 
 from incroos.kernel import pmm, task, vm
-from incroos.kernel.abi.arguments import MOST_BYTES, half, is_user_range, task_of, user_of
+from incroos.kernel.abi.arguments import MOST_BYTES, half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
 from incroos.kernel.files.reading import PIECE_BYTES
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
+from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, store16, store32, store64, word
 
 NAME_BYTES: Final = 65  # of a field of struct utsname
@@ -38,7 +39,7 @@ def uname(k: Kernel, to: word) -> word:
 def sysinfo(k: Kernel, to: word) -> word:
     at = k.files.piece
     fill(k.m, at, 0, INFO_BYTES)
-    store64(k.m, at, task.look(k) // 1_000_000_000)
+    store64(k.m, at, task.look(k) // SECOND)
     store64(k.m, VirtAddr(at + 32), pmm.nr_total_frames(k) * PAGE_BYTES)
     store64(k.m, VirtAddr(at + 40), pmm.nr_free_frames(k) * PAGE_BYTES)
     store16(k.m, VirtAddr(at + 80), 1)  # processes
@@ -51,7 +52,7 @@ def sysinfo(k: Kernel, to: word) -> word:
 def getrandom(k: Kernel, to: word, nbytes: word, flags: word) -> word:
     if half(flags) & ~KNOWN_RANDOM != 0 or half(flags) & BOTH_POOLS == BOTH_POOLS:
         return -EINVAL
-    if nbytes >= 0 and not is_user_range(to, nbytes):
+    if nbytes >= 0 and not vm.is_user(to, nbytes):
         return -EFAULT
     wanted = min(nbytes, MOST_BYTES) if nbytes >= 0 else MOST_BYTES
     done = 0

@@ -3,10 +3,11 @@
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import file_of, half, int_of, is_user_range, user_of
+from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.state import INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
 
 FUTEX: Final = 202
@@ -30,7 +31,7 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
     if at % 4 != 0:
         return -EINVAL
     if wanted == WAKE or wanted == WAKE_SET:
-        return 0 if is_user_range(at, 4) else -EFAULT
+        return 0 if vm.is_user(at, 4) else -EFAULT
     if wanted != WAIT and wanted != WAIT_SET:
         return -ENOSYS
     span = 0
@@ -85,7 +86,7 @@ def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
     nr_ready = 0
     for index in range(nr_places):
         at = k.files.piece
-        place = places + index * POLL_BYTES if is_user_range(places, nr_places * POLL_BYTES) else -1
+        place = places + index * POLL_BYTES if vm.is_user(places, nr_places * POLL_BYTES) else -1
         if vm.copy_in(user_of(k), at, place, POLL_BYTES) != 0:
             return -EFAULT
         wanted = load64(k.m, at)
@@ -123,7 +124,7 @@ def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout
         microseconds = load64(k.m, VirtAddr(k.files.piece + 8))
         if seconds < 0 or microseconds < 0:
             return -EINVAL
-        span = min(seconds, 1 << 31) * 1_000_000_000 + min(microseconds, 1_000_000) * 1000
+        span = min(seconds, 1 << 31) * SECOND + min(microseconds, 1_000_000) * 1000
     return select_for(k, nr, reads, writes, others, span)
 
 
@@ -167,7 +168,7 @@ def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, spa
 def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
     """Keep in a set what is ready: how many; -EBADF, -EFAULT."""
     nr_ready = 0
-    if not is_user_range(at, (nr + 63) // 64 * 8):
+    if not vm.is_user(at, (nr + 63) // 64 * 8):
         return -EFAULT
     for index in range((nr + 63) // 64):
         code, given = vm.load64(user_of(k), at + 8 * index)

@@ -16,17 +16,17 @@ CR0_WP: Final = 1 << 16  # ring 0 obeys read-only pages, too
 # CR4
 CR4_TSD: Final = 1 << 2  # RDTSC is ring 0's
 CR4_MCE: Final = 1 << 6  # errors of the hardware are vector 18; else the machine resets
+CR4_PGE: Final = 1 << 7  # global pages survive a load of CR3
 CR4_PCE: Final = 1 << 8  # RDPMC is ring 3's, too
 CR4_OSFXSR: Final = 1 << 9  # SSE, and FXSAVE saves it
 CR4_OSXMMEXCPT: Final = 1 << 10  # errors of SSE are vector 19
 CR4_UMIP: Final = 1 << 11  # SGDT and its kin are ring 0's
+CR4_LA57: Final = 1 << 12  # five levels of page tables
 CR4_FSGSBASE: Final = 1 << 16  # ring 3 writes FS and GS bases
+CR4_PCIDE: Final = 1 << 17  # the TLB tells address spaces apart
 CR4_OSXSAVE: Final = 1 << 18  # XSAVE, and all that it needs
 CR4_SMEP: Final = 1 << 20  # ring 0 executes no page of ring 3
 CR4_SMAP: Final = 1 << 21  # ring 0 touches no page of ring 3
-CR4_PGE: Final = 1 << 7  # global pages survive a load of CR3
-CR4_LA57: Final = 1 << 12  # five levels of page tables
-CR4_PCIDE: Final = 1 << 17  # the TLB tells address spaces apart
 
 # Model-specific registers
 MSR_PAT: Final = 0x277
@@ -36,6 +36,7 @@ MSR_FS_BASE: Final = 0xC000_0100
 MSR_KERNEL_GS_BASE: Final = 0xC000_0102  # that SWAPGS brings: while the kernel runs, ring 3's
 
 # RFLAGS
+FLAGS_ALWAYS: Final = 1 << 1  # a bit that is never 0
 FLAG_INTERRUPTS: Final = 1 << 9
 
 # Selectors (build/boot_ring3.py)

@@ -53,7 +53,7 @@ def find_run_info(k: Kernel, start_info: PhysAddr) -> RunInfo:
         panic(k, b'run: the loader handed over no module', 0, 0, 0)
     if start % PAGE_BYTES != 0 or not BOOT_MAP_END <= start < FIRST_4_GIB - nbytes or nbytes < RunInfo.SIZE:
         panic(k, b'run: the module is not where it can be used: address, bytes', start, nbytes, 0)
-    keep_module(k, start, (nbytes + PAGE_BYTES - 1) & -PAGE_BYTES)
+    keep_module(k, start, vm.page_up(nbytes))
     info = RunInfo(k.m, VirtAddr(DIRECT_MAP_START + start))
     if info.magic != RUN_MAGIC:
         panic(k, b'run: the module has another head: address, found, wanted', start, info.magic, RUN_MAGIC)

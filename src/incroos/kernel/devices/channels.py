@@ -7,7 +7,7 @@
                               with how many come (0: the end of the file, FAILED: it could not read) and the bytes
 
 Unit: the byte, as it is. Knows nothing of programs: whose bytes these are is for others to say. Nothing comes that was
-not asked for, so that what a program does not read stays the host's. 16550: "PC16550D", National Semiconductor.
+not asked for, so that what a program does not read stays the host's. Registers of the 16550: arch/serial_port.py.
 
 What costs time is that QEMU's other thread wakes at each byte that is read, and brings one more. It does not while the
 port is in loopback mode: so a FIFO that is full is emptied in that mode but for its last byte, and comes back full. And
@@ -17,6 +17,21 @@ largest divisor that is a long time. All interrupts are masked at their controll
 
 from typing import Final
 
+from incroos.kernel.arch.serial_port import (
+    CAN_SEND,
+    CLEAR_AND_USE_FIFOS,
+    DIVISOR_ACCESS,
+    EIGHT_BITS_NO_PARITY,
+    FIFO_CONTROL,
+    HAS_BYTE,
+    INTERRUPT_ENABLE,
+    LINE_CONTROL,
+    LINE_STATUS,
+    LOOPBACK,
+    MODEM_CONTROL,
+    READY,
+    WHEN_RECEIVED,
+)
 from incroos.kernel.codes import INPUT_FAILED
 from incroos.kernel.state import Kernel, Record
 from incroos.lang import VirtAddr, in8, in_bytes, kernel, out8, out_bytes, pause, store8, word
@@ -32,37 +47,25 @@ INPUT_PORT: Final = 0x2F8
 MOST_INPUT: Final = 0x1_0000  # bytes that can be asked for at once
 FAILED: Final = 0xFFFF_FFFF
 
-# Registers of the 16550, from its port on
-INTERRUPTS: Final = 1
-FIFO: Final = 2  # and, where it is read, why the port would interrupt
-LINE: Final = 3
-MODEM: Final = 4
-STATUS: Final = 5
-WHEN_RECEIVED: Final = 0x01
-EIGHT_BITS: Final = 0x03
-DIVISOR: Final = 0x80  # the first two registers are the divisor of the clock
-SLOWEST: Final = 0xFF  # both its bytes; no byte waits for it
-FIFO_ON_AND_EMPTY: Final = 0xC7  # and takes up to 14 bytes at once, not one by one
+SLOWEST: Final = 0xFF  # both bytes of the divisor; no byte waits for it
+
+# What the FIFO tells
 FULL_BYTES: Final = 14
 CAUSE: Final = 0x0F
 IS_FULL: Final = 0x04
 IS_OLD: Final = 0x0C  # bytes have been in the FIFO for long, however many
-DTR_AND_RTS: Final = 0x03
-LOOPBACK: Final = 0x10
-HAS_BYTE: Final = 0x01
-TAKES_BYTE: Final = 0x20
 
 
 @kernel
 def init(k: Kernel) -> None:
     """Make the serial port of the input ready: polled, with its FIFO."""
-    out8(k.m, INPUT_PORT + LINE, EIGHT_BITS | DIVISOR)
+    out8(k.m, INPUT_PORT + LINE_CONTROL, EIGHT_BITS_NO_PARITY | DIVISOR_ACCESS)
     out8(k.m, INPUT_PORT, SLOWEST)
-    out8(k.m, INPUT_PORT + INTERRUPTS, SLOWEST)
-    out8(k.m, INPUT_PORT + LINE, EIGHT_BITS)
-    out8(k.m, INPUT_PORT + INTERRUPTS, WHEN_RECEIVED)
-    out8(k.m, INPUT_PORT + FIFO, FIFO_ON_AND_EMPTY)
-    out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS)
+    out8(k.m, INPUT_PORT + INTERRUPT_ENABLE, SLOWEST)
+    out8(k.m, INPUT_PORT + LINE_CONTROL, EIGHT_BITS_NO_PARITY)
+    out8(k.m, INPUT_PORT + INTERRUPT_ENABLE, WHEN_RECEIVED)
+    out8(k.m, INPUT_PORT + FIFO_CONTROL, CLEAR_AND_USE_FIFOS)
+    out8(k.m, INPUT_PORT + MODEM_CONTROL, READY)
 
 
 @kernel
@@ -98,11 +101,11 @@ def get_full(k: Kernel, to: VirtAddr, nbytes: word) -> word:
     """Take what fills the FIFO, again and again: how many of nbytes, all but fewer than it takes."""
     done = 0
     while nbytes - done >= FULL_BYTES:
-        cause = in8(k.m, INPUT_PORT + FIFO) & CAUSE
+        cause = in8(k.m, INPUT_PORT + FIFO_CONTROL) & CAUSE
         if cause == IS_FULL:
-            out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS | LOOPBACK)
+            out8(k.m, INPUT_PORT + MODEM_CONTROL, READY | LOOPBACK)
             in_bytes(k.m, INPUT_PORT, VirtAddr(to + done), FULL_BYTES - 1)
-            out8(k.m, INPUT_PORT + MODEM, DTR_AND_RTS)
+            out8(k.m, INPUT_PORT + MODEM_CONTROL, READY)
             done += FULL_BYTES - 1
         if cause == IS_FULL or cause == IS_OLD:
             store8(k.m, VirtAddr(to + done), in8(k.m, INPUT_PORT))
@@ -116,7 +119,7 @@ def get_full(k: Kernel, to: VirtAddr, nbytes: word) -> word:
 def put_number(k: Kernel, number: word) -> None:
     """Send a number as four bytes, the lowest first."""
     for index in range(4):
-        while in8(k.m, INPUT_PORT + STATUS) & TAKES_BYTE == 0:
+        while in8(k.m, INPUT_PORT + LINE_STATUS) & CAN_SEND == 0:
             pause(k.m)
         out8(k.m, INPUT_PORT, (number >> (8 * index)) & 0xFF)
 
@@ -133,6 +136,6 @@ def get_number(k: Kernel) -> word:
 @kernel
 def get_byte(k: Kernel) -> word:
     """Wait for a byte."""
-    while in8(k.m, INPUT_PORT + STATUS) & HAS_BYTE == 0:
+    while in8(k.m, INPUT_PORT + LINE_STATUS) & HAS_BYTE == 0:
         pass  # under QEMU each pause hands the processor over, and a byte takes as long as two of these
     return in8(k.m, INPUT_PORT)

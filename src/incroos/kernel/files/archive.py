@@ -14,6 +14,7 @@ from incroos.kernel import heap
 from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import nodes
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
+from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
 from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
@@ -41,7 +42,6 @@ MAGIC: Final = b'070701'
 TRAILER: Final = b'TRAILER!!!'
 HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
-PATH_MAX: Final = 4096  # bytes of a name with its folders
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
 NR_OWN: Final = 9  # nodes that the kernel itself adds, the root among them
@@ -199,12 +199,12 @@ def make_node(k: Kernel, header: VirtAddr, name_bytes: word) -> VirtAddr:
     name = VirtAddr(header + HEADER_BYTES)
     mode = number_at(k, header, MODE)
     folder = nodes.root_of(k)
-    if name_bytes == 1 and load8(k.m, name) == 46 and mode & FORMAT_BITS == FOLDER:
+    if name_bytes == 1 and load8(k.m, name) == DOT and mode & FORMAT_BITS == FOLDER:
         return folder.addr  # `.`: the archive tells of the root
     start = 0
     while True:
         end = start
-        while end < name_bytes and load8(k.m, VirtAddr(name + end)) != 47:
+        while end < name_bytes and load8(k.m, VirtAddr(name + end)) != SLASH:
             end += 1
         if not is_good_name(k, VirtAddr(name + start), end - start):
             return VirtAddr(0)
@@ -234,9 +234,7 @@ def find_or_add(k: Kernel, folder: Node, name: VirtAddr, nbytes: word, kind: wor
 @kernel
 def is_good_name(k: Kernel, name: VirtAddr, nbytes: word) -> bool:
     """Can a file have that name?"""
-    first = load8(k.m, name) if nbytes > 0 else 0
-    is_dots = first == 46 and (nbytes == 1 or (nbytes == 2 and load8(k.m, VirtAddr(name + 1)) == 46))
-    return 0 < nbytes <= NAME_MAX and not is_dots
+    return 0 < nbytes <= NAME_MAX and kind_of_name(k, name, nbytes) == NAME
 
 
 @kernel

@@ -10,6 +10,7 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_POINTER, NOT_FOLDER
 from incroos.kernel.files import text
+from incroos.kernel.files.paths import DOT
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, UserSpace
 from incroos.lang import VirtAddr, fill, kernel, store8, store16, store64, word
 
@@ -81,7 +82,7 @@ def make_entry(k: Kernel, node: Node, position: word) -> word:
     store16(k.m, VirtAddr(at + 16), length)
     store8(k.m, VirtAddr(at + 18), (node.mode >> FORMAT_SHIFT) & 15)
     if position < NR_DOTS:
-        fill(k.m, VirtAddr(at + HEAD_BYTES), 46, name_bytes)
+        fill(k.m, VirtAddr(at + HEAD_BYTES), DOT, name_bytes)
     else:
         text.put_bytes(k.m, VirtAddr(at + HEAD_BYTES), node.name, name_bytes)
     return length

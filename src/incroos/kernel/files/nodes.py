@@ -1,6 +1,6 @@
 """Nodes: files, folders and symlinks, by their names. Made once from the archive, and never changed.
 
-    nodes    an array: the root, those of the kernel's own, those of the archive
+    nodes    an array: the root, those of the archive, those of the kernel's own
     folder   a list of its nodes, in the order of the archive
     buckets  the same nodes by the hash of folder and name
 
@@ -10,21 +10,19 @@ Unit: the node. Names are bytes without `/` and 0. Knows neither paths nor open 
 from typing import Final
 
 from incroos.kernel.codes import OK
+from incroos.kernel.files.text import put_text
 from incroos.kernel.state import FOLDER_KIND, Kernel, Node
-from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical, store8, store64, word
+from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical, store64, word
 
 # NODES-1  nr_nodes <= max_nodes; the first is the root, its own parent
 # NODES-2  no two nodes of a folder have the same name
 
 NAME_MAX: Final = 255  # bytes of a name
 FORMAT_BITS: Final = 0o170000  # of st_mode: what the file is
-SOCKET: Final = 0o140000
 LINK: Final = 0o120000
 REGULAR: Final = 0o100000
-BLOCK_DEVICE: Final = 0o060000
 FOLDER: Final = 0o040000
 CHARACTER_DEVICE: Final = 0o020000
-PIPE: Final = 0o010000
 
 HASH_START: Final = 0x27D4_EB2F
 HASH_FACTOR: Final = 0x9E37_79B9_7F4A_7C15 - (1 << 64)
@@ -119,8 +117,7 @@ def add_own(k: Kernel, folder: Node, name: bytes, kind: word, mode: word) -> Vir
     The node that is there if there is one of that name; what was to be the folder if it is none; 0 without room.
     """
     text = VirtAddr(k.files.names + k.files.names_bytes)
-    for index in range(len(name)):
-        store8(k.m, VirtAddr(text + index), name[index])
+    put_text(k.m, text, name)
     if not is_folder(folder):
         return folder.addr
     at = find(k, folder, text, len(name))

@@ -22,7 +22,7 @@ from incroos.kernel.state import (
     Kernel,
     UserSpace,
 )
-from incroos.lang import VirtAddr, fill, kernel, word
+from incroos.lang import VirtAddr, kernel, word
 
 PIECE_BYTES: Final = 0x4000  # of the buffer through which bytes go
 
@@ -53,7 +53,7 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             file.position += max(done, 0)
             return done
         case state.ZERO_KIND:
-            return read_zeros(k, user, to, nbytes)
+            return read_zeros(user, to, nbytes)
         case state.NULL_KIND:
             return 0
         case state.FOLDER_KIND:
@@ -92,17 +92,10 @@ def read_content(user: UserSpace, file: File, to: VirtAddr, nbytes: word, positi
 
 
 @kernel
-def read_zeros(k: Kernel, user: UserSpace, to: VirtAddr, nbytes: word) -> word:
+def read_zeros(user: UserSpace, to: VirtAddr, nbytes: word) -> word:
     """Write zeros over a program's memory: how many, or BAD_POINTER if none could be."""
-    fill(k.m, k.files.piece, 0, PIECE_BYTES)
-    done = 0
-    while done < nbytes:
-        part = min(PIECE_BYTES, nbytes - done)
-        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), k.files.piece, part)
-        done += nr_copied
-        if nr_copied < part:
-            return done if done > 0 else BAD_POINTER
-    return done
+    done = vm.clear_out_some(user, to, nbytes)
+    return done if done > 0 or nbytes == 0 else BAD_POINTER
 
 
 @kernel

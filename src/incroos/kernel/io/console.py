@@ -4,11 +4,24 @@ Text is bytes. On the serial port a new line is the single byte 10, so that what
 was put. On the screen it moves the cursor, and the screen scrolls when the cursor leaves the last row. The screen is a
 framebuffer where the loader names one (screen.py), and VGA text memory elsewhere. In a library, all text goes to a hook
 of the kernel that it is linked into (hooks.py), and neither port nor screen is touched.
-The registers: National Semiconductor, "PC16550D UART"; IBM, "VGA Hardware Interface", CRT controller.
+The registers: arch/serial_port.py; IBM, "VGA Hardware Interface", CRT controller.
 """
 
 from typing import Final
 
+from incroos.kernel.arch.serial_port import (
+    CAN_SEND,
+    CLEAR_AND_USE_FIFOS,
+    DIVISOR_ACCESS,
+    EIGHT_BITS_NO_PARITY,
+    FIFO_CONTROL,
+    HAS_SENT,
+    INTERRUPT_ENABLE,
+    LINE_CONTROL,
+    LINE_STATUS,
+    MODEM_CONTROL,
+    READY,
+)
 from incroos.kernel.io import hooks, screen
 from incroos.kernel.io.digits import UPPER_DIGITS, ZERO
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
@@ -28,18 +41,7 @@ CRT_DATA: Final = 0x3D5
 CURSOR_HIGH: Final = 14
 CURSOR_LOW: Final = 15
 
-SERIAL: Final = 0x3F8  # COM1: data, and the low half of the divisor while DIVISOR_ACCESS is set
-INTERRUPT_ENABLE: Final = SERIAL + 1  # and the high half of the divisor
-FIFO_CONTROL: Final = SERIAL + 2
-LINE_CONTROL: Final = SERIAL + 3
-MODEM_CONTROL: Final = SERIAL + 4
-LINE_STATUS: Final = SERIAL + 5
-DIVISOR_ACCESS: Final = 0x80
-EIGHT_BITS_NO_PARITY: Final = 0x03
-CLEAR_AND_USE_FIFOS: Final = 0xC7
-READY: Final = 0x03  # data terminal ready, request to send
-CAN_SEND: Final = 0x20
-HAS_SENT: Final = 0x40  # FIFO and shift register are empty
+SERIAL: Final = 0x3F8  # COM1
 MAX_WAITS: Final = 100_000  # a port that never gets ready loses its text, it does not hang the kernel
 
 BIGGEST_POWER_OF_TEN: Final = 1_000_000_000_000_000_000
@@ -180,20 +182,20 @@ def show_cursor(k: Kernel) -> None:
 @kernel
 def init_serial(m: Machine) -> None:
     """Set the port to 115,200 baud, eight bits, no parity, one stop bit, FIFOs on and interrupts off."""
-    out8(m, INTERRUPT_ENABLE, 0)
-    out8(m, LINE_CONTROL, DIVISOR_ACCESS)
+    out8(m, SERIAL + INTERRUPT_ENABLE, 0)
+    out8(m, SERIAL + LINE_CONTROL, DIVISOR_ACCESS)
     out8(m, SERIAL, 1)  # the clock of 115,200 baud divided by one
-    out8(m, INTERRUPT_ENABLE, 0)
-    out8(m, LINE_CONTROL, EIGHT_BITS_NO_PARITY)
-    out8(m, FIFO_CONTROL, CLEAR_AND_USE_FIFOS)
-    out8(m, MODEM_CONTROL, READY)
+    out8(m, SERIAL + INTERRUPT_ENABLE, 0)
+    out8(m, SERIAL + LINE_CONTROL, EIGHT_BITS_NO_PARITY)
+    out8(m, SERIAL + FIFO_CONTROL, CLEAR_AND_USE_FIFOS)
+    out8(m, SERIAL + MODEM_CONTROL, READY)
 
 
 @kernel
 def send(m: Machine, byte: word) -> None:
     """Send a byte as soon as the port takes one; without a port the status reads as ready and the byte is lost."""
     waits = 0
-    while in8(m, LINE_STATUS) & CAN_SEND == 0 and waits < MAX_WAITS:
+    while in8(m, SERIAL + LINE_STATUS) & CAN_SEND == 0 and waits < MAX_WAITS:
         pause(m)
         waits += 1
     out8(m, SERIAL, byte)
@@ -203,6 +205,6 @@ def send(m: Machine, byte: word) -> None:
 def drain(m: Machine) -> None:
     """Wait until all has left the port, as long as for a byte: what ends the machine would lose what is in its FIFO."""
     waits = 0
-    while in8(m, LINE_STATUS) & HAS_SENT == 0 and waits < MAX_WAITS:
+    while in8(m, SERIAL + LINE_STATUS) & HAS_SENT == 0 and waits < MAX_WAITS:
         pause(m)
         waits += 1

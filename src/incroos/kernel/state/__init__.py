@@ -73,7 +73,6 @@ from incroos.kernel.state.statistics import Counters, Statistics, ZoneStatistics
 from incroos.kernel.state.task import (
     ARGUMENTS_KIND,
     CALL_TEXT_BYTES,
-    CLOSED_KIND,
     CONTENT_KIND,
     FOLDER_KIND,
     INPUT_KIND,
@@ -118,7 +117,6 @@ __all__ = [
     'CALL_TEXT_BYTES',
     'CHECK_IN_THE_END',
     'CLOCK_IS_TSC',
-    'CLOSED_KIND',
     'CONTENT_KIND',
     'EXECUTE',
     'FOLDER_KIND',

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Final
 
-from incroos.kernel.config import KernelConfig
 from incroos.kernel.state.records import RECORD_TEXT_BYTES, Record
 from incroos.kernel.state.user_space import Content
 from incroos.lang import Array, Struct, VirtAddr, u64
@@ -13,7 +12,6 @@ NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
 
 # File.kind
-CLOSED_KIND: Final = 0
 INPUT_KIND: Final = 1  # the host's descriptor 0
 OUTPUT_KIND: Final = 2  # the host's descriptor 1 or 2
 CONTENT_KIND: Final = 3  # a file of the archive, or text that the kernel wrote
@@ -86,8 +84,6 @@ class Descriptor(Struct):
 class Task(Struct):
     """A program that runs. Owner: task."""
 
-    config: KernelConfig
-    kernel: VirtAddr
     number: u64  # pid
     space: VirtAddr  # UserSpace
     name: Annotated[Array[u64], NAME_BYTES // 8]

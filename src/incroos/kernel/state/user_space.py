@@ -2,7 +2,6 @@
 
 from typing import Annotated, Final
 
-from incroos.kernel.config import KernelConfig
 from incroos.kernel.state.space import Space
 from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u64
 
@@ -41,13 +40,12 @@ class Content(Struct):
 
     data: VirtAddr
     nbytes: u64
-    nr_users: u64  # ranges and open files
+    nr_users: u64  # ranges; of a text of the kernel, the open file
 
 
 class UserSpace(Struct):
-    """An address space of programs. Owner: vm.user_space. Lock: space."""
+    """An address space of programs. Owner: vm.spaces. Lock: space."""
 
-    config: KernelConfig
     space: Space
     root: VirtAddr  # of the tree of ranges
     last_found: VirtAddr  # the range that a fault was in last; 0: none
@@ -60,7 +58,6 @@ class UserSpace(Struct):
     brk_start: VirtAddr
     brk: VirtAddr
     data_bytes: u64  # of the program's own data, which the limit of brk counts too
-    stack_end: VirtAddr
     limit_address_space: u64  # bytes
     limit_data: u64
     limit_stack: u64

@@ -1,7 +1,7 @@
 """Tasks: programs in ring 3, made, begun, ended by themselves or by a signal.
 
-start makes the first task; exec gives it a space, with elf and stack; ending tears it down; signals says which signal
-does what; clock and random are what programs see of time and chance.
+start makes the first task; program gives it a space, with elf and stack; ending tears it down; signals says which
+signal does what; clock and random are what programs see of time and chance.
 """
 
 from .clock import look, sleep

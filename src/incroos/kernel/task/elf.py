@@ -13,6 +13,7 @@ from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, READ, WRITE, Content, UserSpace
+from incroos.kernel.vm import LOWEST, USER_END, page_up
 from incroos.lang import Struct, VirtAddr, kernel, u16, u32, u64, word
 
 MAGIC: Final = 0x464C_457F
@@ -24,7 +25,6 @@ X86_64: Final = 62
 
 LOAD: Final = 1
 INTERPRETER: Final = 3
-PROGRAM_HEADERS: Final = 6
 GNU_STACK: Final = 0x6474_E551
 
 EXECUTE_FLAG: Final = 1  # of a segment
@@ -32,8 +32,6 @@ WRITE_FLAG: Final = 2
 READ_FLAG: Final = 4
 
 MOST_HEADERS_BYTES: Final = PAGE_BYTES * 16
-LOWEST: Final = 0x1_0000
-USER_END: Final = 0x7FFF_FFFF_F000
 BASE: Final = 0x5555_5555_4000  # of a program that can lie anywhere
 
 
@@ -205,8 +203,8 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
     start = va & -PAGE_BYTES
     file_end = va + segment.file_bytes
     end = va + segment.memory_bytes
-    file_pages_end = (file_end + PAGE_BYTES - 1) & -PAGE_BYTES if segment.file_bytes > 0 else start
-    pages_end = (end + PAGE_BYTES - 1) & -PAGE_BYTES
+    file_pages_end = page_up(file_end) if segment.file_bytes > 0 else start
+    pages_end = page_up(end)
     if start < LOWEST or pages_end > USER_END:
         return BAD_PROGRAM
     code = OK
@@ -214,7 +212,8 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
         offset = segment.offset & -PAGE_BYTES
         code = map_part(user, VirtAddr(start), file_pages_end - start, rights, content.addr, offset)
         if code == OK and rights & WRITE != 0:
-            code = clear_tail(user, file_end, min(end, file_pages_end), file_pages_end)
+            # the last page shows what the file has behind the segment: zeros instead, as on Linux
+            code = vm.clear_out(user, file_end, file_pages_end - file_end)
     if code == OK and pages_end > file_pages_end:
         code = map_part(user, VirtAddr(file_pages_end), pages_end - file_pages_end, rights, VirtAddr(0), 0)
     if code != OK:
@@ -233,16 +232,6 @@ def map_part(user: UserSpace, start: VirtAddr, nbytes: word, rights: word, conte
     if found < 0:
         return NO_ROOM if found == NO_ROOM else BAD_PROGRAM
     return OK
-
-
-@kernel
-def clear_tail(user: UserSpace, start: word, end: word, pages_end: word) -> word:
-    """Zero what the last page of a segment shows of the file behind the segment: OK, or the code.
-
-    Only up to the end of its page, as Linux does; what is behind the file is zero already.
-    """
-    nbytes = pages_end - start
-    return vm.clear_out(user, VirtAddr(start), nbytes) if nbytes > 0 and end >= start else OK
 
 
 @kernel

@@ -91,34 +91,30 @@ def remark(k: Kernel, number: word, value: word) -> None:
 @kernel
 def end(k: Kernel, status: word) -> None:
     """The program has ended itself with this status, 0 to 255."""
-    record = new_record(k, RECORD_END, EXITED)
-    record.a = status
-    finish(k, record)
+    end_with(k, EXITED, status)
 
 
 @cold
 @kernel
 def end_unstarted(k: Kernel, errno: word) -> None:
     """The program could not be started: Linux's number says why."""
-    record = new_record(k, RECORD_END, NOT_STARTED)
-    record.a = errno
-    finish(k, record)
+    end_with(k, NOT_STARTED, errno)
 
 
 @cold
 @kernel
 def end_by_call(k: Kernel, signal: word) -> None:
     """The program has sent itself a signal that ends it."""
-    record = new_record(k, RECORD_END, BY_SIGNAL)
-    record.a = signal
-    finish(k, record)
+    end_with(k, BY_SIGNAL, signal)
 
 
 @cold
 @kernel
-def end_by_signal(k: Kernel, signal: word, regs: Registers) -> None:
-    """An exception that is no page fault has ended the program."""
-    end_by_fault(k, signal, regs, VirtAddr(0))
+def end_with(k: Kernel, how: word, value: word) -> None:
+    """The program has ended: one word says it all."""
+    record = new_record(k, RECORD_END, how)
+    record.a = value
+    finish(k, record)
 
 
 @cold

@@ -6,8 +6,15 @@ Unit: the program. It is a file of the archive; texts come from the host.
 from typing import Final
 
 from incroos.kernel import cpu, vm, vmm
+from incroos.kernel.arch.x86 import (
+    FLAG_INTERRUPTS,
+    FLAGS_ALWAYS,
+    MSR_FS_BASE,
+    MSR_KERNEL_GS_BASE,
+    USER_CODE,
+    USER_DATA,
+)
 from incroos.kernel.codes import BAD_PROGRAM, NO_KERNEL_MEMORY, OK
-from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import (
     CONTENT_KIND,
     NAME_BYTES,
@@ -33,12 +40,6 @@ from incroos.lang import (
     word,
     write_msr,
 )
-
-USER_CODE: Final = 0x33  # selectors
-USER_DATA: Final = 0x2B
-FLAGS: Final = 0x202  # interrupts on
-FS_BASE: Final = 0xC000_0100  # model-specific registers
-KERNEL_GS_BASE: Final = 0xC000_0102
 
 # In what FXSAVE64 writes
 X87_CONTROL: Final = 0
@@ -67,7 +68,7 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
     code = elf.load(user, node.content, program)
     rsp = VirtAddr(0)
     if code == OK:
-        user.brk_start = VirtAddr((program.brk + PAGE_BYTES - 1) & -PAGE_BYTES)
+        user.brk_start = VirtAddr(vm.page_up(program.brk))
         user.brk = user.brk_start
         user.data_bytes = program.data_bytes
         code, rsp = stack.build(k, user, task, info, program)
@@ -98,9 +99,9 @@ def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
     regs.rsp = rsp
     regs.cs = USER_CODE
     regs.ss = USER_DATA
-    regs.rflags = FLAGS
-    write_msr(k.m, FS_BASE, 0)
-    write_msr(k.m, KERNEL_GS_BASE, 0)
+    regs.rflags = FLAGS_ALWAYS | FLAG_INTERRUPTS
+    write_msr(k.m, MSR_FS_BASE, 0)
+    write_msr(k.m, MSR_KERNEL_GS_BASE, 0)
     state = k.files.piece
     fill(k.m, state, 0, VECTOR_STATE_BYTES)
     store16(k.m, VirtAddr(state + X87_CONTROL), DEFAULT_X87)

@@ -15,8 +15,9 @@ from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, EXISTS, OK, TOO_MUCH_TEXT
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE, Kernel, RunInfo, Task, UserSpace
-from incroos.kernel.task.elf import USER_END, Program, Segment
+from incroos.kernel.task.elf import Program, Segment
 from incroos.kernel.task.random import next_word
+from incroos.kernel.vm import USER_END
 from incroos.lang import VirtAddr, kernel, load8, store64, word
 
 ROOM_BELOW: Final = 128 << 10  # of the first range, below what is on it

@@ -6,7 +6,7 @@ from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import Kernel, Node, RunInfo, Task, TaskState
 from incroos.kernel.task import ending, program
-from incroos.lang import VirtAddr, fill, kernel, word
+from incroos.lang import fill, kernel, word
 
 FIRST_NUMBER: Final = 1
 DEFAULT_UMASK: Final = 0o022
@@ -39,7 +39,6 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     if at == 0:
         return NO_KERNEL_MEMORY
     task = Task(k.m, at)
-    task.kernel = VirtAddr(k.addr)
     task.number = state.next_number
     task.umask = DEFAULT_UMASK
     task.folder = files.root_of(k).addr

@@ -5,7 +5,7 @@ only way to a program's bytes. Below: ranges (what may be used, and how) in a tr
 the reverse map, addresses (limits). check looks over all. Each call acts on a UserSpace, loaded or not.
 """
 
-from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, USER_END, page_up
+from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
 from incroos.kernel.vm.check import check
 from incroos.kernel.vm.fault import fault
 from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
@@ -16,6 +16,7 @@ from incroos.kernel.vm.tree import find_gap
 from incroos.kernel.vm.tree import following as next_range
 from incroos.kernel.vm.user_copy import (
     clear_out,
+    clear_out_some,
     copy_in,
     copy_in_some,
     copy_out,
@@ -28,10 +29,10 @@ from incroos.kernel.vm.user_copy import (
 
 __all__ = [
     'LOWEST',
-    'STACK_GAP',
     'USER_END',
     'check',
     'clear_out',
+    'clear_out_some',
     'copy_in',
     'copy_in_some',
     'copy_out',
@@ -44,6 +45,7 @@ __all__ = [
     'find_range',
     'find_range_behind',
     'init',
+    'is_user',
     'load64',
     'map_anywhere',
     'map_at',

@@ -6,6 +6,7 @@ Unit: the space, then the frame. Looks at each page of each space and at the who
 from typing import Final
 
 from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace
@@ -28,7 +29,6 @@ WRONG_BITS: Final = 4
 WRONG_NAME: Final = 5
 WRONG_RESIDENT: Final = 6
 WRONG_TOTAL: Final = 7
-ADDRESS: Final = (1 << 52) - PAGE_BYTES
 
 
 @kernel

@@ -188,14 +188,16 @@ def unmap(user: UserSpace, start: word, nbytes: word) -> word:
 # ------------------------------------------------------------------ mprotect
 @kernel
 def protect(user: UserSpace, start: word, nbytes: word, rights: word) -> word:
-    """Give [start, start + nbytes) these rights: OK, also for 0 bytes.
+    """Give [start, start + nbytes) these rights: OK, also for 0 bytes of whatever rights.
 
     BAD_RANGE; NOT_COVERED where a part is in no range; NO_ACCESS; NO_ROOM: the limit of data, no memory for ranges.
     """
-    if start % PAGE_BYTES != 0 or rights & ~ranges.ALL_RIGHTS != 0:
+    if start % PAGE_BYTES != 0:
         return BAD_RANGE
     if nbytes == 0:
         return OK
+    if rights & ~ranges.ALL_RIGHTS != 0:
+        return BAD_RANGE
     if not is_user(start, nbytes):
         return NOT_COVERED
     end = VirtAddr(start + page_up(nbytes))

@@ -8,8 +8,7 @@ from typing import Final
 from incroos.kernel import cpu, heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
 from incroos.kernel.io.panic import panic
-from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace, kernel_of
-from incroos.kernel.state.run_info import NO_LIMIT
+from incroos.kernel.state import MAX_SPACES, NO_LIMIT, Kernel, Range, UserSpace, kernel_of
 from incroos.kernel.vm import pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT, USER_END
 from incroos.lang import VirtAddr, kernel, word
@@ -60,7 +59,6 @@ def create(k: Kernel) -> VirtAddr:
         heap.kfree(k, user.addr)
         return VirtAddr(0)
     user.number = number
-    user.stack_end = USER_END
     user.limit_address_space = NO_LIMIT
     user.limit_data = NO_LIMIT
     user.limit_stack = DEFAULT_STACK_LIMIT

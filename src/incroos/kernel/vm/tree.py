@@ -20,12 +20,6 @@ from incroos.lang import VirtAddr, kernel, word
 NO_RANGE: Final = VirtAddr(0)
 
 
-@kernel
-def range_at(user: UserSpace, at: VirtAddr) -> Range:
-    """View of a range that there is."""
-    return Range(user.m, at)
-
-
 # ------------------------------------------------------------------ finding
 @kernel
 def find(user: UserSpace, va: VirtAddr) -> VirtAddr:

@@ -11,6 +11,7 @@ from typing import Final
 
 from incroos import lang
 from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import BAD_POINTER, OK, TOO_LONG
 from incroos.kernel.layout import PAGE_BYTES
@@ -22,7 +23,6 @@ from incroos.lang import PhysAddr, VirtAddr, cold, copy, fill, kernel, load8, sh
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 READS: Final = vmm.PRESENT | vmm.USER | vmm.ACCESSED
 WRITES: Final = READS | vmm.WRITABLE | vmm.DIRTY
-ADDRESS: Final = (1 << 52) - PAGE_BYTES
 
 
 # ------------------------------------------------------------------ one page
@@ -101,17 +101,23 @@ def copy_out(user: UserSpace, to: word, source: VirtAddr, nbytes: word) -> word:
 
 
 @kernel
-def clear_out(user: UserSpace, to: word, nbytes: word) -> word:
-    """Fill so many of a user's bytes with zeros: OK or BAD_POINTER."""
+def clear_out_some(user: UserSpace, to: word, nbytes: word) -> word:
+    """Fill a user's bytes with zeros, up to the first that cannot be written: how many."""
     done = 0
     while done < nbytes:
         at = reach(user, to + done, WRITES)
         if at == 0:
-            return BAD_POINTER
+            return done
         part = rest_of_page(to + done, nbytes - done)
         fill(user.m, at, 0, part)
         done += part
-    return OK
+    return done
+
+
+@kernel
+def clear_out(user: UserSpace, to: word, nbytes: word) -> word:
+    """Fill so many of a user's bytes with zeros: OK or BAD_POINTER."""
+    return OK if clear_out_some(user, to, nbytes) == nbytes else BAD_POINTER
 
 
 @kernel
