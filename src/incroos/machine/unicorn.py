@@ -123,7 +123,6 @@ class Unicorn(Struct):
     set_exits: u64
     id_fs_base: u64
     id_gs_base: u64
-    id_cr4: u64
 
     values: Annotated[Array[i64], NR_REGISTERS]  # what the engine has
     new_values: Annotated[Array[i64], NR_REGISTERS]

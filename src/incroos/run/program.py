@@ -33,7 +33,6 @@ DEFAULT_MEMORY_BYTES: Final = 64 << 20
 TIME_OVER: Final = 124  # exit statuses of a run that did not end as programs do; timeout(1) and env(1) have the same
 TROUBLE: Final = 125
 PIPE: Final = Standard(mode=0o010600)  # what stands behind a descriptor if nobody says otherwise
-PLACES: Final = ('jit', 'sim', 'qemu')
 
 # What ring 3 is told by CPUID is the same in all places: the model that Unicorn has by itself, with pages of 1 GiB, by
 # which the kernels map the same in the same way.

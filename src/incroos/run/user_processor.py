@@ -99,7 +99,7 @@ class UserProcessor:
         self.cpu: Cpu = computer.cpu
         self.state = Unicorn(self.cpu.m, self.cpu.user.host_processor)
         self.engine = package.Uc(package.UC_ARCH_X86, package.UC_MODE_64)
-        self._map_ram(computer)
+        self._map_ram()
         self.engine.ctl_set_tlb_mode(package.UC_TLB_VIRTUAL)
         self.engine.ctl_exits_enabled(True)
         self._go_to_ring3()
@@ -152,7 +152,7 @@ class UserProcessor:
         return handle.value
 
     # -------------------------------------------------------------- setting up
-    def _map_ram(self, computer: Computer) -> None:
+    def _map_ram(self) -> None:
         cpu = self.cpu
         self.engine.mem_map_ptr(0, cpu.ram_low_end, self.package.UC_PROT_ALL, cpu.host_ram)
         if cpu.ram_high_end > arch.HIGH_START:
