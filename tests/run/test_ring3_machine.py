@@ -18,8 +18,8 @@ from incroos.machine import cpuid
 from incroos.machine.computer import Computer
 from incroos.run import jit, sim, simulated
 from incroos.run.channels import Channels
+from incroos.run.handover import module_start
 from incroos.run.outcome import Outcome, Status, Unusable
-from incroos.run.simulated import module_start
 from incroos.run.user_processor import UserProcessor
 
 from . import ring3_kernel as mini
@@ -123,7 +123,7 @@ def test_input_that_cannot_be_read(place: str, tmp_path: Path) -> None:
 def test_a_module_lies_where_qemu_puts_it(nbytes: int) -> None:
     """QEMU 7.2 with 64M of RAM put a module of 33,920 bytes at 0x3FCF000."""
     computer = Computer(64 << 20)
-    start = module_start(computer, nbytes)
+    start = module_start(64 << 20, nbytes)
     assert start == (0x3FD_7FFF - nbytes) & -4096
     memory: dict[int, bytes] = {}
     simulated.prepare(computer, memory.__setitem__, MODERN, module=b'x' * nbytes)
@@ -136,7 +136,7 @@ def test_a_module_lies_where_qemu_puts_it(nbytes: int) -> None:
 
 
 def test_a_module_that_does_not_fit() -> None:
-    with pytest.raises(Unusable, match='do not fit 4M of RAM: ask for more with --memory'):
+    with pytest.raises(Unusable, match='do not fit a memory of 4,096K: ask for more with --memory'):
         simulated.prepare(Computer(MEMORY), lambda *_: None, MODERN, module=bytes(3 << 20))
 
 
