@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from ..budget import FULL
-from .ring3 import BUILDS, MUCH_INPUT, SOURCES, Case, built, compare, in_place, make_root, on_host
+from .ring3 import BUILDS, SOURCES, Case, built, compare, in_place, make_root, on_host
 from .ring3_cases import ENDS, PROGRAMS, TEXT, WITH_FLAGS
 
 PIE_TOO: Final = ('hello', 'floats', 'auxiliary', 'own-maps', 'statics', 'write-text', 'self-modifying', 'mappings')
@@ -33,7 +33,7 @@ def is_run(place: str, index: int, case: Case, build: str) -> bool:
         return True
     if place == 'sim':
         return case.in_sim and build == 'musl'
-    return index % 4 == 0 and len(case.input) < MUCH_INPUT
+    return index % 4 == 0
 
 
 ALL: Final = [(case, build) for case in PROGRAMS + ENDS for build in builds(case)]
