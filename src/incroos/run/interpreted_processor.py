@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from incroos.lang import VirtAddr
+from incroos.lang.words import unsigned
 from incroos.machine import ring3, unicorn
 
 from .simulated import EntryPoints
@@ -70,7 +71,7 @@ class InterpretedProcessor:
     def _call_start(self, _state: int, rip: int, *_: int) -> int:
         self._is_running = True
         try:
-            error = int(self._start(self.processor.handle, rip & (1 << 64) - 1, 0, 0, 0))
+            error = int(self._start(self.processor.handle, unsigned(rip), 0, 0, 0))
         finally:
             self._is_running = False
         self.thunks.check()
