@@ -29,8 +29,8 @@ from incroos.machine.lowering import LOWERINGS
 
 from ..inspect.ram import RamMachine
 from . import outcome
-from .boot import Boot
-from .channels import NO_CHANNELS, Channels, Sink, descriptor_of
+from .boot import Boot, Sink
+from .channels import NO_CHANNELS, Channels, descriptor_of
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Say, Status, Unusable
 from .processor_code import CompiledProcessor
@@ -187,9 +187,7 @@ class Guest:
         cpu.serial_file = child_ends[0]
         pipes: dict[Sink, int] = {}  # one for outputs that are one file: what comes first must stay first
         for index, output in enumerate(self._channels.outputs):
-            if isinstance(output, int):
-                cpu.output_files[index] = output
-            elif output is not None:
+            if output is not None:
                 if output not in pipes:
                     pipes[output] = self._pipe_to(output)
                     child_ends.append(pipes[output])

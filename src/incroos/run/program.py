@@ -21,6 +21,7 @@ from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 
 from . import elf_check
 from .boot import Look, Sink, say_nothing
+from .channels import Input, drop
 from .ending import Ending, ending_of
 from .guest_ram import low_bytes
 from .handover import DEFAULT_SEED, DEFAULT_STACK_BYTES, DEFAULT_START_SECONDS, Standard, Start, module_of, module_start
@@ -40,10 +41,6 @@ SAME_PROCESSOR: Final = 'Haswell,+pdpe1gb,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,
 ALL_FEATURES: Final = 'max'
 
 
-def drop(_: bytes) -> None:
-    """A sink for what nobody reads."""
-
-
 @dataclass(frozen=True)
 class Program:
     """A run that is wanted. Each place reads what concerns it."""
@@ -54,7 +51,7 @@ class Program:
     root: Path | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     seconds: float | None = None  # until it is stopped
-    input: int | bytes = b''  # a descriptor, read when the program reads; or what there is to read
+    input: Input = b''  # a descriptor, read when the program reads; or what there is to read
     output: Sink = drop
     errors: Sink = drop  # the same object as `output` if both are one file, so that the order is kept
     console: Sink = drop  # what the kernel itself has to say
