@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.executable import CannotBench
+from incroos.build.whole_file import write_whole
 from incroos.run.archive import Entry, archive_of
 from incroos.run.qemu_process import find_qemu
 
@@ -146,8 +147,7 @@ def measured_or_stored(program: Path, say: Callable[[str], None]) -> Measured:
 def store(measured: Measured) -> None:
     """Keep it for machines that cannot."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    content: dict[str, Any] = {'kernel': measured.kernel, 'qemu': measured.qemu, 'date': today}
-    STORED.write_text(json.dumps({**content, 'figures': measured.figures}, indent=2) + '\n')
+    write_whole(STORED, (json.dumps(asdict(replace(measured, date=today)), indent=2) + '\n').encode())
 
 
 def compiled(source: Path, folder: Path) -> Path:

@@ -54,6 +54,8 @@ def main() -> None:
         result = Path(page.RESULT)
         if result.exists():
             put(Path(page.PAGE), page.section(json.loads(result.read_text())))
+    if Path(ring3_page.RESULT).exists():
+        ring3_page.keep(json.loads(Path(ring3_page.RESULT).read_text()))
 
 
 if __name__ == '__main__':

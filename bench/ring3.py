@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any, Final
@@ -97,8 +97,8 @@ def counted(program: Path) -> dict[str, float]:
     return figures_in(output.decode())
 
 
-def operations(folder: Path, say: Say) -> tuple[list[Figure], str]:
-    """Ours beside Linux's, and which Linux that was."""
+def operations(folder: Path, say: Say) -> tuple[list[Figure], linux_guest.Measured]:
+    """Ours beside Linux's, and Linux's themselves."""
     program = compiled(C / 'ring3.c', folder)
     say('counting instructions on Linux')
     of_linux = linux_guest.measured_or_stored(program, say)
@@ -117,7 +117,7 @@ def operations(folder: Path, say: Say) -> tuple[list[Figure], str]:
         )
         for each in OPERATIONS
     ]
-    return figures, of_linux.words()
+    return figures, of_linux
 
 
 def seconds(arguments: list[str], runs: int = RUNS) -> float:
@@ -180,10 +180,10 @@ def content(found_on: dict[str, Any], say: Say) -> dict[str, Any]:
     """All figures of programs in ring 3."""
     missing: list[str] = []
     figures: list[Figure] = []
-    linux = ''
+    of_linux: linux_guest.Measured | None = None
     with tempfile.TemporaryDirectory(prefix='incroos-bench-') as name:
         try:
-            counts, linux = operations(Path(name), say)
+            counts, of_linux = operations(Path(name), say)
             figures += counts
         except CannotBench as error:
             missing.append(str(error))
@@ -193,4 +193,4 @@ def content(found_on: dict[str, Any], say: Say) -> dict[str, Any]:
                 figures.append(measure(Path(name)))
             except CannotBench as error:
                 missing.append(f'{measure.__name__}: {error}')
-    return {**as_json(figures, found_on, missing), 'linux': linux}
+    return {**as_json(figures, found_on, missing), 'linux': of_linux and asdict(of_linux)}

@@ -52,7 +52,18 @@ def test_the_page_has_both_kernels_and_what_is_required() -> None:
     figures = [Figure(name, '', 'instructions', 10.4, 2000.6, 0.1, at_most=1100, ambition=None) for name in NAMES]
     figures += [Figure('sim-fault', 'sim: a page fault', 'ms', 0.123, at_most=0.5)]
     machine = dict.fromkeys(('processor', 'processors', 'load'), 'p')
-    page = ring3_page.section({**as_json(figures, machine, []), 'linux': 'Linux 6'})
+    linux = {'kernel': '6', 'qemu': 'QEMU 7', 'date': '', 'figures': {}}
+    page = ring3_page.section({**as_json(figures, machine, []), 'linux': linux})
     assert f'| {ring3.OPERATIONS[0].pattern} | 2,001 | 10 | 1,100 |  | {ring3.OPERATIONS[0].more} |' in page
     assert '| sim: a page fault | 0.12 ms | 0.5 ms |' in page
-    assert 'Linux 6, without\nmitigations' in page
+    assert 'Linux 6, QEMU 7, without\nmitigations' in page
+
+
+def test_figures_of_a_new_table_are_stored_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux_guest, 'STORED', tmp_path / 'stored')
+    figures = dict.fromkeys(['nop', *NAMES], 1.5)
+    ring3_page.keep({'linux': {'kernel': '6', 'qemu': 'QEMU 7', 'date': '', 'figures': figures}})
+    stored = linux_guest.stored()
+    assert (stored.kernel, stored.qemu, stored.figures) == ('6', 'QEMU 7', figures)
+    ring3_page.keep({'linux': {'kernel': '7', 'qemu': 'QEMU 7', 'date': stored.date, 'figures': figures}})
+    assert linux_guest.stored() == stored

@@ -39,7 +39,6 @@ BUILDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # befo
 }
 C_PLUS_PLUS: Final = (('g++', '-static', '-no-pie'), ())
 STACK_LIMIT: Final = 8 << 20
-MUCH_INPUT: Final = 100_000  # bytes, that take long through the serial port of QEMU: with the large budget alone
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,6 @@ def run(
         poke(pa, content)
     notes = Notes(RamMachine(ram), VirtAddr(NOTES))
     lay(
-        notes,
         poke,
         pages,
         later,
@@ -135,7 +134,6 @@ def run(
 
 
 def lay(
-    notes: Notes,
     poke: Callable[[int, bytes], None],
     first: Mapping[int, int],
     later: Mapping[int, int],

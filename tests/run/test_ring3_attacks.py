@@ -3,13 +3,20 @@
 An exception from what Linux and the hardware do is a waiver with its reason: it is named here, and shown to be one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from signal import SIGBUS, SIGILL, SIGSEGV, SIGTRAP
 from typing import Final
 
 import pytest
 
+from incroos.inspect.digest import metadata_of, used_blocks
+from incroos.inspect.ram import RamMachine
+from incroos.kernel.layout import BOOT_MAP_END, KERNEL_STATE, MODERN_STACK_END, PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import Kernel
+from incroos.kernel.state.registers import Registers
+from incroos.lang import VirtAddr
 from incroos.run.program import ALL_FEATURES
 
 from ..budget import FULL
@@ -111,6 +118,47 @@ def test_an_attack_does_nothing(tmp_path: Path, attack: Path, place: str, name: 
     assert seen.stdout == (b'' if seen.signal else b'refused, and goes on\n')
 
 
+CALLS: Final = {'flags_and_call', 'gs_base', 'last_page', 'stack_in_kernel_and_call', 'trap_flag_and_call'}
+LAST_OF_STACK: Final = (MODERN_STACK_END - PAGE_BYTES) >> PAGE_SHIFT  # at its end are the registers
+ENDED, WENT_ON = 'ud0', 'x'  # what harms nobody: an instruction that is none, and nothing at all
+
+
+def kernel_memory(ram: RamMachine) -> dict[int, bytes]:
+    """Each frame that is not free: the kernel's, now that the program has ended. The registers say where it was."""
+    k = Kernel(ram, VirtAddr(KERNEL_STATE))
+    pfns = set(range(BOOT_MAP_END >> PAGE_SHIFT))
+    for first, order_and_state, _ in used_blocks(metadata_of(ram, k)):
+        pfns |= set(range(first, first + (1 << (order_and_state & 0xFF))))
+    memory = {pfn: ram.read(pfn << PAGE_SHIFT, PAGE_BYTES) for pfn in pfns}
+    memory[LAST_OF_STACK] = memory[LAST_OF_STACK][: -Registers.SIZE]
+    return memory
+
+
+@pytest.fixture(scope='module')
+def left_by(tmp_path_factory: pytest.TempPathFactory, attack: Path) -> Callable[[str], dict[int, bytes]]:
+    root = tmp_path_factory.mktemp('root')
+    make_root(root, attack, {})
+
+    @cache
+    def run(name: str) -> dict[int, bytes]:
+        memory: dict[int, bytes] = {}
+        in_place('jit', attack, Case(name, 'attack', (name,)), root, look=lambda ram: memory.update(kernel_memory(ram)))
+        return memory
+
+    return run
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name not in CALLS])  # the kernel counts calls
+def test_an_attack_leaves_the_memory_of_the_kernel_as_it_is(
+    left_by: Callable[[str], dict[int, bytes]], name: str
+) -> None:
+    """Byte for byte what the same program leaves that harms nobody; names of one length, since the kernel knows it."""
+    ours = left_by(name)
+    theirs = left_by((WENT_ON if expected('jit', name) == GOES_ON else ENDED).ljust(len(name), '.'))
+    assert KERNEL_STATE >> PAGE_SHIFT in ours
+    assert [hex(pfn << PAGE_SHIFT) for pfn in ours.keys() | theirs.keys() if ours.get(pfn) != theirs.get(pfn)] == []
+
+
 @pytest.mark.parametrize('vector', INTERRUPTS)
 @pytest.mark.parametrize('place', PLACES if FULL else ('jit', 'qemu'))
 def test_an_interrupt_by_an_instruction_is_refused(tmp_path: Path, attack: Path, place: str, vector: int) -> None:
@@ -185,5 +233,6 @@ def test_an_attack_goes_by_its_name() -> None:
     for waived in WAIVERS.values():
         named |= set(waived)
         assert not [name for name in waived if waived[name] == OURS.get(name, signal_on_linux(name))]
-    assert named <= set(NAMES)
+    assert named | CALLS | {ENDED} <= set(NAMES)
+    assert WENT_ON not in NAMES
     assert len(set(NAMES)) == len(NAMES)

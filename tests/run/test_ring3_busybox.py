@@ -171,7 +171,6 @@ def case_of(given: bytes, arguments: list[str]) -> Case:
 
 
 CASES: Final = [case_of(*each) for each in APPLETS + APART]
-NR_TUNED: Final = len(APPLETS)
 
 
 def is_run(place: str, index: int, case: Case) -> bool:

@@ -1,5 +1,6 @@
 """Each frame that a program needs, from its exec on, is refused once: an error or a signal, and nothing is lost."""
 
+from errno import EFAULT, ENOMEM
 from pathlib import Path
 from signal import SIGKILL
 from typing import Final
@@ -43,3 +44,6 @@ def test_a_frame_that_is_refused_is_an_error_or_ends_the_program(tmp_path: Path,
         elif seen.stdout:
             assert seen.stdout in (b'0 refused\n', b'1 refused\n'), refuse_at
             assert (b'refused: ' in seen.stderr) == (seen.stdout != b'0 refused\n')
+        else:
+            assert ran.ending is not None
+            assert ran.ending.refusal in (ENOMEM, EFAULT), (refuse_at, ran.sentence)  # the second of its first stack

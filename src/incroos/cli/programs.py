@@ -33,8 +33,6 @@ Exit status:
   130       interrupted, also by leaving pdb
 Each of these of incroos's own comes with a sentence on standard error.
 """
-BY_SIGNAL: Final = 128
-TROUBLE: Final = 125
 PLACES: Final = ('jit', 'sim', 'qemu')
 
 
@@ -174,6 +172,9 @@ def run_stopping_at(at: str, wanted: 'Program') -> 'Ran':
 
 def status_of_lost(lost: OutputLost) -> int:
     """The status of a program whose output nobody takes any more: as if SIGPIPE had ended it where it is a pipe."""
+    from incroos.run.ending import BY_SIGNAL
+    from incroos.run.program import TROUBLE
+
     if lost.number == errno.EPIPE:
         say('SIGPIPE ended the program: nobody reads what it writes')
         return BY_SIGNAL + signal.SIGPIPE

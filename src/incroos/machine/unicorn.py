@@ -13,9 +13,7 @@ instructions with the number of arguments that C wants. What it does otherwise t
   another page than RIP's is no fault yet: in this page it then takes steps of one instruction, by exits behind each
   possible end of the next one.
 
-Not mended, each named by a test: after IN and OUT the block runs on before the exception is seen; nothing checks
-alignment (AC, 16 bytes of SSE); no unmasked exception of x87 and SSE; SGDT and kin read zeros instead of UMIP's
-exception; an exception of a selector has error code 0; AVX of 128 bits computes as SSE; BZHI.
+What is not mended has a test each: docs/simulated-computer.md lists it.
 """
 
 from typing import Annotated, Final
@@ -123,7 +121,6 @@ class Unicorn(Struct):
     set_exits: u64
     id_fs_base: u64
     id_gs_base: u64
-    id_cr4: u64
 
     values: Annotated[Array[i64], NR_REGISTERS]  # what the engine has
     new_values: Annotated[Array[i64], NR_REGISTERS]

@@ -1,4 +1,4 @@
-"""What stands behind the ports of a program's descriptors: the host's descriptors, or functions and bytes of a test."""
+"""What stands behind the ports of a program's descriptors: functions that take, a descriptor or bytes to read."""
 
 import os
 import tempfile
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-Sink = Callable[[bytes], object]
-Output = int | Sink | None  # None: what is written vanishes
+from .boot import Sink
+
+Output = Sink | None  # None: what is written vanishes
 Input = int | bytes
 
 
@@ -22,20 +23,8 @@ class Channels:
 NO_CHANNELS: Final = Channels()
 
 
-def interpreted_sink(output: Output) -> Sink:
-    """A function that takes what is written."""
-    if output is None:
-        return lambda _content: None
-    if isinstance(output, int):
-        descriptor = output
-        return lambda content: write_all(descriptor, content)
-    return output
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it, or as much as is taken."""
-    while content:
-        content = content[os.write(descriptor, content) :]
+def drop(_: bytes) -> None:
+    """A sink for what nobody reads."""
 
 
 def interpreted_source(source: Input) -> Callable[[int], bytes]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from incroos.kernel.state.user_space import EXECUTE, READ, WRITE
+from incroos.lang.words import unsigned
 
 from .records import Told
 from .status import Status
@@ -89,7 +90,7 @@ def ending_of(record: Told) -> Ending:
     if not vector and not instruction:
         return Ending(signal=number)
     (rights,) = struct.unpack_from('<I', record.text.ljust(4, b'\0'))
-    end = record.result & (1 << 64) - 1
+    end = unsigned(record.result)
     return Ending(signal=number, fault=Fault(address, vector, error, instruction, start, end, rights))
 
 

@@ -83,7 +83,7 @@ def fill(info: RunInfo, start: Start) -> None:
 
 
 def module_start(memory_bytes: int, nbytes: int) -> int:
-    """The physical address of a module of so many bytes, as in QEMU. Raises Unusable where it has no room."""
+    """Where QEMU's PC puts a module of so many bytes (hw/i386/x86.c). Raises Unusable where it has no room."""
     start = (low_bytes(memory_bytes) - TABLES_BYTES - 1 - nbytes) & -layout.PAGE_BYTES
     if start < layout.KERNEL_STATE_END + KERNEL_BYTES:
         what = f'the program and its files, {nbytes >> 10:,}K, do not fit a memory of {memory_bytes >> 10:,}K'

@@ -1,15 +1,20 @@
 """Ring 3 in `sim`: the loop interpreted, Unicorn by its C functions, and what the strict machine checks there."""
 
 import ctypes
+import struct
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from incroos.lang import VirtAddr
+from incroos.lang.words import signed, unsigned
+from incroos.machine import architecture as arch
 from incroos.machine import ring3, unicorn
+from incroos.machine.cpu import Cpu
 
 from .simulated import EntryPoints
-from .user_processor import Thunks, UserProcessor
+from .user_processor import Callbacks, UserProcessor
 
 if TYPE_CHECKING:
     from .sim import Sim
@@ -70,7 +75,7 @@ class InterpretedProcessor:
     def _call_start(self, _state: int, rip: int, *_: int) -> int:
         self._is_running = True
         try:
-            error = int(self._start(self.processor.handle, rip & (1 << 64) - 1, 0, 0, 0))
+            error = int(self._start(self.processor.handle, unsigned(rip), 0, 0, 0))
         finally:
             self._is_running = False
         self.thunks.check()
@@ -86,6 +91,61 @@ class InterpretedProcessor:
         """Have the engine return soon, so that Python can look for signals; it goes on then."""
         if self._is_running:
             self.processor.library.uc_emu_stop(self.processor.handle)
+
+
+class Thunks:
+    """Callbacks into interpreted code. What is raised in one is kept: C would lose it."""
+
+    def __init__(self, cpu: Cpu) -> None:
+        self.cpu = cpu
+        self.raised: BaseException | None = None
+        pointer, word, whole = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32
+        self._kept = {
+            'fill': ctypes.CFUNCTYPE(ctypes.c_bool, pointer, word, whole, pointer, pointer)(self._fill),
+            'system_call': self._thunk([pointer, pointer], unicorn.note_system_call),
+            'interrupt': self._thunk([pointer, whole, pointer], unicorn.note_interrupt, 1),
+            'port_in': self._thunk([pointer, whole, whole, pointer], unicorn.note_port),
+            'port_out': self._thunk([pointer, whole, whole, whole, pointer], unicorn.note_port),
+            'sysenter': self._thunk([pointer, pointer], unicorn.note_port),
+            'cpuid': self._thunk([pointer, pointer], unicorn.answer_cpuid),
+        }
+        self.tell = unicorn.fill
+
+    def callbacks(self) -> Callbacks:
+        """Their addresses."""
+        return Callbacks(**{name: ctypes.cast(thunk, ctypes.c_void_p).value or 0 for name, thunk in self._kept.items()})
+
+    def _thunk(self, kinds: list[Any], function: Callable[..., None], nr_words: int = 0) -> Any:
+        def call(_engine: int, *words: int) -> int:
+            try:
+                function(self.cpu, *words[:nr_words])
+            except BaseException as error:
+                self.fail(error)
+            return 1  # CPUID was answered
+
+        return ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(call)
+
+    def _fill(self, _engine: int, va: int, kind: int, entry: int, _cpu: int) -> bool:
+        try:
+            told = self.tell(self.cpu, VirtAddr(signed(va)), kind)
+        except BaseException as error:
+            self.fail(error)
+            return False
+        if told < 0:
+            return False
+        struct.pack_into('<QI', (ctypes.c_char * 12).from_address(entry), 0, told & -arch.PAGE_BYTES, told & 7)
+        return True
+
+    def fail(self, error: BaseException) -> None:
+        """Keep an exception for the return from the engine, and have it return."""
+        self.raised = self.raised or error
+        unicorn.stop_engine(self.cpu)
+
+    def check(self) -> None:
+        """Raise what was kept."""
+        if self.raised is not None:
+            error, self.raised = self.raised, None
+            raise error
 
 
 class Rescue:

@@ -10,7 +10,6 @@ import faulthandler
 import json
 import os
 import resource
-import selectors
 import signal
 import sys
 import time
@@ -30,11 +29,12 @@ from incroos.machine.lowering import LOWERINGS
 
 from ..inspect.ram import RamMachine
 from . import outcome
-from .boot import Boot
-from .channels import NO_CHANNELS, Channels, Sink, descriptor_of
+from .boot import Boot, Sink
+from .channels import NO_CHANNELS, Channels, descriptor_of
 from .framebuffer import Framebuffer
 from .outcome import Outcome, Say, Status, Unusable
 from .processor_code import CompiledProcessor
+from .relay import Relay
 from .simulated import CLASSIC_ENTRIES, START_INFO, Entries, EntryPoints, computer_with, outcome_of, prepare, unsent
 
 SOURCES: Final = [PACKAGE / name for name in ('lang', 'kernel', 'guest', 'machine', 'build')] + [Path(__file__)]
@@ -187,9 +187,7 @@ class Guest:
         cpu.serial_file = child_ends[0]
         pipes: dict[Sink, int] = {}  # one for outputs that are one file: what comes first must stay first
         for index, output in enumerate(self._channels.outputs):
-            if isinstance(output, int):
-                cpu.output_files[index] = output
-            elif output is not None:
+            if output is not None:
                 if output not in pipes:
                     pipes[output] = self._pipe_to(output)
                     child_ends.append(pipes[output])
@@ -243,20 +241,10 @@ class Guest:
     # -------------------------------------------------------------- the parent
     def relay(self, seconds: float) -> bool:
         """Hand on the output until the child has closed it; False if that took longer."""
-        deadline = time.monotonic() + seconds
-        with selectors.DefaultSelector() as selector:
-            for end in self._pipes:
-                selector.register(end, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
-                for key, _ in selector.select(left):
-                    data = os.read(key.fd, 1 << 16)
-                    if data:
-                        self._pipes[key.fd](data)
-                    else:
-                        selector.unregister(key.fd)
-                if not selector.get_map():
-                    return True
-        return False
+        channels = Relay()
+        for end, sink in self._pipes.items():
+            channels.add_pipe(end, sink)
+        return channels.run(time.monotonic() + seconds, self._pipes)
 
     def console(self) -> bytes:
         """What came from the serial port and was relayed so far, if nobody else took it."""

@@ -21,6 +21,7 @@ from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
 
 from . import elf_check
 from .boot import Look, Sink, say_nothing
+from .channels import Input, drop
 from .ending import Ending, ending_of
 from .free_memory import free_bytes
 from .guest_ram import low_bytes
@@ -35,16 +36,11 @@ FILLED: Final = 4096 // 8  # of so many bytes of RAM the kernel fills one when i
 TIME_OVER: Final = 124  # exit statuses of a run that did not end as programs do; timeout(1) and env(1) have the same
 TROUBLE: Final = 125
 PIPE: Final = Standard(mode=0o010600)  # what stands behind a descriptor if nobody says otherwise
-PLACES: Final = ('jit', 'sim', 'qemu')
 
 # What ring 3 is told by CPUID is the same in all places: the model that Unicorn has by itself, with pages of 1 GiB, by
 # which the kernels map the same in the same way.
 SAME_PROCESSOR: Final = 'Haswell,+pdpe1gb,-avx,-avx2,-fma,-f16c,-hle,-rtm,-pcid,-x2apic,-tsc-deadline,-invpcid'
 ALL_FEATURES: Final = 'max'
-
-
-def drop(_: bytes) -> None:
-    """A sink for what nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Program:
     root: Path | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     seconds: float | None = None  # until it is stopped
-    input: int | bytes = b''  # a descriptor, read when the program reads; or what there is to read
+    input: Input = b''  # a descriptor, read when the program reads; or what there is to read
     output: Sink = drop
     errors: Sink = drop  # the same object as `output` if both are one file, so that the order is kept
     console: Sink = drop  # what the kernel itself has to say

@@ -1,70 +1,20 @@
-"""The host's side of a program's channels, where the computer is another process: pipes to relay, input to answer.
+"""A program's input, where the computer is another process: it comes when it is asked for.
 
-Output comes by pipes and is handed on as it comes. Input is asked for: four bytes say how many bytes the program wants,
-the answer is four bytes with how many come (0: the end of the file, FAILED: it could not be read) and the bytes. So a
-program that does not read leaves the host's input alone.
+Four bytes say how many bytes the program wants; the answer is four bytes with how many come (0: the end of the file,
+FAILED: it could not be read) and the bytes. So a program that does not read leaves the host's input alone.
 """
 
 import contextlib
 import os
-import select
 import socket
 import struct
-import time
-from collections.abc import Callable
 from typing import Final
 
-from .boot import Sink
+from .relay import Relay
 
 MOST_INPUT: Final = 1 << 16
 FAILED: Final = 0xFFFF_FFFF
 NUMBER: Final = struct.Struct('<I')
-PIPE_BYTES: Final = 1 << 16
-
-
-class Relay:
-    """Waits for all channels at once. A source is a descriptor and what takes its bytes; it is done at its end."""
-
-    def __init__(self) -> None:
-        self._poll = select.poll()  # other than epoll, it takes regular files
-        self._takers: dict[int, Callable[[], bool]] = {}
-
-    def add(self, descriptor: int, take: Callable[[], bool]) -> None:
-        """Call `take` when there is something to read; it answers whether more may come."""
-        self._takers[descriptor] = take
-        self._poll.register(descriptor, select.POLLIN)
-
-    def remove(self, descriptor: int) -> None:
-        """Look at a descriptor no more."""
-        if self._takers.pop(descriptor, None):
-            self._poll.unregister(descriptor)
-
-    def add_pipe(self, descriptor: int, sink: Sink) -> None:
-        """Hand on what comes from a pipe."""
-
-        def take() -> bool:
-            data = os.read(descriptor, PIPE_BYTES)
-            if data:
-                sink(data)
-            return bool(data)
-
-        self.add(descriptor, take)
-
-    def run(self, deadline: float | None, while_open: Callable[[], bool]) -> bool:
-        """Hand on until nothing that counts is open any more; False if time is over."""
-        while while_open():
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            for descriptor, _ in self._poll.poll(None if left is None else left * 1000 + 1):
-                take = self._takers.get(descriptor)
-                if take and not take():
-                    self.remove(descriptor)
-        return True
-
-    def has(self, descriptor: int) -> bool:
-        """Is it still looked at?"""
-        return descriptor in self._takers
 
 
 class Input:

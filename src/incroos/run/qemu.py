@@ -5,8 +5,6 @@ resets the machine, which `-no-reboot` turns into an end whose reason the monito
 failure, or the time is over.
 """
 
-import os
-import selectors
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from .outcome import Outcome, Unusable
 from .qemu_kvm import why_not_kvm
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, START_SECONDS, Qemu, SlowStart
+from .relay import Relay, hand_on_rest
 
 START_OF_TEXT: Final = b'\x02'  # what build/boot_uefi.py sends before it sends anything else
 
@@ -96,9 +95,9 @@ def boot_with(wanted: Boot, image: Path, ram: IO[bytes] | None) -> Outcome:
                 if relay(qemu, deadline, console_sink):
                     return judge(qemu)
             except (MonitorError, Unusable):
-                hand_on_rest(qemu, console_sink)
+                end(qemu, console_sink)
                 raise
-            hand_on_rest(qemu, console_sink)
+            end(qemu, console_sink)
             return outcome.hang(wanted.seconds)
     except MonitorError as error:
         raise Unusable(f'{PROGRAM} does not work ({error}): {ADVICE}') from error
@@ -110,32 +109,17 @@ def boot_with(wanted: Boot, image: Path, ram: IO[bytes] | None) -> Outcome:
 
 def relay(qemu: Qemu, deadline: float, console_sink: Callable[[bytes], object]) -> bool:
     """Hand on what comes from the serial port until QEMU has closed it and the monitor; False if time is over."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(qemu.serial, selectors.EVENT_READ)
-        selector.register(qemu.monitor, selectors.EVENT_READ)
-        while selector.get_map():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            for key, _ in selector.select(left):
-                if key.fileobj is qemu.monitor:
-                    is_open = qemu.monitor.receive()
-                else:
-                    data = qemu.serial.read(1 << 16)
-                    is_open = bool(data)
-                    if data:
-                        console_sink(data)
-                if not is_open:
-                    selector.unregister(key.fileobj)
-    return True
+    serial, monitor = qemu.serial.fileno(), qemu.monitor.fileno()
+    channels = Relay()
+    channels.add_pipe(serial, console_sink)
+    channels.add(monitor, qemu.monitor.receive)
+    return channels.run(deadline, [serial, monitor])
 
 
-def hand_on_rest(qemu: Qemu, console_sink: Callable[[bytes], object]) -> None:
+def end(qemu: Qemu, console_sink: Callable[[bytes], object]) -> None:
     """End a QEMU that is of no use any more, and hand on what it wrote to the serial port and nobody has read."""
     qemu.end()
-    os.set_blocking(qemu.serial.fileno(), False)  # something that it started may live on and hold the pipe
-    while data := qemu.serial.read(1 << 16):
-        console_sink(data)
+    hand_on_rest(qemu.serial.fileno(), console_sink)
 
 
 def judge(qemu: Qemu) -> Outcome:

@@ -20,11 +20,12 @@ from .channels import descriptor_of
 from .names import made
 from .outcome import Outcome, Status, Unusable
 from .program import Program, Ran, Recorder, RecordSink, time_is_over
-from .program_channels import Input, Relay
+from .program_channels import Input
 from .qemu import judge
 from .qemu_monitor import MonitorError
 from .qemu_process import ADVICE, PROGRAM, Qemu
 from .records import BrokenStream
+from .relay import Relay, hand_on_rest
 
 ACCEL: Final = 'tcg'  # some KVMs interpret ring 0, and cannot run ring 3
 PORTS: Final = {'output': 0xE9, 'errors': 0xEA, 'records': 0xEB}
@@ -91,26 +92,18 @@ def relay(qemu: Qemu, wanted: Program, sinks: dict[int, Sink], input_channel: so
         channels.add_pipe(descriptor, sink)
     channels.add(qemu.monitor.fileno(), qemu.monitor.receive)
     Input(input_channel, source, channels)
-    pipes = [*sinks, qemu.monitor.fileno()]
     qemu.go()
     try:
-        if channels.run(deadline, lambda: any(map(channels.has, pipes))):
+        if channels.run(deadline, [*sinks, qemu.monitor.fileno()]):
             return judge(qemu)
     except BrokenStream as broken:
         return Outcome(Status.PANIC, str(broken))
     qemu.end()
-    hand_on_rest(sinks)
+    for descriptor, sink in sinks.items():
+        with contextlib.suppress(BrokenStream):
+            hand_on_rest(descriptor, sink)
     assert wanted.seconds is not None
     return time_is_over(wanted.seconds)
-
-
-def hand_on_rest(sinks: dict[int, Sink]) -> None:
-    """Hand on what a QEMU that was ended had written."""
-    for descriptor, sink in sinks.items():
-        os.set_blocking(descriptor, False)  # something that QEMU started may live on and hold the pipe
-        with contextlib.suppress(BlockingIOError, BrokenStream):
-            while data := os.read(descriptor, 1 << 16):
-                sink(data)
 
 
 @contextmanager

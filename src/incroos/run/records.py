@@ -20,12 +20,12 @@ from incroos.kernel.state.records import (
     RECORD_UNKNOWN_CALL,
     Record,
 )
+from incroos.lang.words import signed
 
 HEAD: Final = struct.Struct(f'<{len(Record.FIELDS)}Q')
 assert HEAD.size == Record.SIZE
 MOST_TEXT_BYTES: Final = 1 << 16  # of one record: more means that the stream is not one of records
 KINDS: Final = (RECORD_CALL, RECORD_END, RECORD_UNKNOWN_CALL, RECORD_CHECK, RECORD_STATISTICS, RECORD_REMARK)
-SIGN: Final = 1 << 63
 
 # What the words of RECORD_STATISTICS are, in their order.
 STATISTICS_NAMES: Final = (
@@ -67,11 +67,6 @@ class Told:
             found.append((nbytes, self.text[at + 4 : at + 4 + kept]))
             at += 4 + kept
         return found
-
-
-def signed(value: int) -> int:
-    """A word with its sign."""
-    return value - 2 * SIGN if value & SIGN else value
 
 
 class Decoder:

@@ -24,7 +24,7 @@ from incroos.machine.strict import MAX_RAM, SimulatedMachine
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
-from .channels import NO_CHANNELS, Channels, interpreted_sink, interpreted_source
+from .channels import NO_CHANNELS, Channels, drop, interpreted_source
 from .framebuffer import Framebuffer
 from .interpreted_processor import InterpretedProcessor
 from .names import made
@@ -69,7 +69,7 @@ class Sim:
             exception=lambda vector, error: functions.exception(self.kernel, vector, error, VirtAddr(0), NO_SITE),
             write=console_sink or self.output.extend,
             pause=lambda: None,
-            outputs=[interpreted_sink(output) for output in channels.outputs],
+            outputs=[output or drop for output in channels.outputs],
             read=interpreted_source(channels.input),
         )
 

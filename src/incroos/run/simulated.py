@@ -23,7 +23,8 @@ from incroos.machine.walk import set_masks
 
 from . import outcome
 from .framebuffer import Framebuffer
-from .outcome import Outcome, Status, Unusable
+from .handover import module_start
+from .outcome import Outcome, Status
 
 # No code lies in a simulated computer's memory. What the boot code makes read-only and executable is this much of the
 # image's megabyte; the start information lies behind it, where a real image has its data.
@@ -40,7 +41,6 @@ TYPE_RAM: Final = 1
 TYPE_RESERVED: Final = 2
 BIOS_DATA_START: Final = 0x9_FC00
 BIOS_ROM_START: Final = 0xF_0000
-ABOVE_MODULE: Final = 0x2_8000  # that QEMU keeps free at the top of low RAM for the firmware's tables
 FIRMWARE_BYTES: Final = 0x2_0000  # that SeaBIOS keeps at the top of RAM
 FLASH_START: Final = 0xFFFC_0000
 HYPERTRANSPORT: Final = (0xFD_0000_0000, 0x100_0000_0000)  # of AMD's processors; programs have one of Intel's
@@ -132,7 +132,7 @@ def prepare(
         poke(at, entry.to_bytes(8, 'little'))
     modules = []
     if module:
-        start = module_start(computer, len(module))
+        start = module_start(computer.ram_bytes, len(module))
         poke(start, module)
         modules.append((start, len(module)))
     if framebuffer:
@@ -147,17 +147,6 @@ def prepare(
     set_masks(cpu)
     cpu.idt_limit = IDT_LIMIT
     cpu.kernel = VirtAddr(config.image_window + layout.KERNEL_STATE)
-
-
-def module_start(computer: Computer, nbytes: int) -> int:
-    """Where QEMU's PC puts a module of so many bytes (hw/i386/x86.c: below the firmware's tables, on a page)."""
-    start = (computer.cpu.ram_low_end - ABOVE_MODULE - 1 - nbytes) & -layout.PAGE_BYTES
-    if start < layout.BOOT_MAP_END:
-        raise Unusable(
-            f'the program and its files take {nbytes} bytes, which do not fit {computer.ram_bytes >> 20}M of RAM: '
-            'ask for more with --memory'
-        )
-    return start
 
 
 def prepare_frame(computer: Computer, poke: Poke, config: KernelConfig) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from incroos.kernel.state.records import BAD_TEXT
+from incroos.lang.words import signed, unsigned
 
 from .ending import ending_of
 from .records import Told
@@ -19,7 +20,6 @@ from .system_calls import TEXTS, SystemCall, system_call
 SHOWN_BYTES: Final = 32  # of a buffer; the rest is three dots
 RESULT_COLUMN: Final = 40
 MOST_ERRNO: Final = 4095
-WORD_MASK: Final = (1 << 64) - 1
 INT_MASK: Final = (1 << 32) - 1
 AT_FDCWD: Final = -100
 O_CREAT: Final = 0o100
@@ -111,13 +111,8 @@ def signed_int(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
-def signed_word(value: int) -> int:
-    value &= WORD_MASK
-    return value - (1 << 64) if value >> 63 else value
-
-
 def address(value: int) -> str:
-    return f'{value & WORD_MASK:#x}' if value else 'NULL'
+    return f'{unsigned(value):#x}' if value else 'NULL'
 
 
 def octal(value: int) -> str:
@@ -180,7 +175,7 @@ def ioctl_request(value: int) -> str:
 
 
 def bits(value: int) -> str:
-    return f'{value & WORD_MASK:#x}' if value else '0'
+    return f'{unsigned(value):#x}' if value else '0'
 
 
 def signal_name(value: int) -> str:
@@ -207,8 +202,8 @@ def folder_descriptor(value: int) -> str:
 PRINTERS: Final[dict[str, Callable[[int], str]]] = {
     'fd': lambda value: str(signed_int(value)),
     'd': lambda value: str(signed_int(value)),
-    'u': lambda value: str(value & WORD_MASK),
-    'l': lambda value: str(signed_word(value)),
+    'u': lambda value: str(unsigned(value)),
+    'l': lambda value: str(signed(value)),
     'x': bits,
     'p': address,
     **dict.fromkeys(TEXTS, address),
@@ -303,7 +298,7 @@ def result_of(call: SystemCall, result: int) -> str:
         name = errno.errorcode.get(-result)
         return f'-1 {name} ({os.strerror(-result)})' if name else f'-1 (errno {-result})'
     if call.name in ADDRESS_RESULTS:
-        return f'{result & WORD_MASK:#x}'
+        return f'{unsigned(result):#x}'
     return octal(result) if call.name == 'umask' else str(result)
 
 

@@ -14,6 +14,8 @@ Of arguments of the kinds path, in and out the kernel's record can have the byte
 from dataclasses import dataclass
 from typing import Final
 
+from incroos.lang.words import unsigned
+
 NR_ARGUMENTS: Final = 6
 UNKNOWN: Final = ('x',) * NR_ARGUMENTS
 TEXTS: Final = ('path', 'in', 'out')
@@ -329,4 +331,4 @@ SYSTEM_CALLS: Final = _calls()
 
 def system_call(number: int) -> SystemCall:
     """The call of that number; one that is not there has its number as name."""
-    return SYSTEM_CALLS.get(number) or SystemCall(f'syscall_{number & (1 << 64) - 1:#x}', UNKNOWN)
+    return SYSTEM_CALLS.get(number) or SystemCall(f'syscall_{unsigned(number):#x}', UNKNOWN)

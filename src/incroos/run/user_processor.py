@@ -7,12 +7,11 @@ import contextlib
 import ctypes
 import mmap
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from incroos.lang import VirtAddr, address_of
+from incroos.lang import address_of
 from incroos.lang.words import signed
 from incroos.machine import architecture as arch
 from incroos.machine import cpuid, unicorn
@@ -99,7 +98,7 @@ class UserProcessor:
         self.cpu: Cpu = computer.cpu
         self.state = Unicorn(self.cpu.m, self.cpu.user.host_processor)
         self.engine = package.Uc(package.UC_ARCH_X86, package.UC_MODE_64)
-        self._map_ram(computer)
+        self._map_ram()
         self.engine.ctl_set_tlb_mode(package.UC_TLB_VIRTUAL)
         self.engine.ctl_exits_enabled(True)
         self._go_to_ring3()
@@ -152,7 +151,7 @@ class UserProcessor:
         return handle.value
 
     # -------------------------------------------------------------- setting up
-    def _map_ram(self, computer: Computer) -> None:
+    def _map_ram(self) -> None:
         cpu = self.cpu
         self.engine.mem_map_ptr(0, cpu.ram_low_end, self.package.UC_PROT_ALL, cpu.host_ram)
         if cpu.ram_high_end > arch.HIGH_START:
@@ -235,58 +234,3 @@ class UserProcessor:
         state.careful = unicorn.NO_CAREFUL
         self._new_context = self.engine.context_save()  # kept
         state.new_context = self._new_context.context.value
-
-
-class Thunks:
-    """Callbacks into interpreted code. What is raised in one is kept: C would lose it."""
-
-    def __init__(self, cpu: Cpu) -> None:
-        self.cpu = cpu
-        self.raised: BaseException | None = None
-        pointer, word, whole = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32
-        self._kept = {
-            'fill': ctypes.CFUNCTYPE(ctypes.c_bool, pointer, word, whole, pointer, pointer)(self._fill),
-            'system_call': self._thunk([pointer, pointer], unicorn.note_system_call),
-            'interrupt': self._thunk([pointer, whole, pointer], unicorn.note_interrupt, 1),
-            'port_in': self._thunk([pointer, whole, whole, pointer], unicorn.note_port),
-            'port_out': self._thunk([pointer, whole, whole, whole, pointer], unicorn.note_port),
-            'sysenter': self._thunk([pointer, pointer], unicorn.note_port),
-            'cpuid': self._thunk([pointer, pointer], unicorn.answer_cpuid),
-        }
-        self.tell = unicorn.fill
-
-    def callbacks(self) -> Callbacks:
-        """Their addresses."""
-        return Callbacks(**{name: ctypes.cast(thunk, ctypes.c_void_p).value or 0 for name, thunk in self._kept.items()})
-
-    def _thunk(self, kinds: list[Any], function: Callable[..., None], nr_words: int = 0) -> Any:
-        def call(_engine: int, *words: int) -> int:
-            try:
-                function(self.cpu, *words[:nr_words])
-            except BaseException as error:
-                self.fail(error)
-            return 1  # CPUID was answered
-
-        return ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(call)
-
-    def _fill(self, _engine: int, va: int, kind: int, entry: int, _cpu: int) -> bool:
-        try:
-            told = self.tell(self.cpu, VirtAddr(signed(va)), kind)
-        except BaseException as error:
-            self.fail(error)
-            return False
-        if told < 0:
-            return False
-        struct.pack_into('<QI', (ctypes.c_char * 12).from_address(entry), 0, told & -arch.PAGE_BYTES, told & 7)
-        return True
-
-    def fail(self, error: BaseException) -> None:
-        """Keep an exception for the return from the engine, and have it return."""
-        self.raised = self.raised or error
-        unicorn.stop_engine(self.cpu)
-
-    def check(self) -> None:
-        """Raise what was kept."""
-        if self.raised is not None:
-            error, self.raised = self.raised, None
-            raise error

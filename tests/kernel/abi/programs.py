@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Final
-from unittest.mock import patch
 
 from incroos.guest import mailbox
 from incroos.kernel import files, heap, pmm, task, vm, vmm
@@ -17,8 +16,8 @@ from incroos.kernel.state import Kernel, Registers, RunInfo, Task, UserSpace, us
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.lang.words import signed
 from incroos.machine.errors import MachineStopped
-from incroos.run import simulated
-from incroos.run.archive import Entry
+from incroos.run.archive import Entry, rounded_up
+from incroos.run.channels import Channels
 from incroos.run.handover import Standard, Start, module_of, module_start
 from incroos.run.records import Decoder, Told
 from incroos.run.sim import Sim
@@ -30,61 +29,7 @@ FOLDER: Final = 0o040755
 LINK: Final = 0o120777
 PIPE: Final = Standard(mode=0o010600)
 TERMINAL: Final = Standard(mode=0o020620, is_terminal=True, rdev=0x8801)
-TYPE_RESERVED: Final = 2
 HOLE: Final = VirtAddr(0x1_0000_0000)  # nothing is mapped there
-
-
-class Host:
-    """The host's side of the channels: what a program wrote, and what it will read."""
-
-    def __init__(self, sim: Sim, given: bytes) -> None:
-        self.outputs = {0xE9: bytearray(), 0xEA: bytearray(), 0xEB: bytearray()}
-        self.given, self._asked, self._waiting, self._line = given, bytearray(), bytearray(), 0
-        self._sim, self._in8, self._out8, self._out_bytes = (
-            sim,
-            sim.machine.in8,
-            sim.machine.out8,
-            sim.machine.out_bytes,
-        )
-        for name in ('in8', 'out8', 'out_bytes'):
-            setattr(sim.machine, name, getattr(self, name))
-
-    def in8(self, port: int) -> int:
-        if port == 0x2F8:
-            return self._waiting.pop(0)
-        if port == 0x2FA:  # the FIFO is full, has had bytes for long, or has none
-            return 0xC4 if len(self._waiting) >= 14 else 0xCC if self._waiting else 0xC1
-        return 0x60 | bool(self._waiting) if port == 0x2FD else self._in8(port)
-
-    def out8(self, port: int, value: int) -> None:
-        if port == 0x2FB:
-            self._line = value
-        if port != 0x2F8:
-            self._out8(port, value)
-            return
-        if self._line & 0x80:  # a half of the divisor
-            return
-        self._asked.append(value)
-        if len(self._asked) == 4:
-            (nbytes,) = struct.unpack('<I', self._asked)
-            part, self.given = self.given[:nbytes], self.given[nbytes:]
-            self._asked.clear()
-            self._waiting += struct.pack('<I', len(part)) + part
-
-    def out_bytes(self, port: int, source: VirtAddr, nbytes: int) -> None:
-        content = bytes(self._sim.machine.load8(VirtAddr(source + index)) for index in range(nbytes))
-        self.outputs[port] += content
-
-    @property
-    def output(self) -> bytes:
-        return bytes(self.outputs[0xE9])
-
-    @property
-    def errors(self) -> bytes:
-        return bytes(self.outputs[0xEA])
-
-    def records(self) -> list[Told]:
-        return list(Decoder().feed(bytes(self.outputs[0xEB])))
 
 
 class Machine:
@@ -101,20 +46,21 @@ class Machine:
     ) -> None:
         module = change or module_of(start, entries)
         at = module_start(memory_bytes, len(module))
-        reserved = (at, at + len(module) + -len(module) % PAGE_BYTES, TYPE_RESERVED)
-        regions = simulated.memory_map
-        with patch.object(simulated, 'memory_map', lambda computer: [*regions(computer), reserved]):
-            self.sim = Sim(memory_bytes, config)
-        self.sim.machine.poke(at, module + bytes(-len(module) % PAGE_BYTES))
+        self.output, self.errors, self._records = bytearray(), bytearray(), bytearray()
+        outputs = self.output.extend, self.errors.extend, self._records.extend
+        self.sim = Sim(memory_bytes, config, module=module, channels=Channels(outputs, given))
         self.k: Kernel = self.sim.kernel
-        self.host = Host(self.sim, given)
         self.sim.start(mailbox.start)
-        whole = reserved[1] - at
+        whole = rounded_up(len(module), PAGE_BYTES)
         assert vmm.map_range(self.k, VirtAddr(DIRECT_MAP_START + at), PhysAddr(at), whole, DATA) == OK
         self.info = RunInfo(self.k.m, VirtAddr(DIRECT_MAP_START + at))
         assert vm.init(self.k) == OK
         task.init(self.k)
         self.free_frames = 0
+
+    def records(self) -> list[Told]:
+        """What the kernel told so far."""
+        return list(Decoder().feed(bytes(self._records)))
 
     def init_files(self) -> int:
         return files.init(self.k, VirtAddr(self.info.addr + self.info.archive), self.info.archive_bytes)
@@ -151,7 +97,7 @@ class Machine:
         try:
             result = self.call(number, *arguments)
         except MachineStopped:
-            return self.host.records()
+            return self.records()
         raise AssertionError(f'the program goes on with {result}')
 
     # -------------------------------------------------------------- a program's memory

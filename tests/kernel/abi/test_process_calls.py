@@ -211,7 +211,7 @@ def test_a_fault_says_where_it_was(made: Machine, code: int) -> None:
     regs.vector, regs.error, regs.rip = 14, 7, 0x40_1003
     with pytest.raises(MachineStopped):
         on_fault(made.k, regs, code, VirtAddr(0x40_1234))
-    records = made.host.records()
+    records = made.records()
     assert ending(records) == (1, FAULTS[code])
     (end,) = [record for record in records if record.kind == RECORD_END]
     assert (*end.words[1:], end.result) == (0x40_1234, 14, 7, 0x40_1003, 0x40_1000, 0x40_2000)
@@ -247,9 +247,9 @@ def test_virtual_time_passes_when_somebody_looks_or_sleeps() -> None:
 def test_a_call_that_is_not_there_is_named_once(made: Machine) -> None:
     numbers = (57, 57, 166, 1000, 5000, -1, 166, 1 << 32 | 57)
     assert [made.call(number) for number in numbers] == [-errno.ENOSYS] * len(numbers)
-    assert [record.number for record in made.host.records() if record.kind == RECORD_UNKNOWN_CALL] == [57, 166, 1000]
+    assert [record.number for record in made.records() if record.kind == RECORD_UNKNOWN_CALL] == [57, 166, 1000]
     assert made.call(334) == -errno.ENOSYS
-    assert len(made.host.records()) == 3
+    assert len(made.records()) == 3
 
 
 # ------------------------------------------------------------------ records
@@ -263,7 +263,7 @@ def test_records_of_calls_have_texts_and_buffers() -> None:
     assert made.call(1, 1, room + 200, 100) == 100
     assert made.call(2, 0, 0) == -errno.EFAULT
     assert made.call(0, 99, room, 5) == -errno.EBADF
-    told = [record for record in made.host.records() if record.kind == RECORD_CALL][1:]
+    told = [record for record in made.records() if record.kind == RECORD_CALL][1:]
     assert [(record.number, record.result) for record in told] == [(2, 3), (0, 5), (1, 100), (2, -14), (0, -9)]
     texts = [record.texts() for record in told]
     assert texts[:3] == [[(9, b'/etc/motd')], [(5, b'Hello')], [(100, b'y' * 64)]]

@@ -105,7 +105,7 @@ def test_mutated_archives_are_taken_or_refused() -> None:
     start, places = made.info.addr + made.info.archive, headers(archive)
     nr_taken = 0
     for _ in range(NR_MUTATIONS):
-        at = chance.choice(places) + chance.randrange(HEADER_BYTES + 12)
+        at = min(chance.choice(places) + chance.randrange(HEADER_BYTES + 12), len(archive) - 8)
         old = [made.k.m.load8(VirtAddr(start + at + index)) for index in range(8)]
         for index in range(chance.choice((1, 2, 8))):
             made.k.m.store8(VirtAddr(start + at + index), chance.choice(b'\x000129aAfFgG/.\xff'))

@@ -33,7 +33,6 @@ ROOTS: Final[dict[str, Callable[..., Any]]] = {
     'on_trap': ring3.on_trap,
     'on_kernel_trap': ring3.on_kernel_trap,
 }
-SMAP_AND_SMEP: Final = 1 << 21 | 1 << 20
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,4 @@
-/* One attack a run: the first argument names it. An attack ends in a signal, or is refused and the program goes on; what
+/* One attack a run: the first argument names it, to the first dot. An attack ends in a signal, or is refused and the program goes on; what
    it says then is compared. Numbers of vectors and ports are given as the second argument. */
 #include "check.h"
 
@@ -195,6 +195,7 @@ static const struct attack attacks[] = {
 
 int main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "int")) interrupt(atoi(argv[2]));
+    if (argc > 1) argv[1][strcspn(argv[1], ".")] = 0;
     for (const struct attack *one = attacks; one->name; one++) {
         if (argc == 1) puts(one->name);
         else if (!strcmp(argv[1], one->name)) one->run();
