@@ -1,12 +1,13 @@
-"""Calls that wait. There is one task and nothing can wake it: what would wait for ever ends the program."""
+"""Calls that wait: for a time, for files, for a word of memory, for children."""
 
 from typing import Final
 
-from incroos.kernel import task, vm
+from incroos.kernel import vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.state import INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.kernel.abi.waiting import NO_TIME, wait_for
+from incroos.kernel.state import ANYTHING, INPUT_KIND, MAX_FILES, NOBODY, OUTPUT_KIND, File, Kernel
 from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
 
@@ -43,10 +44,7 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
         return -EFAULT
     if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
         return -EAGAIN
-    if timeout == 0:
-        task.wait_for_ever(k, FUTEX)
-    task.sleep(k, span)
-    return -ETIMEDOUT
+    return wait_for(k, span if timeout != 0 else NO_TIME, NOBODY, -ETIMEDOUT)
 
 
 @kernel
@@ -98,18 +96,7 @@ def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
         if vm.copy_out(user_of(k), place + 6, VirtAddr(at + 6), 2) != 0:
             return -EFAULT
         nr_ready += 1 if ready != 0 else 0
-    if nr_ready == 0:
-        pass_time(k, span)
-    return nr_ready
-
-
-@kernel
-def pass_time(k: Kernel, span: word) -> None:
-    """Let so much time pass; without an end the program would wait for ever."""
-    if span < 0:
-        task.wait_for_ever(k, POLL)
-    else:
-        task.sleep(k, span)
+    return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
 
 
 # ------------------------------------------------------------------ select
@@ -159,9 +146,7 @@ def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, spa
         if found < 0:
             return found
         nr_ready += found
-    if nr_ready == 0:
-        pass_time(k, span)
-    return nr_ready
+    return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
 
 
 @kernel

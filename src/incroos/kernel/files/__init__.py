@@ -9,7 +9,7 @@ from .folders import read_entries
 from .nodes import check, root_of
 from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
-from .reading import await_input, read, read_at, seek, would_wait
+from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .standard import write
 from .start import deinit, init
 
@@ -24,7 +24,9 @@ __all__ = [
     'duplicate',
     'duplicate_to',
     'file_at',
+    'has_input',
     'init',
+    'is_input_asked',
     'open_path',
     'open_standard',
     'put_path',

@@ -134,6 +134,18 @@ def fill_input(k: Kernel, nbytes: word) -> word:
 
 
 @kernel
+def is_input_asked(k: Kernel) -> bool:
+    """Whether the host was asked for input, and has not answered."""
+    return k.files.is_input_asked != 0
+
+
+@kernel
+def has_input(k: Kernel) -> bool:
+    """Whether input has come that nobody has taken."""
+    return k.files.input_start != k.files.input_end
+
+
+@kernel
 def await_input(k: Kernel, file: File, nbytes: word) -> word:
     """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
     return fill_input(k, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1

@@ -5,7 +5,7 @@ Unit: the program. It is a file of the archive; texts come from the host.
 
 from typing import Final
 
-from incroos.kernel import cpu, vm, vmm
+from incroos.kernel import vm
 from incroos.kernel.arch.x86 import (
     FLAG_INTERRUPTS,
     FLAGS_ALWAYS,
@@ -107,12 +107,3 @@ def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
     store16(k.m, VirtAddr(state + X87_CONTROL), DEFAULT_X87)
     store32(k.m, VirtAddr(state + SSE_CONTROL), DEFAULT_SSE)
     load_vector_state(k.m, state)
-
-
-@kernel
-def leave_space(k: Kernel, task: Task) -> None:
-    """End the task's space."""
-    if task.space != 0:
-        vmm.switch_to(cpu.this_cpu(k), k.space)
-        vm.destroy(UserSpace(k.m, task.space))
-        task.space = VirtAddr(0)

@@ -29,6 +29,8 @@ def on_trap(k: Kernel, regs: Registers) -> None:
         interrupts.acknowledge(k, regs.vector)
     elif regs.vector < NR_EXCEPTIONS and regs.vector != NMI:
         on_exception(k, regs)
+    if k.tasks.attention != 0:
+        task.go_on(k)
 
 
 @apart
@@ -51,4 +53,4 @@ def on_bad_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
 @kernel
 def on_exception(k: Kernel, regs: Registers) -> None:
     """End the task by the signal of an exception that is no page fault."""
-    task.end_by_signal(k, signal_of(regs.vector), regs)
+    task.on_other_fault(k, signal_of(regs.vector), regs)

@@ -8,8 +8,9 @@ the reverse map, addresses (limits). check looks over all. Each call acts on a U
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
 from incroos.kernel.vm.check import check
 from incroos.kernel.vm.fault import fault
+from incroos.kernel.vm.fork import fork
 from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
-from incroos.kernel.vm.spaces import create, destroy, init, use
+from incroos.kernel.vm.spaces import create, destroy, drop, hold, init, use
 from incroos.kernel.vm.tree import find as find_range
 from incroos.kernel.vm.tree import find_behind as find_range_behind
 from incroos.kernel.vm.tree import find_gap
@@ -40,10 +41,13 @@ __all__ = [
     'copy_text',
     'create',
     'destroy',
+    'drop',
     'fault',
     'find_gap',
     'find_range',
     'find_range_behind',
+    'fork',
+    'hold',
     'init',
     'is_user',
     'load64',

@@ -89,6 +89,22 @@ def destroy(user: UserSpace) -> word:
 
 
 @kernel
+def hold(user: UserSpace) -> None:
+    """One more task has the space."""
+    user.nr_tasks += 1
+
+
+@kernel
+def drop(k: Kernel, user: UserSpace) -> None:
+    """One task less has the space; with the last one it ends. It must not be loaded then."""
+    if user.nr_tasks <= 0:
+        panic(k, b'vm: a space is dropped that no task has: number, tasks', user.number, user.nr_tasks, 0)
+    user.nr_tasks -= 1
+    if user.nr_tasks == 0 and destroy(user) != OK:
+        panic(k, b'vm: the last task drops a space that is loaded: number', user.number, 0, 0)
+
+
+@kernel
 def free_ranges(user: UserSpace) -> None:
     """Take all ranges out: the tree is no tree meanwhile, leaves go first."""
     at = user.root
