@@ -14,6 +14,7 @@ from incroos.kernel.state.chunks import (
     FirstFitState,
     SizedChunk,
 )
+from incroos.kernel.state.devices import DevicesState
 from incroos.kernel.state.frame_database import (
     MAX_ORDER,
     NR_ORDERS,
@@ -229,6 +230,7 @@ __all__ = [
     'Content',
     'Counters',
     'Descriptor',
+    'DevicesState',
     'File',
     'FilesState',
     'FirstFitState',
