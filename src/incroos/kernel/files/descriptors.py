@@ -96,3 +96,12 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
     close(k, task, wanted)
     put(task, wanted, File(k.m, at), flags)
     return wanted
+
+
+@kernel
+def share_all(task: Task) -> None:
+    """The task has been copied from another one with all descriptors: their files have one more user each."""
+    for descriptor in range(MAX_FILES):
+        at = task.descriptors[descriptor].file
+        if at != 0:
+            File(task.m, at).nr_users += 1
