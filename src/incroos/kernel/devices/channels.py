@@ -6,6 +6,8 @@
     0x2F8 standard input      a second 16550: the kernel says how many bytes it wants, and the host answers
                               with how many come (0: the end of the file, FAILED: it could not read) and the bytes
 
+On a PC, where nobody listens, console_channel.py takes their place.
+
 Unit: the byte, as it is. Knows nothing of programs: whose bytes these are is for others to say. Nothing comes that was
 not asked for, so that what a program does not read stays the host's. Registers of the 16550: arch/serial_port.py.
 
@@ -36,7 +38,8 @@ from incroos.kernel.arch.serial_port import (
     WHEN_RECEIVED,
 )
 from incroos.kernel.codes import INPUT_FAILED
-from incroos.kernel.state import Kernel, Record
+from incroos.kernel.devices import console_channel
+from incroos.kernel.state import ON_PC, Kernel, Record
 from incroos.lang import VirtAddr, in8, in_bytes, kernel, out8, out_bytes, pause, store8, word
 
 OUTPUT: Final = 1  # channels by the number of the descriptor
@@ -74,14 +77,26 @@ def init(k: Kernel) -> None:
 
 
 @kernel
+def is_on_pc(k: Kernel) -> bool:
+    """Whether nobody listens to the channels: then the console takes their place."""
+    return k.tasks.flags & ON_PC != 0
+
+
+@kernel
 def put_output(k: Kernel, channel: word, source: VirtAddr, nbytes: word) -> None:
     """Give the host bytes of the kernel's memory for its descriptor 1 or 2."""
+    if is_on_pc(k):
+        console_channel.put_output(k, source, nbytes)
+        return
     out_bytes(k.m, OUTPUT_PORT if channel == OUTPUT else ERRORS_PORT, source, nbytes)
 
 
 @kernel
 def put_record(k: Kernel, record: Record, text: VirtAddr) -> None:
     """Give the host a record and the record.nbytes of text that follow it."""
+    if is_on_pc(k):
+        console_channel.put_record(k, record)
+        return
     out_bytes(k.m, RECORDS_PORT, record.addr, Record.SIZE)
     out_bytes(k.m, RECORDS_PORT, text, record.nbytes)
 
@@ -92,7 +107,8 @@ def ask_input(k: Kernel, nbytes: word) -> None:
     """Ask the host for up to nbytes, 1 to MOST_INPUT; nothing if an answer is still to come, or to be taken."""
     if k.devices.nr_asked == 0 and k.devices.nr_coming == 0:
         k.devices.nr_asked = nbytes
-        put_number(k, nbytes)
+        if not is_on_pc(k):
+            put_number(k, nbytes)
 
 
 @kernel
@@ -100,6 +116,8 @@ def has_input(k: Kernel) -> bool:
     """Whether the answer has begun to come; waits for nothing. False if nobody has asked."""
     if k.devices.nr_coming != 0:
         return True
+    if is_on_pc(k):
+        return k.devices.nr_asked != 0 and console_channel.has_input(k)
     return k.devices.nr_asked != 0 and in8(k.m, INPUT_PORT + LINE_STATUS) & HAS_BYTE != 0
 
 
@@ -109,6 +127,9 @@ def take_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
     INPUT_FAILED. Waits for what has not come yet. PRE it was asked for.
     """
     devices = k.devices
+    if is_on_pc(k):
+        devices.nr_asked = 0
+        return console_channel.get_input(k, to, nbytes)
     if devices.nr_coming == 0:
         nr_come, nr_asked = get_number(k), devices.nr_asked
         devices.nr_asked = 0
