@@ -84,7 +84,7 @@ static void stops(void) {
     CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child);
     say_status("child", status);
     say("told once: %d\n", waitpid(child, &status, WCONTINUED | WNOHANG));
-    CHECK(kill(child, SIGTSTP) == 0 && waitpid(child, &status, WUNTRACED) == child);
+    CHECK(setpgid(child, child) == 0 && kill(child, SIGTSTP) == 0 && waitpid(child, &status, WUNTRACED) == child);
     say_status("child", status);
     CHECK(kill(child, SIGTERM) == 0);
     sleep_ms(20);
@@ -94,6 +94,19 @@ static void stops(void) {
     child = start(sleeps);
     CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child && kill(child, SIGKILL) == 0);
     say_end("killed while it was stopped", child);
+}
+
+static void cannot_stop(void) { /* a group of which nobody has a parent outside is not stopped by the terminal's signals */
+    int status;
+    CHECK(setsid() > 0);
+    pid_t child = start(sleeps);
+    CHECK(kill(child, SIGTSTP) == 0 && kill(child, SIGTTIN) == 0);
+    sleep_ms(20);
+    say("%d\n", waitpid(child, &status, WUNTRACED | WNOHANG));
+    CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child);
+    say_status("child", status);
+    CHECK(kill(child, SIGKILL) == 0);
+    say_end("child", child);
 }
 
 static void stops_itself(void) {
@@ -245,7 +258,7 @@ static void exec_and_setpgid(void) { /* a child that has started a program is no
     CHECK(pipe(ends) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0);
     pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) { execl("/proc/self/exe", "waits", "sleeper", (char *)NULL); _exit(9); }
+    if (child == 0) { execl("waits", "waits", "sleeper", (char *)NULL); _exit(9); }
     close(ends[1]);
     char byte;
     CHECK(read(ends[0], &byte, 1) == 0); /* closed by exec */
@@ -341,7 +354,7 @@ static void kill_by_name(void) { /* a signal that ends a task while it waits for
     CHECK(kill(inner, SIGKILL) == 0);
 }
 
-static const struct way ways[] = {WAY(nobody), WAY(not_yet), WAY(bad_pointer), WAY(usage), WAY(statuses), WAY(any_of_many), WAY(stops),
+static const struct way ways[] = {WAY(nobody), WAY(not_yet), WAY(bad_pointer), WAY(usage), WAY(statuses), WAY(any_of_many), WAY(stops), WAY(cannot_stop),
     WAY(stops_itself), WAY(stop_while_it_waits), WAY(parent_is_told_of_stops), WAY(by_waitid), WAY(ignored_children), WAY(zombies),
     WAY(groups), WAY(kill_group), WAY(kill_own_group), WAY(exec_and_setpgid), WAY(sleeper), WAY(sessions), WAY(leader_cannot),
     WAY(no_grandchildren), WAY(orphaned_group), WAY(kill_by_name), {NULL, NULL}};
