@@ -47,6 +47,8 @@ class Start:
     seed: int = DEFAULT_SEED
     start_seconds: int = DEFAULT_START_SECONDS
     refuse_at: int = 0
+    rows: int = 0  # of the terminal
+    columns: int = 0
     standard: Sequence[Standard] = field(default=(Standard(),) * NR_STANDARD_FILES)
 
 
@@ -77,6 +79,8 @@ def fill(info: RunInfo, start: Start) -> None:
     info.seed = start.seed
     info.start_seconds = start.start_seconds
     info.refuse_at = start.refuse_at
+    info.rows = start.rows
+    info.columns = start.columns
     for index, standard in enumerate(start.standard):
         file = info.files[index]
         file.mode, file.is_terminal, file.rdev = standard.mode, int(standard.is_terminal), standard.rdev

@@ -19,6 +19,8 @@ NR_STANDARD_FILES: Final = 3
 PUT_CALLS: Final = 1 << 0  # a record for each system call
 CHECK_IN_THE_END: Final = 1 << 1  # run all checkers when the program has ended, and put a record
 CLOCK_IS_TSC: Final = 1 << 2  # clocks count the time stamp counter, one a nanosecond, and not virtual time
+INTERACTIVE: Final = 1 << 3  # descriptors 0, 1 and 2 are a terminal, and somebody types
+ON_PC: Final = 1 << 4  # nobody listens to the channels (devices/channels.py): descriptors 0, 1 and 2 are the console
 
 NO_LIMIT: Final = -1
 
@@ -48,4 +50,6 @@ class RunInfo(Struct):
     seed: u64  # of AT_RANDOM and getrandom
     start_seconds: u64  # since 1970: when the program begins
     refuse_at: u64  # with config.fault_injection: which frame that is asked for after the start is refused; 0: none
+    rows: u64  # of the terminal; 0: nobody said
+    columns: u64
     files: Annotated[Array[StandardFile], NR_STANDARD_FILES]
