@@ -254,8 +254,9 @@ static void changing_folder(void) { /* read while names come and go: what was th
     }
     for (int i = 0; i < FILES; i += 2) CHECK(seen[i] == 1);
     for (int i = 1; i < FILES; i += 2) CHECK(seen[i] <= 1);
+    CHECK(lseek(folder, 0, SEEK_SET) == 0);
     FAILS(syscall(SYS_getdents64, folder, buffer, 10), EINVAL);
-    CHECK(lseek(folder, 0, SEEK_SET) == 0 && syscall(SYS_getdents64, folder, buffer, sizeof buffer) > 0);
+    CHECK(syscall(SYS_getdents64, folder, buffer, sizeof buffer) > 0);
     for (int i = 0; i < FILES; i += 2) { snprintf(name, sizeof name, "even%d", i); CHECK(unlink(name) == 0); }
     list(".");
     for (int i = 0; i < 5; i++) { snprintf(name, sizeof name, "later%d", i); CHECK(unlink(name) == 0); }

@@ -139,15 +139,19 @@ static void parent_is_told_of_stops(void) {
     pid_t child = start(sleeps);
     CHECK(kill(child, SIGSTOP) == 0);
     while (waitpid(child, &status, WUNTRACED) == -1) CHECK(errno == EINTR);
+    sleep_ms(20);
     say("%d\n", count);
     CHECK(kill(child, SIGCONT) == 0);
     while (waitpid(child, &status, WCONTINUED) == -1) CHECK(errno == EINTR);
+    sleep_ms(20);
     say("%d\n", count);
     struct sigaction action = {.sa_handler = note, .sa_flags = SA_NOCLDSTOP};
     CHECK(sigaction(SIGCHLD, &action, NULL) == 0 && kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child);
+    sleep_ms(20);
     say("%d\n", count);
     CHECK(kill(child, SIGKILL) == 0);
     while (waitpid(child, &status, 0) == -1) CHECK(errno == EINTR);
+    sleep_ms(20);
     say("%d\n", count);
 }
 
@@ -255,13 +259,11 @@ static void kill_own_group(void) {
 }
 
 static void exec_and_setpgid(void) { /* a child that has started a program is not moved */
-    CHECK(pipe(ends) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0);
+    CHECK(pipe(ends) == 0);
     pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) { execl("waits", "waits", "sleeper", (char *)NULL); _exit(9); }
-    close(ends[1]);
-    char byte;
-    CHECK(read(ends[0], &byte, 1) == 0); /* closed by exec */
+    if (child == 0) { CHECK(dup2(ends[1], 1) == 1); execl("waits", "waits", "sleeper", (char *)NULL); _exit(9); }
+    take(ends[0]); /* it has said its name */
     FAILS(setpgid(child, child), EACCES);
     CHECK(kill(child, SIGKILL) == 0);
     say_end("child", child);
