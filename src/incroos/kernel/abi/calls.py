@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from incroos.kernel.abi import (
     child_calls,
+    exec_calls,
     file_calls,
     memory_calls,
     path_calls,
@@ -170,6 +171,8 @@ CALLS: Final[Mapping[int, Function]] = {
     # waiting
     7: wait_calls.poll,
     23: wait_calls.select,
+    59: exec_calls.execve,
+    322: exec_calls.execveat,
     61: child_calls.wait4,
     202: wait_calls.futex,
     270: wait_calls.pselect6,

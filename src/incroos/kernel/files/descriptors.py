@@ -105,3 +105,11 @@ def share_all(task: Task) -> None:
         at = task.descriptors[descriptor].file
         if at != 0:
             File(task.m, at).nr_users += 1
+
+
+@kernel
+def close_at_exec(k: Kernel, task: Task) -> None:
+    """Free the descriptors that do not outlive the program."""
+    for descriptor in range(MAX_FILES):
+        if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
+            close(k, task, descriptor)

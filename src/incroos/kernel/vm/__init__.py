@@ -26,6 +26,7 @@ from incroos.kernel.vm.user_copy import (
     load64,
     store32,
     store64,
+    text_length,
 )
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     'set_break',
     'store32',
     'store64',
+    'text_length',
     'unmap',
     'use',
 ]
