@@ -76,6 +76,14 @@ def close_all(k: Kernel, task: Task) -> None:
 
 
 @kernel
+def close_on_exec(k: Kernel, task: Task) -> None:
+    """Free the descriptors that are marked so: exec."""
+    for descriptor in range(MAX_FILES):
+        if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
+            close(k, task, descriptor)
+
+
+@kernel
 def duplicate(k: Kernel, task: Task, descriptor: word, least: word, flags: word) -> word:
     """Another descriptor of the same file, the lowest from `least` on; BAD_DESCRIPTOR, NO_DESCRIPTOR."""
     at = file_at(task, descriptor)
@@ -105,11 +113,3 @@ def share_all(task: Task) -> None:
         at = task.descriptors[descriptor].file
         if at != 0:
             File(task.m, at).nr_users += 1
-
-
-@kernel
-def close_at_exec(k: Kernel, task: Task) -> None:
-    """Free the descriptors that do not outlive the program."""
-    for descriptor in range(MAX_FILES):
-        if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
-            close(k, task, descriptor)

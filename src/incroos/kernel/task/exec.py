@@ -162,7 +162,7 @@ def leave_old(k: Kernel, task: Task) -> None:
     """What ends with the old program. Signals that are ignored stay so, and so do the mask and what is pending."""
     ending.clear_word(k, task)
     task.clear_on_exit = VirtAddr(0)
-    files.close_at_exec(k, task)
+    files.close_on_exec(k, task)
     for index in range(NR_SIGNALS):
         action = task.actions[index]
         if action.handler != 0:
