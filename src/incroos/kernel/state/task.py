@@ -142,6 +142,7 @@ class Task(Struct):
     exit_signal: u64  # sent to the parent at the end; 0: none
     group: u64
     session: u64
+    nice: u64  # -20 to 19; nothing follows from it
     has_executed: u64  # its program is another one than its parent's: setpgid lets it alone
     number: u64  # pid
     space: VirtAddr  # UserSpace
