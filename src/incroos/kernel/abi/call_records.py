@@ -13,7 +13,7 @@ from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.dispatch import dispatch
 from incroos.kernel.codes import TOO_LONG
 from incroos.kernel.files.paths import PATH_MAX
-from incroos.kernel.state import BAD_TEXT, RECORD_CALL, RECORD_TEXT_BYTES, Kernel, Record, Registers
+from incroos.kernel.state import BAD_TEXT, RECORD_CALL, RECORD_TEXT_BYTES, WAITING, Kernel, Record, Registers
 from incroos.lang import VirtAddr, cold, copy, kernel, store32, word
 
 EXIT: Final = 60
@@ -31,6 +31,8 @@ def recorded(k: Kernel, regs: Registers, number: word) -> word:
     shape = shapes.shape_of(number)
     nbytes = put_given(k, regs, shape)
     result = dispatch(k, regs, number)
+    if task.current(k).state == WAITING:
+        return result
     record = record_of(k, regs, number)
     record.result = result
     record.nbytes = put_filled(k, regs, shape, result, nbytes)

@@ -1,9 +1,14 @@
 """System calls: what the entry code calls. Thin, since a call that does little pays for what stands here."""
 
+from typing import Final
+
+from incroos.kernel import task
 from incroos.kernel.abi.call_records import recorded
 from incroos.kernel.abi.dispatch import dispatch
-from incroos.kernel.state import PUT_CALLS, Kernel, Registers
-from incroos.lang import kernel, word
+from incroos.kernel.state import PUT_CALLS, WAITING, Kernel, Registers
+from incroos.lang import apart, kernel, word
+
+SYSCALL_BYTES: Final = 2  # of the instruction
 
 
 @kernel
@@ -14,8 +19,22 @@ def on_syscall(k: Kernel, regs: Registers) -> word:
     """
     k.tasks.nr_calls += 1
     number = ((regs.rax & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000  # an int
-    if k.tasks.flags & PUT_CALLS != 0:
-        regs.rax = recorded(k, regs, number)
-    else:
-        regs.rax = dispatch(k, regs, number)
+    result = recorded(k, regs, number) if k.tasks.flags & PUT_CALLS != 0 else dispatch(k, regs, number)
+    if k.tasks.attention != 0:
+        return end_call(k, regs, result)
+    regs.rax = result
     return 0
+
+
+@apart
+@kernel
+def end_call(k: Kernel, regs: Registers, result: word) -> word:
+    """The way back that is not the short one: a call that waits is made anew, another task may run. 1: by IRET."""
+    own = task.current(k)
+    if own.state == WAITING:
+        regs.rip -= SYSCALL_BYTES
+    else:
+        regs.rax = result
+        task.end_wait(own)
+    task.go_on(k)
+    return 1

@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ENOMEM, ESRCH, result_of
-from incroos.kernel.state import NR_SIGNALS, Kernel, SignalAction
+from incroos.kernel.state import NOBODY, NR_SIGNALS, Kernel, SignalAction
 from incroos.kernel.task.signals import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, store64, word
 
@@ -63,7 +63,7 @@ def rt_sigprocmask(k: Kernel, how: word, source: word, to: word, set_bytes: word
         own.blocked = wanted
     if to != 0 and vm.store64(user_of(k), to, before) != 0:
         return -EFAULT
-    task.deliver_pending(k, own)
+    task.notice(k, own)
     return 0
 
 
@@ -158,21 +158,20 @@ def rt_sigsuspend(k: Kernel, source: word, set_bytes: word) -> word:
     if code != 0:
         return -EFAULT
     task_of(k).blocked = mask & ~UNBLOCKABLE
-    task.deliver_pending(k, task_of(k))
-    task.wait_for_ever(k, 130)
-    return -EINVAL
+    task.wait_on(k, NOBODY)
+    return 0
 
 
 @apart
 @kernel
 def pause(k: Kernel) -> word:
-    task.wait_for_ever(k, 34)
-    return -EINVAL
+    task.wait_on(k, NOBODY)
+    return 0
 
 
 @apart
 @kernel
 def rt_sigreturn(k: Kernel) -> word:
     """No handler was called: there is nothing to return from, and the program ends as by a bad frame."""
-    task.end_by_call(k, SIGSEGV)
-    return -EINVAL
+    task.end_by_signal(k, task_of(k), SIGSEGV)
+    return 0

@@ -5,7 +5,8 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
-from incroos.kernel.state import Kernel
+from incroos.kernel.abi.waiting import wait_for
+from incroos.kernel.state import NOBODY, Kernel
 from incroos.kernel.task.clock import MOST, SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
 
@@ -104,8 +105,7 @@ def nanosleep(k: Kernel, source: word, rest: word) -> word:
     span = get_span(k, source)
     if span < 0:
         return span
-    task.sleep(k, span)
-    return 0
+    return wait_for(k, span, NOBODY, 0)
 
 
 @apart
@@ -121,8 +121,7 @@ def clock_nanosleep(k: Kernel, clock: word, flags: word, source: word, rest: wor
         if is_real(half(clock)):
             span -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
         span = max(span - now, 0)
-    task.sleep(k, span)
-    return 0
+    return wait_for(k, span, NOBODY, 0)
 
 
 @apart

@@ -1,16 +1,17 @@
-"""Calls that wait. There is one task and nothing can wake it: what would wait for ever ends the program."""
+"""Calls that wait: for a time, for files, for a word of memory, for children."""
 
 from typing import Final
 
-from incroos.kernel import task, vm
+from incroos.kernel import vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
-from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
+from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.state import INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.kernel.abi.waiting import NO_TIME, wait_for
+from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
 from incroos.kernel.task.clock import SECOND
+from incroos.kernel.task.futexes import take_name, wake_futex
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
 
-FUTEX: Final = 202
 WAIT: Final = 0  # operations of futex
 WAKE: Final = 1
 WAIT_SET: Final = 9
@@ -31,9 +32,11 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
     if at % 4 != 0:
         return -EINVAL
     if wanted == WAKE or wanted == WAKE_SET:
-        return 0 if vm.is_user(at, 4) else -EFAULT
+        return wake_futex(k, user_of(k), at, max(int_of(value), 1)) if vm.is_user(at, 4) else -EFAULT
     if wanted != WAIT and wanted != WAIT_SET:
         return -ENOSYS
+    if take_name(k, at):
+        return 0
     span = 0
     if timeout != 0:
         span = get_span(k, timeout)
@@ -43,10 +46,7 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
         return -EFAULT
     if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
         return -EAGAIN
-    if timeout == 0:
-        task.wait_for_ever(k, FUTEX)
-    task.sleep(k, span)
-    return -ETIMEDOUT
+    return wait_for(k, span if timeout != 0 else NO_TIME, FUTEX, -ETIMEDOUT)
 
 
 @kernel
@@ -98,18 +98,7 @@ def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
         if vm.copy_out(user_of(k), place + 6, VirtAddr(at + 6), 2) != 0:
             return -EFAULT
         nr_ready += 1 if ready != 0 else 0
-    if nr_ready == 0:
-        pass_time(k, span)
-    return nr_ready
-
-
-@kernel
-def pass_time(k: Kernel, span: word) -> None:
-    """Let so much time pass; without an end the program would wait for ever."""
-    if span < 0:
-        task.wait_for_ever(k, POLL)
-    else:
-        task.sleep(k, span)
+    return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
 
 
 # ------------------------------------------------------------------ select
@@ -159,9 +148,7 @@ def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, spa
         if found < 0:
             return found
         nr_ready += found
-    if nr_ready == 0:
-        pass_time(k, span)
-    return nr_ready
+    return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
 
 
 @kernel
@@ -186,10 +173,3 @@ def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
         if vm.store64(user_of(k), at + 8 * index, kept) != 0:
             return -EFAULT
     return nr_ready
-
-
-@apart
-@kernel
-def wait4(k: Kernel) -> word:
-    """There are no children."""
-    return -ECHILD

@@ -4,12 +4,12 @@ archive makes the nodes, paths finds them, opening makes open files of them, des
 reading, standard and folders do what is done with open files; process_files has the texts of /proc/self.
 """
 
-from .descriptors import close, close_all, duplicate, duplicate_to, file_at
+from .descriptors import close, close_all, close_on_exec, duplicate, duplicate_to, file_at, share_all
 from .folders import read_entries
 from .nodes import check, root_of
 from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
-from .reading import await_input, read, read_at, seek, would_wait
+from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .standard import write
 from .start import deinit, init
 
@@ -20,11 +20,14 @@ __all__ = [
     'check',
     'close',
     'close_all',
+    'close_on_exec',
     'deinit',
     'duplicate',
     'duplicate_to',
     'file_at',
+    'has_input',
     'init',
+    'is_input_asked',
     'open_path',
     'open_standard',
     'put_path',
@@ -33,6 +36,7 @@ __all__ = [
     'read_entries',
     'root_of',
     'seek',
+    'share_all',
     'text_of',
     'walk',
     'would_wait',

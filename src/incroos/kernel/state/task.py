@@ -81,9 +81,68 @@ class Descriptor(Struct):
     flags: u64  # FD_CLOEXEC
 
 
-class Task(Struct):
-    """A program that runs. Owner: task."""
+# Task.state
+READY: Final = 1  # it runs, or can
+WAITING: Final = 2  # its call is made anew when it runs again
+HELD: Final = 3  # its call is done, and it goes on behind it when it is woken
+ENDED: Final = 4  # a zombie: its parent has not asked for the status
 
+# TaskState.attention: why the way back to ring 3 is not the short one
+SLICE_IS_OVER: Final = 1 << 0
+CANNOT_RUN: Final = 1 << 1  # the task waits, is stopped, or has ended
+HAS_SIGNAL: Final = 1 << 2
+HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
+HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
+
+# Task.waits_on, beside addresses
+NOBODY: Final = 0  # a signal or its deadline alone wakes it
+ANYTHING: Final = 1  # whatever happens: poll looks again
+INPUT: Final = 2  # the host's input
+FUTEX: Final = 3  # a word of its memory, see Task.futex
+
+# Task.how_ended; the numbers of RECORD_END
+EXITED: Final = 0
+BY_SIGNAL: Final = 1
+NOT_STARTED: Final = 2
+
+MAX_TASKS: Final = 1000
+INIT_NUMBER: Final = 1  # the kernel itself: the parent of whoever has none
+FIRST_NUMBER: Final = 2
+NR_REGISTER_WORDS: Final = 22  # of Registers
+NR_STATISTICS: Final = 11
+
+
+class Task(Struct):
+    """A program that runs, waits, or has ended. Owner: task.
+
+    next and previous make a ring of all tasks. While it runs, its registers are in user_registers(k) and the
+    processor; otherwise here.
+    """
+
+    vectors: Annotated[Array[u64], VECTOR_STATE_BYTES // 8]  # what FXSAVE writes, at a multiple of 16
+    registers: Annotated[Array[u64], NR_REGISTER_WORDS]
+    fs_base: VirtAddr
+    gs_base: VirtAddr
+    next: VirtAddr  # Task
+    previous: VirtAddr
+    parent: VirtAddr  # Task; 0: init
+    state: u64
+    is_stopped: u64  # by a signal, whatever its state
+    waits_on: VirtAddr  # an address, or one of the numbers above
+    deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
+    progress: u64  # of a call that waits: what cannot be undone
+    futex: VirtAddr  # of a wait on FUTEX: the word's address
+    has_waited: u64  # its call waits, or did and is made anew
+    holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
+    how_ended: u64
+    status: u64  # exit status or signal
+    news: u64  # of a stop or its end, what wait4 tells of it; 0: none that nobody has heard
+    next_news: VirtAddr  # Task: in the list of those whose parent is to hear of them, see task.family
+    is_news: u64  # it is in that list
+    exit_signal: u64  # sent to the parent at the end; 0: none
+    group: u64
+    session: u64
+    has_executed: u64  # its program is another one than its parent's: setpgid lets it alone
     number: u64  # pid
     space: VirtAddr  # UserSpace
     name: Annotated[Array[u64], NAME_BYTES // 8]
@@ -103,8 +162,14 @@ class Task(Struct):
 class TaskState(Struct):
     """Owner: task."""
 
-    current: VirtAddr  # Task
+    current: VirtAddr  # Task that runs; 0: none
+    attention: u64
+    ring: VirtAddr  # a Task of the ring; 0: there is none
+    nr_tasks: u64  # in it
+    nr_live: u64  # of them: not ended
+    news: VirtAddr  # the first Task whose parent is to hear of it; 0: there is none
     next_number: u64
+    has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64
     flags: u64  # RunInfo.flags
     clock: u64  # virtual nanoseconds since the start
@@ -112,6 +177,7 @@ class TaskState(Struct):
     random: u64  # the generator's state
     free_frames: u64  # before the first program
     record_bytes: u64  # of the heap, then
+    statistics: Annotated[Array[u64], NR_STATISTICS]  # as task.report says
     unknown_calls: Annotated[Array[u64], 16]  # a bit for each number: it was named
     record: Record  # the one that is being made
     record_text: Annotated[Array[u64], (CALL_TEXT_BYTES + 7) // 8]
@@ -135,3 +201,4 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
+    is_input_asked: u64  # the host has not answered yet

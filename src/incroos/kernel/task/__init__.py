@@ -1,30 +1,43 @@
-"""Tasks: programs in ring 3, made, begun, ended by themselves or by a signal.
+"""Tasks: programs in ring 3, made, begun, ended by themselves or by a signal, and which of them runs.
 
-start makes the first task; program gives it a space, with elf and stack; ending tears it down; signals says which
-signal does what; clock and random are what programs see of time and chance.
+start makes the first task; program gives a task a space, with elf and stack; ending ends it; signals says which signal
+does what; waiting and schedule say who runs, ring who there is, contexts keep the registers of those that do not run;
+report tells the host; clock and random are what programs see of time and chance.
 """
 
-from .clock import look, sleep
-from .ending import current, end, end_by_call, end_unstarted, new_record, put
+from .clock import after, look, now
+from .contexts import registers_of
+from .ending import end, end_by_signal, end_unstarted
 from .random import next_word
-from .signals import deliver_pending, end_by_signal, on_fault, send, wait_for_ever
+from .report import new_record, put
+from .ring import current
+from .schedule import go_on, tick
+from .signals import notice, on_fault, on_other_fault, send
 from .start import create_first, init
+from .waiting import end_wait, hold_on, wait_on, wake
 
 __all__ = [
+    'after',
     'create_first',
     'current',
-    'deliver_pending',
     'end',
-    'end_by_call',
     'end_by_signal',
     'end_unstarted',
+    'end_wait',
+    'go_on',
+    'hold_on',
     'init',
     'look',
     'new_record',
     'next_word',
+    'notice',
+    'now',
     'on_fault',
+    'on_other_fault',
     'put',
+    'registers_of',
     'send',
-    'sleep',
-    'wait_for_ever',
+    'tick',
+    'wait_on',
+    'wake',
 ]

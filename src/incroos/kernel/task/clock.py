@@ -10,6 +10,7 @@ from incroos.kernel.state import CLOCK_IS_TSC, Kernel
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
+TICK: Final = 10_000_000
 SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
 
@@ -24,11 +25,29 @@ def look(k: Kernel) -> word:
 
 
 @kernel
-def sleep(k: Kernel, nanoseconds: word) -> None:
-    """Let time pass; with the time stamp counter, really."""
+def now(k: Kernel) -> word:
+    """The same without time that passes by looking."""
+    return read_tsc(k.m) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
+
+
+@kernel
+def after(k: Kernel, nanoseconds: word) -> word:
+    """What the clock will show when so much time has passed; at most MOST. PRE at most MOST nanoseconds."""
+    return min(look(k), MOST - nanoseconds) + nanoseconds
+
+
+@kernel
+def pass_tick(k: Kernel) -> None:
+    """A tick has passed: virtual time goes on also while nobody looks."""
+    if k.tasks.flags & CLOCK_IS_TSC == 0:
+        k.tasks.clock = min(k.tasks.clock + TICK, MOST)
+
+
+@kernel
+def wait_until(k: Kernel, deadline: word) -> None:
+    """Let time pass until the clock shows that, when no task can run."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        start = read_tsc(k.m)
-        while read_tsc(k.m) - start < nanoseconds:
+        while read_tsc(k.m) < deadline:
             pass
     else:
-        k.tasks.clock = min(k.tasks.clock, MOST - nanoseconds) + nanoseconds
+        k.tasks.clock = max(k.tasks.clock, deadline)

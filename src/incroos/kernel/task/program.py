@@ -5,7 +5,7 @@ Unit: the program. It is a file of the archive; texts come from the host.
 
 from typing import Final
 
-from incroos.kernel import cpu, vm, vmm
+from incroos.kernel import vm
 from incroos.kernel.arch.x86 import (
     FLAG_INTERRUPTS,
     FLAGS_ALWAYS,
@@ -83,6 +83,7 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
 @kernel
 def take_over(k: Kernel, task: Task, node: Node, user: UserSpace) -> None:
     """Let the task have the space, and be called as the program is."""
+    vm.hold(user)
     task.space = user.addr
     task.program = node.addr
     fill(k.m, task.name.addr, 0, NAME_BYTES)
@@ -107,12 +108,3 @@ def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
     store16(k.m, VirtAddr(state + X87_CONTROL), DEFAULT_X87)
     store32(k.m, VirtAddr(state + SSE_CONTROL), DEFAULT_SSE)
     load_vector_state(k.m, state)
-
-
-@kernel
-def leave_space(k: Kernel, task: Task) -> None:
-    """End the task's space."""
-    if task.space != 0:
-        vmm.switch_to(cpu.this_cpu(k), k.space)
-        vm.destroy(UserSpace(k.m, task.space))
-        task.space = VirtAddr(0)

@@ -1,4 +1,4 @@
-"""Signals that a program sends itself, and what exceptions become.
+"""Signals: sent to tasks, and what exceptions become.
 
     blocked                 waits in task.pending
     ignored                 nothing happens
@@ -12,14 +12,20 @@ from typing import Final
 
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT
 from incroos.kernel.state import (
+    ENDED,
+    HAS_SIGNAL,
     REMARK_HANDLER,
     REMARK_WAITS_FOR_EVER,
+    WAITING,
     Kernel,
     Registers,
     Task,
 )
-from incroos.kernel.task import ending
-from incroos.lang import VirtAddr, count_trailing_zeros, kernel, shl_wrap, word
+from incroos.kernel.task import ending, news, report
+from incroos.kernel.task.contexts import registers_of
+from incroos.kernel.task.ring import current
+from incroos.kernel.task.waiting import make_ready
+from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shl_wrap, word
 
 SIGBUS: Final = 7
 SIGKILL: Final = 9
@@ -53,12 +59,35 @@ def is_ignored(task: Task, signal: word) -> bool:
 
 @kernel
 def send(k: Kernel, task: Task, signal: word) -> None:
-    """Send the task that runs a signal. PRE 1 <= signal <= NR_SIGNALS."""
+    """Send a task a signal. PRE 1 <= signal <= NR_SIGNALS."""
     bit = bit_of(signal)
-    if task.blocked & bit != 0 and bit & UNBLOCKABLE == 0:
-        task.pending |= bit
-    elif not is_ignored(task, signal):
-        deliver(k, task, signal)
+    if task.state == ENDED or (is_ignored(task, signal) and task.blocked & bit == 0):
+        return
+    task.pending |= bit
+    notice(k, task)
+
+
+@kernel
+def notice(k: Kernel, task: Task) -> None:
+    """See whether a task has a signal to be delivered: it looks at it before it goes on."""
+    if task.pending & ~task.blocked == 0:
+        return
+    if task.addr == k.tasks.current:
+        k.tasks.attention |= HAS_SIGNAL
+    elif task.state == WAITING:
+        make_ready(task)
+
+
+@kernel
+def deliver_pending(k: Kernel, task: Task) -> None:
+    """Do what the actions of the signals say that are pending and not blocked, as long as the task can run."""
+    ready = task.pending & ~task.blocked
+    while ready != 0 and task.state != ENDED:
+        signal = count_trailing_zeros(ready) + 1
+        task.pending &= ~bit_of(signal)
+        if not is_ignored(task, signal):
+            deliver(k, task, signal)
+        ready = task.pending & ~task.blocked
 
 
 @kernel
@@ -66,29 +95,28 @@ def deliver(k: Kernel, task: Task, signal: word) -> None:
     """Do what the action of a signal says. PRE it is neither blocked nor ignored."""
     handler = task.actions[signal - 1].handler
     if handler == DEFAULT_HANDLER and bit_of(signal) & STOPPING != 0:
-        wait_for_ever(k, 0)
+        news.stop(k, task, signal)
+        return
     if handler != DEFAULT_HANDLER:
-        ending.remark(k, REMARK_HANDLER, signal)
-    ending.end_by_call(k, signal)
+        report.remark(k, REMARK_HANDLER, signal)
+    ending.end_by_signal(k, task, signal)
 
 
+@cold
 @kernel
-def deliver_pending(k: Kernel, task: Task) -> None:
-    """Deliver what was sent while it was blocked, and is not any more."""
-    ready = task.pending & ~task.blocked
-    while ready != 0:
-        signal = count_trailing_zeros(ready) + 1
-        task.pending &= ~bit_of(signal)
-        ready &= ~bit_of(signal)
-        if not is_ignored(task, signal):
-            deliver(k, task, signal)
-
-
-@kernel
-def wait_for_ever(k: Kernel, call: word) -> None:
-    """End a program that nothing could ever wake again: a call that waits, or 0 for a signal that stops."""
-    ending.remark(k, REMARK_WAITS_FOR_EVER, call)
-    ending.end_by_call(k, SIGKILL)
+def end_all(k: Kernel) -> None:
+    """All tasks wait for what cannot happen: tell the host which call the first one makes, and end them."""
+    is_told = False
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.state != ENDED:
+            if not is_told:
+                call = registers_of(k, task).rax if task.state == WAITING else 0
+                report.remark(k, REMARK_WAITS_FOR_EVER, call)
+                is_told = True
+            ending.end_by_signal(k, task, SIGKILL)
+        at = task.next
 
 
 @kernel
@@ -105,13 +133,13 @@ def on_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
 @kernel
 def on_exception(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None:
     """End the task by an exception's signal, at an address or 0."""
-    handler = ending.current(k).actions[signal - 1].handler
+    handler = current(k).actions[signal - 1].handler
     if handler != DEFAULT_HANDLER and handler != IGNORE_HANDLER:
-        ending.remark(k, REMARK_HANDLER, signal)
+        report.remark(k, REMARK_HANDLER, signal)
     ending.end_by_fault(k, signal, regs, va)
 
 
 @kernel
-def end_by_signal(k: Kernel, signal: word, regs: Registers) -> None:
+def on_other_fault(k: Kernel, signal: word, regs: Registers) -> None:
     """End the task by the signal of an exception that is no page fault."""
     on_exception(k, signal, regs, VirtAddr(0))

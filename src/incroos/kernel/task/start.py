@@ -4,11 +4,11 @@ from typing import Final
 
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
-from incroos.kernel.state import Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import ending, program
-from incroos.lang import fill, kernel, word
+from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
+from incroos.kernel.task import ending, program, ring
+from incroos.lang import VirtAddr, fill, kernel, word
 
-FIRST_NUMBER: Final = 1
+TASK_ALIGNMENT: Final = 16  # of its vector state
 DEFAULT_UMASK: Final = 0o022
 
 
@@ -35,19 +35,32 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     if k.config.fault_injection != 0:
         k.frames.requests = 0
         k.frames.refuse_at = info.refuse_at
-    at = heap.kzalloc(k, Task.SIZE)
+    at = new_task(k)
     if at == 0:
         return NO_KERNEL_MEMORY
     task = Task(k.m, at)
-    task.number = state.next_number
+    task.number = ring.new_number(k)
+    task.group = task.number
+    task.session = task.number
+    task.exit_signal = 0
     task.umask = DEFAULT_UMASK
     task.folder = files.root_of(k).addr
+    ring.add(k, task)
     state.current = at
     code = files.open_standard(k, task, info)
     if code == OK:
         code = program.begin(k, task, Node(k.m, k.files.program), info)
-    if code == OK:
-        state.next_number += 1
-    else:
-        ending.tear_down(k)
+    if code != OK:
+        files.close_all(k, task)
+        ending.leave_space(k, task)
     return code
+
+
+@kernel
+def new_task(k: Kernel) -> VirtAddr:
+    """A task that is READY, and in no ring; its other fields are 0. 0 without memory."""
+    at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
+    if at != 0:
+        fill(k.m, at, 0, Task.SIZE)
+        Task(k.m, at).state = READY
+    return at

@@ -2,7 +2,8 @@
 
     page fault              vm gives the page, or the task ends as a fault ends it
     other exceptions        the signal that Linux makes of them (signals.py)
-    NMI, interrupts         nobody has asked for one: ignored
+    interrupts              acknowledged; the timer's is a tick
+    NMI                     nobody has asked for one: ignored
 
 Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug and comes to kernel_faults.py.
 """
@@ -10,6 +11,7 @@ Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug an
 from incroos.kernel import task, vm
 from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, GENERAL_PROTECTION, NMI, NR_EXCEPTIONS, PAGE_FAULT
 from incroos.kernel.codes import OK
+from incroos.kernel.devices import interrupts
 from incroos.kernel.state import Kernel, Registers, UserSpace
 from incroos.kernel.trap.signals import signal_of
 from incroos.lang import VirtAddr, apart, kernel, read_cr2, word
@@ -23,8 +25,12 @@ def on_trap(k: Kernel, regs: Registers) -> None:
         code = vm.fault(UserSpace(k.m, task.current(k).space), va, regs.error)
         if code != OK or regs.error & (FAULT_PRESENT | FAULT_USER) == FAULT_PRESENT:
             on_bad_fault(k, regs, code, va)
+    elif interrupts.is_interrupt(regs.vector):
+        interrupts.acknowledge(k, regs.vector)
     elif regs.vector < NR_EXCEPTIONS and regs.vector != NMI:
         on_exception(k, regs)
+    if k.tasks.attention != 0:
+        task.go_on(k)
 
 
 @apart
@@ -47,4 +53,4 @@ def on_bad_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
 @kernel
 def on_exception(k: Kernel, regs: Registers) -> None:
     """End the task by the signal of an exception that is no page fault."""
-    task.end_by_signal(k, signal_of(regs.vector), regs)
+    task.on_other_fault(k, signal_of(regs.vector), regs)

@@ -1,0 +1,42 @@
+"""Contexts: the registers of ring 3 of a task that does not run, and the space that is loaded.
+
+Unit: the task. All tasks run on one kernel stack: a context is what ring 3 has, and nothing of the kernel.
+"""
+
+from incroos.kernel import cpu, vm, vmm
+from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
+from incroos.kernel.state import Kernel, Registers, Task, UserSpace, user_registers
+from incroos.lang import VirtAddr, copy, kernel, load_vector_state, read_msr, save_vector_state, write_msr
+
+
+@kernel
+def registers_of(k: Kernel, task: Task) -> Registers:
+    """Where a task's registers are at present."""
+    if k.tasks.current == task.addr:
+        return user_registers(k)
+    return Registers(k.m, VirtAddr(task.registers.addr))
+
+
+@kernel
+def save(k: Kernel, task: Task) -> None:
+    """Keep the registers of the task that runs: another one will."""
+    copy(k.m, VirtAddr(task.registers.addr), user_registers(k).addr, Registers.SIZE)
+    task.fs_base = VirtAddr(read_msr(k.m, MSR_FS_BASE))
+    task.gs_base = VirtAddr(read_msr(k.m, MSR_KERNEL_GS_BASE))
+    save_vector_state(k.m, VirtAddr(task.vectors.addr))
+
+
+@kernel
+def load(k: Kernel, task: Task) -> None:
+    """Let a task run: its registers, and its space."""
+    copy(k.m, user_registers(k).addr, VirtAddr(task.registers.addr), Registers.SIZE)
+    write_msr(k.m, MSR_FS_BASE, task.fs_base)
+    write_msr(k.m, MSR_KERNEL_GS_BASE, task.gs_base)
+    load_vector_state(k.m, VirtAddr(task.vectors.addr))
+    vm.use(k, UserSpace(k.m, task.space))
+
+
+@kernel
+def leave(k: Kernel) -> None:
+    """Load the kernel's own space: no task runs."""
+    vmm.switch_to(cpu.this_cpu(k), k.space)

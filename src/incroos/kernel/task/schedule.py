@@ -1,0 +1,149 @@
+"""The schedule: which task runs. Round robin on one kernel stack; a call is never suspended (waiting.py).
+
+A task can run if it is READY and not stopped. The way back to ring 3 is the short one as long as TaskState.attention
+is 0; else go_on decides who runs.
+Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has the model.
+"""
+
+from typing import Final
+
+from incroos.kernel import files
+from incroos.kernel.state import (
+    CANNOT_RUN,
+    ENDED,
+    HAS_SIGNAL,
+    HAS_WAITED,
+    INPUT,
+    READY,
+    SLICE_IS_OVER,
+    WAITING,
+    Kernel,
+    Task,
+)
+from incroos.kernel.task import clock, contexts, family, report, signals
+from incroos.kernel.task.ring import current, following
+from incroos.kernel.task.waiting import make_ready, wake_all
+from incroos.lang import VirtAddr, apart, cold, kernel, word
+
+NO_TIME: Final = -1
+
+
+@kernel
+def can_run(task: Task) -> bool:
+    """Whether it is ready and not stopped."""
+    return task.state == READY and task.is_stopped == 0
+
+
+@kernel
+def attention_of(task: Task) -> word:
+    """What is to be looked at before the task goes on, as it stands."""
+    attention = 0 if can_run(task) else CANNOT_RUN
+    if task.pending & ~task.blocked != 0:
+        attention |= HAS_SIGNAL
+    if task.has_waited != 0:
+        attention |= HAS_WAITED
+    return attention
+
+
+@kernel
+def next_ready(k: Kernel, start: Task) -> VirtAddr:
+    """The first task behind one that can run, that one last; 0: there is none."""
+    task = start
+    for _index in range(k.tasks.nr_tasks):
+        task = following(task)
+        if can_run(task):
+            return task.addr
+    return VirtAddr(0)
+
+
+@kernel
+def tick(k: Kernel) -> None:
+    """The timer has interrupted ring 3: the slice is over."""
+    clock.pass_tick(k)
+    k.tasks.attention |= SLICE_IS_OVER
+
+
+@apart
+@kernel
+def go_on(k: Kernel) -> None:
+    """Decide who goes on: user_registers(k) are that task's. PRE attention is not 0, and a task runs.
+
+    Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
+    """
+    if k.tasks.attention & SLICE_IS_OVER != 0:
+        family.tell_parents(k)
+        look_around(k)
+        change_to(k, next_ready(k, current(k)))
+    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0:
+        if k.tasks.attention & CANNOT_RUN != 0:
+            change_to(k, find_work(k))
+        if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
+            signals.deliver_pending(k, current(k))
+        k.tasks.attention = attention_of(current(k))
+    if k.tasks.news != 0:
+        family.tell_parents(k)
+    k.tasks.attention = attention_of(current(k))
+
+
+@kernel
+def change_to(k: Kernel, at: VirtAddr) -> None:
+    """Let another task run, if it is another one."""
+    before = k.tasks.current
+    if at != 0 and at != before:
+        if before != 0 and current(k).state != ENDED:
+            contexts.save(k, current(k))
+        k.tasks.current = at
+        contexts.load(k, Task(k.m, at))
+        if before != 0:
+            family.bury(k, Task(k.m, before))
+    k.tasks.attention = attention_of(current(k))
+
+
+# ------------------------------------------------------------------ nobody can
+@cold
+@kernel
+def find_work(k: Kernel) -> VirtAddr:
+    """A task that can run, waited for if need be. Ends the machine when there is no task left.
+
+    Where all wait for what cannot happen any more, they are ended, and the host is told why.
+    """
+    while True:
+        family.tell_parents(k)
+        if k.tasks.nr_live == 0:
+            report.finish(k)
+        look_around(k)
+        at = next_ready(k, current(k))
+        if at != 0:
+            return at
+        deadline = least_deadline(k)
+        if deadline < 0 and not files.is_input_asked(k):
+            signals.end_all(k)
+        elif deadline >= 0:
+            clock.wait_until(k, deadline)
+
+
+@kernel
+def look_around(k: Kernel) -> None:
+    """Wake whoever waits for input that has come, or for a time that is over."""
+    now = clock.now(k)
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.state == WAITING and task.deadline != 0 and task.deadline <= now:
+            make_ready(task)
+        at = task.next
+    if files.is_input_asked(k) and files.has_input(k):
+        wake_all(k, INPUT)
+
+
+@kernel
+def least_deadline(k: Kernel) -> word:
+    """When the first of those that wait looks again by itself; NO_TIME: none does."""
+    least = NO_TIME
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.state == WAITING and task.is_stopped == 0 and task.deadline != 0:
+            least = task.deadline if least < 0 else min(least, task.deadline)
+        at = task.next
+    return least
