@@ -9,7 +9,7 @@ Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has
 from typing import Final
 
 from incroos.kernel import files
-from incroos.kernel.devices import idle, timer
+from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
@@ -17,8 +17,6 @@ from incroos.kernel.state import (
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
-    INTERACTIVE,
-    ON_PC,
     READY,
     SLICE_IS_OVER,
     WAITING,
@@ -74,7 +72,7 @@ def tick(k: Kernel) -> None:
 @kernel
 def needs_ticks(k: Kernel) -> bool:
     """Whether a tick may let another task run, or wake one; at a terminal each is a look for Ctrl-C."""
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    if clock.is_real(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -157,7 +155,7 @@ def find_work(k: Kernel) -> VirtAddr:
         if deadline >= 0:
             clock.wait_until(k, deadline)
         elif can_input_help(k):
-            idle.idle(k, idle.FOR_EVER)
+            clock.wait_for_input(k)
         else:
             signals.end_all(k)
 
@@ -167,7 +165,7 @@ def can_input_help(k: Kernel) -> bool:
     """Whether input may come that somebody waits for; at a terminal it may be Ctrl-C."""
     if not files.is_input_asked(k):
         return False
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    if clock.is_real(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
