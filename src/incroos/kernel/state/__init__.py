@@ -28,6 +28,7 @@ from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigure
 from incroos.kernel.state.host import HOST_TEXT_BYTES, NR_KEPT_LISTS, Host, HostedHeap, host_of
 from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
+from incroos.kernel.state.pipe import EventCounter, Pipe
 from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.records import (
     BAD_TEXT,
@@ -80,9 +81,12 @@ from incroos.kernel.state.task import (
     CANNOT_RUN,
     CONTENT_KIND,
     ENDED,
+    EVENT_KIND,
+    EVERYTHING,
     EXITED,
     FIRST_NUMBER,
     FOLDER_KIND,
+    HAS_CHANGES,
     HAS_NEW_REGISTERS,
     HAS_SIGNAL,
     HAS_WAITED,
@@ -102,6 +106,7 @@ from incroos.kernel.state.task import (
     NULL_KIND,
     OTHER_KIND,
     OUTPUT_KIND,
+    PIPE_KIND,
     PROGRAM_KIND,
     READY,
     SLICE_IS_OVER,
@@ -143,11 +148,14 @@ __all__ = [
     'CLOCK_IS_TSC',
     'CONTENT_KIND',
     'ENDED',
+    'EVENT_KIND',
+    'EVERYTHING',
     'EXECUTE',
     'EXITED',
     'FIRST_NUMBER',
     'FOLDER_KIND',
     'GROWS_DOWN',
+    'HAS_CHANGES',
     'HAS_NEW_REGISTERS',
     'HAS_SIGNAL',
     'HAS_WAITED',
@@ -193,6 +201,7 @@ __all__ = [
     'ON_PC',
     'OTHER_KIND',
     'OUTPUT_KIND',
+    'PIPE_KIND',
     'PROGRAM_KIND',
     'PUT_CALLS',
     'READ',
@@ -223,6 +232,7 @@ __all__ = [
     'Content',
     'Counters',
     'Descriptor',
+    'EventCounter',
     'File',
     'FilesState',
     'FirstFitState',
@@ -248,6 +258,7 @@ __all__ = [
     'ObjectCache',
     'PanicReport',
     'PcidState',
+    'Pipe',
     'Processor',
     'QuarantineState',
     'Range',

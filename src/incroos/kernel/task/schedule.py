@@ -11,6 +11,7 @@ from incroos.kernel import files
 from incroos.kernel.state import (
     CANNOT_RUN,
     ENDED,
+    HAS_CHANGES,
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
@@ -22,7 +23,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import clock, contexts, ending, report, signals
 from incroos.kernel.task.ring import current, following
-from incroos.kernel.task.waiting import make_ready, wake_all
+from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
 NO_TIME: Final = -1
@@ -70,6 +71,8 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
+    if k.tasks.attention & HAS_CHANGES != 0:
+        wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
         look_around(k)
         change_to(k, next_ready(k, current(k)))
@@ -120,7 +123,9 @@ def find_work(k: Kernel) -> VirtAddr:
 
 @kernel
 def look_around(k: Kernel) -> None:
-    """Wake whoever waits for input that has come, or for a time that is over."""
+    """Wake whoever waits for input that has come, for a time that is over, or for what an end has changed."""
+    if k.files.changed != 0:
+        wake_changed(k)
     now = clock.now(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):

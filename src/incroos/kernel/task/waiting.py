@@ -8,7 +8,18 @@ Unit: the task, and what it waits on: an object's address, or a number that says
 though nothing has changed for it.
 """
 
-from incroos.kernel.state import ANYTHING, CANNOT_RUN, HELD, INPUT, READY, WAITING, Kernel, Task
+from incroos.kernel.state import (
+    ANYTHING,
+    CANNOT_RUN,
+    EVERYTHING,
+    HAS_CHANGES,
+    HELD,
+    INPUT,
+    READY,
+    WAITING,
+    Kernel,
+    Task,
+)
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, apart, kernel, word
 
@@ -46,9 +57,22 @@ def wake_all(k: Kernel, thing: word) -> None:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if (task.state == WAITING or task.state == HELD) and (task.waits_on == thing or task.waits_on == ANYTHING):
+        is_for_it = task.waits_on == thing
+        if task.state == HELD and is_for_it:
+            make_ready(task)
+        if task.state == WAITING and (is_for_it or task.waits_on == ANYTHING or thing == EVERYTHING):
             make_ready(task)
         at = task.next
+
+
+@kernel
+def wake_changed(k: Kernel) -> None:
+    """Wake whoever waits on what files say that has changed."""
+    thing = k.files.changed
+    k.files.changed = VirtAddr(0)
+    k.tasks.attention &= ~HAS_CHANGES
+    if thing != 0:
+        wake_all(k, thing)
 
 
 @kernel
