@@ -69,6 +69,8 @@ MUST_WAIT: Final = -77  # for FilesState.waits_on: the call is made anew when th
 WOULD_WAIT: Final = -78  # it must, and the file says that nobody wants to
 BROKEN_PIPE: Final = -79  # nobody reads what is written
 TOO_MANY_FILES: Final = -80  # of all tasks together
+TOO_MANY_TASKS: Final = -81  # a limit
+NO_CHILD: Final = -82
 
 # User spaces
 NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range

@@ -5,7 +5,17 @@ reading, writing and folders do what is done with open files, pipes and events w
 waits says how a call waits. process_files has the texts of /proc/self.
 """
 
-from .descriptors import close, close_all, close_on_exec, copy_all, duplicate, duplicate_to, file_at, lowest_free, put
+from .descriptors import (
+    close,
+    close_all,
+    close_on_exec,
+    duplicate,
+    duplicate_to,
+    file_at,
+    lowest_free,
+    put,
+    share_all,
+)
 from .folders import read_entries
 from .nodes import check, root_of
 from .open_files import drop
@@ -27,7 +37,6 @@ __all__ = [
     'close',
     'close_all',
     'close_on_exec',
-    'copy_all',
     'deinit',
     'drop',
     'duplicate',
@@ -49,6 +58,7 @@ __all__ = [
     'ready_events',
     'root_of',
     'seek',
+    'share_all',
     'text_of',
     'walk',
     'would_wait',

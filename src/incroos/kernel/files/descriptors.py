@@ -59,15 +59,6 @@ def close_all(k: Kernel, task: Task) -> None:
 
 
 @kernel
-def copy_all(k: Kernel, source: Task, to: Task) -> None:
-    """Let a task that has no descriptors have those of another one: fork. Both name the same files."""
-    for descriptor in range(MAX_FILES):
-        place = source.descriptors[descriptor]
-        if place.file != 0:
-            put(to, descriptor, File(k.m, place.file), place.flags)
-
-
-@kernel
 def close_on_exec(k: Kernel, task: Task) -> None:
     """Free the descriptors that are marked so: exec."""
     for descriptor in range(MAX_FILES):
@@ -98,3 +89,12 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
         put(task, wanted, File(k.m, at), flags)
     task.descriptors[wanted].flags = flags
     return wanted
+
+
+@kernel
+def share_all(task: Task) -> None:
+    """The task has been copied from another one with all descriptors: their files have one more user each."""
+    for descriptor in range(MAX_FILES):
+        at = task.descriptors[descriptor].file
+        if at != 0:
+            File(task.m, at).nr_users += 1

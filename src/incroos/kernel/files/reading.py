@@ -8,7 +8,7 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels
+from incroos.kernel.devices import channels, idle
 from incroos.kernel.files import events, nodes, pipes
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.state import (
@@ -139,7 +139,7 @@ def fill_input(k: Kernel, nbytes: word) -> word:
     if files.input_start == files.input_end:
         files.input_start = 0
         files.input_end = 0
-        nr_come = channels.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
+        nr_come = idle.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
         if nr_come <= 0:
             return nr_come
         files.input_end = nr_come
@@ -148,14 +148,14 @@ def fill_input(k: Kernel, nbytes: word) -> word:
 
 @kernel
 def is_input_asked(k: Kernel) -> bool:
-    """Whether the host was asked for input, and has not answered."""
-    return k.files.is_input_asked != 0
+    """Whether input may come: somebody has asked for it, and it was not taken."""
+    return k.devices.nr_asked != 0 or k.devices.nr_coming != 0 or k.devices.has_serial_input != 0
 
 
 @kernel
 def has_input(k: Kernel) -> bool:
     """Whether input has come that nobody has taken."""
-    return k.files.input_start != k.files.input_end
+    return k.files.input_start != k.files.input_end or channels.has_input(k)
 
 
 @kernel

@@ -21,7 +21,7 @@ from incroos.kernel.state import (
     Registers,
     Task,
 )
-from incroos.kernel.task import ending, report
+from incroos.kernel.task import ending, news, report
 from incroos.kernel.task.contexts import registers_of
 from incroos.kernel.task.ring import current
 from incroos.kernel.task.waiting import make_ready
@@ -95,7 +95,7 @@ def deliver(k: Kernel, task: Task, signal: word) -> None:
     """Do what the action of a signal says. PRE it is neither blocked nor ignored."""
     handler = task.actions[signal - 1].handler
     if handler == DEFAULT_HANDLER and bit_of(signal) & STOPPING != 0:
-        task.is_stopped = 1
+        news.stop(k, task, signal)
         return
     if handler != DEFAULT_HANDLER:
         report.remark(k, REMARK_HANDLER, signal)
@@ -110,13 +110,13 @@ def end_all(k: Kernel) -> None:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        at = task.next
         if task.state != ENDED:
             if not is_told:
                 call = registers_of(k, task).rax if task.state == WAITING else 0
                 report.remark(k, REMARK_WAITS_FOR_EVER, call)
                 is_told = True
             ending.end_by_signal(k, task, SIGKILL)
+        at = task.next
 
 
 @kernel

@@ -8,6 +8,7 @@ Unit: the task, and what it waits on: an object's address, or a number that says
 though nothing has changed for it.
 """
 
+from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
@@ -58,10 +59,12 @@ def wake_all(k: Kernel, thing: word) -> None:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         is_for_it = task.waits_on == thing
-        if task.state == HELD and is_for_it:
-            make_ready(task)
+        is_woken = task.state == HELD and is_for_it
         if task.state == WAITING and (is_for_it or task.waits_on == ANYTHING or thing == EVERYTHING):
+            is_woken = True
+        if is_woken:
             make_ready(task)
+            timer.start(k)
         at = task.next
 
 
