@@ -14,7 +14,7 @@ from .ring import current
 from .schedule import go_on, tick
 from .signals import notice, on_fault, on_other_fault, send
 from .start import create_first, init
-from .waiting import end_wait, hold_on, wait_on, wake
+from .waiting import end_wait, hold_on, wait_on, wake, wake_changed
 
 __all__ = [
     'after',
@@ -40,4 +40,5 @@ __all__ = [
     'tick',
     'wait_on',
     'wake',
+    'wake_changed',
 ]

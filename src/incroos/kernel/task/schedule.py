@@ -14,6 +14,7 @@ from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
     ENDED,
+    HAS_CHANGES,
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
@@ -25,7 +26,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import clock, contexts, family, report, signals
 from incroos.kernel.task.ring import current, following
-from incroos.kernel.task.waiting import make_ready, wake_all
+from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
 NO_TIME: Final = -1
@@ -104,6 +105,8 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
+    if k.tasks.attention & HAS_CHANGES != 0:
+        wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
         family.tell_parents(k)
         look_around(k)
@@ -177,7 +180,9 @@ def can_input_help(k: Kernel) -> bool:
 
 @kernel
 def look_around(k: Kernel) -> None:
-    """Wake whoever waits for input that has come, or for a time that is over."""
+    """Wake whoever waits for input that has come, for a time that is over, or for what an end has changed."""
+    if k.files.changed != 0:
+        wake_changed(k)
     now = clock.now(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
