@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from incroos.kernel.abi import (
     file_calls,
+    kill_calls,
     memory_calls,
     path_calls,
     process_calls,
@@ -15,6 +16,7 @@ from incroos.kernel.abi import (
     socket_calls,
     system_calls,
     time_calls,
+    timer_calls,
     unknown,
     wait_calls,
 )
@@ -116,12 +118,15 @@ CALLS: Final[Mapping[int, Function]] = {
     14: signal_calls.rt_sigprocmask,
     15: signal_calls.rt_sigreturn,
     34: signal_calls.pause,
-    62: signal_calls.kill,
+    62: kill_calls.kill,
     127: signal_calls.rt_sigpending,
+    128: signal_calls.rt_sigtimedwait,
+    129: kill_calls.rt_sigqueueinfo,
     130: signal_calls.rt_sigsuspend,
     131: signal_calls.sigaltstack,
-    200: signal_calls.tkill,
-    234: signal_calls.tgkill,
+    200: kill_calls.tkill,
+    234: kill_calls.tgkill,
+    297: kill_calls.rt_tgsigqueueinfo,
     # the process
     39: process_calls.getpid,
     60: process_calls.exit_group,
@@ -154,7 +159,9 @@ CALLS: Final[Mapping[int, Function]] = {
     302: process_calls.prlimit64,
     # time
     35: time_calls.nanosleep,
-    37: time_calls.alarm,
+    36: timer_calls.getitimer,
+    37: timer_calls.alarm,
+    38: timer_calls.setitimer,
     96: time_calls.gettimeofday,
     98: time_calls.getrusage,
     100: time_calls.times,

@@ -25,7 +25,7 @@ from incroos.kernel.state import (
     Task,
     UserSpace,
 )
-from incroos.kernel.task import contexts, report
+from incroos.kernel.task import contexts, report, sending, timers
 from incroos.kernel.task.ring import current, remove
 from incroos.lang import VirtAddr, cold, kernel, store32, word
 
@@ -115,6 +115,8 @@ def close(k: Kernel, task: Task, how: word, value: word) -> None:
         report.note_end(k, task)
     files.close_all(k, task)
     leave_space(k, task)
+    sending.forget_all(k, task)
+    timers.forget_all(k, task)
     task.state = ENDED
     task.how_ended = how
     task.status = value

@@ -20,7 +20,7 @@ from incroos.kernel.state import (
     Kernel,
     Task,
 )
-from incroos.kernel.task import clock, contexts, ending, report, signals
+from incroos.kernel.task import clock, contexts, ending, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
 from incroos.kernel.task.waiting import make_ready, wake_all
 from incroos.lang import VirtAddr, apart, cold, kernel, word
@@ -38,7 +38,7 @@ def can_run(task: Task) -> bool:
 def attention_of(task: Task) -> word:
     """What is to be looked at before the task goes on, as it stands."""
     attention = 0 if can_run(task) else CANNOT_RUN
-    if task.pending & ~task.blocked != 0:
+    if sending.deliverable(task) != 0:
         attention |= HAS_SIGNAL
     if task.has_waited != 0:
         attention |= HAS_WAITED
@@ -60,7 +60,14 @@ def next_ready(k: Kernel, start: Task) -> VirtAddr:
 def tick(k: Kernel) -> None:
     """The timer has interrupted ring 3: the slice is over."""
     clock.pass_tick(k)
+    timers.charge(k)
     k.tasks.attention |= SLICE_IS_OVER
+
+
+@kernel
+def needs_timer(k: Kernel) -> bool:
+    """Whether the timer must interrupt ring 3: another task can run, or time is to pass for an alarm."""
+    return timers.is_any_set(k) or next_ready(k, current(k)) != k.tasks.current
 
 
 @apart
@@ -70,16 +77,18 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
+    if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
+        make_ready(current(k))
     if k.tasks.attention & SLICE_IS_OVER != 0:
         look_around(k)
         change_to(k, next_ready(k, current(k)))
+    k.tasks.attention = attention_of(current(k))
     while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0:
         if k.tasks.attention & CANNOT_RUN != 0:
             change_to(k, find_work(k))
         if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
             signals.deliver_pending(k, current(k))
         k.tasks.attention = attention_of(current(k))
-    k.tasks.attention = attention_of(current(k))
 
 
 @kernel
@@ -122,6 +131,7 @@ def find_work(k: Kernel) -> VirtAddr:
 def look_around(k: Kernel) -> None:
     """Wake whoever waits for input that has come, or for a time that is over."""
     now = clock.now(k)
+    timers.ring(k, now)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
@@ -134,8 +144,8 @@ def look_around(k: Kernel) -> None:
 
 @kernel
 def least_deadline(k: Kernel) -> word:
-    """When the first of those that wait looks again by itself; NO_TIME: none does."""
-    least = NO_TIME
+    """When the first of those that wait looks again by itself, or the first alarm rings; NO_TIME: none does."""
+    least = timers.least(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
