@@ -5,9 +5,10 @@ A build without `modern`'s space has none of it, and answers UNKNOWN.
 
 from incroos.guest.services import UNKNOWN
 from incroos.kernel import vm, vmm
+from incroos.kernel.codes import NO_ROOM
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import GROWS_DOWN, READ, WRITE, Kernel, UserSpace
+from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Kernel, SharedMemory, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -33,6 +34,12 @@ def create(k: Kernel) -> word:
 def destroy(k: Kernel, user: UserSpace) -> word:
     """vm.destroy."""
     return vm.destroy(user) if k.config.space == MODERN_SPACE else UNKNOWN
+
+
+@kernel
+def fork(k: Kernel, user: UserSpace) -> word:
+    """vm.fork."""
+    return vm.fork(k, user) if k.config.space == MODERN_SPACE else UNKNOWN
 
 
 @kernel
@@ -68,6 +75,20 @@ def map_stack(k: Kernel, user: UserSpace, start: word, nbytes: word) -> word:
     if k.config.space == MODERN_SPACE:
         return vm.map_at_free(user, start, nbytes, READ | WRITE, GROWS_DOWN, VirtAddr(0), 0)
     return UNKNOWN
+
+
+@kernel
+def map_shared(k: Kernel, user: UserSpace, start: word, nbytes: word, rights: word) -> word:
+    """vm.map_at of shared memory of that size; NO_ROOM also without memory for it."""
+    if k.config.space != MODERN_SPACE:
+        return UNKNOWN
+    memory = vm.create_shared(k, min(max(nbytes, 1), vm.USER_END))
+    if memory == 0:
+        return NO_ROOM
+    code = vm.map_at(user, start, nbytes, rights, IS_SHARED, memory, 0)
+    if code < 0:
+        vm.destroy_shared(k, SharedMemory(k.m, memory))
+    return code
 
 
 @kernel

@@ -65,6 +65,8 @@ NO_DEVICE: Final = -73
 TOO_MUCH_TEXT: Final = -74  # arguments and environment
 INPUT_FAILED: Final = -75  # the host could not read
 NO_KERNEL_MEMORY: Final = -76
+TOO_MANY_TASKS: Final = -77  # a limit
+NO_CHILD: Final = -78
 
 # User spaces
 NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range

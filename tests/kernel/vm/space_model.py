@@ -250,6 +250,12 @@ class Machine:
         self.contents[content.addr] = data
         return content
 
+    def forget_content(self, content: Content) -> None:
+        """Give back a file that nobody has."""
+        del self.contents[content.addr]
+        vmm.vfree(self.k, content.data)
+        heap.kfree(self.k, content.addr)
+
     def ranges(self, user: UserSpace) -> list[tuple[int, int, int, int, int, int, int]]:
         """What the tree says, in the form of the model."""
         found: list[tuple[int, int, int, int, int, int, int]] = []

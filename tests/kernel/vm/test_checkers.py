@@ -112,11 +112,11 @@ def kernels_own(machine: Machine, user: UserSpace) -> None:
 
 
 def other_page(machine: Machine, user: UserSpace) -> None:
-    reverse_map.note(user, frame_of(user, BASE), VirtAddr(BASE + PAGE))
+    reverse_map.note(user, frame_of(user, BASE), VirtAddr(BASE + PAGE), 0)
 
 
 def other_space(machine: Machine, user: UserSpace) -> None:
-    word = BASE | (user.number + 1)
+    word = BASE | (user.family + 1)
     machine.k.m.store64(reverse_map.place_of(machine.k, frame_of(user, BASE)), word)
 
 
@@ -133,7 +133,7 @@ def wrong_resident(machine: Machine, user: UserSpace) -> None:
 
 
 def name_too_much(machine: Machine, user: UserSpace) -> None:
-    reverse_map.note(user, pmm.alloc_page(machine.k), VirtAddr(BASE))
+    reverse_map.note(user, pmm.alloc_page(machine.k), VirtAddr(BASE), 0)
 
 
 def no_zeros(machine: Machine, user: UserSpace) -> None:

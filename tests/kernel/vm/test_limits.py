@@ -15,7 +15,7 @@ from incroos.kernel.codes import (
     TOO_LOW,
 )
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, MAX_SPACES, READ, WRITE, Range, UserSpace
+from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE, Range, UserSpace
 from incroos.kernel.vmm import switch_to
 from incroos.lang import VirtAddr
 
@@ -214,17 +214,28 @@ def test_a_space_that_is_loaded_stays(machine: Machine, user: UserSpace) -> None
     switch_to(this_cpu(machine.k), machine.k.space)
 
 
-def test_there_are_so_many_spaces(machine: Machine, user: UserSpace) -> None:
+def test_families_have_numbers(machine: Machine, user: UserSpace) -> None:
+    """The lowest free one, and a child its parent's."""
     before = pmm.nr_free_frames(machine.k)
-    others = [vm.create(machine.k) for _ in range(MAX_SPACES)]
-    assert [other == 0 for other in others] == [False] * (MAX_SPACES - 2) + [True] * 2
-    views = [UserSpace(machine.k.m, other) for other in others if other != 0]
-    assert {view.number for view in views} == set(range(1, MAX_SPACES)) - {user.number}
+    views = [machine.new_space() for _ in range(20)]
+    numbers = {view.family for view in views}
+    assert len(numbers) == 20
+    assert user.family not in numbers
+    child = UserSpace(machine.k.m, vm.fork(machine.k, views[7]))
+    assert child.family == views[7].family
     for view in views:
         assert at(view, LOWEST, 1) == LOWEST
         assert write(view, LOWEST) == OK
     machine.check()
-    for view in views:
+    taken = [view.family for view in views]
+    for index in (11, 3, 7):
+        assert vm.destroy(views[index]) == OK
+    views = [view for index, view in enumerate(views) if index not in (11, 3, 7)]
+    views += [machine.new_space() for _ in range(3)]  # the child has its parent's number still
+    assert [view.family for view in views[-3:-1]] == [taken[3], taken[11]]
+    assert views[-1].family not in taken
+    machine.check()
+    for view in [*views, child]:
         assert vm.destroy(view) == OK
     machine.state(user)
     assert pmm.nr_free_frames(machine.k) == before

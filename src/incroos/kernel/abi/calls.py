@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from incroos.kernel.abi import (
+    child_calls,
     file_calls,
     kill_calls,
     memory_calls,
@@ -129,11 +130,15 @@ CALLS: Final[Mapping[int, Function]] = {
     297: kill_calls.rt_tgsigqueueinfo,
     # the process
     39: process_calls.getpid,
+    56: child_calls.clone,
+    57: child_calls.fork_task,
+    58: child_calls.vfork,
     60: process_calls.exit_group,
     97: process_calls.getrlimit,
     105: process_calls.set_identity,  # setuid
     106: process_calls.set_identity,  # setgid
     109: process_calls.setpgid,
+    110: process_calls.getppid,
     111: process_calls.getpid,  # getpgrp
     113: process_calls.set_two,  # setreuid
     114: process_calls.set_two,  # setregid
@@ -172,7 +177,7 @@ CALLS: Final[Mapping[int, Function]] = {
     # waiting
     7: wait_calls.poll,
     23: wait_calls.select,
-    61: wait_calls.wait4,
+    61: child_calls.wait4,
     202: wait_calls.futex,
     270: wait_calls.pselect6,
     271: wait_calls.ppoll,
@@ -207,8 +212,8 @@ CALLS: Final[Mapping[int, Function]] = {
     104: system_calls.nothing,  # getgid
     107: system_calls.nothing,  # geteuid
     108: system_calls.nothing,  # getegid
-    110: system_calls.nothing,  # getppid
     162: system_calls.nothing,  # sync
     # tried by programs, and done without
+    435: unknown.absent_call,  # clone3
     334: unknown.absent_call,  # rseq
 }

@@ -10,7 +10,7 @@ from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
 from incroos.kernel.files.opening import PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, is_readable
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, WRITE, ZERO_KIND, File, Kernel, Range, UserSpace
+from incroos.kernel.state import CONTENT_KIND, IS_SHARED, WRITE, ZERO_KIND, File, Kernel, Range, SharedMemory, UserSpace
 from incroos.kernel.vm.pages import clear
 from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
 
@@ -55,48 +55,62 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
     if nbytes < 0 or offset < 0 or flags & HUGE_PAGES != 0:
         return -ENOMEM
     if flags & ANONYMOUS != 0:
-        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
+        return map_zeros(k, hint, nbytes, rights, flags)
     file = File(k.m, at)
     if not is_readable(file):
         return -EACCES
     if file.kind == ZERO_KIND:
-        return map_content(k, hint, nbytes, rights, flags, VirtAddr(0), 0)
+        return map_zeros(k, hint, nbytes, rights, flags)
     if file.kind != CONTENT_KIND or file.text != 0:
         return -ENODEV
     if flags & KIND != PRIVATE and rights & WRITE != 0:
         return -EACCES
-    return map_content(k, hint, nbytes, rights, flags, file.content, offset)
+    return map_content(k, hint, nbytes, rights, flags, 0, file.content, offset)
+
+
+@kernel
+def map_zeros(k: Kernel, hint: word, nbytes: word, rights: word, flags: word) -> word:
+    """Map zeros: private ones, or memory that stays shared over fork."""
+    if flags & KIND == PRIVATE:
+        return map_content(k, hint, nbytes, rights, flags, 0, VirtAddr(0), 0)
+    memory = vm.create_shared(k, min(nbytes, vm.USER_END))
+    if memory == 0:
+        return -ENOMEM
+    result = map_content(k, hint, nbytes, rights, flags, IS_SHARED, memory, 0)
+    if result < 0:
+        vm.destroy_shared(k, SharedMemory(k.m, memory))
+    return result
 
 
 @kernel
 def map_content(
-    k: Kernel, hint: word, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
+    k: Kernel, hint: word, nbytes: word, rights: word, flags: word, kind: word, content: VirtAddr, offset: word
 ) -> word:
-    """Map pages of a content, or zeros where it is 0."""
+    """Map pages of a content or shared memory, or zeros where it is 0. `kind` is what Range.flags is to be."""
     user = user_of(k)
     wanted = rights & KNOWN_RIGHTS
     if flags & (FIXED | FIXED_FREE | LOW) == LOW:
-        found = map_low(user, nbytes, wanted, content, offset)
+        found = map_low(user, nbytes, wanted, kind, content, offset)
     elif flags & (FIXED | FIXED_FREE) == 0:
-        found = vm.map_anywhere(user, max(hint, 0), nbytes, wanted, 0, content, offset)
+        found = vm.map_anywhere(user, max(hint, 0), nbytes, wanted, kind, content, offset)
     elif hint % PAGE_BYTES != 0:
         return -EINVAL
     elif flags & FIXED_FREE != 0:
-        found = vm.map_at_free(user, hint, nbytes, wanted, 0, content, offset)
+        found = vm.map_at_free(user, hint, nbytes, wanted, kind, content, offset)
     else:
-        found = vm.map_at(user, hint, nbytes, wanted, 0, content, offset)
+        found = vm.map_at(user, hint, nbytes, wanted, kind, content, offset)
     if found > 0 and flags & POPULATE != 0:
         populate(user, found, nbytes, wanted)
     return result_of(found)
 
 
 @kernel
-def map_low(user: UserSpace, nbytes: word, rights: word, content: VirtAddr, offset: word) -> word:
+def map_low(user: UserSpace, nbytes: word, rights: word, kind: word, content: VirtAddr, offset: word) -> word:
     """Map pages in the lowest 2 GiB, where an int can hold their addresses: MAP_32BIT."""
     if not 0 < nbytes < LOW_END:
         return NO_ROOM
     start = vm.find_gap(user, vm.page_up(nbytes), VirtAddr(LOW_END))
-    return vm.map_at_free(user, start, nbytes, rights, 0, content, offset) if start != 0 else NO_ROOM
+    return vm.map_at_free(user, start, nbytes, rights, kind, content, offset) if start != 0 else NO_ROOM
 
 
 @kernel

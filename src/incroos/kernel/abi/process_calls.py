@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
+from incroos.kernel.state import INIT_NUMBER, MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel, Task
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
 SET_GS: Final = 0x1001  # arch_prctl
@@ -40,6 +40,12 @@ def exit_group(k: Kernel, status: word) -> word:
 @kernel
 def getpid(k: Kernel) -> word:
     return task_of(k).number
+
+
+@kernel
+def getppid(k: Kernel) -> word:
+    parent = task_of(k).parent
+    return Task(k.m, parent).number if parent != 0 else INIT_NUMBER
 
 
 @apart

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from incroos.kernel import vm
+from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
-from incroos.kernel.abi.errno import EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
+from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.abi.waiting import NO_TIME, wait_for
-from incroos.kernel.state import ANYTHING, INPUT_KIND, MAX_FILES, NOBODY, OUTPUT_KIND, File, Kernel
+from incroos.kernel.abi.waiting import wait_for
+from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
 from incroos.kernel.task.clock import SECOND
+from incroos.kernel.task.futexes import take_name, wake_futex
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
 
-FUTEX: Final = 202
 WAIT: Final = 0  # operations of futex
 WAKE: Final = 1
 WAIT_SET: Final = 9
@@ -32,9 +32,11 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
     if at % 4 != 0:
         return -EINVAL
     if wanted == WAKE or wanted == WAKE_SET:
-        return 0 if vm.is_user(at, 4) else -EFAULT
+        return wake_futex(k, user_of(k), at, max(int_of(value), 1)) if vm.is_user(at, 4) else -EFAULT
     if wanted != WAIT and wanted != WAIT_SET:
         return -ENOSYS
+    if take_name(k, at):
+        return 0
     span = 0
     if timeout != 0:
         span = get_span(k, timeout)
@@ -44,7 +46,10 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
         return -EFAULT
     if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
         return -EAGAIN
-    return wait_for(k, span if timeout != 0 else NO_TIME, NOBODY, -ETIMEDOUT)
+    if timeout != 0:
+        return wait_for(k, span, FUTEX, -ETIMEDOUT)
+    task.wait_on(k, FUTEX)
+    return 0
 
 
 @kernel
@@ -171,10 +176,3 @@ def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
         if vm.store64(user_of(k), at + 8 * index, kept) != 0:
             return -EFAULT
     return nr_ready
-
-
-@apart
-@kernel
-def wait4(k: Kernel) -> word:
-    """There are no children."""
-    return -ECHILD

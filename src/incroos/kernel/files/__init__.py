@@ -4,7 +4,7 @@ archive makes the nodes, paths finds them, opening makes open files of them, des
 reading, standard and folders do what is done with open files; process_files has the texts of /proc/self.
 """
 
-from .descriptors import close, close_all, duplicate, duplicate_to, file_at
+from .descriptors import close, close_all, close_on_exec, duplicate, duplicate_to, file_at, share_all
 from .folders import read_entries
 from .nodes import check, root_of
 from .opening import open_path, open_standard
@@ -20,6 +20,7 @@ __all__ = [
     'check',
     'close',
     'close_all',
+    'close_on_exec',
     'deinit',
     'duplicate',
     'duplicate_to',
@@ -35,6 +36,7 @@ __all__ = [
     'read_entries',
     'root_of',
     'seek',
+    'share_all',
     'text_of',
     'walk',
     'would_wait',

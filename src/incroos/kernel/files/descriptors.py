@@ -76,6 +76,14 @@ def close_all(k: Kernel, task: Task) -> None:
 
 
 @kernel
+def close_on_exec(k: Kernel, task: Task) -> None:
+    """Free the descriptors that are marked so: exec."""
+    for descriptor in range(MAX_FILES):
+        if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
+            close(k, task, descriptor)
+
+
+@kernel
 def duplicate(k: Kernel, task: Task, descriptor: word, least: word, flags: word) -> word:
     """Another descriptor of the same file, the lowest from `least` on; BAD_DESCRIPTOR, NO_DESCRIPTOR."""
     at = file_at(task, descriptor)
@@ -96,3 +104,12 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
     close(k, task, wanted)
     put(task, wanted, File(k.m, at), flags)
     return wanted
+
+
+@kernel
+def share_all(task: Task) -> None:
+    """The task has been copied from another one with all descriptors: their files have one more user each."""
+    for descriptor in range(MAX_FILES):
+        at = task.descriptors[descriptor].file
+        if at != 0:
+            File(task.m, at).nr_users += 1

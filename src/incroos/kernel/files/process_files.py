@@ -13,6 +13,7 @@ from incroos.kernel.state import (
     EXECUTE,
     GROWS_DOWN,
     IS_HEAP,
+    IS_SHARED,
     MAPS_KIND,
     READ,
     WRITE,
@@ -81,6 +82,8 @@ def put_maps(k: Kernel, user: UserSpace, to: VirtAddr) -> VirtAddr:
             at = text.put_text(k.m, put_blanks(k.m, at, line), b'[heap]')
         elif range_.flags & GROWS_DOWN != 0:
             at = text.put_text(k.m, put_blanks(k.m, at, line), b'[stack]')
+        elif range_.flags & IS_SHARED != 0:
+            at = text.put_text(k.m, put_blanks(k.m, at, line), b'/dev/zero (deleted)')
         at = text.put_char(k.m, at, NEWLINE)
         here = vm.next_range(user, here)
     return at
@@ -95,7 +98,7 @@ def put_facts(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
     at = text.put_text(k.m, at, b' r' if found.rights & READ != 0 else b' -')
     at = text.put_text(k.m, at, b'w' if found.rights & WRITE != 0 else b'-')
     at = text.put_text(k.m, at, b'x' if found.rights & EXECUTE != 0 else b'-')
-    at = text.put_text(k.m, at, b'p ')
+    at = text.put_text(k.m, at, b's ' if found.flags & IS_SHARED != 0 else b'p ')
     at = text.put_hex(k.m, at, found.offset if found.content != 0 else 0, 8)
     at = text.put_text(k.m, at, b' 00:00 ')
     node = node_of(k, found)

@@ -8,7 +8,7 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels
+from incroos.kernel.devices import channels, idle
 from incroos.kernel.files import nodes
 from incroos.kernel.files.opening import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.state import (
@@ -126,7 +126,7 @@ def fill_input(k: Kernel, nbytes: word) -> word:
     if files.input_start == files.input_end:
         files.input_start = 0
         files.input_end = 0
-        nr_come = channels.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
+        nr_come = idle.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
         if nr_come <= 0:
             return nr_come
         files.input_end = nr_come

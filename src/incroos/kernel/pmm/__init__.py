@@ -6,6 +6,7 @@ knows the stock that the configuration names: classic, or all/modern with a fram
 
 from incroos.kernel.pmm.all.huge import free_block, take_huge
 from incroos.kernel.pmm.all.modern import (
+    add_another_mapping,
     add_mapping,
     bytes_of_page,
     drop_mapping,
@@ -39,6 +40,7 @@ from incroos.kernel.pmm.frames import (
 )
 
 __all__ = [
+    'add_another_mapping',
     'add_mapping',
     'address_of',
     'alloc_page',

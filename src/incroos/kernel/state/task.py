@@ -124,6 +124,7 @@ HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
 NOBODY: Final = 0  # a signal or its deadline alone wakes it
 ANYTHING: Final = 1  # whatever happens: poll looks again
 INPUT: Final = 2  # the host's input
+FUTEX: Final = 3  # a word of its memory, see Task.futex
 
 # Task.has_waited
 RESTARTS: Final = 1  # a handler with SA_RESTART lets the call be made anew
@@ -160,13 +161,19 @@ class Task(Struct):
     waits_on: VirtAddr  # an address, or one of the numbers above
     deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
     progress: u64  # of a call that waits: what cannot be undone
+    futex: VirtAddr  # of a wait on FUTEX: the word's address
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
     how_ended: u64
     status: u64  # exit status or signal
+    news: u64  # of a stop or its end, what wait4 tells of it; 0: none that nobody has heard
+    next_news: VirtAddr  # Task: in the list of those whose parent is to hear of them, see task.family
+    is_news: u64  # it is in that list
+    exit_signal: u64  # sent to the parent at the end; 0: none
     group: u64
     session: u64
+    has_executed: u64  # its program is another one than its parent's: setpgid lets it alone
     number: u64  # pid
     space: VirtAddr  # UserSpace
     name: Annotated[Array[u64], NAME_BYTES // 8]
@@ -201,6 +208,7 @@ class TaskState(Struct):
     ring: VirtAddr  # a Task of the ring; 0: there is none
     nr_tasks: u64  # in it
     nr_live: u64  # of them: not ended
+    news: VirtAddr  # the first Task whose parent is to hear of it; 0: there is none
     next_number: u64
     has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64

@@ -13,8 +13,10 @@ EXECUTE: Final = 4
 # Range.flags
 GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
+IS_SHARED: Final = 1 << 2  # its content is a SharedMemory, and what is written there is seen by all that have it
 
-MAX_SPACES: Final = 64  # the first number is nobody's
+MAX_FAMILIES: Final = 4096  # numbers fit below a page's address; the first is nobody's
+SHARED_SLOTS: Final = 64  # of a node of a SharedMemory
 
 
 class Range(Struct):
@@ -25,7 +27,7 @@ class Range(Struct):
     rights: u64
     most_rights: u64  # that mprotect may give
     flags: u64
-    content: VirtAddr  # the Content whose bytes it begins with, privately; 0: zeros
+    content: VirtAddr  # the Content whose bytes it begins with, privately; or a SharedMemory; 0: zeros
     offset: u64  # of `start` in the content
     left: VirtAddr  # nodes of the tree, and its parent; 0: none
     right: VirtAddr
@@ -43,6 +45,26 @@ class Content(Struct):
     nr_users: u64  # ranges; of a text of the kernel, the open file
 
 
+class SharedMemory(Struct):
+    """Anonymous memory that spaces share: pages by index, in a tree of SharedNodes. Owner: vm.shared. Lock: object."""
+
+    content: Content  # without data; nr_users are ranges
+    height: u64  # levels of the tree when it has any, 1 at least
+    root: VirtAddr  # SharedNode; 0: there is no page yet
+    nodes: VirtAddr  # all of them, the last one first
+    nr_frames: u64
+    next: VirtAddr  # of the list of all
+    previous: VirtAddr
+
+
+class SharedNode(Struct):
+    """A node of the tree. Owner: vm.shared. Lock: object."""
+
+    next: VirtAddr  # of the list of nodes
+    level: u64  # 0: the slots name frames, else nodes of the level below
+    slots: Annotated[Array[u64], SHARED_SLOTS]  # 0: none
+
+
 class UserSpace(Struct):
     """An address space of programs. Owner: vm.spaces. Lock: space."""
 
@@ -51,7 +73,9 @@ class UserSpace(Struct):
     last_found: VirtAddr  # the range that a fault was in last; 0: none
     nr_ranges: u64
     nr_tasks: u64  # that have it
-    number: u64  # by which the reverse map names it, from 1 on
+    family: u64  # the number of all spaces that descend from one by fork, from 1 on: the reverse map names them by it
+    next_in_family: VirtAddr  # UserSpaces, a ring
+    previous_in_family: VirtAddr
     nr_pages: u64  # in ranges
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
     nr_resident: u64  # pages that are present, the zero page left out
@@ -73,4 +97,8 @@ class VmState(Struct):
     ranges: VirtAddr  # the heap's cache of Ranges
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
-    spaces: Annotated[Array[u64], MAX_SPACES]  # addresses of UserSpaces by number; 0: none
+    families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none
+    free_family: u64  # no lower number is free
+    end_family: u64  # no number from here on was ever given
+    memories: VirtAddr  # the first SharedMemory
+    nr_memories: u64

@@ -23,7 +23,8 @@ SYSCALL_BYTES: Final = 2
 def interrupt_call(k: Kernel, task: Task, flags: word) -> None:
     """A handler with these flags is about to run: decide about the call of the task that runs, if one waits.
 
-    What it has done in part is its result. Else it is made anew, if call and handler allow that.
+    What it has done in part is its result, or 0 if it is done but has not looked again
+    (futexes). Else it is made anew, if call and handler allow that.
     """
     if task.has_waited == 0:
         return

@@ -64,6 +64,7 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
 @kernel
 def take_over(k: Kernel, task: Task, node: Node, user: UserSpace) -> None:
     """Let the task have the space, and be called as the program is."""
+    vm.hold(user)
     task.space = user.addr
     task.program = node.addr
     fill(k.m, task.name.addr, 0, NAME_BYTES)

@@ -20,7 +20,7 @@ from incroos.kernel.state import (
     Kernel,
     Task,
 )
-from incroos.kernel.task import clock, contexts, ending, report, sending, signals, timers
+from incroos.kernel.task import clock, contexts, family, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
 from incroos.kernel.task.waiting import make_ready, wake_all
 from incroos.lang import VirtAddr, apart, cold, kernel, word
@@ -80,10 +80,12 @@ def go_on(k: Kernel) -> None:
     if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
         make_ready(current(k))
     if k.tasks.attention & SLICE_IS_OVER != 0:
+        family.tell_parents(k)
         look_around(k)
         change_to(k, next_ready(k, current(k)))
     k.tasks.attention = attention_of(current(k))
-    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0:
+    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0 or k.tasks.news != 0:
+        family.tell_parents(k)
         if k.tasks.attention & CANNOT_RUN != 0:
             change_to(k, find_work(k))
         if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
@@ -101,7 +103,7 @@ def change_to(k: Kernel, at: VirtAddr) -> None:
         k.tasks.current = at
         contexts.load(k, Task(k.m, at))
         if before != 0:
-            ending.bury(k, Task(k.m, before))
+            family.bury(k, Task(k.m, before))
     k.tasks.attention = attention_of(current(k))
 
 
@@ -114,6 +116,7 @@ def find_work(k: Kernel) -> VirtAddr:
     Where all wait for what cannot happen any more, they are ended, and the host is told why.
     """
     while True:
+        family.tell_parents(k)
         if k.tasks.nr_live == 0:
             report.finish(k)
         look_around(k)

@@ -24,6 +24,7 @@ from incroos.kernel.state import (
     SignalInfo,
     Task,
 )
+from incroos.kernel.task import news
 from incroos.kernel.task.actions import SIGCONT, SIGKILL, STOPPING, SYNCHRONOUS, bit_of, is_ignored
 from incroos.kernel.task.waiting import make_ready
 from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, word
@@ -55,8 +56,10 @@ def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, seco
         take_back(k, task, bit_of(SIGCONT))
     elif signal == SIGCONT:
         take_back(k, task, STOPPING)
-    if signal == SIGCONT or signal == SIGKILL:
-        go_on(k, task, signal)
+        if task.is_stopped != 0:
+            news.end_stop(k, task)
+    elif signal == SIGKILL:
+        task.is_stopped = 0
     if is_ignored(task, signal) and task.blocked & bit == 0:
         return OK
     result = OK
@@ -75,14 +78,6 @@ def put(info: SignalInfo, code: word, first: word, second: word) -> None:
     info.code = code
     info.first = first
     info.second = second
-
-
-@cold
-@kernel
-def go_on(k: Kernel, task: Task, signal: word) -> None:
-    """Let a stopped task run: it continues, or is killed."""
-    if task.is_stopped != 0:
-        task.is_stopped = 0
 
 
 @kernel

@@ -10,7 +10,7 @@ A fault of the program cannot be blocked nor ignored: it ends it all the same. U
 
 from typing import Final
 
-from incroos.kernel.arch.x86 import PAGE_FAULT
+from incroos.kernel.arch.x86 import FAULT_PRESENT, PAGE_FAULT
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT
 from incroos.kernel.state import (
     ENDED,
@@ -21,7 +21,7 @@ from incroos.kernel.state import (
     Task,
     user_registers,
 )
-from incroos.kernel.task import ending, frames, report, sending
+from incroos.kernel.task import ending, frames, news, report, sending
 from incroos.kernel.task.actions import (
     DEFAULT_HANDLER,
     JOB_STOPS,
@@ -70,14 +70,7 @@ def act_by_default(k: Kernel, task: Task, signal: word) -> None:
     if bit_of(signal) & STOPPING == 0:
         ending.end_by_signal(k, task, signal)
     elif bit_of(signal) & JOB_STOPS == 0 or not is_orphaned(k, task):
-        stop(k, task, signal)
-
-
-@cold
-@kernel
-def stop(k: Kernel, task: Task, signal: word) -> None:
-    """Let a task run no more until it is sent SIGCONT."""
-    task.is_stopped = 1
+        news.stop(k, task, signal)
 
 
 @cold
@@ -146,8 +139,13 @@ def is_fatal(task: Task, signal: word) -> bool:
 @cold
 @kernel
 def on_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
-    """Send the task the signal of a page fault that vm could not serve."""
+    """Send the task the signal of a page fault that vm could not serve.
+
+    Whether something is at an address of the kernel's half is not told: it always is.
+    """
     current(k).fault_address = va
+    if va < 0:
+        regs.error |= FAULT_PRESENT
     if code == FAULT_NO_RANGE or code == FAULT_NO_RIGHT:
         on_exception(k, SIGSEGV, regs, NO_MAPPING if code == FAULT_NO_RANGE else NO_RIGHT, va)
     elif code == FAULT_BEYOND_CONTENT:

@@ -42,6 +42,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.number = ring.new_number(k)
     task.group = task.number
     task.session = task.number
+    task.exit_signal = 0
     task.umask = DEFAULT_UMASK
     task.folder = files.root_of(k).addr
     ring.add(k, task)

@@ -9,7 +9,7 @@ Unit: the nanosecond.
 
 from typing import Final
 
-from incroos.kernel.state import ENDED, NR_TIMERS, Kernel, Task, Timer
+from incroos.kernel.state import ENDED, HAS_WAITED, NR_TIMERS, Kernel, Task, Timer
 from incroos.kernel.task import clock, sending
 from incroos.kernel.task.actions import SIGALRM, SIGPROF, SIGVTALRM
 from incroos.kernel.task.clock import MOST, TICK
@@ -39,7 +39,11 @@ def left(k: Kernel, task: Task, which: word) -> word:
 
 @kernel
 def set_timer(k: Kernel, task: Task, which: word, span: word, every: word) -> None:
-    """Let a timer ring after a time, and then each time that so much has passed; 0: never. Both at most MOST."""
+    """Let a timer ring after a time, and then each time that so much has passed; 0: never. Both at most MOST.
+
+    The way back to the program is not the short one: the computer's timer may be needed.
+    """
+    k.tasks.attention |= HAS_WAITED
     timer = task.timers[which]
     k.tasks.nr_timers -= 1 if timer.at != 0 else 0
     timer.every = every

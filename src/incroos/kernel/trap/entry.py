@@ -2,7 +2,8 @@
 
     page fault              vm gives the page, or the task has a signal
     other exceptions        the signal that Linux makes of them (signals.py)
-    NMI, interrupts         nobody has asked for one: ignored
+    interrupts              acknowledged; the timer's is a tick
+    NMI                     nobody has asked for one: ignored
 
 Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug and comes to kernel_faults.py.
 """
@@ -10,6 +11,7 @@ Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug an
 from incroos.kernel import task, vm
 from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, GENERAL_PROTECTION, NMI, NR_EXCEPTIONS, PAGE_FAULT
 from incroos.kernel.codes import OK
+from incroos.kernel.devices import interrupts
 from incroos.kernel.state import Kernel, Registers, UserSpace
 from incroos.kernel.trap.signals import code_of, has_address, signal_of
 from incroos.lang import VirtAddr, apart, kernel, read_cr2, word
@@ -23,6 +25,8 @@ def on_trap(k: Kernel, regs: Registers) -> None:
         code = vm.fault(UserSpace(k.m, task.current(k).space), va, regs.error)
         if code != OK or regs.error & (FAULT_PRESENT | FAULT_USER) == FAULT_PRESENT:
             on_bad_fault(k, regs, code, va)
+    elif interrupts.is_interrupt(regs.vector):
+        interrupts.acknowledge(k, regs.vector)
     elif regs.vector < NR_EXCEPTIONS and regs.vector != NMI:
         on_exception(k, regs)
     if k.tasks.attention != 0:

@@ -1,8 +1,10 @@
 """Virtual memory of programs: user spaces with ranges, demand paging, and copies between kernel and program.
 
-spaces makes and ends them; mapping has mmap, munmap, mprotect and brk; fault is the one fault function; user_copy the
-only way to a program's bytes. Below: ranges (what may be used, and how) in a tree, pages (which frame lies where) with
-the reverse map, addresses (limits). check looks over all. Each call acts on a UserSpace, loaded or not.
+spaces makes and ends them, fork makes one like another; mapping has mmap, munmap, mprotect and brk; fault is the one
+fault function, in which copy-on-write happens; user_copy the only way to a program's bytes. Below: ranges (what may be
+used, and how) in a tree, shared (memory that several ranges show), pages (which frame lies where) with the reverse map,
+families (who may have a frame, too), addresses (limits). check looks over all. Each call acts on a UserSpace, loaded or
+not.
 """
 
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
@@ -10,6 +12,8 @@ from incroos.kernel.vm.check import check
 from incroos.kernel.vm.fault import fault
 from incroos.kernel.vm.fork import fork
 from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
+from incroos.kernel.vm.shared import create as create_shared
+from incroos.kernel.vm.shared import destroy as destroy_shared
 from incroos.kernel.vm.spaces import create, destroy, drop, hold, init, use
 from incroos.kernel.vm.tree import find as find_range
 from incroos.kernel.vm.tree import find_behind as find_range_behind
@@ -40,7 +44,9 @@ __all__ = [
     'copy_out_some',
     'copy_text',
     'create',
+    'create_shared',
     'destroy',
+    'destroy_shared',
     'drop',
     'fault',
     'find_gap',

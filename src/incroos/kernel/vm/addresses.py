@@ -14,7 +14,7 @@ With five levels of tables the same.
 from typing import Final
 
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import GROWS_DOWN, WRITE, UserSpace
+from incroos.kernel.state import GROWS_DOWN, IS_SHARED, WRITE, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 LOWEST: Final = VirtAddr(0x1_0000)
@@ -55,7 +55,7 @@ def is_within(nr_pages: word, limit: word) -> bool:
 @kernel
 def is_data(rights: word, flags: word) -> bool:
     """Whether pages count for the limit of data: private ones that can be written, the stack aside."""
-    return rights & WRITE != 0 and flags & GROWS_DOWN == 0
+    return rights & WRITE != 0 and flags & (GROWS_DOWN | IS_SHARED) == 0
 
 
 @kernel

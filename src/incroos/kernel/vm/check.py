@@ -8,19 +8,23 @@ from typing import Final
 from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import MAX_SPACES, Kernel, Range, UserSpace
-from incroos.kernel.vm import pages, ranges, reverse_map, tree
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import IS_SHARED, Kernel, Range, SharedMemory, UserSpace
+from incroos.kernel.vm import families, pages, ranges, reverse_map, shared, tree
 from incroos.kernel.vm.addresses import USER_END
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 
 # VM-1  the tree of each space is in order                                               11 to 13: 10 + TREE invariant
 # VM-2  its ranges are                                                                   21 to 23: 20 + RANGES
 # VM-3  its tables are                                                                   31 on: 30 + VMM invariant
-# VM-4  a page that is there lies in a range, and has the bits that follow from it
-# VM-5  the reverse map names the page at its frame, and pmm counts one mapping of that
+# VM-4  a page that is there lies in a range, and has the bits that follow from it; a borrowed one is never writable
+# VM-5  the reverse map names the page and the family at its frame; a frame that is neither borrowed nor held is mapped
+#       once; a held one is what the memory of the range has there
 # VM-6  nr_resident == its pages that are there, those with the frame of zeros left out
-# VM-7  the reverse map names no more frames than that; the frame of zeros is full of zeros
+# VM-7  of each frame that the reverse map names, pmm counts as many mappings as pages lead to it, all of them found by
+#       that name, and together as many as are resident; the frame of zeros is full of zeros
+# VM-8  families are in order
+# VM-9  shared memory is: as many users as ranges, and its frames are mapped as held ones or not at all
 
 TREE: Final = 10
 RANGES: Final = 20
@@ -29,6 +33,8 @@ WRONG_BITS: Final = 4
 WRONG_NAME: Final = 5
 WRONG_RESIDENT: Final = 6
 WRONG_TOTAL: Final = 7
+WRONG_FAMILY: Final = 8
+WRONG_MEMORY: Final = 9
 
 
 @kernel
@@ -36,15 +42,32 @@ def check(k: Kernel) -> word:
     """0, or the number, listed at the head of this file, of the first invariant that does not hold."""
     if k.vm.is_ready == 0:
         return OK
+    if families.check(k) != 0:
+        return WRONG_FAMILY
     nr_resident = 0
-    for number in range(1, MAX_SPACES):
-        if k.vm.spaces[number] != 0:
-            user = UserSpace(k.m, VirtAddr(k.vm.spaces[number]))
-            code = check_space(k, user)
-            if code != OK:
-                return code
-            nr_resident += user.nr_resident
-    return check_frames(k, nr_resident)
+    nr_shared_ranges = 0
+    family, at = first_from(k, 1)
+    while at != 0:
+        user = UserSpace(k.m, at)
+        code = check_space(k, user)
+        if code != OK:
+            return code
+        nr_resident += user.nr_resident
+        nr_shared_ranges += nr_shared_in(user)
+        at = user.next_in_family
+        if at == families.member_of(k, family):
+            family, at = first_from(k, family + 1)
+    code = check_frames(k, nr_resident)
+    return code if code != OK else check_memories(k, nr_shared_ranges)
+
+
+@kernel
+def first_from(k: Kernel, family: word) -> tuple[word, VirtAddr]:
+    """The first family from a number on that there is, and a space of it; 0 as the space: there is none."""
+    number = family
+    while number < k.vm.end_family and families.member_of(k, number) == 0:
+        number += 1
+    return number, families.member_of(k, number) if number < k.vm.end_family else VirtAddr(0)
 
 
 @kernel
@@ -60,6 +83,7 @@ def check_space(k: Kernel, user: UserSpace) -> word:
     return TABLES + code if code != OK else check_pages(k, user)
 
 
+# ------------------------------------------------------------------ pages
 @kernel
 def check_pages(k: Kernel, user: UserSpace) -> word:
     """VM-4 to VM-6 of one space."""
@@ -67,11 +91,10 @@ def check_pages(k: Kernel, user: UserSpace) -> word:
     page, entry = vmm.next_leaf_in(user.space, VirtAddr(0), USER_END)
     while page < USER_END:
         at = tree.find(user, page)
-        if at == 0 or not are_bits_right(k, entry, Range(user.m, at).rights):
+        if at == 0 or not are_bits_right(k, entry, Range(user.m, at)):
             return WRONG_BITS
         if entry & vmm.UNCOUNTED == 0:
-            frame = PhysAddr(entry & ADDRESS)
-            if reverse_map.word_of(k, frame) != page | user.number or not has_one_mapping(k, frame):
+            if not is_name_right(k, user, page, entry) or not is_frame_right(k, Range(user.m, at), page, entry):
                 return WRONG_NAME
             nr_resident += 1
         page, entry = vmm.next_leaf_in(user.space, VirtAddr(page + PAGE_BYTES), USER_END)
@@ -79,31 +102,85 @@ def check_pages(k: Kernel, user: UserSpace) -> word:
 
 
 @kernel
-def are_bits_right(k: Kernel, entry: word, rights: word) -> bool:
-    """Whether an entry grants what a range with these rights does."""
-    flags = pages.flags_of(rights)
+def are_bits_right(k: Kernel, entry: word, node: Range) -> bool:
+    """Whether an entry grants what its range does."""
+    flags = pages.flags_of(node.rights)
     if entry & vmm.UNCOUNTED != 0:
-        flags = flags & ~vmm.WRITABLE | vmm.UNCOUNTED | k.vm.zero_page
-        return entry & ~(vmm.ACCESSED | vmm.DIRTY) == flags
-    return entry & ~(ADDRESS | vmm.ACCESSED | vmm.DIRTY) == flags
+        flags |= vmm.UNCOUNTED | k.vm.zero_page
+        if entry & vmm.BORROWED == 0 or node.content != 0:
+            return False
+    else:
+        flags |= entry & ADDRESS
+    if node.flags & IS_SHARED != 0:
+        flags |= vmm.HELD
+    elif entry & vmm.BORROWED != 0:
+        flags = flags & ~vmm.WRITABLE | vmm.BORROWED
+    return entry & ~(vmm.ACCESSED | vmm.DIRTY) == flags
 
 
 @kernel
-def has_one_mapping(k: Kernel, frame: PhysAddr) -> bool:
-    """Whether a frame is a page's that is mapped once."""
-    return pmm.is_page(k, frame) and pmm.nr_mappings(k, frame) == 1
+def is_name_right(k: Kernel, user: UserSpace, page: VirtAddr, entry: word) -> bool:
+    """Whether the reverse map has at a page's frame what leads to it."""
+    held = reverse_map.IS_HELD if entry & vmm.HELD != 0 else 0
+    return reverse_map.word_of(k, PhysAddr(entry & ADDRESS)) == held | page | user.family
 
 
+@kernel
+def is_frame_right(k: Kernel, node: Range, page: VirtAddr, entry: word) -> bool:
+    """Whether a counted page may have its frame."""
+    frame = PhysAddr(entry & ADDRESS)
+    if not pmm.is_page(k, frame):
+        return False
+    if entry & vmm.HELD != 0:
+        index = (node.offset + (page - node.start)) >> PAGE_SHIFT
+        return shared.frame_at(SharedMemory(k.m, node.content), index) == frame
+    return entry & vmm.BORROWED != 0 or pmm.nr_mappings(k, frame) == 1
+
+
+# ------------------------------------------------------------------ frames
 @kernel
 def check_frames(k: Kernel, nr_resident: word) -> word:
     """VM-7."""
-    nr_named = 0
-    start = k.vm.reverse_map
-    for at in range(start, start + 8 * k.vm.nr_frames, 8):
-        if load64(k.m, VirtAddr(at)) != 0:
-            nr_named += 1
+    nr_mapped = 0
+    for index in range(k.vm.nr_frames):
+        frame = PhysAddr(index << PAGE_SHIFT)
+        if reverse_map.word_of(k, frame) != 0:
+            nr_found = reverse_map.nr_mappers(k, frame)
+            if nr_found == 0 or not pmm.is_page(k, frame) or nr_found != pmm.nr_mappings(k, frame):
+                return WRONG_TOTAL
+            nr_mapped += nr_found
     zeros = pmm.address_of(k, k.vm.zero_page)
     for offset in range(0, PAGE_BYTES, 8):
         if load64(k.m, VirtAddr(zeros + offset)) != 0:
             return WRONG_TOTAL
-    return OK if nr_named == nr_resident else WRONG_TOTAL
+    return OK if nr_mapped == nr_resident else WRONG_TOTAL
+
+
+# ------------------------------------------------------------------ shared memory
+@kernel
+def nr_shared_in(user: UserSpace) -> word:
+    """How many ranges of a space have shared memory."""
+    nr_ranges = 0
+    at = tree.lowest_under(user, user.root)
+    while at != 0:
+        nr_ranges += Range(user.m, at).flags & IS_SHARED != 0
+        at = tree.following(user, at)
+    return nr_ranges
+
+
+@kernel
+def check_memories(k: Kernel, nr_shared_ranges: word) -> word:
+    """VM-9."""
+    nr_memories = 0
+    nr_users = 0
+    at = k.vm.memories
+    before = VirtAddr(0)
+    while at != 0:
+        memory = SharedMemory(k.m, at)
+        if memory.previous != before or not shared.check(k, memory):
+            return WRONG_MEMORY
+        nr_users += memory.content.nr_users
+        nr_memories += 1
+        before = at
+        at = memory.next
+    return OK if nr_users == nr_shared_ranges and nr_memories == k.vm.nr_memories else WRONG_MEMORY

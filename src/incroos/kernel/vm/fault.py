@@ -8,24 +8,39 @@
     zero page           nothing; it is read     the frame of zeros, read-only                   OK, NO_FRAME
     fresh page          nothing; written        a frame full of zeros                           OK, NO_FRAME
     zero page written   the frame of zeros      a frame full of zeros in its place              OK, NO_FRAME
+    copy on write:
+      last owner        borrowed by this alone  the page can be written                         OK
+      copy              borrowed by several     a frame with a copy in its place                OK, NO_FRAME
     content page        nothing; has a content  a frame with a copy, zeros behind its end       OK, NO_FRAME
     beyond the content  nothing; has a content  nothing                                         FAULT_BEYOND_CONTENT
+    shared page         nothing; shared memory  the memory's frame, or one full of zeros        OK, NO_FRAME
 
 Rights come from the range, never from the entry: what can be written or executed can be read, as on the processor. A
-page that is there has all bits that its range grants, so that a write to a page that is not writable is one to the
-frame of zeros. An answer but OK has changed nothing.
+page that is there has all bits that its range grants, but a borrowed one is not writable: a write to a page that is not
+writable is one to a borrowed frame, of which the frame of zeros is one. An answer but OK has changed nothing.
 """
 
 from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.arch.x86 import FAULT_FETCH, FAULT_WRITE
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT, NO_FRAME, OK
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, WRITE, Content, Range, UserSpace, kernel_of
-from incroos.kernel.vm import pages, ranges, tree
+from incroos.kernel.state import (
+    EXECUTE,
+    GROWS_DOWN,
+    IS_SHARED,
+    WRITE,
+    Content,
+    Range,
+    SharedMemory,
+    UserSpace,
+    kernel_of,
+)
+from incroos.kernel.vm import pages, ranges, shared, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
-from incroos.lang import PhysAddr, VirtAddr, cold, copy, fill, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
 
 
 @kernel
@@ -50,6 +65,8 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
     if entry != 0:
         return change_page(user, node, page, entry, error)
     if node.content != 0:
+        if node.flags & IS_SHARED != 0:
+            return bring_shared(user, node, page)
         return bring_content(user, node, page)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
@@ -84,27 +101,53 @@ def grants(rights: word, error: word) -> bool:
     return rights & EXECUTE != 0 if error & FAULT_FETCH != 0 else rights != 0
 
 
-@cold
+# ------------------------------------------------------------------ pages that are there
+@apart
 @kernel
 def change_page(user: UserSpace, node: Range, page: VirtAddr, entry: word, error: word) -> word:
-    """The page is there: replace the frame of zeros, or forget what the processor remembered."""
+    """The page is there: copy on write, or forget what the processor remembered."""
     if error & FAULT_WRITE == 0 or entry & vmm.WRITABLE != 0:
         flush_page(user.space, page)
         return OK
-    if entry & vmm.UNCOUNTED == 0:
-        panic(
-            kernel_of(user.space),
-            b'vm: a page has not the rights of its range: page, entry, rights',
-            page,
-            entry,
-            node.rights,
-        )
+    k = kernel_of(user.space)
+    if entry & vmm.BORROWED == 0:
+        panic(k, b'vm: a page has not the rights of its range: page, entry, rights', page, entry, node.rights)
+    if entry & vmm.UNCOUNTED != 0:
+        return replace_zero_page(user, node, page)
+    frame = PhysAddr(entry & ADDRESS)
+    if pmm.nr_mappings(k, frame) != 1:
+        return copy_page(user, node, page, frame)
+    pages.reuse(user, page, node.rights)
+    user.nr_faults += 1
+    return OK
+
+
+@cold
+@kernel
+def replace_zero_page(user: UserSpace, node: Range, page: VirtAddr) -> word:
+    """Map a frame of the page's own in the place of the frame of zeros."""
     frame = pmm.alloc_page(kernel_of(user.space))
     if frame < 0:
         return NO_FRAME
-    user.nr_faults += 1
     pages.exchange_zero_page(user, page, frame, node.rights)
+    user.nr_faults += 1
     return OK
+
+
+@kernel
+def copy_page(user: UserSpace, node: Range, page: VirtAddr, borrowed: PhysAddr) -> word:
+    """Map a frame with the same bytes in the place of one that others have, too."""
+    k = kernel_of(user.space)
+    frame = pmm.take_frame(k)
+    if frame < 0:
+        return NO_FRAME
+    copy(k.m, pmm.address_of(k, frame), pmm.address_of(k, borrowed), PAGE_BYTES)
+    pages.exchange(user, page, frame, node.rights)
+    user.nr_faults += 1
+    return OK
+
+
+# ------------------------------------------------------------------ contents and shared memory
 
 
 @kernel
@@ -123,6 +166,38 @@ def bring_content(user: UserSpace, node: Range, page: VirtAddr) -> word:
     copy(k.m, to, VirtAddr(content.data + offset), nbytes)
     fill(k.m, VirtAddr(to + nbytes), 0, PAGE_BYTES - nbytes)
     return put_frame(user, node, page, frame)
+
+
+@kernel
+def bring_shared(user: UserSpace, node: Range, page: VirtAddr) -> word:
+    """Map the memory's frame; a read takes one, too, since a write elsewhere is to be seen here."""
+    memory = SharedMemory(user.m, node.content)
+    index = (node.offset + (page - node.start)) >> PAGE_SHIFT
+    frame = shared.frame_at(memory, index)
+    if frame == 0:
+        code = bring_first(user, node, page, memory, index)
+    else:
+        code = pages.put_held(user, page, frame, node.rights)
+    if code == OK:
+        user.nr_faults += 1
+    return code
+
+
+@kernel
+def bring_first(user: UserSpace, node: Range, page: VirtAddr, memory: SharedMemory, index: word) -> word:
+    """Give the memory a frame for a page, and map it: OK; NO_FRAME, and nothing has changed."""
+    k = kernel_of(user.space)
+    frame = pmm.alloc_page(k)
+    if frame < 0:
+        return NO_FRAME
+    code = pages.put_held(user, page, frame, node.rights)
+    if code == OK:
+        code = shared.put_frame(k, memory, index, frame)
+        if code != OK:
+            pages.clear(user, page, VirtAddr(page + PAGE_BYTES))
+    if code != OK:
+        pmm.free_page(k, frame)
+    return code
 
 
 # ------------------------------------------------------------------ the stack

@@ -1,26 +1,36 @@
-"""fork: a space like another one, with its ranges and with its pages.
+"""fork: a space like another one. Ranges are copied, pages are borrowed by both until one of them writes.
 
-Unit: the space. Each page that is there is copied.
+Unit: the space. What fails gives back all that it took, and the parent is as before; but pages that it would have
+shared may be borrowed by it alone then, so that its next write to each is a fault (copy on write, last owner). Shared
+memory stays shared: the child has the range, and faults its pages in as others do.
 """
 
-from incroos.kernel import pmm, vmm
-from incroos.kernel.arch.pte import ADDRESS
-from incroos.kernel.codes import NO_FRAME, OK
+from typing import Final
+
+from incroos.kernel import vmm
+from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel, Range, UserSpace, kernel_of
-from incroos.kernel.vm import pages, ranges, spaces, tree
-from incroos.lang import PhysAddr, VirtAddr, copy, kernel, word
+from incroos.kernel.state import IS_SHARED, Kernel, Range, UserSpace
+from incroos.kernel.vm import families, ranges, spaces, tree
+from incroos.kernel.vmm.tlb import flush_all
+from incroos.lang import VirtAddr, copy, kernel, word
+
+NEAR_BYTES: Final = 64 * PAGE_BYTES  # ranges so close to each other are gone through as one
 
 
 @kernel
 def fork(k: Kernel, user: UserSpace) -> VirtAddr:
     """A space with the same ranges, limits and bytes: a UserSpace's address; 0 when there is no memory for it."""
-    at = spaces.create(k)
+    at = spaces.new_space(k)
     if at == 0:
         return at
     child = UserSpace(k.m, at)
+    families.join(user, child)
     copy_numbers(user, child)
-    if not copy_ranges(user, child):
+    is_whole = copy_ranges(user, child)
+    if is_whole:
+        is_whole = share_pages(user, child) == OK
+    if not is_whole:
         spaces.destroy(child)
         return VirtAddr(0)
     return at
@@ -28,7 +38,10 @@ def fork(k: Kernel, user: UserSpace) -> VirtAddr:
 
 @kernel
 def copy_numbers(user: UserSpace, child: UserSpace) -> None:
-    """Let the child have the limits and the break."""
+    """Let the child have the limits, the break, and the counts of the ranges that it is to have."""
+    child.nr_ranges = user.nr_ranges
+    child.nr_pages = user.nr_pages
+    child.nr_data_pages = user.nr_data_pages
     child.brk_start = user.brk_start
     child.brk = user.brk
     child.data_bytes = user.data_bytes
@@ -37,46 +50,79 @@ def copy_numbers(user: UserSpace, child: UserSpace) -> None:
     child.limit_stack = user.limit_stack
 
 
+# ------------------------------------------------------------------ ranges
 @kernel
 def copy_ranges(user: UserSpace, child: UserSpace) -> bool:
-    """Let the child have all ranges and their pages, unless there is no memory for them."""
+    """Let the child have a tree of the same shape, unless there is no memory for it; then a part of that.
+
+    Goes through both trees at once: down to where the child has no node yet, up where it has all.
+    """
+    if user.root == 0:
+        return True
+    at = user.root
+    here = copy_node(user, child, at, VirtAddr(0))
+    child.root = here
+    while here != 0:
+        node = Range(user.m, at)
+        twin = Range(user.m, here)
+        if node.left != 0 and twin.left == 0:
+            at = node.left
+            here = copy_node(user, child, at, here)
+            twin.left = here
+        elif node.right != 0 and twin.right == 0:
+            at = node.right
+            here = copy_node(user, child, at, here)
+            twin.right = here
+        elif node.parent == 0:
+            return True
+        else:
+            at = node.parent
+            here = twin.parent
+    return False
+
+
+@kernel
+def copy_node(user: UserSpace, child: UserSpace, at: VirtAddr, parent: VirtAddr) -> VirtAddr:
+    """A copy of a range for the child, without children yet; 0 without memory."""
+    made = ranges.new_node(child)
+    if made != 0:
+        copy(user.m, made, at, Range.SIZE)
+        twin = Range(user.m, made)
+        twin.left = VirtAddr(0)
+        twin.right = VirtAddr(0)
+        twin.parent = parent
+        ranges.use_content(child, twin, 1)
+    return made
+
+
+# ------------------------------------------------------------------ pages
+@kernel
+def share_pages(user: UserSpace, child: UserSpace) -> word:
+    """Let both spaces borrow all pages of private ranges: OK or NO_FRAME."""
+    code = OK
+    lost = 0
     at = tree.lowest_under(user, user.root)
+    while at != 0 and code == OK:
+        node = Range(user.m, at)
+        end, at = span_from(user, node)
+        if node.flags & IS_SHARED == 0:
+            code, nr_counted, bits = vmm.share_in(user.space, child.space, node.start, end)
+            child.nr_resident += nr_counted
+            lost |= bits
+    if lost != 0:
+        flush_all(user.space, 0)
+    return code
+
+
+@kernel
+def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
+    """Where ranges that lie near each other and are as private as the first one end, and the range behind them."""
+    end = first.end
+    at = tree.following(user, VirtAddr(first.addr))
     while at != 0:
-        found = Range(user.m, at)
-        made = ranges.new_node(child)
-        if made == 0:
-            return False
-        node = Range(user.m, made)
-        ranges.describe(node, found.start, found.end, found.rights, found.flags)
-        node.most_rights = found.most_rights
-        node.content = found.content
-        node.offset = found.offset
-        ranges.add(child, node)
-        if not copy_pages(user, child, node):
-            return False
+        node = Range(user.m, at)
+        if (node.flags ^ first.flags) & IS_SHARED != 0 or node.start - end > NEAR_BYTES:
+            return end, at
+        end = node.end
         at = tree.following(user, at)
-    return True
-
-
-@kernel
-def copy_pages(user: UserSpace, child: UserSpace, node: Range) -> bool:
-    """Let the child have copies of a range's pages."""
-    page, entry = vmm.next_leaf_in(user.space, node.start, node.end)
-    while page < node.end:
-        if copy_page(child, page, entry, node.rights) != OK:
-            return False
-        page, entry = vmm.next_leaf_in(user.space, VirtAddr(page + PAGE_BYTES), node.end)
-    return True
-
-
-@kernel
-def copy_page(child: UserSpace, page: VirtAddr, entry: word, rights: word) -> word:
-    """Let the child have a copy of a page: OK or NO_FRAME."""
-    if entry & vmm.UNCOUNTED != 0:
-        return pages.put_zero_page(child, page, rights)
-    k = kernel_of(child.space)
-    frame = pmm.take_frame(k)
-    if frame < 0:
-        return NO_FRAME
-    copy(k.m, pmm.address_of(k, frame), pmm.address_of(k, PhysAddr(entry & ADDRESS)), PAGE_BYTES)
-    return pages.put_frame(child, page, frame, rights)
+    return end, at

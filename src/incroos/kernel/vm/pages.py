@@ -2,7 +2,9 @@
 
 Unit: the page. Rights are a range's, the bits of its entries follow from them. A page without any right is present for
 the kernel alone, so that its content is kept and user mode faults. The frame of zeros may be at any number of pages,
-is never writable and never counted.
+is never writable and never counted. A page whose frame others may have, too, is borrowed: it is not writable either,
+until it has a frame of its own. Frames of shared memory are held: they have the bits of the range, and stay when their
+last page goes.
 """
 
 from incroos.kernel import pmm, vmm
@@ -28,7 +30,7 @@ def flags_of(rights: word) -> word:
 @kernel
 def put_zero_page(user: UserSpace, page: VirtAddr, rights: word) -> word:
     """Map the frame of zeros at a page that is not there: OK or NO_FRAME."""
-    flags = flags_of(rights) & ~vmm.WRITABLE | vmm.UNCOUNTED
+    flags = flags_of(rights) & ~vmm.WRITABLE | vmm.BORROWED | vmm.UNCOUNTED
     return vmm.put_in(user.space, page, kernel_of(user.space).vm.zero_page | flags)
 
 
@@ -39,17 +41,39 @@ def put_frame(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) ->
     if code != OK:
         pmm.free_page(kernel_of(user.space), frame)
         return NO_FRAME
-    reverse_map.note(user, frame, page)
+    reverse_map.note(user, frame, page, 0)
     user.nr_resident += 1
     return OK
 
 
 @kernel
+def put_held(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> word:
+    """Map a frame of shared memory at a page that is not there: OK or NO_FRAME."""
+    code = vmm.put_in(user.space, page, frame | flags_of(rights) | vmm.HELD)
+    if code == OK:
+        reverse_map.note(user, frame, page, reverse_map.IS_HELD)
+        user.nr_resident += 1
+    return code
+
+
+@kernel
 def exchange_zero_page(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
     """Map a frame at a page where the frame of zeros is."""
-    vmm.exchange_in(user.space, page, frame | flags_of(rights))
-    reverse_map.note(user, frame, page)
+    exchange(user, page, frame, rights)
     user.nr_resident += 1
+
+
+@kernel
+def exchange(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
+    """Map a frame at a page where another one is, which others have, too."""
+    vmm.exchange_in(user.space, page, frame | flags_of(rights))
+    reverse_map.note(user, frame, page, 0)
+
+
+@kernel
+def reuse(user: UserSpace, page: VirtAddr, rights: word) -> None:
+    """Let a page that was borrowed keep the frame, which nobody else has any more."""
+    vmm.reuse_in(user.space, page, flags_of(rights))
 
 
 @kernel
@@ -62,12 +86,12 @@ def clear(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
 
 @kernel
 def free_frames(k: Kernel, frames: PhysAddr) -> None:
-    """Free the frames of a list that vmm.clear_in gave."""
+    """Free the frames of a list that vmm.clear_in gave, but those of shared memory."""
     frame = frames
     while frame != 0:
         behind = vmm.next_of(k.space, frame)
-        reverse_map.forget(k, frame)
-        pmm.free_unmapped(k, frame)
+        if reverse_map.forget(k, frame):
+            pmm.free_unmapped(k, frame)
         frame = behind
     pmm.settle_unmapped(k)
 

@@ -1,8 +1,8 @@
 """Ranges: what of a user space may be used, and how. They tile without overlap; neighbours that are equal are one.
 
 Unit: the range, a node of the tree (tree.py) from the heap's cache of ranges. Counts pages for the limits, and the
-ranges that have a Content. Knows nothing of page tables. What needs a node gets it before anything changes
-(new_node), so that nothing fails half-way.
+ranges that have a Content or shared memory. Knows nothing of page tables. What needs a node gets it before anything
+changes (new_node), so that nothing fails half-way.
 """
 
 from typing import Final
@@ -10,8 +10,20 @@ from typing import Final
 from incroos.kernel import heap
 from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import EXECUTE, READ, WRITE, Content, Kernel, ObjectCache, Range, UserSpace, kernel_of
-from incroos.kernel.vm import tree
+from incroos.kernel.state import (
+    EXECUTE,
+    IS_SHARED,
+    READ,
+    WRITE,
+    Content,
+    Kernel,
+    ObjectCache,
+    Range,
+    SharedMemory,
+    UserSpace,
+    kernel_of,
+)
+from incroos.kernel.vm import shared, tree
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_data
 from incroos.lang import VirtAddr, kernel, word
 
@@ -104,9 +116,12 @@ def count(user: UserSpace, node: Range, nr_pages: word) -> None:
 
 @kernel
 def use_content(user: UserSpace, node: Range, nr_users: word) -> None:
-    """So many more ranges have the range's content."""
+    """So many more ranges have the range's content. Shared memory ends with its last range."""
     if node.content != 0:
-        Content(user.m, node.content).nr_users += nr_users
+        content = Content(user.m, node.content)
+        content.nr_users += nr_users
+        if content.nr_users == 0 and node.flags & IS_SHARED != 0:
+            shared.destroy(kernel_of(user.space), SharedMemory(user.m, node.content))
 
 
 @kernel

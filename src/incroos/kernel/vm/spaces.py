@@ -1,19 +1,16 @@
 """User spaces: made, used, and given back to the last frame.
 
-Unit: the UserSpace, in the kernel's heap. Each has a number by which the reverse map names it. Knows nothing of tasks.
+Unit: the UserSpace, in the kernel's heap. Each is of a family, by whose number the reverse map names it. Knows nothing
+of tasks but how many have it.
 """
-
-from typing import Final
 
 from incroos.kernel import cpu, heap, pmm, vmm
 from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
 from incroos.kernel.io.panic import panic
-from incroos.kernel.state import MAX_SPACES, NO_LIMIT, Kernel, Range, UserSpace, kernel_of
-from incroos.kernel.vm import pages, ranges, reverse_map, tree
+from incroos.kernel.state import NO_LIMIT, Kernel, Range, UserSpace, kernel_of
+from incroos.kernel.vm import families, pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT, USER_END
 from incroos.lang import VirtAddr, kernel, word
-
-NO_SPACE: Final = 0
 
 
 @kernel
@@ -23,15 +20,18 @@ def init(k: Kernel) -> word:
     k.vm.nr_frames = 0
     k.vm.reverse_map = VirtAddr(0)
     k.vm.ranges = VirtAddr(0)
-    for number in range(MAX_SPACES):
-        k.vm.spaces[number] = NO_SPACE
+    k.vm.families = VirtAddr(0)
+    k.vm.memories = VirtAddr(0)
+    k.vm.nr_memories = 0
     k.vm.zero_page = pmm.alloc_page(k)
     if k.vm.zero_page < 0:
         return NO_FRAME
     if not ranges.init(k):
         pmm.free_page(k, k.vm.zero_page)
         return NO_FRAME
-    if not reverse_map.init(k):
+    if not reverse_map.init(k) or not families.init(k):
+        if k.vm.reverse_map != 0:
+            vmm.vfree(k, k.vm.reverse_map)
         ranges.deinit(k)
         pmm.free_page(k, k.vm.zero_page)
         return NO_FRAME
@@ -40,30 +40,26 @@ def init(k: Kernel) -> word:
 
 
 @kernel
-def free_number(k: Kernel) -> word:
-    """A number that no space has; 0: all are taken."""
-    for number in range(1, MAX_SPACES):
-        if k.vm.spaces[number] == NO_SPACE:
-            return number
-    return 0
+def create(k: Kernel) -> VirtAddr:
+    """A space with nothing mapped, no limits but the stack's: a UserSpace's address; 0 when it cannot be had."""
+    number = families.find_number(k)
+    user = UserSpace(k.m, new_space(k) if number != 0 else VirtAddr(0))
+    if user.addr != 0:
+        families.begin(k, user, number)
+        user.limit_address_space = NO_LIMIT
+        user.limit_data = NO_LIMIT
+        user.limit_stack = DEFAULT_STACK_LIMIT
+    return VirtAddr(user.addr)
 
 
 @kernel
-def create(k: Kernel) -> VirtAddr:
-    """A space with nothing mapped, no limits but the stack's: a UserSpace's address; 0 when it cannot be had."""
-    number = free_number(k)
-    user = UserSpace(k.m, heap.kzalloc(k, UserSpace.SIZE) if number != 0 else VirtAddr(0))
-    if user.addr == 0:
-        return user.addr
-    if vmm.init_space(k, user.space) != OK:
-        heap.kfree(k, user.addr)
+def new_space(k: Kernel) -> VirtAddr:
+    """A space of zeros but for its root, which is of no family yet; 0 without memory."""
+    user = UserSpace(k.m, heap.kzalloc(k, UserSpace.SIZE))
+    if user.addr != 0 and vmm.init_space(k, user.space) != OK:
+        heap.kfree(k, VirtAddr(user.addr))
         return VirtAddr(0)
-    user.number = number
-    user.limit_address_space = NO_LIMIT
-    user.limit_data = NO_LIMIT
-    user.limit_stack = DEFAULT_STACK_LIMIT
-    k.vm.spaces[number] = user.addr
-    return user.addr
+    return VirtAddr(user.addr)
 
 
 @kernel
@@ -82,8 +78,8 @@ def destroy(user: UserSpace) -> word:
     free_ranges(user)
     code = vmm.deinit_space(user.space)
     if code != OK or user.nr_resident != 0:
-        panic(k, b'vm: a space ends with pages left: code, pages, number', code, user.nr_resident, user.number)
-    k.vm.spaces[user.number] = NO_SPACE
+        panic(k, b'vm: a space ends with pages left: code, pages, family', code, user.nr_resident, user.family)
+    families.leave(k, user)
     heap.kfree(k, user.addr)
     return OK
 
@@ -98,10 +94,10 @@ def hold(user: UserSpace) -> None:
 def drop(k: Kernel, user: UserSpace) -> None:
     """One task less has the space; with the last one it ends. It must not be loaded then."""
     if user.nr_tasks <= 0:
-        panic(k, b'vm: a space is dropped that no task has: number, tasks', user.number, user.nr_tasks, 0)
+        panic(k, b'vm: a space is dropped that no task has: family, tasks', user.family, user.nr_tasks, 0)
     user.nr_tasks -= 1
     if user.nr_tasks == 0 and destroy(user) != OK:
-        panic(k, b'vm: the last task drops a space that is loaded: number', user.number, 0, 0)
+        panic(k, b'vm: the last task drops a space that is loaded: family', user.family, 0, 0)
 
 
 @kernel

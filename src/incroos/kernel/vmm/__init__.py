@@ -54,8 +54,11 @@ from incroos.kernel.vmm.pages import (
 )
 from incroos.kernel.vmm.pcid import switch_to
 from incroos.kernel.vmm.ranges import map_range_in, merge_in, protect_range_in, unmap_range_in
+from incroos.kernel.vmm.share import share_in
 from incroos.kernel.vmm.spaces import deinit_space, init_space
 from incroos.kernel.vmm.sparse import (
+    BORROWED,
+    HELD,
     UNCOUNTED,
     clear_in,
     exchange_in,
@@ -65,6 +68,7 @@ from incroos.kernel.vmm.sparse import (
     next_of,
     protect_sparse_in,
     put_in,
+    reuse_in,
 )
 from incroos.kernel.vmm.vmalloc import check as check_vmalloc
 from incroos.kernel.vmm.vmalloc import (
@@ -78,12 +82,14 @@ from incroos.kernel.vmm.vmalloc import (
 
 __all__ = [
     'ACCESSED',
+    'BORROWED',
     'CACHE_DISABLE',
     'DATA',
     'DIRTY',
     'FREE_HIGH',
     'FREE_LOW',
     'GLOBAL',
+    'HELD',
     'HUGE',
     'NX',
     'PAT',
@@ -133,6 +139,8 @@ __all__ = [
     'protect_range_in',
     'protect_sparse_in',
     'put_in',
+    'reuse_in',
+    'share_in',
     'switch_to',
     'unmap_and_free',
     'unmap_and_free_in',

@@ -1,13 +1,20 @@
 """Sparse ranges: of the pages of [start, end) some are there and others are not, as in what programs map.
 
-Unit: the page of level 1. Knows no ranges of a space's owner, and nothing of rights but the bits of entries. A leaf
-with UNCOUNTED leads to a frame that is not counted, and is never writable: the frame of zeros. Of all other frames the
-mappings are counted here, as long as the leaf is there (pmm.add_mapping).
+Unit: the page of level 1. Knows no ranges of a space's owner, and nothing of rights but the bits of entries. Of the
+bits that the processor ignores, leaves have these:
+
+    BORROWED    others may have the frame, too: the leaf is never writable, whatever flags it is given
+    UNCOUNTED   and BORROWED: the frame of zeros, of which mappings are not counted
+    HELD        the frame is shared memory's: others have it, too, and write to it
+
+Of all frames but the one of zeros the mappings are counted here, as long as the leaf is there (pmm.add_mapping).
 
     put         a page that was not there; its tables are made. No flush: nobody remembers what was not present
     exchange    another frame for a page that is there
+    reuse       the same frame, which nobody else has any more: not borrowed, so that it can be written
     clear       all pages of a range; their frames come back as a list through their owner words, when all is flushed
     protect     other flags for all pages of a range
+    share       all pages of a range in another space, too: share.py
 
 Tables are walked once, run by run; what has no table is skipped in steps as large as the table that is missing would
 reach. A call flushes once: page by page if all that it changed lies within config.flush_threshold pages, else all.
@@ -49,10 +56,12 @@ from incroos.kernel.vmm.tlb import flush_shared, flush_span
 from incroos.kernel.vmm.windows import close_table, load_linked, open_table, store_linked
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, inlined, kernel, load64, store64, word
 
-UNCOUNTED: Final = 1 << 9  # of the bits that the processor ignores
+UNCOUNTED: Final = 1 << 9
+BORROWED: Final = 1 << 10
+HELD: Final = 1 << 11
 NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
-KEPT: Final = ADDRESS | SEEN | UNCOUNTED
-UNCOUNTED_TO_WRITABLE: Final = 8  # how far the one bit lies from the other
+KEPT: Final = ADDRESS | SEEN | UNCOUNTED | BORROWED | HELD
+BORROWED_TO_WRITABLE: Final = 9  # how far the one bit lies from the other
 
 
 # ------------------------------------------------------------------ one page
@@ -97,12 +106,36 @@ def put_by_walk(space: Space, va: VirtAddr, leaf: word) -> word:
 
 
 @kernel
-def exchange_in(space: Space, va: VirtAddr, leaf: word) -> None:
-    """Write another leaf for the page at va, which is there with an uncounted frame; flush. Counts the mapping."""
+def slot_of_leaf(space: Space, va: VirtAddr) -> PhysAddr:
+    """Where the entry of level 1 for va is. PRE it has a table."""
+    if is_known(space, va, 1, 0):
+        return known_slot(space, va)
     _code, _level, slot, _entry = walk_and_know(space, va)
+    return slot
+
+
+@kernel
+def exchange_in(space: Space, va: VirtAddr, leaf: word) -> None:
+    """Write a leaf with another frame for the page at va, which is there; flush, and count the mappings.
+
+    PRE others map the frame that was there, if it is counted: it must not become free here.
+    """
+    slot = slot_of_leaf(space, va)
+    before = load_linked(space, slot, va, 1)
     store_linked(space, slot, va, 1, leaf)
     flush_shared(space, va)
     pmm.add_mapping(kernel_of(space), PhysAddr(leaf & ADDRESS))
+    if before & UNCOUNTED == 0:
+        pmm.drop_mapping(kernel_of(space), PhysAddr(before & ADDRESS))
+
+
+@kernel
+def reuse_in(space: Space, va: VirtAddr, flags: word) -> None:
+    """Let the page at va, which is there, be no borrowed one any more, and have these flags."""
+    slot = slot_of_leaf(space, va)
+    entry = load_linked(space, slot, va, 1)
+    store_linked(space, slot, va, 1, (entry & (KEPT & ~BORROWED)) | flags)
+    flush_shared(space, va)
 
 
 @kernel
@@ -278,5 +311,5 @@ def protect_run(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> wo
 @inlined
 @kernel
 def changed(entry: word, flags: word) -> word:
-    """The entry of a page with other flags."""
-    return ((entry & KEPT) | flags) & ~((entry & UNCOUNTED) >> UNCOUNTED_TO_WRITABLE)
+    """The entry of a page with other flags: not writable if the frame is borrowed."""
+    return ((entry & KEPT) | flags) & ~((entry & BORROWED) >> BORROWED_TO_WRITABLE)

@@ -24,7 +24,7 @@ from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import FrameRecord, Kernel, TableRecord
-from incroos.lang import Pfn, PhysAddr, VirtAddr, cold, kernel, offset_of, word
+from incroos.lang import Pfn, PhysAddr, VirtAddr, cold, inlined, kernel, offset_of, word
 
 # PMM-5   the blocks are in order               1001 on: 1000 + BLOCKS invariant
 
@@ -235,6 +235,18 @@ def add_mapping(k: Kernel, pa: PhysAddr) -> word:
     record.nr_references += 1
     record.nr_mappings += 1
     return record.nr_mappings
+
+
+@inlined
+@kernel
+def add_another_mapping(k: Kernel, pa: PhysAddr) -> None:
+    """The same of a frame to which an entry leads that is counted: it is a page's, and nothing can be wrong.
+
+    All entries that lead to a frame lie at one address in different spaces: there are never 2**32 of them.
+    """
+    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    record.nr_references += 1
+    record.nr_mappings += 1
 
 
 @kernel
