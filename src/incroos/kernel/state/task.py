@@ -202,4 +202,3 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
-    is_input_asked: u64  # the host has not answered yet
