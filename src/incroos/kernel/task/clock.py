@@ -50,7 +50,28 @@ def wait_until(k: Kernel, deadline: word) -> None:
     """Let time pass until the clock shows that, when no task can run; it may be less if time is real."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
         idle.idle(k, max(deadline - read_tsc(k.m), 0))
-    elif k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
-        k.tasks.clock = min(k.tasks.clock + idle.idle(k, max(deadline - k.tasks.clock, 0)), MOST)
+    elif is_real(k):
+        pass_idle(k, max(deadline - k.tasks.clock, 0))
     else:
         k.tasks.clock = max(k.tasks.clock, deadline)
+
+
+@kernel
+def wait_for_input(k: Kernel) -> None:
+    """Wait until input has come, when no task can run; it may be less if time is real."""
+    if is_real(k):
+        pass_idle(k, TICK)
+    else:
+        idle.idle(k, idle.FOR_EVER)
+
+
+@kernel
+def is_real(k: Kernel) -> bool:
+    """Whether somebody sits there for whom time passes."""
+    return k.tasks.flags & (INTERACTIVE | ON_PC) != 0
+
+
+@kernel
+def pass_idle(k: Kernel, nanoseconds: word) -> None:
+    """Sleep so long or a tick, and count it."""
+    k.tasks.clock = min(k.tasks.clock + idle.idle(k, nanoseconds), MOST)
