@@ -13,13 +13,12 @@ from typing import Final
 from incroos.kernel import heap
 from incroos.kernel.state import BY_SIGNAL, ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
-from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT
+from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP
 from incroos.kernel.task.news import CONTINUED, put
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
 from incroos.lang import VirtAddr, cold, kernel, word
 
-SIGHUP: Final = 1
 NO_ZOMBIES: Final = 2  # SA_NOCLDWAIT
 
 # si_code of SIGCHLD

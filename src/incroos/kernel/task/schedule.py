@@ -106,10 +106,10 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
-    if k.tasks.attention & HAS_CHANGES != 0:
-        wake_changed(k)
     if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
         make_ready(current(k))
+    if k.tasks.attention & HAS_CHANGES != 0:
+        wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
         family.tell_parents(k)
         look_around(k)
@@ -122,9 +122,6 @@ def go_on(k: Kernel) -> None:
         if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
             signals.deliver_pending(k, current(k))
         k.tasks.attention = attention_of(current(k))
-    if k.tasks.news != 0:
-        family.tell_parents(k)
-    k.tasks.attention = attention_of(current(k))
     if not timer.is_running(k) and needs_ticks(k):
         timer.start(k)
 
