@@ -223,6 +223,8 @@ class TaskState(Struct):
     flags: u64  # RunInfo.flags
     clock: u64  # virtual nanoseconds since the start
     start_seconds: u64
+    counter_rate: u64  # of the time stamp counter, in kilohertz
+    counter_start: u64  # what it was at the start
     random: u64  # the generator's state
     nr_queued: u64  # QueuedSignals of all tasks
     nr_timers: u64  # of all tasks, that are on

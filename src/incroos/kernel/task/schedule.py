@@ -9,7 +9,7 @@ Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has
 from typing import Final
 
 from incroos.kernel import files
-from incroos.kernel.devices import timer
+from incroos.kernel.devices import idle, timer
 from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
@@ -157,12 +157,26 @@ def find_work(k: Kernel) -> VirtAddr:
         if at != 0:
             return at
         deadline = least_deadline(k)
-        if deadline >= 0:
+        if deadline >= 0 and not comes_input_first(k, deadline):
             clock.wait_until(k, deadline)
-        elif can_input_help(k):
+        elif deadline < 0 and can_input_help(k):
             clock.wait_for_input(k)
-        else:
+        elif deadline < 0:
             signals.end_all(k)
+
+
+@kernel
+def comes_input_first(k: Kernel, deadline: word) -> bool:
+    """Whether input that somebody waits for comes in the time that virtual time would jump over."""
+    if clock.is_real(k) or not can_input_help(k):
+        return False
+    left = deadline - clock.now(k)
+    while left > 0:
+        nr_passed = idle.idle(k, left)
+        if nr_passed == 0:
+            return True
+        left -= nr_passed
+    return False
 
 
 @kernel
