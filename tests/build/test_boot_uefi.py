@@ -16,7 +16,7 @@ from incroos.build.bios_disk import payload_of
 from incroos.build.boot_pvh import MAX_REGIONS, ExitPort
 from incroos.build.boot_uefi import NR_TRIES, SENTENCES
 from incroos.build.boot_uefi_handover import Range
-from incroos.build.fat_volume import volume_with
+from incroos.build.fat_volume import sectors_per_cluster, volume_with
 from incroos.build.uefi_program import program_of
 from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
@@ -327,19 +327,19 @@ class Volume:
         raise AssertionError(name)
 
     def _chain(self, cluster: int) -> bytes:
-        content = b''
+        content = []
         while cluster < 0xFFF8:
             assert 2 <= cluster < self.nr_clusters + 2
-            content += self._sectors(self._data + (cluster - 2) * self._cluster, self._cluster)
+            content.append(self._sectors(self._data + (cluster - 2) * self._cluster, self._cluster))
             cluster = self.table[cluster]
-        return content
+        return b''.join(content)
 
     def _sectors(self, start: int, count: int) -> bytes:
         self._file.seek(start * 512)
         return self._file.read(count * 512)
 
 
-@pytest.mark.parametrize('nbytes', [1, 511, 512, 513, 60_000, 2_095_616, 2_097_152, 3_000_001])
+@pytest.mark.parametrize('nbytes', [1, 511, 512, 513, 60_000, 2_095_616, 2_097_152, 3_000_001, 33 << 20])
 def test_volume(nbytes: int, tmp_path: Path) -> None:
     """The file can be read; no cluster is in two chains; and a program that checks volumes finds nothing wrong."""
     content = random.Random(nbytes).randbytes(min(nbytes, 1 << 20)).ljust(nbytes, b'x')
@@ -356,4 +356,8 @@ def test_volume(nbytes: int, tmp_path: Path) -> None:
 
 def test_volume_that_would_be_too_large() -> None:
     with pytest.raises(ValueError, match='too large'):
-        volume_with(bytes(33 << 20))
+        sectors_per_cluster(2 << 30)
+
+
+def test_clusters_grow_with_the_program() -> None:
+    assert [sectors_per_cluster(mebibytes << 20) for mebibytes in (31, 32, 63, 64, 2046)] == [1, 2, 2, 4, 64]

@@ -33,6 +33,7 @@ from incroos.lang import (
     store32,
     store64,
     u64,
+    wait_for_interrupt,
     word,
     write_cr4,
     write_msr,
@@ -63,6 +64,12 @@ WRITE_MSR: Final = 8
 PUT: Final = 9
 GET: Final = 10
 SET_CR4: Final = 11
+OUT: Final = 12
+IN: Final = 13
+WAIT: Final = 14
+
+TIMER: Final = 32  # its vector, where the program sets the controllers up so
+NR_TICKS: Final = 64
 
 
 class Event(Struct):
@@ -82,6 +89,15 @@ class Event(Struct):
     rbx: i64
 
 
+class Tick(Struct):
+    """Where the timer interrupted the program."""
+
+    rip: i64
+    rbx: i64
+    rflags: u64
+    cs: u64
+
+
 class Notes(Struct):
     """What the test lays down, and what it finds."""
 
@@ -94,6 +110,9 @@ class Notes(Struct):
     nr_faults: u64
     first: Annotated[Array[i64], NR_PAGES]  # entries at the start
     later: Annotated[Array[i64], NR_PAGES]  # and after a page fault, once; 0: none
+    leaves_ticks: u64  # does not acknowledge the timer
+    nr_ticks: u64
+    ticks: Annotated[Array[Tick], NR_TICKS]  # the first
     events: Annotated[Array[Event], NR_EVENTS]
 
 
@@ -129,6 +148,9 @@ def main(k: Kernel, start_info: PhysAddr) -> None:
 def on_trap(k: Kernel, registers: Registers) -> None:
     """Note it; mend it, go on behind it, or end."""
     notes = notes_of(k)
+    if registers.vector == TIMER:
+        note_tick(k, registers)
+        return
     if registers.vector == PAGE_FAULT:
         index = (read_cr2(k.m) - USER) >> 12
         notes.nr_faults += 1
@@ -145,6 +167,20 @@ def on_trap(k: Kernel, registers: Registers) -> None:
     registers.rip = registers.r15
     registers.rsp = USER + NR_PAGES * 4096 - 64
     registers.rflags = notes.rflags
+
+
+@kernel
+def note_tick(k: Kernel, registers: Registers) -> None:
+    notes = notes_of(k)
+    if notes.nr_ticks < NR_TICKS:
+        tick = notes.ticks[notes.nr_ticks]
+        tick.rip = registers.rip
+        tick.rbx = registers.rbx
+        tick.rflags = registers.rflags
+        tick.cs = registers.cs
+    notes.nr_ticks += 1
+    if notes.leaves_ticks == 0:
+        out8(k.m, 0x20, 0x20)
 
 
 @kernel
@@ -196,6 +232,12 @@ def on_syscall(k: Kernel, registers: Registers) -> word:
         result = get(k, a)
     elif number == SET_CR4:
         write_cr4(k.m, read_cr4(k.m) ^ a)
+    elif number == OUT:
+        out8(k.m, a, b)
+    elif number == IN:
+        result = in8(k.m, a)
+    elif number == WAIT:
+        wait_for_interrupt(k.m)
     registers.rax = result
     return 0
 

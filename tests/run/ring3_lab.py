@@ -77,6 +77,12 @@ class Ran:
     def end(self) -> Event:
         return self.events[-1]
 
+    @property
+    def ticks(self) -> list[tuple[int, int]]:
+        """RIP and RBX where the timer interrupted the program, of its first times."""
+        nr_noted = min(self.notes.nr_ticks, mini.NR_TICKS)
+        return [(self.notes.ticks[index].rip, self.notes.ticks[index].rbx) for index in range(nr_noted)]
+
     def entry(self, index: int) -> int:
         """The page-table entry of a page of the program."""
         return int.from_bytes(self.ram[mini.LEVEL1 + 8 * index :][:8], 'little', signed=True)
@@ -97,6 +103,7 @@ def run(
     cr4: int = 0,
     rflags: int = 0x202,
     silent: bool = False,
+    leaves_ticks: bool = False,
     channels: Channels = NO_CHANNELS,
     features: int = ALL_FEATURES,
     seconds: float = 20,
@@ -121,12 +128,8 @@ def run(
     for pa, content in pokes.items():
         poke(pa, content)
     notes = Notes(RamMachine(ram), VirtAddr(NOTES))
-    lay(
-        poke,
-        pages,
-        later,
-        {'goes_on': int(goes_on), 'cr4': cr4, 'start': start, 'rflags': rflags, 'is_silent': int(silent)},
-    )
+    words = {'goes_on': int(goes_on), 'cr4': cr4, 'start': start, 'rflags': rflags, 'is_silent': int(silent)}
+    lay(poke, pages, later, words | {'leaves_ticks': int(leaves_ticks)})
     if place == 'sim':
         return Ran(sim.run(computer, mini.main, seconds), notes, ram)
     with guest:

@@ -14,7 +14,7 @@ from typing import Final
 from elftools.elf.elffile import ELFFile
 
 from .boot_bios import BOOT_SECTOR, CORRECTION, LOADER_LIMIT, PARTITION_TABLE, SECTOR_BYTES, Payload, assembly
-from .boot_pvh import ExitPort
+from .boot_pvh import MAPPED_BYTES, ExitPort
 from .codegen import compile_bare
 from .errors import BuildError
 from .link import link_with
@@ -22,10 +22,11 @@ from .link import link_with
 # Some firmware takes a stick's geometry from where the partition ends. A cylinder is 1 MiB, so an image is whole ones.
 NR_HEADS: Final = 64
 SECTORS_PER_TRACK: Final = 32
+MAX_CYLINDER: Final = 1023  # that the partition table can tell
 CYLINDER_SECTORS: Final = NR_HEADS * SECTORS_PER_TRACK
 BOOTABLE: Final = 0x80
 PARTITION_TYPE: Final = 0x7F  # for experiments: no other system claims it
-MAX_PAYLOAD_SECTORS: Final = 0xF000  # the loader counts in 16 bits
+MAX_PAYLOAD_SECTORS: Final = 0x40_0000  # 2 GiB: the loader counts in 32 bits, and a disk of CHS has few more
 
 _SCRIPT: Final = f"""
 SECTIONS {{
@@ -69,7 +70,7 @@ def payload_of(elf: bytes) -> Payload:
     content = content.ljust(padded_bytes(len(content), SECTOR_BYTES), b'\0')
     if len(content) > MAX_PAYLOAD_SECTORS * SECTOR_BYTES:
         raise BuildError(f'the kernel takes {len(content):,} bytes on a disk, which is more than the BIOS loader reads')
-    return Payload(start, bytes(content), end, file['e_entry'])
+    return Payload(start, bytes(content), end, file['e_entry'], has_module=end > MAPPED_BYTES)
 
 
 def padded_bytes(nbytes: int, unit: int) -> int:
@@ -87,4 +88,5 @@ def cylinder_head_sector(number: int) -> bytes:
     """The place of a sector, in the three bytes of a partition table."""
     track, sector = divmod(number, SECTORS_PER_TRACK)
     cylinder, head = divmod(track, NR_HEADS)
+    cylinder = min(cylinder, MAX_CYLINDER)
     return bytes((head, sector + 1 | cylinder >> 8 << 6, cylinder & 0xFF))

@@ -22,10 +22,11 @@ Drive Services; ACPI specification, "System Address Map Interfaces"; for the sta
 ABI" of the Xen documentation.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
-from .boot_bios_loader import LOADER_SENTENCES, LOADER_TEXT
+from .boot_bios_loader import LOADER_SENTENCES, LOADER_TEXT, REQUIRE_RAM, TOO_LITTLE_RAM
 from .boot_pvh import MAX_REGIONS, REGION_BYTES, ExitPort
 
 SECTOR_BYTES: Final = 512
@@ -44,7 +45,7 @@ CORRECTION: Final = 438  # then the disk's signature, which operating systems wr
 
 SENTENCES: Final = {
     'unreadable': 'This disk cannot be read.',
-    'damaged': 'The loader on this disk is damaged.',
+    'damaged': 'The loader on this disk is broken.',
 }
 
 
@@ -56,6 +57,7 @@ class Payload:
     content: bytes  # whole sectors
     end: int  # behind the zeros that follow the content
     entry: int
+    has_module: bool = False  # a program and its files: then there may be more of it than there is RAM
 
 
 BOOT_SECTOR_TEXT: Final = """
@@ -119,10 +121,11 @@ bios.read:
     mov $0x42, %ah
     call bios.disk
     add %cx, bios.packet_sector
+    adcw $0, bios.packet_sector + 2
     ret
 1:  push %cx
     mov bios.packet_sector, %ax
-    xor %dx, %dx
+    mov bios.packet_sector + 2, %dx
     divw bios.sectors                       # ax = track, dx = sector, counted from 0
     mov %dx, %cx
     inc %cx
@@ -137,7 +140,7 @@ bios.read:
     mov $0x0201, %ax                        # read, one sector
     call bios.disk
     addw ${sector_bytes} / 16, bios.packet_segment
-    incw bios.packet_sector
+    incl bios.packet_sector
     pop %cx
     loop 1b
     ret
@@ -228,11 +231,8 @@ bios.end:
 
 def sums_of(content: bytes) -> tuple[int, int]:
     """The checksum of what bios.move moves."""
-    low = high = 0
-    for word in memoryview(content).cast('I'):
-        low = (low + word) & 0xFFFF_FFFF
-        high = (high + low) & 0xFFFF_FFFF
-    return low, high
+    words = memoryview(content).cast('I')
+    return sum(words) & 0xFFFF_FFFF, sum(itertools.accumulate(words)) & 0xFFFF_FFFF
 
 
 def _sentences(sentences: dict[str, str]) -> str:
@@ -243,6 +243,10 @@ def assembly(payload: Payload, exit_port: ExitPort) -> str:
     """Boot sector and loader in AT&T syntax, in the section .bios, for the address BOOT_SECTOR."""
     low_sum, high_sum = sums_of(payload.content)
     zeros_start = payload.start + len(payload.content)
+    end = max(payload.end, zeros_start)
+    sentences = dict(LOADER_SENTENCES)
+    if payload.has_module:
+        sentences['too_little_ram'] = TOO_LITTLE_RAM.format(megabytes=-(-end >> 20))
     values = {
         'parameter_block_end': PARAMETER_BLOCK_END,
         'sector_bytes': SECTOR_BYTES,
@@ -257,6 +261,7 @@ def assembly(payload: Payload, exit_port: ExitPort) -> str:
         'max_regions': MAX_REGIONS,
         'region_bytes': REGION_BYTES,
         'destination': payload.start,
+        'end': end,
         'nr_sectors': len(payload.content) // SECTOR_BYTES,
         'low_sum': low_sum,
         'high_sum': high_sum,
@@ -268,8 +273,9 @@ def assembly(payload: Payload, exit_port: ExitPort) -> str:
         (
             BOOT_SECTOR_TEXT.format(**values),
             _sentences(SENTENCES),
-            LOADER_TEXT.format(**values),
-            _sentences(LOADER_SENTENCES),
+            LOADER_TEXT.format(**values, require_ram='    call bios.require_ram\n' if payload.has_module else ''),
+            REQUIRE_RAM.format(**values) if payload.has_module else '',
+            _sentences(sentences),
             END_TEXT.format(**values),
         )
     )

@@ -21,6 +21,39 @@ LOADER_SENTENCES: Final = {
     'incomplete': 'The kernel did not arrive whole; its copy on this disk is damaged, or there is no RAM for it.',
 }
 
+TOO_LITTLE_RAM: Final = 'This PC has too little RAM: the program and its files reach up to {megabytes:,} MiB.'
+
+# Fail unless one entry of the memory map says that all is RAM that will be written.
+REQUIRE_RAM: Final = """
+.code16
+bios.require_ram:
+    mov ${memory_map} / 16, %ax
+    mov %ax, %es
+    xor %di, %di
+    mov bios.nr_regions, %cx
+1:  cmpl $1, %es:16(%di)
+    jne 2f
+    cmpl $0, %es:4(%di)
+    jne 2f
+    mov %es:(%di), %eax
+    cmp ${destination:#x}, %eax
+    ja 2f
+    cmpl $0, %es:12(%di)
+    jne 3f                                  # it reaches beyond 4 GiB
+    add %es:8(%di), %eax
+    jc 3f
+    cmp ${end:#x}, %eax
+    jae 3f
+2:  add ${region_bytes}, %di
+    loop 1b
+    mov $bios.too_little_ram, %si
+    jmp bios.fail
+3:  xor %ax, %ax
+    mov %ax, %es
+    ret
+
+"""
+
 LOADER_TEXT: Final = """
     .org {correction}
 bios.correction:
@@ -44,13 +77,14 @@ bios.loader:
     call bios.ask_memory_map
     call bios.open_a20
 
+{require_ram}
 bios.next_piece:
-    mov bios.nr_sectors, %cx
-    jcxz bios.enter
-    cmp ${buffer_sectors}, %cx
+    mov bios.nr_sectors, %ecx
+    jecxz bios.enter
+    cmp ${buffer_sectors}, %ecx
     jbe 1f
-    mov ${buffer_sectors}, %cx
-1:  sub %cx, bios.nr_sectors
+    mov ${buffer_sectors}, %ecx
+1:  sub %ecx, bios.nr_sectors
     movw ${buffer} / 16, bios.packet_segment
     push %cx
     call bios.read
@@ -224,9 +258,9 @@ bios.gdt_register:
     .long bios.gdt
 bios.probe:
     .word 0
-bios.nr_sectors:
-    .word {nr_sectors}                      # of the kernel, still to be read
 .balign 4
+bios.nr_sectors:
+    .long {nr_sectors}                      # of the kernel, still to be read
 bios.destination:
     .long {destination:#x}
 bios.sums:

@@ -39,7 +39,8 @@ START_INFO_BYTES: Final = 56  # struct hvm_start_info, version 1
 REGION_BYTES: Final = 24  # struct hvm_memmap_table_entry
 MAX_REGIONS: Final = 1024  # far more than any firmware tells; further ones are dropped
 MODULE_ENTRY_BYTES: Final = 32  # struct hvm_modlist_entry
-MODULE_BYTES: Final = 64  # a first module of at most this size is copied: boot_uefi.py's, which describes a framebuffer
+MODULE_BYTES: Final = 64  # a small module has at most so many and is copied: boot_uefi.py's, of a framebuffer
+OWN_MODULE: Final = 'pvh.own_module'
 MAPPED_BYTES: Final = 0x20_0000  # of a larger one that begins below, something of the kernel's may lie over it
 SCREEN: Final = 0xB8000  # VGA text memory, 80 columns and 25 rows, two bytes a cell
 SCREEN_BYTES: Final = 80 * 25 * 2
@@ -158,50 +159,68 @@ pvh.start:
     movl $pvh.memory_map{physical}, pvh.start_info + 40{physical}
     movl $0, pvh.start_info + 44{physical}
     mov pvh.start_info + 12{physical}, %ebp           # the number of modules, their list: its address has two halves
-    mov pvh.start_info + 16{physical}, %esi
+    mov pvh.start_info + 16{physical}, %ebx
     mov pvh.start_info + 20{physical}, %edx
     mov $pvh.start_info + 12{physical}, %edi          # modules and command line: not kept, but for
     xor %eax, %eax
     mov $5, %ecx
     rep stosl
-    # The first module, if it is below 4 GiB. A small one is copied. A larger one stays where it is, behind all that is
-    # written here, and an entry of its own in the memory map, reserved, keeps its frames from whoever hands them out.
-    test %ebp, %ebp
-    jz 3f
+    # the image's own module, or else the first large one, and the first small one, if they are below 4 GiB. A small one
+    # is copied. A large one stays where it is, behind all that is written here, and an entry of its own in the memory
+    # map, reserved, keeps its frames from whoever hands them out.
     test %edx, %edx
+    jz 1f
+    xor %ebp, %ebp
+1:  xor %edx, %edx                          # bit 0: a large one is kept, bit 1: a small one
+    mov {own_module}{physical}, %esi
+    mov {own_module} + 8{physical}, %ecx
+    test %ecx, %ecx
     jnz 3f
-    mov 4(%esi), %eax
-    or 12(%esi), %eax
-    jnz 3f
-    mov 8(%esi), %ecx
-    mov (%esi), %esi
+2:  dec %ebp
+    js 5f
+    mov (%ebx), %esi
+    mov 8(%ebx), %ecx
+    mov 4(%ebx), %eax
+    or 12(%ebx), %eax
+    lea {module_entry_bytes}(%ebx), %ebx
+    jnz 2b
     cmp ${module_bytes}, %ecx
-    ja 1f
+    ja 3f
+    bts $1, %edx
+    jc 2b
     mov $pvh.module_content{physical}, %edi
-    mov %edi, pvh.module{physical}
-    mov %ecx, pvh.module + 8{physical}
+    push %edi
+    push %ecx
     rep movsb
-    jmp 2f
-1:  cmp ${mapped_bytes:#x}, %esi
-    jb 3f
-    mov %esi, pvh.module{physical}
-    mov %ecx, pvh.module + 8{physical}
+    pop %ecx
+    pop %esi
+    jmp 4f
+3:  cmp ${mapped_bytes:#x}, %esi
+    jb 2b
+    bts $0, %edx
+    jc 2b
     imul ${region_bytes}, pvh.start_info + 48{physical}, %edi
     add $pvh.memory_map{physical}, %edi
-    lea 0xFFF(%esi,%ecx), %edx              # whole frames
-    and $-0x1000, %edx
-    and $-0x1000, %esi
-    sub %esi, %edx
-    mov %esi, (%edi)
+    incl pvh.start_info + 48{physical}
+    mov %esi, %eax                          # whole frames
+    and $-0x1000, %eax
+    mov %eax, (%edi)
     movl $0, 4(%edi)
-    mov %edx, 8(%edi)
+    neg %eax
+    lea 0xFFF(%eax,%esi), %eax
+    add %ecx, %eax
+    and $-0x1000, %eax
+    mov %eax, 8(%edi)
     movl $0, 12(%edi)
     movl $2, 16(%edi)                       # reserved
     movl $0, 20(%edi)
-    incl pvh.start_info + 48{physical}
-2:  movl $pvh.module{physical}, pvh.start_info + 16{physical}
-    movl $1, pvh.start_info + 12{physical}
-3:
+4:  imul ${module_entry_bytes}, pvh.start_info + 12{physical}, %edi
+    incl pvh.start_info + 12{physical}
+    mov %esi, pvh.modules{physical}(%edi)
+    mov %ecx, pvh.modules + 8{physical}(%edi)
+    movl $pvh.modules{physical}, pvh.start_info + 16{physical}
+    jmp 2b
+5:
 
     # Three upper tables with one entry each: present, writable; the leaf decides.
     mov ${level4:#x}, %edi
@@ -440,6 +459,9 @@ pvh.tss:
     .quad {stack_tops}
     .quad 0
     .word 0, 104                            # no map of permitted ports
+.balign 8
+{own_module}:                             # where it lies, and its bytes: put in when it is added (module.py); 0: none
+    .quad 0, 0
 .section .boot_bss, "aw", @nobits
 .balign 16
 pvh.start_info:
@@ -448,8 +470,8 @@ pvh.start_info:
 pvh.memory_map:
     .skip ({max_regions} + 1) * {region_bytes}      # and one for the module
 .balign 16
-pvh.module:
-    .skip {module_entry_bytes}
+pvh.modules:
+    .skip 2 * {module_entry_bytes}
 pvh.module_content:
     .skip {module_bytes}
 .balign 16
@@ -499,6 +521,7 @@ def assembly(layout: BootLayout) -> str:
         'max_regions': MAX_REGIONS,
         'module_entry_bytes': MODULE_ENTRY_BYTES,
         'module_bytes': MODULE_BYTES,
+        'own_module': OWN_MODULE,
         'mapped_bytes': MAPPED_BYTES,
         'screen': SCREEN,
         'screen_bytes': SCREEN_BYTES,

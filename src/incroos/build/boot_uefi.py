@@ -7,14 +7,15 @@ address, zeros behind them, an entry, and which memory must be RAM.
 It asks the firmware for one area below 4 GiB that does not overlap the kernel's place:
 ```
 [area, + 0x1000)            the last steps, for which no page table is in use
-[area + 0x1000, + 0x1000)   start information, and the framebuffer as its only module
+[area + 0x1000, + 0x1000)   start information, and its modules: the framebuffer, and what the program carries
 [area + 0x2000, + 0x6000)   the memory map that is handed over
 [area + 0x8000, ...)        a copy of the kernel's bytes
-behind them                 the memory map of the firmware
+behind them                 a copy of the module, if the program carries one, which stays there
+behind it                   the memory map of the firmware
 ```
 The copy is moved to its place after the firmware has ended its services and paging is off: until then that place may
 be in use by the firmware, by its page tables, or by this program. The area is ordinary RAM again when the kernel's
-entry has copied start information and memory map.
+entry has copied start information and memory map, but for the module.
 
 Every failure is one sentence on the firmware's console and on the serial port, and a byte to the exit port. Firmware
 may use the serial port for its own console: the character STX (start of text) goes before the first of ours.
@@ -30,7 +31,7 @@ from . import boot_pvh, boot_uefi_handover
 from .boot_bios import Payload, sums_of
 from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
-from .boot_uefi_handover import COPY, START_INFO, Range
+from .boot_uefi_handover import COPY, START_INFO, Own, Range
 
 START_OF_TEXT: Final = 2  # ASCII: STX
 
@@ -48,6 +49,7 @@ SENTENCES: Final = {
     'not_ours': 'This firmware keeps memory to itself that the kernel needs: below 2 MiB.',
     'no_exit': 'This firmware does not end its services.',
 }
+NO_MEMORY: Final = 'This PC has too little free memory below 4 GiB for the program and its files: {megabytes:,} MiB.'
 
 
 # The firmware's calling convention: rcx, rdx, r8, r9, then the stack behind 32 bytes that belong to the callee; rbx,
@@ -82,7 +84,7 @@ uefi.start:
 
     # The plain sum of the kernel's words, and the sum of all plain sums on the way.
     lea uefi.kernel(%rip), %rsi
-    mov ${content_dwords}, %ecx
+    mov ${carried_dwords}, %ecx
     xor %ebx, %ebx
     xor %edx, %edx
 1:  lodsl
@@ -130,7 +132,7 @@ uefi.allocate:
     rep movsb
     lea {copy}(%r15), %rdi
     lea uefi.kernel(%rip), %rsi
-    mov ${content_dwords}, %ecx
+    mov ${carried_dwords}, %ecx
     rep movsl
     call uefi.fill_start_info
 
@@ -281,16 +283,20 @@ uefi.last_steps_end:
 """
 
 
-def assembly(payload: Payload, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> str:
-    """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place of the payload in the program.
+def assembly(
+    payload: Payload, module: bytes, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort
+) -> str:
+    """The boot code in AT&T syntax, in the section .uefi; uefi.kernel is the place in the program of what it carries.
 
     `kinds` translates each type of the firmware's memory map to PVH's, for the time after the services have ended.
     """
-    low_sum, high_sum = sums_of(payload.content)
+    carried = carried_by(payload, module)
+    low_sum, high_sum = sums_of(carried)
     zeros_start = payload.start + len(payload.content)
-    map_buffer = COPY + -(-len(payload.content) // PAGE_BYTES) * PAGE_BYTES
+    map_buffer = COPY + -(-len(carried) // PAGE_BYTES) * PAGE_BYTES
     values = {
         'content_dwords': len(payload.content) // 4,
+        'carried_dwords': len(carried) // 4,
         'low_sum': low_sum,
         'high_sum': high_sum,
         'spare_bytes': SPARE_BYTES,
@@ -308,7 +314,21 @@ def assembly(payload: Payload, needed: tuple[Range, ...], kinds: tuple[int, ...]
         'exit_port': exit_port.port,
         'exit_code': exit_port.code,
     }
-    sentences = (f'uefi.{name}:\n    .ascii "{text}\\r\\n"\n' for name, text in SENTENCES.items())
-    handover = boot_uefi_handover.code(map_buffer, needed, len(kinds))
+    told = {**SENTENCES, **({'no_memory': NO_MEMORY.format(megabytes=len(module) >> 20)} if module else {})}
+    sentences = (f'uefi.{name}:\n    .ascii "{text}\\r\\n"\n' for name, text in told.items())
+    own_module = Own(COPY + module_offset(payload), len(module)) if module else None
+    handover = boot_uefi_handover.code(map_buffer, needed, len(kinds), own_module)
     parts = (_START.format(**values), handover, _FAIL.format(**values), _LAST_STEPS.format(**values))
     return ''.join((*parts, boot_uefi_handover.data(kinds), *sentences))
+
+
+def module_offset(payload: Payload) -> int:
+    """Where the module begins in what the program carries."""
+    return -(-len(payload.content) // PAGE_BYTES) * PAGE_BYTES
+
+
+def carried_by(payload: Payload, module: bytes) -> bytes:
+    """The kernel's bytes, and behind them the module, if there is one, from a multiple of a page on."""
+    if not module:
+        return payload.content
+    return b''.join((payload.content.ljust(module_offset(payload), b'\0'), module, bytes(-len(module) % 4)))

@@ -22,6 +22,14 @@ FRAMEBUFFER_BYTES: Final = 40
 
 
 @dataclass(frozen=True)
+class Own:
+    """The module that the program carries: where in the area it is."""
+
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class Range:
     """Memory that must be RAM, [start, end)."""
 
@@ -121,7 +129,8 @@ uefi.fill_start_info:
     mov %ecx, 28(%rdi)
     mov 32(%rdx), %ecx                      # pixels from one row to the next
     mov %ecx, 32(%rdi)
-4:  ret
+4:
+{own_module}    ret
 
 # rdx = GUID, rbp = place of a handle; zero is set if it has the protocol, which goes to 56 on the caller's stack.
 uefi.handle_protocol:
@@ -133,6 +142,19 @@ uefi.handle_protocol:
     test %rax, %rax
     ret
 
+"""
+
+# The module that the program carries, behind the framebuffer if there is one.
+_OWN_MODULE = """\
+    lea {start_info}(%r15), %rdi
+    lea {module}(%r15), %rsi
+    mov %rsi, 16(%rdi)
+    mov 12(%rdi), %eax
+    incl 12(%rdi)
+    shl $5, %eax
+    lea {offset}(%r15), %rdx
+    mov %rdx, (%rsi, %rax)
+    movl ${nbytes}, 8(%rsi, %rax)           # its upper half was cleared
 """
 
 _MEMORY_MAP = """
@@ -224,9 +246,11 @@ _COUNT_NEEDED = """\
 """
 
 
-def code(map_buffer: int, needed: tuple[Range, ...], nr_kinds: int) -> str:
+def code(map_buffer: int, needed: tuple[Range, ...], nr_kinds: int, own: Own | None) -> str:
     """The functions. The firmware's memory map goes to map_buffer in the area; types from nr_kinds on are unknown."""
+    place = {'start_info': START_INFO, 'module': MODULE}
     values = {
+        'own_module': _OWN_MODULE.format(**place, offset=own.offset, nbytes=own.nbytes) if own else '',
         'page_bytes': PAGE_BYTES,
         'map_buffer': map_buffer,
         'start_info': START_INFO,

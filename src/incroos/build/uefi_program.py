@@ -12,7 +12,7 @@ from typing import Final
 from .bios_disk import boot_code, padded_bytes, payload_of
 from .boot_pvh import ExitPort
 from .boot_tables import PAGE_BYTES
-from .boot_uefi import DATA, TEXT, assembly
+from .boot_uefi import DATA, TEXT, assembly, carried_by
 from .boot_uefi_handover import Range
 
 FILE_UNIT: Final = 512
@@ -55,18 +55,21 @@ class Section:
     characteristics: int
 
 
-def program_of(elf: bytes, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort) -> bytes:
+def program_of(
+    elf: bytes, needed: tuple[Range, ...], kinds: tuple[int, ...], exit_port: ExitPort, module: bytes = b''
+) -> bytes:
     """The program for a kernel whose ELF image has a PVH entry, and that needs some memory besides.
 
-    `kinds` translates each type of UEFI's memory map to PVH's number.
+    It hands a module over, if there is one. `kinds` translates each type of UEFI's memory map to PVH's number.
     """
     payload = payload_of(elf)
-    text = boot_code(_SCRIPT, '.uefi', assembly(payload, needed, kinds, exit_port))
-    relocations = padded_bytes(DATA + len(payload.content), PAGE_BYTES)
+    text = boot_code(_SCRIPT, '.uefi', assembly(payload, module, needed, kinds, exit_port))
+    carried = carried_by(payload, module)
+    relocations = padded_bytes(DATA + len(carried), PAGE_BYTES)
     return portable_executable(
         (
             Section(b'.text', TEXT, text, CODE),
-            Section(b'.data', DATA, payload.content, WRITABLE_DATA),
+            Section(b'.data', DATA, carried, WRITABLE_DATA),
             Section(b'.reloc', relocations, NO_RELOCATIONS, DISCARDABLE_DATA),
         )
     )

@@ -17,11 +17,12 @@ from incroos.run.outcome import Outcome, Status, Unusable
 
 from .amounts import Memory, Seconds
 from .channels import STANDARD_OUTPUT, OutputLost, put, say
-from .programs import run_program
+from .programs import Variable, run_program
 from .trace import trace
 
 if TYPE_CHECKING:
     from incroos.inspect.ram import RamMachine
+    from incroos.run.pc_program import OnPc
 
 STATUSES: Final = """\b
 Exit status:
@@ -35,6 +36,7 @@ Exit status:
   130       interrupted
   143, 129  ended by SIGTERM, SIGHUP; so any signal: 128 and its number
 """
+PROGRAMS: Final = 'modern'  # the kernel that runs programs unless another is asked for
 LIBRARY: Final = 'library'  # beside the formats of images
 SHARED: Final = 'shared'
 
@@ -80,6 +82,8 @@ def cli() -> None:
                                        a disk with it, for a PC with a BIOS
       incroos build --format uefi -o BOOTX64.EFI
                                        a program for UEFI firmware
+      incroos build --root FOLDER --run /bin/sh -o kernel.elf
+                                       an image that starts a program by itself
       incroos build --format shared --malloc -o heap
                                        the heap for LD_PRELOAD, in a folder
       incroos trace record -o FILE -- COMMAND
@@ -214,6 +218,26 @@ def put_statistics(as_json: bool, ram: 'RamMachine') -> None:
 @config_option
 @checked_option
 @click.option('--debug', is_flag=True, help='With DWARF that names Python files and lines; not optimised.')
+@click.option(
+    '--run',
+    'command',
+    metavar='COMMAND',
+    help='elf, bios, uefi: start this static Linux program by itself, as incroos run does, with its arguments behind'
+    ' its path, quoted as for a shell. It has the first serial port as its terminal; the screen shows what it writes,'
+    ' and a keyboard is not read.',
+)
+@click.option(
+    '--root',
+    type=click.Path(path_type=Path),
+    help='--run: a folder that is / for the program, whose path is one in it. Its files are written into the image.',
+)
+@click.option(
+    '--env',
+    'environment',
+    type=Variable(),
+    multiple=True,
+    help='--run: a variable of the environment, which is empty otherwise; may be given more than once.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='Print what was built as JSON.')
 @click.pass_context
 def build(
@@ -226,26 +250,48 @@ def build(
     config: str,
     checked: bool,
     debug: bool,
+    command: str | None,
+    root: Path | None,
+    environment: tuple[bytes, ...],
     as_json: bool,
 ) -> None:
-    """Build the kernel as an image that boots, or its memory manager or heap as a library."""
-    from incroos.run import images
+    """Build the kernel as an image that boots, or its memory manager or heap as a library.
 
+    The image tests the memory manager; with --run it starts a program instead.
+
+    \b
+    Examples:
+      incroos build --root FOLDER --run /bin/sh -o kernel.elf
+      qemu-system-x86_64 -kernel kernel.elf -nographic
+                                       a shell on the kernel; Ctrl-A X ends QEMU
+      incroos build --format bios --root FOLDER --run '/bin/sh -c "ls /"' -o disk
+      qemu-system-x86_64 -drive format=raw,file=disk -nographic
+    """
+    from incroos.run import images
+    from incroos.run.pc_program import OnPc
+
+    of_program = ('command', 'root', 'environment')
     if image_format == LIBRARY:
-        refuse_options(context, ('is_malloc', 'design', 'debug'), f'--format {LIBRARY}')
+        refuse_options(context, ('is_malloc', 'design', 'debug', *of_program), f'--format {LIBRARY}')
         build_library(output, config, hardening, checked, as_json)
         return
     if image_format == SHARED:
-        refuse_options(context, ('config', 'checked', 'debug'), f'--format {SHARED}')
+        refuse_options(context, ('config', 'checked', 'debug', *of_program), f'--format {SHARED}')
         build_shared(output, is_malloc, design or DEFAULT_HEAP, hardening or NO_HARDENING, as_json)
         return
     refuse_options(context, ('is_malloc', 'design'), f'--format {image_format}')
     if os.path.isdir(output):  # which answers for a name that is too long, too
         raise click.UsageError(f'{str(output)!r} is a directory: name a file with -o')
+    if output == STANDARD_OUTPUT and as_json:
+        raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
+    if command is not None:
+        settings = names.named_kernel(config_of_programs(context, config), hardening or CHEAP)
+        build_program(output, OnPc(command, root, environment), image_format, settings, checked, debug, as_json)
+        return
+    if root is not None or environment:
+        raise click.UsageError(f'{"--env" if root is None else "--root"} is for a program: name one with --run')
     settings = names.named_kernel(config, hardening or CHEAP)
     if output == STANDARD_OUTPUT:
-        if as_json:
-            raise click.UsageError('The image and --json cannot both go to standard output: name a file with -o')
         image = images.kernel_image(say, config=settings, checked=checked, debug=debug)
         put(bootable_file(FORMATS[image_format], image, say).read_bytes())
         return
@@ -254,6 +300,43 @@ def build(
         put(f'{json.dumps(built)}\n'.encode())
     else:
         say(f'{output}: {built["bytes"]:,} bytes, deepest stack {built["stack_bytes"]:,} bytes')
+
+
+def config_of_programs(context: click.Context, config: str) -> str:
+    """Which kernel runs programs: the one that was asked for, or else modern."""
+    if context.get_parameter_source('config') != ParameterSource.COMMANDLINE:
+        return PROGRAMS
+    if config == DEFAULT_KERNEL:
+        raise click.UsageError(f'--config {config} runs no programs: take {PROGRAMS}, or leave it away')
+    return config
+
+
+def build_program(
+    output: Path,
+    program: 'OnPc',
+    image_format: str,
+    config: names.NamedConfig,
+    checked: bool,
+    debug: bool,
+    as_json: bool,
+) -> None:
+    """Build an image that starts a program, and write it."""
+    from incroos.run.images import write_image
+    from incroos.run.pc_program import NoCommand, artefact_of
+
+    try:
+        content, built = artefact_of(program, image_format, say, config=config, checked=checked, debug=debug)
+    except NoCommand as error:
+        raise click.BadParameter(str(error), param_hint="'--run'") from None
+    if output == STANDARD_OUTPUT:
+        put(content)
+        return
+    write_image(output, content)
+    if as_json:
+        put(f'{json.dumps({"path": str(output), "bytes": len(content), **built})}\n'.encode())
+    else:
+        megabytes = -(-built['memory_bytes'] >> 20)
+        say(f'{output}: {len(content):,} bytes, for a PC with at least {megabytes:,}M of RAM')
 
 
 def refuse_options(context: click.Context, names: tuple[str, ...], what: str) -> None:

@@ -138,6 +138,9 @@ class Machine:
     def halt(self) -> None:
         raise missing(self, 'halt')
 
+    def wait_for_interrupt(self) -> None:
+        raise missing(self, 'wait_for_interrupt')
+
     def pause(self) -> None:
         raise missing(self, 'pause')
 

@@ -277,6 +277,14 @@ def halt(m: Machine) -> None:
 
 
 @primitive
+def wait_for_interrupt(m: Machine) -> None:
+    """PRE the interrupt gates are set; interrupts are disabled. POST an interrupt has come, and its handler has come
+    back, where the machine has one; interrupts are disabled. None that comes before the processor sleeps is missed.
+    """
+    m.wait_for_interrupt()
+
+
+@primitive
 def pause(m: Machine) -> None:
     """POST a moment has passed: for the inside of waiting loops."""
     m.pause()

@@ -7,7 +7,7 @@ struct, filled with zeros, call `power_on`, and then set RAM and the host's addr
 
 from typing import Annotated, Final
 
-from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, kernel, u8, u64, word
+from incroos.lang import Array, PhysAddr, Struct, VirtAddr, i64, kernel, u8, u16, u32, u64, word
 
 from .architecture import (
     CR0_ET,
@@ -30,6 +30,7 @@ NO_PAGE: Final = 1  # no page begins at an odd address,
 PARKED: Final = 2  # nor at one with this bit
 SERIAL_BYTES: Final = 1024
 CRT_REGISTERS: Final = 32
+NR_PICS: Final = 2
 
 # Why the computer stopped; 0 while it runs.
 STOPPED_BY_PORT: Final = 1  # the debug-exit port; `stop_code` is the byte written
@@ -45,6 +46,8 @@ HAS_SMEP: Final = 1 << 3
 HAS_SMAP: Final = 1 << 4
 HAS_UMIP: Final = 1 << 5
 ALL_FEATURES: Final = HAS_PCID | HAS_INVPCID | HAS_LA57 | HAS_SMEP | HAS_SMAP | HAS_UMIP
+
+TIMER_MODES: Final = 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7  # that interrupt again and again
 
 NO_FILE: Final = -1
 NR_OUTPUTS: Final = 3  # the program's standard output, its standard error, records
@@ -81,6 +84,24 @@ class Context(Struct):
 
     pcid: u64
     generation: u64  # of those that are remembered; 0 if none is
+
+
+class Pic(Struct):
+    """An interrupt controller of eight lines."""
+
+    mask: u8  # bit n is set: line n is not let through
+    in_service: u8  # interrupts that were not acknowledged
+    vector: u8  # of line 0
+    set_up: u8  # words that are still to come of those that set it up
+    selected: u8  # what a read of the command port gives
+
+
+class PolledFile(Struct):
+    """struct pollfd."""
+
+    file: u32
+    events: u16
+    found: u16
 
 
 class Cpu(Struct):
@@ -139,6 +160,7 @@ class Cpu(Struct):
     call_trap: u64  # (cpu, kernel, site, 0)
     call_write: u64  # (file, address, nbytes, 0) -> bytes written
     call_read: u64  # (file, address, nbytes, 0) -> bytes read, 0 at the end of the file, or negative
+    call_poll: u64  # (PolledFile, number of them, milliseconds or -1, 0) -> as poll(2) does
     call_stop: u64  # (status, 0, 0, 0); does not come back
     call_pause: u64  # (0, 0, 0, 0)
     serial_file: i64
@@ -158,6 +180,15 @@ class Cpu(Struct):
 
     user: User  # ring 3
 
+    pics: Annotated[Array[Pic], NR_PICS]
+    timer_mode: u8  # channel 0; interrupts.py
+    timer_low: u8  # of the divisor, if timer_has_low
+    timer_has_low: u8
+    timer_divisor: u32  # 0: it does not run
+
+    polled: PolledFile
+    is_asked: u8  # the host was asked for input, and has not answered
+    input_interrupts: u8
     input_line: u8  # the line register of the port that input comes by
     nr_wanted: u64  # bytes of the number of wanted bytes that have come
     wanted: u64

@@ -1,14 +1,15 @@
 """The devices behind the ports: two serial ports, the cursor of the VGA text screen, and the port that ends the run.
 
-Reads of other ports return ones, writes to them vanish. A wide access is one access to each port that it covers. The
-serial port is a 16550 that is always ready ("PC16550D", National Semiconductor); what it sends goes to the host line by
-line. The screen's memory is ordinary memory at 0xB8000; here are only the registers of its controller ("IBM Personal
-System/2 and Personal Computer BIOS Interface", CRT controller).
+Interrupt controllers and timer are in interrupts.py. Reads of other ports return ones, writes to them vanish. A wide
+access is one access to each port that it covers. The serial port is a 16550 that is always ready ("PC16550D", National
+Semiconductor); what it sends goes to the host line by line. The screen's memory is ordinary memory at 0xB8000; here are
+only the registers of its controller ("IBM Personal System/2 and Personal Computer BIOS Interface", CRT controller).
 
 A program's descriptors have ports of their own: what is written to OUTPUT + 0 to 2 goes to the host's files at once, a
 block by one call. INPUT is the second serial port. There the host answers a question: the kernel writes how many bytes
 it wants, as four bytes; the answer is how many come, as four bytes, 0 at the end of the file or ones where reading
-failed, and then the bytes. The host reads only when asked.
+failed, and then the bytes. The host reads only when asked, and when there is something: the port's status says whether
+the answer has come, and a look at it is a look at the host, which waits for nothing.
 """
 
 from typing import Final
@@ -16,8 +17,19 @@ from typing import Final
 from incroos.lang import VirtAddr, add_wrap, call4, copy, kernel, store32, word
 
 from .access import resolve_read, resolve_write
-from .cpu import CRT_REGISTERS, INPUT_BYTES, NR_OUTPUTS, SERIAL_BYTES, STOPPED_BY_PORT, Cpu
+from .cpu import CRT_REGISTERS, INPUT_BYTES, NR_OUTPUTS, SERIAL_BYTES, STOPPED_BY_HALT, STOPPED_BY_PORT, Cpu
 from .faults import flush_serial, stop
+from .interrupts import (
+    INPUT_LINE,
+    TIMER,
+    TIMER_CONTROL,
+    is_pic,
+    is_unmasked,
+    read_pic,
+    timer_nanoseconds,
+    write_pic,
+    write_timer,
+)
 from .memory import cpu_load8, cpu_store8, left_in_page
 
 SERIAL: Final = 0x3F8  # + 0 data, 1 interrupts, 2 FIFO, 3 line, 4 modem, 5 line status, 6 modem status, 7 scratch
@@ -36,11 +48,15 @@ MODEM_LOOP: Final = 0x10  # in the modem register: what is sent comes back
 STATUS_RECEIVED: Final = 0x01
 STATUS_READY: Final = 0x60  # the transmitter takes a byte, and has sent the last
 MODEM_CONNECTED: Final = 0xB0
+INTERRUPT_RECEIVED: Final = 0x01  # in the register of interrupts
 NO_INTERRUPT: Final = 0x01
 RECEIVED_INTERRUPT: Final = 0x04  # as many bytes have come as the FIFO should hold before it interrupts
 FIFO_TRIGGER: Final = 14
 FIFO_ON: Final = 0xC0
 NEWLINE: Final = 10
+POLL_IN: Final = 1  # poll(2)
+FILE_MASK: Final = (1 << 32) - 1
+MILLISECOND: Final = 1_000_000
 
 
 @kernel
@@ -137,12 +153,31 @@ def put_output(cpu: Cpu, port: word, source: VirtAddr, nbytes: word) -> None:
 
 @kernel
 def ask(cpu: Cpu, byte: word) -> None:
-    """One more byte of a question; with the last one the host reads."""
+    """One more byte of a question."""
     cpu.wanted = (cpu.wanted | byte << 8 * cpu.nr_wanted) if cpu.nr_wanted != 0 else byte
     cpu.nr_wanted += 1
     if cpu.nr_wanted == LENGTH_BYTES:
         cpu.nr_wanted = 0
+        cpu.is_asked = 1
+
+
+@kernel
+def look_for_input(cpu: Cpu, milliseconds: word) -> bool:
+    """Whether the answer is there; if it is to come, wait for it so long, -1: for ever."""
+    if cpu.is_asked != 0 and wait_for_host(cpu, 1, milliseconds):
+        cpu.is_asked = 0
         answer(cpu, min(cpu.wanted, INPUT_BYTES))
+    return cpu.nr_input < cpu.input_end
+
+
+@kernel
+def wait_for_host(cpu: Cpu, nr_files: word, milliseconds: word) -> bool:
+    """Whether the host's file can be read, or has something wrong that a read will tell; 0 files: only wait."""
+    cpu.polled.file = cpu.input_file & FILE_MASK
+    cpu.polled.events = POLL_IN
+    cpu.polled.found = 0
+    found = call4(cpu.m, cpu.call_poll, cpu.polled.addr, nr_files, milliseconds, 0)
+    return found & FILE_MASK == 1  # an int
 
 
 @kernel
@@ -161,11 +196,14 @@ def read_input(cpu: Cpu, register: word) -> word:
         value = cpu.input[cpu.nr_input]
         cpu.nr_input += 1
     elif register == 2:
+        look_for_input(cpu, 0)
         value = RECEIVED_INTERRUPT if cpu.input_end - cpu.nr_input >= FIFO_TRIGGER else NO_INTERRUPT
+    elif register == 1 and cpu.input_line & LINE_DIVISOR == 0:
+        value = cpu.input_interrupts
     elif register == 3:
         value = cpu.input_line
     elif register == 5:
-        value = STATUS_READY | (STATUS_RECEIVED if cpu.nr_input < cpu.input_end else 0)
+        value = STATUS_READY | (STATUS_RECEIVED if look_for_input(cpu, 0) else 0)
     elif register == 6:
         value = MODEM_CONNECTED
     return value
@@ -175,6 +213,8 @@ def read_input(cpu: Cpu, register: word) -> word:
 def write_input(cpu: Cpu, register: word, value: word) -> None:
     if register == 3:
         cpu.input_line = value
+    elif register == 1 and cpu.input_line & LINE_DIVISOR == 0:
+        cpu.input_interrupts = value & 0x0F
     elif register == 0 and cpu.input_line & LINE_DIVISOR == 0:
         ask(cpu, value)
 
@@ -201,6 +241,8 @@ def cpu_in8(cpu: Cpu, port: word) -> word:
         return read_input(cpu, port - INPUT)
     if is_output(port):
         return OUTPUT_PRESENT
+    if is_pic(port):
+        return read_pic(cpu, port)
     if port == CRT_INDEX:
         return cpu.crt_index
     if port == CRT_DATA:
@@ -217,6 +259,10 @@ def cpu_out8(cpu: Cpu, port: word, value: word) -> None:
     elif is_output(port):
         cpu.output[0] = value
         put_host_bytes(cpu, port, cpu.output.addr, 1)
+    elif is_pic(port):
+        write_pic(cpu, port, value)
+    elif TIMER <= port <= TIMER_CONTROL:
+        write_timer(cpu, port, value)
     elif port == CRT_INDEX:
         cpu.crt_index = value
     elif port == CRT_DATA:
@@ -267,3 +313,26 @@ def cpu_out_bytes(cpu: Cpu, port: word, source: VirtAddr, nbytes: word) -> None:
 def cpu_pause(cpu: Cpu) -> None:
     """Give the host the chance to run something else."""
     call4(cpu.m, cpu.call_pause, 0, 0, 0, 0)
+
+
+@kernel
+def cpu_wait_for_interrupt(cpu: Cpu) -> None:
+    """Wait for the input's line, the timer's or both. No handler of the kernel is called, and nothing is in service.
+
+    Where the timer's comes, its period has passed for the time stamp counter, too.
+    """
+    is_timed = cpu.user.is_timed != 0
+    is_input_let_through = is_unmasked(cpu, INPUT_LINE) and cpu.input_interrupts & INTERRUPT_RECEIVED != 0
+    if is_input_let_through and cpu.nr_input < cpu.input_end:
+        return
+    waits_for_input = is_input_let_through and cpu.is_asked != 0
+    if not is_timed and not waits_for_input:
+        stop(cpu, STOPPED_BY_HALT, 0)
+    nanoseconds = timer_nanoseconds(cpu)
+    milliseconds = (nanoseconds + MILLISECOND - 1) // MILLISECOND if is_timed else -1
+    if waits_for_input and look_for_input(cpu, milliseconds):
+        return
+    if not waits_for_input:
+        wait_for_host(cpu, 0, milliseconds)
+    if is_timed:
+        cpu.tsc += nanoseconds

@@ -13,10 +13,12 @@ from incroos.lang import VirtAddr, call4, kernel, word
 from .architecture import PAGE_FAULT
 from .cpu import STOPPED_BY_TRIPLE_FAULT, Cpu
 from .faults import stop
+from .interrupts import CODE_BYTES, take_timer_interrupt
 from .user import EXCEPTION, SYSTEM_CALL, Frame
 
 USER_CODE: Final = 0x33  # the selectors of ring 3
 USER_DATA: Final = 0x2B
+FLAG_INTERRUPTS: Final = 1 << 9
 SYSTEM_CALL_VECTOR: Final = 256  # in the frame, where an exception has its vector
 
 
@@ -24,6 +26,8 @@ SYSTEM_CALL_VECTOR: Final = 256  # in the frame, where an exception has its vect
 def run_ring3(cpu: Cpu) -> None:
     """Run what the frame describes, until the computer stops. Does not return."""
     while True:
+        if cpu.user.is_timed != 0 and cpu.user.code_left <= 0:
+            deliver_interrupt(cpu)
         cpu.interrupts = 1
         call4(cpu.m, cpu.user.call_run, cpu.addr, 0, 0, 0)
         cpu.interrupts = 0
@@ -57,6 +61,16 @@ def deliver_exception(cpu: Cpu) -> None:
     if cpu.user.vector == PAGE_FAULT:
         cpu.cr2 = VirtAddr(cpu.user.address)
     enter(cpu, cpu.user.vector, cpu.user.error)
+    call4(cpu.m, cpu.user.call_trap, cpu.addr, cpu.kernel, cpu.user.frame, 0)
+
+
+@kernel
+def deliver_interrupt(cpu: Cpu) -> None:
+    """The timer's, between two blocks of the program. One that finds interrupts disabled is lost."""
+    if frame_of(cpu).rflags & FLAG_INTERRUPTS == 0:
+        cpu.user.code_left = CODE_BYTES
+        return
+    enter(cpu, take_timer_interrupt(cpu), 0)
     call4(cpu.m, cpu.user.call_trap, cpu.addr, cpu.kernel, cpu.user.frame, 0)
 
 

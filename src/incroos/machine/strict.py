@@ -72,10 +72,12 @@ class SimulatedMachine(Atomics):
         pause: Callable[[], object],
         outputs: Sequence[Callable[[bytes], object]] = (),
         read: Callable[[int], bytes] = lambda _nbytes: b'',
+        wait: Callable[[int, int], bool] = lambda _nr_files, _milliseconds: True,
     ) -> None:
         """Set the receivers of page faults (error, ip), exceptions (vector, error), serial output, pauses.
 
-        `outputs` receive what goes to the output ports; `read` gives so many bytes of input or fewer, none at the end.
+        `outputs` receive what goes to the output ports; `read` gives so many bytes of input or fewer, none at the end;
+        `wait` is as poll(2): whether the input can be read, after so many milliseconds at most, -1: for ever.
         """
         sinks = [write, *outputs]
 
@@ -104,6 +106,9 @@ class SimulatedMachine(Atomics):
             self.ram[at : at + len(content)] = content
             return len(content)
 
+        def do_poll(_polled: int, nr_files: int, milliseconds: int, _: int) -> int:
+            return int(wait(nr_files, milliseconds))
+
         def do_stop(*_: int) -> int:
             raise MachineStopped
 
@@ -113,7 +118,7 @@ class SimulatedMachine(Atomics):
 
         register, cpu = self.computer.memory.register, self.cpu
         cpu.call_page_fault, cpu.call_exception = register(do_page_fault), register(do_exception)
-        cpu.call_read, cpu.serial_file = register(do_read), 0
+        cpu.call_read, cpu.call_poll, cpu.serial_file = register(do_read), register(do_poll), 0
         for index in range(len(outputs)):
             cpu.output_files[index] = 1 + index
         cpu.call_write, cpu.call_stop, cpu.call_pause = register(do_write), register(do_stop), register(do_pause)
@@ -481,6 +486,9 @@ class SimulatedMachine(Atomics):
 
     def halt(self) -> None:
         registers.cpu_halt(self.cpu)
+
+    def wait_for_interrupt(self) -> None:
+        devices.cpu_wait_for_interrupt(self.cpu)
 
     def pause(self) -> None:
         devices.cpu_pause(self.cpu)

@@ -8,6 +8,7 @@ instructions with the number of arguments that C wants. What it does otherwise t
   it an exception, which is answered from this computer's counter.
 - It takes an exception that was delivered to nobody for one in flight, so that the second is a double fault.
 - It asks for pages and not for addresses: the address of a fault is in a field of its own (run/user_processor.py).
+- It knows no interrupts: a hook of each block counts, and stops it right before one (docs/adr/0512).
 - It knows no PCID and no flush of one page: any flush of the lower half flushes all.
 - It translates a block to its end before it executes any of it, across the end of a page. A fetch that misses in
   another page than RIP's is no fault yet: in this page it then takes steps of one instruction, by exits behind each
@@ -105,6 +106,8 @@ class Unicorn(Struct):
     uc_ctl: u64
     uc_emu_start: u64
     invalid_address: u64  # where it keeps the address of the last access that failed
+    uc_hook_add: u64
+    count_block: u64  # the hook of blocks, a C function
     uc_emu_stop: u64
     uc_reg_read: u64
     uc_reg_write: u64
@@ -115,6 +118,8 @@ class Unicorn(Struct):
     call_start: u64  # (this struct, rip, 0, 0) -> an error of Unicorn
     call_address: u64  # (this struct, 0, 0, 0) -> the word at invalid_address
     call_control: u64  # (this struct, control, address, count)
+    call_count: u64  # (this struct, cpu, where a handle goes, 0): have count_block called
+    is_counting: u64
 
     flush_pages: u64  # controls
     flush_code: u64
@@ -149,6 +154,8 @@ def unicorn_of(cpu: Cpu) -> Unicorn:
 def run(cpu: Cpu) -> None:
     """Run ring 3 until something happens; see user.py."""
     unicorn, frame = unicorn_of(cpu), frame_of(cpu)
+    if cpu.user.is_timed != 0 and unicorn.is_counting == 0:
+        begin_to_count(cpu, unicorn)
     put_registers(cpu, unicorn, frame)
     put_bases(cpu, unicorn)
     forget(cpu, unicorn)
@@ -161,6 +168,18 @@ def run(cpu: Cpu) -> None:
     cpu.user.has_vectors = 1
     take_registers(cpu, unicorn, frame)
     judge(cpu, unicorn, frame, error)
+
+
+@kernel
+def begin_to_count(cpu: Cpu, unicorn: Unicorn) -> None:
+    """Have all code count from now on: the hook is a part of what is translated, so that all that was is forgotten.
+
+    It stays for good. A program that never had the timer does not pay for it; to forget code again and again would cost
+    more than to count for nothing.
+    """
+    unicorn.is_counting = 1
+    call4(cpu.m, unicorn.call_count, unicorn.addr, cpu.addr, address_of(unicorn, 'scratch'), 0)
+    cpu.user.is_code_written = 1
 
 
 @kernel
@@ -386,6 +405,15 @@ def note_port(cpu: Cpu) -> None:
         unicorn.cause = OF_PORT
         call4(cpu.m, unicorn.uc_reg_read, unicorn.engine, unicorn.ids[RIP], address_of(unicorn, 'port_rip'), 0)
     stop_engine(cpu)
+
+
+@kernel
+def note_block(cpu: Cpu, nbytes: word) -> None:
+    """A block of so many bytes is about to begin; it does not if the engine is stopped here."""
+    left = cpu.user.code_left - nbytes
+    cpu.user.code_left = left
+    if left <= 0:
+        stop_engine(cpu)
 
 
 @kernel

@@ -8,6 +8,9 @@ three functions, and whoever supplies them may be that processor (unicorn.py is 
     call_save_vectors  put the x87 and SSE registers into cpu.vector_state
     call_load_vectors  take them from there; called before the next run
 
+While `is_timed` it counts the bytes of each block of code that it executes, and ends the run at the beginning of a
+block that there is no time left for: for no reason, as far as `event` says.
+
 It asks for pages by user_pages.tell_page and reports by note_exception and note_system_call. Of each run only the first
 event counts: what a processor does behind it, because it stops late, did not happen.
 """
@@ -84,6 +87,8 @@ class User(Struct):
     is_flushed: u64  # 1: the kernel flushed translations of the lower half
     is_code_written: u64  # 1: the kernel wrote into a frame whose code may be kept
     has_vectors: u64  # 1: the processor's vector state is newer than cpu.vector_state
+    is_timed: u64  # 1: the processor counts code_left down, and stops at the first block where it is not positive
+    code_left: i64  # bytes of code that it may execute until the timer interrupts
     nr_fills: u64
     nr_runs: u64
 

@@ -64,19 +64,26 @@ def uefi_program(elf: bytes, say: Say) -> Path:
     """A program with a kernel, from the cache or made; beside it lies a volume that has it."""
 
     def make() -> dict[str, bytes]:
-        from incroos.build.boot_pvh import ExitPort
-        from incroos.build.boot_uefi_handover import Range
         from incroos.build.fat_volume import volume_with
-        from incroos.build.uefi_program import program_of
-        from incroos.kernel import layout
-        from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
 
-        tables = Range(layout.BOOT_TABLES, layout.BOOT_TABLES_END)
-        kernel = Range(layout.IMAGE_START, layout.KERNEL_STATE_END)
-        program = program_of(elf, (tables, kernel), e820_numbers_of_uefi(), ExitPort(EXIT_PORT, EXIT_PANIC))
+        program = uefi_program_of(elf)
         return {PROGRAM: program, VOLUME: volume_with(program)}
 
     return made_from(elf, PROGRAM, make, say) / PROGRAM
+
+
+def uefi_program_of(elf: bytes, module: bytes = b'') -> bytes:
+    """A program with a kernel, and what that is handed over, if there is something. Raises BuildError."""
+    from incroos.build.boot_pvh import ExitPort
+    from incroos.build.boot_uefi_handover import Range
+    from incroos.build.uefi_program import program_of
+    from incroos.kernel import layout
+    from incroos.kernel.pmm.memory_kinds import e820_numbers_of_uefi
+
+    tables = Range(layout.BOOT_TABLES, layout.BOOT_TABLES_END)
+    kernel = Range(layout.IMAGE_START, layout.KERNEL_STATE_END)
+    exit_port = ExitPort(EXIT_PORT, EXIT_PANIC)
+    return program_of(elf, (tables, kernel), e820_numbers_of_uefi(), exit_port, module)
 
 
 def made_from(elf: bytes, name: str, make: Callable[[], dict[str, bytes]], say: Say) -> Path:

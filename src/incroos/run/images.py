@@ -129,9 +129,14 @@ def write(
     """Write the image to a file, whole or not at all, and say what was built."""
     image = kernel_image(say, config=config, checked=checked, debug=debug)
     content = bootable_file(FORMATS[image_format], image, say).read_bytes()
+    write_image(output, content)
+    facts = {name: image.facts[name] for name in ('nr_functions', 'stack')}
+    return {'path': str(output), 'bytes': len(content), 'stack_bytes': image.facts['stack']['stack'], **facts}
+
+
+def write_image(output: Path, content: bytes) -> None:
+    """Write an image to a file, whole or not at all. Raises Unusable."""
     try:
         write_whole(output, content)
     except OSError as error:
         raise Unusable(f'{output} cannot be written ({error.strerror}): name a path that can') from error
-    facts = {name: image.facts[name] for name in ('nr_functions', 'stack')}
-    return {'path': str(output), 'bytes': len(content), 'stack_bytes': image.facts['stack']['stack'], **facts}

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from incroos.build.memory_code import CodeInMemory
 from incroos.lang import VirtAddr
 from incroos.lang.words import signed, unsigned
 from incroos.machine import architecture as arch
 from incroos.machine import ring3, unicorn
 from incroos.machine.cpu import Cpu
 
+from .processor_code import cached_counter
 from .simulated import EntryPoints
 from .user_processor import Callbacks, UserProcessor
 
@@ -38,9 +40,11 @@ class InterpretedProcessor:
             self.processor.address_of('uc_ctl')
         )
         self._is_running = False
+        self._ticking = threading.Lock()
         memory, user, state = sim.computer.memory, self.cpu.user, self.processor.state
         state.call_start, state.call_control = memory.register(self._call_start), memory.register(self._call_control)
         state.call_address = memory.register(lambda *_: ctypes.c_int64.from_address(state.invalid_address).value)
+        state.call_count = memory.register(self._call_count)
         user.call_run = memory.register(self._call_run)
         user.call_save_vectors = memory.register(lambda *_: unicorn.save_vectors(self.cpu) or 0)
         user.call_load_vectors = memory.register(lambda *_: unicorn.load_vectors(self.cpu) or 0)
@@ -77,20 +81,30 @@ class InterpretedProcessor:
         try:
             error = int(self._start(self.processor.handle, unsigned(rip), 0, 0, 0))
         finally:
-            self._is_running = False
+            with self._ticking:
+                self._is_running = False
         self.thunks.check()
         return error
 
     def _call_control(self, _state: int, control: int, address: int, count: int) -> int:
         return int(self._control(self.processor.handle, control, address, count))
 
+    def _call_count(self, *_: int) -> int:
+        self._counter = CodeInMemory(cached_counter(lambda _: None))
+        self.processor.hook_blocks(self._counter.address('on_block'))
+        return 0
+
     def _tell(self, cpu: object, va: VirtAddr, kind: int) -> int:
         return self.sim.machine.tell_user_page(va, kind)
 
     def tick(self) -> None:
-        """Have the engine return soon, so that Python can look for signals; it goes on then."""
-        if self._is_running:
-            self.processor.library.uc_emu_stop(self.processor.handle)
+        """Have the engine return soon, so that Python can look for signals; it goes on then.
+
+        Not while it returns after each slice in any case: the block at which it is stopped would count twice.
+        """
+        with self._ticking:
+            if self._is_running and self.cpu.user.is_timed == 0:
+                self.processor.library.uc_emu_stop(self.processor.handle)
 
 
 class Thunks:

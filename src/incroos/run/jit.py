@@ -212,7 +212,7 @@ class Guest:
         cpu.call_exception = loaded.address('deliver_exception')
         cpu.call_trap = loaded.address('deliver_trap')
         cpu.call_write, cpu.call_stop, cpu.call_pause = map(address_of, ('write', '_exit', 'sched_yield'))
-        cpu.call_read = address_of('read')
+        cpu.call_read, cpu.call_poll = address_of('read'), address_of('poll')
         if self._user is not None:
             cpu.user.call_trap = loaded.address('deliver_user_trap')
             cpu.user.call_system_call = loaded.address('deliver_system_call')

@@ -27,11 +27,31 @@ ROOTS: Final[dict[str, Callable[..., Any]]] = {
     'note_interrupt': unicorn.note_interrupt,
     'note_port': unicorn.note_port,
     'answer_cpuid': unicorn.answer_cpuid,
+    'note_block': unicorn.note_block,
 }
 
-# C's parameters on one side, words on the other. Unicorn's struct begins with the engine, uc_ctl, uc_emu_start
-# and the place of the last address that failed.
+# C's parameters on one side, words on the other. Unicorn's struct begins with the engine, uc_ctl, uc_emu_start,
+# the place of the last address that failed, uc_hook_add and the hook of blocks.
+BLOCK_ADAPTER: Final = """
+define void @on_block(ptr %engine, i64 %address, i32 %nbytes, ptr %cpu) nounwind {
+  %word = zext i32 %nbytes to i64
+  call void @"note_block"(ptr %cpu, i64 %word)
+  ret void
+}
+"""
 ADAPTERS: Final = """
+define i64 @call_count(i64 %unicorn, i64 %cpu, i64 %handle, i64) nounwind {
+  %state = inttoptr i64 %unicorn to ptr
+  %engine = load i64, ptr %state
+  %function_place = getelementptr i64, ptr %state, i64 4
+  %function = load ptr, ptr %function_place
+  %hook_place = getelementptr i64, ptr %state, i64 5
+  %hook = load i64, ptr %hook_place
+  %error = call i32 (i64, i64, i32, i64, i64, i64, i64, ...)
+      %function(i64 %engine, i64 %handle, i32 8, i64 %hook, i64 %cpu, i64 1, i64 0)
+  %word = zext i32 %error to i64
+  ret i64 %word
+}
 define i64 @call_run(i64 %cpu, i64, i64, i64) nounwind {
   %view = inttoptr i64 %cpu to ptr
   call void @"run_unicorn"(ptr %view)
@@ -119,15 +139,25 @@ define i32 @on_cpuid(ptr %engine, ptr %cpu) nounwind {
 
 def cached_code(say: Say) -> bytes:
     """The object, from the cache where it is there."""
+    return cached('processor', ROOTS, ADAPTERS + BLOCK_ADAPTER, say)
+
+
+def cached_counter(say: Say) -> bytes:
+    """The same of the hook of blocks alone: `sim` has it compiled, too, since no program would get on otherwise."""
+    return cached('block counter', {'note_block': unicorn.note_block}, BLOCK_ADAPTER, say)
+
+
+def cached(name: str, roots: dict[str, Callable[..., Any]], adapters: str, say: Say) -> bytes:
+    """An object by its name."""
     cache = Cache(say)
-    key = key_of(SOURCES, ['processor', host_identity()])
+    key = key_of(SOURCES, [name, host_identity()])
     folder = cache.fetch(key)
     if folder is not None:
         return (folder / OBJECT_FILE).read_bytes()
     from incroos.lang.frontend import RAW, compile_unit  # a warm start compiles nothing
 
-    unit = compile_unit(ROOTS, RAW)
-    code = compile_host(unit.ir + ADAPTERS)
+    unit = compile_unit(roots, RAW)
+    code = compile_host(unit.ir + adapters)
     cache.store(key, {OBJECT_FILE: code, SITES_FILE: json.dumps(unit.sites).encode()})
     return code
 
@@ -142,7 +172,8 @@ class CompiledProcessor:
         user.call_run = address('call_run')
         user.call_save_vectors, user.call_load_vectors = address('call_save_vectors'), address('call_load_vectors')
         state.call_start, state.call_control = address('call_start'), address('call_control')
-        state.call_address = address('call_address')
+        state.call_address, state.call_count = address('call_address'), address('call_count')
+        state.count_block = address('on_block')
         names = ('fill', 'system_call', 'interrupt', 'port_in', 'port_out', 'sysenter', 'cpuid')
         self.processor.hook(Callbacks(**{name: address(f'on_{name}') for name in names}))
 

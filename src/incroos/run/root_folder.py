@@ -23,8 +23,11 @@ def program_alone(path: Path) -> list[Entry]:
     return [read_entry(os.path.realpath(os.fsencode(path)), os.path.basename(os.fsencode(path)))]
 
 
-def folder_with(program: str, root: Path, most_bytes: int, say: Say) -> list[Entry]:
-    """The files of a folder, the program first; `most_bytes` are how many their contents may have together."""
+def folder_with(program: str, root: Path, most_bytes: int, say: Say, advice: str = ASK_FOR_MORE) -> list[Entry]:
+    """The files of a folder, the program first; `most_bytes` are how many their contents may have together.
+
+    `advice` is what to do where they have more.
+    """
     first = resolve(os.fsencode(root), os.fsencode(program))
     entries: dict[bytes, Entry] = {}
     left_out: list[bytes] = []
@@ -35,7 +38,7 @@ def folder_with(program: str, root: Path, most_bytes: int, say: Say) -> list[Ent
             continue
         nbytes += facts.st_size
         if nbytes > most_bytes:
-            raise Unusable(f'{root}: its files do not fit the memory, in which they all lie: {ASK_FOR_MORE}')
+            raise Unusable(f'{root}: its files do not fit the memory, in which they all lie: {advice}')
         entries[name] = read_entry(os.path.join(os.fsencode(root), name), name)
     if first not in entries:
         raise Unusable(f'{program} in {root} cannot be run: it is no file')

@@ -24,7 +24,7 @@ from incroos.machine.strict import MAX_RAM, SimulatedMachine
 from ..inspect.ram import RamMachine
 from . import outcome
 from .boot import Boot
-from .channels import NO_CHANNELS, Channels, drop, interpreted_source
+from .channels import NO_CHANNELS, Channels, drop, interpreted_source, interpreted_wait
 from .framebuffer import Framebuffer
 from .interpreted_processor import InterpretedProcessor
 from .names import made
@@ -71,6 +71,7 @@ class Sim:
             pause=lambda: None,
             outputs=[output or drop for output in channels.outputs],
             read=interpreted_source(channels.input),
+            wait=interpreted_wait(channels.input),
         )
 
     def console(self) -> bytes:

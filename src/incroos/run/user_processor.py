@@ -131,6 +131,10 @@ class UserProcessor:
         self._add_hook(uc.UC_HOOK_INSN, callbacks.sysenter, x86.UC_X86_INS_SYSENTER)
         self._add_hook(uc.UC_HOOK_INSN, callbacks.cpuid, x86.UC_X86_INS_CPUID)
 
+    def hook_blocks(self, callback: int) -> None:
+        """Have the engine call this before each block that it translates from now on."""
+        self._add_hook(self.package.UC_HOOK_BLOCK, callback)
+
     def _add_hook(self, kind: int, callback: int, *instruction: int) -> int:
         handle = ctypes.c_size_t()
         add = ctypes.CFUNCTYPE(

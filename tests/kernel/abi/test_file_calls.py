@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel.devices import channels
+from incroos.kernel.devices import idle
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
@@ -333,13 +333,13 @@ def test_a_read_in_parts_does_not_wait_for_more_than_has_come(
 ) -> None:
     """A pipe's writer may wait for an answer: what is there is taken, and the host is asked once."""
     asked = []
-    get_input = channels.get_input
+    get_input = idle.get_input
 
     def counted(k: Kernel, to: VirtAddr, nbytes: int) -> int:
         asked.append(nbytes)
         return get_input(k, to, nbytes)
 
-    monkeypatch.setattr(channels, 'get_input', counted)
+    monkeypatch.setattr(idle, 'get_input', counted)
     room = made.room()
     made.put(room, struct.pack('<QQQQ', room + 1000, first, room + 2000, rest))
     wanted = min(first + rest, 11)

@@ -26,7 +26,7 @@ def head(strings: int, strings_bytes: int, archive: int, archive_bytes: int, mag
 SIZE: Final = RunInfo.SIZE
 REFUSED: Final = {
     'none': (b'', 'the loader handed over no module'),
-    'copied': (bytes(64), 'the module is not where it can be used'),
+    'copied': (bytes(64), 'the loader handed over no module'),
     'too short': (bytes(SIZE - 1), 'the module is not where it can be used'),
     'other': (bytes(8192), 'the module has another head'),
     'near': (head(SIZE, 8, 4096, 4096, RUN_MAGIC ^ 1), 'the module has another head'),

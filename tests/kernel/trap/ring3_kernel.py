@@ -7,7 +7,7 @@ gets a frame when it is touched. What the program asks for is in rax:
 from typing import Final
 
 from incroos.kernel import heap, pmm, vmm
-from incroos.kernel.arch.pvh import first_module
+from incroos.kernel.arch.pvh import find_large_module
 from incroos.kernel.arch.x86 import BREAKPOINT, NMI, PAGE_FAULT, USER_CODE, USER_DATA
 from incroos.kernel.boot.run import keep_module
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED, OK
@@ -80,7 +80,7 @@ def start_program(k: Kernel, start_info: PhysAddr) -> None:
     vmm.init(k)
     heap.init(k)
     processor.init(k)
-    start, nbytes = first_module(k, start_info)
+    start, nbytes = find_large_module(k, start_info)
     keep_module(k, start, (nbytes + PAGE_BYTES - 1) & -PAGE_BYTES)
     expect(k, OK, vmm.check_space(k))
     space = Space(k.m, heap.kmalloc(k, Space.SIZE))

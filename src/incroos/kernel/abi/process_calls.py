@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.state import MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel
+from incroos.kernel.state import INIT_NUMBER, MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel, Task
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
 SET_GS: Final = 0x1001  # arch_prctl
@@ -27,7 +27,6 @@ CORE: Final = 4
 NR_FILES: Final = 7
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
-NO_PRIORITY: Final = 20  # what the call answers for the usual one
 
 
 @apart
@@ -40,6 +39,12 @@ def exit_group(k: Kernel, status: word) -> word:
 @kernel
 def getpid(k: Kernel) -> word:
     return task_of(k).number
+
+
+@kernel
+def getppid(k: Kernel) -> word:
+    parent = task_of(k).parent
+    return Task(k.m, parent).number if parent != 0 else INIT_NUMBER
 
 
 @apart
@@ -101,35 +106,10 @@ def refuse(k: Kernel) -> word:
     return -EPERM
 
 
-@apart
-@kernel
-def setpgid(k: Kernel, number: word, group: word) -> word:
-    own = task_of(k).number
-    if half(number) != 0 and half(number) != own:
-        return -ESRCH
-    return 0 if half(group) == 0 or half(group) == own else -EPERM
-
-
-@apart
-@kernel
-def getpriority(k: Kernel, kind: word, number: word) -> word:
-    if half(kind) > 2:
-        return -EINVAL
-    return NO_PRIORITY if half(number) == 0 or half(number) == task_of(k).number else -ESRCH
-
-
 @kernel
 def is_own(number: word) -> bool:
     """Is it the user that there is, or -1?"""
     return half(number) == 0 or half(number) == 0xFFFF_FFFF
-
-
-@apart
-@kernel
-def get_session(k: Kernel, number: word) -> word:
-    """getpgid, getsid."""
-    own = task_of(k).number
-    return own if half(number) == 0 or half(number) == own else -ESRCH
 
 
 @apart

@@ -5,13 +5,14 @@ from typing import Final
 from incroos.kernel import files, heap, pmm, task, vm, vmm
 from incroos.kernel.abi.errno import number_of
 from incroos.kernel.arch.pte import DATA
-from incroos.kernel.arch.pvh import first_module
+from incroos.kernel.arch.pvh import find_large_module, is_all_ram
 from incroos.kernel.codes import OK
+from incroos.kernel.devices import serial_input
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import BOOT_MAP_END, DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import RUN_MAGIC, Kernel, RunInfo
+from incroos.kernel.state import ON_PC, RUN_MAGIC, Kernel, RunInfo
 from incroos.kernel.trap import init as processor
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
@@ -26,6 +27,7 @@ def run_main(k: Kernel, start_info: PhysAddr) -> None:
     start_info is the loader's PVH start information, below 2 MiB.
     """
     console.init(k, start_info)
+    require_ram(k, start_info)
     pmm.init(k, start_info)
     vmm.init(k)
     heap.init(k)
@@ -39,6 +41,9 @@ def run_main(k: Kernel, start_info: PhysAddr) -> None:
 def begin(k: Kernel, info: RunInfo) -> word:
     """Start what programs need, and make the first one; or the code of what was refused."""
     task.init(k)
+    k.tasks.flags = info.flags  # what goes wrong from here on is told where they say
+    if info.flags & ON_PC != 0:
+        serial_input.init(k)
     code = vm.init(k)
     if code == OK:
         code = files.init(k, VirtAddr(info.addr + info.archive), info.archive_bytes)
@@ -46,9 +51,17 @@ def begin(k: Kernel, info: RunInfo) -> word:
 
 
 @kernel
+def require_ram(k: Kernel, start_info: PhysAddr) -> None:
+    """Panic if the program and its files lie where there is no RAM: a loader that puts them there does not look."""
+    start, nbytes = find_large_module(k, start_info)
+    if nbytes > 0 and not is_all_ram(k, start_info, start, nbytes):
+        panic(k, b'run: too little RAM for the program and its files: their start and end', start, start + nbytes, 0)
+
+
+@kernel
 def find_run_info(k: Kernel, start_info: PhysAddr) -> RunInfo:
     """What the host handed over, mapped: the first module. Panics if there is none, or it is something else."""
-    start, nbytes = first_module(k, start_info)
+    start, nbytes = find_large_module(k, start_info)
     if nbytes == 0:
         panic(k, b'run: the loader handed over no module', 0, 0, 0)
     if start % PAGE_BYTES != 0 or not BOOT_MAP_END <= start < FIRST_4_GIB - nbytes or nbytes < RunInfo.SIZE:

@@ -26,7 +26,21 @@ from incroos.kernel.io import hooks, screen
 from incroos.kernel.io.digits import UPPER_DIGITS, ZERO
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS, VGA_TEXT
 from incroos.kernel.state import ConsoleState, Kernel, ScreenState
-from incroos.lang import Machine, PhysAddr, VirtAddr, copy, fill, in8, kernel, out8, pause, store16, store64, word
+from incroos.lang import (
+    Machine,
+    PhysAddr,
+    VirtAddr,
+    copy,
+    fill,
+    in8,
+    kernel,
+    load8,
+    out8,
+    pause,
+    store16,
+    store64,
+    word,
+)
 
 # CONSOLE-1  row < TEXT_ROWS and column < TEXT_COLUMNS after each put_: the cursor is on the screen
 
@@ -77,6 +91,14 @@ def put_text(k: Kernel, text: bytes) -> None:
     """Put the characters of text; byte 10 ends a line."""
     for char in text:
         put_char(k, char)
+    show_cursor(k)
+
+
+@kernel
+def put_bytes(k: Kernel, source: VirtAddr, nbytes: word) -> None:
+    """Put bytes of the kernel's memory."""
+    for index in range(nbytes):
+        put_char(k, load8(k.m, VirtAddr(source + index)))
     show_cursor(k)
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from incroos.kernel.config import KernelConfig
+from incroos.kernel.state.devices import DevicesState
 from incroos.kernel.state.frames import FrameState
 from incroos.kernel.state.heap import Heap
 from incroos.kernel.state.memory_map import MemoryMap
@@ -37,6 +38,7 @@ class Kernel(Struct):
     vm: VmState
     tasks: TaskState
     files: FilesState
+    devices: DevicesState
     blocks: Frames  # the last two: they may differ where all else is equal (inspect/digest.py)
     features: Features
 

@@ -1,14 +1,15 @@
-"""The end of a task: the host is told, what it had is given back, its children go to init, its parent hears of it.
+"""The end of a task: the host is told, and what it had is given back.
 
-What is left of it is its number and its status, until its parent asks for them (bury). Of one that nobody will ask
-for nothing is left as soon as another task runs: the one that runs is never taken away under itself.
+What is left of it is its number and its status, until its parent asks for them. That parent hears of it (family) before
+another task runs.
 
 Unit: the task.
 """
 
 from typing import Final
 
-from incroos.kernel import files, heap, vm
+from incroos.kernel import files, vm
+from incroos.kernel.codes import OK
 from incroos.kernel.state import (
     BY_SIGNAL,
     CANNOT_RUN,
@@ -25,12 +26,12 @@ from incroos.kernel.state import (
     Task,
     UserSpace,
 )
-from incroos.kernel.task import contexts, report
-from incroos.kernel.task.ring import current, remove
+from incroos.kernel.task import contexts, news, report, sending, timers
+from incroos.kernel.task.futexes import wake_futex
+from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, cold, kernel, store32, word
 
 RIGHTS_BYTES: Final = 4
-NO_SIGNAL: Final = 0
 
 
 # ------------------------------------------------------------------ why
@@ -110,17 +111,31 @@ def end_record(k: Kernel, task: Task, how: word, value: word) -> Record:
 @cold
 @kernel
 def close(k: Kernel, task: Task, how: word, value: word) -> None:
-    """Give back what a task has; its parent may ask how it ended from now on."""
+    """Give back what a task has; its parent will hear of it, and may ask how it ended."""
     if task.number == FIRST_NUMBER:
         report.note_end(k, task)
+    clear_word(k, task)
     files.close_all(k, task)
     leave_space(k, task)
+    sending.forget_all(k, task)
+    timers.forget_all(k, task)
     task.state = ENDED
     task.how_ended = how
     task.status = value
     k.tasks.nr_live -= 1
+    news.put(k, task)
     if task.addr == k.tasks.current:
         k.tasks.attention |= CANNOT_RUN
+
+
+@cold
+@kernel
+def clear_word(k: Kernel, task: Task) -> None:
+    """Clear the word that set_tid_address named, and wake who waits on it, if another task has the space, too."""
+    if task.clear_on_exit != 0 and task.space != 0:
+        user = UserSpace(k.m, task.space)
+        if user.nr_tasks > 1 and vm.store32(user, task.clear_on_exit, 0) == OK:
+            wake_futex(k, user, task.clear_on_exit, 1)
 
 
 @cold
@@ -129,17 +144,15 @@ def leave_space(k: Kernel, task: Task) -> None:
     """Let the task have no space any more; the last one that has it ends it."""
     if task.space != 0:
         user = UserSpace(k.m, task.space)
-        report.add_space(k, user)
         if task.addr == k.tasks.current:
             contexts.leave(k)
         task.space = VirtAddr(0)
-        vm.destroy(user)
+        drop_space(k, user)
 
 
-@cold
 @kernel
-def bury(k: Kernel, task: Task) -> None:
-    """Take a task away that has ended, unless somebody may ask for it."""
-    if task.state == ENDED and task.parent == 0:
-        remove(k, task)
-        heap.kfree(k, task.addr)
+def drop_space(k: Kernel, user: UserSpace) -> None:
+    """A task less has a space that is not loaded; the last one ends it."""
+    if user.nr_tasks == 1:
+        report.add_space(k, user)
+    vm.drop(k, user)

@@ -4,11 +4,9 @@ On: SSE (no program of today runs without it), and against mistakes of the kerne
 them: ring 0 neither executes nor touches a page of ring 3. Off: UMIP hides the addresses of descriptor tables; FSGSBASE
 would let a program choose a GS base by which the NMI's entry code takes it for the kernel (build/boot_ring3.py);
 OSXSAVE, so that there is no vector state but what FXSAVE saves. No interrupt is let through yet: the firmware left both
-interrupt controllers at vectors 8 and 0x70, the first of them an exception's, and unmasked.
-Written from: Intel SDM volume 3, "Control Registers"; Intel, "8259A Programmable Interrupt Controller".
+interrupt controllers at vectors 8 and 0x70, the first of them an exception's, and unmasked (devices/interrupts.py).
+Written from: Intel SDM volume 3, "Control Registers".
 """
-
-from typing import Final
 
 from incroos.kernel.arch.x86 import (
     CPUID_FEATURES,
@@ -33,17 +31,9 @@ from incroos.kernel.arch.x86 import (
     HAS_SMEP,
     HAS_UMIP,
 )
+from incroos.kernel.devices import interrupts, timer
 from incroos.kernel.state import Kernel
-from incroos.lang import Machine, cpuid, kernel, out8, read_cr0, read_cr4, word, write_cr0, write_cr4
-
-FIRST_PIC: Final = 0x20  # ports: commands, and data at the next one
-SECOND_PIC: Final = 0xA0
-FIRST_INTERRUPT: Final = 32  # the vector of the first controller's line 0
-NR_LINES: Final = 8  # of a controller
-CASCADE: Final = 2  # the line of the first one at which the second one is
-BEGIN: Final = 0x11  # commands: four words follow
-MODE_8086: Final = 1
-ALL_LINES: Final = 0xFF
+from incroos.lang import Machine, cpuid, kernel, read_cr0, read_cr4, word, write_cr0, write_cr4
 
 
 @kernel
@@ -52,8 +42,8 @@ def init(k: Kernel) -> None:
     write_cr0(k.m, (read_cr0(k.m) & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE | CR0_WP)
     off = CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_OSXSAVE
     write_cr4(k.m, (read_cr4(k.m) & ~off) | CR4_OSFXSR | CR4_OSXMMEXCPT | protections(k.m))
-    init_pic(k.m, FIRST_PIC, FIRST_INTERRUPT, 1 << CASCADE)
-    init_pic(k.m, SECOND_PIC, FIRST_INTERRUPT + NR_LINES, CASCADE)
+    interrupts.init(k)
+    timer.init(k)
 
 
 @kernel
@@ -72,13 +62,3 @@ def protections(m: Machine) -> word:
     if more & HAS_UMIP != 0:
         cr4 |= CR4_UMIP
     return cr4
-
-
-@kernel
-def init_pic(m: Machine, port: word, vector: word, cascade: word) -> None:
-    """Move an interrupt controller to eight vectors, and mask all of its lines."""
-    out8(m, port, BEGIN)
-    out8(m, port + 1, vector)
-    out8(m, port + 1, cascade)
-    out8(m, port + 1, MODE_8086)
-    out8(m, port + 1, ALL_LINES)

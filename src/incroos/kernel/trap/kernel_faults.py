@@ -14,8 +14,9 @@ from typing import Final
 
 from incroos.kernel import task, vm
 from incroos.kernel.arch.pte import NX, PRESENT, USER, WRITABLE, index_in, is_leaf, is_present, table_of
-from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, NMI, PAGE_FAULT, RING
+from incroos.kernel.arch.x86 import CR4_LA57, FAULT_FETCH, FAULT_WRITE, FLAG_INTERRUPTS, NMI, PAGE_FAULT, RING
 from incroos.kernel.cpu import this_cpu
+from incroos.kernel.devices import interrupts
 from incroos.kernel.io import console
 from incroos.kernel.layout import (
     DIRECT_MAP_START,
@@ -35,11 +36,15 @@ CALL_BYTES: Final = 5
 
 @kernel
 def on_kernel_trap(k: Kernel, regs: Registers) -> None:
-    """Ignore an NMI; tell about any other trap in ring 0, and of double faults and machine checks in any ring.
+    """Ignore an NMI, acknowledge an interrupt; tell about any other trap in ring 0, and of double faults and machine
+    checks in any ring.
 
-    Comes back after an NMI alone.
+    Comes back after the former alone: an interrupt comes when the processor is idle (devices/idle.py).
     """
     if regs.vector == NMI:
+        return
+    if interrupts.is_interrupt(regs.vector) and regs.rflags & FLAG_INTERRUPTS != 0:
+        interrupts.acknowledge(k, regs.vector)
         return
     cpu = this_cpu(k)
     cpu.nr_kernel_faults += 1

@@ -266,6 +266,7 @@ INSTRUCTIONS: Final[dict[str, Emit]] = {
     'enable_interrupts': plain('sti'),
     'are_interrupts_enabled': are_interrupts_enabled,
     'halt': plain('hlt'),
+    'wait_for_interrupt': plain('sti; hlt; cli'),  # STI takes effect behind HLT
     'pause': plain('pause'),
     'atomic_load64': lambda b, arguments: b.load_atomic(pointer(b, arguments[0]), 'seq_cst', 8, typ=I64),
     'atomic_store64': atomic_store64,

@@ -37,6 +37,7 @@ PRIVILEGED: Final = frozenset(
         'enable_interrupts',
         'are_interrupts_enabled',
         'halt',
+        'wait_for_interrupt',
     }
 )
 

@@ -1,0 +1,106 @@
+"""fork, vfork and clone: a task like the one that runs. What fails leaves nothing behind.
+
+    copied          registers and vector state, actions, mask, folder, umask, program, name, group, session, descriptors
+    shared          open files; with SAME_SPACE the space, else it is a copy of its own
+    not the child's signals that are pending, whoever is held by it, what its parent waits for
+
+Unit: the task.
+"""
+
+from typing import Final
+
+from incroos.kernel import files, heap, vm
+from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
+from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
+from incroos.kernel.state import MAX_TASKS, READY, Kernel, Registers, Task, UserSpace, user_registers
+from incroos.kernel.task import ring, sending, timers
+from incroos.kernel.task.start import TASK_ALIGNMENT
+from incroos.kernel.task.waiting import hold_on
+from incroos.lang import VirtAddr, copy, fill, kernel, read_msr, save_vector_state, word
+
+# What the child shares, as clone names it
+SAME_SPACE: Final = 0x100  # CLONE_VM
+HOLD_PARENT: Final = 0x4000  # CLONE_VFORK
+SAME_PARENT: Final = 0x8000  # CLONE_PARENT
+EXIT_SIGNAL: Final = 0xFF
+
+
+@kernel
+def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
+    """A child of the task that runs, in no ring yet: code, and the Task. Its stack is its own, or 0: the same.
+
+    TOO_MANY_TASKS, NO_KERNEL_MEMORY. PRE add_child or drop_child is called next.
+    """
+    if k.tasks.nr_tasks >= MAX_TASKS:
+        return TOO_MANY_TASKS, VirtAddr(0)
+    own = ring.current(k)
+    at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
+    if at == 0:
+        return NO_KERNEL_MEMORY, at
+    user = UserSpace(k.m, own.space)
+    space = own.space if flags & SAME_SPACE != 0 else vm.fork(k, user)
+    if space == 0:
+        heap.kfree(k, at)
+        return NO_KERNEL_MEMORY, VirtAddr(0)
+    vm.hold(UserSpace(k.m, space))
+    copy(k.m, at, own.addr, Task.SIZE)
+    child = Task(k.m, at)
+    child.space = space
+    begin(k, child, own, flags)
+    copy_registers(k, child, stack)
+    files.share_all(child)
+    return 0, at
+
+
+@kernel
+def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
+    """What a child does not have from its parent."""
+    child.state = READY
+    child.parent = own.parent if flags & SAME_PARENT != 0 else own.addr
+    child.holder = own.addr if flags & HOLD_PARENT != 0 else VirtAddr(0)
+    child.exit_signal = own.exit_signal if flags & SAME_PARENT != 0 else flags & EXIT_SIGNAL
+    child.number = ring.new_number(k)
+    child.is_stopped = 0
+    child.waits_on = VirtAddr(0)
+    child.deadline = 0
+    child.progress = 0
+    child.has_waited = 0
+    child.has_executed = 0
+    child.news = 0
+    child.next_news = VirtAddr(0)
+    child.is_news = 0
+    sending.begin_child(child)
+    timers.begin_child(k, child)
+    child.clear_on_exit = VirtAddr(0)
+    if flags & (SAME_SPACE | HOLD_PARENT) == SAME_SPACE:
+        fill(k.m, child.alternate_stack.addr, 0, 3 * 8)
+
+
+@kernel
+def copy_registers(k: Kernel, child: Task, stack: word) -> None:
+    """Let the child go on where its parent does, with the result 0."""
+    copy(k.m, VirtAddr(child.registers.addr), user_registers(k).addr, Registers.SIZE)
+    regs = Registers(k.m, VirtAddr(child.registers.addr))
+    regs.rax = 0
+    if stack != 0:
+        regs.rsp = stack
+    child.fs_base = VirtAddr(read_msr(k.m, MSR_FS_BASE))
+    child.gs_base = VirtAddr(read_msr(k.m, MSR_KERNEL_GS_BASE))
+    save_vector_state(k.m, VirtAddr(child.vectors.addr))
+
+
+@kernel
+def add_child(k: Kernel, child: Task) -> None:
+    """Let a child run, when its turn comes."""
+    ring.add(k, child)
+    if child.holder != 0:
+        hold_on(k, child.addr)
+
+
+@kernel
+def drop_child(k: Kernel, child: Task) -> None:
+    """Undo make_child."""
+    files.close_all(k, child)
+    vm.drop(k, UserSpace(k.m, child.space))
+    k.tasks.next_number = child.number
+    heap.kfree(k, child.addr)
