@@ -3,18 +3,19 @@
 The counter is measured first where somebody looks at a real clock beside it: on a PC and where somebody types. Else it
 counts nanoseconds: QEMU's does, where it counts instructions.
 
-Virtual time goes on by LOOK at each look at it, so that whoever waits for it gets there, and by what is slept; so it is
-the same in every run.
+Virtual time goes on by LOOK at each look at it, so that whoever waits for it gets there, by each tick of the timer, and
+by what is slept; so it is the same in every run. At a terminal a sleep takes the time that it says: it is counted in
+ticks.
 """
 
 from typing import Final
 
-from incroos.kernel.devices import calendar, tsc
+from incroos.kernel.devices import calendar, idle, tsc
+from incroos.kernel.devices.timer import TICK
 from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel, RunInfo
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
-TICK: Final = 10_000_000
 MILLISECOND: Final = 1_000_000
 SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
@@ -75,9 +76,31 @@ def pass_tick(k: Kernel) -> None:
 
 @kernel
 def wait_until(k: Kernel, deadline: word) -> None:
-    """Let time pass until the clock shows that, when no task can run."""
+    """Let time pass until the clock shows that, when no task can run; it may be less if time is real."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        while counted(k) < deadline:
-            pass
+        idle.idle(k, max(deadline - counted(k), 0))
+    elif is_real(k):
+        pass_idle(k, max(deadline - k.tasks.clock, 0))
     else:
         k.tasks.clock = max(k.tasks.clock, deadline)
+
+
+@kernel
+def wait_for_input(k: Kernel) -> None:
+    """Wait until input has come, when no task can run; it may be less if time is real."""
+    if is_real(k):
+        pass_idle(k, TICK)
+    else:
+        idle.idle(k, idle.FOR_EVER)
+
+
+@kernel
+def is_real(k: Kernel) -> bool:
+    """Whether somebody sits there for whom time passes."""
+    return k.tasks.flags & (INTERACTIVE | ON_PC) != 0
+
+
+@kernel
+def pass_idle(k: Kernel, nanoseconds: word) -> None:
+    """Sleep so long or a tick, and count it."""
+    k.tasks.clock = min(k.tasks.clock + idle.idle(k, nanoseconds), MOST)

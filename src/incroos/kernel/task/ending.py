@@ -26,7 +26,7 @@ from incroos.kernel.state import (
     Task,
     UserSpace,
 )
-from incroos.kernel.task import contexts, news, report
+from incroos.kernel.task import contexts, news, report, sending, timers
 from incroos.kernel.task.futexes import wake_futex
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, cold, kernel, store32, word
@@ -117,6 +117,8 @@ def close(k: Kernel, task: Task, how: word, value: word) -> None:
     clear_word(k, task)
     files.close_all(k, task)
     leave_space(k, task)
+    sending.forget_all(k, task)
+    timers.forget_all(k, task)
     task.state = ENDED
     task.how_ended = how
     task.status = value
@@ -142,9 +144,15 @@ def leave_space(k: Kernel, task: Task) -> None:
     """Let the task have no space any more; the last one that has it ends it."""
     if task.space != 0:
         user = UserSpace(k.m, task.space)
-        if user.nr_tasks == 1:
-            report.add_space(k, user)
         if task.addr == k.tasks.current:
             contexts.leave(k)
         task.space = VirtAddr(0)
-        vm.drop(k, user)
+        drop_space(k, user)
+
+
+@kernel
+def drop_space(k: Kernel, user: UserSpace) -> None:
+    """A task less has a space that is not loaded; the last one ends it."""
+    if user.nr_tasks == 1:
+        report.add_space(k, user)
+    vm.drop(k, user)

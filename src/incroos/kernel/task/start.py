@@ -51,9 +51,21 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     if code == OK:
         code = program.begin(k, task, Node(k.m, k.files.program), info)
     if code != OK:
-        files.close_all(k, task)
-        ending.leave_space(k, task)
+        drop_first(k, task)
     return code
+
+
+@kernel
+def drop_first(k: Kernel, task: Task) -> None:
+    """Undo create_first, or as much of it as was done: there is no task."""
+    files.close_all(k, task)
+    ending.leave_space(k, task)
+    ring.remove(k, task)
+    k.tasks.nr_live -= 1
+    k.tasks.current = VirtAddr(0)
+    k.tasks.next_number = FIRST_NUMBER
+    heap.kfree(k, task.addr)
+    heap.shrink(k)
 
 
 @kernel
