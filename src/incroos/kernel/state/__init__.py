@@ -131,7 +131,15 @@ from incroos.kernel.state.task import (
     TaskState,
     Timer,
 )
-from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+from incroos.kernel.state.text import (
+    HOOK_TEXT_BYTES,
+    NR_ESCAPE_NUMBERS,
+    ConsoleState,
+    Hooks,
+    HookState,
+    PanicReport,
+    ScreenState,
+)
 from incroos.kernel.state.user_space import (
     EXECUTE,
     GROWS_DOWN,
@@ -198,6 +206,7 @@ __all__ = [
     'NO_LIMIT',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
+    'NR_ESCAPE_NUMBERS',
     'NR_KEPT_LISTS',
     'NR_KINDS',
     'NR_KNOWN',
