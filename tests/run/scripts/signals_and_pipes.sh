@@ -7,7 +7,7 @@ sh -c 'cat | cat' < data/folder/inner
 sh -c 'sleep 5 | sleep 5' & p=$!; sleep 0.05; kill $p; wait $p; echo $?
 seq 5 | (read a; read b; echo $b; cat | tail -n 1)
 trap 'echo chld' CHLD 2>/dev/null; trap - CHLD
-sh -c 'kill -STOP $$; echo went on' & p=$!; sleep 0.1; kill -CONT $p; wait $p; echo $?
+sh -c 'kill -STOP $$; echo went on' & p=$!; sleep 0.7; kill -CONT $p; wait $p; echo $?
 sh -c 'trap "" PIPE; yes 2>/dev/null; echo $? >&2' | head -n 1
 sh -c 'exec sleep 5' & p=$!; sleep 0.02; kill -QUIT $p; wait $p; echo $?
 cat data/words | head -n 1 | cat; cat data/words | sed 1q

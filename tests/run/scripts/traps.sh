@@ -11,8 +11,8 @@ sh -c 'kill -KILL $$'; echo $?
 sh -c 'kill -HUP $$; echo no'; echo $?
 sh -c 'trap "echo exit trap" EXIT; false; exit 6'; echo $?
 sh -c 'trap "echo one" EXIT; trap "echo two" EXIT'
-sh -c 'trap "echo child told" USR1; (sleep 0.05; kill -USR1 $$) & sleep 0.3; wait; echo end'
-sh -c 'trap "echo stops waiting" USR1; sleep 1 & p=$!; (sleep 0.05; kill -USR1 $$) & wait $p; echo $?; kill $p'
+sh -c 'trap "echo child told" USR1; (sleep 0.05; kill -USR1 $$) & sleep 0.8; wait; echo end'
+sh -c 'trap "echo stops waiting" USR1; sleep 5 & p=$!; (sleep 0.05; kill -USR1 $$) & wait $p; echo $?; kill $p'
 trap 'echo exit $?' EXIT
 trap
 set -e
