@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from incroos.kernel.abi import (
     child_calls,
+    descriptor_calls,
     exec_calls,
     file_calls,
     group_calls,
+    kill_calls,
     memory_calls,
     path_calls,
     process_calls,
@@ -18,6 +20,7 @@ from incroos.kernel.abi import (
     socket_calls,
     system_calls,
     time_calls,
+    timer_calls,
     unknown,
     wait_calls,
 )
@@ -28,17 +31,21 @@ CALLS: Final[Mapping[int, Function]] = {
     # open files
     0: file_calls.read,
     1: file_calls.write,
-    3: file_calls.close,
+    3: descriptor_calls.close,
     8: file_calls.lseek,
     16: file_calls.ioctl,
     17: file_calls.pread64,
     18: file_calls.pwrite64,
     19: file_calls.readv,
     20: file_calls.writev,
-    32: file_calls.dup,
-    33: file_calls.dup2,
+    32: descriptor_calls.dup,
+    33: descriptor_calls.dup2,
     40: file_calls.sendfile,
-    72: file_calls.fcntl,
+    22: descriptor_calls.pipe,
+    293: descriptor_calls.pipe2,
+    284: descriptor_calls.eventfd,
+    290: descriptor_calls.eventfd2,
+    72: descriptor_calls.fcntl,
     73: file_calls.advise,  # flock
     74: file_calls.fsync,
     75: file_calls.fsync,  # fdatasync
@@ -46,8 +53,8 @@ CALLS: Final[Mapping[int, Function]] = {
     187: file_calls.advise,  # readahead
     221: file_calls.advise,  # fadvise64
     285: file_calls.fallocate,
-    436: file_calls.close_range,
-    292: file_calls.dup3,
+    436: descriptor_calls.close_range,
+    292: descriptor_calls.dup3,
     # paths
     2: path_calls.open_file,
     4: path_calls.stat,
@@ -119,12 +126,15 @@ CALLS: Final[Mapping[int, Function]] = {
     14: signal_calls.rt_sigprocmask,
     15: signal_calls.rt_sigreturn,
     34: signal_calls.pause,
-    62: signal_calls.kill,
+    62: kill_calls.kill,
     127: signal_calls.rt_sigpending,
+    128: signal_calls.rt_sigtimedwait,
+    129: kill_calls.rt_sigqueueinfo,
     130: signal_calls.rt_sigsuspend,
     131: signal_calls.sigaltstack,
-    200: signal_calls.tkill,
-    234: signal_calls.tgkill,
+    200: kill_calls.tkill,
+    234: kill_calls.tgkill,
+    297: kill_calls.rt_tgsigqueueinfo,
     # the process
     39: process_calls.getpid,
     56: child_calls.clone,
@@ -163,7 +173,9 @@ CALLS: Final[Mapping[int, Function]] = {
     302: process_calls.prlimit64,
     # time
     35: time_calls.nanosleep,
-    37: time_calls.alarm,
+    36: timer_calls.getitimer,
+    37: timer_calls.alarm,
+    38: timer_calls.setitimer,
     96: time_calls.gettimeofday,
     98: time_calls.getrusage,
     100: time_calls.times,

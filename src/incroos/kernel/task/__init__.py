@@ -12,18 +12,21 @@ from .random import next_word
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick
-from .signals import notice, on_fault, on_other_fault, send
+from .sending import notice, send, send_with
+from .signals import force, on_exception, on_fault
 from .start import create_first, init
-from .waiting import end_wait, hold_on, wait_on, wake
+from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake, wake_changed
 
 __all__ = [
     'after',
+    'block_for_call',
     'create_first',
     'current',
     'end',
     'end_by_signal',
     'end_unstarted',
     'end_wait',
+    'force',
     'go_on',
     'hold_on',
     'init',
@@ -32,12 +35,15 @@ __all__ = [
     'next_word',
     'notice',
     'now',
+    'on_exception',
     'on_fault',
-    'on_other_fault',
     'put',
     'registers_of',
     'send',
+    'send_with',
     'tick',
     'wait_on',
+    'wait_once',
     'wake',
+    'wake_changed',
 ]

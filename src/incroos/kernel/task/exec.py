@@ -21,9 +21,8 @@ from incroos.kernel.state import (
     UserSpace,
 )
 from incroos.kernel.task import ending, family, program
-from incroos.kernel.task.family import SIGCHLD
+from incroos.kernel.task.actions import IGNORE_HANDLER, SIGCHLD
 from incroos.kernel.task.ring import current
-from incroos.kernel.task.signals import IGNORE_HANDLER
 from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, push
 from incroos.lang import VirtAddr, copy, fill, kernel, load8, store8, word
 

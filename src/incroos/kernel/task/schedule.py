@@ -14,20 +14,19 @@ from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
     ENDED,
+    HAS_CHANGES,
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
-    INTERACTIVE,
-    ON_PC,
     READY,
     SLICE_IS_OVER,
     WAITING,
     Kernel,
     Task,
 )
-from incroos.kernel.task import clock, contexts, family, report, signals
+from incroos.kernel.task import clock, contexts, family, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
-from incroos.kernel.task.waiting import make_ready, wake_all
+from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
 NO_TIME: Final = -1
@@ -43,7 +42,7 @@ def can_run(task: Task) -> bool:
 def attention_of(task: Task) -> word:
     """What is to be looked at before the task goes on, as it stands."""
     attention = 0 if can_run(task) else CANNOT_RUN
-    if task.pending & ~task.blocked != 0:
+    if sending.deliverable(task) != 0:
         attention |= HAS_SIGNAL
     if task.has_waited != 0:
         attention |= HAS_WAITED
@@ -65,6 +64,7 @@ def next_ready(k: Kernel, start: Task) -> VirtAddr:
 def tick(k: Kernel) -> None:
     """The timer has interrupted ring 3: the slice is over."""
     clock.pass_tick(k)
+    timers.charge(k)
     if needs_ticks(k):
         k.tasks.attention |= SLICE_IS_OVER
     else:
@@ -74,7 +74,7 @@ def tick(k: Kernel) -> None:
 @kernel
 def needs_ticks(k: Kernel) -> bool:
     """Whether a tick may let another task run, or wake one; at a terminal each is a look for Ctrl-C."""
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    if clock.is_real(k) or timers.is_any_set(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -106,19 +106,22 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
+    if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
+        make_ready(current(k))
+    if k.tasks.attention & HAS_CHANGES != 0:
+        wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
         family.tell_parents(k)
         look_around(k)
         change_to(k, next_ready(k, current(k)))
-    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0:
+    k.tasks.attention = attention_of(current(k))
+    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0 or k.tasks.news != 0:
+        family.tell_parents(k)
         if k.tasks.attention & CANNOT_RUN != 0:
             change_to(k, find_work(k))
         if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
             signals.deliver_pending(k, current(k))
         k.tasks.attention = attention_of(current(k))
-    if k.tasks.news != 0:
-        family.tell_parents(k)
-    k.tasks.attention = attention_of(current(k))
     if not timer.is_running(k) and needs_ticks(k):
         timer.start(k)
 
@@ -154,12 +157,26 @@ def find_work(k: Kernel) -> VirtAddr:
         if at != 0:
             return at
         deadline = least_deadline(k)
-        if deadline >= 0:
+        if deadline >= 0 and not comes_input_first(k, deadline):
             clock.wait_until(k, deadline)
-        elif can_input_help(k):
-            idle.idle(k, idle.FOR_EVER)
-        else:
+        elif deadline < 0 and can_input_help(k):
+            clock.wait_for_input(k)
+        elif deadline < 0:
             signals.end_all(k)
+
+
+@kernel
+def comes_input_first(k: Kernel, deadline: word) -> bool:
+    """Whether input that somebody waits for comes in the time that virtual time would jump over."""
+    if clock.is_real(k) or not can_input_help(k):
+        return False
+    left = deadline - clock.now(k)
+    while left > 0:
+        nr_passed = idle.idle(k, left)
+        if nr_passed == 0:
+            return True
+        left -= nr_passed
+    return False
 
 
 @kernel
@@ -167,7 +184,7 @@ def can_input_help(k: Kernel) -> bool:
     """Whether input may come that somebody waits for; at a terminal it may be Ctrl-C."""
     if not files.is_input_asked(k):
         return False
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    if clock.is_real(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -179,8 +196,11 @@ def can_input_help(k: Kernel) -> bool:
 
 @kernel
 def look_around(k: Kernel) -> None:
-    """Wake whoever waits for input that has come, or for a time that is over."""
+    """Wake whoever waits for input that has come, for a time that is over, or for what an end has changed."""
+    if k.files.changed != 0:
+        wake_changed(k)
     now = clock.now(k)
+    timers.ring(k, now)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
@@ -193,8 +213,8 @@ def look_around(k: Kernel) -> None:
 
 @kernel
 def least_deadline(k: Kernel) -> word:
-    """When the first of those that wait looks again by itself; NO_TIME: none does."""
-    least = NO_TIME
+    """When the first of those that wait looks again by itself, or the first alarm rings; NO_TIME: none does."""
+    least = timers.least(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)

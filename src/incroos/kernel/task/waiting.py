@@ -9,18 +9,47 @@ though nothing has changed for it.
 """
 
 from incroos.kernel.devices import timer
-from incroos.kernel.state import ANYTHING, CANNOT_RUN, HELD, INPUT, READY, WAITING, Kernel, Task
+from incroos.kernel.state import (
+    ANYTHING,
+    CANNOT_RUN,
+    EVERYTHING,
+    HAS_CHANGES,
+    HAS_WAITED,
+    HELD,
+    INPUT,
+    IS_INTERRUPTED,
+    READY,
+    RESTARTS,
+    WAITING,
+    Kernel,
+    Task,
+)
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, apart, kernel, word
 
 
 @kernel
 def wait_on(k: Kernel, thing: word) -> None:
-    """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT."""
+    """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT.
+
+    A handler with SA_RESTART lets it be made anew, too; another one ends it.
+    """
+    wait(k, thing, RESTARTS)
+
+
+@kernel
+def wait_once(k: Kernel, thing: word) -> None:
+    """The same of a call that any handler ends."""
+    wait(k, thing, IS_INTERRUPTED)
+
+
+@kernel
+def wait(k: Kernel, thing: word, how: word) -> None:
+    """The same, as has_waited says."""
     task = current(k)
     task.state = WAITING
     task.waits_on = VirtAddr(thing)
-    task.has_waited = 1
+    task.has_waited = how
     k.tasks.attention |= CANNOT_RUN
 
 
@@ -47,10 +76,24 @@ def wake_all(k: Kernel, thing: word) -> None:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if (task.state == WAITING or task.state == HELD) and (task.waits_on == thing or task.waits_on == ANYTHING):
+        is_for_it = task.waits_on == thing
+        is_woken = task.state == HELD and is_for_it
+        if task.state == WAITING and (is_for_it or task.waits_on == ANYTHING or thing == EVERYTHING):
+            is_woken = True
+        if is_woken:
             make_ready(task)
             timer.start(k)
         at = task.next
+
+
+@kernel
+def wake_changed(k: Kernel) -> None:
+    """Wake whoever waits on what files say that has changed."""
+    thing = k.files.changed
+    k.files.changed = VirtAddr(0)
+    k.tasks.attention &= ~HAS_CHANGES
+    if thing != 0:
+        wake_all(k, thing)
 
 
 @kernel
@@ -62,7 +105,23 @@ def make_ready(task: Task) -> None:
 
 @kernel
 def end_wait(task: Task) -> None:
-    """The call that waited has ended."""
+    """The call that waited has ended; what it blocked for its time is blocked as it was before."""
     task.has_waited = 0
     task.progress = 0
     task.deadline = 0
+    task.rest = VirtAddr(0)
+    task.awaited = 0
+    if task.has_saved_blocked != 0:
+        task.blocked = task.saved_blocked
+        task.has_saved_blocked = 0
+
+
+@kernel
+def block_for_call(k: Kernel, mask: word) -> None:
+    """Have a set of signals blocked in the place of those that are, until the call of the task that runs ends."""
+    task = current(k)
+    k.tasks.attention |= HAS_WAITED
+    if task.has_saved_blocked == 0:
+        task.saved_blocked = task.blocked
+        task.has_saved_blocked = 1
+    task.blocked = mask
