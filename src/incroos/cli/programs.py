@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from incroos.run.handover import Standard
     from incroos.run.program import Program, Ran
     from incroos.run.records import Told
+    from incroos.run.strace import Trace
 
 STATUSES: Final = """\b
 Exit status:
@@ -117,7 +119,9 @@ def run_program(
     if at is not None and timeout is not None:
         raise click.UsageError('--timeout is not for --break: pdb takes the time that you take')
     from incroos.run.program import Program
+    from incroos.run.strace import Trace
 
+    trace = Trace() if shows_calls else None
     wanted = Program(
         path=program,
         arguments=tuple(map(os.fsencode, arguments)),
@@ -133,8 +137,8 @@ def run_program(
         input=STDIN,
         standard=[standard_of(descriptor) for descriptor in (STDIN, STDOUT, STDERR)],
         start_seconds=int(time.time()),
-        calls=put_call if shows_calls else None,
-        on_record=lambda record: say_record(record, shows_calls),
+        calls=partial(put_trace, trace) if trace else None,
+        on_record=lambda record: say_record(record, trace),
     )
     raise click.exceptions.Exit(finish(wanted, place, at, stats, as_json))
 
@@ -194,23 +198,20 @@ def put_figures(ran: 'Ran', as_json: bool) -> None:
         put_error(''.join(lines).encode())
 
 
-def put_call(record: 'Told') -> None:
-    """A system call, in the words of strace."""
-    from incroos.run.strace import call_line
-
-    put_error(f'{call_line(record)}\n'.encode())
+def put_trace(trace: 'Trace', record: 'Told') -> None:
+    """A system call or an end, in the words of strace."""
+    put_error(f'{trace.line(record)}\n'.encode())
 
 
-def say_record(record: 'Told', shows_calls: bool) -> None:
+def say_record(record: 'Told', trace: 'Trace | None') -> None:
     """What is said of the other records as they come."""
     from incroos.kernel.state.records import RECORD_END
     from incroos.run.remarks import remark_on
-    from incroos.run.strace import end_line
 
     if remark := remark_on(record):
         say(remark)
-    elif record.kind == RECORD_END and shows_calls:
-        put_error(f'{end_line(record)}\n'.encode())
+    elif record.kind == RECORD_END and trace:
+        put_trace(trace, record)
 
 
 def is_one_file(one: int, other: int) -> bool:

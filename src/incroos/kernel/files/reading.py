@@ -135,14 +135,14 @@ def fill_input(k: Kernel, nbytes: word) -> word:
 
 @kernel
 def is_input_asked(k: Kernel) -> bool:
-    """Whether the host was asked for input, and has not answered."""
-    return k.files.is_input_asked != 0
+    """Whether input may come: somebody has asked for it, and it was not taken."""
+    return k.devices.nr_asked != 0 or k.devices.nr_coming != 0 or k.devices.has_serial_input != 0
 
 
 @kernel
 def has_input(k: Kernel) -> bool:
     """Whether input has come that nobody has taken."""
-    return k.files.input_start != k.files.input_end
+    return k.files.input_start != k.files.input_end or channels.has_input(k)
 
 
 @kernel

@@ -119,6 +119,8 @@ CANNOT_RUN: Final = 1 << 1  # the task waits, is stopped, or has ended
 HAS_SIGNAL: Final = 1 << 2
 HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
 HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
+HAS_NEWS: Final = 1 << 5  # a parent is to hear of a task
+NEEDS_TIMER: Final = 1 << 6  # an alarm was set: the timer may have to run
 
 # Task.waits_on, beside addresses
 NOBODY: Final = 0  # a signal or its deadline alone wakes it
@@ -173,6 +175,7 @@ class Task(Struct):
     exit_signal: u64  # sent to the parent at the end; 0: none
     group: u64
     session: u64
+    nice: u64  # -20 to 19; nothing follows from it
     has_executed: u64  # its program is another one than its parent's: setpgid lets it alone
     number: u64  # pid
     space: VirtAddr  # UserSpace
@@ -244,4 +247,3 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
-    is_input_asked: u64  # the host has not answered yet

@@ -8,6 +8,7 @@ from typing import Final
 from incroos.kernel.state import NR_SIGNALS, Kernel, SignalAction, Task
 from incroos.lang import cold, fill, kernel, shl_wrap, word
 
+SIGHUP: Final = 1
 SIGILL: Final = 4
 SIGTRAP: Final = 5
 SIGBUS: Final = 7

@@ -13,11 +13,11 @@ from typing import Final
 from incroos.kernel import heap
 from incroos.kernel.state import BY_SIGNAL, ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
-from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT
+from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP
 from incroos.kernel.task.news import CONTINUED, put
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
-from incroos.lang import VirtAddr, cold, kernel
+from incroos.lang import VirtAddr, cold, kernel, word
 
 NO_ZOMBIES: Final = 2  # SA_NOCLDWAIT
 
@@ -95,8 +95,75 @@ def leave_children(k: Kernel, task: Task) -> None:
             child.parent = VirtAddr(0)
             if child.state == ENDED:
                 put(k, child)  # is taken away in its turn: not while we go along the ring
+            elif child.group != task.group and child.session == task.session:
+                wake_orphans(k, child.group)
+    if task.parent != 0:
+        parent = Task(k.m, task.parent)
+        if parent.group != task.group and parent.session == task.session:
+            wake_orphans(k, task.group)
 
 
+# ------------------------------------------------------------------ orphaned groups
+@cold
+@kernel
+def wake_orphans(k: Kernel, group: word) -> None:
+    """A group has lost a parent: if nobody is left who would let its stopped members go on, all get SIGHUP and SIGCONT.
+
+    POSIX, "General Concepts", orphaned process group: no member has a parent in another group of the same session.
+    """
+    if is_orphaned(k, group) and has_stopped(k, group):
+        send_to_group(k, group, SIGHUP)
+        send_to_group(k, group, SIGCONT)
+
+
+@cold
+@kernel
+def is_orphaned(k: Kernel, group: word) -> bool:
+    """Whether nobody is left who would let stopped members of a group go on."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group and task.state != ENDED and has_guardian(task):
+            return False
+        at = task.next
+    return True
+
+
+@cold
+@kernel
+def has_stopped(k: Kernel, group: word) -> bool:
+    """Whether a member of a group is stopped."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group and task.state != ENDED and task.is_stopped != 0:
+            return True
+        at = task.next
+    return False
+
+
+@kernel
+def has_guardian(task: Task) -> bool:
+    """Whether the parent is in another group of the task's session."""
+    if task.parent == 0:
+        return False
+    parent = Task(task.m, task.parent)
+    return parent.group != task.group and parent.session == task.session and parent.state != ENDED
+
+
+@cold
+@kernel
+def send_to_group(k: Kernel, group: word, signal: word) -> None:
+    """Send all members of a group a signal."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group:
+            sending.send(k, task, signal)
+        at = task.next
+
+
+# ------------------------------------------------------------------ the last of a task
 @kernel
 def release(k: Kernel, task: Task) -> None:
     """A child of vfork has its own space now, or has ended: its parent goes on."""

@@ -8,6 +8,7 @@ Unit: the task, and what it waits on: an object's address, or a number that says
 though nothing has changed for it.
 """
 
+from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
@@ -29,6 +30,7 @@ from incroos.lang import VirtAddr, apart, kernel, word
 def wait_on(k: Kernel, thing: word) -> None:
     """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT.
 
+    The last thing that the call does: what it sends itself behind it would wake it before it has waited.
     A handler with SA_RESTART lets it be made anew, too; another one ends it.
     """
     wait(k, thing, RESTARTS)
@@ -75,6 +77,7 @@ def wake_all(k: Kernel, thing: word) -> None:
         task = Task(k.m, at)
         if (task.state == WAITING or task.state == HELD) and (task.waits_on == thing or task.waits_on == ANYTHING):
             make_ready(task)
+            timer.start(k)
         at = task.next
 
 
