@@ -125,6 +125,8 @@ HAS_SIGNAL: Final = 1 << 2
 HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
 HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
 HAS_CHANGES: Final = 1 << 5  # FilesState.changed names what somebody may wait on
+HAS_NEWS: Final = 1 << 6  # a parent is to hear of a task
+NEEDS_TIMER: Final = 1 << 7  # an alarm was set: the timer may have to run
 
 # Task.waits_on, beside addresses
 NOBODY: Final = 0  # a signal or its deadline alone wakes it

@@ -73,7 +73,7 @@ def tick(k: Kernel) -> None:
 
 @kernel
 def needs_ticks(k: Kernel) -> bool:
-    """Whether a tick may let another task run, or wake one; at a terminal each is a look for Ctrl-C."""
+    """Whether a tick may let another task run, wake one, or ring; at a terminal each is a look for Ctrl-C."""
     if clock.is_real(k) or timers.is_any_set(k):
         return True
     at = k.tasks.ring
