@@ -65,8 +65,12 @@ NO_DEVICE: Final = -73
 TOO_MUCH_TEXT: Final = -74  # arguments and environment
 INPUT_FAILED: Final = -75  # the host could not read
 NO_KERNEL_MEMORY: Final = -76
-TOO_MANY_TASKS: Final = -77  # a limit
-NO_CHILD: Final = -78
+MUST_WAIT: Final = -77  # for FilesState.waits_on: the call is made anew when that has changed
+WOULD_WAIT: Final = -78  # it must, and the file says that nobody wants to
+BROKEN_PIPE: Final = -79  # nobody reads what is written
+TOO_MANY_FILES: Final = -80  # of all tasks together
+TOO_MANY_TASKS: Final = -81  # a limit
+NO_CHILD: Final = -82
 
 # User spaces
 NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range

@@ -15,7 +15,7 @@ from .schedule import go_on, tick
 from .sending import notice, send, send_with
 from .signals import force, on_exception, on_fault
 from .start import create_first, init
-from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake
+from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake, wake_changed
 
 __all__ = [
     'after',
@@ -45,4 +45,5 @@ __all__ = [
     'wait_on',
     'wait_once',
     'wake',
+    'wake_changed',
 ]
