@@ -65,6 +65,10 @@ NO_DEVICE: Final = -73
 TOO_MUCH_TEXT: Final = -74  # arguments and environment
 INPUT_FAILED: Final = -75  # the host could not read
 NO_KERNEL_MEMORY: Final = -76
+MUST_WAIT: Final = -77  # for FilesState.waits_on: the call is made anew when that has changed
+WOULD_WAIT: Final = -78  # it must, and the file says that nobody wants to
+MUST_WAIT_FOR_TIME: Final = -81  # the same as MUST_WAIT, for FilesState.span at most
+IN_BACKGROUND: Final = -82  # of its terminal: FilesState.signal is for the task's group
 TOO_MANY_TASKS: Final = -77  # a limit
 NO_CHILD: Final = -78
 

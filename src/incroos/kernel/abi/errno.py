@@ -85,6 +85,8 @@ def number_of(code: word) -> word:
             return ENXIO
         case codes.TOO_MUCH_TEXT:
             return E2BIG
+        case codes.WOULD_WAIT:
+            return EAGAIN
         case codes.INPUT_FAILED:
             return EIO
         case _:

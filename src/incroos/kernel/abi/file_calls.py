@@ -11,10 +11,12 @@ from incroos.kernel.abi.arguments import (
     user_of,
 )
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE, result_of
+from incroos.kernel.abi.terminal_calls import on_terminal
+from incroos.kernel.abi.waiting import finish
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.opening import ACCESS_MODE, APPEND, CLOSE_AT_EXEC, PATH_ONLY
 from incroos.kernel.files.reading import is_readable, is_standard
-from incroos.kernel.state import CONTENT_KIND, MAX_FILES, Content, File, Kernel
+from incroos.kernel.state import CONTENT_KIND, MAX_FILES, TERMINAL_KIND, Content, File, Kernel
 from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
 MOST_PARTS: Final = 1024  # of readv and writev
@@ -55,7 +57,7 @@ def read(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
         return -EBADF
     if not vm.is_user(to, nbytes):
         return -EFAULT
-    return result_of(files.read(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES)))
+    return finish(k, files.read(k, user_of(k), File(k.m, at), VirtAddr(to), min(nbytes, MOST_BYTES)))
 
 
 @apart
@@ -66,7 +68,7 @@ def write(k: Kernel, descriptor: word, source: word, nbytes: word) -> word:
         return -EBADF
     if not vm.is_user(source, nbytes):
         return -EFAULT
-    return result_of(files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES)))
+    return finish(k, files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES)))
 
 
 @apart
@@ -287,6 +289,8 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
     if wanted == BYTES_READY and file.kind == CONTENT_KIND:
         left = max(Content(k.m, file.content).nbytes - file.position, 0)
         return result_of(vm.store32(user_of(k), argument, min(left, 0x7FFF_FFFF)))
+    if file.kind == TERMINAL_KIND:
+        return on_terminal(k, wanted, argument)
     if file.is_terminal == 0:
         return -ENOTTY
     if wanted == GET_TERMINAL:

@@ -7,7 +7,8 @@ from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.abi.waiting import NO_TIME, wait_for
-from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, File, Kernel
+from incroos.kernel.files import terminal
+from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, TERMINAL_KIND, File, Kernel
 from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.futexes import take_name, wake_futex
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
@@ -56,6 +57,8 @@ def ready_events(k: Kernel, descriptor: word) -> word:
     if at == 0:
         return NOT_OPEN
     kind = File(k.m, at).kind
+    if kind == TERMINAL_KIND:
+        return terminal.ready_events(k)
     if kind == INPUT_KIND:
         return CAN_READ
     return CAN_WRITE if kind == OUTPUT_KIND else CAN_READ | CAN_WRITE

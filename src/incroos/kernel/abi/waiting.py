@@ -4,10 +4,29 @@ from typing import Final
 
 from incroos.kernel import task
 from incroos.kernel.abi.arguments import task_of
+from incroos.kernel.abi.errno import result_of
+from incroos.kernel.abi.job_control import stop_background
+from incroos.kernel.codes import IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
 from incroos.kernel.state import Kernel
 from incroos.lang import kernel, word
 
 NO_TIME: Final = -1
+
+
+@kernel
+def finish(k: Kernel, code: word) -> word:
+    """What a call answers that files did: its result; or it waits, or its task gets SIGPIPE."""
+    if code == MUST_WAIT:
+        task_of(k).progress = k.files.progress
+        task.wait_on(k, k.files.waits_on)
+        return 0
+    if code == MUST_WAIT_FOR_TIME:
+        task.wait_on(k, k.files.waits_on)
+        task_of(k).deadline = max(task.after(k, k.files.span), 1)
+        return 0
+    if code == IN_BACKGROUND:
+        return stop_background(k, k.files.signal)
+    return result_of(code)
 
 
 @kernel

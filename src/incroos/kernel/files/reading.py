@@ -9,13 +9,14 @@ from typing import Final
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
 from incroos.kernel.devices import channels, idle
-from incroos.kernel.files import nodes
+from incroos.kernel.files import nodes, terminal
 from incroos.kernel.files.opening import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.state import (
     CONTENT_KIND,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
+    TERMINAL_KIND,
     ZERO_KIND,
     Content,
     File,
@@ -58,6 +59,8 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             return 0
         case state.FOLDER_KIND:
             return IS_FOLDER
+        case state.TERMINAL_KIND:
+            return terminal.read(k, user, file, to, nbytes)
         case _:
             return read_input(k, user, file, to, nbytes)
 
@@ -76,8 +79,8 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
 
 @kernel
 def is_standard(file: File) -> bool:
-    """Is it one of the host's descriptors?"""
-    return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND
+    """Is it one of the host's descriptors, or the terminal?"""
+    return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND or file.kind == TERMINAL_KIND
 
 
 @kernel
@@ -135,8 +138,8 @@ def fill_input(k: Kernel, nbytes: word) -> word:
 
 @kernel
 def is_input_asked(k: Kernel) -> bool:
-    """Whether the host was asked for input, and has not answered."""
-    return k.files.is_input_asked != 0
+    """Whether input may come: somebody has asked for it, and it was not taken."""
+    return k.devices.nr_asked != 0 or k.devices.nr_coming != 0 or k.devices.has_serial_input != 0
 
 
 @kernel
@@ -154,6 +157,8 @@ def await_input(k: Kernel, file: File, nbytes: word) -> word:
 @kernel
 def would_wait(k: Kernel, file: File) -> bool:
     """Whether a read would have to wait for what nobody has written yet: what is no regular file, and has come."""
+    if file.kind == TERMINAL_KIND:
+        return not terminal.can_read(k)
     is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
     return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
 

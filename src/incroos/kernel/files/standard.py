@@ -6,9 +6,10 @@ Unit: the byte. A bad pointer ends a write with what was copied before.
 from incroos.kernel import vm
 from incroos.kernel.codes import BAD_DESCRIPTOR, BAD_POINTER
 from incroos.kernel.devices import channels
+from incroos.kernel.files import terminal
 from incroos.kernel.files.opening import ACCESS_MODE, PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES
-from incroos.kernel.state import OUTPUT_KIND, File, Kernel, UserSpace
+from incroos.kernel.state import OUTPUT_KIND, TERMINAL_KIND, File, Kernel, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -19,6 +20,8 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
         return BAD_DESCRIPTOR
     if file.kind == OUTPUT_KIND:
         return write_output(k, user, file.channel, source, nbytes)
+    if file.kind == TERMINAL_KIND:
+        return terminal.write(k, user, file, source, nbytes)
     return nbytes  # a device
 
 

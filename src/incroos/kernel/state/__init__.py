@@ -107,6 +107,7 @@ from incroos.kernel.state.task import (
     PROGRAM_KIND,
     READY,
     SLICE_IS_OVER,
+    TERMINAL_KIND,
     VECTOR_STATE_BYTES,
     WAITING,
     ZERO_KIND,
@@ -118,6 +119,7 @@ from incroos.kernel.state.task import (
     Task,
     TaskState,
 )
+from incroos.kernel.state.terminal import Terminal
 from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
 from incroos.kernel.state.user_space import (
     EXECUTE,
@@ -219,6 +221,7 @@ __all__ = [
     'SLICE_IS_OVER',
     'SUMMARY_WORDS',
     'SYSTEM_CALL',
+    'TERMINAL_KIND',
     'VECTOR_STATE_BYTES',
     'WAITING',
     'WRITE',
@@ -282,6 +285,7 @@ __all__ = [
     'Tag',
     'Task',
     'TaskState',
+    'Terminal',
     'UserSpace',
     'VmState',
     'VmallocState',

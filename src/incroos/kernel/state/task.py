@@ -25,6 +25,7 @@ PROGRAM_KIND: Final = 8  # /proc/self/exe: a symlink to what runs
 MAPS_KIND: Final = 9  # /proc/self/maps
 ARGUMENTS_KIND: Final = 10  # /proc/self/cmdline
 OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can open
+TERMINAL_KIND: Final = 30  # of files, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -202,3 +203,9 @@ class FilesState(Struct):
     input_start: u64
     input_end: u64
     is_input_asked: u64  # the host has not answered yet
+    terminal: VirtAddr  # Terminal; 0: there is none
+    console: VirtAddr  # Node of /dev/console
+    waits_on: VirtAddr  # with MUST_WAIT: the object
+    progress: u64  # with MUST_WAIT: bytes that the call has written
+    span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
+    signal: u64  # with IN_BACKGROUND

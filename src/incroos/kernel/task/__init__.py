@@ -8,12 +8,14 @@ report tells the host; clock and random are what programs see of time and chance
 from .clock import after, look, now
 from .contexts import registers_of
 from .ending import end, end_by_signal, end_unstarted
+from .groups import is_orphaned, send_to_group, session_of_group
 from .random import next_word
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick
 from .signals import notice, on_fault, on_other_fault, send
 from .start import create_first, init
+from .terminal import leave_terminal
 from .waiting import end_wait, hold_on, wait_on, wake
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     'go_on',
     'hold_on',
     'init',
+    'is_orphaned',
+    'leave_terminal',
     'look',
     'new_record',
     'next_word',
@@ -37,6 +41,8 @@ __all__ = [
     'put',
     'registers_of',
     'send',
+    'send_to_group',
+    'session_of_group',
     'tick',
     'wait_on',
     'wake',

@@ -8,6 +8,7 @@ Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has
 from typing import Final
 
 from incroos.kernel import files
+from incroos.kernel.devices import idle
 from incroos.kernel.state import (
     CANNOT_RUN,
     ENDED,
@@ -22,6 +23,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import clock, contexts, family, report, signals
 from incroos.kernel.task.ring import current, following
+from incroos.kernel.task.terminal import end_rest, has_rest, look_at_terminal
 from incroos.kernel.task.waiting import make_ready, wake_all
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
@@ -116,10 +118,14 @@ def find_work(k: Kernel) -> VirtAddr:
         if at != 0:
             return at
         deadline = least_deadline(k)
-        if deadline < 0 and not files.is_input_asked(k):
-            signals.end_all(k)
+        if has_rest(k):
+            end_rest(k)
         elif deadline >= 0:
             clock.wait_until(k, deadline)
+        elif files.is_input_asked(k):
+            idle.idle(k, idle.FOR_EVER)
+        else:
+            signals.end_all(k)
 
 
 @kernel
@@ -132,7 +138,8 @@ def look_around(k: Kernel) -> None:
         if task.state == WAITING and task.deadline != 0 and task.deadline <= now:
             make_ready(task)
         at = task.next
-    if files.is_input_asked(k) and files.has_input(k):
+    look_at_terminal(k)
+    if k.files.terminal == 0 and files.is_input_asked(k) and files.has_input(k):
         wake_all(k, INPUT)
 
 
