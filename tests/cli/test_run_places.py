@@ -247,6 +247,17 @@ def test_stops_at_system_calls(program: Path) -> None:
     assert [number in done.stderr for number in (b'(Pdb) 1\n', b'(Pdb) 231\n')] == [True, True]
 
 
+def test_shows_a_page_in_pdb(program: Path) -> None:
+    program.write_bytes(program_that_prints(b'hello\n', 3))
+    commands = b'page va\npage 0x1000\npage -1\npage va / 2\npage nothing\n' + b'c\n' * 100
+    done = run_bytes('sim', '--break', 'vm.fault', str(program), data=commands)
+    assert (done.returncode, done.stdout) == (3, b'hello\n')
+    words = done.stderr.decode()
+    assert words.count('task 2: nothing is there') == 3
+    assert 'page takes an address' in words
+    assert "name 'nothing' is not defined" in words
+
+
 @pytest.mark.parametrize('commands', [b'q\n', b'exit\n', b''])
 def test_leaving_pdb(program: Path, commands: bytes) -> None:
     program.write_bytes(program_that_prints(b'hello\n', 3))

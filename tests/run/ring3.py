@@ -72,7 +72,8 @@ def built(source: Path, build: str, *more: str) -> Path:
     """The program of a source, in a cache by the content of source, header and command."""
     before, after = BUILDS[build] if source.suffix == '.c' else C_PLUS_PLUS
     command = [*before, *FLAGS, *MORE_FLAGS, *more, str(source)]
-    texts = [source.read_bytes(), (SOURCES / 'check.h').read_bytes(), repr((command, after)).encode()]
+    headers = sorted({*SOURCES.glob('*.h'), *source.parent.glob('*.h')})
+    texts = [source.read_bytes(), *(header.read_bytes() for header in headers), repr((command, after)).encode()]
     digest = hashlib.sha256(b'\0'.join(texts)).hexdigest()[:16]
     program = BUILT / f'{digest}-{build}' / source.stem
     if not program.exists():
@@ -136,7 +137,6 @@ def in_place(place: str, program: Path, case: Case, folder: Path, **more: Any) -
         file.write(case.input)
         file.seek(0)
         wanted = Program(
-            path=f'./{program.name}',
             arguments=[os.fsencode(argument) for argument in case.arguments],
             environment=[os.fsencode(f'{name}={value}') for name, value in case.environment.items()],
             root=folder,
@@ -146,7 +146,7 @@ def in_place(place: str, program: Path, case: Case, folder: Path, **more: Any) -
             output=stdout.extend,
             errors=stderr.extend,
             console=console.extend,
-            **{'flags': CHECK_IN_THE_END, **more},
+            **{'path': f'./{program.name}', 'flags': CHECK_IN_THE_END, **more},
         )
         ran = run_program(place, wanted)
     assert ran.machine.status == Status.PASSED, (ran.machine.remark, bytes(console[-2000:]), bytes(stdout[-300:]))

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from incroos.run.handover import Standard
     from incroos.run.program import Program, Ran
     from incroos.run.records import Told
+    from incroos.run.strace import Trace
 
 STATUSES: Final = """\b
 Exit status:
@@ -132,7 +134,9 @@ def run_program(
     if interactive and not os.isatty(STDIN):
         raise click.UsageError('--interactive is for typing, and standard input is no terminal')
     from incroos.run.program import Program
+    from incroos.run.strace import Trace
 
+    trace = Trace() if shows_calls else None
     wanted = Program(
         path=program,
         arguments=tuple(map(os.fsencode, arguments)),
@@ -148,8 +152,8 @@ def run_program(
         input=STDIN,
         standard=[standard_of(descriptor) for descriptor in (STDIN, STDOUT, STDERR)],
         start_seconds=int(time.time()),
-        calls=put_call if shows_calls else None,
-        on_record=lambda record: say_record(record, shows_calls),
+        calls=partial(put_trace, trace) if trace else None,
+        on_record=lambda record: say_record(record, trace),
     )
     if interactive:
         raise click.exceptions.Exit(run_interactively(wanted, place, stats, as_json))
@@ -259,23 +263,20 @@ def put_figures(ran: 'Ran', as_json: bool) -> None:
         put_error(''.join(lines).encode())
 
 
-def put_call(record: 'Told') -> None:
-    """A system call, in the words of strace."""
-    from incroos.run.strace import call_line
-
-    put_error(f'{call_line(record)}\n'.encode())
+def put_trace(trace: 'Trace', record: 'Told') -> None:
+    """A system call or an end, in the words of strace."""
+    put_error(f'{trace.line(record)}\n'.encode())
 
 
-def say_record(record: 'Told', shows_calls: bool) -> None:
+def say_record(record: 'Told', trace: 'Trace | None') -> None:
     """What is said of the other records as they come."""
     from incroos.kernel.state.records import RECORD_END
     from incroos.run.remarks import remark_on
-    from incroos.run.strace import end_line
 
     if remark := remark_on(record):
         say(remark)
-    elif record.kind == RECORD_END and shows_calls:
-        put_error(f'{end_line(record)}\n'.encode())
+    elif record.kind == RECORD_END and trace:
+        put_trace(trace, record)
 
 
 def is_one_file(one: int, other: int) -> bool:

@@ -10,11 +10,13 @@ import pdb  # noqa: T100  # it is the product here, nothing that was left behind
 import pkgutil
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final, Self
 
 import incroos.kernel
+from incroos.kernel.state import Kernel
 
+from ..inspect.entries import page_of_tasks
 from .outcome import Unusable
 
 ROOMS: Final = f'{incroos.kernel.__name__}.'
@@ -74,6 +76,16 @@ def full_name(function: Callable[..., Any]) -> str:
     return f'{function.__module__.removeprefix(ROOMS)}.{function.__name__}'
 
 
+def kernel_of_frame(start: FrameType | None) -> Kernel | None:
+    """The kernel in whose function a frame is: the innermost k on the way to it."""
+    frame = start
+    while frame is not None:
+        if isinstance(kernel := frame.f_locals.get('k'), Kernel):
+            return kernel
+        frame = frame.f_back
+    return None
+
+
 class Debugger(pdb.Pdb):
     """Stops at each call of a function. Entered round the code in which it may be called."""
 
@@ -93,6 +105,22 @@ class Debugger(pdb.Pdb):
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
+
+    def do_page(self, arg: str) -> None:
+        """page address: what the page tables of each task say about the page there. The address is an expression."""
+        kernel = kernel_of_frame(self.curframe)
+        if kernel is None:
+            self.error('no function on the way here has the kernel as k')
+            return
+        try:
+            address = self._getval(arg)  # which says what is wrong, and raises
+        except Exception:
+            return
+        if not isinstance(address, int):
+            self.error('page takes an address: page 0x700000')
+            return
+        for line in page_of_tasks(kernel, address):
+            self.message(line)
 
     def do_quit(self, arg: str) -> bool:
         """q(uit) | exit: end the program."""

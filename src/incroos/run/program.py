@@ -18,6 +18,7 @@ from incroos.kernel.state.records import (
     RECORD_STATISTICS,
 )
 from incroos.kernel.state.run_info import NO_LIMIT, PUT_CALLS
+from incroos.kernel.state.task import FIRST_NUMBER
 
 from . import elf_check
 from .boot import Look, Sink, say_nothing
@@ -169,7 +170,7 @@ class Recorder:
             self._wanted.calls(record)
             return
         self.records.append(record)
-        if record.kind == RECORD_END:
+        if record.kind == RECORD_END and record.task in (0, FIRST_NUMBER):  # 0: it was not started
             self.ending = ending_of(record)
         if self._wanted.on_record:
             self._wanted.on_record(record)

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from incroos.kernel.state.records import BAD_TEXT
+from incroos.kernel.state.records import BAD_TEXT, RECORD_END
 from incroos.lang.words import signed, unsigned
 
 from .ending import ending_of
@@ -25,6 +25,7 @@ AT_FDCWD: Final = -100
 O_CREAT: Final = 0o100
 O_TMPFILE: Final = 0o20200000
 NO_RETURN: Final = ('exit', 'exit_group')
+MAKING: Final = ('fork', 'vfork', 'clone')
 ADDRESS_RESULTS: Final = ('brk', 'mmap', 'mremap', 'shmat')
 ESCAPES: Final = {9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r', 34: '\\"', 92: '\\\\'}
 
@@ -310,3 +311,22 @@ def end_line(record: Told) -> str:
     return (
         f'+++ killed by {signal_name(ending.signal)} +++' if ending.signal else f'+++ exited with {ending.status} +++'
     )
+
+
+# ------------------------------------------------------------------ several programs
+class Trace:
+    """The lines of a run. While there is more than one program each line says whose it is, as `strace -f` does."""
+
+    def __init__(self) -> None:
+        self._live: set[int] = set()
+
+    def line(self, record: Told) -> str:
+        """RECORD_CALL or RECORD_END as a line, without its end."""
+        self._live.add(record.task)
+        whose = f'[pid {record.task:>5}] ' if len(self._live) > 1 else ''
+        if record.kind == RECORD_END:
+            self._live.discard(record.task)
+            return whose + end_line(record)
+        if system_call(record.number).name in MAKING and record.result > 0:
+            self._live.add(record.result)
+        return whose + call_line(record)

@@ -153,7 +153,7 @@ def test_bases_of_segments(made: Machine) -> None:
 
 # ------------------------------------------------------------------ signals
 @pytest.mark.parametrize(
-    'send', [lambda made, n: (KILL, 1, n), lambda made, n: (TKILL, 1, n), lambda made, n: (TGKILL, 1, 1, n)]
+    'send', [lambda made, n: (KILL, 2, n), lambda made, n: (TKILL, 2, n), lambda made, n: (TGKILL, 2, 2, n)]
 )
 def test_a_signal_to_itself_ends_the_program(made: Machine, send: Callable[[Machine, int], tuple[int, ...]]) -> None:
     assert made.call(*send(made, 0)) == made.call(*send(made, SIGCHLD)) == 0

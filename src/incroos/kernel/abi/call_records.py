@@ -25,15 +25,21 @@ LENGTH_BYTES: Final = 4
 @kernel
 def recorded(k: Kernel, regs: Registers, number: word) -> word:
     """Do a call, and tell the host about it: what the program finds in RAX."""
+    a = regs.rdi
+    b = regs.rsi
+    c = regs.rdx
+    d = regs.r10
+    e = regs.r8
+    f = regs.r9
     if number == EXIT or number == EXIT_GROUP:
-        task.put(k, record_of(k, regs, number))
+        task.put(k, record_of(k, number, a, b, c, d, e, f))
         return dispatch(k, regs, number)
     shape = shapes.shape_of(number)
     nbytes = put_given(k, regs, shape)
     result = dispatch(k, regs, number)
     if task.current(k).state == WAITING:
         return result
-    record = record_of(k, regs, number)
+    record = record_of(k, number, a, b, c, d, e, f)  # exec leaves nothing of them in the registers
     record.result = result
     record.nbytes = put_filled(k, regs, shape, result, nbytes)
     task.put(k, record)
@@ -42,15 +48,15 @@ def recorded(k: Kernel, regs: Registers, number: word) -> word:
 
 @cold
 @kernel
-def record_of(k: Kernel, regs: Registers, number: word) -> Record:
+def record_of(k: Kernel, number: word, a: word, b: word, c: word, d: word, e: word, f: word) -> Record:
     """A record of a call with its words."""
     record = task.new_record(k, RECORD_CALL, number)
-    record.a = regs.rdi
-    record.b = regs.rsi
-    record.c = regs.rdx
-    record.d = regs.r10
-    record.e = regs.r8
-    record.f = regs.r9
+    record.a = a
+    record.b = b
+    record.c = c
+    record.d = d
+    record.e = e
+    record.f = f
     return record
 
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from incroos.kernel.abi import (
     child_calls,
+    exec_calls,
     file_calls,
+    group_calls,
     memory_calls,
     path_calls,
     process_calls,
@@ -132,9 +134,10 @@ CALLS: Final[Mapping[int, Function]] = {
     97: process_calls.getrlimit,
     105: process_calls.set_identity,  # setuid
     106: process_calls.set_identity,  # setgid
-    109: process_calls.setpgid,
+    109: group_calls.setpgid,
     110: process_calls.getppid,
-    111: process_calls.getpid,  # getpgrp
+    111: group_calls.getpgrp,
+    112: group_calls.setsid,
     113: process_calls.set_two,  # setreuid
     114: process_calls.set_two,  # setregid
     115: process_calls.getgroups,
@@ -142,9 +145,10 @@ CALLS: Final[Mapping[int, Function]] = {
     118: process_calls.get_three,  # getresuid
     119: process_calls.set_three,  # setresgid
     120: process_calls.get_three,  # getresgid
-    121: process_calls.get_session,  # getpgid
-    124: process_calls.get_session,  # getsid
-    140: process_calls.getpriority,
+    121: group_calls.getpgid,
+    124: group_calls.getsid,
+    140: group_calls.getpriority,
+    141: group_calls.setpriority,
     157: process_calls.prctl,
     158: process_calls.arch_prctl,
     160: process_calls.setrlimit,
@@ -170,7 +174,10 @@ CALLS: Final[Mapping[int, Function]] = {
     # waiting
     7: wait_calls.poll,
     23: wait_calls.select,
+    59: exec_calls.execve,
+    322: exec_calls.execveat,
     61: child_calls.wait4,
+    247: child_calls.waitid,
     202: wait_calls.futex,
     270: wait_calls.pselect6,
     271: wait_calls.ppoll,
@@ -200,7 +207,7 @@ CALLS: Final[Mapping[int, Function]] = {
     204: system_calls.sched_getaffinity,
     309: system_calls.getcpu,
     318: system_calls.getrandom,
-    24: system_calls.nothing,  # sched_yield
+    24: group_calls.sched_yield,
     102: system_calls.nothing,  # getuid
     104: system_calls.nothing,  # getgid
     107: system_calls.nothing,  # geteuid

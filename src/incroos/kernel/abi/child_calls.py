@@ -9,10 +9,10 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, result_of
-from incroos.kernel.state import WRITE, Kernel, Range, Task, UserSpace
+from incroos.kernel.state import WAITING, WRITE, Kernel, Range, Task, UserSpace
 from incroos.kernel.task import fork, wait
 from incroos.kernel.vm import USER_END
-from incroos.lang import VirtAddr, apart, fill, kernel, word
+from incroos.lang import VirtAddr, apart, fill, kernel, store32, word
 
 # Flags of clone, beside those of task/fork.py
 SAME_FOLDER: Final = 0x200  # CLONE_FS
@@ -42,8 +42,11 @@ SIGCHLD: Final = 17
 NO_HANG: Final = 1
 NO_THREADS: Final = 0x2000_0000
 WAIT_OPTIONS: Final = NO_HANG | wait.STOPS | wait.GOES_ON | NO_THREADS | wait.ALL_KINDS | wait.OTHER_KIND
+WAITID_OPTIONS: Final = WAIT_OPTIONS | wait.ENDS | wait.KEEP
 LEAST_INT: Final = -1 << 31
 USAGE_BYTES: Final = 144
+TOLD_BYTES: Final = 28  # of a siginfo_t, with a gap
+HEAD_BYTES: Final = 12  # before the gap, and behind it
 
 
 # ------------------------------------------------------------------ making
@@ -115,37 +118,81 @@ def wait4(k: Kernel, whom: word, to: word, options: word, usage: word) -> word:
         return -EINVAL
     if number == LEAST_INT:
         return -ESRCH
-    own = task_of(k)
     kind = wait.NUMBER if number > 0 else wait.GROUP
     if number == -1:
         kind = wait.ANY
     elif number <= 0:
-        number = -number if number < 0 else own.group
-    code, at = wait.find_child(k, own, kind, number, half(options) | wait.ENDS)
-    if code != 0:
-        return -ECHILD
+        number = -number if number < 0 else task_of(k).group
+    code, at = find(k, kind, number, half(options) | wait.ENDS)
     if at == 0:
-        if half(options) & NO_HANG == 0:
-            task.wait_on(k, own.addr)
-        return 0
+        return code
     child = Task(k.m, at)
-    return take(k, child, to, usage)
-
-
-@kernel
-def take(k: Kernel, child: Task, to: word, usage: word) -> word:
-    """Tell of a child, which is gone if it has ended, whether that can be told or not: its number, or -EFAULT."""
     number = child.number
     status = wait.status_of(child)
     wait.take(k, child)
     if to != 0 and vm.store32(user_of(k), to, status) != 0:
         return -EFAULT
-    return put_usage(k, usage) if usage != 0 and put_usage(k, usage) != 0 else number
+    return put_usage(k, usage, number)
+
+
+@apart
+@kernel
+def waitid(k: Kernel, kind: word, number: word, to: word, options: word, usage: word) -> word:
+    wanted = half(options)
+    if wanted & ~WAITID_OPTIONS != 0 or wanted & (wait.ENDS | wait.STOPS | wait.GOES_ON) == 0:
+        return -EINVAL
+    whom = int_of(number)
+    if half(kind) > wait.GROUP or (half(kind) == wait.NUMBER and whom <= 0) or (half(kind) == wait.GROUP and whom < 0):
+        return -EINVAL
+    if half(kind) == wait.GROUP and whom == 0:
+        whom = task_of(k).group
+    code, at = find(k, half(kind), whom, wanted)
+    if at == 0:
+        return code if code != 0 or task_of(k).state == WAITING else put_told(k, to, 0, 0, 0, 0)
+    child = Task(k.m, at)
+    number = child.number
+    happened, value = wait.told_of(child)
+    if wanted & wait.KEEP == 0:
+        wait.take(k, child)
+    if usage != 0 and put_usage(k, usage, 0) != 0:
+        return -EFAULT
+    return put_told(k, to, SIGCHLD, happened, number, value)
 
 
 @kernel
-def put_usage(k: Kernel, to: word) -> word:
-    """struct rusage of a child: 0 or -EFAULT."""
+def find(k: Kernel, kind: word, number: word, options: word) -> tuple[word, VirtAddr]:
+    """A child that there is something to tell of; or 0 and what the call answers, which waits perhaps."""
+    own = task_of(k)
+    code, at = wait.find_child(k, own, kind, number, options)
+    if code != 0:
+        return -ECHILD, at
+    if at == 0 and options & NO_HANG == 0:
+        task.wait_on(k, own.addr)
+    return 0, at
+
+
+@kernel
+def put_usage(k: Kernel, to: word, result: word) -> word:
+    """struct rusage of a child, if it is asked for: the result, or -EFAULT."""
+    if to == 0:
+        return result
     at = k.files.piece
     fill(k.m, at, 0, USAGE_BYTES)
-    return result_of(vm.copy_out(user_of(k), to, at, USAGE_BYTES))
+    return result if vm.copy_out(user_of(k), to, at, USAGE_BYTES) == 0 else -EFAULT
+
+
+@kernel
+def put_told(k: Kernel, to: word, signal: word, happened: word, number: word, value: word) -> word:
+    """What waitid fills of a siginfo_t, if it is asked for: 0 or -EFAULT."""
+    if to == 0:
+        return 0
+    at = k.files.piece
+    fill(k.m, at, 0, TOLD_BYTES)
+    store32(k.m, at, signal)
+    store32(k.m, VirtAddr(at + 8), happened)
+    store32(k.m, VirtAddr(at + 16), number)
+    store32(k.m, VirtAddr(at + 24), value)
+    code = vm.copy_out(user_of(k), to, at, HEAD_BYTES)
+    if code == 0:
+        code = vm.copy_out(user_of(k), to + 16, VirtAddr(at + 16), HEAD_BYTES)
+    return result_of(code)

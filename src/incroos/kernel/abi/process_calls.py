@@ -27,7 +27,6 @@ CORE: Final = 4
 NR_FILES: Final = 7
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
-NO_PRIORITY: Final = 20  # what the call answers for the usual one
 
 
 @apart
@@ -107,35 +106,10 @@ def refuse(k: Kernel) -> word:
     return -EPERM
 
 
-@apart
-@kernel
-def setpgid(k: Kernel, number: word, group: word) -> word:
-    own = task_of(k).number
-    if half(number) != 0 and half(number) != own:
-        return -ESRCH
-    return 0 if half(group) == 0 or half(group) == own else -EPERM
-
-
-@apart
-@kernel
-def getpriority(k: Kernel, kind: word, number: word) -> word:
-    if half(kind) > 2:
-        return -EINVAL
-    return NO_PRIORITY if half(number) == 0 or half(number) == task_of(k).number else -ESRCH
-
-
 @kernel
 def is_own(number: word) -> bool:
     """Is it the user that there is, or -1?"""
     return half(number) == 0 or half(number) == 0xFFFF_FFFF
-
-
-@apart
-@kernel
-def get_session(k: Kernel, number: word) -> word:
-    """getpgid, getsid."""
-    own = task_of(k).number
-    return own if half(number) == 0 or half(number) == own else -ESRCH
 
 
 @apart

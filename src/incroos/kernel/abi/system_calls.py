@@ -3,12 +3,13 @@
 from typing import Final
 
 from incroos.kernel import pmm, task, vm
-from incroos.kernel.abi.arguments import MOST_BYTES, half, task_of, user_of
+from incroos.kernel.abi.arguments import MOST_BYTES, half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
 from incroos.kernel.files.reading import PIECE_BYTES
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
+from incroos.kernel.task import ring
 from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, store16, store32, store64, word
 
@@ -42,7 +43,7 @@ def sysinfo(k: Kernel, to: word) -> word:
     store64(k.m, at, task.look(k) // SECOND)
     store64(k.m, VirtAddr(at + 32), pmm.nr_total_frames(k) * PAGE_BYTES)
     store64(k.m, VirtAddr(at + 40), pmm.nr_free_frames(k) * PAGE_BYTES)
-    store16(k.m, VirtAddr(at + 80), 1)  # processes
+    store16(k.m, VirtAddr(at + 80), k.tasks.nr_tasks)
     store32(k.m, VirtAddr(at + 104), 1)  # bytes of a unit
     return result_of(vm.copy_out(user_of(k), to, at, INFO_BYTES))
 
@@ -72,7 +73,7 @@ def getrandom(k: Kernel, to: word, nbytes: word, flags: word) -> word:
 def sched_getaffinity(k: Kernel, number: word, nbytes: word, to: word) -> word:
     if half(nbytes) < MASK_BYTES or half(nbytes) % MASK_BYTES != 0:
         return -EINVAL
-    if half(number) != 0 and half(number) != task_of(k).number:
+    if int_of(number) != 0 and ring.find(k, int_of(number)) == 0:
         return -ESRCH
     code = vm.store64(user_of(k), to, 1)
     return MASK_BYTES if code == 0 else result_of(code)

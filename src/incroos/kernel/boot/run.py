@@ -7,11 +7,12 @@ from incroos.kernel.abi.errno import number_of
 from incroos.kernel.arch.pte import DATA
 from incroos.kernel.arch.pvh import find_large_module, is_all_ram
 from incroos.kernel.codes import OK
+from incroos.kernel.devices import serial_input
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import BOOT_MAP_END, DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import RUN_MAGIC, Kernel, RunInfo
+from incroos.kernel.state import ON_PC, RUN_MAGIC, Kernel, RunInfo
 from incroos.kernel.trap import init as processor
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
 
@@ -41,6 +42,8 @@ def begin(k: Kernel, info: RunInfo) -> word:
     """Start what programs need, and make the first one; or the code of what was refused."""
     task.init(k)
     k.tasks.flags = info.flags  # what goes wrong from here on is told where they say
+    if info.flags & ON_PC != 0:
+        serial_input.init(k)
     code = vm.init(k)
     if code == OK:
         code = files.init(k, VirtAddr(info.addr + info.archive), info.archive_bytes)

@@ -5,10 +5,10 @@ Unit: the byte, as it is. Output goes to the first serial port and onto the scre
 
 from typing import Final
 
-from incroos.kernel.arch.serial_port import HAS_BYTE, LINE_STATUS
+from incroos.kernel.devices import serial_input
 from incroos.kernel.io import console
 from incroos.kernel.state import RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
-from incroos.lang import VirtAddr, cold, in8, kernel, pause, store8, word
+from incroos.lang import VirtAddr, cold, kernel, store8, word
 
 # RECORD_END's number
 EXITED: Final = 0
@@ -24,26 +24,13 @@ def put_output(k: Kernel, source: VirtAddr, nbytes: word) -> None:
 
 
 @kernel
-def has_input(k: Kernel) -> bool:
-    """Whether a byte has come."""
-    return in8(k.m, console.SERIAL + LINE_STATUS) & HAS_BYTE != 0
-
-
-@kernel
-def get_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
-    """Wait for a byte, and take it and those that have come with it: how many."""
-    while not has_input(k):
-        pause(k.m)
-    return take_input(k, to, nbytes)
-
-
-@kernel
 def take_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
-    """Take what has come, nbytes at most: how many."""
+    """Wait for a byte, and take it and those that have come with it, at most nbytes: how many."""
     done = 0
-    while done < nbytes and has_input(k):
-        store8(k.m, VirtAddr(to + done), in8(k.m, console.SERIAL))
-        done += 1
+    while done == 0:
+        while done < nbytes and serial_input.has_byte(k):
+            store8(k.m, VirtAddr(to + done), serial_input.get_byte(k))
+            done += 1
     return done
 
 

@@ -16,17 +16,18 @@ FOR_EVER: Final = -1
 
 
 @kernel
-def idle(k: Kernel, nanoseconds: word) -> None:
+def idle(k: Kernel, nanoseconds: word) -> word:
     """Wait until input may have come, so many nanoseconds or one tick have passed; FOR_EVER: for input alone.
 
-    May come back early. PRE there is something to wait for, and no interrupt comes but here.
+    How many nanoseconds have passed for sure: 0 if input has come. PRE there is something to wait for.
     """
-    if nanoseconds == 0 or has_come(k):
-        return
+    if has_come(k) or (nanoseconds <= 0 and nanoseconds != FOR_EVER):
+        return 0
     before = k.devices.let_through
+    period = min(nanoseconds, timer.TICK)
     channels.interrupt_at_first(k)
     if nanoseconds > 0:
-        timer.set_period(k, min(nanoseconds, timer.TICK))
+        timer.set_period(k, period)
     interrupts.let_through(k, wanted_lines(k, nanoseconds))
     if not has_come(k):
         wait_for_interrupt(k.m)
@@ -34,6 +35,7 @@ def idle(k: Kernel, nanoseconds: word) -> None:
     channels.interrupt_when_full(k)
     if 0 < nanoseconds < timer.TICK:
         timer.set_period(k, timer.TICK)
+    return period if nanoseconds > 0 and not has_come(k) else 0
 
 
 @kernel

@@ -39,6 +39,12 @@ def set_period(k: Kernel, nanoseconds: word) -> None:
 
 
 @kernel
+def is_running(k: Kernel) -> bool:
+    """Whether it interrupts ring 3."""
+    return k.devices.let_through >> TIMER_LINE & 1 != 0
+
+
+@kernel
 def start(k: Kernel) -> None:
     """Have it interrupt ring 3 from now on."""
     interrupts.let_through(k, k.devices.let_through | 1 << TIMER_LINE)

@@ -145,7 +145,7 @@ def is_input_asked(k: Kernel) -> bool:
 @kernel
 def has_input(k: Kernel) -> bool:
     """Whether input has come that nobody has taken."""
-    return k.files.input_start != k.files.input_end
+    return k.files.input_start != k.files.input_end or channels.has_input(k)
 
 
 @kernel

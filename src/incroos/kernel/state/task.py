@@ -143,6 +143,7 @@ class Task(Struct):
     exit_signal: u64  # sent to the parent at the end; 0: none
     group: u64
     session: u64
+    nice: u64  # -20 to 19; nothing follows from it
     has_executed: u64  # its program is another one than its parent's: setpgid lets it alone
     number: u64  # pid
     space: VirtAddr  # UserSpace
@@ -202,7 +203,6 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
-    is_input_asked: u64  # the host has not answered yet
     terminal: VirtAddr  # Terminal; 0: there is none
     console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object

@@ -1,16 +1,18 @@
 """The clock of programs: virtual nanoseconds since the first one began, or the processor's time stamp counter.
 
-Virtual time goes on by LOOK at each look at it, so that whoever waits for it gets there, and by what is slept; so it is
-the same in every run.
+Virtual time goes on by LOOK at each look at it, so that whoever waits for it gets there, by each tick of the timer, and
+by what is slept; so it is the same in every run. At a terminal a sleep takes the time that it says: it is counted in
+ticks.
 """
 
 from typing import Final
 
-from incroos.kernel.state import CLOCK_IS_TSC, Kernel
+from incroos.kernel.devices import idle
+from incroos.kernel.devices.timer import TICK
+from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
-TICK: Final = 10_000_000
 SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
 
@@ -45,9 +47,10 @@ def pass_tick(k: Kernel) -> None:
 
 @kernel
 def wait_until(k: Kernel, deadline: word) -> None:
-    """Let time pass until the clock shows that, when no task can run."""
+    """Let time pass until the clock shows that, when no task can run; it may be less if time is real."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        while read_tsc(k.m) < deadline:
-            pass
+        idle.idle(k, max(deadline - read_tsc(k.m), 0))
+    elif k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+        k.tasks.clock = min(k.tasks.clock + idle.idle(k, max(deadline - k.tasks.clock, 0)), MOST)
     else:
         k.tasks.clock = max(k.tasks.clock, deadline)

@@ -142,9 +142,15 @@ def leave_space(k: Kernel, task: Task) -> None:
     """Let the task have no space any more; the last one that has it ends it."""
     if task.space != 0:
         user = UserSpace(k.m, task.space)
-        if user.nr_tasks == 1:
-            report.add_space(k, user)
         if task.addr == k.tasks.current:
             contexts.leave(k)
         task.space = VirtAddr(0)
-        vm.drop(k, user)
+        drop_space(k, user)
+
+
+@kernel
+def drop_space(k: Kernel, user: UserSpace) -> None:
+    """A task less has a space that is not loaded; the last one ends it."""
+    if user.nr_tasks == 1:
+        report.add_space(k, user)
+    vm.drop(k, user)

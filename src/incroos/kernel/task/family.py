@@ -16,9 +16,11 @@ from incroos.kernel.task import signals
 from incroos.kernel.task.news import put
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
-from incroos.lang import VirtAddr, cold, kernel
+from incroos.lang import VirtAddr, cold, kernel, word
 
+SIGHUP: Final = 1
 SIGCHLD: Final = 17
+SIGCONT: Final = 18
 NO_STOPS: Final = 1  # SA_NOCLDSTOP
 NO_ZOMBIES: Final = 2  # SA_NOCLDWAIT
 
@@ -87,8 +89,58 @@ def leave_children(k: Kernel, task: Task) -> None:
             child.parent = VirtAddr(0)
             if child.state == ENDED:
                 put(k, child)  # is taken away in its turn: not while we go along the ring
+            elif child.group != task.group and child.session == task.session:
+                wake_orphans(k, child.group)
+    if task.parent != 0:
+        parent = Task(k.m, task.parent)
+        if parent.group != task.group and parent.session == task.session:
+            wake_orphans(k, task.group)
 
 
+# ------------------------------------------------------------------ orphaned groups
+@cold
+@kernel
+def wake_orphans(k: Kernel, group: word) -> None:
+    """A group has lost a parent: if nobody is left who would let its stopped members go on, all get SIGHUP and SIGCONT.
+
+    POSIX, "General Concepts", orphaned process group: no member has a parent in another group of the same session.
+    """
+    has_stopped = False
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group and task.state != ENDED:
+            if has_guardian(task):
+                return
+            has_stopped = has_stopped or task.is_stopped != 0
+        at = task.next
+    if has_stopped:
+        send_to_group(k, group, SIGHUP)
+        send_to_group(k, group, SIGCONT)
+
+
+@kernel
+def has_guardian(task: Task) -> bool:
+    """Whether the parent is in another group of the task's session."""
+    if task.parent == 0:
+        return False
+    parent = Task(task.m, task.parent)
+    return parent.group != task.group and parent.session == task.session and parent.state != ENDED
+
+
+@cold
+@kernel
+def send_to_group(k: Kernel, group: word, signal: word) -> None:
+    """Send all members of a group a signal."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group:
+            signals.send(k, task, signal)
+        at = task.next
+
+
+# ------------------------------------------------------------------ the last of a task
 @kernel
 def release(k: Kernel, task: Task) -> None:
     """A child of vfork has its own space now, or has ended: its parent goes on."""

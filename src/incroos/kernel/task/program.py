@@ -1,6 +1,6 @@
-"""exec: a new space with a program in it, and the registers with which it begins. What fails leaves nothing behind.
+"""Programs: a new space with one in it, and the registers with which it begins. What fails leaves nothing behind.
 
-Unit: the program. It is a file of the archive; texts come from the host.
+Unit: the program.
 """
 
 from typing import Final
@@ -29,6 +29,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import elf, stack
 from incroos.kernel.task.elf import Program
+from incroos.kernel.task.texts import Texts, destroy, take_given
 from incroos.lang import (
     VirtAddr,
     copy,
@@ -54,41 +55,68 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
 
     BAD_PROGRAM, TOO_MUCH_TEXT, codes of vm; then nothing has changed.
     """
+    code, at = take_given(k, info)
+    if code != OK:
+        return code
+    texts = Texts(k.m, at)
+    code, space = load(k, node, texts, info.limit_address_space, info.limit_data, info.limit_stack)
+    if code == OK:
+        take_over(k, task, node, UserSpace(k.m, space), texts)
+        name_task(task, node.name, node.name_bytes)
+    destroy(k, texts)
+    return code
+
+
+@kernel
+def load(
+    k: Kernel, node: Node, texts: Texts, limit_address_space: word, limit_data: word, limit_stack: word
+) -> tuple[word, VirtAddr]:
+    """OK, and a space with a program in it and its texts on the stack: BAD_PROGRAM, TOO_MUCH_TEXT, codes of vm.
+
+    Program at files.piece says how it begins.
+    """
     if node.kind != CONTENT_KIND:
-        return BAD_PROGRAM
+        return BAD_PROGRAM, VirtAddr(0)
     at = vm.create(k)
     if at == 0:
-        return NO_KERNEL_MEMORY
+        return NO_KERNEL_MEMORY, at
     user = UserSpace(k.m, at)
-    user.limit_address_space = info.limit_address_space
-    user.limit_data = info.limit_data
-    user.limit_stack = info.limit_stack
+    user.limit_address_space = limit_address_space
+    user.limit_data = limit_data
+    user.limit_stack = limit_stack
     program = Program(k.m, k.files.piece)
     fill(k.m, program.addr, 0, Program.SIZE)
     code = elf.load(user, node.content, program)
-    rsp = VirtAddr(0)
     if code == OK:
         user.brk_start = VirtAddr(vm.page_up(program.brk))
         user.brk = user.brk_start
         user.data_bytes = program.data_bytes
-        code, rsp = stack.build(k, user, task, info, program)
+        code, rsp = stack.build(k, user, texts, program)
+        program.stack = rsp
     if code != OK:
         vm.destroy(user)
-        return code
-    take_over(k, task, node, user)
-    begin_registers(k, VirtAddr(program.entry), rsp)
-    return OK
+        return code, VirtAddr(0)
+    return OK, at
 
 
 @kernel
-def take_over(k: Kernel, task: Task, node: Node, user: UserSpace) -> None:
-    """Let the task have the space, and be called as the program is."""
+def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) -> None:
+    """Let the task that runs have the space that load made, and the registers with which its program begins."""
     vm.hold(user)
+    vm.use(k, user)
     task.space = user.addr
     task.program = node.addr
-    fill(k.m, task.name.addr, 0, NAME_BYTES)
-    copy(k.m, task.name.addr, node.name, min(node.name_bytes, NAME_BYTES - 1))
-    vm.use(k, user)
+    task.arguments = texts.arguments
+    task.arguments_bytes = texts.arguments_bytes
+    program = Program(k.m, k.files.piece)
+    begin_registers(k, VirtAddr(program.entry), VirtAddr(program.stack))
+
+
+@kernel
+def name_task(task: Task, name: VirtAddr, nbytes: word) -> None:
+    """Call the task as its program is called."""
+    fill(task.m, task.name.addr, 0, NAME_BYTES)
+    copy(task.m, task.name.addr, name, min(nbytes, NAME_BYTES - 1))
 
 
 @kernel

@@ -26,6 +26,7 @@ from incroos.kernel.state import (
     UserSpace,
 )
 from incroos.kernel.task import contexts
+from incroos.kernel.task.check import check
 from incroos.kernel.task.ring import remove
 from incroos.lang import VirtAddr, cold, fill, kernel, store64, word
 
@@ -117,6 +118,7 @@ def finish(k: Kernel) -> None:
     """Give back what is left of tasks, tell what there is to tell, and end the machine. Never returns."""
     contexts.leave(k)
     k.tasks.current = VirtAddr(0)
+    found = check(k) if k.tasks.flags & CHECK_IN_THE_END != 0 else 0
     while k.tasks.ring != 0:
         task = Task(k.m, k.tasks.ring)
         remove(k, task)
@@ -124,17 +126,20 @@ def finish(k: Kernel) -> None:
     heap.shrink(k)
     put_statistics(k)
     if k.tasks.flags & CHECK_IN_THE_END != 0:
-        put_check(k)
+        put_check(k, found)
     end_machine(k.m, EXIT_PASSED)
 
 
 @cold
 @kernel
-def put_check(k: Kernel) -> None:
-    """Run all checkers, and tell what the first found that found something."""
+def put_check(k: Kernel, found_of_tasks: word) -> None:
+    """Run all checkers, and tell what the first found that found something. That of tasks has run already."""
     record = new_record(k, RECORD_CHECK, 0)
-    found = pmm.check(k)
-    checker = 1
+    found = found_of_tasks
+    checker = 6
+    if found == 0:
+        found = pmm.check(k)
+        checker = 1
     if found == 0:
         found = vmm.check(k)
         checker = 2

@@ -5,7 +5,8 @@ Unit: the task. Round robin goes along the ring: what comes behind the task that
 
 from typing import Final
 
-from incroos.kernel.state import FIRST_NUMBER, Kernel, Task
+from incroos.kernel.devices import timer
+from incroos.kernel.state import FIRST_NUMBER, INTERACTIVE, ON_PC, Kernel, Task
 from incroos.lang import VirtAddr, kernel, word
 
 # RING-1  next and previous of each task belong together; nr_tasks are in the ring, nr_live of them have not ended
@@ -31,6 +32,8 @@ def add(k: Kernel, task: Task) -> None:
     state = k.tasks
     if state.ring == 0:
         state.ring = task.addr
+        if state.flags & (INTERACTIVE | ON_PC) != 0:
+            timer.start(k)
         task.next = task.addr
         task.previous = task.addr
     else:
@@ -39,6 +42,7 @@ def add(k: Kernel, task: Task) -> None:
         task.previous = behind.previous
         Task(k.m, behind.previous).next = task.addr
         behind.previous = task.addr
+        timer.start(k)
     state.nr_tasks += 1
     state.nr_live += 1
 

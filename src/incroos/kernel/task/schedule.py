@@ -1,20 +1,24 @@
 """The schedule: which task runs. Round robin on one kernel stack; a call is never suspended (waiting.py).
 
 A task can run if it is READY and not stopped. The way back to ring 3 is the short one as long as TaskState.attention
-is 0; else go_on decides who runs.
+is 0; else go_on decides who runs. The timer runs while a tick may matter to anybody but the task that runs; it is
+started by whoever makes that so, and stopped by the tick that finds it otherwise.
 Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has the model.
 """
 
 from typing import Final
 
 from incroos.kernel import files
-from incroos.kernel.devices import idle
+from incroos.kernel.devices import idle, timer
 from incroos.kernel.state import (
+    ANYTHING,
     CANNOT_RUN,
     ENDED,
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
+    INTERACTIVE,
+    ON_PC,
     READY,
     SLICE_IS_OVER,
     WAITING,
@@ -62,7 +66,38 @@ def next_ready(k: Kernel, start: Task) -> VirtAddr:
 def tick(k: Kernel) -> None:
     """The timer has interrupted ring 3: the slice is over."""
     clock.pass_tick(k)
-    k.tasks.attention |= SLICE_IS_OVER
+    if needs_ticks(k):
+        k.tasks.attention |= SLICE_IS_OVER
+    else:
+        timer.stop(k)
+
+
+@kernel
+def needs_ticks(k: Kernel) -> bool:
+    """Whether a tick may let another task run, or wake one; at a terminal each is a look for Ctrl-C."""
+    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+        return True
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if at != k.tasks.current and (can_run(task) or may_be_woken(k, task)):
+            return True
+        at = task.next
+    return False
+
+
+@kernel
+def may_be_woken(k: Kernel, task: Task) -> bool:
+    """Whether time or input alone may wake it."""
+    if task.state != WAITING:
+        return False
+    return task.deadline != 0 or (waits_for_input(task) and files.is_input_asked(k))
+
+
+@kernel
+def waits_for_input(task: Task) -> bool:
+    """Whether input wakes it."""
+    return task.state == WAITING and (task.waits_on == INPUT or task.waits_on == ANYTHING)
 
 
 @apart
@@ -85,6 +120,8 @@ def go_on(k: Kernel) -> None:
     if k.tasks.news != 0:
         family.tell_parents(k)
     k.tasks.attention = attention_of(current(k))
+    if not timer.is_running(k) and needs_ticks(k):
+        timer.start(k)
 
 
 @kernel
@@ -122,10 +159,25 @@ def find_work(k: Kernel) -> VirtAddr:
             end_rest(k)
         elif deadline >= 0:
             clock.wait_until(k, deadline)
-        elif files.is_input_asked(k):
+        elif can_input_help(k):
             idle.idle(k, idle.FOR_EVER)
         else:
             signals.end_all(k)
+
+
+@kernel
+def can_input_help(k: Kernel) -> bool:
+    """Whether input may come that somebody waits for; at a terminal it may be Ctrl-C."""
+    if not files.is_input_asked(k):
+        return False
+    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+        return True
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        if waits_for_input(Task(k.m, at)):
+            return True
+        at = Task(k.m, at).next
+    return False
 
 
 @kernel

@@ -8,6 +8,7 @@ Unit: the task, and what it waits on: an object's address, or a number that says
 though nothing has changed for it.
 """
 
+from incroos.kernel.devices import timer
 from incroos.kernel.state import ANYTHING, CANNOT_RUN, HELD, INPUT, READY, WAITING, Kernel, Task
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, apart, kernel, word
@@ -48,6 +49,7 @@ def wake_all(k: Kernel, thing: word) -> None:
         task = Task(k.m, at)
         if (task.state == WAITING or task.state == HELD) and (task.waits_on == thing or task.waits_on == ANYTHING):
             make_ready(task)
+            timer.start(k)
         at = task.next
 
 

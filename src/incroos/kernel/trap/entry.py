@@ -11,7 +11,7 @@ Whoever comes back goes on with `regs`, in ring 3. A fault in ring 0 is a bug an
 from incroos.kernel import task, vm
 from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, GENERAL_PROTECTION, NMI, NR_EXCEPTIONS, PAGE_FAULT
 from incroos.kernel.codes import OK
-from incroos.kernel.devices import interrupts
+from incroos.kernel.devices import interrupts, timer
 from incroos.kernel.state import Kernel, Registers, UserSpace
 from incroos.kernel.trap.signals import signal_of
 from incroos.lang import VirtAddr, apart, kernel, read_cr2, word
@@ -27,6 +27,8 @@ def on_trap(k: Kernel, regs: Registers) -> None:
             on_bad_fault(k, regs, code, va)
     elif interrupts.is_interrupt(regs.vector):
         interrupts.acknowledge(k, regs.vector)
+        if regs.vector == timer.VECTOR:
+            task.tick(k)
     elif regs.vector < NR_EXCEPTIONS and regs.vector != NMI:
         on_exception(k, regs)
     if k.tasks.attention != 0:

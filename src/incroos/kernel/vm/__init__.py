@@ -30,6 +30,7 @@ from incroos.kernel.vm.user_copy import (
     load64,
     store32,
     store64,
+    text_length,
 )
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     'set_break',
     'store32',
     'store64',
+    'text_length',
     'unmap',
     'use',
 ]

@@ -18,8 +18,23 @@ from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import UserSpace, kernel_of
 from incroos.kernel.vm.addresses import USER_END
 from incroos.kernel.vm.fault import fault
-from incroos.lang import PhysAddr, VirtAddr, cold, copy, fill, kernel, load8, shl_wrap, shr_logical, store8, word
+from incroos.lang import (
+    PhysAddr,
+    VirtAddr,
+    cold,
+    copy,
+    fill,
+    kernel,
+    load8,
+    shl_wrap,
+    shr_logical,
+    store8,
+    sub_wrap,
+    word,
+)
 
+LOWEST_BITS: Final = 0x0101_0101_0101_0101  # of each byte of a word
+HIGHEST_BITS: Final = 0x8080_8080_8080_8080 - (1 << 64)
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 READS: Final = vmm.PRESENT | vmm.USER | vmm.ACCESSED
 WRITES: Final = READS | vmm.WRITABLE | vmm.DIRTY
@@ -138,6 +153,32 @@ def copy_text(user: UserSpace, to: VirtAddr, source: word, most: word) -> word:
                 return done
             done += 1
     return TOO_LONG
+
+
+@kernel
+def text_length(user: UserSpace, source: word, most: word) -> word:
+    """How long a user's text is, without the zero byte behind it: BAD_POINTER, TOO_LONG as copy_text."""
+    done = 0
+    while done < most:
+        at = reach(user, source + done, READS)
+        if at == 0:
+            return BAD_POINTER
+        part = rest_of_page(source + done, most - done)
+        index = 0
+        while index + 8 <= part and not has_zero_byte(lang.load64(user.m, VirtAddr(at + index))):
+            index += 8
+        while index < part and load8(user.m, VirtAddr(at + index)) != 0:
+            index += 1
+        done += index
+        if index < part:
+            return done
+    return TOO_LONG
+
+
+@kernel
+def has_zero_byte(value: word) -> bool:
+    """Is one of a word's bytes zero? Method: "Hacker's Delight", 6-1."""
+    return sub_wrap(value, LOWEST_BITS) & ~value & HIGHEST_BITS != 0
 
 
 # ------------------------------------------------------------------ words

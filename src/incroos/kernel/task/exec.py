@@ -1,0 +1,191 @@
+"""exec: the task that runs gets another program. What fails leaves all as it was.
+
+    script    a file that begins with #!: its first line names an interpreter, with one argument perhaps, which gets the
+              script's name behind them. An interpreter can be a script
+
+Unit: the program. Format of the first line: execve(2), "Interpreter scripts".
+"""
+
+from typing import Final
+
+from incroos.kernel import files
+from incroos.kernel.codes import BAD_PROGRAM, NO_PERMISSION, OK, TOO_MANY_LINKS
+from incroos.kernel.files.paths import FOLLOW, SLASH
+from incroos.kernel.state import (
+    CONTENT_KIND,
+    HAS_NEW_REGISTERS,
+    Kernel,
+    Node,
+    SignalAction,
+    Task,
+    UserSpace,
+)
+from incroos.kernel.task import ending, family, program
+from incroos.kernel.task.family import SIGCHLD
+from incroos.kernel.task.ring import current
+from incroos.kernel.task.signals import IGNORE_HANDLER
+from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, push
+from incroos.lang import VirtAddr, copy, fill, kernel, load8, store8, word
+
+ANY_EXECUTE: Final = 0o111
+HASH: Final = 35
+MARK: Final = 33  # !
+NEWLINE: Final = 10
+TAB: Final = 9
+BLANK: Final = 32
+NR_SIGNALS: Final = 64
+
+
+@kernel
+def execute(k: Kernel, node: Node, texts: Texts) -> word:
+    """Let the task that runs begin the program of a file: OK, and nothing of the old one is left.
+
+    NO_PERMISSION, BAD_PROGRAM, TOO_MANY_LINKS, TOO_MUCH_TEXT, codes of walk and vm. PRE the texts are changed.
+    """
+    task = current(k)
+    code, at = find_program(k, task, node, texts)
+    if code != OK:
+        return code
+    user = UserSpace(k.m, task.space)
+    found = Node(k.m, at)
+    code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
+    if code != OK:
+        return code
+    leave_old(k, task)
+    task.space = VirtAddr(0)
+    program.take_over(k, task, found, UserSpace(k.m, space), texts)
+    drop_old(k, user)
+    name(task, texts)
+    k.tasks.attention |= HAS_NEW_REGISTERS
+    return OK
+
+
+# ------------------------------------------------------------------ the file
+@kernel
+def may_execute(node: Node) -> word:
+    """OK; NO_PERMISSION if it is no file, or nobody may execute it."""
+    return OK if node.kind == CONTENT_KIND and node.mode & ANY_EXECUTE != 0 else NO_PERMISSION
+
+
+@kernel
+def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word, VirtAddr]:
+    """The file that is loaded: the node, or the last interpreter. Each script changes the arguments."""
+    here = node
+    for depth in range(MOST_SCRIPTS + 1):
+        code = may_execute(here)
+        if code != OK or not is_script(here):
+            return code, here.addr
+        if depth == 0:
+            drop_first(texts)
+            push(texts, texts.name, texts.name_bytes)
+        if depth < MOST_SCRIPTS:
+            code, at = enter_script(k, task, here, texts)
+            if code != OK:
+                return code, at
+            here = Node(k.m, at)
+    return TOO_MANY_LINKS, VirtAddr(0)
+
+
+@kernel
+def is_script(node: Node) -> bool:
+    """Does it begin with #!?"""
+    data = node.content.data
+    return node.content.nbytes > 1 and load8(node.m, data) == HASH and load8(node.m, VirtAddr(data + 1)) == MARK
+
+
+@kernel
+def enter_script(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word, VirtAddr]:
+    """OK and the interpreter's node; its name and its argument are put in front. BAD_PROGRAM, codes of walk."""
+    head = k.files.piece
+    end = copy_line(k, node, head)
+    start = skip_blanks(k, VirtAddr(head + 2), end) if end != 0 else end
+    if start == end:
+        return BAD_PROGRAM, VirtAddr(0)
+    name_end = skip_name(k, start, end)
+    argument = skip_blanks(k, name_end, end)
+    if argument < end:
+        push(texts, argument, end + 1 - argument)
+    store8(k.m, name_end, 0)
+    push(texts, start, name_end + 1 - start)
+    nbytes = name_end - start
+    copy(k.m, files.text_of(k), start, nbytes + 1)
+    return files.walk(k, task, Node(k.m, task.folder), nbytes, FOLLOW)
+
+
+@kernel
+def copy_line(k: Kernel, node: Node, head: VirtAddr) -> VirtAddr:
+    """Copy a script's first line, and a zero byte in the place of what ends it: where that is. BAD_PROGRAM.
+
+    Without an end in the first HEAD_BYTES the line is cut there; 0 if that would cut the interpreter's name.
+    """
+    fill(k.m, head, 0, HEAD_BYTES + 1)
+    copy(k.m, head, node.content.data, min(node.content.nbytes, HEAD_BYTES))
+    end = VirtAddr(head + 2)
+    last = VirtAddr(head + HEAD_BYTES)
+    while end < last and load8(k.m, end) != NEWLINE and load8(k.m, end) != 0:
+        end = VirtAddr(end + 1)
+    if end == last:
+        start = skip_blanks(k, VirtAddr(head + 2), last)
+        if skip_name(k, start, last) == last:
+            return VirtAddr(0)
+    while end > head + 2 and is_blank(load8(k.m, VirtAddr(end - 1))):
+        end = VirtAddr(end - 1)
+    store8(k.m, end, 0)
+    return end
+
+
+@kernel
+def is_blank(char: word) -> bool:
+    """A blank or tab?"""
+    return char == BLANK or char == TAB
+
+
+@kernel
+def skip_blanks(k: Kernel, at: VirtAddr, end: VirtAddr) -> VirtAddr:
+    """The first byte that is none, or the end."""
+    while at < end and is_blank(load8(k.m, at)):
+        at = VirtAddr(at + 1)
+    return at
+
+
+@kernel
+def skip_name(k: Kernel, at: VirtAddr, end: VirtAddr) -> VirtAddr:
+    """The first blank, or the end."""
+    while at < end and not is_blank(load8(k.m, at)):
+        at = VirtAddr(at + 1)
+    return at
+
+
+# ------------------------------------------------------------------ what is left, and what not
+@kernel
+def leave_old(k: Kernel, task: Task) -> None:
+    """What ends with the old program. Signals that are ignored stay so, and so do the mask and what is pending."""
+    ending.clear_word(k, task)
+    task.clear_on_exit = VirtAddr(0)
+    files.close_on_exec(k, task)
+    for index in range(NR_SIGNALS):
+        action = task.actions[index]
+        if action.handler != 0:
+            handler = IGNORE_HANDLER if action.handler == IGNORE_HANDLER else 0
+            fill(k.m, action.addr, 0, SignalAction.SIZE)
+            action.handler = handler
+    fill(k.m, task.alternate_stack.addr, 0, 3 * 8)
+    task.exit_signal = SIGCHLD
+    task.has_executed = 1
+
+
+@kernel
+def drop_old(k: Kernel, user: UserSpace) -> None:
+    """The task has another space now; whoever was held goes on."""
+    ending.drop_space(k, user)
+    family.release(k, current(k))
+
+
+@kernel
+def name(task: Task, texts: Texts) -> None:
+    """Call the task as the last part of the path is called by which its program was named."""
+    end = VirtAddr(texts.name + texts.name_bytes - 1)
+    start = end
+    while start > texts.name and load8(task.m, VirtAddr(start - 1)) != SLASH:
+        start = VirtAddr(start - 1)
+    program.name_task(task, start, end - start)
