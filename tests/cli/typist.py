@@ -88,7 +88,7 @@ class Typist:
         wanted = re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
         deadline = time.monotonic() + (self.seconds if seconds is None else seconds)
         while not (found := wanted.search(self.shown, self._seen)):
-            if time.monotonic() > deadline or not self.read(deadline - time.monotonic()):
+            if time.monotonic() > deadline or not (self.read(0.1) or self.process.poll() is None):
                 raise AssertionError(f'{pattern!r} was not shown, but {self.shown[self._seen :]!r}')
         start, self._seen = self._seen, found.end()
         return self.shown[start : self._seen]

@@ -22,7 +22,7 @@ MADE_ANEW: Final = -512  # nobody sees it: the task waits, and its call will be 
 def stop_background(k: Kernel, signal: word) -> word:
     """Send the group of the task that calls SIGTTIN or SIGTTOU: MADE_ANEW, or -EIO."""
     own = task_of(k)
-    if task.is_orphaned(k, own):
+    if task.is_orphaned(k, own.group):
         return -EIO
     task.wait_on(k, NOBODY)
     task.send_to_group(k, own.group, signal)

@@ -1,23 +1,25 @@
-"""Calls about signals: what a program says it will do with them, and those that it sends itself."""
+"""Calls about signals: what a program says it will do with them, how it waits for them, and how a handler returns."""
 
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
-from incroos.kernel.abi.errno import EFAULT, EINVAL, ENOMEM, ESRCH, result_of
-from incroos.kernel.state import NOBODY, NR_SIGNALS, Kernel, SignalAction
-from incroos.kernel.task.signals import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
-from incroos.lang import VirtAddr, apart, copy, kernel, load64, store64, word
+from incroos.kernel.abi.arguments import half, task_of, user_of
+from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, result_of
+from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.abi.waiting import NO_TIME, wait_for
+from incroos.kernel.arch.x86 import GENERAL_PROTECTION
+from incroos.kernel.state import HAS_NEW_REGISTERS, NOBODY, NR_SIGNALS, WAITING, Kernel, SignalAction, user_registers
+from incroos.kernel.task import frames
+from incroos.kernel.task.actions import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
+from incroos.kernel.task.sending import first_of, take, take_back
+from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, store32, store64, word
 
 SET_BYTES: Final = 8
-BLOCK: Final = 0
+BLOCK: Final = 0  # of rt_sigprocmask
 UNBLOCK: Final = 1
 SET: Final = 2
-
-STACK_BYTES: Final = 24
-DISABLE: Final = 2  # of sigaltstack
-ONE_TIME: Final = -1 << 31  # SS_AUTODISARM, as an int
-LEAST_STACK: Final = 2048
+STACK_BYTES: Final = 24  # stack_t
+INFO_BYTES: Final = 128  # siginfo_t
 
 
 @apart
@@ -38,7 +40,7 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         copy(k.m, VirtAddr(action.addr), fresh, SignalAction.SIZE)
         action.mask = action.mask & ~UNBLOCKABLE
         if is_ignored(task_of(k), number):
-            task_of(k).pending &= ~bit_of(number)
+            take_back(k, task_of(k), bit_of(number))
     return 0
 
 
@@ -81,74 +83,46 @@ def rt_sigpending(k: Kernel, to: word, set_bytes: word) -> word:
 @kernel
 def sigaltstack(k: Kernel, source: word, to: word) -> word:
     own = task_of(k)
-    kept = VirtAddr(own.alternate_stack.addr)
+    rsp = user_registers(k).rsp
     fresh = k.files.piece
+    before = VirtAddr(fresh + STACK_BYTES)
     if source != 0 and vm.copy_in(user_of(k), fresh, source, STACK_BYTES) != 0:
         return -EFAULT
-    flags = int_of(load64(k.m, VirtAddr(fresh + 8))) if source != 0 else 0
+    copy(k.m, before, VirtAddr(own.alternate_stack.addr), STACK_BYTES)
+    store64(k.m, VirtAddr(before + 8), frames.stack_flags(own, rsp))
     if source != 0:
-        mode = flags & ~ONE_TIME
-        if not 0 <= mode <= DISABLE:
-            return -EINVAL
-        if mode != DISABLE and 0 <= load64(k.m, VirtAddr(fresh + 16)) < LEAST_STACK:
-            return -ENOMEM
-    if to != 0:
-        copy(k.m, VirtAddr(fresh + STACK_BYTES), kept, STACK_BYTES)
-        if own.alternate_stack[2] == 0:
-            store64(k.m, VirtAddr(fresh + STACK_BYTES + 8), DISABLE)
-        if vm.copy_out(user_of(k), to, VirtAddr(fresh + STACK_BYTES), STACK_BYTES) != 0:
-            return -EFAULT
-    if source != 0:
-        is_off = flags & DISABLE != 0
-        own.alternate_stack[0] = 0 if is_off else load64(k.m, fresh)
-        own.alternate_stack[1] = 0 if is_off else flags & 0x8000_0000
-        own.alternate_stack[2] = 0 if is_off else load64(k.m, VirtAddr(fresh + 16))
-    return 0
+        flags = load64(k.m, VirtAddr(fresh + 8))
+        code = frames.set_stack(own, rsp, load64(k.m, fresh), flags, load64(k.m, VirtAddr(fresh + 16)))
+        if code != frames.OK:
+            return error_of_stack(code)
+    return result_of(vm.copy_out(user_of(k), to, before, STACK_BYTES)) if to != 0 else 0
 
 
-# ------------------------------------------------------------------ sending
 @kernel
-def send(k: Kernel, signal: word) -> word:
-    """Send the task that calls a signal; 0 is none, and asks whether one could be sent."""
-    number = int_of(signal)
-    if not 0 <= number <= NR_SIGNALS:
-        return -EINVAL
-    if number != 0:
-        task.send(k, task_of(k), number)
-    return 0
+def error_of_stack(code: word) -> word:
+    """What the call answers where a stack is refused."""
+    if code == frames.IS_HERE:
+        return -EPERM
+    return -EINVAL if code == frames.BAD_MODE else -ENOMEM
 
 
 @apart
 @kernel
-def kill(k: Kernel, number: word, signal: word) -> word:
-    """To itself, or to its group, in which it is alone."""
-    whom = int_of(number)
-    if not 0 <= int_of(signal) <= NR_SIGNALS:
-        return -EINVAL
-    own = task_of(k).number
-    if whom == own or whom == 0 or (whom == -own and own != 1):
-        return send(k, signal)
-    return -ESRCH
+def rt_sigreturn(k: Kernel) -> word:
+    """Go on where a handler interrupted the program, as its frame says; RAX is the frame's."""
+    own = task_of(k)
+    regs = user_registers(k)
+    code = frames.pop(k, own)
+    k.tasks.attention |= HAS_NEW_REGISTERS
+    if code == frames.BAD_SELECTOR:
+        own.fault_vector = GENERAL_PROTECTION
+        own.fault_error = 0
+    if code != frames.OK:
+        task.force(k, SIGSEGV)
+    return regs.rax
 
 
-@apart
-@kernel
-def tkill(k: Kernel, number: word, signal: word) -> word:
-    if int_of(number) <= 0 or not 0 <= int_of(signal) <= NR_SIGNALS:
-        return -EINVAL
-    return send(k, signal) if int_of(number) == task_of(k).number else -ESRCH
-
-
-@apart
-@kernel
-def tgkill(k: Kernel, group: word, number: word, signal: word) -> word:
-    if int_of(group) <= 0:
-        return -EINVAL
-    if int_of(number) > 0 and int_of(group) != task_of(k).number:
-        return -ESRCH
-    return tkill(k, number, signal)
-
-
+# ------------------------------------------------------------------ waiting
 @apart
 @kernel
 def rt_sigsuspend(k: Kernel, source: word, set_bytes: word) -> word:
@@ -157,21 +131,51 @@ def rt_sigsuspend(k: Kernel, source: word, set_bytes: word) -> word:
     code, mask = vm.load64(user_of(k), source)
     if code != 0:
         return -EFAULT
-    task_of(k).blocked = mask & ~UNBLOCKABLE
-    task.wait_on(k, NOBODY)
+    task.block_for_call(k, mask & ~UNBLOCKABLE)
+    task.wait_once(k, NOBODY)
     return 0
 
 
 @apart
 @kernel
 def pause(k: Kernel) -> word:
-    task.wait_on(k, NOBODY)
+    task.wait_once(k, NOBODY)
     return 0
 
 
 @apart
 @kernel
-def rt_sigreturn(k: Kernel) -> word:
-    """No handler was called: there is nothing to return from, and the program ends as by a bad frame."""
-    task.end_by_signal(k, task_of(k), SIGSEGV)
-    return 0
+def rt_sigtimedwait(k: Kernel, source: word, to: word, timeout: word, set_bytes: word) -> word:
+    if set_bytes != SET_BYTES:
+        return -EINVAL
+    own = task_of(k)
+    code, given = vm.load64(user_of(k), source)
+    if code != 0:
+        return -EFAULT
+    span = get_span(k, timeout) if timeout != 0 else NO_TIME
+    if timeout != 0 and span < 0:
+        return span
+    wanted = given & ~UNBLOCKABLE
+    ready = own.pending & wanted
+    if ready == 0:
+        result = wait_for(k, span, NOBODY, -EAGAIN)
+        own.awaited = wanted if own.state == WAITING else 0
+        return result
+    signal = first_of(ready)
+    first_code, first, second = take(k, own, signal)
+    if to != 0 and put_info(k, to, signal, first_code, first, second) != 0:
+        return -EFAULT
+    return signal
+
+
+@kernel
+def put_info(k: Kernel, to: word, signal: word, code: word, first: word, second: word) -> word:
+    """Give the program a siginfo_t: 0 or -EFAULT."""
+    info = k.files.piece
+    fill(k.m, info, 0, INFO_BYTES)
+    store32(k.m, info, signal)
+    store32(k.m, VirtAddr(info + 4), (code >> 32) & 0xFFFF_FFFF)
+    store32(k.m, VirtAddr(info + 8), code & 0xFFFF_FFFF)
+    store64(k.m, VirtAddr(info + 16), first)
+    store64(k.m, VirtAddr(info + 24), second)
+    return result_of(vm.copy_out(user_of(k), to, info, INFO_BYTES))

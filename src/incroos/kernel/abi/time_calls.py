@@ -3,10 +3,10 @@
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import half, user_of
+from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
 from incroos.kernel.abi.waiting import wait_for
-from incroos.kernel.state import NOBODY, Kernel
+from incroos.kernel.state import NOBODY, WAITING, Kernel
 from incroos.kernel.task.clock import MOST, SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
 
@@ -103,9 +103,7 @@ def get_span(k: Kernel, source: word) -> word:
 @kernel
 def nanosleep(k: Kernel, source: word, rest: word) -> word:
     span = get_span(k, source)
-    if span < 0:
-        return span
-    return wait_for(k, span, NOBODY, 0)
+    return sleep(k, span, rest) if span >= 0 else span
 
 
 @apart
@@ -116,12 +114,21 @@ def clock_nanosleep(k: Kernel, clock: word, flags: word, source: word, rest: wor
     span = get_span(k, source)
     if span < 0:
         return span
-    if half(flags) & ABSOLUTE != 0:
-        now = task.look(k)
-        if is_real(half(clock)):
-            span -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
-        span = max(span - now, 0)
-    return wait_for(k, span, NOBODY, 0)
+    if half(flags) & ABSOLUTE == 0:
+        return sleep(k, span, rest)
+    now = task.look(k)
+    if is_real(half(clock)):
+        span -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
+    return sleep(k, max(span - now, 0), 0)
+
+
+@kernel
+def sleep(k: Kernel, span: word, rest: word) -> word:
+    """Wait so many nanoseconds; a handler ends it, and `rest` is where the program wants to know what is left, or 0."""
+    result = wait_for(k, span, NOBODY, 0)
+    own = task_of(k)
+    own.rest = VirtAddr(rest if own.state == WAITING else 0)
+    return result
 
 
 @apart
@@ -151,10 +158,3 @@ def getrusage(k: Kernel, who: word, to: word) -> word:
         store64(k.m, VirtAddr(at + 32), user_of(k).nr_resident * 4)
         store64(k.m, VirtAddr(at + 64), user_of(k).nr_faults)
     return result_of(vm.copy_out(user_of(k), to, at, USAGE_BYTES))
-
-
-@apart
-@kernel
-def alarm(k: Kernel, seconds: word) -> word:
-    """Virtual time goes on only when somebody looks: no alarm ever rings, and none was set before."""
-    return 0

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from incroos.kernel import vm
+from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.abi.waiting import NO_TIME, wait_for
+from incroos.kernel.abi.waiting import wait_for
 from incroos.kernel.files import terminal
 from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, TERMINAL_KIND, File, Kernel
 from incroos.kernel.task.clock import SECOND
@@ -47,7 +47,10 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
         return -EFAULT
     if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
         return -EAGAIN
-    return wait_for(k, span if timeout != 0 else NO_TIME, FUTEX, -ETIMEDOUT)
+    if timeout != 0:
+        return wait_for(k, span, FUTEX, -ETIMEDOUT)
+    task.wait_on(k, FUTEX)
+    return 0
 
 
 @kernel

@@ -7,6 +7,9 @@ from incroos.kernel.state.user_space import Content
 from incroos.lang import Array, Struct, VirtAddr, u64
 
 NR_SIGNALS: Final = 64
+NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
+MAX_QUEUED: Final = 4096  # of all tasks; RLIMIT_SIGPENDING
+NR_TIMERS: Final = 3  # ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
 MAX_FILES: Final = 256  # descriptors of a task; RLIMIT_NOFILE
 NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
@@ -37,6 +40,29 @@ class SignalAction(Struct):
     flags: u64
     restorer: u64
     mask: u64
+
+
+class SignalInfo(Struct):
+    """What siginfo_t tells of a signal beside its number: the words that differ. Owner: task.sending."""
+
+    code: u64  # si_code; in the high half si_errno
+    first: u64  # si_pid and in the high half si_uid; or si_addr
+    second: u64  # si_value; or si_status
+
+
+class QueuedSignal(Struct):
+    """A real-time signal that waits, in a list of its task's. From the heap. Owner: task.sending."""
+
+    next: VirtAddr
+    signal: u64
+    info: SignalInfo
+
+
+class Timer(Struct):
+    """An interval timer: nanoseconds. Owner: task.timers."""
+
+    at: u64  # when it rings, as its clock counts; 0: it is off
+    every: u64  # after that; 0: once
 
 
 class Node(Struct):
@@ -94,12 +120,18 @@ CANNOT_RUN: Final = 1 << 1  # the task waits, is stopped, or has ended
 HAS_SIGNAL: Final = 1 << 2
 HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
 HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
+HAS_NEWS: Final = 1 << 5  # a parent is to hear of a task
+NEEDS_TIMER: Final = 1 << 6  # an alarm was set: the timer may have to run
 
 # Task.waits_on, beside addresses
 NOBODY: Final = 0  # a signal or its deadline alone wakes it
 ANYTHING: Final = 1  # whatever happens: poll looks again
 INPUT: Final = 2  # the host's input
 FUTEX: Final = 3  # a word of its memory, see Task.futex
+
+# Task.has_waited
+RESTARTS: Final = 1  # a handler with SA_RESTART lets the call be made anew
+IS_INTERRUPTED: Final = 2  # each handler ends the call
 
 # Task.how_ended; the numbers of RECORD_END
 EXITED: Final = 0
@@ -133,7 +165,8 @@ class Task(Struct):
     deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
     progress: u64  # of a call that waits: what cannot be undone
     futex: VirtAddr  # of a wait on FUTEX: the word's address
-    has_waited: u64  # its call waits, or did and is made anew
+    has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
+    rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
     how_ended: u64
     status: u64  # exit status or signal
@@ -150,6 +183,16 @@ class Task(Struct):
     name: Annotated[Array[u64], NAME_BYTES // 8]
     pending: u64  # signals, bit n - 1 for signal n
     blocked: u64
+    saved_blocked: u64  # what is blocked when the call ends that blocks others, if has_saved_blocked
+    has_saved_blocked: u64
+    awaited: u64  # signals that the call that waits takes itself: rt_sigtimedwait
+    queued: VirtAddr  # QueuedSignal, the first one sent
+    infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that are pending
+    fault_vector: u64  # of the last exception that became a signal, for its frame
+    fault_error: u64
+    fault_address: VirtAddr  # of the last one that was a page fault
+    user_time: u64  # nanoseconds that it ran, in ticks
+    timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
@@ -177,6 +220,8 @@ class TaskState(Struct):
     clock: u64  # virtual nanoseconds since the start
     start_seconds: u64
     random: u64  # the generator's state
+    nr_queued: u64  # QueuedSignals of all tasks
+    nr_timers: u64  # of all tasks, that are on
     free_frames: u64  # before the first program
     record_bytes: u64  # of the heap, then
     statistics: Annotated[Array[u64], NR_STATISTICS]  # as task.report says

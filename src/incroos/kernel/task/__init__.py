@@ -8,24 +8,27 @@ report tells the host; clock and random are what programs see of time and chance
 from .clock import after, look, now
 from .contexts import registers_of
 from .ending import end, end_by_signal, end_unstarted
-from .groups import is_orphaned, send_to_group, session_of_group
+from .family import is_orphaned, send_to_group
 from .random import next_word
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick
-from .signals import notice, on_fault, on_other_fault, send
+from .sending import notice, send, send_with
+from .signals import force, on_exception, on_fault
 from .start import create_first, init
-from .terminal import leave_terminal
-from .waiting import end_wait, hold_on, wait_on, wake
+from .terminal import leave_terminal, session_of_group
+from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake
 
 __all__ = [
     'after',
+    'block_for_call',
     'create_first',
     'current',
     'end',
     'end_by_signal',
     'end_unstarted',
     'end_wait',
+    'force',
     'go_on',
     'hold_on',
     'init',
@@ -36,14 +39,16 @@ __all__ = [
     'next_word',
     'notice',
     'now',
+    'on_exception',
     'on_fault',
-    'on_other_fault',
     'put',
     'registers_of',
     'send',
     'send_to_group',
+    'send_with',
     'session_of_group',
     'tick',
     'wait_on',
+    'wait_once',
     'wake',
 ]

@@ -26,7 +26,7 @@ from incroos.kernel.state import (
     Task,
     UserSpace,
 )
-from incroos.kernel.task import contexts, news, report
+from incroos.kernel.task import contexts, news, report, sending, timers
 from incroos.kernel.task.futexes import wake_futex
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, cold, kernel, store32, word
@@ -117,6 +117,8 @@ def close(k: Kernel, task: Task, how: word, value: word) -> None:
     clear_word(k, task)
     files.close_all(k, task)
     leave_space(k, task)
+    sending.forget_all(k, task)
+    timers.forget_all(k, task)
     task.state = ENDED
     task.how_ended = how
     task.status = value

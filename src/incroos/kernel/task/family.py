@@ -11,18 +11,21 @@ Unit: the task.
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.state import ENDED, HELD, Kernel, Task
-from incroos.kernel.task import signals
-from incroos.kernel.task.news import put
+from incroos.kernel.state import BY_SIGNAL, ENDED, HELD, Kernel, Task
+from incroos.kernel.task import sending
+from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP
+from incroos.kernel.task.news import CONTINUED, put
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
 from incroos.lang import VirtAddr, cold, kernel, word
 
-SIGHUP: Final = 1
-SIGCHLD: Final = 17
-SIGCONT: Final = 18
-NO_STOPS: Final = 1  # SA_NOCLDSTOP
 NO_ZOMBIES: Final = 2  # SA_NOCLDWAIT
+
+# si_code of SIGCHLD
+HAS_EXITED: Final = 1
+WAS_KILLED: Final = 2
+WAS_STOPPED: Final = 5
+HAS_CONTINUED: Final = 6
 
 
 # ------------------------------------------------------------------ news
@@ -38,15 +41,17 @@ def tell_parents(k: Kernel) -> None:
         if task.state == ENDED:
             on_end(k, task)
         elif task.parent != 0:
-            on_stop(k, Task(k.m, task.parent))
+            on_stop(k, task, Task(k.m, task.parent))
 
 
 @cold
 @kernel
-def on_stop(k: Kernel, parent: Task) -> None:
+def on_stop(k: Kernel, task: Task, parent: Task) -> None:
     """A child has been stopped, or goes on."""
-    if parent.actions[SIGCHLD - 1].flags & NO_STOPS == 0:
-        signals.send(k, parent, SIGCHLD)
+    if parent.actions[SIGCHLD - 1].flags & NO_CHILD_STOP == 0:
+        has_continued = task.news == CONTINUED
+        status = SIGCONT if has_continued else task.news >> 8
+        sending.send_with(k, parent, SIGCHLD, HAS_CONTINUED if has_continued else WAS_STOPPED, task.number, status)
     wake(k, parent.addr)
 
 
@@ -61,7 +66,8 @@ def on_end(k: Kernel, task: Task) -> None:
         if is_let_go(task, parent):
             task.parent = VirtAddr(0)
         if task.exit_signal != 0:
-            signals.send(k, parent, task.exit_signal)
+            code = WAS_KILLED if task.how_ended == BY_SIGNAL else HAS_EXITED
+            sending.send_with(k, parent, task.exit_signal, code, task.number, task.status)
         wake(k, parent.addr)
     if task.addr != k.tasks.current:
         bury(k, task)
@@ -71,7 +77,7 @@ def on_end(k: Kernel, task: Task) -> None:
 def is_let_go(task: Task, parent: Task) -> bool:
     """Whether a parent says by its action for SIGCHLD that it asks for nobody."""
     action = parent.actions[SIGCHLD - 1]
-    is_ignored = action.handler == signals.IGNORE_HANDLER or action.flags & NO_ZOMBIES != 0
+    is_ignored = action.handler == IGNORE_HANDLER or action.flags & NO_ZOMBIES != 0
     return task.exit_signal == SIGCHLD and is_ignored
 
 
@@ -105,18 +111,35 @@ def wake_orphans(k: Kernel, group: word) -> None:
 
     POSIX, "General Concepts", orphaned process group: no member has a parent in another group of the same session.
     """
-    has_stopped = False
+    if is_orphaned(k, group) and has_stopped(k, group):
+        send_to_group(k, group, SIGHUP)
+        send_to_group(k, group, SIGCONT)
+
+
+@cold
+@kernel
+def is_orphaned(k: Kernel, group: word) -> bool:
+    """Whether nobody is left who would let stopped members of a group go on."""
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if task.group == group and task.state != ENDED:
-            if has_guardian(task):
-                return
-            has_stopped = has_stopped or task.is_stopped != 0
+        if task.group == group and task.state != ENDED and has_guardian(task):
+            return False
         at = task.next
-    if has_stopped:
-        send_to_group(k, group, SIGHUP)
-        send_to_group(k, group, SIGCONT)
+    return True
+
+
+@cold
+@kernel
+def has_stopped(k: Kernel, group: word) -> bool:
+    """Whether a member of a group is stopped."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group and task.state != ENDED and task.is_stopped != 0:
+            return True
+        at = task.next
+    return False
 
 
 @kernel
@@ -136,7 +159,7 @@ def send_to_group(k: Kernel, group: word, signal: word) -> None:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if task.group == group:
-            signals.send(k, task, signal)
+            sending.send(k, task, signal)
         at = task.next
 
 

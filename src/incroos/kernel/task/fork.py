@@ -13,7 +13,7 @@ from incroos.kernel import files, heap, vm
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
 from incroos.kernel.state import MAX_TASKS, READY, Kernel, Registers, Task, UserSpace, user_registers
-from incroos.kernel.task import ring
+from incroos.kernel.task import ring, sending, timers
 from incroos.kernel.task.start import TASK_ALIGNMENT
 from incroos.kernel.task.waiting import hold_on
 from incroos.lang import VirtAddr, copy, fill, kernel, read_msr, save_vector_state, word
@@ -69,7 +69,8 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     child.news = 0
     child.next_news = VirtAddr(0)
     child.is_news = 0
-    child.pending = 0
+    sending.begin_child(child)
+    timers.begin_child(k, child)
     child.clear_on_exit = VirtAddr(0)
     if flags & (SAME_SPACE | HOLD_PARENT) == SAME_SPACE:
         fill(k.m, child.alternate_stack.addr, 0, 3 * 8)

@@ -3,8 +3,6 @@
 Unit: the program.
 """
 
-from typing import Final
-
 from incroos.kernel import vm
 from incroos.kernel.arch.x86 import (
     FLAG_INTERRUPTS,
@@ -18,7 +16,6 @@ from incroos.kernel.codes import BAD_PROGRAM, NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import (
     CONTENT_KIND,
     NAME_BYTES,
-    VECTOR_STATE_BYTES,
     Kernel,
     Node,
     Registers,
@@ -27,26 +24,10 @@ from incroos.kernel.state import (
     UserSpace,
     user_registers,
 )
-from incroos.kernel.task import elf, stack
+from incroos.kernel.task import contexts, elf, stack
 from incroos.kernel.task.elf import Program
 from incroos.kernel.task.texts import Texts, destroy, take_given
-from incroos.lang import (
-    VirtAddr,
-    copy,
-    fill,
-    kernel,
-    load_vector_state,
-    store16,
-    store32,
-    word,
-    write_msr,
-)
-
-# In what FXSAVE64 writes
-X87_CONTROL: Final = 0
-SSE_CONTROL: Final = 24
-DEFAULT_X87: Final = 0x37F
-DEFAULT_SSE: Final = 0x1F80
+from incroos.lang import VirtAddr, copy, fill, kernel, word, write_msr
 
 
 @kernel
@@ -109,7 +90,7 @@ def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) 
     task.arguments = texts.arguments
     task.arguments_bytes = texts.arguments_bytes
     program = Program(k.m, k.files.piece)
-    begin_registers(k, VirtAddr(program.entry), VirtAddr(program.stack))
+    begin_registers(k, task, VirtAddr(program.entry), VirtAddr(program.stack))
 
 
 @kernel
@@ -120,7 +101,7 @@ def name_task(task: Task, name: VirtAddr, nbytes: word) -> None:
 
 
 @kernel
-def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
+def begin_registers(k: Kernel, task: Task, entry: VirtAddr, rsp: VirtAddr) -> None:
     """All registers of ring 3 as a new program finds them: nothing of anybody is left in them."""
     regs = user_registers(k)
     fill(k.m, regs.addr, 0, Registers.SIZE)
@@ -131,8 +112,4 @@ def begin_registers(k: Kernel, entry: VirtAddr, rsp: VirtAddr) -> None:
     regs.rflags = FLAGS_ALWAYS | FLAG_INTERRUPTS
     write_msr(k.m, MSR_FS_BASE, 0)
     write_msr(k.m, MSR_KERNEL_GS_BASE, 0)
-    state = k.files.piece
-    fill(k.m, state, 0, VECTOR_STATE_BYTES)
-    store16(k.m, VirtAddr(state + X87_CONTROL), DEFAULT_X87)
-    store32(k.m, VirtAddr(state + SSE_CONTROL), DEFAULT_SSE)
-    load_vector_state(k.m, state)
+    contexts.clear_vectors(k, task)

@@ -25,7 +25,7 @@ from incroos.kernel.state import (
     Kernel,
     Task,
 )
-from incroos.kernel.task import clock, contexts, family, report, signals
+from incroos.kernel.task import clock, contexts, family, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
 from incroos.kernel.task.terminal import end_rest, has_rest, look_at_terminal
 from incroos.kernel.task.waiting import make_ready, wake_all
@@ -44,7 +44,7 @@ def can_run(task: Task) -> bool:
 def attention_of(task: Task) -> word:
     """What is to be looked at before the task goes on, as it stands."""
     attention = 0 if can_run(task) else CANNOT_RUN
-    if task.pending & ~task.blocked != 0:
+    if sending.deliverable(task) != 0:
         attention |= HAS_SIGNAL
     if task.has_waited != 0:
         attention |= HAS_WAITED
@@ -66,6 +66,7 @@ def next_ready(k: Kernel, start: Task) -> VirtAddr:
 def tick(k: Kernel) -> None:
     """The timer has interrupted ring 3: the slice is over."""
     clock.pass_tick(k)
+    timers.charge(k)
     if needs_ticks(k):
         k.tasks.attention |= SLICE_IS_OVER
     else:
@@ -74,8 +75,8 @@ def tick(k: Kernel) -> None:
 
 @kernel
 def needs_ticks(k: Kernel) -> bool:
-    """Whether a tick may let another task run, or wake one; at a terminal each is a look for Ctrl-C."""
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    """Whether a tick may let another task run, wake one, or ring; at a terminal each is a look for Ctrl-C."""
+    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0 or timers.is_any_set(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -107,19 +108,20 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
+    if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
+        make_ready(current(k))
     if k.tasks.attention & SLICE_IS_OVER != 0:
         family.tell_parents(k)
         look_around(k)
         change_to(k, next_ready(k, current(k)))
-    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0:
+    k.tasks.attention = attention_of(current(k))
+    while k.tasks.attention & (CANNOT_RUN | HAS_SIGNAL) != 0 or k.tasks.news != 0:
+        family.tell_parents(k)
         if k.tasks.attention & CANNOT_RUN != 0:
             change_to(k, find_work(k))
         if k.tasks.attention & HAS_SIGNAL != 0 and can_run(current(k)):
             signals.deliver_pending(k, current(k))
         k.tasks.attention = attention_of(current(k))
-    if k.tasks.news != 0:
-        family.tell_parents(k)
-    k.tasks.attention = attention_of(current(k))
     if not timer.is_running(k) and needs_ticks(k):
         timer.start(k)
 
@@ -184,6 +186,7 @@ def can_input_help(k: Kernel) -> bool:
 def look_around(k: Kernel) -> None:
     """Wake whoever waits for input that has come, or for a time that is over."""
     now = clock.now(k)
+    timers.ring(k, now)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
@@ -197,8 +200,8 @@ def look_around(k: Kernel) -> None:
 
 @kernel
 def least_deadline(k: Kernel) -> word:
-    """When the first of those that wait looks again by itself; NO_TIME: none does."""
-    least = NO_TIME
+    """When the first of those that wait looks again by itself, or the first alarm rings; NO_TIME: none does."""
+    least = timers.least(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)

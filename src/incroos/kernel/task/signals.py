@@ -1,107 +1,159 @@
-"""Signals: sent to tasks, and what exceptions become.
+"""Signals delivered: what a task does when it has one, and what exceptions of a program become.
 
-    blocked                 waits in task.pending
-    ignored                 nothing happens
-    default action          ends the program, or nothing happens
-    a handler               the program ends by the signal, with a remark: nobody calls handlers yet
+    blocked             waits (sending.py)
+    ignored             nothing happens
+    a handler           the task goes on in it (frames.py); a call that waits is made anew or ends (interruption.py)
+    default action      the task ends, is stopped, or nothing happens
 
-Unit: the signal, 1 to 64; bit n - 1 of a set is signal n. Numbers and actions: signal(7).
+A fault of the program cannot be blocked nor ignored: it ends it all the same. Unit: the signal; actions.py.
 """
 
 from typing import Final
 
+from incroos.kernel.arch.x86 import FAULT_PRESENT, PAGE_FAULT
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT
 from incroos.kernel.state import (
     ENDED,
-    HAS_SIGNAL,
-    REMARK_HANDLER,
     REMARK_WAITS_FOR_EVER,
     WAITING,
     Kernel,
     Registers,
     Task,
+    user_registers,
 )
-from incroos.kernel.task import ending, news, report
+from incroos.kernel.task import ending, family, frames, news, report, sending
+from incroos.kernel.task.actions import (
+    DEFAULT_HANDLER,
+    JOB_STOPS,
+    ONE_SHOT,
+    SIGBUS,
+    SIGKILL,
+    SIGSEGV,
+    STOPPING,
+    action_of,
+    bit_of,
+    has_handler,
+    is_ignored,
+)
 from incroos.kernel.task.contexts import registers_of
+from incroos.kernel.task.interruption import interrupt_call
 from incroos.kernel.task.ring import current
-from incroos.kernel.task.waiting import make_ready
-from incroos.lang import VirtAddr, cold, count_trailing_zeros, kernel, shl_wrap, word
+from incroos.kernel.task.waiting import end_wait
+from incroos.lang import VirtAddr, cold, kernel, word
 
-SIGBUS: Final = 7
-SIGKILL: Final = 9
-SIGSEGV: Final = 11
-SIGSTOP: Final = 19
-SIGTSTP: Final = 20
-SIGTTIN: Final = 21
-SIGTTOU: Final = 22
-
-DEFAULT_HANDLER: Final = 0
-IGNORE_HANDLER: Final = 1
-
-# Ignored by default: SIGCHLD, SIGCONT, SIGURG, SIGWINCH
-IGNORED: Final = 1 << 16 | 1 << 17 | 1 << 22 | 1 << 27
-STOPPING: Final = 1 << (SIGSTOP - 1) | 1 << (SIGTSTP - 1) | 1 << (SIGTTIN - 1) | 1 << (SIGTTOU - 1)
-UNBLOCKABLE: Final = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)
+# si_code of faults
+NO_MAPPING: Final = 1  # SEGV_MAPERR
+NO_RIGHT: Final = 2  # SEGV_ACCERR
+NO_FILE: Final = 2  # BUS_ADRERR
 
 
-@kernel
-def bit_of(signal: word) -> word:
-    """The signal's bit in a set."""
-    return shl_wrap(1, signal - 1)
-
-
-@kernel
-def is_ignored(task: Task, signal: word) -> bool:
-    """Does nothing happen when the signal is delivered?"""
-    handler = task.actions[signal - 1].handler
-    return handler == IGNORE_HANDLER or (handler == DEFAULT_HANDLER and bit_of(signal) & IGNORED != 0)
-
-
-@kernel
-def send(k: Kernel, task: Task, signal: word) -> None:
-    """Send a task a signal. PRE 1 <= signal <= NR_SIGNALS."""
-    bit = bit_of(signal)
-    if task.state == ENDED or (is_ignored(task, signal) and task.blocked & bit == 0):
-        return
-    task.pending |= bit
-    notice(k, task)
-
-
-@kernel
-def notice(k: Kernel, task: Task) -> None:
-    """See whether a task has a signal to be delivered: it looks at it before it goes on."""
-    if task.pending & ~task.blocked == 0:
-        return
-    if task.addr == k.tasks.current:
-        k.tasks.attention |= HAS_SIGNAL
-    elif task.state == WAITING:
-        make_ready(task)
-
-
+# ------------------------------------------------------------------ pending signals
+@cold
 @kernel
 def deliver_pending(k: Kernel, task: Task) -> None:
-    """Do what the actions of the signals say that are pending and not blocked, as long as the task can run."""
-    ready = task.pending & ~task.blocked
-    while ready != 0 and task.state != ENDED:
-        signal = count_trailing_zeros(ready) + 1
-        task.pending &= ~bit_of(signal)
-        if not is_ignored(task, signal):
-            deliver(k, task, signal)
-        ready = task.pending & ~task.blocked
+    """Do what the actions of the signals say that are pending and not blocked. PRE the task runs, and can."""
+    ready = sending.deliverable(task)
+    while ready != 0 and task.state != ENDED and task.is_stopped == 0:
+        signal = sending.first_of(ready)
+        code, first, second = sending.take(k, task, signal)
+        if has_handler(task, signal):
+            call_handler(k, task, signal, code, first, second)
+        elif not is_ignored(task, signal):
+            act_by_default(k, task, signal)
+        ready = sending.deliverable(task)
 
 
+@cold
 @kernel
-def deliver(k: Kernel, task: Task, signal: word) -> None:
-    """Do what the action of a signal says. PRE it is neither blocked nor ignored."""
-    handler = task.actions[signal - 1].handler
-    if handler == DEFAULT_HANDLER and bit_of(signal) & STOPPING != 0:
+def act_by_default(k: Kernel, task: Task, signal: word) -> None:
+    """End or stop a task by a signal that is not ignored. A group that nobody looks after is not stopped by a key."""
+    if bit_of(signal) & STOPPING == 0:
+        ending.end_by_signal(k, task, signal)
+    elif bit_of(signal) & JOB_STOPS == 0 or not family.is_orphaned(k, task.group):
         news.stop(k, task, signal)
-        return
-    if handler != DEFAULT_HANDLER:
-        report.remark(k, REMARK_HANDLER, signal)
-    ending.end_by_signal(k, task, signal)
 
 
+# ------------------------------------------------------------------ handlers
+@cold
+@kernel
+def call_handler(k: Kernel, task: Task, signal: word, code: word, first: word, second: word) -> None:
+    """Let the task that runs go on in its handler; where its stack has no room for that, SIGSEGV is forced on it."""
+    mask = task.saved_blocked if task.has_saved_blocked != 0 else task.blocked
+    task.has_saved_blocked = 0
+    interrupt_call(k, task, action_of(task, signal).flags)
+    is_done = frames.push(k, task, signal, mask, code, first, second)
+    if action_of(task, signal).flags & ONE_SHOT != 0:
+        action_of(task, signal).handler = DEFAULT_HANDLER
+    if not is_done:
+        task.blocked = mask
+        force_end_of_stack(k, task, signal, first)
+
+
+@cold
+@kernel
+def force_end_of_stack(k: Kernel, task: Task, signal: word, va: word) -> None:
+    """A frame could not be written: SIGSEGV, and the end if that one's could not, or it has no handler."""
+    if signal == SIGSEGV:
+        action_of(task, signal).handler = DEFAULT_HANDLER
+    regs = user_registers(k)
+    if is_fatal(task, SIGSEGV) and regs.vector == PAGE_FAULT and va == task.fault_address:
+        ending.end_by_fault(k, SIGSEGV, regs, task.fault_address)
+    else:
+        force(k, SIGSEGV)
+
+
+@cold
+@kernel
+def force(k: Kernel, signal: word) -> None:
+    """Send the task that runs a signal that it cannot go on without, for a reason of the kernel's own."""
+    task = current(k)
+    if is_fatal(task, signal):
+        ending.end_by_signal(k, task, signal)
+    else:
+        sending.send(k, task, signal)
+
+
+@cold
+@kernel
+def is_fatal(task: Task, signal: word) -> bool:
+    """Does a fault with this signal end the task?"""
+    return not has_handler(task, signal) or task.blocked & bit_of(signal) != 0
+
+
+# ------------------------------------------------------------------ exceptions
+@cold
+@kernel
+def on_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
+    """Send the task the signal of a page fault that vm could not serve.
+
+    Whether something is at an address of the kernel's half is not told: it always is.
+    """
+    current(k).fault_address = va
+    if va < 0:
+        regs.error |= FAULT_PRESENT
+    if code == FAULT_NO_RANGE or code == FAULT_NO_RIGHT:
+        on_exception(k, SIGSEGV, regs, NO_MAPPING if code == FAULT_NO_RANGE else NO_RIGHT, va)
+    elif code == FAULT_BEYOND_CONTENT:
+        on_exception(k, SIGBUS, regs, NO_FILE, va)
+    else:
+        on_exception(k, SIGKILL, regs, sending.BY_KERNEL, va)
+
+
+@cold
+@kernel
+def on_exception(k: Kernel, signal: word, regs: Registers, code: word, va: VirtAddr) -> None:
+    """Send the task that runs an exception's signal; the address is 0 where si_addr is."""
+    task = current(k)
+    end_wait(task)
+    task.fault_vector = regs.vector
+    task.fault_error = regs.error
+    if is_fatal(task, signal):
+        ending.end_by_fault(k, signal, regs, va if regs.vector == PAGE_FAULT else VirtAddr(0))
+    else:
+        sending.send_with(k, task, signal, code, va, 0)
+
+
+# ------------------------------------------------------------------ the end of all
 @cold
 @kernel
 def end_all(k: Kernel) -> None:
@@ -117,29 +169,3 @@ def end_all(k: Kernel) -> None:
                 is_told = True
             ending.end_by_signal(k, task, SIGKILL)
         at = task.next
-
-
-@kernel
-def on_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
-    """End the task whose page fault vm could not serve. Blocked or ignored, a fault ends the program all the same."""
-    signal = SIGKILL
-    if code == FAULT_NO_RANGE or code == FAULT_NO_RIGHT:
-        signal = SIGSEGV
-    elif code == FAULT_BEYOND_CONTENT:
-        signal = SIGBUS
-    on_exception(k, signal, regs, va)
-
-
-@kernel
-def on_exception(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None:
-    """End the task by an exception's signal, at an address or 0."""
-    handler = current(k).actions[signal - 1].handler
-    if handler != DEFAULT_HANDLER and handler != IGNORE_HANDLER:
-        report.remark(k, REMARK_HANDLER, signal)
-    ending.end_by_fault(k, signal, regs, va)
-
-
-@kernel
-def on_other_fault(k: Kernel, signal: word, regs: Registers) -> None:
-    """End the task by the signal of an exception that is no page fault."""
-    on_exception(k, signal, regs, VirtAddr(0))

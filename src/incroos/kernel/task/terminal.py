@@ -15,11 +15,11 @@ from incroos.kernel.files import terminal
 from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.state import ENDED, FIRST_NUMBER, Kernel, Task
 from incroos.kernel.state.terminal import Terminal
-from incroos.kernel.task import clock, ring, signals
+from incroos.kernel.task import clock, ring, sending
 from incroos.kernel.task.clock import SECOND
-from incroos.kernel.task.groups import send_to_group
+from incroos.kernel.task.family import send_to_group
 from incroos.kernel.task.waiting import wake_all
-from incroos.lang import cold, kernel
+from incroos.lang import cold, kernel, word
 
 SIGHUP: Final = 1
 SIGKILL: Final = 9
@@ -68,8 +68,8 @@ def hang_up(k: Kernel, own: Terminal) -> None:
     """Nobody types any more: the session's leader hears of it, and the group in the foreground."""
     at = ring.find(k, own.session) if own.session != 0 else own.addr
     if own.session != 0 and at != 0 and Task(k.m, at).group != own.foreground:
-        signals.send(k, Task(k.m, at), SIGHUP)
-        signals.send(k, Task(k.m, at), SIGCONT)
+        sending.send(k, Task(k.m, at), SIGHUP)
+        sending.send(k, Task(k.m, at), SIGCONT)
     send_to_group(k, own.foreground, SIGHUP)
     send_to_group(k, own.foreground, SIGCONT)
 
@@ -100,6 +100,19 @@ def leave_terminal(k: Kernel) -> None:
 
 @cold
 @kernel
+def session_of_group(k: Kernel, group: word) -> word:
+    """The session of a group; 0 if nobody is in it."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group:
+            return task.session
+        at = task.next
+    return 0
+
+
+@cold
+@kernel
 def has_rest(k: Kernel) -> bool:
     """Whether the run is over but for tasks that are left. PRE nobody can run."""
     return k.files.terminal != 0 and terminal.terminal_of(k).kill_time != 0
@@ -113,5 +126,5 @@ def end_rest(k: Kernel) -> None:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if task.state != ENDED:
-            signals.send(k, task, SIGKILL)
+            sending.send(k, task, SIGKILL)
         at = task.next

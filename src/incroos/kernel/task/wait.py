@@ -7,7 +7,8 @@ from typing import Final
 
 from incroos.kernel.codes import NO_CHILD
 from incroos.kernel.state import BY_SIGNAL, ENDED, Kernel, Task
-from incroos.kernel.task.family import SIGCHLD, SIGCONT, bury
+from incroos.kernel.task.actions import SIGCHLD, SIGCONT
+from incroos.kernel.task.family import bury
 from incroos.kernel.task.news import CONTINUED, STOPPED
 from incroos.lang import VirtAddr, apart, kernel, word
 

@@ -9,18 +9,46 @@ though nothing has changed for it.
 """
 
 from incroos.kernel.devices import timer
-from incroos.kernel.state import ANYTHING, CANNOT_RUN, HELD, INPUT, READY, WAITING, Kernel, Task
+from incroos.kernel.state import (
+    ANYTHING,
+    CANNOT_RUN,
+    HAS_WAITED,
+    HELD,
+    INPUT,
+    IS_INTERRUPTED,
+    READY,
+    RESTARTS,
+    WAITING,
+    Kernel,
+    Task,
+)
 from incroos.kernel.task.ring import current
 from incroos.lang import VirtAddr, apart, kernel, word
 
 
 @kernel
 def wait_on(k: Kernel, thing: word) -> None:
-    """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT."""
+    """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT.
+
+    The last thing that the call does: what it sends itself behind it would wake it before it has waited.
+    A handler with SA_RESTART lets it be made anew, too; another one ends it.
+    """
+    wait(k, thing, RESTARTS)
+
+
+@kernel
+def wait_once(k: Kernel, thing: word) -> None:
+    """The same of a call that any handler ends."""
+    wait(k, thing, IS_INTERRUPTED)
+
+
+@kernel
+def wait(k: Kernel, thing: word, how: word) -> None:
+    """The same, as has_waited says."""
     task = current(k)
     task.state = WAITING
     task.waits_on = VirtAddr(thing)
-    task.has_waited = 1
+    task.has_waited = how
     k.tasks.attention |= CANNOT_RUN
 
 
@@ -62,7 +90,23 @@ def make_ready(task: Task) -> None:
 
 @kernel
 def end_wait(task: Task) -> None:
-    """The call that waited has ended."""
+    """The call that waited has ended; what it blocked for its time is blocked as it was before."""
     task.has_waited = 0
     task.progress = 0
     task.deadline = 0
+    task.rest = VirtAddr(0)
+    task.awaited = 0
+    if task.has_saved_blocked != 0:
+        task.blocked = task.saved_blocked
+        task.has_saved_blocked = 0
+
+
+@kernel
+def block_for_call(k: Kernel, mask: word) -> None:
+    """Have a set of signals blocked in the place of those that are, until the call of the task that runs ends."""
+    task = current(k)
+    k.tasks.attention |= HAS_WAITED
+    if task.has_saved_blocked == 0:
+        task.saved_blocked = task.blocked
+        task.has_saved_blocked = 1
+    task.blocked = mask

@@ -1,6 +1,6 @@
 """Traps of ring 3: what the entry code calls at an exception or an interrupt that a program was interrupted by.
 
-    page fault              vm gives the page, or the task ends as a fault ends it
+    page fault              vm gives the page, or the task has a signal
     other exceptions        the signal that Linux makes of them (signals.py)
     interrupts              acknowledged; the timer's is a tick
     NMI                     nobody has asked for one: ignored
@@ -13,7 +13,7 @@ from incroos.kernel.arch.x86 import FAULT_PRESENT, FAULT_USER, GENERAL_PROTECTIO
 from incroos.kernel.codes import OK
 from incroos.kernel.devices import interrupts, timer
 from incroos.kernel.state import Kernel, Registers, UserSpace
-from incroos.kernel.trap.signals import signal_of
+from incroos.kernel.trap.signals import code_of, has_address, signal_of
 from incroos.lang import VirtAddr, apart, kernel, read_cr2, word
 
 
@@ -38,7 +38,7 @@ def on_trap(k: Kernel, regs: Registers) -> None:
 @apart
 @kernel
 def on_bad_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
-    """End the task whose page fault cannot be served.
+    """Send the task a signal whose page fault cannot be served.
 
     That a page is there, and ring 3 may not touch it as ring 0, no range can help: on QEMU, whose far return of ring 3
     reads the stack as ring 0 does, against SMAP. There it is what a bad far return is.
@@ -54,5 +54,6 @@ def on_bad_fault(k: Kernel, regs: Registers, code: word, va: VirtAddr) -> None:
 @apart
 @kernel
 def on_exception(k: Kernel, regs: Registers) -> None:
-    """End the task by the signal of an exception that is no page fault."""
-    task.on_other_fault(k, signal_of(regs.vector), regs)
+    """Send the task the signal of an exception that is no page fault."""
+    va = VirtAddr(regs.rip) if has_address(regs.vector) else VirtAddr(0)
+    task.on_exception(k, signal_of(regs.vector), regs, code_of(k, regs.vector), va)

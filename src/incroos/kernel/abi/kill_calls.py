@@ -1,0 +1,130 @@
+"""Calls that send signals. There is one user, who may send any to any; init, number 1, has no use for them."""
+
+from typing import Final
+
+from incroos.kernel import task, vm
+from incroos.kernel.abi.arguments import int_of, task_of, user_of
+from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
+from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task
+from incroos.kernel.task.ring import find
+from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
+from incroos.lang import VirtAddr, apart, kernel, load64, word
+
+ALL: Final = -1
+LEAST_INT: Final = -1 << 31
+INFO_BYTES: Final = 32  # of siginfo_t, that are passed on
+
+
+@kernel
+def is_signal(signal: word) -> bool:
+    """Is there such a signal, or is it 0, with which one asks whether one could be sent?"""
+    return 0 <= int_of(signal) <= NR_SIGNALS
+
+
+@kernel
+def send_to(k: Kernel, whom: Task, signal: word, code: word) -> word:
+    """Send a signal with the number of the sender; 0 is none."""
+    if not is_signal(signal):
+        return -EINVAL
+    if int_of(signal) != 0:
+        task.send_with(k, whom, int_of(signal), code, task_of(k).number, 0)
+    return 0
+
+
+@apart
+@kernel
+def kill(k: Kernel, number: word, signal: word) -> word:
+    whom = int_of(number)
+    if whom == LEAST_INT:
+        return -ESRCH
+    if whom <= 0:
+        group = task_of(k).group if whom == 0 else -whom
+        return kill_all(k, signal) if whom == ALL else kill_group(k, group, signal)
+    return kill_one(k, whom, signal, BY_CALL)
+
+
+@kernel
+def kill_one(k: Kernel, number: word, signal: word, code: word) -> word:
+    """Send a task a signal."""
+    if number == INIT_NUMBER:
+        return 0 if is_signal(signal) else -EINVAL
+    at = find(k, number)
+    return send_to(k, Task(k.m, at), signal, code) if at != 0 else -ESRCH
+
+
+@kernel
+def kill_group(k: Kernel, group: word, signal: word) -> word:
+    """Send all tasks of a group a signal."""
+    result = -ESRCH
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        each = Task(k.m, at)
+        if each.group == group:
+            result = send_to(k, each, signal, BY_CALL)
+        at = each.next
+    return result
+
+
+@kernel
+def kill_all(k: Kernel, signal: word) -> word:
+    """Send all tasks but the one that calls a signal."""
+    result = -ESRCH
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        each = Task(k.m, at)
+        if at != k.tasks.current:
+            result = send_to(k, each, signal, BY_CALL)
+        at = each.next
+    return result
+
+
+@apart
+@kernel
+def tkill(k: Kernel, number: word, signal: word) -> word:
+    if int_of(number) <= 0:
+        return -EINVAL
+    return kill_one(k, int_of(number), signal, BY_THREAD_CALL)
+
+
+@apart
+@kernel
+def tgkill(k: Kernel, group: word, number: word, signal: word) -> word:
+    """A task is the only one of its group of threads."""
+    if int_of(group) <= 0:
+        return -EINVAL
+    return tkill(k, number, signal) if int_of(number) <= 0 or int_of(group) == int_of(number) else -ESRCH
+
+
+@apart
+@kernel
+def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word:
+    """With a siginfo_t of the sender's making; one that looks as if the kernel had made it goes to itself alone."""
+    info = k.files.piece
+    if vm.copy_in(user_of(k), info, source, INFO_BYTES) != 0:
+        return -EFAULT
+    code = load64(k.m, VirtAddr(info + 8))
+    if (int_of(code) >= 0 or int_of(code) == int_of(BY_THREAD_CALL)) and int_of(number) != task_of(k).number:
+        return -EPERM
+    if int_of(number) == INIT_NUMBER:
+        return 0 if is_signal(signal) else -EINVAL
+    at = find(k, int_of(number))
+    if at == 0:
+        return -ESRCH
+    if not is_signal(signal):
+        return -EINVAL
+    if int_of(signal) == 0:
+        return 0
+    errno = load64(k.m, info) & ~0xFFFF_FFFF
+    whole = errno | code & 0xFFFF_FFFF
+    first = load64(k.m, VirtAddr(info + 16))
+    second = load64(k.m, VirtAddr(info + 24))
+    code = task.send_with(k, Task(k.m, at), int_of(signal), whole, first, second)
+    return 0 if code == 0 else -EAGAIN
+
+
+@apart
+@kernel
+def rt_tgsigqueueinfo(k: Kernel, group: word, number: word, signal: word, source: word) -> word:
+    if int_of(group) <= 0 or int_of(number) <= 0:
+        return -EINVAL
+    return rt_sigqueueinfo(k, number, signal, source) if int_of(group) == int_of(number) else -ESRCH
