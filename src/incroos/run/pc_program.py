@@ -16,7 +16,7 @@ from incroos.build.boot_pvh import ExitPort
 from incroos.build.errors import BuildError
 from incroos.kernel import layout
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
-from incroos.kernel.state.run_info import CLOCK_IS_TSC, ON_PC
+from incroos.kernel.state.run_info import ON_PC
 
 from .firmware import BIOS, FORMATS, MIN_MEMORY_BYTES, PVH, UEFI, uefi_program_of
 from .handover import Standard, module_of
@@ -58,7 +58,7 @@ class OnPc:
             memory_bytes=MOST_BYTES,
             say=say,
             standard=(TERMINAL,) * 3,
-            flags=ON_PC | CLOCK_IS_TSC,
+            flags=ON_PC,
             start_seconds=int(time.time()),
         )
         wanted.check()

@@ -89,7 +89,7 @@ class Machine:
         regs.rax = number
         for name, value in zip(('rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'), (*arguments, 0, 0, 0, 0, 0, 0), strict=False):
             setattr(regs, name, signed(value))
-        assert on_syscall(self.k, regs) == 0
+        assert on_syscall(self.k, regs) in (0, 1)  # by SYSRET, by IRET
         return regs.rax
 
     def end(self, number: int, *arguments: int) -> list[Told]:

@@ -22,8 +22,8 @@ from incroos.kernel.state.records import (
     REMARK_WAITS_FOR_EVER,
 )
 from incroos.kernel.state.run_info import CHECK_IN_THE_END, PUT_CALLS
-from incroos.kernel.task import ending as task_ending
 from incroos.kernel.task import on_fault
+from incroos.kernel.task.start import drop_first
 from incroos.lang import VirtAddr
 from incroos.machine.errors import MachineStopped
 from incroos.run.records import Told
@@ -245,9 +245,9 @@ def test_virtual_time_passes_when_somebody_looks_or_sleeps() -> None:
 
 
 def test_a_call_that_is_not_there_is_named_once(made: Machine) -> None:
-    numbers = (57, 57, 166, 1000, 5000, -1, 166, 1 << 32 | 57)
+    numbers = (101, 101, 166, 1000, 5000, -1, 166, 1 << 32 | 101)
     assert [made.call(number) for number in numbers] == [-errno.ENOSYS] * len(numbers)
-    assert [record.number for record in made.records() if record.kind == RECORD_UNKNOWN_CALL] == [57, 166, 1000]
+    assert [record.number for record in made.records() if record.kind == RECORD_UNKNOWN_CALL] == [101, 166, 1000]
     assert made.call(334) == -errno.ENOSYS
     assert len(made.records()) == 3
 
@@ -299,7 +299,7 @@ def test_exec_without_memory_leaves_nothing() -> None:
 def machine_unstarted() -> Machine:
     """A machine whose first program was not made yet."""
     made = machine()
-    task_ending.tear_down(made.k)
+    drop_first(made.k, made.task)
     return made
 
 

@@ -6,10 +6,11 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel import files, heap, pmm, task, vm, vmm
+from incroos.kernel import files, heap, pmm, vm, vmm
 from incroos.kernel.abi.errno import EINVAL, ENOEXEC, ENOMEM, number_of
 from incroos.kernel.codes import BAD_PROGRAM, OK, TOO_MUCH_TEXT
 from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.task.start import drop_first
 from incroos.lang import VirtAddr
 from incroos.run.archive import Entry
 from incroos.run.handover import Start
@@ -230,7 +231,7 @@ def test_mutated_headers_load_or_are_refused() -> None:
         if code == OK:
             nr_loaded += 1
             assert 0 <= made.regs.rip < 0x7FFF_FFFF_F000
-            task.ending.tear_down(made.k)
+            drop_first(made.k, made.task)
         assert made.k.tasks.current == 0
         assert pmm.nr_free_frames(made.k) == made.free_frames, turn
         if turn % 100 == 0:

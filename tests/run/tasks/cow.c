@@ -266,7 +266,7 @@ static void shared_again(void) {
 }
 
 static void model(void) { /* random writes in a tree of tasks: each knows what its pages must hold */
-    enum { STEPS = 60, DEPTH = 4 };
+    enum { STEPS = 40, DEPTH = 3 };
     static unsigned char expected[PAGES];
     int depth = 0, in_tree = 0;
     pid_t children[STEPS];

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from incroos.kernel.abi import (
     child_calls,
+    descriptor_calls,
     exec_calls,
     file_calls,
     group_calls,
@@ -30,17 +31,21 @@ CALLS: Final[Mapping[int, Function]] = {
     # open files
     0: file_calls.read,
     1: file_calls.write,
-    3: file_calls.close,
+    3: descriptor_calls.close,
     8: file_calls.lseek,
     16: file_calls.ioctl,
     17: file_calls.pread64,
     18: file_calls.pwrite64,
     19: file_calls.readv,
     20: file_calls.writev,
-    32: file_calls.dup,
-    33: file_calls.dup2,
+    32: descriptor_calls.dup,
+    33: descriptor_calls.dup2,
     40: file_calls.sendfile,
-    72: file_calls.fcntl,
+    22: descriptor_calls.pipe,
+    293: descriptor_calls.pipe2,
+    284: descriptor_calls.eventfd,
+    290: descriptor_calls.eventfd2,
+    72: descriptor_calls.fcntl,
     73: file_calls.advise,  # flock
     74: file_calls.fsync,
     75: file_calls.fsync,  # fdatasync
@@ -48,8 +53,8 @@ CALLS: Final[Mapping[int, Function]] = {
     187: file_calls.advise,  # readahead
     221: file_calls.advise,  # fadvise64
     285: file_calls.fallocate,
-    436: file_calls.close_range,
-    292: file_calls.dup3,
+    436: descriptor_calls.close_range,
+    292: descriptor_calls.dup3,
     # paths
     2: path_calls.open_file,
     4: path_calls.stat,

@@ -24,10 +24,12 @@ ENODEV: Final = 19
 ENOTDIR: Final = 20
 EISDIR: Final = 21
 EINVAL: Final = 22
+ENFILE: Final = 23
 EMFILE: Final = 24
 ENOTTY: Final = 25
 ESPIPE: Final = 29
 EROFS: Final = 30
+EPIPE: Final = 32
 ERANGE: Final = 34
 ENAMETOOLONG: Final = 36
 ENOSYS: Final = 38
@@ -87,6 +89,10 @@ def number_of(code: word) -> word:
             return E2BIG
         case codes.WOULD_WAIT:
             return EAGAIN
+        case codes.BROKEN_PIPE:
+            return EPIPE
+        case codes.TOO_MANY_FILES:
+            return ENFILE
         case codes.INPUT_FAILED:
             return EIO
         case _:

@@ -1,4 +1,4 @@
-"""Calls on open files: read, write and their kin, descriptors, ioctl."""
+"""Calls on open files: read, write and their kin, ioctl."""
 
 from typing import Final
 
@@ -13,27 +13,15 @@ from incroos.kernel.abi.arguments import (
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE, result_of
 from incroos.kernel.abi.terminal_calls import on_terminal
 from incroos.kernel.abi.waiting import finish
+from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
-from incroos.kernel.files.opening import ACCESS_MODE, APPEND, CLOSE_AT_EXEC, PATH_ONLY
-from incroos.kernel.files.reading import is_readable, is_standard
-from incroos.kernel.state import CONTENT_KIND, MAX_FILES, TERMINAL_KIND, Content, File, Kernel
+from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, PATH_ONLY
+from incroos.kernel.files.reading import has_no_position, is_readable
+from incroos.kernel.state import CONTENT_KIND, PIPE_KIND, TERMINAL_KIND, Content, File, Kernel, Pipe
 from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
 MOST_PARTS: Final = 1024  # of readv and writev
 PART_BYTES: Final = 16
-UNSHARE: Final = 2  # flags of close_range
-CLOSE_LATER: Final = 4
-
-# fcntl
-DUPLICATE: Final = 0
-GET_FLAGS: Final = 1
-SET_FLAGS: Final = 2
-GET_STATUS: Final = 3
-SET_STATUS: Final = 4
-DUPLICATE_CLOSING: Final = 1030
-NONBLOCK: Final = 0o4000
-LARGE_FILE: Final = 0o100000
-
 # ioctl
 GET_TERMINAL: Final = 0x5401  # TCGETS
 SET_TERMINAL: Final = 0x5402  # TCSETS, and two more
@@ -68,7 +56,8 @@ def write(k: Kernel, descriptor: word, source: word, nbytes: word) -> word:
         return -EBADF
     if not vm.is_user(source, nbytes):
         return -EFAULT
-    return finish(k, files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES)))
+    done = task_of(k).progress
+    return finish(k, files.write(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES), done))
 
 
 @apart
@@ -79,7 +68,7 @@ def pread64(k: Kernel, descriptor: word, to: word, nbytes: word, position: word)
         return -EINVAL
     if at == 0:
         return -EBADF
-    if is_standard(File(k.m, at)):
+    if has_no_position(File(k.m, at)):
         return -ESPIPE
     if not is_readable(File(k.m, at)):
         return -EBADF
@@ -97,7 +86,7 @@ def pwrite64(k: Kernel, descriptor: word, source: word, nbytes: word, position: 
         return -EINVAL
     if at == 0:
         return -EBADF
-    return -ESPIPE if is_standard(File(k.m, at)) else write(k, descriptor, source, nbytes)
+    return -ESPIPE if has_no_position(File(k.m, at)) else write(k, descriptor, source, nbytes)
 
 
 # ------------------------------------------------------------------ in parts
@@ -150,18 +139,23 @@ def readv(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
         come = files.await_input(k, file, bytes_of_parts(k, parts, nr_parts))
         if come <= 0:
             return result_of(come)
+    return finish(k, read_parts(k, file, parts, nr_parts)) if code == 0 else code
+
+
+@kernel
+def read_parts(k: Kernel, file: File, parts: word, nr_parts: word) -> word:
+    """Read into one part behind the other, as long as nobody has to wait for more: bytes, or a code."""
     done = 0
-    index = 0
-    while code == 0 and index < nr_parts:
+    for index in range(nr_parts):
         start, nbytes = part_at(k, parts, index)
         wanted = min(nbytes, MOST_BYTES - done)
-        nr_read = read(k, descriptor, start, wanted) if wanted > 0 else 0
+        nr_read = files.read(k, user_of(k), file, VirtAddr(start), wanted) if wanted > 0 else 0
         if nr_read < 0:
             return done if done > 0 else nr_read
         done += nr_read
-        goes_on = nr_read == wanted and (done == 0 or not files.would_wait(k, file))
-        index = index + 1 if goes_on else nr_parts
-    return done if code == 0 else code
+        if nr_read < wanted or (done > 0 and files.would_wait(k, file)):
+            return done
+    return done
 
 
 @apart
@@ -171,106 +165,40 @@ def writev(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
     if at == 0 or File(k.m, at).flags & ACCESS_MODE == 0:
         return -EBADF
     code = check_parts(k, parts, nr_parts)
-    done = 0
-    index = 0
-    while code == 0 and index < nr_parts:
+    return finish(k, write_parts(k, File(k.m, at), parts, nr_parts)) if code == 0 else code
+
+
+@kernel
+def write_parts(k: Kernel, file: File, parts: word, nr_parts: word) -> word:
+    """Write one part behind the other, from the call's progress on: bytes, or a code."""
+    done = task_of(k).progress
+    code = files.await_room(k, file, bytes_of_parts(k, parts, nr_parts), done)
+    if code != 0:
+        return code
+    before = 0
+    for index in range(nr_parts):
         start, nbytes = part_at(k, parts, index)
-        wanted = min(nbytes, MOST_BYTES - done)
-        nr_written = write(k, descriptor, start, wanted) if wanted > 0 else 0
-        if nr_written < 0:
-            return done if done > 0 else nr_written
-        done += nr_written
-        index = index + 1 if nr_written == wanted else nr_parts
-    return done if code == 0 else code
+        wanted = min(nbytes, MOST_BYTES - before)
+        nr_old = min(max(done - before, 0), wanted)
+        nr_written = wanted
+        if nr_old < wanted:
+            nr_written = files.write(k, user_of(k), file, VirtAddr(start), wanted, nr_old)
+        if nr_written == MUST_WAIT or nr_written == BROKEN_PIPE:
+            k.files.progress += before
+        if nr_written == WOULD_WAIT or nr_written == BAD_POINTER:
+            return before if before > 0 else nr_written
+        if nr_written < wanted:
+            return nr_written if nr_written < 0 else before + nr_written
+        before += wanted
+    return before
 
 
-# ------------------------------------------------------------------ descriptors
-@apart
-@kernel
-def close(k: Kernel, descriptor: word) -> word:
-    return result_of(files.close(k, task_of(k), half(descriptor)))
-
-
-@apart
-@kernel
-def close_range(k: Kernel, first: word, last: word, flags: word) -> word:
-    """Close all descriptors from the first to the last, or with CLOSE_LATER mark them."""
-    if half(flags) & ~(UNSHARE | CLOSE_LATER) != 0 or half(first) > half(last):
-        return -EINVAL
-    for descriptor in range(half(first), min(half(last), MAX_FILES - 1) + 1):
-        if file_of(k, descriptor) == 0:
-            continue
-        if flags & CLOSE_LATER != 0:
-            task_of(k).descriptors[descriptor].flags = CLOSE_ON_EXEC
-        else:
-            files.close(k, task_of(k), descriptor)
-    return 0
-
-
+# ------------------------------------------------------------------ what else is done with files
 @apart
 @kernel
 def lseek(k: Kernel, descriptor: word, offset: word, whence: word) -> word:
     at = file_of(k, descriptor)
     return result_of(files.seek(File(k.m, at), offset, half(whence))) if at != 0 else -EBADF
-
-
-@apart
-@kernel
-def dup(k: Kernel, descriptor: word) -> word:
-    return result_of(files.duplicate(k, task_of(k), half(descriptor), 0, 0))
-
-
-@apart
-@kernel
-def dup2(k: Kernel, descriptor: word, wanted: word) -> word:
-    if half(descriptor) == half(wanted):
-        return half(wanted) if file_of(k, descriptor) != 0 else -EBADF
-    return result_of(files.duplicate_to(k, task_of(k), half(descriptor), half(wanted), 0))
-
-
-@apart
-@kernel
-def dup3(k: Kernel, descriptor: word, wanted: word, flags: word) -> word:
-    if half(flags) & ~CLOSE_AT_EXEC != 0 or half(descriptor) == half(wanted):
-        return -EINVAL
-    closing = CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0
-    return result_of(files.duplicate_to(k, task_of(k), half(descriptor), half(wanted), closing))
-
-
-@apart
-@kernel
-def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0:
-        return -EBADF
-    file = File(k.m, at)
-    place = task_of(k).descriptors[half(descriptor)]
-    wanted = half(command)
-    if wanted == DUPLICATE:
-        return duplicate_from(k, descriptor, argument, 0)
-    if wanted == DUPLICATE_CLOSING:
-        return duplicate_from(k, descriptor, argument, CLOSE_ON_EXEC)
-    if wanted == GET_FLAGS:
-        return place.flags
-    if wanted == SET_FLAGS:
-        place.flags = argument & CLOSE_ON_EXEC
-        return 0
-    if wanted == GET_STATUS:
-        return file.flags | LARGE_FILE if file.node != 0 else file.flags
-    if file.flags & PATH_ONLY != 0:
-        return -EBADF
-    if wanted == SET_STATUS:
-        file.flags = (file.flags & ~(APPEND | NONBLOCK)) | (argument & (APPEND | NONBLOCK))
-        return 0
-    return -EINVAL
-
-
-@kernel
-def duplicate_from(k: Kernel, descriptor: word, least: word, flags: word) -> word:
-    """F_DUPFD."""
-    if half(least) >= MAX_FILES:
-        return -EINVAL
-    return result_of(files.duplicate(k, task_of(k), half(descriptor), half(least), flags))
 
 
 @apart
@@ -291,6 +219,8 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
         return result_of(vm.store32(user_of(k), argument, min(left, 0x7FFF_FFFF)))
     if file.kind == TERMINAL_KIND:
         return on_terminal(k, wanted, argument)
+    if wanted == BYTES_READY and file.kind == PIPE_KIND:
+        return result_of(vm.store32(user_of(k), argument, Pipe(k.m, file.pipe).nbytes))
     if file.is_terminal == 0:
         return -ENOTTY
     if wanted == GET_TERMINAL:
@@ -343,7 +273,7 @@ def fsync(k: Kernel, descriptor: word) -> word:
     at = file_of(k, descriptor)
     if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
         return -EBADF
-    return -EINVAL if is_standard(File(k.m, at)) else 0
+    return -EINVAL if has_no_position(File(k.m, at)) else 0
 
 
 @apart

@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, user_of
 from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
 from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
-from incroos.kernel.files.opening import PATH_ONLY
+from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, is_readable
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, IS_SHARED, WRITE, ZERO_KIND, File, Kernel, Range, SharedMemory, UserSpace

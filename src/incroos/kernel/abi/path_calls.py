@@ -28,7 +28,7 @@ from incroos.kernel.abi.errno import (
     EROFS,
     result_of,
 )
-from incroos.kernel.files.opening import PATH_ONLY
+from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
     FOLDER_KIND,

@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
 from incroos.kernel.files.nodes import NAME_MAX
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, File, Kernel, Node
+from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, PIPE_KIND, File, Kernel, Node, Pipe
 from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64, word
 
 ARCHIVE_DEVICE: Final = 1  # st_dev
@@ -120,7 +120,7 @@ def of_file(k: Kernel, file: File) -> Status:
     made = Status(k.m, k.files.piece)
     fill(k.m, made.addr, 0, Status.SIZE)
     made.device = STANDARD_DEVICE
-    made.inode = file.channel + 1
+    made.inode = Pipe(k.m, file.pipe).inode if file.kind == PIPE_KIND else file.channel + 1
     made.nr_links = 1
     made.mode = file.mode
     made.rdev = file.rdev

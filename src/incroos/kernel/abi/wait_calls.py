@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from incroos.kernel import task, vm
+from incroos.kernel import files, task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.abi.waiting import wait_for
-from incroos.kernel.files import terminal
-from incroos.kernel.state import ANYTHING, FUTEX, INPUT_KIND, MAX_FILES, OUTPUT_KIND, TERMINAL_KIND, File, Kernel
+from incroos.kernel.files.ready import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN, UNASKED
+from incroos.kernel.state import ANYTHING, FUTEX, MAX_FILES, File, Kernel
 from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.futexes import take_name, wake_futex
 from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
@@ -21,9 +21,6 @@ OPERATION: Final = 0x7F
 
 POLL: Final = 7
 POLL_BYTES: Final = 8  # struct pollfd
-CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
-CAN_WRITE: Final = 0x104  # POLLOUT, POLLWRNORM
-NOT_OPEN: Final = 0x20  # POLLNVAL
 
 
 @apart
@@ -55,16 +52,9 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
 
 @kernel
 def ready_events(k: Kernel, descriptor: word) -> word:
-    """What can be done with a descriptor at once: files are always ready, and input is asked for when it is read."""
+    """What can be done with a descriptor at once, or NOT_OPEN."""
     at = file_of(k, descriptor)
-    if at == 0:
-        return NOT_OPEN
-    kind = File(k.m, at).kind
-    if kind == TERMINAL_KIND:
-        return terminal.ready_events(k)
-    if kind == INPUT_KIND:
-        return CAN_READ
-    return CAN_WRITE if kind == OUTPUT_KIND else CAN_READ | CAN_WRITE
+    return files.ready_events(k, File(k.m, at)) if at != 0 else NOT_OPEN
 
 
 @apart
@@ -99,7 +89,7 @@ def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
         ready = 0
         if int_of(wanted) >= 0:
             events = (wanted >> 32) & 0xFFFF
-            ready = ready_events(k, half(wanted)) & (events | NOT_OPEN)
+            ready = ready_events(k, half(wanted)) & (events | UNASKED)
         store16(k.m, VirtAddr(at + 6), ready)
         if vm.copy_out(user_of(k), place + 6, VirtAddr(at + 6), 2) != 0:
             return -EFAULT
@@ -143,10 +133,10 @@ def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, spa
     nr_ready = 0
     for kind in range(3):
         at = reads
-        events = CAN_READ
+        events = CAN_READ | HUNG_UP | BROKEN
         if kind == 1:
             at = writes
-            events = CAN_WRITE
+            events = CAN_WRITE | BROKEN
         elif kind == 2:
             at = others
             events = 0

@@ -1,21 +1,24 @@
-"""How a call waits: for a thing, for a time, or for whichever comes first."""
+"""How a call waits: for a thing, for a time, or for whichever comes first; and what becomes of a call on files."""
 
 from typing import Final
 
 from incroos.kernel import task
 from incroos.kernel.abi.arguments import task_of
-from incroos.kernel.abi.errno import result_of
+from incroos.kernel.abi.errno import EPIPE, result_of
 from incroos.kernel.abi.job_control import stop_background
-from incroos.kernel.codes import IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
+from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
 from incroos.kernel.state import Kernel
 from incroos.lang import kernel, word
 
 NO_TIME: Final = -1
+SIGPIPE: Final = 13
 
 
 @kernel
 def finish(k: Kernel, code: word) -> word:
     """What a call answers that files did: its result; or it waits, or its task gets SIGPIPE."""
+    if k.files.changed != 0:
+        task.wake_changed(k)
     if code == MUST_WAIT:
         task_of(k).progress = k.files.progress
         task.wait_on(k, k.files.waits_on)
@@ -26,6 +29,9 @@ def finish(k: Kernel, code: word) -> word:
         return 0
     if code == IN_BACKGROUND:
         return stop_background(k, k.files.signal)
+    if code == BROKEN_PIPE:
+        task.send(k, task_of(k), SIGPIPE)
+        return k.files.progress if k.files.progress > 0 else -EPIPE
     return result_of(code)
 
 

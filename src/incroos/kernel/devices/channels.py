@@ -105,9 +105,10 @@ def put_record(k: Kernel, record: Record, text: VirtAddr) -> None:
 @kernel
 def ask_input(k: Kernel, nbytes: word) -> None:
     """Ask the host for up to nbytes, 1 to MOST_INPUT; nothing if an answer is still to come, or to be taken."""
-    if k.devices.nr_asked == 0 and k.devices.nr_coming == 0 and not is_on_pc(k):
+    if k.devices.nr_asked == 0 and k.devices.nr_coming == 0:
         k.devices.nr_asked = nbytes
-        put_number(k, nbytes)
+        if not is_on_pc(k):
+            put_number(k, nbytes)
 
 
 @kernel
@@ -116,7 +117,7 @@ def has_input(k: Kernel) -> bool:
     if k.devices.nr_coming != 0:
         return True
     if is_on_pc(k):
-        return serial_input.has_byte(k)
+        return k.devices.nr_asked != 0 and serial_input.has_byte(k)
     return k.devices.nr_asked != 0 and in8(k.m, INPUT_PORT + LINE_STATUS) & HAS_BYTE != 0
 
 
@@ -125,9 +126,10 @@ def take_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
     """Take what the answer has, at most nbytes, 1 or more; the rest stays. How many; 0: it is the end of the file;
     INPUT_FAILED. Waits for what has not come yet. PRE it was asked for.
     """
-    if is_on_pc(k):
-        return console_channel.take_input(k, to, nbytes)
     devices = k.devices
+    if is_on_pc(k):
+        devices.nr_asked = 0
+        return console_channel.take_input(k, to, nbytes)
     if devices.nr_coming == 0:
         nr_come, nr_asked = get_number(k), devices.nr_asked
         devices.nr_asked = 0

@@ -1,39 +1,61 @@
 """Files: the archive that the kernel was handed, the descriptors of a task, and what stands behind them.
 
 archive makes the nodes, paths finds them, opening makes open files of them, descriptors has a task's table of those.
-reading, standard and folders do what is done with open files; process_files has the texts of /proc/self.
+reading, writing and folders do what is done with open files, pipes and events with those that several tasks share;
+waits says how a call waits. process_files has the texts of /proc/self.
 """
 
-from .descriptors import close, close_all, close_on_exec, duplicate, duplicate_to, file_at, share_all
+from .descriptors import (
+    close,
+    close_all,
+    close_on_exec,
+    duplicate,
+    duplicate_to,
+    file_at,
+    lowest_free,
+    put,
+    share_all,
+)
 from .folders import read_entries
 from .nodes import check, root_of
+from .open_files import drop
 from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
+from .pipe_opening import open_counter, open_pipe
+from .pipes import await_room
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
-from .standard import write
+from .ready import ready_events
 from .start import deinit, init
+from .writing import write
 
 __all__ = [
     'FOLLOW',
     'STAY',
     'await_input',
+    'await_room',
     'check',
     'close',
     'close_all',
     'close_on_exec',
     'deinit',
+    'drop',
     'duplicate',
     'duplicate_to',
     'file_at',
     'has_input',
     'init',
     'is_input_asked',
+    'lowest_free',
+    'open_counter',
     'open_path',
+    'open_pipe',
     'open_standard',
+    'put',
     'put_path',
     'read',
     'read_at',
     'read_entries',
+    'ready_events',
     'root_of',
     'seek',
     'share_all',

@@ -5,12 +5,10 @@ Unit: the descriptor, a number from 0 on; the lowest free one is given. Knows no
 
 from typing import Final
 
-from incroos.kernel import heap
 from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
+from incroos.kernel.files import open_files
 from incroos.kernel.state import MAX_FILES, File, Kernel, Task
 from incroos.lang import VirtAddr, kernel, word
-
-# DESCRIPTORS-1  file.nr_users == how many descriptors name the file, between calls
 
 CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
 
@@ -33,17 +31,6 @@ def lowest_free(task: Task, least: word) -> word:
 
 
 @kernel
-def new_file(k: Kernel, kind: word, flags: word) -> VirtAddr:
-    """A File that no descriptor names; 0 without memory."""
-    at = heap.kzalloc(k, File.SIZE)
-    if at != 0:
-        file = File(k.m, at)
-        file.kind = kind
-        file.flags = flags
-    return at
-
-
-@kernel
 def put(task: Task, descriptor: word, file: File, flags: word) -> None:
     """Let a free descriptor name a file."""
     task.descriptors[descriptor].file = file.addr
@@ -59,11 +46,7 @@ def close(k: Kernel, task: Task, descriptor: word) -> word:
         return BAD_DESCRIPTOR
     task.descriptors[descriptor].file = VirtAddr(0)
     task.descriptors[descriptor].flags = 0
-    file = File(k.m, at)
-    file.nr_users -= 1
-    if file.nr_users == 0:
-        heap.kfree(k, file.text)
-        heap.kfree(k, at)
+    open_files.drop(k, File(k.m, at))
     return OK
 
 
@@ -101,8 +84,10 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
     at = file_at(task, descriptor)
     if at == 0 or not 0 <= wanted < MAX_FILES:
         return BAD_DESCRIPTOR
-    close(k, task, wanted)
-    put(task, wanted, File(k.m, at), flags)
+    if task.descriptors[wanted].file != at:
+        close(k, task, wanted)
+        put(task, wanted, File(k.m, at), flags)
+    task.descriptors[wanted].flags = flags
     return wanted
 
 

@@ -3,8 +3,6 @@
 Unit: the file. Flags are those of Linux's open.
 """
 
-from typing import Final
-
 from incroos.kernel import heap
 from incroos.kernel.codes import (
     BAD_ARGUMENT,
@@ -19,7 +17,20 @@ from incroos.kernel.codes import (
     READ_ONLY_FILES,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import descriptors, nodes, process_files, terminal
+from incroos.kernel.files import descriptors, nodes, open_files, process_files, terminal
+from incroos.kernel.files.flags import (
+    ACCESS_MODE,
+    CLOSE_AT_EXEC,
+    CREATE,
+    EXCLUSIVE,
+    FOLDER_ONLY,
+    NO_FOLLOW,
+    NOT_TERMINAL,
+    PATH_ONLY,
+    READ_WRITE,
+    TRUNCATE,
+    WRITE_ONLY,
+)
 from incroos.kernel.files.paths import FOLLOW, STAY, is_link, walk
 from incroos.kernel.state import (
     ARGUMENTS_KIND,
@@ -42,20 +53,6 @@ from incroos.kernel.state import (
 )
 from incroos.lang import kernel, word
 
-# Flags of open
-ACCESS_MODE: Final = 3
-WRITE_ONLY: Final = 1
-READ_WRITE: Final = 2
-CREATE: Final = 0o100
-EXCLUSIVE: Final = 0o200
-NOT_TERMINAL: Final = 0o400  # O_NOCTTY
-TRUNCATE: Final = 0o1000
-APPEND: Final = 0o2000
-FOLDER_ONLY: Final = 0o200000
-NO_FOLLOW: Final = 0o400000
-CLOSE_AT_EXEC: Final = 0o2000000
-PATH_ONLY: Final = 0o10000000
-
 
 @kernel
 def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
@@ -66,7 +63,7 @@ def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
         standard = info.files[number]
         if standard.mode != 0:
             flags = READ_WRITE if standard.is_terminal != 0 else min(number, WRITE_ONLY)
-            at = descriptors.new_file(k, INPUT_KIND if number == 0 else OUTPUT_KIND, flags)
+            at = open_files.new_file(k, INPUT_KIND if number == 0 else OUTPUT_KIND, flags)
             if at == 0:
                 return NO_KERNEL_MEMORY
             file = File(k.m, at)
@@ -83,7 +80,7 @@ def open_terminal(k: Kernel, task: Task, info: RunInfo) -> word:
     """Make the terminal, and open descriptors 0, 1 and 2 as one file, which it is: OK, NO_KERNEL_MEMORY."""
     if terminal.init(k, task, info) != OK:
         return NO_KERNEL_MEMORY
-    at = descriptors.new_file(k, TERMINAL_KIND, READ_WRITE)
+    at = open_files.new_file(k, TERMINAL_KIND, READ_WRITE)
     if at == 0:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)
@@ -141,7 +138,7 @@ def may_open(node: Node, flags: word) -> word:
 @kernel
 def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) -> word:
     """Give a free descriptor to a node: the descriptor, or NO_KERNEL_MEMORY."""
-    at = descriptors.new_file(k, node.kind, flags & ~(CREATE | EXCLUSIVE | NOT_TERMINAL | TRUNCATE | CLOSE_AT_EXEC))
+    at = open_files.new_file(k, node.kind, flags & ~(CREATE | EXCLUSIVE | NOT_TERMINAL | TRUNCATE | CLOSE_AT_EXEC))
     if at == 0:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)

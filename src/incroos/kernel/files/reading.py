@@ -9,18 +9,21 @@ from typing import Final
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
 from incroos.kernel.devices import channels, idle
-from incroos.kernel.files import nodes, terminal
-from incroos.kernel.files.opening import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
+from incroos.kernel.files import events, nodes, pipes, terminal
+from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.state import (
     CONTENT_KIND,
+    EVENT_KIND,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
+    PIPE_KIND,
     TERMINAL_KIND,
     ZERO_KIND,
     Content,
     File,
     Kernel,
+    Pipe,
     UserSpace,
 )
 from incroos.lang import VirtAddr, kernel, word
@@ -44,7 +47,7 @@ def is_readable(file: File) -> bool:
 def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
     """Read at the file's position, and move it: how many bytes.
 
-    BAD_DESCRIPTOR, IS_FOLDER, BAD_POINTER, INPUT_FAILED.
+    BAD_DESCRIPTOR, IS_FOLDER, BAD_POINTER, INPUT_FAILED, BAD_ARGUMENT, MUST_WAIT, WOULD_WAIT.
     """
     if not is_readable(file):
         return BAD_DESCRIPTOR
@@ -59,8 +62,12 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             return 0
         case state.FOLDER_KIND:
             return IS_FOLDER
+        case state.PIPE_KIND:
+            return pipes.read(k, user, file, to, nbytes)
         case state.TERMINAL_KIND:
             return terminal.read(k, user, file, to, nbytes)
+        case state.EVENT_KIND:
+            return events.read(k, user, file, to, nbytes)
         case _:
             return read_input(k, user, file, to, nbytes)
 
@@ -74,7 +81,13 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
         return BAD_DESCRIPTOR
     if file.kind == CONTENT_KIND:
         return read_content(user, file, to, nbytes, position)
-    return NO_POSITION if is_standard(file) else read(k, user, file, to, nbytes)
+    return NO_POSITION if has_no_position(file) else read(k, user, file, to, nbytes)
+
+
+@kernel
+def has_no_position(file: File) -> bool:
+    """Can nobody seek in it?"""
+    return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND
 
 
 @kernel
@@ -159,6 +172,8 @@ def would_wait(k: Kernel, file: File) -> bool:
     """Whether a read would have to wait for what nobody has written yet: what is no regular file, and has come."""
     if file.kind == TERMINAL_KIND:
         return not terminal.can_read(k)
+    if file.kind == PIPE_KIND:
+        return Pipe(k.m, file.pipe).nbytes == 0
     is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
     return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
 
@@ -168,7 +183,7 @@ def seek(file: File, offset: word, whence: word) -> word:
     """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR."""
     if file.flags & PATH_ONLY != 0:
         return BAD_DESCRIPTOR
-    if is_standard(file):
+    if has_no_position(file):
         return NO_POSITION
     start = 0
     if whence == FROM_HERE:

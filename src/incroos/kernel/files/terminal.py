@@ -29,6 +29,7 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.devices import channels
 from incroos.kernel.files import line_discipline, terminal_modes
+from incroos.kernel.files.flags import NONBLOCK
 from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.files.terminal_modes import LEAST, LINES, PROCESS, STOP_BACKGROUND, TIME
 from incroos.kernel.files.terminal_output import put_processed
@@ -36,7 +37,6 @@ from incroos.kernel.state import ON_PC, File, Kernel, Node, RunInfo, Task, UserS
 from incroos.kernel.state.terminal import PENDING_BYTES, QUEUE_BYTES, Terminal
 from incroos.lang import VirtAddr, fill, kernel, load8, shl_wrap, word
 
-NONBLOCK: Final = 0o4000  # of open
 PIECE_BYTES: Final = 0x1000  # that are copied from a program at once
 
 MESSAGE: Final = 0xFF

@@ -29,6 +29,7 @@ from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigure
 from incroos.kernel.state.host import HOST_TEXT_BYTES, NR_KEPT_LISTS, Host, HostedHeap, host_of
 from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
+from incroos.kernel.state.pipe import EventCounter, Pipe
 from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.records import (
     BAD_TEXT,
@@ -81,10 +82,13 @@ from incroos.kernel.state.task import (
     CANNOT_RUN,
     CONTENT_KIND,
     ENDED,
+    EVENT_KIND,
+    EVERYTHING,
     EXITED,
     FIRST_NUMBER,
     FOLDER_KIND,
     FUTEX,
+    HAS_CHANGES,
     HAS_NEW_REGISTERS,
     HAS_NEWS,
     HAS_SIGNAL,
@@ -110,6 +114,7 @@ from incroos.kernel.state.task import (
     NULL_KIND,
     OTHER_KIND,
     OUTPUT_KIND,
+    PIPE_KIND,
     PROGRAM_KIND,
     READY,
     RESTARTS,
@@ -130,7 +135,15 @@ from incroos.kernel.state.task import (
     Timer,
 )
 from incroos.kernel.state.terminal import Terminal
-from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+from incroos.kernel.state.text import (
+    HOOK_TEXT_BYTES,
+    NR_ESCAPE_NUMBERS,
+    ConsoleState,
+    Hooks,
+    HookState,
+    PanicReport,
+    ScreenState,
+)
 from incroos.kernel.state.user_space import (
     EXECUTE,
     GROWS_DOWN,
@@ -161,12 +174,15 @@ __all__ = [
     'CLOCK_IS_TSC',
     'CONTENT_KIND',
     'ENDED',
+    'EVENT_KIND',
+    'EVERYTHING',
     'EXECUTE',
     'EXITED',
     'FIRST_NUMBER',
     'FOLDER_KIND',
     'FUTEX',
     'GROWS_DOWN',
+    'HAS_CHANGES',
     'HAS_NEWS',
     'HAS_NEW_REGISTERS',
     'HAS_SIGNAL',
@@ -196,6 +212,7 @@ __all__ = [
     'NO_LIMIT',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
+    'NR_ESCAPE_NUMBERS',
     'NR_KEPT_LISTS',
     'NR_KINDS',
     'NR_KNOWN',
@@ -219,6 +236,7 @@ __all__ = [
     'ON_PC',
     'OTHER_KIND',
     'OUTPUT_KIND',
+    'PIPE_KIND',
     'PROGRAM_KIND',
     'PUT_CALLS',
     'READ',
@@ -253,6 +271,7 @@ __all__ = [
     'Counters',
     'Descriptor',
     'DevicesState',
+    'EventCounter',
     'File',
     'FilesState',
     'FirstFitState',
@@ -278,6 +297,7 @@ __all__ = [
     'ObjectCache',
     'PanicReport',
     'PcidState',
+    'Pipe',
     'Processor',
     'QuarantineState',
     'QueuedSignal',

@@ -28,7 +28,11 @@ PROGRAM_KIND: Final = 8  # /proc/self/exe: a symlink to what runs
 MAPS_KIND: Final = 9  # /proc/self/maps
 ARGUMENTS_KIND: Final = 10  # /proc/self/cmdline
 OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can open
-TERMINAL_KIND: Final = 30  # of files, too
+
+# File.kind again
+PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
+EVENT_KIND: Final = 21  # eventfd
+TERMINAL_KIND: Final = 22  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -96,6 +100,7 @@ class File(Struct):
     node: VirtAddr  # Node: what stat tells; 0: a standard file
     text: VirtAddr  # of CONTENT_KIND that is the file's own, from the heap: freed when it is closed; or 0
     channel: u64  # of OUTPUT_KIND: 1 or 2
+    pipe: VirtAddr  # of PIPE_KIND: Pipe; of EVENT_KIND: EventCounter
     mode: u64  # of standard files: st_mode
     is_terminal: u64
     rdev: u64
@@ -120,14 +125,16 @@ CANNOT_RUN: Final = 1 << 1  # the task waits, is stopped, or has ended
 HAS_SIGNAL: Final = 1 << 2
 HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
 HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
-HAS_NEWS: Final = 1 << 5  # a parent is to hear of a task
-NEEDS_TIMER: Final = 1 << 6  # an alarm was set: the timer may have to run
+HAS_CHANGES: Final = 1 << 5  # FilesState.changed names what somebody may wait on
+HAS_NEWS: Final = 1 << 6  # a parent is to hear of a task
+NEEDS_TIMER: Final = 1 << 7  # an alarm was set: the timer may have to run
 
 # Task.waits_on, beside addresses
 NOBODY: Final = 0  # a signal or its deadline alone wakes it
 ANYTHING: Final = 1  # whatever happens: poll looks again
 INPUT: Final = 2  # the host's input
-FUTEX: Final = 3  # a word of its memory, see Task.futex
+EVERYTHING: Final = 3  # is woken, but for whoever is held: several things have changed
+FUTEX: Final = 4  # a word of its memory, see Task.futex
 
 # Task.has_waited
 RESTARTS: Final = 1  # a handler with SA_RESTART lets the call be made anew
@@ -219,6 +226,8 @@ class TaskState(Struct):
     flags: u64  # RunInfo.flags
     clock: u64  # virtual nanoseconds since the start
     start_seconds: u64
+    counter_rate: u64  # of the time stamp counter, in kilohertz
+    counter_start: u64  # what it was at the start
     random: u64  # the generator's state
     nr_queued: u64  # QueuedSignals of all tasks
     nr_timers: u64  # of all tasks, that are on
@@ -251,6 +260,9 @@ class FilesState(Struct):
     terminal: VirtAddr  # Terminal; 0: there is none
     console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object
-    progress: u64  # with MUST_WAIT: bytes that the call has written
     span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
     signal: u64  # with IN_BACKGROUND
+    progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
+    changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
+    nr_pipe_bytes: u64  # of the rings of all pipes
+    next_inode: u64  # of what has no node, and of nodes

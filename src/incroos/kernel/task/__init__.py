@@ -17,7 +17,7 @@ from .sending import notice, send, send_with
 from .signals import force, on_exception, on_fault
 from .start import create_first, init
 from .terminal import leave_terminal, session_of_group
-from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake
+from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake, wake_changed
 
 __all__ = [
     'after',
@@ -51,4 +51,5 @@ __all__ = [
     'wait_on',
     'wait_once',
     'wake',
+    'wake_changed',
 ]

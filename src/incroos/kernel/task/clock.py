@@ -1,5 +1,8 @@
 """The clock of programs: virtual nanoseconds since the first one began, or the processor's time stamp counter.
 
+The counter is measured first where somebody looks at a real clock beside it: on a PC and where somebody types. Else it
+counts nanoseconds: QEMU's does, where it counts instructions.
+
 Virtual time goes on by LOOK at each look at it, so that whoever waits for it gets there, by each tick of the timer, and
 by what is slept; so it is the same in every run. At a terminal a sleep takes the time that it says: it is counted in
 ticks.
@@ -7,21 +10,47 @@ ticks.
 
 from typing import Final
 
-from incroos.kernel.devices import idle
+from incroos.kernel.devices import calendar, idle, tsc
 from incroos.kernel.devices.timer import TICK
-from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel
+from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel, RunInfo
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
+MILLISECOND: Final = 1_000_000
 SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
+
+
+@kernel
+def init(k: Kernel, info: RunInfo) -> None:
+    """Begin to count, from the second that the host says; on a PC, from what its own clock says if that is later."""
+    state = k.tasks
+    state.clock = 0
+    state.counter_start = 0
+    state.counter_rate = tsc.NANOSECOND
+    state.start_seconds = info.start_seconds
+    if info.flags & CLOCK_IS_TSC != 0 and info.flags & (ON_PC | INTERACTIVE) != 0:
+        state.counter_rate = tsc.measure(k)
+        state.counter_start = read_tsc(k.m)
+    if info.flags & ON_PC != 0:
+        state.start_seconds = max(info.start_seconds, calendar.seconds(k))
+
+
+@kernel
+def counted(k: Kernel) -> word:
+    """Nanoseconds by the time stamp counter."""
+    rate = k.tasks.counter_rate
+    if rate == tsc.NANOSECOND:
+        return read_tsc(k.m)
+    nr_ticks = read_tsc(k.m) - k.tasks.counter_start
+    return nr_ticks // rate * MILLISECOND + nr_ticks % rate * MILLISECOND // rate
 
 
 @kernel
 def look(k: Kernel) -> word:
     """Nanoseconds since the start."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        return read_tsc(k.m)
+        return counted(k)
     k.tasks.clock = min(k.tasks.clock + LOOK, MOST)
     return k.tasks.clock
 
@@ -29,7 +58,7 @@ def look(k: Kernel) -> word:
 @kernel
 def now(k: Kernel) -> word:
     """The same without time that passes by looking."""
-    return read_tsc(k.m) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
+    return counted(k) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
 
 
 @kernel
@@ -49,8 +78,29 @@ def pass_tick(k: Kernel) -> None:
 def wait_until(k: Kernel, deadline: word) -> None:
     """Let time pass until the clock shows that, when no task can run; it may be less if time is real."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        idle.idle(k, max(deadline - read_tsc(k.m), 0))
-    elif k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
-        k.tasks.clock = min(k.tasks.clock + idle.idle(k, max(deadline - k.tasks.clock, 0)), MOST)
+        idle.idle(k, max(deadline - counted(k), 0))
+    elif is_real(k):
+        pass_idle(k, max(deadline - k.tasks.clock, 0))
     else:
         k.tasks.clock = max(k.tasks.clock, deadline)
+
+
+@kernel
+def wait_for_input(k: Kernel) -> None:
+    """Wait until input has come, when no task can run; it may be less if time is real."""
+    if is_real(k):
+        pass_idle(k, TICK)
+    else:
+        idle.idle(k, idle.FOR_EVER)
+
+
+@kernel
+def is_real(k: Kernel) -> bool:
+    """Whether somebody sits there for whom time passes."""
+    return k.tasks.flags & (INTERACTIVE | ON_PC) != 0
+
+
+@kernel
+def pass_idle(k: Kernel, nanoseconds: word) -> None:
+    """Sleep so long or a tick, and count it."""
+    k.tasks.clock = min(k.tasks.clock + idle.idle(k, nanoseconds), MOST)

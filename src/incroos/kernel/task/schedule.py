@@ -14,11 +14,10 @@ from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
     ENDED,
+    HAS_CHANGES,
     HAS_SIGNAL,
     HAS_WAITED,
     INPUT,
-    INTERACTIVE,
-    ON_PC,
     READY,
     SLICE_IS_OVER,
     WAITING,
@@ -28,7 +27,7 @@ from incroos.kernel.state import (
 from incroos.kernel.task import clock, contexts, family, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
 from incroos.kernel.task.terminal import end_rest, has_rest, look_at_terminal
-from incroos.kernel.task.waiting import make_ready, wake_all
+from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
 NO_TIME: Final = -1
@@ -76,7 +75,7 @@ def tick(k: Kernel) -> None:
 @kernel
 def needs_ticks(k: Kernel) -> bool:
     """Whether a tick may let another task run, wake one, or ring; at a terminal each is a look for Ctrl-C."""
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0 or timers.is_any_set(k):
+    if clock.is_real(k) or timers.is_any_set(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -110,6 +109,8 @@ def go_on(k: Kernel) -> None:
     """
     if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
         make_ready(current(k))
+    if k.tasks.attention & HAS_CHANGES != 0:
+        wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
         family.tell_parents(k)
         look_around(k)
@@ -159,12 +160,26 @@ def find_work(k: Kernel) -> VirtAddr:
         deadline = least_deadline(k)
         if has_rest(k):
             end_rest(k)
-        elif deadline >= 0:
+        elif deadline >= 0 and not comes_input_first(k, deadline):
             clock.wait_until(k, deadline)
-        elif can_input_help(k):
-            idle.idle(k, idle.FOR_EVER)
-        else:
+        elif deadline < 0 and can_input_help(k):
+            clock.wait_for_input(k)
+        elif deadline < 0:
             signals.end_all(k)
+
+
+@kernel
+def comes_input_first(k: Kernel, deadline: word) -> bool:
+    """Whether input that somebody waits for comes in the time that virtual time would jump over."""
+    if clock.is_real(k) or not can_input_help(k):
+        return False
+    left = deadline - clock.now(k)
+    while left > 0:
+        nr_passed = idle.idle(k, left)
+        if nr_passed == 0:
+            return True
+        left -= nr_passed
+    return False
 
 
 @kernel
@@ -172,7 +187,7 @@ def can_input_help(k: Kernel) -> bool:
     """Whether input may come that somebody waits for; at a terminal it may be Ctrl-C."""
     if not files.is_input_asked(k):
         return False
-    if k.tasks.flags & (INTERACTIVE | ON_PC) != 0:
+    if clock.is_real(k):
         return True
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
@@ -184,7 +199,9 @@ def can_input_help(k: Kernel) -> bool:
 
 @kernel
 def look_around(k: Kernel) -> None:
-    """Wake whoever waits for input that has come, or for a time that is over."""
+    """Wake whoever waits for input that has come, for a time that is over, or for what an end has changed."""
+    if k.files.changed != 0:
+        wake_changed(k)
     now = clock.now(k)
     timers.ring(k, now)
     at = k.tasks.ring

@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import ending, program, ring
+from incroos.kernel.task import clock, ending, program, ring
 from incroos.lang import VirtAddr, fill, kernel, word
 
 TASK_ALIGNMENT: Final = 16  # of its vector state
@@ -28,7 +28,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     heap.shrink(k)
     state = k.tasks
     state.flags = info.flags
-    state.start_seconds = info.start_seconds
+    clock.init(k, info)
     state.random = info.seed
     state.free_frames = pmm.nr_free_frames(k)
     state.record_bytes = heap.record_bytes(k)
@@ -51,9 +51,21 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     if code == OK:
         code = program.begin(k, task, Node(k.m, k.files.program), info)
     if code != OK:
-        files.close_all(k, task)
-        ending.leave_space(k, task)
+        drop_first(k, task)
     return code
+
+
+@kernel
+def drop_first(k: Kernel, task: Task) -> None:
+    """Undo create_first, or as much of it as was done: there is no task."""
+    files.close_all(k, task)
+    ending.leave_space(k, task)
+    ring.remove(k, task)
+    k.tasks.nr_live -= 1
+    k.tasks.current = VirtAddr(0)
+    k.tasks.next_number = FIRST_NUMBER
+    heap.kfree(k, task.addr)
+    heap.shrink(k)
 
 
 @kernel

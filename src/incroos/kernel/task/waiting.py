@@ -12,6 +12,8 @@ from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ANYTHING,
     CANNOT_RUN,
+    EVERYTHING,
+    HAS_CHANGES,
     HAS_WAITED,
     HELD,
     INPUT,
@@ -75,10 +77,24 @@ def wake_all(k: Kernel, thing: word) -> None:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if (task.state == WAITING or task.state == HELD) and (task.waits_on == thing or task.waits_on == ANYTHING):
+        is_for_it = task.waits_on == thing
+        is_woken = task.state == HELD and is_for_it
+        if task.state == WAITING and (is_for_it or task.waits_on == ANYTHING or thing == EVERYTHING):
+            is_woken = True
+        if is_woken:
             make_ready(task)
             timer.start(k)
         at = task.next
+
+
+@kernel
+def wake_changed(k: Kernel) -> None:
+    """Wake whoever waits on what files say that has changed."""
+    thing = k.files.changed
+    k.files.changed = VirtAddr(0)
+    k.tasks.attention &= ~HAS_CHANGES
+    if thing != 0:
+        wake_all(k, thing)
 
 
 @kernel

@@ -1,0 +1,56 @@
+"""Opening pipes: the two ends of a new one, and a FIFO of the file system.
+
+Unit: the open file.
+"""
+
+from typing import Final
+
+from incroos.kernel import heap
+from incroos.kernel.codes import NO_DESCRIPTOR, NO_KERNEL_MEMORY, OK, TOO_MANY_FILES
+from incroos.kernel.files import descriptors, events, open_files, pipes
+from incroos.kernel.files.flags import NONBLOCK, READ_WRITE, WRITE_ONLY
+from incroos.kernel.state import EVENT_KIND, PIPE_KIND, File, Kernel, Pipe, Task
+from incroos.lang import VirtAddr, kernel, word
+
+FIFO_MODE: Final = 0o010600
+COUNTER_MODE: Final = 0o600
+
+
+@kernel
+def open_pipe(k: Kernel, flags: word) -> tuple[word, VirtAddr, VirtAddr]:
+    """A pipe: code, and Files of its ends to read from and to write to, which no descriptor names.
+
+    TOO_MANY_FILES, and nothing has changed: there is no memory.
+    """
+    first = open_files.new_file(k, PIPE_KIND, flags & NONBLOCK)
+    second = open_files.new_file(k, PIPE_KIND, flags & NONBLOCK | WRITE_ONLY)
+    at = pipes.create(k)
+    if first == 0 or second == 0 or at == 0 or not pipes.has_ring(k, Pipe(k.m, at)):
+        heap.kfree(k, first)
+        heap.kfree(k, second)
+        heap.kfree(k, at)
+        return TOO_MANY_FILES, VirtAddr(0), VirtAddr(0)
+    File(k.m, first).mode = FIFO_MODE
+    File(k.m, second).mode = FIFO_MODE
+    pipes.attach(k, File(k.m, first), Pipe(k.m, at))
+    pipes.attach(k, File(k.m, second), Pipe(k.m, at))
+    return OK, first, second
+
+
+@kernel
+def open_counter(k: Kernel, task: Task, count: word, takes_one: word, flags: word, closing: word) -> word:
+    """An event counter: its descriptor. NO_DESCRIPTOR, NO_KERNEL_MEMORY."""
+    free = descriptors.lowest_free(task, 0)
+    if free < 0:
+        return NO_DESCRIPTOR
+    at = open_files.new_file(k, EVENT_KIND, flags & NONBLOCK | READ_WRITE)
+    counter = events.create(k, count, takes_one)
+    if at == 0 or counter == 0:
+        heap.kfree(k, at)
+        heap.kfree(k, counter)
+        return NO_KERNEL_MEMORY
+    file = File(k.m, at)
+    file.pipe = counter
+    file.mode = COUNTER_MODE
+    descriptors.put(task, free, file, closing)
+    return free

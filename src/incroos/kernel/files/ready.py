@@ -1,0 +1,58 @@
+"""What can be done with an open file at once: the events of poll.
+
+Unit: the event, a bit of POLLIN and its kin. Files that never wait are always ready.
+"""
+
+from typing import Final
+
+from incroos.kernel import state
+from incroos.kernel.files import events, pipes, terminal
+from incroos.kernel.state import EventCounter, File, Kernel, Pipe
+from incroos.lang import kernel, word
+
+CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
+CAN_WRITE: Final = 0x104  # POLLOUT, POLLWRNORM
+BROKEN: Final = 0x8  # POLLERR
+HUNG_UP: Final = 0x10  # POLLHUP
+NOT_OPEN: Final = 0x20  # POLLNVAL
+UNASKED: Final = BROKEN | HUNG_UP | NOT_OPEN  # told though nobody asks for them
+
+
+@kernel
+def ready_events(k: Kernel, file: File) -> word:
+    """What can be done at once."""
+    match file.kind:
+        case state.INPUT_KIND:
+            return CAN_READ
+        case state.OUTPUT_KIND:
+            return CAN_WRITE
+        case state.PIPE_KIND:
+            return of_pipe(k, file, Pipe(k.m, file.pipe))
+        case state.TERMINAL_KIND:
+            return terminal.ready_events(k)
+        case state.EVENT_KIND:
+            return of_counter(EventCounter(k.m, file.pipe))
+        case _:
+            return CAN_READ | CAN_WRITE
+
+
+@kernel
+def of_pipe(k: Kernel, file: File, pipe: Pipe) -> word:
+    """What can be done with an end of a pipe."""
+    found = 0
+    if pipes.reads(file) != 0:
+        found |= CAN_READ if pipe.nbytes > 0 else 0
+        if not pipes.has_writers(k, pipe) and pipe.nr_opened_to_write > 0:
+            found |= HUNG_UP
+    if pipes.writes(file) != 0:
+        is_room = pipes.MOST_ROOM - pipe.nbytes >= pipes.ATOMIC_BYTES
+        found |= CAN_WRITE if is_room else 0
+        found |= BROKEN if not pipes.has_readers(k, pipe) else 0
+    return found
+
+
+@kernel
+def of_counter(counter: EventCounter) -> word:
+    """What can be done with an event counter."""
+    found = CAN_READ if counter.count != 0 else 0
+    return found | (CAN_WRITE if counter.count != events.MOST else 0)
