@@ -174,8 +174,7 @@ def run_interactively(wanted: 'Program', place: str, stats: bool, as_json: bool)
             typed = replace(
                 wanted,
                 input=keyboard.input,
-                # the simulated computer's counter counts no time: there the kernel counts ticks and what it idles
-                flags=INTERACTIVE | (CLOCK_IS_TSC if place == 'qemu' else 0),
+                flags=INTERACTIVE | CLOCK_IS_TSC,
                 rows=rows,
                 columns=columns,
                 environment=wanted.environment or default_environment(),
