@@ -119,6 +119,7 @@ from incroos.kernel.state.task import (
     READY,
     RESTARTS,
     SLICE_IS_OVER,
+    TERMINAL_KIND,
     VECTOR_STATE_BYTES,
     WAITING,
     ZERO_KIND,
@@ -133,6 +134,7 @@ from incroos.kernel.state.task import (
     TaskState,
     Timer,
 )
+from incroos.kernel.state.terminal import Terminal
 from incroos.kernel.state.text import (
     HOOK_TEXT_BYTES,
     NR_ESCAPE_NUMBERS,
@@ -254,6 +256,7 @@ __all__ = [
     'SLICE_IS_OVER',
     'SUMMARY_WORDS',
     'SYSTEM_CALL',
+    'TERMINAL_KIND',
     'VECTOR_STATE_BYTES',
     'WAITING',
     'WRITE',
@@ -321,6 +324,7 @@ __all__ = [
     'Tag',
     'Task',
     'TaskState',
+    'Terminal',
     'Timer',
     'UserSpace',
     'VmState',

@@ -32,6 +32,7 @@ OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can op
 # File.kind again
 PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
+TERMINAL_KIND: Final = 22  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -258,7 +259,11 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
+    terminal: VirtAddr  # Terminal; 0: there is none
+    console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object
+    span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
+    signal: u64  # with IN_BACKGROUND
     progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
     nr_pipe_bytes: u64  # of the rings of all pipes
