@@ -10,7 +10,7 @@ NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
 MAX_QUEUED: Final = 4096  # of all tasks; RLIMIT_SIGPENDING
 NR_TIMERS: Final = 3  # ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
-MAX_FILES: Final = 256  # descriptors of a task; RLIMIT_NOFILE
+MAX_FILES: Final = 256  # descriptors of a task; more than RLIMIT_NOFILE
 NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
 
@@ -202,6 +202,8 @@ class Task(Struct):
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
+    limit_files: u64  # descriptors: RLIMIT_NOFILE,
+    most_files: u64  # and how far it may be raised
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory
