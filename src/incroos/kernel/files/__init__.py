@@ -34,7 +34,6 @@ from .start import deinit, init
 from .writing import write, write_at
 
 __all__ = [
-    'forget_changes',
     'FOLLOW',
     'STAY',
     'add_name',
@@ -50,6 +49,7 @@ __all__ = [
     'duplicate',
     'duplicate_to',
     'file_at',
+    'forget_changes',
     'has_input',
     'init',
     'is_input_asked',

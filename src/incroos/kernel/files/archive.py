@@ -15,6 +15,7 @@ from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import entries, nodes, times
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
+from incroos.kernel.files.terminal import CONSOLE_DEVICE, OWN_DEVICE, SCREEN_DEVICE
 from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
@@ -27,6 +28,7 @@ from incroos.kernel.state import (
     PIPE_KIND,
     PROGRAM_KIND,
     RANDOM_KIND,
+    TERMINAL_KIND,
     ZERO_KIND,
     Entry,
     Kernel,
@@ -48,7 +50,7 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 13  # nodes that the kernel itself adds, the root among them
+NR_OWN: Final = 16  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 256
 DEFAULT_MODE: Final = FOLDER | 0o755
 
@@ -337,6 +339,8 @@ def kind_of_device(rdev: word) -> word:
             return FULL_KIND
         case 0x108 | 0x109:
             return RANDOM_KIND
+        case 0x400 | 0x500 | 0x501:  # as terminal.py names them
+            return TERMINAL_KIND
         case _:
             return OTHER_KIND
 
@@ -365,19 +369,26 @@ def add_own_nodes(k: Kernel) -> word:
 @kernel
 def add_devices(k: Kernel, folder: Node) -> bool:
     """Add what is in /dev. False: there is no room."""
-    null = entries.add_own(k, folder, b'null', NULL_KIND, CHARACTER_DEVICE | 0o666)
-    zero = entries.add_own(k, folder, b'zero', ZERO_KIND, CHARACTER_DEVICE | 0o666)
-    full = entries.add_own(k, folder, b'full', FULL_KIND, CHARACTER_DEVICE | 0o666)
-    random = entries.add_own(k, folder, b'random', RANDOM_KIND, CHARACTER_DEVICE | 0o666)
-    urandom = entries.add_own(k, folder, b'urandom', RANDOM_KIND, CHARACTER_DEVICE | 0o666)
-    if null == 0 or zero == 0 or full == 0 or random == 0 or urandom == 0:
-        return False
-    set_device(k, Node(k.m, null), 0x103)
-    set_device(k, Node(k.m, zero), 0x105)
-    set_device(k, Node(k.m, full), 0x107)
-    set_device(k, Node(k.m, random), 0x108)
-    set_device(k, Node(k.m, urandom), 0x109)
-    return True
+    is_room = add_device(k, folder, b'null', NULL_KIND, 0o666, 0x103)
+    is_room = add_device(k, folder, b'zero', ZERO_KIND, 0o666, 0x105) and is_room
+    is_room = add_device(k, folder, b'full', FULL_KIND, 0o666, 0x107) and is_room
+    is_room = add_device(k, folder, b'random', RANDOM_KIND, 0o666, 0x108) and is_room
+    is_room = add_device(k, folder, b'urandom', RANDOM_KIND, 0o666, 0x109) and is_room
+    is_room = add_device(k, folder, b'tty', TERMINAL_KIND, 0o666, OWN_DEVICE) and is_room
+    is_room = add_device(k, folder, b'tty0', TERMINAL_KIND, 0o620, SCREEN_DEVICE) and is_room
+    k.files.console = entries.add_own(k, folder, b'console', TERMINAL_KIND, CHARACTER_DEVICE | 0o600)
+    if k.files.console != 0:
+        set_device(k, Node(k.m, k.files.console), CONSOLE_DEVICE)
+    return is_room and k.files.console != 0
+
+
+@kernel
+def add_device(k: Kernel, folder: Node, name: bytes, kind: word, mode: word, rdev: word) -> bool:
+    """Add a character device. False: there is no room."""
+    at = entries.add_own(k, folder, name, kind, CHARACTER_DEVICE | mode)
+    if at != 0:
+        set_device(k, Node(k.m, at), rdev)
+    return at != 0
 
 
 @kernel

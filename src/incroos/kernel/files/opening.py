@@ -19,7 +19,17 @@ from incroos.kernel.codes import (
     OK,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import changes, contents, descriptors, nodes, open_files, pipe_opening, pipes, process_files
+from incroos.kernel.files import (
+    changes,
+    contents,
+    descriptors,
+    nodes,
+    open_files,
+    pipe_opening,
+    pipes,
+    process_files,
+    terminal,
+)
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
     CLOSE_AT_EXEC,
@@ -28,6 +38,7 @@ from incroos.kernel.files.flags import (
     FOLDER_ONLY,
     KEPT,
     NO_FOLLOW,
+    NOT_TERMINAL,
     PATH_ONLY,
     READ_WRITE,
     TRUNCATE,
@@ -39,11 +50,14 @@ from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
     INPUT_KIND,
+    INTERACTIVE,
     MAPS_KIND,
     NR_STANDARD_FILES,
+    ON_PC,
     OTHER_KIND,
     OUTPUT_KIND,
     PIPE_KIND,
+    TERMINAL_KIND,
     File,
     Kernel,
     Node,
@@ -56,7 +70,9 @@ from incroos.lang import kernel, word
 
 @kernel
 def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
-    """Open descriptors 0, 1 and 2 as they are on the host: OK, NO_KERNEL_MEMORY."""
+    """Open descriptors 0, 1 and 2 as they are on the host, or the terminal: OK, NO_KERNEL_MEMORY."""
+    if info.flags & (INTERACTIVE | ON_PC) != 0:
+        return open_terminal(k, task, info)
     for number in range(NR_STANDARD_FILES):
         standard = info.files[number]
         if standard.mode != 0:
@@ -70,6 +86,22 @@ def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
             file.is_terminal = standard.is_terminal
             file.rdev = standard.rdev
             descriptors.put(task, number, file, 0)
+    return OK
+
+
+@kernel
+def open_terminal(k: Kernel, task: Task, info: RunInfo) -> word:
+    """Make the terminal, and open descriptors 0, 1 and 2 as one file, which it is: OK, NO_KERNEL_MEMORY."""
+    if terminal.init(k, task, info) != OK:
+        return NO_KERNEL_MEMORY
+    at = open_files.new_file(k, TERMINAL_KIND, READ_WRITE)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    file = File(k.m, at)
+    file.is_terminal = 1
+    name_node(file, Node(k.m, k.files.console))
+    for number in range(NR_STANDARD_FILES):
+        descriptors.put(task, number, file, 0)
     return OK
 
 
@@ -90,6 +122,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mod
         return create_and_open(k, task, flags, mode, free)
     if code == OK:
         code = may_open(k, Node(k.m, at), flags)
+    if code == OK and Node(k.m, at).kind == TERMINAL_KIND and flags & PATH_ONLY == 0:
+        code = terminal.open_by(k, task, Node(k.m, at), flags & NOT_TERMINAL == 0)
     if code != OK:
         return code
     node = Node(k.m, at)
@@ -172,6 +206,7 @@ def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) 
     if at == 0:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)
+    file.is_terminal = 1 if node.kind == TERMINAL_KIND else 0
     if is_text(node):
         file.text = process_files.make_text(k, task, node.kind)
         if file.text == 0:

@@ -6,7 +6,7 @@ Unit: the byte. A bad pointer ends a write with what was copied before.
 from incroos.kernel import state
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, NO_POSITION, NO_SPACE
 from incroos.kernel.devices import channels
-from incroos.kernel.files import contents, events, pipes
+from incroos.kernel.files import contents, events, pipes, terminal
 from incroos.kernel.files.bytes import take_some
 from incroos.kernel.files.flags import ACCESS_MODE, APPEND, PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, has_no_position
@@ -37,6 +37,8 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
             return NO_SPACE if nbytes > 0 else 0
         case state.PIPE_KIND:
             return pipes.write(k, user, file, source, nbytes, done)
+        case state.TERMINAL_KIND:
+            return terminal.write(k, user, file, source, nbytes)
         case state.EVENT_KIND:
             return events.write(k, user, file, source, nbytes)
         case _:

@@ -115,7 +115,7 @@ def put_statistics(k: Kernel) -> None:
 @cold
 @kernel
 def finish(k: Kernel) -> None:
-    """Give back what is left of tasks, and what they wrote, tell what there is to tell, and end the machine. Never returns."""
+    """Give back what is left of tasks, and what they wrote, tell what there is to tell, end the machine. No return."""
     contexts.leave(k)
     k.tasks.current = VirtAddr(0)
     found = check(k) if k.tasks.flags & CHECK_IN_THE_END != 0 else 0
@@ -135,7 +135,7 @@ def finish(k: Kernel) -> None:
 @cold
 @kernel
 def put_check(k: Kernel, found_of_tasks: word, found_in_files: word) -> None:
-    """Run all checkers, and tell what the first found that found something. Those of tasks and files have run already."""
+    """Run all checkers, and tell what the first found that found something. Those of tasks and files ran already."""
     record = new_record(k, RECORD_CHECK, 0)
     found = found_of_tasks
     checker = 6
