@@ -8,14 +8,16 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels, idle
+from incroos.kernel.devices import channels, idle, timer
 from incroos.kernel.files import events, nodes, pipes, terminal
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.files.random import next_word
+from incroos.kernel.files.waits import wait_unless_nonblocking
 from incroos.kernel.state import (
     CONTENT_KIND,
     EVENT_KIND,
     FULL_KIND,
+    INPUT,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
@@ -147,7 +149,7 @@ def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: wor
         return BAD_DESCRIPTOR
     done = 0
     while done < nbytes:
-        nr_come = fill_input(k, nbytes - done)
+        nr_come = fill_input(k, file, nbytes - done)
         if nr_come <= 0:
             return done if done > 0 else nr_come
         part = min(nr_come, nbytes - done)
@@ -162,17 +164,38 @@ def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: wor
 
 
 @kernel
-def fill_input(k: Kernel, nbytes: word) -> word:
-    """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file; INPUT_FAILED."""
+def fill_input(k: Kernel, file: File, nbytes: word) -> word:
+    """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file.
+
+    INPUT_FAILED; MUST_WAIT or WOULD_WAIT until the answer comes. That of a regular file comes at once.
+    """
     files = k.files
     if files.input_start == files.input_end:
         files.input_start = 0
         files.input_end = 0
-        nr_come = idle.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
+        wanted = min(nbytes, channels.MOST_INPUT)
+        if file.mode & nodes.FORMAT_BITS == nodes.REGULAR:
+            nr_come = idle.get_input(k, files.input, wanted)
+        else:
+            channels.ask_input(k, wanted)
+            if not channels.has_input(k):
+                return wait_unless_nonblocking(k, file, VirtAddr(INPUT), 0)
+            nr_come = channels.take_input(k, files.input, channels.MOST_INPUT)
         if nr_come <= 0:
             return nr_come
         files.input_end = nr_come
     return files.input_end - files.input_start
+
+
+@kernel
+def may_read_input(k: Kernel, file: File) -> bool:
+    """Whether a read of the host's input would not wait. To know that, a byte must be asked for."""
+    if file.mode & nodes.FORMAT_BITS == nodes.REGULAR or k.files.input_start != k.files.input_end:
+        return True
+    channels.ask_input(k, 1)
+    if not channels.has_input(k):
+        idle.idle(k, timer.TICK)  # the host may have one, and must have had the time to say so
+    return channels.has_input(k)
 
 
 @kernel
@@ -189,8 +212,8 @@ def has_input(k: Kernel) -> bool:
 
 @kernel
 def await_input(k: Kernel, file: File, nbytes: word) -> word:
-    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
-    return fill_input(k, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
+    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of other files."""
+    return fill_input(k, file, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
 
 
 @kernel
