@@ -10,7 +10,7 @@ NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
 MAX_QUEUED: Final = 4096  # of all tasks; RLIMIT_SIGPENDING
 NR_TIMERS: Final = 3  # ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
-MAX_FILES: Final = 256  # descriptors of a task; RLIMIT_NOFILE
+MAX_FILES: Final = 256  # descriptors of a task; more than RLIMIT_NOFILE
 NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
 
@@ -32,6 +32,7 @@ OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can op
 # File.kind again
 PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
+TERMINAL_KIND: Final = 22  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -125,6 +126,8 @@ HAS_SIGNAL: Final = 1 << 2
 HAS_WAITED: Final = 1 << 3  # the call that the task makes has waited before
 HAS_NEW_REGISTERS: Final = 1 << 4  # exec, sigreturn: SYSRET would lose some
 HAS_CHANGES: Final = 1 << 5  # FilesState.changed names what somebody may wait on
+HAS_NEWS: Final = 1 << 6  # a parent is to hear of a task
+NEEDS_TIMER: Final = 1 << 7  # an alarm was set: the timer may have to run
 
 # Task.waits_on, beside addresses
 NOBODY: Final = 0  # a signal or its deadline alone wakes it
@@ -171,6 +174,7 @@ class Task(Struct):
     futex: VirtAddr  # of a wait on FUTEX: the word's address
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
+    rest_unit: u64  # see task.interruption
     holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
     how_ended: u64
     status: u64  # exit status or signal
@@ -199,6 +203,8 @@ class Task(Struct):
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
+    limit_files: u64  # descriptors: RLIMIT_NOFILE,
+    most_files: u64  # and how far it may be raised
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory
@@ -254,7 +260,11 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
+    terminal: VirtAddr  # Terminal; 0: there is none
+    console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object
+    span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
+    signal: u64  # with IN_BACKGROUND
     progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
     nr_pipe_bytes: u64  # of the rings of all pipes

@@ -16,12 +16,11 @@ from incroos.kernel.state import (
     HAS_NEW_REGISTERS,
     Kernel,
     Node,
-    SignalAction,
     Task,
     UserSpace,
 )
 from incroos.kernel.task import ending, family, program
-from incroos.kernel.task.actions import IGNORE_HANDLER, SIGCHLD
+from incroos.kernel.task.actions import SIGCHLD, forget_handlers
 from incroos.kernel.task.ring import current
 from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, push
 from incroos.lang import VirtAddr, copy, fill, kernel, load8, store8, word
@@ -32,7 +31,6 @@ MARK: Final = 33  # !
 NEWLINE: Final = 10
 TAB: Final = 9
 BLANK: Final = 32
-NR_SIGNALS: Final = 64
 
 
 @kernel
@@ -162,13 +160,7 @@ def leave_old(k: Kernel, task: Task) -> None:
     ending.clear_word(k, task)
     task.clear_on_exit = VirtAddr(0)
     files.close_on_exec(k, task)
-    for index in range(NR_SIGNALS):
-        action = task.actions[index]
-        if action.handler != 0:
-            handler = IGNORE_HANDLER if action.handler == IGNORE_HANDLER else 0
-            fill(k.m, action.addr, 0, SignalAction.SIZE)
-            action.handler = handler
-    fill(k.m, task.alternate_stack.addr, 0, 3 * 8)
+    forget_handlers(k, task)
     task.exit_signal = SIGCHLD
     task.has_executed = 1
 

@@ -111,18 +111,35 @@ def wake_orphans(k: Kernel, group: word) -> None:
 
     POSIX, "General Concepts", orphaned process group: no member has a parent in another group of the same session.
     """
-    has_stopped = False
+    if is_orphaned(k, group) and has_stopped(k, group):
+        send_to_group(k, group, SIGHUP)
+        send_to_group(k, group, SIGCONT)
+
+
+@cold
+@kernel
+def is_orphaned(k: Kernel, group: word) -> bool:
+    """Whether nobody is left who would let stopped members of a group go on."""
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if task.group == group and task.state != ENDED:
-            if has_guardian(task):
-                return
-            has_stopped = has_stopped or task.is_stopped != 0
+        if task.group == group and task.state != ENDED and has_guardian(task):
+            return False
         at = task.next
-    if has_stopped:
-        send_to_group(k, group, SIGHUP)
-        send_to_group(k, group, SIGCONT)
+    return True
+
+
+@cold
+@kernel
+def has_stopped(k: Kernel, group: word) -> bool:
+    """Whether a member of a group is stopped."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.group == group and task.state != ENDED and task.is_stopped != 0:
+            return True
+        at = task.next
+    return False
 
 
 @kernel

@@ -5,7 +5,7 @@ Unit: the task. Anybody may put a task into the list at any time; nothing else h
 
 from typing import Final
 
-from incroos.kernel.state import Kernel, Task
+from incroos.kernel.state import HAS_NEWS, Kernel, Task
 from incroos.lang import cold, kernel, word
 
 STOPPED: Final = 0x7F  # the low byte of what wait4 tells; the signal is in the next one
@@ -19,6 +19,7 @@ def put(k: Kernel, task: Task) -> None:
         task.is_news = 1
         task.next_news = k.tasks.news
         k.tasks.news = task.addr
+        k.tasks.attention |= HAS_NEWS
 
 
 @cold

@@ -87,9 +87,9 @@ def notice(k: Kernel, task: Task) -> None:
     SIGKILL wakes also a task whose call is done, and that is held.
     """
     ready = deliverable(task)
-    if task.addr == k.tasks.current:
-        k.tasks.attention |= HAS_SIGNAL if ready != 0 else 0
-    elif task.state == WAITING or task.state == HELD:
+    if task.addr == k.tasks.current and ready != 0:
+        k.tasks.attention |= HAS_SIGNAL
+    if task.state == WAITING or task.state == HELD:
         waking = ready | (task.pending & task.awaited) if task.state == WAITING else ready & bit_of(SIGKILL)
         if waking != 0:
             make_ready(task)

@@ -21,7 +21,7 @@ from incroos.kernel.state import (
     Task,
     user_registers,
 )
-from incroos.kernel.task import ending, frames, news, report, sending
+from incroos.kernel.task import ending, family, frames, news, report, sending
 from incroos.kernel.task.actions import (
     DEFAULT_HANDLER,
     JOB_STOPS,
@@ -69,23 +69,8 @@ def act_by_default(k: Kernel, task: Task, signal: word) -> None:
     """End or stop a task by a signal that is not ignored. A group that nobody looks after is not stopped by a key."""
     if bit_of(signal) & STOPPING == 0:
         ending.end_by_signal(k, task, signal)
-    elif bit_of(signal) & JOB_STOPS == 0 or not is_orphaned(k, task):
+    elif bit_of(signal) & JOB_STOPS == 0 or not family.is_orphaned(k, task.group):
         news.stop(k, task, signal)
-
-
-@cold
-@kernel
-def is_orphaned(k: Kernel, own: Task) -> bool:
-    """Whether no member of a task's group has a parent of its session that is in another group."""
-    at = k.tasks.ring
-    for _index in range(k.tasks.nr_tasks):
-        task = Task(k.m, at)
-        if task.group == own.group and task.state != ENDED and task.parent != 0:
-            parent = Task(k.m, task.parent)
-            if parent.group != own.group and parent.session == own.session:
-                return False
-        at = task.next
-    return True
 
 
 # ------------------------------------------------------------------ handlers

@@ -10,7 +10,7 @@ Unit: the nanosecond.
 from typing import Final
 
 from incroos.kernel.devices.timer import TICK
-from incroos.kernel.state import ENDED, HAS_WAITED, NR_TIMERS, Kernel, Task, Timer
+from incroos.kernel.state import ENDED, NEEDS_TIMER, NR_TIMERS, Kernel, Task, Timer
 from incroos.kernel.task import clock, sending
 from incroos.kernel.task.actions import SIGALRM, SIGPROF, SIGVTALRM
 from incroos.kernel.task.clock import MOST
@@ -44,7 +44,7 @@ def set_timer(k: Kernel, task: Task, which: word, span: word, every: word) -> No
 
     The way back to the program is not the short one: the computer's timer may be needed.
     """
-    k.tasks.attention |= HAS_WAITED
+    k.tasks.attention |= NEEDS_TIMER
     timer = task.timers[which]
     k.tasks.nr_timers -= 1 if timer.at != 0 else 0
     timer.every = every

@@ -32,6 +32,7 @@ from incroos.lang import VirtAddr, apart, kernel, word
 def wait_on(k: Kernel, thing: word) -> None:
     """Let the task that runs wait; its call will be made anew. An object's address, NOBODY, ANYTHING or INPUT.
 
+    The last thing that the call does: what it sends itself behind it would wake it before it has waited.
     A handler with SA_RESTART lets it be made anew, too; another one ends it.
     """
     wait(k, thing, RESTARTS)
@@ -110,6 +111,7 @@ def end_wait(task: Task) -> None:
     task.progress = 0
     task.deadline = 0
     task.rest = VirtAddr(0)
+    task.rest_unit = 0
     task.awaited = 0
     if task.has_saved_blocked != 0:
         task.blocked = task.saved_blocked
