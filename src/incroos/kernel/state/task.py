@@ -174,6 +174,7 @@ class Task(Struct):
     futex: VirtAddr  # of a wait on FUTEX: the word's address
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
+    rest_unit: u64  # see task.interruption
     holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
     how_ended: u64
     status: u64  # exit status or signal
