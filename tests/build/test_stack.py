@@ -83,11 +83,11 @@ def test_stack_that_does_not_fit_is_refused() -> None:
 
 
 def test_stack_of_a_kernel_that_runs_programs() -> None:
-    """The deepest of what ring 3 begins or enters, under its registers, and a fault of the kernel on top, twice."""
+    """What ring 3 begins or enters, under its registers, an interrupt, and a fault of the kernel, twice."""
     sizes = {'kmain': 4000, 'on_syscall': 6100, 'on_trap': 5000, 'on_kernel_trap': 800}
     frames = analyse(''.join(function(name, f'subq ${nbytes}, %rsp\n') for name, nbytes in sizes.items()))
     figures = check_stack(frames, replace(LAYOUT, has_ring3=True))
-    assert figures['stack'] == 22 * 8 + (6100 + 8) + 2 * (8 + 22 * 8 + 800 + 8)
+    assert figures['stack'] == 22 * 8 + (6100 + 8) + 3 * (8 + 22 * 8 + 800 + 8)
     assert figures['fault_stack'] == 2 * (8 + 22 * 8 + 800 + 8)
     small = replace(LAYOUT, has_ring3=True, guard_page=LAYOUT.stack_top - 0x3000)
     with pytest.raises(BuildError, match=r'has 8,192: .*: on_syscall$'):

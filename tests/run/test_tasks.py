@@ -1,4 +1,4 @@
-"""C programs of several tasks: what they write and how they end is what Linux makes of the same binary, everywhere."""
+"""C programs of several tasks: what they write and how they end is what Linux makes of them, in each place."""
 
 from pathlib import Path
 from typing import Final

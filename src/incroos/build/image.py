@@ -84,13 +84,14 @@ def stacks_of_ring3(worst: dict[str, int]) -> tuple[tuple[int, str], tuple[int, 
     """The same of a kernel that runs programs.
 
     The program's Registers are at the end of the stack whatever runs: kmain begins under them, and when on_syscall or
-    on_trap begins, what began before it has come back. None of the three is interrupted (interrupts are off in ring 0)
-    but by a fault in ring 0, at its deepest point. That one ends the machine; while it tells about itself, another one
-    may come, which tells less. A stack of a vector's own has the same two.
+    on_trap begins, what began before it has come back. Each of the three may be interrupted once, where it is idle; the
+    handler is the one of faults, and is not interrupted. Then there may be a fault in ring 0, at the deepest point of
+    either. That one ends the machine; while it tells about itself, another one may come, which tells less. A stack of a
+    vector's own has these two.
     """
     deepest = max(RING3_ROOTS[:-1], key=lambda root: worst[root])
-    faults = 2 * (TRAP_FRAME_BYTES + worst[ON_KERNEL_TRAP])
-    return (REGISTERS_BYTES + worst[deepest] + faults, deepest), (faults, ON_KERNEL_TRAP)
+    fault = TRAP_FRAME_BYTES + worst[ON_KERNEL_TRAP]
+    return (REGISTERS_BYTES + worst[deepest] + 3 * fault, deepest), (2 * fault, ON_KERNEL_TRAP)
 
 
 def symbols_of(elf: bytes) -> dict[str, int]:

@@ -16,6 +16,8 @@ STANDARD_OUTPUT: Final = Path('-')  # as users write it in the place of a file
 
 
 closed_channels: set[int] = set()  # that were when the command began
+raw_channels: set[int] = set()  # that are a terminal which shows bytes as they are
+last_byte: list[bytes] = [b'\n']  # that was written to standard output
 
 
 class OutputLost(BaseException):
@@ -29,11 +31,15 @@ class OutputLost(BaseException):
 def say(sentence: str) -> None:
     """A remark on standard error. Lost where nothing can be written there: the status says the most important."""
     with contextlib.suppress(OSError):
-        write_all(STDERR, f'incroos: {sentence}\n'.encode(errors='backslashreplace'))
+        if STDERR in raw_channels and last_byte[0] != b'\n':
+            write_all(STDERR, b'\r\n')  # a line of its own
+            last_byte[0] = b'\n'
+        write_all(STDERR, in_lines(f'incroos: {sentence}\n'.encode(errors='backslashreplace')))
 
 
 def put(data: bytes) -> None:
     """Write to standard output at once, all of it. Raises OutputLost."""
+    last_byte[0] = data[-1:] or last_byte[0]
     try:
         write_all(STDOUT, data)
     except OSError as error:
@@ -43,9 +49,14 @@ def put(data: bytes) -> None:
 def put_error(data: bytes) -> None:
     """Write to standard error what is no remark. Raises OutputLost."""
     try:
-        write_all(STDERR, data)
+        write_all(STDERR, in_lines(data))
     except OSError as error:
         raise OutputLost(error, 'standard error') from None
+
+
+def in_lines(data: bytes) -> bytes:
+    """The same for standard error, where each line begins at the left."""
+    return data.replace(b'\n', b'\r\n') if STDERR in raw_channels else data
 
 
 def write_all(channel: int, data: bytes) -> None:

@@ -1,10 +1,12 @@
 """The command `incroos run`: a program of the host in ring 3 of the kernel. What it does is in `run`."""
 
+import contextlib
 import errno
 import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +16,9 @@ import click
 
 from incroos.run.outcome import Status
 
+from . import Ended
 from .amounts import Memory, Seconds
-from .channels import STDERR, STDIN, STDOUT, OutputLost, closed_channels, put, put_error, say
+from .channels import STDERR, STDIN, STDOUT, OutputLost, closed_channels, put, put_error, raw_channels, say
 
 if TYPE_CHECKING:
     from incroos.run.handover import Standard
@@ -74,6 +77,12 @@ class Variable(click.ParamType[bytes]):
     multiple=True,
     help='A variable of the environment, which is empty otherwise; may be given more than once.',
 )
+@click.option(
+    '--interactive',
+    is_flag=True,
+    help='Somebody types: standard input is a terminal, and the program has one in which keys edit lines and send'
+    ' signals. Ctrl-] ends the run. Time is real.',
+)
 @click.option('--calls', 'shows_calls', is_flag=True, help='Print each system call to standard error, as strace does.')
 @click.option('--stats', is_flag=True, help='In the end, print figures to standard error.')
 @click.option('--json', 'as_json', is_flag=True, help='With --stats: as one line of JSON.')
@@ -92,6 +101,7 @@ def run_program(
     timeout: float | None,
     root: Path | None,
     environment: tuple[bytes, ...],
+    interactive: bool,
     shows_calls: bool,
     stats: bool,
     as_json: bool,
@@ -111,6 +121,7 @@ def run_program(
       incroos run --stats --calls /bin/busybox seq 3
       incroos run --root FOLDER --env LANG=C bin/sh -c 'echo *'
       incroos run --on sim --break vm.fault ./hello
+      incroos run --root FOLDER --interactive /bin/sh
     """
     if as_json and not stats:
         raise click.UsageError('--json is for the figures: give --stats too')
@@ -118,6 +129,10 @@ def run_program(
         raise click.UsageError(f'--break is for --on sim, where Python runs the kernel, and this is on {place}')
     if at is not None and timeout is not None:
         raise click.UsageError('--timeout is not for --break: pdb takes the time that you take')
+    if interactive and at is not None:
+        raise click.UsageError('--interactive is not for --break: pdb reads what is typed')
+    if interactive and not os.isatty(STDIN):
+        raise click.UsageError('--interactive is for typing, and standard input is no terminal')
     from incroos.run.program import Program
     from incroos.run.strace import Trace
 
@@ -140,7 +155,57 @@ def run_program(
         calls=partial(put_trace, trace) if trace else None,
         on_record=lambda record: say_record(record, trace),
     )
+    if interactive:
+        raise click.exceptions.Exit(run_interactively(wanted, place, stats, as_json))
     raise click.exceptions.Exit(finish(wanted, place, at, stats, as_json))
+
+
+def run_interactively(wanted: 'Program', place: str, stats: bool, as_json: bool) -> int:
+    """Run it at the terminal that is standard input; the exit status."""
+    from incroos.kernel.state.run_info import CLOCK_IS_TSC, INTERACTIVE
+    from incroos.run.interactive import LEAVE_NAME, Keyboard
+
+    keyboard = Keyboard(STDIN, leave=lambda: os.kill(os.getpid(), signal.SIGINT))
+    wanted.check()
+    try:
+        with keyboard, raw_errors():
+            say(f'{LEAVE_NAME} ends the run')
+            rows, columns = keyboard.size()
+            typed = replace(
+                wanted,
+                input=keyboard.input,
+                flags=INTERACTIVE | CLOCK_IS_TSC,
+                rows=rows,
+                columns=columns,
+                environment=wanted.environment or default_environment(),
+            )
+            return finish(typed, place, None, stats, as_json)
+    except Ended:
+        if not keyboard.was_left:
+            raise
+        say(f'{LEAVE_NAME} ended the run')
+        return Status.INTERRUPTED
+
+
+@contextlib.contextmanager
+def raw_errors() -> Iterator[None]:
+    """Have lines on standard error begin at the left, where it is the terminal."""
+    is_raw = os.isatty(STDERR)
+    if is_raw:
+        raw_channels.add(STDERR)
+    try:
+        yield
+    finally:
+        raw_channels.discard(STDERR)
+
+
+def default_environment() -> tuple[bytes, ...]:
+    """What a shell wants to know, and would have from whoever starts one at a terminal."""
+    return (
+        b'TERM=' + os.environb.get(b'TERM', b'linux'),
+        b'HOME=/',
+        b'PATH=/bin:/sbin:/usr/bin:/usr/sbin',
+    )
 
 
 def finish(wanted: 'Program', place: str, at: str | None, stats: bool, as_json: bool) -> int:

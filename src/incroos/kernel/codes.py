@@ -71,6 +71,8 @@ BROKEN_PIPE: Final = -79  # nobody reads what is written
 TOO_MANY_FILES: Final = -80  # of all tasks together
 TOO_MANY_TASKS: Final = -81  # a limit
 NO_CHILD: Final = -82
+MUST_WAIT_FOR_TIME: Final = -83  # the same as MUST_WAIT, for FilesState.span at most
+IN_BACKGROUND: Final = -84  # of its terminal: FilesState.signal is for the task's group
 
 # User spaces
 NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range

@@ -224,6 +224,7 @@ class Guest:
                 LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == parent:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+                signal.signal(signal.SIGWINCH, signal.SIG_DFL)  # and so is the window
                 faulthandler.disable()
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 cpu = self.computer.cpu

@@ -65,6 +65,8 @@ class Program:
     look: Look | None = None  # gets the RAM when the machine has ended
     standard: Sequence[Standard] = (PIPE, PIPE, PIPE)  # what the program is told of its descriptors
     flags: int = 0  # RunInfo.flags; PUT_CALLS follows from `calls`
+    rows: int = 0  # of the terminal; 0: nobody knows
+    columns: int = 0
     limit_address_space: int = NO_LIMIT
     limit_data: int = NO_LIMIT
     limit_stack: int = DEFAULT_STACK_BYTES
@@ -116,6 +118,8 @@ class Program:
             seed=self.seed,
             start_seconds=self.start_seconds,
             refuse_at=self.refuse_at,
+            rows=self.rows,
+            columns=self.columns,
             standard=self.standard,
         )
 

@@ -11,6 +11,7 @@ from incroos.kernel.arch.pte import DATA
 from incroos.kernel.codes import OK
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import MODERN_CHECKED
+from incroos.kernel.devices import interrupts
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.state import Kernel, Registers, RunInfo, Task, UserSpace, user_registers
 from incroos.lang import PhysAddr, VirtAddr
@@ -55,6 +56,7 @@ class Machine:
         assert vmm.map_range(self.k, VirtAddr(DIRECT_MAP_START + at), PhysAddr(at), whole, DATA) == OK
         self.info = RunInfo(self.k.m, VirtAddr(DIRECT_MAP_START + at))
         assert vm.init(self.k) == OK
+        interrupts.init(self.k)
         task.init(self.k)
         self.free_frames = 0
 

@@ -12,6 +12,7 @@ from incroos.kernel.arch.x86 import BREAKPOINT, NMI, PAGE_FAULT, USER_CODE, USER
 from incroos.kernel.boot.run import keep_module
 from incroos.kernel.codes import EXIT_FAILED, EXIT_PASSED, OK
 from incroos.kernel.cpu import this_cpu
+from incroos.kernel.devices import idle, interrupts, serial_input, timer
 from incroos.kernel.io import console
 from incroos.kernel.io.panic import end_machine, panic
 from incroos.kernel.layout import DIRECT_MAP_START, IMAGE_WINDOW, MAILBOX, PAGE_BYTES, STACK_START
@@ -24,6 +25,7 @@ from incroos.lang import (
     Struct,
     VirtAddr,
     apart,
+    are_interrupts_enabled,
     copy,
     fill,
     kernel,
@@ -34,6 +36,7 @@ from incroos.lang import (
     read_msr,
     store64,
     u64,
+    wait_for_interrupt,
     word,
     write_msr,
 )
@@ -50,6 +53,14 @@ TELL: Final = 9  # put CR0, CR4, EFER and the three bases
 SET_GS: Final = 10  # let rdi be the base of GS
 RECOVER: Final = 11  # go on at rdi after exceptions, with what it was in rdi, rsi, rdx and rcx
 ENTER_WITHOUT_STACK: Final = 12  # the same where all of the stack is used up
+START: Final = 13  # let the timer interrupt, every rdi nanoseconds
+STOP: Final = 14
+NR_TICKS: Final = 15  # how often it did in ring 3
+IDLE: Final = 16  # be idle for rdi nanoseconds; how many have passed
+NR_WAKES: Final = 17  # how often the timer interrupted ring 0
+LISTEN: Final = 18  # let bytes of the first serial port end a wait
+GET: Final = 19  # the byte that came there, or -1
+IDLE_RAW: Final = 20  # wait for an interrupt of the lines of rdi
 
 CODE: Final = VirtAddr(0x40_0000)
 STACK_END: Final = VirtAddr(0x50_0000)
@@ -65,6 +76,9 @@ class State(Struct):
     space: VirtAddr
     nr_nmis: u64
     recovery: u64
+    nr_ticks: u64
+    nr_wakes: u64
+    nr_bad_ticks: u64
 
 
 @kernel
@@ -145,6 +159,8 @@ def serve(k: Kernel, regs: Registers) -> word:
         write_msr(k.m, 0xC000_0102, regs.rdi)
     elif number == RECOVER:
         state_of(k).recovery = regs.rdi
+    elif number >= START:
+        regs.rax = serve_timer(k, number, regs.rdi)
     else:
         regs.rip = regs.rdi
         if number != RETURN_TO:
@@ -153,6 +169,33 @@ def serve(k: Kernel, regs: Registers) -> word:
             regs.rsp = IMAGE_WINDOW + STACK_START + (PAGE_BYTES if number == ENTER else 0)
         return 1
     return 0
+
+
+@kernel
+def serve_timer(k: Kernel, number: word, argument: word) -> word:
+    state = state_of(k)
+    result = 0
+    if number == START:
+        timer.set_period(k, argument)
+        timer.start(k)
+    elif number == STOP:
+        timer.stop(k)
+    elif number == NR_TICKS:
+        result = state.nr_ticks if state.nr_bad_ticks == 0 else -1
+    elif number == NR_WAKES:
+        result = state.nr_wakes
+    elif number == IDLE:
+        result = idle.idle(k, argument)
+    elif number == LISTEN:
+        serial_input.init(k)
+    elif number == GET:
+        result = serial_input.get_byte(k) if serial_input.has_byte(k) else -1
+    elif number == IDLE_RAW:
+        interrupts.let_through(k, argument)
+        wait_for_interrupt(k.m)
+        result = 1 if are_interrupts_enabled(k.m) else 0
+        interrupts.let_through(k, 0)
+    return result
 
 
 @kernel
@@ -188,6 +231,11 @@ def on_trap(k: Kernel, regs: Registers) -> None:
     if regs.vector == NMI:  # not where NMIs have a stack of their own
         state_of(k).nr_nmis += 1
         return
+    if regs.vector == timer.VECTOR:
+        interrupts.acknowledge(k, regs.vector)
+        state_of(k).nr_ticks += 1
+        state_of(k).nr_bad_ticks += do_strings_go_up(k) + (1 if are_interrupts_enabled(k.m) else 0)
+        return
     if regs.vector == PAGE_FAULT and FRESH <= va < FRESH_END and regs.error & 1 == 0:
         map_fresh(k, VirtAddr(va & -PAGE_BYTES), PRESENT | USER | WRITABLE | NX)
         return
@@ -214,7 +262,9 @@ def on_trap(k: Kernel, regs: Registers) -> None:
 
 @kernel
 def on_kernel_trap(k: Kernel, regs: Registers) -> None:
-    """Count NMIs; the rest is the kernel's own."""
+    """Count NMIs and the timer's interrupts; the rest is the kernel's own."""
+    if regs.vector == timer.VECTOR:
+        state_of(k).nr_wakes += 1
     if regs.vector == NMI:
         state_of(k).nr_nmis += 1
     kernel_faults.on_kernel_trap(k, regs)

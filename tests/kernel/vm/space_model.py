@@ -19,7 +19,7 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import MODERN_CHECKED
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_HEAP, READ, WRITE, Content, Kernel, Range, UserSpace
+from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_HEAP, IS_SHARED, READ, WRITE, Content, Kernel, Range, UserSpace
 from incroos.lang import VirtAddr
 from incroos.run.sim import Sim
 
@@ -31,6 +31,7 @@ SEARCH_END: Final = 0x7FFF_F7FF_F000  # with a stack of 8 MiB
 WRITE_ERROR: Final = 2  # of the processor's error code
 FETCH_ERROR: Final = 16
 RIGHTS: Final = READ | WRITE | EXECUTE
+NO_DATA: Final = GROWS_DOWN | IS_SHARED
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,31 @@ class Model:
 
     def __init__(self, contents: dict[int, bytes]) -> None:
         self.contents = contents
+        self.memories: dict[int, dict[int, int]] = {}  # of shared memory, by name and offset: what is not 0
         self.pages: dict[int, Page] = {}
         self.brk_start = self.brk = 0
         self.limits = {'address_space': -1, 'data': -1, 'stack': 8 * MIB}
 
+    def fork(self) -> 'Model':
+        """Another one with the same pages, of which those of shared memory are the same."""
+        child = Model(self.contents)
+        child.memories, child.pages, child.limits = self.memories, dict(self.pages), dict(self.limits)
+        child.brk_start, child.brk = self.brk_start, self.brk
+        return child
+
     # -------------------------------------------------------------- what there is
+    def value(self, va: int) -> int:
+        """The word that a page begins with."""
+        page = self.pages[va]
+        return self.memories[page.content].get(page.offset, 0) if page.flags & IS_SHARED else page.value
+
+    def set_value(self, va: int, value: int) -> None:
+        page = self.pages[va]
+        if page.flags & IS_SHARED:
+            self.memories[page.content][page.offset] = value
+        else:
+            self.pages[va] = replace(page, value=value)
+
     def ranges(self) -> list[tuple[int, int, int, int, int, int, int]]:
         """Start, end, rights, most rights, flags, content and offset of each range."""
         found: list[list[int]] = []
@@ -72,13 +93,13 @@ class Model:
         return all(va in self.pages for va in range(start, end, PAGE))
 
     def nr_data_pages(self) -> int:
-        return sum(bool(page.rights & WRITE) and not page.flags & GROWS_DOWN for page in self.pages.values())
+        return sum(bool(page.rights & WRITE) and not page.flags & NO_DATA for page in self.pages.values())
 
     def may_grow(self, nr_pages: int, rights: int, flags: int) -> bool:
         space, data = self.limits['address_space'], self.limits['data']
         if 0 <= space < (len(self.pages) + nr_pages) * PAGE:
             return False
-        counts = rights & WRITE and not flags & GROWS_DOWN
+        counts = rights & WRITE and not flags & NO_DATA
         return not (counts and 0 <= data < (self.nr_data_pages() + nr_pages) * PAGE)
 
     def gaps(self) -> list[tuple[int, int]]:
@@ -109,7 +130,7 @@ class Model:
         for va in range(start, end, PAGE):
             offset = page.offset + va - start if page.content else 0
             value = 0
-            if page.content:
+            if page.content and not page.flags & IS_SHARED:
                 value = int.from_bytes(self.contents[page.content][offset : offset + 8], 'little', signed=True)
             self.pages[va] = replace(page, offset=offset, value=value)
         return start
@@ -154,7 +175,7 @@ class Model:
                 return NOT_COVERED
             if rights & ~self.pages[va].most_rights:
                 return NO_ACCESS
-        is_new = [not p.rights & WRITE and not p.flags & GROWS_DOWN for p in (self.pages[va] for va in places)]
+        is_new = [not p.rights & WRITE and not p.flags & NO_DATA for p in (self.pages[va] for va in places)]
         nr_new_data = sum(is_new) if rights & WRITE else 0
         if nr_new_data and 0 <= self.limits['data'] < (self.nr_data_pages() + nr_new_data) * PAGE:
             return NO_ROOM
@@ -192,7 +213,7 @@ class Model:
             allowed &= EXECUTE
         if not allowed:
             return FAULT_NO_RIGHT
-        if page.content and page.offset >= len(self.contents[page.content]):
+        if page.content and not page.flags & IS_SHARED and page.offset >= len(self.contents[page.content]):
             return FAULT_BEYOND_CONTENT
         if grown:
             for at in range(va & -PAGE, grown, PAGE):

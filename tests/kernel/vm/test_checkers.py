@@ -8,23 +8,32 @@ import pytest
 from incroos.kernel import pmm, vm, vmm
 from incroos.kernel.codes import OK
 from incroos.kernel.pmm.all import blocks
-from incroos.kernel.state import READ, WRITE, Range, UserSpace
+from incroos.kernel.state import READ, WRITE, Range, SharedMemory, SharedNode, UserSpace
 from incroos.kernel.vm import reverse_map, tree
-from incroos.kernel.vm.check import WRONG_BITS, WRONG_NAME, WRONG_RESIDENT, WRONG_TOTAL
+from incroos.kernel.vm.check import (
+    WRONG_BITS,
+    WRONG_FAMILY,
+    WRONG_MEMORY,
+    WRONG_NAME,
+    WRONG_RESIDENT,
+    WRONG_TOTAL,
+)
 from incroos.kernel.vmm import tables
 from incroos.lang import Pfn, PhysAddr, VirtAddr
 from incroos.machine.errors import MachineStopped
 
+from . import families
 from .space_model import MIB, PAGE, WRITE_ERROR, Machine
 
 BASE: Final = 0x4000_0000
 STRIDE: Final = 16 * PAGE
 NR: Final = 9
+SHARED: Final = BASE + 64 * STRIDE
 Damage = Callable[[Machine, UserSpace], None]
 
 
 def prepared() -> tuple[Machine, UserSpace]:
-    """Nine ranges of two pages, the first of each written and the second read."""
+    """Nine ranges of two pages, the first of each written and the second read; shared memory far from them."""
     machine = Machine(8 * MIB)
     user = machine.new_space()
     for index in range(NR):
@@ -32,6 +41,9 @@ def prepared() -> tuple[Machine, UserSpace]:
         assert vm.map_at(user, start, 2 * PAGE, READ | WRITE, 0, VirtAddr(0), 0) == start
         assert vm.fault(user, VirtAddr(start), WRITE_ERROR) == OK
         assert vm.fault(user, VirtAddr(start + PAGE), 0) == OK
+    families.shared(machine, user, SHARED, 3)
+    for page in (SHARED, SHARED + PAGE):
+        assert vm.fault(user, VirtAddr(page), WRITE_ERROR) == OK
     machine.check()
     return machine, user
 
@@ -132,6 +144,50 @@ def wrong_resident(machine: Machine, user: UserSpace) -> None:
     user.nr_resident += 1
 
 
+def borrowed_and_writable(machine: Machine, user: UserSpace) -> None:
+    set_leaf(machine, user, BASE, lambda entry: entry | vmm.BORROWED)
+
+
+def held_without_memory(machine: Machine, user: UserSpace) -> None:
+    set_leaf(machine, user, BASE, lambda entry: entry | vmm.HELD)
+
+
+def other_frame_of_memory(machine: Machine, user: UserSpace) -> None:
+    memory = SharedMemory(user.m, Range(user.m, vm.find_range(user, VirtAddr(SHARED))).content)
+    node = SharedNode(user.m, memory.root)
+    node.slots[0], node.slots[1] = node.slots[1], node.slots[0]
+
+
+def unknown_frame_of_memory(machine: Machine, user: UserSpace) -> None:
+    memory = SharedMemory(user.m, machine.k.vm.memories)
+    memory.nr_frames += 1
+
+
+def user_of_memory_too_much(machine: Machine, user: UserSpace) -> None:
+    SharedMemory(user.m, machine.k.vm.memories).content.nr_users += 1
+
+
+def one_more_has_it(machine: Machine, user: UserSpace) -> None:
+    """A frame that one space could write is borrowed in another."""
+    child = UserSpace(user.m, vm.fork(machine.k, user))
+    set_leaf(machine, user, BASE, lambda entry: entry & ~vmm.BORROWED | vmm.WRITABLE)
+    assert child.family == user.family
+
+
+def one_less_is_counted(machine: Machine, user: UserSpace) -> None:
+    assert vm.fork(machine.k, user) != 0
+    pmm.drop_mapping(machine.k, frame_of(user, BASE))
+
+
+def cut_ring(machine: Machine, user: UserSpace) -> None:
+    assert vm.fork(machine.k, user) != 0
+    user.next_in_family = VirtAddr(user.addr)
+
+
+def lost_number(machine: Machine, user: UserSpace) -> None:
+    machine.k.vm.free_family = user.family + 3
+
+
 def name_too_much(machine: Machine, user: UserSpace) -> None:
     reverse_map.note(user, pmm.alloc_page(machine.k), VirtAddr(BASE), 0)
 
@@ -159,6 +215,15 @@ BROKEN: Final[tuple[tuple[Damage, int], ...]] = (
     (other_space, WRONG_NAME),
     (mapped_twice, WRONG_NAME),
     (not_counted, WRONG_NAME),
+    (borrowed_and_writable, WRONG_BITS),
+    (held_without_memory, WRONG_BITS),
+    (other_frame_of_memory, WRONG_NAME),
+    (unknown_frame_of_memory, WRONG_MEMORY),
+    (user_of_memory_too_much, WRONG_MEMORY),
+    (one_more_has_it, WRONG_NAME),
+    (one_less_is_counted, WRONG_TOTAL),
+    (cut_ring, WRONG_FAMILY),
+    (lost_number, WRONG_FAMILY),
     (wrong_resident, WRONG_RESIDENT),
     (name_too_much, WRONG_TOTAL),
     (no_zeros, WRONG_TOTAL),

@@ -7,7 +7,7 @@ import pytest
 from incroos.kernel import pmm, vm
 from incroos.kernel.codes import FAULT_NO_RIGHT, OK
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import GROWS_DOWN, READ, WRITE, Range
+from incroos.kernel.state import GROWS_DOWN, READ, WRITE, Range, UserSpace
 from incroos.kernel.vmm import switch_to
 from incroos.lang import VirtAddr
 from incroos.machine.tlb import slot_of
@@ -121,6 +121,33 @@ def test_a_child_outlives_its_parent_and_forks_on(machine: Machine) -> None:
     assert words(grandchild, 2) == [1, 0]
     write(grandchild, BASE, 2)
     end(machine, [grandchild])
+
+
+def test_without_memory_there_is_no_child(machine: Machine) -> None:
+    """Each request is refused once. What the parent would have shared it may have borrowed from itself: it keeps it."""
+    user = machine.new_space()
+    starts = [BASE, BASE + 4 * MIB, 0x7000_0000_0000]
+    for start in starts:
+        zeros(user, start, 2)
+        write(user, start, 5)
+    frames = [frame_of(user, start) for start in starts]
+    before, ranges = nr_free(machine), machine.ranges(user)
+    request, child = 1, 0
+    while child == 0:
+        machine.refuse(request)
+        child = vm.fork(machine.k, user)
+        machine.refuse(0)
+        machine.check()
+        assert [frame_of(user, start) for start in starts] == frames
+        assert [pmm.nr_mappings(machine.k, frame) for frame in frames] == [1 if child == 0 else 2] * 3
+        if child == 0:
+            assert machine.ranges(user) == ranges
+            assert nr_free(machine) == before
+            write(user, starts[request % 3], 5)  # a page that is its own again
+            assert nr_free(machine) == before
+        request += 1
+    assert request > 9
+    end(machine, [UserSpace(machine.k.m, VirtAddr(child)), user])
 
 
 def test_tasks_hold_a_space(machine: Machine) -> None:

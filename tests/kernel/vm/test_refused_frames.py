@@ -7,12 +7,13 @@ import pytest
 
 from incroos.kernel import heap, pmm, vm
 from incroos.kernel.codes import BAD_POINTER, NO_FRAME, NO_ROOM, OK
-from incroos.kernel.state import GROWS_DOWN, READ, WRITE, ObjectCache, UserSpace
+from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, ObjectCache, SharedMemory, SharedNode, UserSpace
 from incroos.lang import VirtAddr
 
 from .space_model import END, MIB, PAGE, WRITE_ERROR, Machine
 
 BASE: Final = 0x4000_0000
+SHARED: Final = 0x60_0000_0000
 FAR: Final = 0x50_0000_0000  # nothing near: three tables are missing
 Call = Callable[[Machine, UserSpace], int]
 
@@ -34,6 +35,22 @@ def fault_of_content(machine: Machine, user: UserSpace) -> int:
     return vm.fault(user, VirtAddr(FAR + 16 * PAGE), 0)
 
 
+def map_shared(machine: Machine, user: UserSpace) -> int:
+    """As mmap does it."""
+    memory = vm.create_shared(machine.k, PAGE)
+    if memory == 0:
+        return NO_ROOM
+    found = vm.map_anywhere(user, 0, PAGE, READ | WRITE, IS_SHARED, memory, 0)
+    if found < 0:
+        vm.destroy_shared(machine.k, SharedMemory(machine.k.m, memory))
+    return found
+
+
+def fork(machine: Machine, user: UserSpace) -> int:
+    """vm.fork, with a code for none."""
+    return OK if vm.fork(machine.k, user) != 0 else NO_FRAME
+
+
 CALLS: Final[dict[str, tuple[Call, tuple[int, ...]]]] = {
     'map over': (map_over, (NO_ROOM,)),
     'map anywhere': (lambda m, u: vm.map_anywhere(u, 0, PAGE, READ, 0, VirtAddr(0), 0), (NO_ROOM,)),
@@ -45,6 +62,11 @@ CALLS: Final[dict[str, tuple[Call, tuple[int, ...]]]] = {
     'write to the page of zeros': (lambda m, u: vm.fault(u, VirtAddr(BASE + 3 * PAGE), WRITE_ERROR), (NO_FRAME,)),
     'file': (fault_of_content, (NO_FRAME,)),
     'stack': (lambda m, u: vm.fault(u, VirtAddr(END - MIB), WRITE_ERROR), (NO_FRAME,)),
+    'copy on write': (lambda m, u: vm.fault(u, VirtAddr(BASE + 6 * PAGE), WRITE_ERROR), (NO_FRAME,)),
+    'copy out on write': (lambda m, u: vm.copy_out(u, BASE + 6 * PAGE, m.buffer, 8), (BAD_POINTER,)),
+    'page of shared memory': (lambda m, u: vm.fault(u, VirtAddr(SHARED + 70 * PAGE), 0), (NO_FRAME,)),
+    'shared memory': (map_shared, (NO_ROOM,)),
+    'fork': (fork, (NO_FRAME,)),
     'store': (lambda m, u: vm.store64(u, FAR, -1), (BAD_POINTER,)),
     'copy out': (lambda m, u: vm.copy_out(u, FAR, m.buffer, 1000), (BAD_POINTER,)),
 }
@@ -61,6 +83,23 @@ def prepared() -> tuple[Machine, UserSpace]:
     assert zeros(user, FAR, 4) == FAR
     assert vm.map_at(user, FAR + 16 * PAGE, 3 * PAGE, READ, 0, content.addr, 0) > 0
     assert zeros(user, END - 4 * PAGE, 4, READ | WRITE, GROWS_DOWN) > 0
+    memory = vm.create_shared(machine.k, 100 * PAGE)
+    assert vm.map_at(user, SHARED, 100 * PAGE, READ | WRITE, IS_SHARED, memory, 0) == SHARED
+    assert vm.fault(user, VirtAddr(BASE + 6 * PAGE), WRITE_ERROR) == OK
+    assert vm.fault(user, VirtAddr(FAR + PAGE), 0) == OK
+    assert vm.fork(machine.k, user) != 0  # so that all pages are borrowed
+    fill_stocks(machine)
+    return machine, user
+
+
+def fill_stocks(machine: Machine) -> None:
+    """Let the next request for anything ask for a frame."""
+    for nbytes in (SharedMemory.SIZE, SharedNode.SIZE, UserSpace.SIZE):
+        heap.shrink(machine.k)
+        nr_free = pmm.nr_free_frames(machine.k)
+        while pmm.nr_free_frames(machine.k) == nr_free:
+            last = heap.kmalloc(machine.k, nbytes)
+        heap.kfree(machine.k, last)
     cache = ObjectCache(machine.k.m, machine.k.vm.ranges)
     nodes = []
     nr_free = pmm.nr_free_frames(machine.k)
@@ -68,7 +107,6 @@ def prepared() -> tuple[Machine, UserSpace]:
         nodes.append(heap.cache_alloc(machine.k, cache))
     heap.cache_free(machine.k, cache, nodes.pop())
     heap.shrink(machine.k)
-    return machine, user
 
 
 @pytest.mark.parametrize('name', CALLS)
@@ -76,7 +114,7 @@ def test_a_refused_frame_changes_nothing(name: str) -> None:
     call, codes = CALLS[name]
     machine, user = prepared()
     before = machine.state(user)
-    for request in range(1, 30):
+    for request in range(1, 40):
         machine.refuse(request)
         answer = call(machine, user)
         was_refused = machine.k.frames.requests >= request

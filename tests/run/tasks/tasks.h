@@ -101,6 +101,7 @@ UNUSED static void write_file(const char *path, const char *text, mode_t mode) {
     CHECK(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(file, mode) == 0 && close(file) == 0);
 }
 
+#ifndef OWN_MAIN
 static const struct way ways[];
 
 static void run_way(const struct way *one) {
@@ -126,3 +127,4 @@ int main(int argc, char **argv) {
     say("%s: %d arguments, the first is not a way\n", argc > 0 ? argv[0] : "nobody", argc - 1);
     return 2;
 }
+#endif

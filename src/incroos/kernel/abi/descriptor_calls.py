@@ -106,7 +106,7 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
 @kernel
 def duplicate_from(k: Kernel, descriptor: word, least: word, flags: word) -> word:
     """F_DUPFD."""
-    if half(least) >= MAX_FILES:
+    if not 0 <= half(least) < task_of(k).limit_files:
         return -EINVAL
     return result_of(files.duplicate(k, task_of(k), half(descriptor), half(least), flags))
 

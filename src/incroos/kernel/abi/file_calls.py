@@ -11,12 +11,13 @@ from incroos.kernel.abi.arguments import (
     user_of,
 )
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE, result_of
+from incroos.kernel.abi.terminal_calls import on_terminal
 from incroos.kernel.abi.waiting import finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.reading import has_no_position, is_readable
-from incroos.kernel.state import CONTENT_KIND, PIPE_KIND, Content, File, Kernel, Pipe
+from incroos.kernel.state import CONTENT_KIND, PIPE_KIND, TERMINAL_KIND, Content, File, Kernel, Pipe
 from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
 MOST_PARTS: Final = 1024  # of readv and writev
@@ -216,6 +217,8 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
     if wanted == BYTES_READY and file.kind == CONTENT_KIND:
         left = max(Content(k.m, file.content).nbytes - file.position, 0)
         return result_of(vm.store32(user_of(k), argument, min(left, 0x7FFF_FFFF)))
+    if file.kind == TERMINAL_KIND:
+        return on_terminal(k, wanted, argument)
     if wanted == BYTES_READY and file.kind == PIPE_KIND:
         return result_of(vm.store32(user_of(k), argument, Pipe(k.m, file.pipe).nbytes))
     if file.is_terminal == 0:

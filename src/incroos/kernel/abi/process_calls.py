@@ -160,7 +160,7 @@ def limit_of(k: Kernel, resource: word) -> word:
     if resource == ADDRESS_SPACE:
         return user.limit_address_space
     if resource == NR_FILES:
-        return MAX_FILES
+        return task_of(k).limit_files
     if resource == NR_QUEUED:
         return MAX_QUEUED
     return 0 if resource == CORE else NO_LIMIT
@@ -179,24 +179,24 @@ def put_limit(k: Kernel, resource: word, to: word) -> word:
     """struct rlimit: the limit, and how far it may be raised."""
     at = k.files.piece
     store64(k.m, at, limit_of(k, resource))
-    store64(k.m, VirtAddr(at + 8), MAX_FILES if resource == NR_FILES else NO_LIMIT)
+    store64(k.m, VirtAddr(at + 8), task_of(k).most_files if resource == NR_FILES else NO_LIMIT)
     return result_of(vm.copy_out(user_of(k), to, at, 16))
 
 
 @kernel
-def get_limit(k: Kernel, source: word) -> tuple[word, word]:
-    """0, and the limit of a struct rlimit; -EFAULT, -EINVAL if that is more than it may be raised to."""
+def get_limit(k: Kernel, source: word) -> tuple[word, word, word]:
+    """0, the limit of a struct rlimit and how far it may be raised; -EFAULT, -EINVAL if it is more than that."""
     at = k.files.piece
     if vm.copy_in(user_of(k), at, source, 16) != 0:
-        return -EFAULT, 0
+        return -EFAULT, 0, 0
     limit = load64(k.m, at)
     most = load64(k.m, VirtAddr(at + 8))
-    return -EINVAL if most >= 0 and not 0 <= limit <= most else 0, limit
+    return -EINVAL if most >= 0 and not 0 <= limit <= most else 0, limit, most
 
 
 @kernel
-def set_limit(k: Kernel, resource: word, limit: word) -> word:
-    """Set what is a limit of the space; of other resources there is as much as there is."""
+def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
+    """Set what is a limit of the space or the task; of other resources there is as much as there is."""
     user = user_of(k)
     value = limit if limit >= 0 else NO_LIMIT
     if resource == DATA:
@@ -205,8 +205,11 @@ def set_limit(k: Kernel, resource: word, limit: word) -> word:
         user.limit_stack = value
     elif resource == ADDRESS_SPACE:
         user.limit_address_space = value
-    elif resource == NR_FILES and not 0 <= limit <= MAX_FILES:
-        return -EPERM
+    elif resource == NR_FILES:
+        if not 0 <= limit <= MAX_FILES:
+            return -EPERM
+        task_of(k).limit_files = limit
+        task_of(k).most_files = most if 0 <= most < MAX_FILES else MAX_FILES
     return 0
 
 
@@ -215,8 +218,8 @@ def set_limit(k: Kernel, resource: word, limit: word) -> word:
 def setrlimit(k: Kernel, resource: word, source: word) -> word:
     if half(resource) >= NR_RESOURCES:
         return -EINVAL
-    code, limit = get_limit(k, source)
-    return set_limit(k, half(resource), limit) if code == 0 else code
+    code, limit, most = get_limit(k, source)
+    return set_limit(k, half(resource), limit, most) if code == 0 else code
 
 
 @apart
@@ -228,8 +231,9 @@ def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -
         return -ESRCH
     code = 0
     limit = 0
+    most = 0
     if source != 0:
-        code, limit = get_limit(k, source)
+        code, limit, most = get_limit(k, source)
     if code == 0 and to != 0:
         code = put_limit(k, half(resource), to)
-    return set_limit(k, half(resource), limit) if code == 0 and source != 0 else code
+    return set_limit(k, half(resource), limit, most) if code == 0 and source != 0 else code

@@ -5,7 +5,8 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPIPE, result_of
-from incroos.kernel.codes import BROKEN_PIPE, MUST_WAIT
+from incroos.kernel.abi.job_control import stop_background
+from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
 from incroos.kernel.state import Kernel
 from incroos.kernel.task.actions import SIGPIPE, UNBLOCKABLE
 from incroos.kernel.task.sending import BY_CALL
@@ -24,6 +25,12 @@ def finish(k: Kernel, code: word) -> word:
         task_of(k).progress = k.files.progress
         task.wait_on(k, k.files.waits_on)
         return 0
+    if code == MUST_WAIT_FOR_TIME:
+        task.wait_on(k, k.files.waits_on)
+        task_of(k).deadline = max(task.after(k, k.files.span), 1)
+        return 0
+    if code == IN_BACKGROUND:
+        return stop_background(k, k.files.signal)
     if code == BROKEN_PIPE:
         task.send_with(k, task_of(k), SIGPIPE, BY_CALL, task_of(k).number, 0)
         return k.files.progress if k.files.progress > 0 else -EPIPE

@@ -6,13 +6,14 @@ Unit: the byte, as it is. Output goes to the first serial port and onto the scre
 from typing import Final
 
 from incroos.kernel.devices import serial_input
-from incroos.kernel.io import console
-from incroos.kernel.state import RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
+from incroos.kernel.io import console, vt100
+from incroos.kernel.state import FIRST_NUMBER, RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
 from incroos.lang import VirtAddr, cold, kernel, store8, word
 
 # RECORD_END's number
 EXITED: Final = 0
 BY_SIGNAL: Final = 1
+NOT_STARTED: Final = 2
 
 PAGE_FAULT: Final = 14
 
@@ -20,7 +21,7 @@ PAGE_FAULT: Final = 14
 @kernel
 def put_output(k: Kernel, source: VirtAddr, nbytes: word) -> None:
     """Put bytes of the kernel's memory."""
-    console.put_bytes(k, source, nbytes)
+    vt100.put_bytes(k, source, nbytes)
 
 
 @kernel
@@ -38,8 +39,8 @@ def take_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
 @cold
 @kernel
 def put_record(k: Kernel, record: Record) -> None:
-    """Say in a line how the program ended, or that it waits for ever; of other records say nothing."""
-    if record.kind == RECORD_END:
+    """Say in a line how the first program ended, or that one waits for ever; of other records say nothing."""
+    if record.kind == RECORD_END and (record.task == FIRST_NUMBER or record.number == NOT_STARTED):
         put_end(k, record)
     elif record.kind == RECORD_REMARK and record.number == REMARK_WAITS_FOR_EVER:
         start_line(k)

@@ -15,6 +15,7 @@ from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import nodes
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
+from incroos.kernel.files.terminal import CONSOLE_DEVICE, OWN_DEVICE, SCREEN_DEVICE
 from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
@@ -24,6 +25,7 @@ from incroos.kernel.state import (
     NULL_KIND,
     OTHER_KIND,
     PROGRAM_KIND,
+    TERMINAL_KIND,
     ZERO_KIND,
     Kernel,
     Node,
@@ -44,7 +46,7 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 9  # nodes that the kernel itself adds, the root among them
+NR_OWN: Final = 12  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 256
 DEFAULT_MODE: Final = FOLDER | 0o755
 NULL_DEVICE: Final = 1 << 8 | 3
@@ -274,13 +276,15 @@ def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
 
 @kernel
 def describe_device(node: Node, major: word, minor: word) -> None:
-    """The two devices that there are; others cannot be opened."""
+    """The devices that there are; others cannot be opened."""
     node.rdev = (major & 0xFFF) << 8 | (minor & 0xFF) | (minor & 0xFFF00) << 12
     if node.mode & FORMAT_BITS == CHARACTER_DEVICE:
         if node.rdev == NULL_DEVICE:
             node.kind = NULL_KIND
         elif node.rdev == ZERO_DEVICE:
             node.kind = ZERO_KIND
+        elif node.rdev == OWN_DEVICE or node.rdev == CONSOLE_DEVICE or node.rdev == SCREEN_DEVICE:
+            node.kind = TERMINAL_KIND
 
 
 # ------------------------------------------------------------------ the kernel's own
@@ -299,10 +303,27 @@ def add_own_nodes(k: Kernel) -> word:
         return BAD_ARCHIVE
     set_device(Node(k.m, null), NULL_DEVICE)
     set_device(Node(k.m, zero), ZERO_DEVICE)
+    if add_terminals(k, Node(k.m, devices)) != OK:
+        return BAD_ARCHIVE
     maps = nodes.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
     program = nodes.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
     arguments = nodes.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
     return OK if maps != 0 and program != 0 and arguments != 0 else BAD_ARCHIVE
+
+
+@kernel
+def add_terminals(k: Kernel, devices: Node) -> word:
+    """Add the names of the terminal, where the archive does not have them: OK or BAD_ARCHIVE."""
+    own = nodes.add_own(k, devices, b'tty', TERMINAL_KIND, CHARACTER_DEVICE | 0o666)
+    console = nodes.add_own(k, devices, b'console', TERMINAL_KIND, CHARACTER_DEVICE | 0o600)
+    screen = nodes.add_own(k, devices, b'tty0', TERMINAL_KIND, CHARACTER_DEVICE | 0o620)
+    if own == 0 or console == 0 or screen == 0:
+        return BAD_ARCHIVE
+    set_device(Node(k.m, own), OWN_DEVICE)
+    set_device(Node(k.m, console), CONSOLE_DEVICE)
+    set_device(Node(k.m, screen), SCREEN_DEVICE)
+    k.files.console = console
+    return OK
 
 
 @kernel

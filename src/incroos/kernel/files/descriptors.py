@@ -24,7 +24,7 @@ def file_at(task: Task, descriptor: word) -> VirtAddr:
 @kernel
 def lowest_free(task: Task, least: word) -> word:
     """The lowest free descriptor from `least` on, or NO_DESCRIPTOR."""
-    for descriptor in range(least, MAX_FILES):
+    for descriptor in range(least, task.limit_files):
         if task.descriptors[descriptor].file == 0:
             return descriptor
     return NO_DESCRIPTOR
@@ -82,7 +82,7 @@ def duplicate(k: Kernel, task: Task, descriptor: word, least: word, flags: word)
 def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: word) -> word:
     """Let the descriptor `wanted`, another one, name the same file, whatever it named before. BAD_DESCRIPTOR."""
     at = file_at(task, descriptor)
-    if at == 0 or not 0 <= wanted < MAX_FILES:
+    if at == 0 or not 0 <= wanted < task.limit_files:
         return BAD_DESCRIPTOR
     if task.descriptors[wanted].file != at:
         close(k, task, wanted)

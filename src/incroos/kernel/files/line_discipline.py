@@ -282,11 +282,19 @@ def signal_of(terminal: Terminal, char: word) -> word:
 
 
 @kernel
+def means_signal(terminal: Terminal, char: word) -> bool:
+    """Is it a key for a signal?"""
+    is_on = terminal.local_modes & SIGNALS != 0 and terminal.is_literal == 0
+    return is_on and is_special(terminal, char) and signal_of(terminal, char) != NO_SIGNAL
+
+
+@kernel
 def on_signal(terminal: Terminal, char: word) -> None:
     """What a key for a signal does beside the signal."""
     if terminal.local_modes & NO_FLUSH == 0:
         flush(terminal)
-        terminal.nr_pending = 0
+        if terminal.has_stopped != 0:
+            terminal.nr_pending = 0
     if terminal.input_modes & STOPS_OUTPUT != 0:
         terminal.has_stopped = 0
     if terminal.local_modes & ECHO != 0:

@@ -17,7 +17,7 @@ from incroos.kernel.codes import (
     READ_ONLY_FILES,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import descriptors, nodes, open_files, process_files
+from incroos.kernel.files import descriptors, nodes, open_files, process_files, terminal
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
     CLOSE_AT_EXEC,
@@ -36,11 +36,14 @@ from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
     INPUT_KIND,
+    INTERACTIVE,
     MAPS_KIND,
     NR_STANDARD_FILES,
     NULL_KIND,
+    ON_PC,
     OTHER_KIND,
     OUTPUT_KIND,
+    TERMINAL_KIND,
     ZERO_KIND,
     File,
     Kernel,
@@ -53,7 +56,9 @@ from incroos.lang import kernel, word
 
 @kernel
 def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
-    """Open descriptors 0, 1 and 2 as they are on the host: OK, NO_KERNEL_MEMORY."""
+    """Open descriptors 0, 1 and 2 as they are on the host, or the terminal: OK, NO_KERNEL_MEMORY."""
+    if info.flags & (INTERACTIVE | ON_PC) != 0:
+        return open_terminal(k, task, info)
     for number in range(NR_STANDARD_FILES):
         standard = info.files[number]
         if standard.mode != 0:
@@ -71,6 +76,22 @@ def open_standard(k: Kernel, task: Task, info: RunInfo) -> word:
 
 
 @kernel
+def open_terminal(k: Kernel, task: Task, info: RunInfo) -> word:
+    """Make the terminal, and open descriptors 0, 1 and 2 as one file, which it is: OK, NO_KERNEL_MEMORY."""
+    if terminal.init(k, task, info) != OK:
+        return NO_KERNEL_MEMORY
+    at = open_files.new_file(k, TERMINAL_KIND, READ_WRITE)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    file = File(k.m, at)
+    file.is_terminal = 1
+    file.node = k.files.console
+    for number in range(NR_STANDARD_FILES):
+        descriptors.put(task, number, file, 0)
+    return OK
+
+
+@kernel
 def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word) -> word:
     """Open the path at text_of(k): a descriptor. Codes of walk and of may_open, NO_DESCRIPTOR, NO_KERNEL_MEMORY."""
     free = descriptors.lowest_free(task, 0)
@@ -82,6 +103,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word) -> 
         return READ_ONLY_FILES
     if code == OK:
         code = may_open(Node(k.m, at), flags)
+    if code == OK and Node(k.m, at).kind == TERMINAL_KIND and flags & PATH_ONLY == 0:
+        code = terminal.open_by(k, task, Node(k.m, at), flags & NOT_TERMINAL == 0)
     if code != OK:
         return code
     return open_node(k, task, Node(k.m, at), flags, free)
@@ -108,7 +131,7 @@ def may_open(node: Node, flags: word) -> word:
         return NOT_FOLDER
     if node.kind == OTHER_KIND:
         return NO_DEVICE
-    is_device = node.kind == NULL_KIND or node.kind == ZERO_KIND
+    is_device = node.kind == NULL_KIND or node.kind == ZERO_KIND or node.kind == TERMINAL_KIND
     return READ_ONLY_FILES if wants_change and not is_device else OK
 
 
@@ -121,6 +144,7 @@ def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) 
     file = File(k.m, at)
     file.node = node.addr
     file.content = node.content.addr
+    file.is_terminal = 1 if node.kind == TERMINAL_KIND else 0
     if node.kind == MAPS_KIND or node.kind == ARGUMENTS_KIND:
         file.text = process_files.make_text(k, task, node.kind)
         if file.text == 0:

@@ -9,7 +9,7 @@ from typing import Final
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
 from incroos.kernel.devices import channels, idle
-from incroos.kernel.files import events, nodes, pipes
+from incroos.kernel.files import events, nodes, pipes, terminal
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.state import (
     CONTENT_KIND,
@@ -18,6 +18,7 @@ from incroos.kernel.state import (
     NULL_KIND,
     OUTPUT_KIND,
     PIPE_KIND,
+    TERMINAL_KIND,
     ZERO_KIND,
     Content,
     File,
@@ -63,6 +64,8 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             return IS_FOLDER
         case state.PIPE_KIND:
             return pipes.read(k, user, file, to, nbytes)
+        case state.TERMINAL_KIND:
+            return terminal.read(k, user, file, to, nbytes)
         case state.EVENT_KIND:
             return events.read(k, user, file, to, nbytes)
         case _:
@@ -89,8 +92,8 @@ def has_no_position(file: File) -> bool:
 
 @kernel
 def is_standard(file: File) -> bool:
-    """Is it one of the host's descriptors?"""
-    return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND
+    """Is it one of the host's descriptors, or the terminal?"""
+    return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND or file.kind == TERMINAL_KIND
 
 
 @kernel
@@ -167,6 +170,8 @@ def await_input(k: Kernel, file: File, nbytes: word) -> word:
 @kernel
 def would_wait(k: Kernel, file: File) -> bool:
     """Whether a read would have to wait for what nobody has written yet: what is no regular file, and has come."""
+    if file.kind == TERMINAL_KIND:
+        return not terminal.can_read(k)
     if file.kind == PIPE_KIND:
         return Pipe(k.m, file.pipe).nbytes == 0
     is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR

@@ -6,7 +6,7 @@ Unit: the event, a bit of POLLIN and its kin. Files that never wait are always r
 from typing import Final
 
 from incroos.kernel import state
-from incroos.kernel.files import events, pipes
+from incroos.kernel.files import events, pipes, terminal
 from incroos.kernel.state import EventCounter, File, Kernel, Pipe
 from incroos.lang import kernel, word
 
@@ -28,6 +28,8 @@ def ready_events(k: Kernel, file: File) -> word:
             return CAN_WRITE
         case state.PIPE_KIND:
             return of_pipe(k, file, Pipe(k.m, file.pipe))
+        case state.TERMINAL_KIND:
+            return terminal.ready_events(k)
         case state.EVENT_KIND:
             return of_counter(EventCounter(k.m, file.pipe))
         case _:

@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import heap
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.devices import channels
-from incroos.kernel.files import archive, paths, reading
+from incroos.kernel.files import archive, paths, reading, terminal
 from incroos.kernel.state import FilesState, Kernel
 from incroos.lang import VirtAddr, fill, kernel, word
 
@@ -34,6 +34,7 @@ def init(k: Kernel, archive_start: VirtAddr, nbytes: word) -> word:
 def deinit(k: Kernel) -> None:
     """Give all memory of the room back. PRE no file is open."""
     archive.deinit(k)
+    terminal.deinit(k)
     heap.kfree(k, k.files.path)
     heap.kfree(k, k.files.piece)
     heap.kfree(k, k.files.input)

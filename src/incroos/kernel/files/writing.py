@@ -6,7 +6,7 @@ Unit: the byte. A bad pointer ends a write with what was copied before.
 from incroos.kernel import state
 from incroos.kernel.codes import BAD_DESCRIPTOR, BAD_POINTER
 from incroos.kernel.devices import channels
-from incroos.kernel.files import events, pipes
+from incroos.kernel.files import events, pipes, terminal
 from incroos.kernel.files.bytes import take_some
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES
@@ -33,6 +33,8 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
             return write_output(k, user, file.channel, source, nbytes)
         case state.PIPE_KIND:
             return pipes.write(k, user, file, source, nbytes, done)
+        case state.TERMINAL_KIND:
+            return terminal.write(k, user, file, source, nbytes)
         case state.EVENT_KIND:
             return events.write(k, user, file, source, nbytes)
         case _:

@@ -34,7 +34,6 @@ from incroos.lang import (
     fill,
     in8,
     kernel,
-    load8,
     out8,
     pause,
     store16,
@@ -70,6 +69,7 @@ def init(k: Kernel, start_info: PhysAddr) -> None:
     k.console.row = 0
     k.console.column = 0
     k.console.nr_panics = 0
+    k.console.escape = 0
     hooks.clear(k)
     init_serial(k.m)
     screen.init(k, start_info)
@@ -91,14 +91,6 @@ def put_text(k: Kernel, text: bytes) -> None:
     """Put the characters of text; byte 10 ends a line."""
     for char in text:
         put_char(k, char)
-    show_cursor(k)
-
-
-@kernel
-def put_bytes(k: Kernel, source: VirtAddr, nbytes: word) -> None:
-    """Put bytes of the kernel's memory."""
-    for index in range(nbytes):
-        put_char(k, load8(k.m, VirtAddr(source + index)))
     show_cursor(k)
 
 
@@ -135,6 +127,12 @@ def put_char(k: Kernel, char: word) -> None:
         hooks.put_char(k, char)
         return
     send(k.m, char)
+    show_char(k, char)
+
+
+@kernel
+def show_char(k: Kernel, char: word) -> None:
+    """Put one byte on the screen alone."""
     console = k.console
     if char == NEW_LINE:
         start_row(k)

@@ -118,6 +118,7 @@ from incroos.kernel.state.task import (
     READY,
     RESTARTS,
     SLICE_IS_OVER,
+    TERMINAL_KIND,
     VECTOR_STATE_BYTES,
     WAITING,
     ZERO_KIND,
@@ -132,7 +133,16 @@ from incroos.kernel.state.task import (
     TaskState,
     Timer,
 )
-from incroos.kernel.state.text import HOOK_TEXT_BYTES, ConsoleState, Hooks, HookState, PanicReport, ScreenState
+from incroos.kernel.state.terminal import Terminal
+from incroos.kernel.state.text import (
+    HOOK_TEXT_BYTES,
+    NR_ESCAPE_NUMBERS,
+    ConsoleState,
+    Hooks,
+    HookState,
+    PanicReport,
+    ScreenState,
+)
 from incroos.kernel.state.user_space import (
     EXECUTE,
     GROWS_DOWN,
@@ -201,6 +211,7 @@ __all__ = [
     'NO_LIMIT',
     'NR_CLASSES',
     'NR_CLASS_STEPS',
+    'NR_ESCAPE_NUMBERS',
     'NR_KEPT_LISTS',
     'NR_KINDS',
     'NR_KNOWN',
@@ -243,6 +254,7 @@ __all__ = [
     'SLICE_IS_OVER',
     'SUMMARY_WORDS',
     'SYSTEM_CALL',
+    'TERMINAL_KIND',
     'VECTOR_STATE_BYTES',
     'WAITING',
     'WRITE',
@@ -310,6 +322,7 @@ __all__ = [
     'Tag',
     'Task',
     'TaskState',
+    'Terminal',
     'Timer',
     'UserSpace',
     'VmState',

@@ -10,7 +10,7 @@ NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
 MAX_QUEUED: Final = 4096  # of all tasks; RLIMIT_SIGPENDING
 NR_TIMERS: Final = 3  # ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
-MAX_FILES: Final = 256  # descriptors of a task; RLIMIT_NOFILE
+MAX_FILES: Final = 256  # descriptors of a task; more than RLIMIT_NOFILE
 NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
 
@@ -32,6 +32,7 @@ OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can op
 # File.kind again
 PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
+TERMINAL_KIND: Final = 22  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -202,6 +203,8 @@ class Task(Struct):
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
+    limit_files: u64  # descriptors: RLIMIT_NOFILE,
+    most_files: u64  # and how far it may be raised
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory
@@ -257,7 +260,11 @@ class FilesState(Struct):
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken
     input_start: u64
     input_end: u64
+    terminal: VirtAddr  # Terminal; 0: there is none
+    console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object
+    span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
+    signal: u64  # with IN_BACKGROUND
     progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
     nr_pipe_bytes: u64  # of the rings of all pipes

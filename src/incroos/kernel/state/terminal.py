@@ -41,5 +41,10 @@ class Terminal(Struct):
     special: Annotated[Array[u64], 4]  # bytes that are more than themselves
     ends: Annotated[Array[u64], QUEUE_BYTES // 64]  # places in the queue that end a line
     queue: Annotated[Array[u8], QUEUE_BYTES]
+    has_news: u64  # something has come since somebody was woken
+    nr_seen: u64  # of bytes that were too few for a reader, when it waited for more
+    nr_told: u64  # bytes of a message of the host that have come
+    told: Annotated[Array[u8], 8]
+    kill_time: u64  # when those that are left after a hang-up are killed; 0: never
     nr_pending: u64
     pending: Annotated[Array[u8], PENDING_BYTES]  # to be written

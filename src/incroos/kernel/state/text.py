@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from incroos.kernel.layout import TEXT_COLUMNS, TEXT_ROWS
 from incroos.lang import Array, PhysAddr, Struct, VirtAddr, u8, u32, u64
 
+NR_ESCAPE_NUMBERS: Final = 2  # of a control sequence, that are kept
 HOOK_TEXT_BYTES: Final = 160  # a line of text, or what a panic is about
 
 
@@ -14,6 +15,9 @@ class ConsoleState(Struct):
     row: u32  # of the cursor on the screen
     column: u32
     nr_panics: u64  # panics so far; the second one ends the machine without a word
+    escape: u32  # how much of a control sequence has come (io/vt100.py)
+    nr_numbers: u32  # in it
+    numbers: Annotated[Array[u32], NR_ESCAPE_NUMBERS]
 
 
 class Hooks(Struct):

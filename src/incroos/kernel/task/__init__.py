@@ -8,6 +8,7 @@ report tells the host; clock and random are what programs see of time and chance
 from .clock import after, look, now
 from .contexts import registers_of
 from .ending import end, end_by_signal, end_unstarted
+from .family import is_orphaned, send_to_group
 from .random import next_word
 from .report import new_record, put
 from .ring import current
@@ -15,6 +16,7 @@ from .schedule import go_on, tick
 from .sending import notice, send, send_with
 from .signals import force, on_exception, on_fault
 from .start import create_first, init
+from .terminal import leave_terminal, session_of_group
 from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake, wake_changed
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     'go_on',
     'hold_on',
     'init',
+    'is_orphaned',
+    'leave_terminal',
     'look',
     'new_record',
     'next_word',
@@ -40,7 +44,9 @@ __all__ = [
     'put',
     'registers_of',
     'send',
+    'send_to_group',
     'send_with',
+    'session_of_group',
     'tick',
     'wait_on',
     'wait_once',

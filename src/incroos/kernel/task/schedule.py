@@ -26,6 +26,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import clock, contexts, family, report, sending, signals, timers
 from incroos.kernel.task.ring import current, following
+from incroos.kernel.task.terminal import end_rest, has_rest, look_at_terminal
 from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
 
@@ -157,7 +158,9 @@ def find_work(k: Kernel) -> VirtAddr:
         if at != 0:
             return at
         deadline = least_deadline(k)
-        if deadline >= 0 and not comes_input_first(k, deadline):
+        if has_rest(k):
+            end_rest(k)
+        elif deadline >= 0 and not comes_input_first(k, deadline):
             clock.wait_until(k, deadline)
         elif deadline < 0 and can_input_help(k):
             clock.wait_for_input(k)
@@ -207,7 +210,8 @@ def look_around(k: Kernel) -> None:
         if task.state == WAITING and task.deadline != 0 and task.deadline <= now:
             make_ready(task)
         at = task.next
-    if files.is_input_asked(k) and files.has_input(k):
+    look_at_terminal(k)
+    if k.files.terminal == 0 and files.is_input_asked(k) and files.has_input(k):
         wake_all(k, INPUT)
 
 

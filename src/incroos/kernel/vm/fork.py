@@ -5,17 +5,12 @@ shared may be borrowed by it alone then, so that its next write to each is a fau
 memory stays shared: the child has the range, and faults its pages in as others do.
 """
 
-from typing import Final
-
 from incroos.kernel import vmm
 from incroos.kernel.codes import OK
-from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import IS_SHARED, Kernel, Range, UserSpace
 from incroos.kernel.vm import families, ranges, spaces, tree
 from incroos.kernel.vmm.tlb import flush_all
 from incroos.lang import VirtAddr, copy, kernel, word
-
-NEAR_BYTES: Final = 64 * PAGE_BYTES  # ranges so close to each other are gone through as one
 
 
 @kernel
@@ -104,7 +99,7 @@ def share_pages(user: UserSpace, child: UserSpace) -> word:
     at = tree.lowest_under(user, user.root)
     while at != 0 and code == OK:
         node = Range(user.m, at)
-        end, at = span_from(user, node)
+        end, at = tree.span_from(user, node)
         if node.flags & IS_SHARED == 0:
             code, nr_counted, bits = vmm.share_in(user.space, child.space, node.start, end)
             child.nr_resident += nr_counted
@@ -112,17 +107,3 @@ def share_pages(user: UserSpace, child: UserSpace) -> word:
     if lost != 0:
         flush_all(user.space, 0)
     return code
-
-
-@kernel
-def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
-    """Where ranges that lie near each other and are as private as the first one end, and the range behind them."""
-    end = first.end
-    at = tree.following(user, VirtAddr(first.addr))
-    while at != 0:
-        node = Range(user.m, at)
-        if (node.flags ^ first.flags) & IS_SHARED != 0 or node.start - end > NEAR_BYTES:
-            return end, at
-        end = node.end
-        at = tree.following(user, at)
-    return end, at

@@ -9,7 +9,7 @@ from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
 from incroos.kernel.io.panic import panic
 from incroos.kernel.state import NO_LIMIT, Kernel, Range, UserSpace, kernel_of
 from incroos.kernel.vm import families, pages, ranges, reverse_map, tree
-from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT, USER_END
+from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -74,7 +74,7 @@ def destroy(user: UserSpace) -> word:
     k = kernel_of(user.space)
     if cpu.is_loaded(user.space):
         return SPACE_IN_USE
-    pages.clear(user, VirtAddr(0), USER_END)
+    clear_all(user)
     free_ranges(user)
     code = vmm.deinit_space(user.space)
     if code != OK or user.nr_resident != 0:
@@ -82,6 +82,16 @@ def destroy(user: UserSpace) -> word:
     families.leave(k, user)
     heap.kfree(k, user.addr)
     return OK
+
+
+@kernel
+def clear_all(user: UserSpace) -> None:
+    """Unmap all pages: where ranges are, and not everywhere."""
+    at = tree.lowest_under(user, user.root)
+    while at != 0:
+        start = Range(user.m, at).start
+        end, at = tree.span_from(user, Range(user.m, at))
+        pages.clear(user, start, end)
 
 
 @kernel

@@ -12,7 +12,7 @@ from incroos.kernel.arch.pte import ADDRESS, NR_ENTRIES, PRESENT, TABLE_FLAGS, W
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
-from incroos.kernel.vmm.runs import BYTES, trim_run
+from incroos.kernel.vmm.runs import BYTES, ROUND, trim_run
 from incroos.kernel.vmm.sparse import BORROWED, UNCOUNTED, find_run, page_offset
 from incroos.kernel.vmm.tables import (
     build_branch,
@@ -27,8 +27,7 @@ from incroos.kernel.vmm.tables import (
 from incroos.kernel.vmm.windows import close_loose, close_table, open_loose, open_table
 from incroos.lang import PhysAddr, VirtAddr, apart, fill, inlined, kernel, load64, store64, word
 
-HOW: Final = PRESENT | BORROWED
-TABLE_MASK: Final = PAGE_BYTES - 1
+KIND: Final = PRESENT | WRITABLE | BORROWED | UNCOUNTED
 
 
 @kernel
@@ -104,31 +103,78 @@ def share_table(
 @apart
 @kernel
 def share_run(space: Space, start: VirtAddr, end: VirtAddr, distance: word) -> tuple[word, word, word]:
-    """Copy the entries in [start, end), each to so far behind it: how many are there, how many count, what was lost."""
-    nr_there = 0
+    """Copy the entries in [start, end), each to so far behind it: how many are there, how many count, what was lost.
+
+    Four in a round: most often all are there, and all borrowed already or none.
+    """
+    records = kernel_of(space).blocks.database.records
+    nr_counted = 0
     nr_uncounted = 0
     some = 0
     at = start
+    while at + (ROUND - 1) * BYTES < end:
+        first = load64(space.m, at)
+        second = load64(space.m, VirtAddr(at + BYTES))
+        third = load64(space.m, VirtAddr(at + 2 * BYTES))
+        fourth = load64(space.m, VirtAddr(at + 3 * BYTES))
+        common = first & second & third & fourth
+        any_of = first | second | third | fourth
+        is_mixed = (common ^ any_of) & KIND != 0
+        if not is_mixed and common & (PRESENT | BORROWED) == PRESENT:
+            some |= common
+            change = BORROWED - (common & WRITABLE)
+            share_fresh(space, records, at, distance, first + change)
+            share_fresh(space, records, VirtAddr(at + BYTES), distance, second + change)
+            share_fresh(space, records, VirtAddr(at + 2 * BYTES), distance, third + change)
+            share_fresh(space, records, VirtAddr(at + 3 * BYTES), distance, fourth + change)
+            nr_counted += ROUND
+        elif not is_mixed and common & (BORROWED | UNCOUNTED) == BORROWED:
+            share_borrowed(space, records, VirtAddr(at + distance), first)
+            share_borrowed(space, records, VirtAddr(at + distance + BYTES), second)
+            share_borrowed(space, records, VirtAddr(at + distance + 2 * BYTES), third)
+            share_borrowed(space, records, VirtAddr(at + distance + 3 * BYTES), fourth)
+            nr_counted += ROUND
+        else:
+            for offset in range(0, ROUND * BYTES, BYTES):
+                counted, uncounted, bits = share_any(space, records, VirtAddr(at + offset), distance)
+                nr_counted += counted
+                nr_uncounted += uncounted
+                some |= bits
+        at = VirtAddr(at + ROUND * BYTES)
     while at < end:
-        entry = load64(space.m, at)
-        if entry & HOW == PRESENT:
-            some |= entry
-            entry = borrowed(entry)
-            store64(space.m, at, entry)
-            pmm.add_another_mapping(kernel_of(space), PhysAddr(entry & ADDRESS))
-            nr_there += 1
-        elif entry & UNCOUNTED != 0:
-            nr_uncounted += 1
-        elif entry != 0:
-            pmm.add_another_mapping(kernel_of(space), PhysAddr(entry & ADDRESS))
-            nr_there += 1
-        store64(space.m, VirtAddr(at + distance), entry)
+        counted, uncounted, bits = share_any(space, records, at, distance)
+        nr_counted += counted
+        nr_uncounted += uncounted
+        some |= bits
         at = VirtAddr(at + BYTES)
-    return nr_there + nr_uncounted, nr_there, some & WRITABLE
+    return nr_counted + nr_uncounted, nr_counted, some & WRITABLE
 
 
 @inlined
 @kernel
-def borrowed(entry: word) -> word:
-    """The entry of a page that others have, too."""
-    return entry & ~WRITABLE | BORROWED
+def share_fresh(space: Space, records: VirtAddr, at: VirtAddr, distance: word, leaf: word) -> None:
+    """Write a leaf in the place of one that was not borrowed yet, and for the other space."""
+    store64(space.m, at, leaf)
+    share_borrowed(space, records, VirtAddr(at + distance), leaf)
+
+
+@inlined
+@kernel
+def share_borrowed(space: Space, records: VirtAddr, to: VirtAddr, leaf: word) -> None:
+    """Write the leaf of one more space that borrows a frame."""
+    store64(space.m, to, leaf)
+    pmm.add_another_mapping(space.m, records, PhysAddr(leaf & ADDRESS))
+
+
+@kernel
+def share_any(space: Space, records: VirtAddr, at: VirtAddr, distance: word) -> tuple[word, word, word]:
+    """Copy an entry, whatever it is: whether it counts, whether it is there and does not, and the bits that it had."""
+    entry = load64(space.m, at)
+    if entry & (PRESENT | BORROWED) == PRESENT:
+        share_fresh(space, records, at, distance, entry & ~WRITABLE | BORROWED)
+        return 1, 0, entry
+    if entry & UNCOUNTED != 0 or entry == 0:
+        store64(space.m, VirtAddr(at + distance), entry)
+        return 0, 0 + (entry != 0), 0
+    share_borrowed(space, records, VirtAddr(at + distance), entry)
+    return 1, 0, 0

@@ -10,7 +10,7 @@ the lower half.
 
 from typing import Final
 
-from incroos.kernel import cpu
+from incroos.kernel import cpu, pmm
 from incroos.kernel.arch.pte import NR_ENTRIES, is_leaf, is_present, page_bytes, table_of
 from incroos.kernel.codes import NO_FRAME, OK, SPACE_IN_USE
 from incroos.kernel.config import MODERN_SPACE, RECURSIVE
@@ -21,15 +21,19 @@ from incroos.kernel.vmm.tables import find_slot, free_table, plant, record_of, w
 from incroos.kernel.vmm.windows import (
     RECURSIVE_FLAGS,
     RECURSIVE_INDEX,
-    alloc_table,
+    close_loose,
+    close_table,
     load_entry,
     load_linked,
+    open_loose,
+    open_table,
     store_entry,
     store_linked,
 )
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, copy, fill, kernel, load64, word
 
 FIRST_SHARED: Final = NR_ENTRIES // 2  # the root's entries from here on are the upper half's
+SHARED_BYTES: Final = 8 * FIRST_SHARED  # and so many bytes
 
 
 @kernel
@@ -37,6 +41,7 @@ def begin(k: Kernel) -> None:
     """Begin with the kernel's own space, whose root is not known yet, on this processor."""
     k.space.kernel = VirtAddr(k.addr)
     k.space.tag = 0
+    k.space.nr_shared = 0
     levels.init(k.space)
     cpu.init(k)
     pcid.init(k)
@@ -51,16 +56,33 @@ def init_space(k: Kernel, space: Space) -> word:
     space.root_level = k.space.root_level
     space.tag = 0
     space.root = PhysAddr(0)
-    root = alloc_table(space, root_level(space))
+    root = pmm.take_table(k, root_level(space))
     if root < 0:
         return root
     plant(space, root, 1)
-    for index in range(FIRST_SHARED, NR_ENTRIES):
-        entry = shared_entry(space, index)
-        if entry != 0:
-            store_entry(space, PhysAddr(root + 8 * index), entry)
-            record_of(space, root).nr_entries += 1
+    record_of(space, root).nr_entries = share_upper_half(k, space)
+    if space.config.table_access == RECURSIVE:
+        store_entry(space, PhysAddr(root + 8 * RECURSIVE_INDEX), root | RECURSIVE_FLAGS)
     return OK
+
+
+@kernel
+def share_upper_half(k: Kernel, space: Space) -> word:
+    """Fill a new root: nothing in the lower half, what the kernel's own has in the upper one. How many entries.
+
+    They are counted once: the kernel's own root has them for good.
+    """
+    middle = VirtAddr(-canonical_end(space))
+    source = open_table(k.space, PhysAddr(k.space.root + SHARED_BYTES), middle, root_level(space))
+    to = open_loose(space, space.root)
+    fill(space.m, to, 0, SHARED_BYTES)
+    copy(space.m, VirtAddr(to + SHARED_BYTES), source, SHARED_BYTES)
+    if k.space.nr_shared == 0:
+        for offset in range(0, SHARED_BYTES, 8):
+            k.space.nr_shared += load64(space.m, VirtAddr(source + offset)) != 0
+    close_loose(space)
+    close_table(k.space, root_level(space))
+    return k.space.nr_shared
 
 
 @kernel
@@ -81,7 +103,7 @@ def deinit_space(space: Space) -> word:
     if space.root == 0 or cpu.is_loaded(space) or is_own(space):
         return SPACE_IN_USE
     at = VirtAddr(0)
-    while at < canonical_end(space):
+    while at < canonical_end(space) and space.nr_tables > 1:  # most often the others went with their pages
         _code, level, _slot, _entry = walk(space, at)
         step = page_bytes(max(level, 2))
         end = VirtAddr((at & -step) + step)

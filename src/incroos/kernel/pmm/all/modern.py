@@ -23,8 +23,8 @@ from incroos.kernel.layout import (
 from incroos.kernel.pmm import bitmap
 from incroos.kernel.pmm.all import blocks, frame_database, zeroing
 from incroos.kernel.pmm.memory_kinds import RAM
-from incroos.kernel.state import FrameRecord, Kernel, TableRecord
-from incroos.lang import Pfn, PhysAddr, VirtAddr, cold, inlined, kernel, offset_of, word
+from incroos.kernel.state import FrameRecord, Kernel, Records, TableRecord
+from incroos.lang import Machine, Pfn, PhysAddr, VirtAddr, cold, inlined, kernel, offset_of, word
 
 # PMM-5   the blocks are in order               1001 on: 1000 + BLOCKS invariant
 
@@ -239,12 +239,13 @@ def add_mapping(k: Kernel, pa: PhysAddr) -> word:
 
 @inlined
 @kernel
-def add_another_mapping(k: Kernel, pa: PhysAddr) -> None:
+def add_another_mapping(m: Machine, records: VirtAddr, pa: PhysAddr) -> None:
     """The same of a frame to which an entry leads that is counted: it is a page's, and nothing can be wrong.
 
-    All entries that lead to a frame lie at one address in different spaces: there are never 2**32 of them.
+    `records` are the database's, had once for many frames. All entries that lead to a frame lie at one address in
+    different spaces: there are never 2**32 of them.
     """
-    record = frame_database.record_of(k.blocks.database, pa >> PAGE_SHIFT)
+    record = Records(m, records).items[pa >> PAGE_SHIFT]
     record.nr_references += 1
     record.nr_mappings += 1
 

@@ -1,0 +1,22 @@
+"""The requests of ioctl that a terminal answers: Linux's numbers."""
+
+from typing import Final
+
+GET_MODES: Final = 0x5401  # TCGETS
+SET_MODES: Final = 0x5402  # TCSETS
+SET_MODES_WHEN_WRITTEN: Final = 0x5403  # TCSETSW
+SET_MODES_AND_FLUSH: Final = 0x5404  # TCSETSF
+SEND_BREAK: Final = 0x5409  # TCSBRK
+STOP_OUTPUT: Final = 0x540A  # TCXONC
+FLUSH: Final = 0x540B  # TCFLSH
+TAKE_CONTROL: Final = 0x540E  # TIOCSCTTY
+GET_GROUP: Final = 0x540F
+SET_GROUP: Final = 0x5410
+NR_UNWRITTEN: Final = 0x5411  # TIOCOUTQ
+TYPE_BYTE: Final = 0x5412  # TIOCSTI
+GET_WINDOW: Final = 0x5413
+SET_WINDOW: Final = 0x5414
+NR_READABLE: Final = 0x541B  # FIONREAD
+GIVE_UP_CONTROL: Final = 0x5422  # TIOCNOTTY
+SEND_LONG_BREAK: Final = 0x5425
+GET_SESSION: Final = 0x5429
