@@ -74,7 +74,7 @@ PATHS: Final = {  # what open says
     b'/nowhere': errno.ENOENT,
     b'/nowhere/x': errno.ENOENT,
     b'': errno.ENOENT,
-    b'/dev/tty': errno.ENOENT,
+    b'/dev/tty': errno.ENXIO,
     b'/' + b'n' * 255: errno.ENOENT,
     b'/' + b'n' * 256: errno.ENAMETOOLONG,
     b'/' * 4095: 0,
