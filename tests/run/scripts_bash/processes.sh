@@ -6,7 +6,6 @@ trap 'echo bye' EXIT; trap 'echo usr1' USR1; kill -USR1 $$; kill -l 15
 coproc { while read -r n; do echo $((n * 2)); done; }; echo 21 >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; eval "exec ${COPROC[1]}>&-"; wait $COPROC_PID; echo $?
 x=$(echo sub; exit 4); echo $? $x; y=$(< data/folder/inner); echo $y
 cat <<< "here string"; { echo a; echo b >&2; } 2>&1 | sort
-sleep 5 & kill $!; wait $!; echo $?
 time_it() { TIMEFORMAT=; time "$@"; }; time_it true; echo $?
 seq 1000 | while read -r l; do ((t += l)); done; echo ${t:-none}
 echo $BASHPID $$ | awk '{ print ($1 == $2) }'; (echo $BASHPID $$) | awk '{ print ($1 == $2) }'
