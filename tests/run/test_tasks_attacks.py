@@ -104,5 +104,5 @@ def test_random_calls_of_several_tasks(tmp_path: Path, place: str, seed: int) ->
 @pytest.mark.parametrize('place', ['jit', 'qemu'])
 def test_random_instructions(tmp_path: Path, place: str, seed: int) -> None:
     """What they do is no matter: the kernel survives, and their parent."""
-    seen = run_attack(place, tmp_path, 'random_instructions', (str(seed), '60'))
+    seen = run_attack(place, tmp_path, 'random_instructions', (str(seed), '40'))
     assert seen.stderr.endswith(b'children were ended: 1\n'), seen
