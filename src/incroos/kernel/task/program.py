@@ -3,7 +3,7 @@
 Unit: the program.
 """
 
-from incroos.kernel import vm
+from incroos.kernel import files, vm
 from incroos.kernel.arch.x86 import (
     FLAG_INTERRUPTS,
     FLAGS_ALWAYS,
@@ -43,7 +43,8 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
     code, space = load(k, node, texts, info.limit_address_space, info.limit_data, info.limit_stack)
     if code == OK:
         take_over(k, task, node, UserSpace(k.m, space), texts)
-        name_task(task, node.name, node.name_bytes)
+        name, name_bytes = files.name_of(k, node)
+        name_task(task, name, name_bytes)
     destroy(k, texts)
     return code
 

@@ -109,6 +109,7 @@ def end_wait(task: Task) -> None:
     """The call that waited has ended; what it blocked for its time is blocked as it was before."""
     task.has_waited = 0
     task.progress = 0
+    task.comes_to = 0
     task.deadline = 0
     task.rest = VirtAddr(0)
     task.rest_unit = 0
