@@ -132,6 +132,7 @@ def change_to(k: Kernel, at: VirtAddr) -> None:
     """Let another task run, if it is another one."""
     before = k.tasks.current
     if at != 0 and at != before:
+        timers.charge(k)
         if before != 0 and current(k).state != ENDED:
             contexts.save(k, current(k))
         k.tasks.current = at
@@ -149,6 +150,7 @@ def find_work(k: Kernel) -> VirtAddr:
 
     Where all wait for what cannot happen any more, they are ended, and the host is told why.
     """
+    timers.charge(k)
     while True:
         family.tell_parents(k)
         if k.tasks.nr_live == 0:
@@ -156,6 +158,7 @@ def find_work(k: Kernel) -> VirtAddr:
         look_around(k)
         at = next_ready(k, current(k))
         if at != 0:
+            k.tasks.slice_start = clock.now(k)
             return at
         deadline = least_deadline(k)
         if has_rest(k):
