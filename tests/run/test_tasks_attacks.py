@@ -1,4 +1,4 @@
-"""Attacks of several tasks on the kernel: only the offender suffers, a task beside it lives on, the checkers find nothing.
+"""Attacks of several tasks: only the offender suffers, a task beside it lives on, the checkers find nothing.
 
 An exception from what Linux does is a waiver with its reason, and named here.
 """
