@@ -171,7 +171,8 @@ class Task(Struct):
     waits_on: VirtAddr  # an address, or one of the numbers above
     deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
     progress: u64  # of a call that waits: what cannot be undone
-    futex: VirtAddr  # of a wait on FUTEX: the word's address
+    futex: VirtAddr  # of a wait on FUTEX: the word's address,
+    futex_owner: VirtAddr  # and in what: see task.futexes
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     rest_unit: u64  # see task.interruption

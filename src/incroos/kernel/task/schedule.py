@@ -108,7 +108,7 @@ def go_on(k: Kernel) -> None:
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
     if current(k).state == WAITING and sending.deliverable(current(k)) != 0:  # also one that its call unblocks
-        make_ready(current(k))
+        make_ready(k, current(k))
     if k.tasks.attention & HAS_CHANGES != 0:
         wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
@@ -211,7 +211,7 @@ def look_around(k: Kernel) -> None:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if task.state == WAITING and task.deadline != 0 and task.deadline <= now:
-            make_ready(task)
+            make_ready(k, task)
         at = task.next
     look_at_terminal(k)
     if k.files.terminal == 0 and files.is_input_asked(k) and files.has_input(k):
