@@ -12,6 +12,7 @@ from typing import Final
 
 from incroos.kernel import heap
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
+from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ENDED,
     HAS_SIGNAL,
@@ -58,8 +59,9 @@ def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, seco
         take_back(k, task, STOPPING)
         if task.is_stopped != 0:
             news.end_stop(k, task)
-    elif signal == SIGKILL:
+    elif signal == SIGKILL and task.is_stopped != 0:
         task.is_stopped = 0
+        timer.start(k)
     if is_ignored(task, signal) and task.blocked & bit == 0:
         return OK
     result = OK
@@ -92,7 +94,7 @@ def notice(k: Kernel, task: Task) -> None:
     if task.state == WAITING or task.state == HELD:
         waking = ready | (task.pending & task.awaited) if task.state == WAITING else ready & bit_of(SIGKILL)
         if waking != 0:
-            make_ready(task)
+            make_ready(k, task)
 
 
 @kernel
