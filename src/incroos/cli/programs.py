@@ -174,7 +174,7 @@ def run_interactively(wanted: 'Program', place: str, stats: bool, as_json: bool)
             typed = replace(
                 wanted,
                 input=keyboard.input,
-                flags=INTERACTIVE | CLOCK_IS_TSC,
+                flags=INTERACTIVE | (CLOCK_IS_TSC if place == 'qemu' else 0),  # elsewhere its counter is no clock
                 rows=rows,
                 columns=columns,
                 environment=wanted.environment or default_environment(),

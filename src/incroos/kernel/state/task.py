@@ -210,8 +210,10 @@ class Task(Struct):
     folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
+    with_action: u64  # signals that may have another action than the default one: all fields of the others' are 0
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
-    descriptors: Annotated[Array[Descriptor], MAX_FILES]
+    end_descriptors: u64  # none from here on is open, and what is there means nothing
+    descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must
 
 
 class TaskState(Struct):
