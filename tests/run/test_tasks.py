@@ -13,7 +13,7 @@ BUILDS: Final = ('musl', 'glibc')
 SOURCES: Final = sorted(path.stem for path in TASKS.glob('*.c'))
 # What our kernel runs so far, of each program: all of its ways, or those that are named.
 EVERY: Final = 'all'
-RUN: Final[dict[str, str | tuple[str, ...]]] = {'forks': ('hello',)}
+RUN: Final[dict[str, str | tuple[str, ...]]] = {'forks': ('hello',), 'interruptions': EVERY, 'signals': EVERY}
 IN_SIM: Final = ()
 MEMORY: Final = {'crowd': 128 << 20}
 
