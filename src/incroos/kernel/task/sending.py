@@ -48,7 +48,8 @@ def send(k: Kernel, task: Task, signal: word) -> None:
 def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, second: word) -> word:
     """Send a task a signal with the words of a SignalInfo: OK.
 
-    NO_KERNEL_MEMORY: a real-time signal that cannot be queued; it waits once, without its words. PRE as of send.
+    NO_KERNEL_MEMORY: a real-time signal that cannot be queued, and is not sent; that of kill is, and waits once without
+    its words. PRE as of send.
     """
     if task.state == ENDED:
         return OK
@@ -64,14 +65,14 @@ def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, seco
         timer.start(k)
     if is_ignored(task, signal) and task.blocked & bit == 0:
         return OK
-    result = OK
     if signal > NR_STANDARD_SIGNALS:
-        result = queue(k, task, signal, code, first, second)
+        if queue(k, task, signal, code, first, second) != OK and code != BY_CALL:
+            return NO_KERNEL_MEMORY
     elif task.pending & bit == 0:
         put(task.infos[signal - 1], code, first, second)
     task.pending |= bit
     notice(k, task)
-    return result
+    return OK
 
 
 @kernel
