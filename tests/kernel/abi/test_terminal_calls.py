@@ -12,7 +12,6 @@ from incroos.kernel.files import terminal_modes as modes
 from incroos.kernel.files.terminal import terminal_of
 from incroos.kernel.state import BY_SIGNAL, INTERACTIVE, RECORD_END
 from incroos.kernel.state.terminal import QUEUE_BYTES, Terminal
-
 from incroos.run.records import Told
 
 from .programs import HOLE, Machine, machine
