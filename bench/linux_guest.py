@@ -1,4 +1,4 @@
-"""Linux under the same QEMU as our kernel: a static program as its init, and what it wrote.
+"""Linux under the same QEMU as our kernel: a static program as its init, another beside it, and what it wrote.
 
 The kernel is that of Debian's linux-image-cloud-amd64, downloaded and unpacked into build/, not installed. Where it
 cannot be had, `stored` has what was measured before, with the kernel's version and the date.
@@ -6,12 +6,13 @@ cannot be had, `stored` has what was measured before, with the kernel's version 
 
 import datetime
 import json
+import os
 import re
 import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -106,28 +107,33 @@ def temporary_file(content: bytes) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def run_as_init(program: Path) -> tuple[str, str]:
-    """What a static program writes as the init of Linux, and the version of Linux."""
+def run_as_init(program: Path, beside: Path) -> tuple[str, str]:
+    """What a static program writes as the init of Linux, and the version of Linux; it may start the one beside it."""
     kernel, version = linux()
-    entries = [Entry(b'init', stat.S_IFREG | 0o755, 0, program.read_bytes())]
+    files = {b'init': program, os.fsencode(beside.name): beside}
+    entries = [Entry(name, stat.S_IFREG | 0o755, 0, path.read_bytes()) for name, path in files.items()]
     with temporary_file(archive_of(entries)) as initrd:
-        files = ['-kernel', str(kernel), '-initrd', str(initrd)]
-        text = output_of([find_qemu(), *MACHINE, '-serial', 'stdio', *files, '-append', KERNEL_OPTIONS])
+        images = ['-kernel', str(kernel), '-initrd', str(initrd)]
+        text = output_of([find_qemu(), *MACHINE, '-serial', 'stdio', *images, '-append', KERNEL_OPTIONS])
     return text, version
 
 
 def figures_in(text: str) -> dict[str, float]:
-    """The lines of bench/c/ring3.c, in instructions; all must be there, and a nop must have been one."""
+    """The lines of bench/c/counted.h, in instructions; all must be there, and a nop must have been one."""
     found = {name: int(hundredths) / 100 for name, hundredths in LINE.findall(text)}
     if not 0.99 <= found.get('nop', 0) <= 1.01:
         raise CannotBench(f'an instruction did not come to a nanosecond: {text[-300:]!r}')
     return found
 
 
-def measure(program: Path) -> Measured:
+def measure(programs: Sequence[Path], beside: Path) -> Measured:
     """Now, on this machine."""
-    text, version = run_as_init(program)
-    return Measured(version, qemu_version(), '', figures_in(text))
+    figures: dict[str, float] = {}
+    version = ''
+    for program in programs:
+        text, version = run_as_init(program, beside)
+        figures |= figures_in(text)
+    return Measured(version, qemu_version(), '', figures)
 
 
 def stored() -> Measured:
@@ -135,10 +141,10 @@ def stored() -> Measured:
     return Measured(**json.loads(STORED.read_text()))
 
 
-def measured_or_stored(program: Path, say: Callable[[str], None]) -> Measured:
+def measured_or_stored(programs: Sequence[Path], beside: Path, say: Callable[[str], None]) -> Measured:
     """Linux beside ours, whatever the machine has."""
     try:
-        return measure(program)
+        return measure(programs, beside)
     except CannotBench as error:
         say(f'Linux cannot be measured here, its stored figures are taken: {error}')
         return stored()

@@ -14,11 +14,17 @@ from ..budget import SECONDS
 NAMES = [each.name for each in ring3.OPERATIONS]
 
 
-def test_the_program_measures_each_operation(tmp_path: Path) -> None:
+def test_the_programs_measure_each_operation(tmp_path: Path) -> None:
     """On the host a nanosecond is no instruction, so that only the names can be looked at."""
-    program = linux_guest.compiled(C / 'ring3.c', tmp_path)
-    text = subprocess.run([program], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
-    assert [name for name, _hundredths in linux_guest.LINE.findall(text)] == ['nop', *NAMES]
+    linux_guest.compiled(C / 'return_0.c', tmp_path)
+    found: list[str] = []
+    for name in ('ring3', 'tasks'):
+        program = linux_guest.compiled(C / f'{name}.c', tmp_path)
+        done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
+        first, *others = [name for name, _hundredths in linux_guest.LINE.findall(done.stdout)]
+        assert first == 'nop'
+        found += others
+    assert sorted(found) == sorted(NAMES)
 
 
 def test_pages_are_touched(tmp_path: Path) -> None:
@@ -36,7 +42,7 @@ def test_an_instruction_must_be_a_nanosecond() -> None:
 
 def test_stored_figures_of_linux_are_those_of_the_operations() -> None:
     stored = linux_guest.stored()
-    assert [*stored.figures] == ['nop', *NAMES]
+    assert sorted(stored.figures) == sorted(['nop', *NAMES])
     assert all(figure > 0 for figure in stored.figures.values())
     assert stored.words() == f'Linux {stored.kernel}, {stored.qemu}, stored on {stored.date}'
 
@@ -44,7 +50,7 @@ def test_stored_figures_of_linux_are_those_of_the_operations() -> None:
 def test_stored_figures_stand_in_where_there_is_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('PATH', str(tmp_path))
     said: list[str] = []
-    assert linux_guest.measured_or_stored(tmp_path / 'none', said.append) == linux_guest.stored()
+    assert linux_guest.measured_or_stored([tmp_path / 'none'], tmp_path / 'none', said.append) == linux_guest.stored()
     assert 'stored figures are taken: apt-cache does not work' in said[0]
 
 

@@ -1,8 +1,7 @@
 """What the kernel tells about a program while it runs, in a sentence."""
 
-from incroos.kernel.state.records import RECORD_REMARK, RECORD_UNKNOWN_CALL, REMARK_HANDLER, REMARK_WAITS_FOR_EVER
+from incroos.kernel.state.records import RECORD_REMARK, RECORD_UNKNOWN_CALL, REMARK_WAITS_FOR_EVER
 
-from .ending import signal_name
 from .records import Told
 from .system_calls import system_call
 
@@ -16,6 +15,4 @@ def remark_on(record: Told) -> str:
     about = record.words[0]
     if record.number == REMARK_WAITS_FOR_EVER:
         return f'the program would wait for ever in {system_call(about).name}: there is nobody who could wake it'
-    if record.number == REMARK_HANDLER:
-        return f'the program has a handler for {signal_name(about)}, and handlers are not called yet: it ends'
     return f'the kernel has remark {record.number} about {about:#x}'

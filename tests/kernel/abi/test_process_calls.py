@@ -18,7 +18,6 @@ from incroos.kernel.state.records import (
     RECORD_REMARK,
     RECORD_STATISTICS,
     RECORD_UNKNOWN_CALL,
-    REMARK_HANDLER,
     REMARK_WAITS_FOR_EVER,
 )
 from incroos.kernel.state.run_info import CHECK_IN_THE_END, PUT_CALLS
@@ -182,17 +181,6 @@ def test_kill_cannot_be_ignored_nor_blocked(made: Machine) -> None:
     assert made.call(SIGACTION, SIGKILL, 0, room + 48, 8) == 0
     assert made.call(SIGPROCMASK, 2, room + 32, 0, 8) == 0
     assert ending(made.end(KILL, 1, SIGKILL)) == (1, SIGKILL)
-
-
-def test_a_signal_with_a_handler_ends_the_program_with_a_remark(made: Machine) -> None:
-    room = made.room()
-    made.put(room, struct.pack('<4Q', 0x40_1000, 0x0400_0000, 0x40_1008, 0))
-    assert made.call(SIGACTION, SIGUSR1, room, 0, 8) == made.call(SIGACTION, SIGUSR1, 0, room + 100, 8) == 0
-    assert made.get(room + 100, 32) == made.get(room, 32)
-    records = made.end(KILL, 1, SIGUSR1)
-    assert ending(records) == (1, SIGUSR1)
-    (remark,) = [record for record in records if record.kind == RECORD_REMARK]
-    assert (remark.number, remark.words[0]) == (REMARK_HANDLER, SIGUSR1)
 
 
 @pytest.mark.parametrize('call', [(34,), (7, 0, 0, -1), (KILL, 1, SIGSTOP)])

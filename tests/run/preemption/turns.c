@@ -1,4 +1,5 @@
-/* Two tasks that never wait, each writing a letter now and then: both get on. */
+/* Two tasks that never wait, each writing a letter now and then: both get on.
+   Arguments: letters, rounds before each; and another one: go on alone. */
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,5 +23,7 @@ int main(int argc, char **argv)
     }
     spin('a', nr_letters, rounds);
     wait(NULL);
+    if (argc > 3)
+        spin('c', 3, rounds);
     return 0;
 }

@@ -16,6 +16,7 @@ from incroos.kernel.abi import (
     memory_calls,
     path_calls,
     process_calls,
+    select_calls,
     signal_calls,
     socket_calls,
     system_calls,
@@ -185,13 +186,13 @@ CALLS: Final[Mapping[int, Function]] = {
     230: time_calls.clock_nanosleep,
     # waiting
     7: wait_calls.poll,
-    23: wait_calls.select,
+    23: select_calls.select,
     59: exec_calls.execve,
     322: exec_calls.execveat,
     61: child_calls.wait4,
     247: child_calls.waitid,
     202: wait_calls.futex,
-    270: wait_calls.pselect6,
+    270: select_calls.pselect6,
     271: wait_calls.ppoll,
     # sockets
     41: socket_calls.make,

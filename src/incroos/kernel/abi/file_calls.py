@@ -138,7 +138,7 @@ def readv(k: Kernel, descriptor: word, parts: word, nr_parts: word) -> word:
     if code == 0:
         come = files.await_input(k, file, bytes_of_parts(k, parts, nr_parts))
         if come <= 0:
-            return result_of(come)
+            return finish(k, come)
     return finish(k, read_parts(k, file, parts, nr_parts)) if code == 0 else code
 
 

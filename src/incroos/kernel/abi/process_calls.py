@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.state import INIT_NUMBER, MAX_FILES, NAME_BYTES, NO_LIMIT, Kernel, Task
+from incroos.kernel.state import INIT_NUMBER, MAX_FILES, MAX_QUEUED, NAME_BYTES, NO_LIMIT, Kernel, Task
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
 SET_GS: Final = 0x1001  # arch_prctl
@@ -25,6 +25,7 @@ DATA: Final = 2
 STACK: Final = 3
 CORE: Final = 4
 NR_FILES: Final = 7
+NR_QUEUED: Final = 11  # signals
 ADDRESS_SPACE: Final = 9
 NR_RESOURCES: Final = 16
 
@@ -160,6 +161,8 @@ def limit_of(k: Kernel, resource: word) -> word:
         return user.limit_address_space
     if resource == NR_FILES:
         return task_of(k).limit_files
+    if resource == NR_QUEUED:
+        return MAX_QUEUED
     return 0 if resource == CORE else NO_LIMIT
 
 

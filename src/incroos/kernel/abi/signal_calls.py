@@ -6,7 +6,7 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, result_of
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.abi.waiting import NO_TIME, wait_for
+from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.arch.x86 import GENERAL_PROTECTION
 from incroos.kernel.state import HAS_NEW_REGISTERS, NOBODY, NR_SIGNALS, WAITING, Kernel, SignalAction, user_registers
 from incroos.kernel.task import frames
@@ -38,6 +38,7 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         return -EFAULT
     if source != 0:
         copy(k.m, VirtAddr(action.addr), fresh, SignalAction.SIZE)
+        task_of(k).with_action |= bit_of(number)
         action.mask = action.mask & ~UNBLOCKABLE
         if is_ignored(task_of(k), number):
             take_back(k, task_of(k), bit_of(number))
@@ -126,14 +127,10 @@ def rt_sigreturn(k: Kernel) -> word:
 @apart
 @kernel
 def rt_sigsuspend(k: Kernel, source: word, set_bytes: word) -> word:
-    if set_bytes != SET_BYTES:
-        return -EINVAL
-    code, mask = vm.load64(user_of(k), source)
-    if code != 0:
-        return -EFAULT
-    task.block_for_call(k, mask & ~UNBLOCKABLE)
-    task.wait_once(k, NOBODY)
-    return 0
+    code = block_given(k, source, set_bytes) if source != 0 else -EFAULT
+    if code == 0:
+        task.wait_once(k, NOBODY)
+    return code
 
 
 @apart

@@ -1,17 +1,16 @@
-"""Calls that wait: for a time, for files, for a word of memory, for children."""
+"""Calls that wait for files, or for a word of memory."""
 
 from typing import Final
 
 from incroos.kernel import files, task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
-from incroos.kernel.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
+from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.abi.waiting import wait_for
-from incroos.kernel.files.ready import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN, UNASKED
+from incroos.kernel.abi.waiting import block_given, wait_for
+from incroos.kernel.files.ready import NOT_OPEN, UNASKED
 from incroos.kernel.state import ANYTHING, FUTEX, MAX_FILES, File, Kernel
-from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.futexes import take_name, wake_futex
-from incroos.lang import VirtAddr, apart, kernel, load64, shl_wrap, store16, word
+from incroos.lang import VirtAddr, apart, kernel, load64, store16, word
 
 WAIT: Final = 0  # operations of futex
 WAKE: Final = 1
@@ -65,13 +64,14 @@ def poll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
 
 @apart
 @kernel
-def ppoll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
+def ppoll(k: Kernel, places: word, nr_places: word, timeout: word, mask: word, mask_bytes: word) -> word:
     span = -1
     if timeout != 0:
         span = get_span(k, timeout)
         if span < 0:
             return span
-    return poll_for(k, places, half(nr_places), span)
+    code = block_given(k, mask, mask_bytes)
+    return poll_for(k, places, half(nr_places), span) if code == 0 else code
 
 
 @kernel
@@ -95,77 +95,3 @@ def poll_for(k: Kernel, places: word, nr_places: word, span: word) -> word:
             return -EFAULT
         nr_ready += 1 if ready != 0 else 0
     return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
-
-
-# ------------------------------------------------------------------ select
-@apart
-@kernel
-def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
-    span = -1
-    if timeout != 0:
-        if vm.copy_in(user_of(k), k.files.piece, timeout, 16) != 0:
-            return -EFAULT
-        seconds = load64(k.m, k.files.piece)
-        microseconds = load64(k.m, VirtAddr(k.files.piece + 8))
-        if seconds < 0 or microseconds < 0:
-            return -EINVAL
-        span = min(seconds, 1 << 31) * SECOND + min(microseconds, 1_000_000) * 1000
-    return select_for(k, nr, reads, writes, others, span)
-
-
-@apart
-@kernel
-def pselect6(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
-    span = -1
-    if timeout != 0:
-        span = get_span(k, timeout)
-        if span < 0:
-            return span
-    return select_for(k, nr, reads, writes, others, span)
-
-
-@kernel
-def select_for(k: Kernel, nr: word, reads: word, writes: word, others: word, span: word) -> word:
-    """Say what is ready in three sets."""
-    if int_of(nr) < 0:
-        return -EINVAL
-    most = min(half(nr), MAX_FILES)
-    nr_ready = 0
-    for kind in range(3):
-        at = reads
-        events = CAN_READ | HUNG_UP | BROKEN
-        if kind == 1:
-            at = writes
-            events = CAN_WRITE | BROKEN
-        elif kind == 2:
-            at = others
-            events = 0
-        found = select_in(k, most, at, events) if at != 0 else 0
-        if found < 0:
-            return found
-        nr_ready += found
-    return nr_ready if nr_ready != 0 else wait_for(k, span, ANYTHING, 0)
-
-
-@kernel
-def select_in(k: Kernel, nr: word, at: word, events: word) -> word:
-    """Keep in a set what is ready: how many; -EBADF, -EFAULT."""
-    nr_ready = 0
-    if not vm.is_user(at, (nr + 63) // 64 * 8):
-        return -EFAULT
-    for index in range((nr + 63) // 64):
-        code, given = vm.load64(user_of(k), at + 8 * index)
-        if code != 0:
-            return -EFAULT
-        kept = 0
-        for bit in range(min(nr - 64 * index, 64)):
-            if given & shl_wrap(1, bit) != 0:
-                ready = ready_events(k, 64 * index + bit)
-                if ready == NOT_OPEN:
-                    return -EBADF
-                if ready & events != 0:
-                    kept |= shl_wrap(1, bit)
-                    nr_ready += 1
-        if vm.store64(user_of(k), at + 8 * index, kept) != 0:
-            return -EFAULT
-    return nr_ready

@@ -2,16 +2,18 @@
 
 from typing import Final
 
-from incroos.kernel import task
-from incroos.kernel.abi.arguments import task_of
-from incroos.kernel.abi.errno import EPIPE, result_of
+from incroos.kernel import task, vm
+from incroos.kernel.abi.arguments import task_of, user_of
+from incroos.kernel.abi.errno import EFAULT, EINVAL, EPIPE, result_of
 from incroos.kernel.abi.job_control import stop_background
 from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
 from incroos.kernel.state import Kernel
+from incroos.kernel.task.actions import SIGPIPE, UNBLOCKABLE
+from incroos.kernel.task.sending import BY_CALL
 from incroos.lang import kernel, word
 
 NO_TIME: Final = -1
-SIGPIPE: Final = 13
+SET_BYTES: Final = 8  # of signals
 
 
 @kernel
@@ -30,7 +32,7 @@ def finish(k: Kernel, code: word) -> word:
     if code == IN_BACKGROUND:
         return stop_background(k, k.files.signal)
     if code == BROKEN_PIPE:
-        task.send(k, task_of(k), SIGPIPE)
+        task.send_with(k, task_of(k), SIGPIPE, BY_CALL, task_of(k).number, 0)
         return k.files.progress if k.files.progress > 0 else -EPIPE
     return result_of(code)
 
@@ -51,4 +53,18 @@ def wait_for(k: Kernel, span: word, thing: word, result: word) -> word:
         own.deadline = 0
         return result
     task.wait_once(k, thing)
+    return 0
+
+
+@kernel
+def block_given(k: Kernel, source: word, set_bytes: word) -> word:
+    """Have the signals of a program's set blocked until the call ends, if there is a set: 0, -EFAULT, -EINVAL."""
+    if source == 0:
+        return 0
+    if set_bytes != SET_BYTES:
+        return -EINVAL
+    code, mask = vm.load64(user_of(k), source)
+    if code != 0:
+        return -EFAULT
+    task.block_for_call(k, mask & ~UNBLOCKABLE)
     return 0

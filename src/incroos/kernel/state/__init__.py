@@ -40,7 +40,6 @@ from incroos.kernel.state.records import (
     RECORD_STATISTICS,
     RECORD_TEXT_BYTES,
     RECORD_UNKNOWN_CALL,
-    REMARK_HANDLER,
     REMARK_WAITS_FOR_EVER,
     Record,
 )
@@ -248,7 +247,6 @@ __all__ = [
     'RECORD_STATISTICS',
     'RECORD_TEXT_BYTES',
     'RECORD_UNKNOWN_CALL',
-    'REMARK_HANDLER',
     'REMARK_WAITS_FOR_EVER',
     'RESTARTS',
     'RUN_MAGIC',

@@ -174,6 +174,7 @@ class Task(Struct):
     futex: VirtAddr  # of a wait on FUTEX: the word's address
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
+    rest_unit: u64  # see task.interruption
     holder: VirtAddr  # of a child of vfork: the parent that is held until it execs or ends; 0
     how_ended: u64
     status: u64  # exit status or signal
@@ -209,8 +210,10 @@ class Task(Struct):
     folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
+    with_action: u64  # signals that may have another action than the default one: all fields of the others' are 0
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
-    descriptors: Annotated[Array[Descriptor], MAX_FILES]
+    end_descriptors: u64  # none from here on is open, and what is there means nothing
+    descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must
 
 
 class TaskState(Struct):

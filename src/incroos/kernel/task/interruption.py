@@ -17,6 +17,11 @@ INTERRUPTED: Final = -4  # -EINTR
 BAD_ADDRESS: Final = -14  # -EFAULT
 SYSCALL_BYTES: Final = 2
 
+# Task.rest_unit: how the rest of the time is told
+OF_SLEEP: Final = 0  # struct timespec, and a bad address is an error
+NANOSECONDS: Final = 1  # struct timespec
+MICROSECONDS: Final = 2  # struct timeval
+
 
 @cold
 @kernel
@@ -38,12 +43,18 @@ def interrupt_call(k: Kernel, task: Task, flags: word) -> None:
 @cold
 @kernel
 def put_rest(k: Kernel, task: Task) -> word:
-    """Tell how much time a sleep has left, if it asked: what the call answers."""
-    if task.rest == 0:
-        return INTERRUPTED
-    left = max(task.deadline - clock.now(k), 0)
+    """Tell how much time the call has left, if it asked: what it answers."""
+    if task.rest != 0 and put_time(k, task, task.rest, task.rest_unit, task.deadline) != 0:
+        return BAD_ADDRESS if task.rest_unit == OF_SLEEP else INTERRUPTED
+    return INTERRUPTED
+
+
+@cold
+@kernel
+def put_time(k: Kernel, task: Task, to: word, unit: word, deadline: word) -> word:
+    """Give the program the time until a deadline, as seconds and the rest in the unit: 0, or a code of vm."""
+    left = max(deadline - clock.now(k), 0)
     at = k.files.piece
     store64(k.m, at, left // SECOND)
-    store64(k.m, VirtAddr(at + 8), left % SECOND)
-    code = vm.copy_out(UserSpace(k.m, task.space), task.rest, at, 16)
-    return INTERRUPTED if code == 0 else BAD_ADDRESS
+    store64(k.m, VirtAddr(at + 8), left % SECOND // (1000 if unit == MICROSECONDS else 1))
+    return vm.copy_out(UserSpace(k.m, task.space), to, at, 16)

@@ -107,7 +107,7 @@ def go_on(k: Kernel) -> None:
 
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
-    if k.tasks.attention & HAS_SIGNAL != 0 and current(k).state == WAITING:
+    if current(k).state == WAITING and sending.deliverable(current(k)) != 0:  # also one that its call unblocks
         make_ready(current(k))
     if k.tasks.attention & HAS_CHANGES != 0:
         wake_changed(k)

@@ -121,7 +121,7 @@ def gather(
         code = measure(user, texts, arguments, nr_arguments, 0)
     if code == OK:
         texts.nbytes += 1 if nr_arguments == 0 else 0
-        code = fetch(k, user, texts, arguments, environment, name)
+        code = fetch(k, user, texts, arguments if nr_arguments > 0 else 0, environment, name)
     if code != OK:
         destroy(k, texts)
         return code, VirtAddr(0)

@@ -111,6 +111,7 @@ def end_wait(task: Task) -> None:
     task.progress = 0
     task.deadline = 0
     task.rest = VirtAddr(0)
+    task.rest_unit = 0
     task.awaited = 0
     if task.has_saved_blocked != 0:
         task.blocked = task.saved_blocked

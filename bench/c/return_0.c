@@ -1,0 +1,2 @@
+/* What bench/c/tasks.c starts. */
+int main(void) { return 0; }
