@@ -123,6 +123,7 @@ def finish(k: Kernel) -> None:
         task = Task(k.m, k.tasks.ring)
         remove(k, task)
         heap.kfree(k, task.addr)
+    files.close_terminal(k)
     heap.shrink(k)
     put_statistics(k)
     if k.tasks.flags & CHECK_IN_THE_END != 0:
