@@ -64,6 +64,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
 def drop_first(k: Kernel, task: Task) -> None:
     """Undo create_first, or as much of it as was done: there is no task."""
     files.close_all(k, task)
+    files.close_terminal(k)
     ending.leave_space(k, task)
     ring.remove(k, task)
     k.tasks.nr_live -= 1
