@@ -9,15 +9,18 @@ from typing import Final
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
 from incroos.kernel.devices import channels, idle
-from incroos.kernel.files import events, nodes, pipes, terminal
+from incroos.kernel.files import events, nodes, pipes, terminal, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
+from incroos.kernel.files.random import next_word
 from incroos.kernel.state import (
     CONTENT_KIND,
     EVENT_KIND,
+    FULL_KIND,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
     PIPE_KIND,
+    RANDOM_KIND,
     TERMINAL_KIND,
     ZERO_KIND,
     Content,
@@ -26,7 +29,7 @@ from incroos.kernel.state import (
     Pipe,
     UserSpace,
 )
-from incroos.lang import VirtAddr, kernel, word
+from incroos.lang import VirtAddr, kernel, store64, word
 
 PIECE_BYTES: Final = 0x4000  # of the buffer through which bytes go
 
@@ -56,8 +59,10 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             done = read_content(user, file, to, nbytes, file.position)
             file.position += max(done, 0)
             return done
-        case state.ZERO_KIND:
+        case state.ZERO_KIND | state.FULL_KIND:
             return read_zeros(user, to, nbytes)
+        case state.RANDOM_KIND:
+            return read_random(k, user, to, nbytes)
         case state.NULL_KIND:
             return 0
         case state.FOLDER_KIND:
@@ -91,6 +96,12 @@ def has_no_position(file: File) -> bool:
 
 
 @kernel
+def is_device(kind: word) -> bool:
+    """Is it one of the devices of /dev, in which all positions are one?"""
+    return kind == NULL_KIND or kind == ZERO_KIND or kind == FULL_KIND or kind == RANDOM_KIND
+
+
+@kernel
 def is_standard(file: File) -> bool:
     """Is it one of the host's descriptors, or the terminal?"""
     return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND or file.kind == TERMINAL_KIND
@@ -115,13 +126,28 @@ def read_zeros(user: UserSpace, to: VirtAddr, nbytes: word) -> word:
 
 
 @kernel
+def read_random(k: Kernel, user: UserSpace, to: VirtAddr, nbytes: word) -> word:
+    """Fill a program's memory with random bytes: how many, or BAD_POINTER if none could be."""
+    done = 0
+    while done < nbytes:
+        part = min(PIECE_BYTES, nbytes - done)
+        for index in range((part + 7) // 8):
+            store64(k.m, VirtAddr(k.files.piece + 8 * index), next_word(k))
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), k.files.piece, part)
+        done += nr_copied
+        if nr_copied < part:
+            return done if done > 0 else BAD_POINTER
+    return done
+
+
+@kernel
 def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
     """Take what the host's descriptor 0 gives, once: a regular file gives all that is asked for, to its end."""
     if file.kind != INPUT_KIND:
         return BAD_DESCRIPTOR
     done = 0
     while done < nbytes:
-        nr_come = fill_input(k, nbytes - done)
+        nr_come = fill_input(k, file, nbytes - done)
         if nr_come <= 0:
             return done if done > 0 else nr_come
         part = min(nr_come, nbytes - done)
@@ -130,19 +156,33 @@ def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: wor
         done += nr_copied
         if nr_copied < part:
             return done if done > 0 else BAD_POINTER
-        if file.mode & nodes.FORMAT_BITS != nodes.REGULAR:
+        if not is_regular(file):
             return done
     return done
 
 
 @kernel
-def fill_input(k: Kernel, nbytes: word) -> word:
-    """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file; INPUT_FAILED."""
+def is_regular(file: File) -> bool:
+    """Whether a regular file of the host stands behind it: the host never waits for one."""
+    return file.mode & nodes.FORMAT_BITS == nodes.REGULAR
+
+
+@kernel
+def fill_input(k: Kernel, file: File, nbytes: word) -> word:
+    """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file.
+
+    INPUT_FAILED; MUST_WAIT, WOULD_WAIT where the host has nothing yet.
+    """
     files = k.files
     if files.input_start == files.input_end:
         files.input_start = 0
         files.input_end = 0
-        nr_come = idle.get_input(k, files.input, min(nbytes, channels.MOST_INPUT))
+        channels.ask_input(k, min(nbytes, channels.MOST_INPUT))
+        if is_regular(file):
+            idle.wait_for_input(k)
+        elif not channels.has_input(k):
+            return waits.wait_unless_nonblocking(k, file, VirtAddr(state.INPUT), 0)
+        nr_come = channels.take_input(k, files.input, channels.MOST_INPUT)
         if nr_come <= 0:
             return nr_come
         files.input_end = nr_come
@@ -164,7 +204,7 @@ def has_input(k: Kernel) -> bool:
 @kernel
 def await_input(k: Kernel, file: File, nbytes: word) -> word:
     """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
-    return fill_input(k, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
+    return fill_input(k, file, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
 
 
 @kernel
@@ -174,8 +214,16 @@ def would_wait(k: Kernel, file: File) -> bool:
         return not terminal.can_read(k)
     if file.kind == PIPE_KIND:
         return Pipe(k.m, file.pipe).nbytes == 0
-    is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
-    return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
+    return file.kind == INPUT_KIND and not is_regular(file) and k.files.input_start == k.files.input_end
+
+
+@kernel
+def can_read_input(k: Kernel, file: File) -> bool:
+    """Whether a read of the host's descriptor does not wait; asks the host, so that somebody may wait for that."""
+    if is_regular(file) or k.files.input_start != k.files.input_end:
+        return True
+    channels.ask_input(k, channels.MOST_INPUT)
+    return channels.has_input(k)
 
 
 @kernel
@@ -194,7 +242,7 @@ def seek(file: File, offset: word, whence: word) -> word:
         return BAD_ARGUMENT
     if offset > MOST_POSITION - start or offset < -start:
         return BAD_ARGUMENT
-    if file.kind == NULL_KIND or file.kind == ZERO_KIND:
+    if is_device(file.kind):
         return 0
     file.position = start + offset
     return file.position

@@ -6,7 +6,7 @@ Unit: the event, a bit of POLLIN and its kin. Files that never wait are always r
 from typing import Final
 
 from incroos.kernel import state
-from incroos.kernel.files import events, pipes, terminal
+from incroos.kernel.files import events, pipes, reading, terminal
 from incroos.kernel.state import EventCounter, File, Kernel, Pipe
 from incroos.lang import kernel, word
 
@@ -23,7 +23,7 @@ def ready_events(k: Kernel, file: File) -> word:
     """What can be done at once."""
     match file.kind:
         case state.INPUT_KIND:
-            return CAN_READ
+            return CAN_READ if reading.can_read_input(k, file) else 0
         case state.OUTPUT_KIND:
             return CAN_WRITE
         case state.PIPE_KIND:
