@@ -138,6 +138,13 @@ def test_fault_is_told_with_its_place(tmp_path: Path) -> None:
     )
 
 
+def test_fault_without_an_address(tmp_path: Path) -> None:
+    """hlt is not for programs."""
+    path = program_file(tmp_path, tiny_program(b'\xf4'))
+    text = boot(tmp_path, OnPc(path), 'elf')[1]
+    assert text == 'the program was ended by signal 11 (SIGSEGV), instruction 0x0000000000400078\n'
+
+
 def test_signal_is_told(tmp_path: Path, root: Path) -> None:
     text = boot(tmp_path, OnPc('/bin/sh -c "kill -TERM $$"', root), 'elf')[1]
     assert text == 'the program was ended by signal 15 (SIGTERM)\n'
@@ -145,7 +152,7 @@ def test_signal_is_told(tmp_path: Path, root: Path) -> None:
 
 def test_program_that_cannot_be_started(tmp_path: Path) -> None:
     """A segment of more bytes than there are."""
-    path = program_file(tmp_path, tiny_program(b'\xf4', bss_bytes=1 << 46))
+    path = program_file(tmp_path, tiny_program(b'\xf4', bss_bytes=1 << 47))
     outcome, text = boot(tmp_path, OnPc(path), 'elf')
     assert outcome.status == Status.PASSED
     assert text.startswith('the program cannot be started: error ')
