@@ -1,5 +1,6 @@
 """A shell at which somebody types: job control, the ends of a run, and the host's terminal as it was before."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -12,13 +13,13 @@ import pytest
 
 from incroos.run.status import Status
 
+from ..budget import SECONDS
 from .typist import Typist
 
 CTRL_C, CTRL_D, CTRL_Z, CTRL_BACKSLASH, CTRL_BRACKET = '\x03', '\x04', '\x1a', '\x1c', '\x1d'
-MANY: Final = 30  # applets that the shell finds
 PROMPT: Final = '%> '
 PLACES: Final = ('jit', 'sim', 'qemu')
-PATIENCE: Final = 60.0
+PATIENCE: Final = SECONDS
 
 
 @pytest.fixture(scope='module')
@@ -226,8 +227,6 @@ def test_much_is_typed_at_once(shell: Typist) -> None:
     shell.type('stty -echo; md5sum; stty echo\r')
     shell.expect(r'stty echo\r\n')
     shell.type(lines + CTRL_D)
-    import hashlib
-
     shell.expect(hashlib.md5(lines.replace('\r', '\n').encode()).hexdigest())
     shell.expect(PROMPT)
     leave(shell)
@@ -253,23 +252,19 @@ def test_time_is_real(shell: Typist) -> None:
 
 
 # ------------------------------------------------------------------ what is refused
-def test_standard_input_must_be_a_terminal(root: Path) -> None:
-    with Typist(
-        'run --interactive --root "$1" /bin/sh </dev/null'.strip(),
-        seconds=PATIENCE,
-        command=('-c', SHELL_COMMAND, str(root)),
-    ) as typist:
-        assert typist.end() == 2
-    assert b'standard input is no terminal' in typist.shown
-
-
-SHELL_COMMAND: Final = """
+WITHOUT_INPUT: Final = """
 import os, sys
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 from incroos.cli import main
-sys.argv = ['incroos', 'run', '--interactive', '--root', sys.argv[1], '/bin/sh']
 main()
 """
+
+
+def test_standard_input_must_be_a_terminal(root: Path) -> None:
+    command = ('-c', WITHOUT_INPUT)
+    with Typist(*('run', '--interactive', '--root', str(root), '/bin/sh'), seconds=PATIENCE, command=command) as typist:
+        assert typist.end() == 2
+    assert b'standard input is no terminal' in typist.shown
 
 
 def test_pdb_and_the_program_cannot_both_read(root: Path) -> None:
@@ -286,7 +281,7 @@ def test_settings_that_the_terminal_had_are_restored(root: Path) -> None:
     changed = typist.settings()
     changed[3] &= ~termios.ECHO
     changed[6][termios.VINTR] = b'\x18'
-    termios.tcsetattr(typist._its, termios.TCSANOW, changed)
+    termios.tcsetattr(typist.its, termios.TCSANOW, changed)
     typist.before = typist.settings()
     with typist:
         assert typist.end() == 0

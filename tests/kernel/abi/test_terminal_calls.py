@@ -10,7 +10,7 @@ import pytest
 
 from incroos.kernel.files import terminal_modes as modes
 from incroos.kernel.files.terminal import terminal_of
-from incroos.kernel.state import BY_SIGNAL, INTERACTIVE, RECORD_END
+from incroos.kernel.state import BY_SIGNAL, CHECK_IN_THE_END, INTERACTIVE, RECORD_CHECK, RECORD_END
 from incroos.kernel.state.terminal import QUEUE_BYTES, Terminal
 from incroos.run.records import Told
 
@@ -31,7 +31,7 @@ class Typed:
 
     def __init__(self) -> None:
         source, self._keyboard = os.pipe()
-        self.made: Machine = machine(given=source, flags=INTERACTIVE, rows=30, columns=100)
+        self.made: Machine = machine(given=source, flags=INTERACTIVE | CHECK_IN_THE_END, rows=30, columns=100)
         self._source = source
         self.room = self.made.room()
 
@@ -87,7 +87,7 @@ class Typed:
         """What can be done with descriptor 0."""
         self.made.put(self.room, struct.pack('<ihh', 0, 0x41 | 0x104, 0))
         self.made.call(POLL, self.room, 1, 0)
-        return struct.unpack('<ihh', self.made.get(self.room, 8))[2]
+        return int.from_bytes(self.made.get(self.room + 6, 2), 'little')
 
 
 @pytest.fixture
@@ -98,7 +98,9 @@ def typed() -> Iterator[Typed]:
 
 
 def ended_by(records: list[Told]) -> int:
-    """The signal that ended the program."""
+    """The signal that ended the program; nothing of it, or of the terminal, is left."""
+    (check,) = (record for record in records if record.kind == RECORD_CHECK)
+    assert check.words[:3] == (0, 0, 0)
     (end,) = (record for record in records if record.kind == RECORD_END)
     assert end.number == BY_SIGNAL
     return end.words[0]
