@@ -13,11 +13,12 @@ BUILDS: Final = ('musl', 'glibc')
 SOURCES: Final = sorted(path.stem for path in TASKS.glob('*.c'))
 # What our kernel runs so far, of each program: all of its ways, or those that are named.
 EVERY: Final = 'all'
-RUN: Final[dict[str, str | tuple[str, ...]]] = {'forks': ('hello',)}
+RUN: Final[dict[str, str | tuple[str, ...]]] = {'forks': ('hello',), 'interruptions': EVERY, 'signals': EVERY}
 IN_SIM: Final = (
     *('orphan', 'with_vfork', 'clone_with_stack', 'last_owner', 'copy_out', 'protect_fork_protect', 'full', 'broken'),
     *('nested', 'infos', 'wait_is_interrupted', 'stops', 'kill_group', 'scripts', 'links', 'sleepers_in_order'),
 )  # ways that need few instructions
+MEMORY: Final = {'crowd': 128 << 20}
 
 
 def is_run(source: str, way: str) -> bool:

@@ -25,7 +25,7 @@ def stop_background(k: Kernel, signal: word) -> word:
     if task.is_orphaned(k, own.group):
         return -EIO
     task.send_to_group(k, own.group, signal)
-    task.wait_on(k, NOBODY)
+    task.wait_on(k, NOBODY)  # behind it: the signal is its end
     return MADE_ANEW
 
 

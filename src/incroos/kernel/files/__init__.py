@@ -31,6 +31,7 @@ from .pipes import await_room
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .ready import ready_events
 from .start import deinit, init
+from .terminal import close_terminal
 from .writing import write, write_at
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     'close',
     'close_all',
     'close_on_exec',
+    'close_terminal',
     'create',
     'deinit',
     'drop',
