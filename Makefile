@@ -11,7 +11,7 @@ help: ## list the targets
 	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## only set up: .venv with the locked packages, QEMU with UEFI firmware, a linker, gcc and g++, gdb, programs for tests
-	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf git perl sqlite musl busybox
+	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf git perl sqlite musl busybox bash
 
 boot: ## build the kernel and boot it; ARGS='--on jit' passes options on
 	@$(PYTHON) tools/setup qemu linker
@@ -43,10 +43,11 @@ gdb: ## boot an image with debug information and stop it in gdb
 	@$(PYTHON) tools/setup qemu linker gdb
 	@$(VENV)/incroos gdb $(ARGS)
 
-picture: ## boot in QEMU and write what its screen shows to docs/boot.png and docs/boot-uefi.png
+picture: ## write the pictures of docs/: screens of QEMU, and a shell at a terminal
 	@$(PYTHON) tools/setup qemu linker
 	@$(VENV)/python tools/picture.py pvh docs/boot.png
 	@$(VENV)/python tools/picture.py uefi docs/boot-uefi.png
+	@$(VENV)/python tools/shell_picture.py docs/shell.svg
 
 lock: ## resolve the ranges of pyproject.toml anew into requirements.lock
 	@$(PYTHON) tools/setup

@@ -35,7 +35,7 @@ class Typist:
         self._command = (sys.executable, *command, *arguments)
         self.seconds = seconds
         self._environment = os.environ | {'PYTHONPATH': str(ROOT / 'src'), 'TERM': 'xterm'} | dict(environment or {})
-        self.ours, self._its = os.openpty()
+        self.ours, self.its = os.openpty()
         self.resize(rows, columns, tell=False)
         self.before = self.settings()
         self.shown = b''  # all of it
@@ -44,9 +44,9 @@ class Typist:
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
             self._command,
-            stdin=self._its,
-            stdout=self._its,
-            stderr=self._its,
+            stdin=self.its,
+            stdout=self.its,
+            stderr=self.its,
             env=self._environment,
             start_new_session=True,
         )
@@ -58,11 +58,11 @@ class Typist:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         os.close(self.ours)
-        os.close(self._its)
+        os.close(self.its)
 
     def settings(self) -> list[Any]:
         """Of the terminal."""
-        return termios.tcgetattr(self._its)
+        return termios.tcgetattr(self.its)
 
     def resize(self, rows: int, columns: int, tell: bool = True) -> None:
         """Give the window another size."""

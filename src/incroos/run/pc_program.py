@@ -16,8 +16,10 @@ from incroos.build.boot_pvh import ExitPort
 from incroos.build.errors import BuildError
 from incroos.kernel import layout
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
-from incroos.kernel.state.run_info import ON_PC
+from incroos.kernel.state.run_info import CLOCK_IS_TSC, ON_PC, RunInfo
+from incroos.lang import VirtAddr
 
+from ..inspect.ram import RamMachine
 from .firmware import BIOS, FORMATS, MIN_MEMORY_BYTES, PVH, UEFI, uefi_program_of
 from .handover import Standard, module_of
 from .images import RUN, kernel_image
@@ -29,7 +31,7 @@ from .root_folder import folder_with, program_alone
 EXIT: Final = ExitPort(EXIT_PORT, EXIT_PANIC)
 MEGABYTE: Final = 1 << 20
 MOST_BYTES: Final = 1 << 30  # of program and files
-RAM_BESIDE: Final = 16 << 20  # that the kernel, its page tables and a small program take
+RAM_BESIDE: Final = 24 << 20  # for the kernel, a small program, and firmware: SeaBIOS writes up to 17 MiB below the end
 LEAVE_AWAY: Final = f'an image has room for {MOST_BYTES >> 20:,}M, so leave something away'
 SERIAL_TERMINAL: Final = os.makedev(4, 64)  # Linux's /dev/ttyS0
 TERMINAL: Final = Standard(stat.S_IFCHR | 0o620, is_terminal=True, rdev=SERIAL_TERMINAL)
@@ -58,16 +60,26 @@ class OnPc:
             memory_bytes=MOST_BYTES,
             say=say,
             standard=(TERMINAL,) * 3,
-            flags=ON_PC,
+            flags=ON_PC | CLOCK_IS_TSC,
             start_seconds=int(time.time()),
         )
         wanted.check()
         if self.root is None:
             require_room(path, os.path.getsize(path))
-            return module_of(wanted.start(), program_alone(Path(path)))
+            return summed(module_of(wanted.start(), program_alone(Path(path))))
         module = module_of(wanted.start(), folder_with(path, self.root, MOST_BYTES, say, LEAVE_AWAY))
         require_room(str(self.root), len(module))
-        return module
+        return summed(module)
+
+
+def summed(module: bytes) -> bytes:
+    """The module with its sum, by which the kernel sees that it is whole."""
+    content = bytearray(module.ljust(-(-len(module) // layout.PAGE_BYTES) * layout.PAGE_BYTES, b'\0'))
+    with memoryview(content) as view, view.cast('I') as words:
+        total = sum(words)
+    info = RunInfo(RamMachine(content), VirtAddr(0))
+    info.sum = total
+    return bytes(content)
 
 
 def require_room(name: str, nbytes: int) -> None:

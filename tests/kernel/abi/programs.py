@@ -18,7 +18,7 @@ from incroos.lang import PhysAddr, VirtAddr
 from incroos.lang.words import signed
 from incroos.machine.errors import MachineStopped
 from incroos.run.archive import Entry, rounded_up
-from incroos.run.channels import Channels
+from incroos.run.channels import Channels, Input
 from incroos.run.handover import Standard, Start, module_of, module_start
 from incroos.run.records import Decoder, Told
 from incroos.run.sim import Sim
@@ -40,7 +40,7 @@ class Machine:
         self,
         entries: Iterable[Entry],
         start: Start,
-        given: bytes = b'',
+        given: Input = b'',
         config: KernelConfig = MODERN_CHECKED,
         memory_bytes: int = MEMORY,
         change: bytes | None = None,
@@ -92,6 +92,8 @@ class Machine:
         for name, value in zip(('rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'), (*arguments, 0, 0, 0, 0, 0, 0), strict=False):
             setattr(regs, name, signed(value))
         assert on_syscall(self.k, regs) in (0, 1)  # by SYSRET, by IRET
+        while self.task.has_waited != 0:  # it is made anew
+            assert on_syscall(self.k, regs) == 1
         return regs.rax
 
     def end(self, number: int, *arguments: int) -> list[Told]:
@@ -174,7 +176,7 @@ FILES: Final = (
 def machine(
     program: bytes = SMALL,
     arguments: Sequence[bytes] = (b'program', b'one'),
-    given: bytes = b'',
+    given: Input = b'',
     standard: Sequence[Standard] = (PIPE, PIPE, PIPE),
     entries: Iterable[Entry] = FILES,
     flags: int = 0,

@@ -7,10 +7,9 @@ from typing import Final
 import pytest
 
 from incroos.kernel import files
-from incroos.kernel.devices import idle
+from incroos.kernel.devices import channels
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
-from incroos.lang import VirtAddr
 from incroos.run.archive import Entry
 
 from .programs import FILES, LINK, PROGRAM, SMALL, TERMINAL, Machine, machine
@@ -371,13 +370,13 @@ def test_a_read_in_parts_does_not_wait_for_more_than_has_come(
 ) -> None:
     """A pipe's writer may wait for an answer: what is there is taken, and the host is asked once."""
     asked = []
-    get_input = idle.get_input
+    ask_input = channels.ask_input
 
-    def counted(k: Kernel, to: VirtAddr, nbytes: int) -> int:
+    def counted(k: Kernel, nbytes: int) -> None:
         asked.append(nbytes)
-        return get_input(k, to, nbytes)
+        ask_input(k, nbytes)
 
-    monkeypatch.setattr(idle, 'get_input', counted)
+    monkeypatch.setattr(channels, 'ask_input', counted)
     room = made.room()
     made.put(room, struct.pack('<QQQQ', room + 1000, first, room + 2000, rest))
     wanted = min(first + rest, 11)

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from incroos.kernel.files import file_at
 from incroos.kernel.state import UserSpace
 from incroos.run.archive import Entry
 
@@ -98,7 +99,7 @@ def test_what_stays_and_what_does_not() -> None:
     made.put(room, struct.pack('<Q', 1 << 11))
     assert made.call(SIGPROCMASK, 0, room, 0, 8) == 0
     assert execve(made, b'/bin/other') == 0
-    assert [made.task.descriptors[index].file != 0 for index in range(5)] == [True] * 4 + [False]
+    assert [file_at(made.task, index) != 0 for index in range(5)] == [True] * 4 + [False]
     assert [made.task.actions[signal - 1].handler for signal in (10, 12)] == [0, 1]
     assert made.task.blocked == 1 << 11
     check(made)

@@ -15,8 +15,8 @@ wc words text empty
 grep -c word1 words; grep -n 'line 3.' text | head -n 3; grep -v line text; grep -l inner folder/* text; grep -o 'd1[0-9]' words | sort | uniq -c
 paste -d: folder/inner folder/deep/most
 seq 10 | paste - - - 
-comm -12 folder/inner folder/inner
-seq 3 > /tmp/a; seq 2 4 > /tmp/b; comm /tmp/a /tmp/b; diff /tmp/a /tmp/b; echo $?; diff -u /tmp/a /tmp/a && echo equal
+
+seq 3 > /tmp/a; seq 2 4 > /tmp/b; diff /tmp/a /tmp/b; echo $?; diff -u /tmp/a /tmp/a && echo equal
 cmp /tmp/a /tmp/b; echo $?
 fold -w 10 folder/inner; nl folder/inner; rev folder/inner; tac /tmp/a
 od -c folder/inner; od -An -tx1 folder/inner; hexdump -C folder/inner; xxd folder/inner

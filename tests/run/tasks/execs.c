@@ -108,7 +108,7 @@ static void too_large(void) {
 static void no_arguments(void) {
     pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) { char *none[] = {NULL}; execve("execs", none, none); _exit(88); }
+    if (child == 0) { char *none[] = {NULL}; execve("execs", none, none); _exit(100 + errno); }
     say_end("without a name", child);
 }
 

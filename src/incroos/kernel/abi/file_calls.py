@@ -39,6 +39,8 @@ GET_TERMINAL: Final = 0x5401  # TCGETS
 SET_TERMINAL: Final = 0x5402  # TCSETS, and two more
 SET_TERMINAL_LAST: Final = 0x5404
 GET_GROUP: Final = 0x540F
+SET_GROUP: Final = 0x5410
+GET_SESSION: Final = 0x5429
 GET_WINDOW: Final = 0x5413
 BYTES_READY: Final = 0x541B
 SET_NONBLOCK: Final = 0x5421  # FIONBIO
@@ -244,8 +246,8 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
         return put_terminal(k, argument)
     if wanted == GET_WINDOW:
         return put_window(k, argument)
-    if wanted == GET_GROUP:
-        return result_of(vm.store32(user_of(k), argument, task_of(k).number))
+    if wanted == GET_GROUP or wanted == SET_GROUP or wanted == GET_SESSION:
+        return -ENOTTY  # it is the host's, and controls nobody here
     return 0 if SET_TERMINAL <= wanted <= SET_TERMINAL_LAST else -EINVAL
 
 

@@ -24,8 +24,8 @@ def stop_background(k: Kernel, signal: word) -> word:
     own = task_of(k)
     if task.is_orphaned(k, own.group):
         return -EIO
-    task.wait_on(k, NOBODY)
     task.send_to_group(k, own.group, signal)
+    task.wait_on(k, NOBODY)  # behind it: the signal is its end
     return MADE_ANEW
 
 

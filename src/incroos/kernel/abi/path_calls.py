@@ -27,6 +27,7 @@ from incroos.kernel.abi.errno import (
 )
 from incroos.kernel.abi.waiting import finish
 from incroos.kernel.files.flags import PATH_ONLY
+from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
     DESCRIPTOR_KIND,
@@ -218,8 +219,7 @@ def chdir(k: Kernel, path: word) -> word:
         return found
     if node_at(k, found).kind != FOLDER_KIND:
         return -ENOTDIR
-    task_of(k).folder = VirtAddr(~found)
-    return 0
+    return enter(k, VirtAddr(~found))
 
 
 @apart
@@ -230,7 +230,15 @@ def fchdir(k: Kernel, descriptor: word) -> word:
         return -EBADF
     if File(k.m, at).kind != FOLDER_KIND:
         return -ENOTDIR
-    task_of(k).folder = File(k.m, at).node
+    return enter(k, File(k.m, at).node)
+
+
+@kernel
+def enter(k: Kernel, folder: VirtAddr) -> word:
+    """Make a folder the working directory; the one that it was ends if it was removed meanwhile."""
+    before = Node(k.m, task_of(k).folder)
+    task_of(k).folder = folder
+    let_go(k, before)
     return 0
 
 

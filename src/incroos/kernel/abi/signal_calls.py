@@ -38,6 +38,7 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         return -EFAULT
     if source != 0:
         copy(k.m, VirtAddr(action.addr), fresh, SignalAction.SIZE)
+        task_of(k).with_action |= bit_of(number)
         action.mask = action.mask & ~UNBLOCKABLE
         if is_ignored(task_of(k), number):
             take_back(k, task_of(k), bit_of(number))

@@ -14,9 +14,11 @@ from incroos.kernel.layout import BOOT_MAP_END, DIRECT_MAP_START, PAGE_BYTES
 from incroos.kernel.pmm.memory_kinds import RAM
 from incroos.kernel.state import ON_PC, RUN_MAGIC, Kernel, RunInfo
 from incroos.kernel.trap import init as processor
-from incroos.lang import PhysAddr, VirtAddr, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, kernel, load32, word
 
 FIRST_4_GIB: Final = 1 << 32
+SUMMED_BYTES: Final = 4
+LOW_WORD: Final = (1 << 32) - 1
 
 
 @kernel
@@ -70,11 +72,25 @@ def find_run_info(k: Kernel, start_info: PhysAddr) -> RunInfo:
     info = RunInfo(k.m, VirtAddr(DIRECT_MAP_START + start))
     if info.magic != RUN_MAGIC:
         panic(k, b'run: the module has another head: address, found, wanted', start, info.magic, RUN_MAGIC)
+    if info.flags & ON_PC != 0:
+        require_whole(k, info, nbytes)
     if not (
         is_inside(info.strings, info.strings_bytes, nbytes) and is_inside(info.archive, info.archive_bytes, nbytes)
     ):
         panic(k, b'run: the module ends before its parts: bytes, strings, archive', nbytes, info.strings, info.archive)
     return info
+
+
+@kernel
+def require_whole(k: Kernel, info: RunInfo, nbytes: word) -> None:
+    """Panic unless the module is as it was built: firmware that starts an image may write where that already lies."""
+    found = 0
+    for at in range(info.addr, info.addr + (nbytes & -SUMMED_BYTES), SUMMED_BYTES):
+        found += load32(k.m, VirtAddr(at))
+    wanted = info.sum
+    found -= (wanted & LOW_WORD) + (wanted >> 32 & LOW_WORD)
+    if found != wanted:
+        panic(k, b'run: the program and its files are damaged, as with too little RAM: found, wanted', found, wanted, 0)
 
 
 @kernel

@@ -10,7 +10,7 @@ from typing import Final
 from incroos.kernel.devices import channels, interrupts, serial_input, timer
 from incroos.kernel.devices.interrupts import INPUT_LINE, SERIAL_LINE, TIMER_LINE
 from incroos.kernel.state import Kernel
-from incroos.lang import VirtAddr, kernel, wait_for_interrupt, word
+from incroos.lang import kernel, wait_for_interrupt, word
 
 FOR_EVER: Final = -1
 
@@ -58,9 +58,7 @@ def wanted_lines(k: Kernel, nanoseconds: word) -> word:
 
 
 @kernel
-def get_input(k: Kernel, to: VirtAddr, nbytes: word) -> word:
-    """Ask for input, wait, and take it: as channels.take_input. Nothing else runs meanwhile."""
-    channels.ask_input(k, nbytes)
+def wait_for_input(k: Kernel) -> None:
+    """Wait for the answer to a request, where that takes no time worth to let others run. PRE it was asked for."""
     while not channels.has_input(k):
         idle(k, FOR_EVER)
-    return channels.take_input(k, to, nbytes)

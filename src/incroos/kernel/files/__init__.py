@@ -32,6 +32,7 @@ from .process_files import name_descriptor
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .ready import ready_events
 from .start import deinit, init
+from .terminal import close_terminal
 from .writing import write, write_at
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     'close',
     'close_all',
     'close_on_exec',
+    'close_terminal',
     'create',
     'deinit',
     'drop',

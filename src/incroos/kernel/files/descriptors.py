@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
 from incroos.kernel.files import open_files
-from incroos.kernel.state import MAX_FILES, File, Kernel, Task
+from incroos.kernel.state import File, Kernel, Task
 from incroos.lang import VirtAddr, kernel, word
 
 CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
@@ -16,7 +16,7 @@ CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
 @kernel
 def file_at(task: Task, descriptor: word) -> VirtAddr:
     """The File of a descriptor; 0 if it is not open."""
-    if not 0 <= descriptor < MAX_FILES:
+    if not 0 <= descriptor < task.end_descriptors:
         return VirtAddr(0)
     return task.descriptors[descriptor].file
 
@@ -24,15 +24,21 @@ def file_at(task: Task, descriptor: word) -> VirtAddr:
 @kernel
 def lowest_free(task: Task, least: word) -> word:
     """The lowest free descriptor from `least` on, or NO_DESCRIPTOR."""
-    for descriptor in range(least, task.limit_files):
+    end = min(task.end_descriptors, task.limit_files)
+    for descriptor in range(least, end):
         if task.descriptors[descriptor].file == 0:
             return descriptor
-    return NO_DESCRIPTOR
+    found = max(least, end)
+    return found if found < task.limit_files else NO_DESCRIPTOR
 
 
 @kernel
 def put(task: Task, descriptor: word, file: File, flags: word) -> None:
     """Let a free descriptor name a file."""
+    while task.end_descriptors <= descriptor:
+        task.descriptors[task.end_descriptors].file = VirtAddr(0)
+        task.descriptors[task.end_descriptors].flags = 0
+        task.end_descriptors += 1
     task.descriptors[descriptor].file = file.addr
     task.descriptors[descriptor].flags = flags
     file.nr_users += 1
@@ -53,7 +59,7 @@ def close(k: Kernel, task: Task, descriptor: word) -> word:
 @kernel
 def close_all(k: Kernel, task: Task) -> None:
     """Free all descriptors."""
-    for descriptor in range(MAX_FILES):
+    for descriptor in range(task.end_descriptors):
         if task.descriptors[descriptor].file != 0:
             close(k, task, descriptor)
 
@@ -61,7 +67,7 @@ def close_all(k: Kernel, task: Task) -> None:
 @kernel
 def close_on_exec(k: Kernel, task: Task) -> None:
     """Free the descriptors that are marked so: exec."""
-    for descriptor in range(MAX_FILES):
+    for descriptor in range(task.end_descriptors):
         if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
             close(k, task, descriptor)
 
@@ -84,7 +90,7 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
     at = file_at(task, descriptor)
     if at == 0 or not 0 <= wanted < task.limit_files:
         return BAD_DESCRIPTOR
-    if task.descriptors[wanted].file != at:
+    if file_at(task, wanted) != at:
         close(k, task, wanted)
         put(task, wanted, File(k.m, at), flags)
     task.descriptors[wanted].flags = flags
@@ -94,7 +100,7 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
 @kernel
 def share_all(task: Task) -> None:
     """The task has been copied from another one with all descriptors: their files have one more user each."""
-    for descriptor in range(MAX_FILES):
+    for descriptor in range(task.end_descriptors):
         at = task.descriptors[descriptor].file
         if at != 0:
             File(task.m, at).nr_users += 1

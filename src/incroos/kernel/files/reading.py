@@ -8,16 +8,14 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels, idle, timer
-from incroos.kernel.files import events, nodes, pipes, terminal
+from incroos.kernel.devices import channels, idle
+from incroos.kernel.files import events, nodes, pipes, terminal, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.files.random import next_word
-from incroos.kernel.files.waits import wait_unless_nonblocking
 from incroos.kernel.state import (
     CONTENT_KIND,
     EVENT_KIND,
     FULL_KIND,
-    INPUT,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
@@ -158,44 +156,37 @@ def read_input(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: wor
         done += nr_copied
         if nr_copied < part:
             return done if done > 0 else BAD_POINTER
-        if file.mode & nodes.FORMAT_BITS != nodes.REGULAR:
+        if not is_regular(file):
             return done
     return done
+
+
+@kernel
+def is_regular(file: File) -> bool:
+    """Whether a regular file of the host stands behind it: the host never waits for one."""
+    return file.mode & nodes.FORMAT_BITS == nodes.REGULAR
 
 
 @kernel
 def fill_input(k: Kernel, file: File, nbytes: word) -> word:
     """Ask the host if nothing waits in the buffer: how many bytes wait, 0 at the end of the file.
 
-    INPUT_FAILED; MUST_WAIT or WOULD_WAIT until the answer comes. That of a regular file comes at once.
+    INPUT_FAILED; MUST_WAIT, WOULD_WAIT where the host has nothing yet.
     """
     files = k.files
     if files.input_start == files.input_end:
         files.input_start = 0
         files.input_end = 0
-        wanted = min(nbytes, channels.MOST_INPUT)
-        if file.mode & nodes.FORMAT_BITS == nodes.REGULAR:
-            nr_come = idle.get_input(k, files.input, wanted)
-        else:
-            channels.ask_input(k, wanted)
-            if not channels.has_input(k):
-                return wait_unless_nonblocking(k, file, VirtAddr(INPUT), 0)
-            nr_come = channels.take_input(k, files.input, channels.MOST_INPUT)
+        channels.ask_input(k, min(nbytes, channels.MOST_INPUT))
+        if is_regular(file):
+            idle.wait_for_input(k)
+        elif not channels.has_input(k):
+            return waits.wait_unless_nonblocking(k, file, VirtAddr(state.INPUT), 0)
+        nr_come = channels.take_input(k, files.input, channels.MOST_INPUT)
         if nr_come <= 0:
             return nr_come
         files.input_end = nr_come
     return files.input_end - files.input_start
-
-
-@kernel
-def may_read_input(k: Kernel, file: File) -> bool:
-    """Whether a read of the host's input would not wait. To know that, a byte must be asked for."""
-    if file.mode & nodes.FORMAT_BITS == nodes.REGULAR or k.files.input_start != k.files.input_end:
-        return True
-    channels.ask_input(k, 1)
-    if not channels.has_input(k):
-        idle.idle(k, timer.TICK)  # the host may have one, and must have had the time to say so
-    return channels.has_input(k)
 
 
 @kernel
@@ -212,7 +203,7 @@ def has_input(k: Kernel) -> bool:
 
 @kernel
 def await_input(k: Kernel, file: File, nbytes: word) -> word:
-    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of other files."""
+    """Ask for so many bytes at once, for a read in parts: as fill_input; 1 of a file that nobody waits for."""
     return fill_input(k, file, nbytes) if file.kind == INPUT_KIND and nbytes > 0 else 1
 
 
@@ -223,8 +214,16 @@ def would_wait(k: Kernel, file: File) -> bool:
         return not terminal.can_read(k)
     if file.kind == PIPE_KIND:
         return Pipe(k.m, file.pipe).nbytes == 0
-    is_regular = file.mode & nodes.FORMAT_BITS == nodes.REGULAR
-    return file.kind == INPUT_KIND and not is_regular and k.files.input_start == k.files.input_end
+    return file.kind == INPUT_KIND and not is_regular(file) and k.files.input_start == k.files.input_end
+
+
+@kernel
+def can_read_input(k: Kernel, file: File) -> bool:
+    """Whether a read of the host's descriptor does not wait; asks the host, so that somebody may wait for that."""
+    if is_regular(file) or k.files.input_start != k.files.input_end:
+        return True
+    channels.ask_input(k, channels.MOST_INPUT)
+    return channels.has_input(k)
 
 
 @kernel

@@ -6,9 +6,8 @@ Unit: the event, a bit of POLLIN and its kin. Files that never wait are always r
 from typing import Final
 
 from incroos.kernel import state
-from incroos.kernel.files import events, pipes, terminal
+from incroos.kernel.files import events, pipes, reading, terminal
 from incroos.kernel.files.flags import PATH_ONLY
-from incroos.kernel.files.reading import may_read_input
 from incroos.kernel.state import EventCounter, File, Kernel, Pipe
 from incroos.lang import kernel, word
 
@@ -27,7 +26,7 @@ def ready_events(k: Kernel, file: File) -> word:
         return NOT_OPEN
     match file.kind:
         case state.INPUT_KIND:
-            return CAN_READ if may_read_input(k, file) else 0
+            return CAN_READ if reading.can_read_input(k, file) else 0
         case state.OUTPUT_KIND:
             return CAN_WRITE
         case state.PIPE_KIND:

@@ -29,7 +29,7 @@ def init(k: Kernel, archive_start: VirtAddr, nbytes: word) -> word:
 def deinit(k: Kernel) -> None:
     """Give all memory of the room back. PRE no file is open."""
     archive.deinit(k)
-    terminal.deinit(k)
+    terminal.close_terminal(k)
     heap.kfree(k, k.files.path)
     heap.kfree(k, k.files.piece)
     heap.kfree(k, k.files.input)

@@ -82,8 +82,8 @@ def init(k: Kernel, task: Task, info: RunInfo) -> word:
 
 
 @kernel
-def deinit(k: Kernel) -> None:
-    """Give its memory back."""
+def close_terminal(k: Kernel) -> None:
+    """Give the terminal's memory back, if there is one. PRE no file is open."""
     heap.kfree(k, k.files.terminal)
     k.files.terminal = VirtAddr(0)
 

@@ -52,4 +52,5 @@ class RunInfo(Struct):
     refuse_at: u64  # with config.fault_injection: which frame that is asked for after the start is refused; 0: none
     rows: u64  # of the terminal; 0: nobody said
     columns: u64
+    sum: u64  # with ON_PC: of the module's words of 32 bits, those of this field left out
     files: Annotated[Array[StandardFile], NR_STANDARD_FILES]

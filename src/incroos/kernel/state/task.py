@@ -196,7 +196,8 @@ class Task(Struct):
     deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
     progress: u64  # of a call that waits: what cannot be undone
     comes_to: u64  # of one that opens a FIFO: see files.fifos
-    futex: VirtAddr  # of a wait on FUTEX: the word's address
+    futex: VirtAddr  # of a wait on FUTEX: the word's address,
+    futex_owner: VirtAddr  # and in what: see task.futexes
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     rest_unit: u64  # see task.interruption
@@ -224,19 +225,24 @@ class Task(Struct):
     fault_vector: u64  # of the last exception that became a signal, for its frame
     fault_error: u64
     fault_address: VirtAddr  # of the last one that was a page fault
-    user_time: u64  # nanoseconds that it ran, in ticks
+    user_time: u64  # nanoseconds that it ran, until the slice began
+    children_time: u64  # of its children that it has waited for, and of theirs
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
     limit_files: u64  # descriptors: RLIMIT_NOFILE,
     most_files: u64  # and how far it may be raised
+    limit_tasks: u64  # tasks that there may be for it to make another: RLIMIT_NPROC,
+    most_tasks: u64  # and how far it may be raised
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
+    with_action: u64  # signals that may have another action than the default one: all fields of the others' are 0
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
-    descriptors: Annotated[Array[Descriptor], MAX_FILES]
+    end_descriptors: u64  # none from here on is open, and what is there means nothing
+    descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must
 
 
 class TaskState(Struct):
@@ -249,6 +255,7 @@ class TaskState(Struct):
     nr_live: u64  # of them: not ended
     news: VirtAddr  # the first Task whose parent is to hear of it; 0: there is none
     next_number: u64
+    slice_start: u64  # when the task that runs began to, or was last charged
     has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64
     flags: u64  # RunInfo.flags

@@ -5,8 +5,8 @@ Unit: the signal, 1 to 64; bit n - 1 of a set is signal n. Numbers and actions: 
 
 from typing import Final
 
-from incroos.kernel.state import NR_SIGNALS, Kernel, SignalAction, Task
-from incroos.lang import cold, fill, kernel, shl_wrap, word
+from incroos.kernel.state import Kernel, SignalAction, Task
+from incroos.lang import cold, count_trailing_zeros, fill, kernel, shl_wrap, word
 
 SIGHUP: Final = 1
 SIGILL: Final = 4
@@ -84,7 +84,10 @@ def has_handler(task: Task, signal: word) -> bool:
 @kernel
 def forget_handlers(k: Kernel, task: Task) -> None:
     """exec: the functions are gone. What is ignored stays ignored; the stack for handlers is gone, too."""
-    for signal in range(1, NR_SIGNALS + 1):
+    rest = task.with_action
+    while rest != 0:
+        signal = count_trailing_zeros(rest) + 1
+        rest &= ~bit_of(signal)
         action = action_of(task, signal)
         handler = IGNORE_HANDLER if action.handler == IGNORE_HANDLER else DEFAULT_HANDLER
         fill(k.m, action.addr, 0, SignalAction.SIZE)

@@ -5,7 +5,7 @@ Unit: the task. Looks at each descriptor of each task as often as there are task
 
 from typing import Final
 
-from incroos.kernel.state import ENDED, MAX_FILES, READY, File, Kernel, Task, UserSpace
+from incroos.kernel.state import ENDED, READY, File, Kernel, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 # TASK-1  the ring: next and previous belong together, nr_tasks are in it, and nr_live of them have not ended
@@ -91,7 +91,7 @@ def check_task(k: Kernel, task: Task) -> word:
 @kernel
 def check_files(k: Kernel, task: Task) -> word:
     """TASK-5 of one task's descriptors."""
-    for descriptor in range(MAX_FILES):
+    for descriptor in range(task.end_descriptors):
         at = task.descriptors[descriptor].file
         if at != 0 and File(k.m, at).nr_users != nr_naming(k, at):
             return WRONG_FILE
@@ -105,7 +105,7 @@ def nr_naming(k: Kernel, file: VirtAddr) -> word:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        for descriptor in range(MAX_FILES):
+        for descriptor in range(task.end_descriptors):
             nr_found += 1 if task.descriptors[descriptor].file == file else 0
         at = task.next
     return nr_found

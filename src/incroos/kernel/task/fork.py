@@ -12,11 +12,11 @@ from typing import Final
 from incroos.kernel import files, heap, vm
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
-from incroos.kernel.state import MAX_TASKS, READY, Kernel, Registers, Task, UserSpace, user_registers
+from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace, user_registers
 from incroos.kernel.task import ring, sending, timers
 from incroos.kernel.task.start import TASK_ALIGNMENT
 from incroos.kernel.task.waiting import hold_on
-from incroos.lang import VirtAddr, copy, fill, kernel, read_msr, save_vector_state, word
+from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, read_msr, save_vector_state, word
 
 # What the child shares, as clone names it
 SAME_SPACE: Final = 0x100  # CLONE_VM
@@ -31,9 +31,9 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
 
     TOO_MANY_TASKS, NO_KERNEL_MEMORY. PRE add_child or drop_child is called next.
     """
-    if k.tasks.nr_tasks >= MAX_TASKS:
-        return TOO_MANY_TASKS, VirtAddr(0)
     own = ring.current(k)
+    if k.tasks.nr_tasks >= MAX_TASKS or 0 <= own.limit_tasks <= k.tasks.nr_tasks:
+        return TOO_MANY_TASKS, VirtAddr(0)
     at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
     if at == 0:
         return NO_KERNEL_MEMORY, at
@@ -43,13 +43,21 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
         heap.kfree(k, at)
         return NO_KERNEL_MEMORY, VirtAddr(0)
     vm.hold(UserSpace(k.m, space))
-    copy(k.m, at, own.addr, Task.SIZE)
     child = Task(k.m, at)
+    copy_task(k, own, child)
     child.space = space
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
     files.share_all(child)
     return 0, at
+
+
+@kernel
+def copy_task(k: Kernel, own: Task, child: Task) -> None:
+    """Copy all that means something, but for the registers."""
+    start = offset_of(Task, 'fs_base')
+    end = offset_of(Task, 'descriptors') + own.end_descriptors * Descriptor.SIZE
+    copy(k.m, VirtAddr(child.addr + start), VirtAddr(own.addr + start), end - start)
 
 
 @kernel
@@ -66,6 +74,7 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     child.progress = 0
     child.has_waited = 0
     child.has_executed = 0
+    child.children_time = 0
     child.news = 0
     child.next_news = VirtAddr(0)
     child.is_news = 0

@@ -55,7 +55,7 @@ def load(
 ) -> tuple[word, VirtAddr]:
     """OK, and a space with a program in it and its texts on the stack: BAD_PROGRAM, TOO_MUCH_TEXT, codes of vm.
 
-    Program at files.piece says how it begins.
+    The texts say where it begins.
     """
     if node.kind != CONTENT_KIND:
         return BAD_PROGRAM, VirtAddr(0)
@@ -74,7 +74,8 @@ def load(
         user.brk = user.brk_start
         user.data_bytes = program.data_bytes
         code, rsp = stack.build(k, user, texts, program)
-        program.stack = rsp
+        texts.rsp = rsp
+        texts.rip = VirtAddr(program.entry)
     if code != OK:
         vm.destroy(user)
         return code, VirtAddr(0)
@@ -90,8 +91,7 @@ def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) 
     task.program = node.addr
     task.arguments = texts.arguments
     task.arguments_bytes = texts.arguments_bytes
-    program = Program(k.m, k.files.piece)
-    begin_registers(k, task, VirtAddr(program.entry), VirtAddr(program.stack))
+    begin_registers(k, task, texts.rip, texts.rsp)
 
 
 @kernel

@@ -123,6 +123,7 @@ def finish(k: Kernel) -> None:
         task = Task(k.m, k.tasks.ring)
         remove(k, task)
         heap.kfree(k, task.addr)
+    files.close_terminal(k)
     found_in_files = files.check(k) if k.tasks.flags & CHECK_IN_THE_END != 0 else 0
     files.forget_changes(k)
     heap.shrink(k)

@@ -38,6 +38,8 @@ class Texts(Struct):
     room: VirtAddr  # what the heap gave for strings and name; 0: they are the host's
     arguments: VirtAddr  # when they are on the stack: where, and their bytes
     arguments_bytes: u64
+    rsp: VirtAddr  # and where the program begins
+    rip: VirtAddr
 
 
 # ------------------------------------------------------------------ made and ended
@@ -121,7 +123,7 @@ def gather(
         code = measure(user, texts, arguments, nr_arguments, 0)
     if code == OK:
         texts.nbytes += 1 if nr_arguments == 0 else 0
-        code = fetch(k, user, texts, arguments, environment, name)
+        code = fetch(k, user, texts, arguments if nr_arguments > 0 else 0, environment, name)
     if code != OK:
         destroy(k, texts)
         return code, VirtAddr(0)
