@@ -11,7 +11,7 @@ help: ## list the targets
 	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## only set up: .venv with the locked packages, QEMU with UEFI firmware, a linker, gcc and g++, gdb, programs for tests
-	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf git perl sqlite musl busybox
+	@$(PYTHON) tools/setup qemu linker gcc g++ gdb ovmf git perl sqlite musl busybox bash
 
 boot: ## build the kernel and boot it; ARGS='--on jit' passes options on
 	@$(PYTHON) tools/setup qemu linker

@@ -18,6 +18,7 @@ from .ring3 import STACK_LIMIT, Case, Seen, difference, in_place, make_root
 
 TASKS: Final = Path(__file__).parent / 'tasks'
 SCRIPTS: Final = Path(__file__).parent / 'scripts'
+IN_BASH: Final = Path(__file__).parent / 'scripts_bash'
 APART: Final = Path(__file__).parent / 'scripts_apart'
 BUSYBOX: Final = 'bin/busybox'
 ENVIRONMENT: Final = {'PATH': '/bin', 'LANG': 'C', 'HOME': '/tmp'}
@@ -49,6 +50,14 @@ def busybox() -> Path:
     """The shell and its applets."""
     found = shutil.which('busybox')
     assert found is not None, 'busybox is not installed: make setup should have done it'
+    return Path(found)
+
+
+@cache
+def bash() -> Path:
+    """Another shell."""
+    found = shutil.which('bash-static')
+    assert found is not None, 'bash-static is not installed: make setup should have done it'
     return Path(found)
 
 

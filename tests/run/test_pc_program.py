@@ -3,12 +3,13 @@
 import hashlib
 import io
 import random
+import socket
 import struct
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -22,12 +23,13 @@ from incroos.kernel.state.run_info import CLOCK_IS_TSC, ON_PC, RUN_MAGIC, RunInf
 from incroos.lang import VirtAddr
 from incroos.run import pc_program, qemu
 from incroos.run.boot import Boot
-from incroos.run.firmware import FORMATS, UEFI
+from incroos.run.firmware import FORMATS, UEFI, image_options
 from incroos.run.images import RUN, kernel_image
 from incroos.run.names import named_kernel
 from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.pc_program import NoCommand, OnPc, artefact_of, words_of
 from incroos.run.qemu_guest import Guest
+from incroos.run.qemu_process import EXIT_OPTIONS, PROGRAM, machine_options
 
 from ..budget import SECONDS
 from ..kernel.io.screens import picture_of, picture_of_ppm
@@ -49,6 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ('sh', 'ls', 'cat', 'wc', 'sleep', 'stty'):
         (folder / 'bin' / name).symlink_to('busybox')
     (folder / 'text').write_bytes(b'a line of text\n' * 30)
+    (folder / 'go').write_bytes(GO + b'\n')
     return folder
 
 
@@ -135,6 +138,13 @@ def test_fault_is_told_with_its_place(tmp_path: Path) -> None:
     )
 
 
+def test_fault_without_an_address(tmp_path: Path) -> None:
+    """hlt is not for programs."""
+    path = program_file(tmp_path, tiny_program(b'\xf4'))
+    text = boot(tmp_path, OnPc(path), 'elf')[1]
+    assert text == 'the program was ended by signal 11 (SIGSEGV), instruction 0x0000000000400078\n'
+
+
 def test_signal_is_told(tmp_path: Path, root: Path) -> None:
     text = boot(tmp_path, OnPc('/bin/sh -c "kill -TERM $$"', root), 'elf')[1]
     assert text == 'the program was ended by signal 15 (SIGTERM)\n'
@@ -142,7 +152,7 @@ def test_signal_is_told(tmp_path: Path, root: Path) -> None:
 
 def test_program_that_cannot_be_started(tmp_path: Path) -> None:
     """A segment of more bytes than there are."""
-    path = program_file(tmp_path, tiny_program(b'\xf4', bss_bytes=1 << 46))
+    path = program_file(tmp_path, tiny_program(b'\xf4', bss_bytes=1 << 47))
     outcome, text = boot(tmp_path, OnPc(path), 'elf')
     assert outcome.status == Status.PASSED
     assert text.startswith('the program cannot be started: error ')
@@ -169,6 +179,85 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+# ------------------------------------------------------------------ a session
+class Session:
+    """Somebody at the serial port of a PC: types a line when the prompt is there."""
+
+    def __init__(self, file: Path, image_format: str, memory_bytes: int) -> None:
+        ours, its = socket.socketpair()
+        self._port = ours
+        self.text = b''
+        serial = ('-chardev', f'socket,id=serial,fd={its.fileno()}', '-serial', 'chardev:serial')
+        machine = [part for part in machine_options(memory_bytes, 'tcg', None) if part != '-S']
+        image = image_options(FORMATS[image_format], file)
+        command = [PROGRAM, *machine, *image, *EXIT_OPTIONS, *serial]
+        with its:
+            self.process = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._port.close()
+
+    def expect(self, text: bytes) -> bytes:
+        """Wait for a text: what came before it."""
+        self._port.settimeout(SECONDS)
+        while text not in self.text:
+            data = self._port.recv(4096)
+            assert data, self.text
+            self.text += data
+        before, _, self.text = self.text.partition(text)
+        return before
+
+    def type(self, keys: bytes) -> None:
+        self._port.sendall(keys)
+
+    def start(self, line: bytes) -> None:
+        """Have a shell start something that writes what is in /go: from then on the terminal is its own."""
+        self.type(line + b'\r')
+        self.expect(b'\r\n' + GO + b'\r\n')
+
+    def answer(self, line: bytes) -> bytes:
+        """What a shell writes when it is told a line: the next prompt ends it."""
+        self.type(line + b'\r')
+        self.expect(line + b'\r\n')
+        return self.expect(PROMPT).replace(b'\r\n', b'\n')
+
+
+PROMPT: Final = b'prompt> '
+GO: Final = b'go on'
+LONG: Final = b'sh -c "cat /go; sleep 1000"'
+
+
+@pytest.mark.parametrize('image_format', FORMATS)
+def test_session(tmp_path: Path, root: Path, image_format: str) -> None:
+    """A shell at the serial port: pipes, editing of a line, Ctrl-C, Ctrl-Z, Ctrl-D, and its own end."""
+    environment = (b'PATH=/bin', b'PS1=' + PROMPT, b'TERM=dumb')
+    content, facts = built(OnPc('/bin/sh', root, environment), image_format)
+    with Session(file_with(tmp_path, content, image_format), image_format, facts['memory_bytes']) as session:
+        session.expect(PROMPT)
+        assert session.answer(b'cat /text | wc -l') == b'30\n'
+        session.start(b'cat /go -')
+        session.type(b'words\x7fk\r')
+        session.expect(b'\nwordk\r\n')
+        session.type(b'\x04')
+        session.expect(PROMPT)
+        session.start(LONG)
+        session.type(b'\x03')
+        session.expect(PROMPT)
+        assert session.answer(b'echo $?') == b'130\n'
+        session.start(LONG)
+        session.type(b'\x1a')
+        session.expect(PROMPT)
+        assert b'Stopped' in session.answer(b'jobs')
+        session.type(b'exec /bin/busybox sh -c "exit 9"\r')
+        session.expect(b'the program exited with status 9\n')
+        assert session.process.wait(SECONDS) == 0x10 << 1 | 1
 
 
 # ------------------------------------------------------------------ too little RAM

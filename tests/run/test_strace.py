@@ -9,7 +9,7 @@ import pytest
 from incroos.kernel.abi import shapes
 from incroos.kernel.state.records import BAD_TEXT, RECORD_CALL, RECORD_END, RECORD_TEXT_BYTES
 from incroos.run.records import Told
-from incroos.run.strace import PRINTERS, call_line, end_line, quoted
+from incroos.run.strace import PRINTERS, Trace, call_line, end_line, quoted
 from incroos.run.system_calls import NR_ARGUMENTS, SYSTEM_CALLS
 
 NUMBERS: Final = {call.name: number for number, call in SYSTEM_CALLS.items()}
@@ -40,8 +40,8 @@ LINES: Final = [
         'openat(AT_FDCWD, "/etc/x", O_RDONLY)    = -1 ENOENT (No such file or directory)',
     ),
     (
-        told('openat', AT_FDCWD, 0x7000, 0o101102, 0o644, result=-30, texts=(b'x',)),
-        'openat(AT_FDCWD, "x", O_RDWR|O_CREAT|O_TRUNC|O_LARGEFILE, 0644) = -1 EROFS (Read-only file system)',
+        told('openat', AT_FDCWD, 0x7000, 0o101102, 0o644, result=-28, texts=(b'x',)),
+        'openat(AT_FDCWD, "x", O_RDWR|O_CREAT|O_TRUNC|O_LARGEFILE, 0644) = -1 ENOSPC (No space left on device)',
     ),
     (
         told('open', 0x7000, 0o2200000, 0, result=3, texts=(b'/',)),
@@ -150,6 +150,39 @@ def test_escapes(data: bytes, text: str) -> None:
 def test_ends() -> None:
     assert end_line(Told(RECORD_END, 1, 0, (3, 0, 0, 0, 0, 0), 0, b'')) == '+++ exited with 3 +++'
     assert end_line(Told(RECORD_END, 1, 1, (11, 0, 0, 0, 0, 0), 0, b'')) == '+++ killed by SIGSEGV +++'
+
+
+def test_lines_say_whose_they_are_while_there_is_more_than_one_program() -> None:
+    def made(task: int, name: str, result: int = 0) -> Told:
+        return Told(RECORD_CALL, task, NUMBERS[name], (0,) * 6, result, b'')
+
+    def ended(task: int) -> Told:
+        return Told(RECORD_END, task, 0, (0,) * 6, 0, b'')
+
+    trace = Trace()
+    told_of = [
+        made(2, 'getpid', 2),
+        made(2, 'fork', -11),
+        made(2, 'getpid', 2),
+        made(2, 'fork', 3),
+        made(2, 'getpid', 2),
+        made(3, 'getpid', 3),
+        ended(3),
+        made(2, 'getpid', 2),
+        ended(2),
+    ]
+    whose = [line[:11] for line in map(trace.line, told_of)]
+    assert whose == [
+        'getpid()   ',
+        'fork()     ',
+        'getpid()   ',
+        'fork()     ',
+        '[pid     2]',
+        '[pid     3]',
+        '[pid     3]',
+        'getpid()   ',
+        '+++ exited ',
+    ]
 
 
 def test_the_table_has_the_numbers_of_the_system() -> None:

@@ -11,30 +11,20 @@ from .tasks_lab import ENVIRONMENT, TASKS, compare_in_roots, make_shell_root, on
 
 BUILDS: Final = ('musl', 'glibc')
 SOURCES: Final = sorted(path.stem for path in TASKS.glob('*.c'))
-# What our kernel runs so far, of each program: all of its ways, or those that are named.
 EVERY: Final = 'all'
-RUN: Final[dict[str, str | tuple[str, ...]]] = {'forks': ('hello',)}
-IN_SIM: Final = ()
-MEMORY: Final = {'crowd': 128 << 20}
-
-
-def is_run(source: str, way: str) -> bool:
-    """Does our kernel do that already?"""
-    wanted = RUN.get(source, ())
-    return wanted == EVERY or way in wanted
+IN_SIM: Final = (
+    *('orphan', 'with_vfork', 'clone_with_stack', 'last_owner', 'copy_out', 'protect_fork_protect', 'full', 'broken'),
+    *('nested', 'infos', 'wait_is_interrupted', 'stops', 'kill_group', 'scripts', 'links', 'sleepers_in_order'),
+)  # ways that need few instructions
 
 
 WAYS: Final = [(source, way) for source in SOURCES for way in ways_of(TASKS / f'{source}.c')]
-ALL_IN_ONE: Final = [(source, EVERY) for source in SOURCES if RUN.get(source) == EVERY]
-ONE_BY_ONE: Final = [(source, way, 'musl') for source, way in WAYS if is_run(source, way)]
-IN_JIT: Final = [
-    *(('jit', *each) for each in ONE_BY_ONE),
-    *(('jit', source, way, 'glibc') for source, way in (WAYS if FULL else ALL_IN_ONE) if is_run(source, way)),
-]
+ALL_IN_ONE: Final = [(source, EVERY) for source in SOURCES]
 IN_PLACES: Final = [
-    *IN_JIT,
-    *(('sim', source, way, 'musl') for source, way in WAYS if is_run(source, way) and (FULL or source in IN_SIM)),
-    *(('qemu', source, EVERY, build) for source, _way in ALL_IN_ONE for build in BUILDS),
+    *(('jit', source, way, 'musl') for source, way in WAYS),
+    *(('jit', source, way, 'glibc') for source, way in (WAYS if FULL else ALL_IN_ONE)),
+    *(('sim', source, way, 'musl') for source, way in WAYS if FULL or way in IN_SIM),
+    *(('qemu', source, way, build) for source, way in ALL_IN_ONE for build in BUILDS),
 ]
 
 
@@ -50,7 +40,7 @@ def make_roots(folder: Path, source: str, build: str) -> tuple[Path, Path]:
 
 def case_of(source: str, way: str) -> Case:
     """A way of a program."""
-    return Case(way, source, (way,), environment=ENVIRONMENT, memory_bytes=MEMORY.get(way, 128 << 20))
+    return Case(way, source, (way,), environment=ENVIRONMENT, memory_bytes=128 << 20)
 
 
 @pytest.mark.parametrize('build', BUILDS)

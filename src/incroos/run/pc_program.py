@@ -16,7 +16,7 @@ from incroos.build.boot_pvh import ExitPort
 from incroos.build.errors import BuildError
 from incroos.kernel import layout
 from incroos.kernel.codes import EXIT_PANIC, EXIT_PORT
-from incroos.kernel.state.run_info import ON_PC, RunInfo
+from incroos.kernel.state.run_info import CLOCK_IS_TSC, ON_PC, RunInfo
 from incroos.lang import VirtAddr
 
 from ..inspect.ram import RamMachine
@@ -60,7 +60,7 @@ class OnPc:
             memory_bytes=MOST_BYTES,
             say=say,
             standard=(TERMINAL,) * 3,
-            flags=ON_PC,
+            flags=ON_PC | CLOCK_IS_TSC,
             start_seconds=int(time.time()),
         )
         wanted.check()

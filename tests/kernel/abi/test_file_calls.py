@@ -1,4 +1,4 @@
-"""Calls on files answer as Linux's: paths, open files, descriptors, folders, and what a read-only root refuses."""
+"""Calls on files answer as Linux's: paths, open files, descriptors, folders, and what is changed."""
 
 import errno
 import struct
@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from incroos.kernel import files
 from incroos.kernel.devices import channels
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
@@ -18,6 +19,7 @@ DUP, DUP2, FCNTL, GETCWD, CHDIR, READLINK, GETDENTS64, OPENAT, DUP3 = 32, 33, 72
 STAT, LSTAT, ACCESS = 4, 6, 21
 HERE: Final = -100
 MOTD: Final = b'Hello, file!\n'
+O_TMPFILE: Final = 0o20200000
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_CLOEXEC, O_PATH = (
     0o100,
     0o200,
@@ -272,12 +274,15 @@ def test_what_stat_tells(made: Machine) -> None:
     assert content(made, opened(made, b'/proc/self/exe'), 64) == SMALL[:64]
 
 
-# ------------------------------------------------------------------ nothing is written
+# ------------------------------------------------------------------ opening and changing
 OPENS: Final = {
-    (b'/etc/motd', 1): errno.EROFS,
-    (b'/etc/motd', 2): errno.EROFS,
-    (b'/etc/motd', O_TRUNC): errno.EROFS,
-    (b'/etc/new', O_CREAT | 1): errno.EROFS,
+    (b'/etc/motd', 1): 0,
+    (b'/etc/motd', O_TRUNC): 0,
+    (b'/etc/new', O_CREAT | 1): 0,
+    (b'/etc/new/', O_CREAT | 1): errno.EISDIR,
+    (b'/bin/program', 1): errno.ETXTBSY,
+    (b'/etc', O_TMPFILE | 2): errno.EOPNOTSUPP,
+    (b'/proc/self/maps', 1): errno.EACCES,
     (b'/nowhere/new', O_CREAT | 1): errno.ENOENT,
     (b'/etc/motd', O_CREAT): 0,
     (b'/etc/motd', O_CREAT | O_EXCL): errno.EEXIST,
@@ -296,31 +301,64 @@ def test_how_files_are_opened(made: Machine, text: bytes, flags: int) -> None:
     assert opened(made, text, flags) == (-OPENS[text, flags] or 3)
 
 
-CHANGES: Final = {  # number, and the arguments behind the path
-    'mkdir': (83, b'/etc/new', errno.EROFS),
-    'mkdir that exists': (83, b'/etc', errno.EEXIST),
-    'mkdir nowhere': (83, b'/nowhere/new', errno.ENOENT),
-    'rmdir': (84, b'/etc', errno.EROFS),
-    'creat': (85, b'/etc/new', errno.EROFS),
-    'unlink': (87, b'/etc/motd', errno.EROFS),
-    'unlink nowhere': (87, b'/etc/nowhere', errno.ENOENT),
-    'chmod': (90, b'/etc/motd', errno.EROFS),
-    'truncate': (76, b'/etc/motd', errno.EROFS),
-    'rename': (82, b'/etc/motd', errno.EROFS),
+CHANGES: Final[dict[str, tuple[int, bytes, int | bytes, int]]] = {  # number, the first two arguments, what Linux says
+    'mkdir that exists': (83, b'/etc', 0o777, errno.EEXIST),
+    'mkdir nowhere': (83, b'/nowhere/new', 0o777, errno.ENOENT),
+    'mkdir in a file': (83, b'/etc/motd/new', 0o777, errno.ENOTDIR),
+    'mkdir of a dot': (83, b'/etc/.', 0o777, errno.EEXIST),
+    'mkdir with a slash': (83, b'/etc/new/', 0o777, 0),
+    'mkdir of a symlink': (83, b'/link', 0o777, errno.EEXIST),
+    'rmdir of what is full': (84, b'/etc', 0, errno.ENOTEMPTY),
+    'rmdir of a file': (84, b'/etc/motd', 0, errno.ENOTDIR),
+    'rmdir of a dot': (84, b'/etc/.', 0, errno.EINVAL),
+    'rmdir of dots': (84, b'/etc/..', 0, errno.ENOTEMPTY),
+    'rmdir of the root': (84, b'/', 0, errno.EBUSY),
+    'rmdir of the own': (84, b'/dev', 0, errno.EBUSY),
+    'unlink nowhere': (87, b'/etc/nowhere', 0, errno.ENOENT),
+    'unlink of a folder': (87, b'/etc', 0, errno.EISDIR),
+    'unlink with a slash': (87, b'/etc/motd/', 0, errno.ENOTDIR),
+    'unlink of a dot': (87, b'/etc/.', 0, errno.EISDIR),
+    'mknod of a folder': (133, b'/new', 0o040777, errno.EPERM),
+    'mknod of nothing': (133, b'/new', 0o170777, errno.EINVAL),
+    'truncate of a folder': (76, b'/etc', 1, errno.EISDIR),
+    'truncate below 0': (76, b'/etc/motd', -1, errno.EINVAL),
+    'truncate of what runs': (76, b'/bin/program', 0, errno.ETXTBSY),
+    'truncate to too much': (76, b'/etc/motd', 1 << 35, errno.ENOSPC),
+    'truncate to far too much': (76, b'/etc/motd', 1 << 50, errno.EFBIG),
+    'rename into itself': (82, b'/etc', b'/etc/motd/x', errno.ENOTDIR),
+    'rename below itself': (82, b'/etc', b'/etc/new', errno.EINVAL),
+    'rename of a folder over a file': (82, b'/bin', b'/etc/motd', errno.ENOTDIR),
+    'rename of a file over a folder': (82, b'/etc/motd', b'/bin', errno.EISDIR),
+    'rename of a folder over a full one': (82, b'/bin', b'/etc', errno.ENOTEMPTY),
+    'rename over its own folder': (82, b'/etc/motd', b'/etc', errno.EISDIR),
+    'rename nowhere': (82, b'/nowhere', b'/new', errno.ENOENT),
+    'rename to nowhere': (82, b'/etc/motd', b'/nowhere/new', errno.ENOENT),
+    'rename of a file to a slash': (82, b'/etc/motd', b'/new/', errno.ENOTDIR),
+    'rename of a folder to a slash': (82, b'/etc', b'/new/', 0),
+    'rename of a dot': (82, b'/etc/.', b'/new', errno.EBUSY),
+    'rename of the root': (82, b'/', b'/new', errno.EBUSY),
+    'rename of the own': (82, b'/dev', b'/new', errno.EBUSY),
+    'link of a folder': (86, b'/etc', b'/new', errno.EPERM),
+    'link over a file': (86, b'/etc/motd', b'/link', errno.EEXIST),
+    'symlink over a file': (88, b'x', b'/link', errno.EEXIST),
+    'symlink with a slash': (88, b'x', b'/new/', errno.ENOENT),
+    'symlink to nothing': (88, b'', b'/new', errno.ENOENT),
 }
 
 
 @pytest.mark.parametrize('name', CHANGES)
-def test_nothing_is_changed(made: Machine, name: str) -> None:
-    number, text, expected = CHANGES[name]
-    place = path(made, text)
-    assert made.call(number, place, place) == -expected
+def test_changes_follow_the_rules_of_linux(made: Machine, name: str) -> None:
+    number, text, second, expected = CHANGES[name]
+    first = path(made, text)
+    result = made.call(number, first, path(made, second) if isinstance(second, bytes) else second)
+    assert errno.errorcode.get(-result, result) == errno.errorcode.get(expected, expected)
+    assert files.check(made.k) == 0
 
 
 def test_access(made: Machine) -> None:
     place = path(made, b'/etc/motd')
     assert [made.call(ACCESS, place, wanted) for wanted in (0, 4, 2, 1, 8)] == [
-        0, 0, -errno.EROFS, -errno.EACCES, -errno.EINVAL,
+        0, 0, 0, -errno.EACCES, -errno.EINVAL,
     ]  # fmt: skip
     assert made.call(ACCESS, path(made, b'/etc'), 1) == 0
     assert made.call(ACCESS, path(made, b'/dev/null'), 6) == 0

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from incroos.kernel import files, heap, pmm, vm, vmm
-from incroos.kernel.abi.entry import on_syscall
 from incroos.kernel.state import Kernel, Task
 from incroos.kernel.task import check as tasks
 from incroos.run.archive import Entry
@@ -34,12 +33,6 @@ def started(entries: Sequence[Entry] = ()) -> Machine:
 def number(made: Machine) -> int:
     """Of the task that runs."""
     return made.task.number
-
-
-def call_anew(made: Machine) -> int:
-    """The call at which the task that runs stands: what it finds in RAX."""
-    assert on_syscall(made.k, made.regs) in (0, 1)
-    return made.regs.rax
 
 
 def ring(k: Kernel) -> list[int]:

@@ -20,6 +20,7 @@ MOST: Final = 6
 NR_MAPPINGS: Final = 70_000
 KERNELS: Final = (
     ('sim', MODERN_BUILD, 12),
+    ('sim', MODERN_PLAIN, 12),
     ('sim', MODERN_BUILDS['recursive'], 6),
     ('sim', MODERN_BUILDS['fixmap'], 6),
     ('jit', MODERN_BUILD, 1500),
@@ -114,9 +115,10 @@ class Family:
         return found
 
 
-@pytest.mark.parametrize(
-    ('place', 'build', 'nr_rounds'), KERNELS, ids=['sim', 'sim-recursive', 'sim-fixmap', 'jit', 'qemu-plain']
-)
+IDS: Final = ('sim', 'sim-plain', 'sim-recursive', 'sim-fixmap', 'jit', 'qemu-plain')
+
+
+@pytest.mark.parametrize(('place', 'build', 'nr_rounds'), KERNELS, ids=IDS)
 def test_the_same_families(place: str, build: Build, nr_rounds: int) -> None:
     with open_driver(place, build=build) as driver:
         assert driver.call('vm_init') == OK

@@ -38,13 +38,14 @@ int main(int argc, char **argv) {
             unsigned char *code = (unsigned char *)map_pages(CODE / 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
             random_code(code, CODE);
             if (below(4) == 0) for (int number = 1; number < 32; number++) signal(number, nothing);
-            alarm(1);
+            struct itimerval soon = {{0, 0}, {0, 40000}};
+            setitimer(ITIMER_REAL, &soon, NULL);
             wild_state(code + below(100));
             _exit(0);
         }
         int status;
         pid_t got;
-        for (int tries = 0; (got = waitpid(child, &status, WNOHANG)) == 0 && tries < 100; tries++) sleep_ms(30);
+        for (int tries = 0; (got = waitpid(child, &status, WNOHANG)) == 0 && tries < 8; tries++) sleep_ms(10);
         if (got == 0) { kill(-child, SIGKILL); kill(child, SIGKILL); got = waitpid(child, &status, 0); }
         if (got != child) continue;
         if (WIFSIGNALED(status)) by_signal++; else by_itself++;

@@ -6,6 +6,7 @@
 static const char *wanted;
 static int is(const char *name) { return !strcmp(wanted, name); }
 
+static char *before_hole(void) { char *at = map_pages(2, PROT_READ | PROT_WRITE); CHECK(munmap(at + 4096, 4096) == 0); return at; }
 static void after(void) { say("came back\n"); _exit(5); }
 static char stack_of_after[4096] __attribute__((aligned(16)));
 
@@ -56,7 +57,7 @@ static void forge(int number, siginfo_t *about, void *context) {
     if (is("vectors-kernel")) all->uc_mcontext.fpregs = (void *)0xFFFF800000100000;
     if (is("vectors-non-canonical")) all->uc_mcontext.fpregs = (void *)0x800000000000;
     if (is("vectors-crooked")) all->uc_mcontext.fpregs = (void *)(vectors + 1);
-    if (is("vectors-at-hole")) all->uc_mcontext.fpregs = (void *)(map_pages(1, PROT_READ | PROT_WRITE) + 4096 - 64);
+    if (is("vectors-at-hole")) all->uc_mcontext.fpregs = (void *)(before_hole() + 4096 - 64);
     if (is("mxcsr-wild")) memset(vectors + 24, 0xff, 4);
     if (is("mxcsr-reserved")) vectors[26] = 1;
     if (is("mxcsr-unmasked")) vectors[24] = vectors[25] = 0;
@@ -84,7 +85,7 @@ static void attack(void) {
     if (is("no-frame-kernel")) sigreturn_at(0xFFFFFFFF801E0000);
     if (is("no-frame-non-canonical")) sigreturn_at(0x800000000000);
     if (is("no-frame-zeros")) sigreturn_at((uintptr_t)zeros + 1024);
-    if (is("no-frame-at-hole")) sigreturn_at((uintptr_t)map_pages(1, PROT_READ | PROT_WRITE) + 4096 - 16);
+    if (is("no-frame-at-hole")) sigreturn_at((uintptr_t)before_hole() + 4096 - 16);
     if (is("no-frame-ones")) { memset(zeros, 0xff, sizeof zeros); sigreturn_at((uintptr_t)zeros + 1024); }
     if (is("handler-kernel")) action.sa_handler = (void *)0xFFFFFFFF80100000;
     if (is("handler-non-canonical")) action.sa_handler = (void *)0x800000000000;

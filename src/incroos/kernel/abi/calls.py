@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from incroos.kernel.abi import (
+    change_calls,
     child_calls,
     descriptor_calls,
     exec_calls,
@@ -50,10 +51,10 @@ CALLS: Final[Mapping[int, Function]] = {
     73: file_calls.advise,  # flock
     74: file_calls.fsync,
     75: file_calls.fsync,  # fdatasync
-    77: file_calls.ftruncate,
+    77: change_calls.ftruncate,
     187: file_calls.advise,  # readahead
     221: file_calls.advise,  # fadvise64
-    285: file_calls.fallocate,
+    285: change_calls.fallocate,
     436: descriptor_calls.close_range,
     292: descriptor_calls.dup3,
     # paths
@@ -62,25 +63,25 @@ CALLS: Final[Mapping[int, Function]] = {
     5: path_calls.fstat,
     6: path_calls.lstat,
     21: path_calls.access,
-    76: path_calls.change,  # truncate
+    76: change_calls.truncate,
     79: path_calls.getcwd,
     80: path_calls.chdir,
     81: path_calls.fchdir,
-    82: path_calls.rename,
-    83: path_calls.make,  # mkdir
-    84: path_calls.remove,  # rmdir
+    82: change_calls.rename,
+    83: change_calls.mkdir,
+    84: change_calls.rmdir,
     85: path_calls.creat,
-    86: path_calls.rename,  # link
-    87: path_calls.remove,  # unlink
-    88: path_calls.symlink,
+    86: change_calls.link,
+    87: change_calls.unlink,
+    88: change_calls.symlink,
     89: path_calls.readlink,
-    90: path_calls.change,  # chmod
-    91: path_calls.change_file,  # fchmod
-    92: path_calls.change,  # chown
-    93: path_calls.change_file,  # fchown
-    94: path_calls.remove,  # lchown
-    132: path_calls.change,  # utime
-    133: path_calls.make,  # mknod
+    90: change_calls.chmod,
+    91: change_calls.fchmod,
+    92: change_calls.chown,
+    93: change_calls.fchown,
+    94: change_calls.lchown,
+    132: change_calls.utime,
+    133: change_calls.mknod,
     137: path_calls.statfs,
     138: path_calls.fstatfs,
     191: path_calls.no_attribute,  # getxattr
@@ -90,22 +91,22 @@ CALLS: Final[Mapping[int, Function]] = {
     195: path_calls.no_attributes,  # llistxattr
     196: path_calls.no_attributes_of_file,  # flistxattr
     217: path_calls.getdents64,
-    235: path_calls.change,  # utimes
+    235: change_calls.utimes,
     257: path_calls.openat,
-    258: path_calls.make_at,  # mkdirat
-    259: path_calls.make_at,  # mknodat
-    260: path_calls.change_at,  # fchownat
-    261: path_calls.change_at,  # futimesat
+    258: change_calls.mkdirat,
+    259: change_calls.mknodat,
+    260: change_calls.fchownat,
+    261: change_calls.futimesat,
     262: path_calls.newfstatat,
-    263: path_calls.remove_at,  # unlinkat
-    264: path_calls.rename_at,  # renameat
-    265: path_calls.rename_at,  # linkat
-    266: path_calls.symlinkat,
+    263: change_calls.unlinkat,
+    264: change_calls.renameat,
+    265: change_calls.linkat,
+    266: change_calls.symlinkat,
     267: path_calls.readlinkat,
-    268: path_calls.change_at,  # fchmodat
+    268: change_calls.fchmodat,
     269: path_calls.faccessat,
-    280: path_calls.utimensat,
-    316: path_calls.rename_at,  # renameat2
+    280: change_calls.utimensat,
+    316: change_calls.renameat2,
     332: path_calls.statx,
     439: path_calls.faccessat2,
     # memory

@@ -9,6 +9,7 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, result_of
+from incroos.kernel.abi.time_calls import put_usage
 from incroos.kernel.state import WAITING, WRITE, Kernel, Range, Task, UserSpace
 from incroos.kernel.task import fork, wait
 from incroos.kernel.vm import USER_END
@@ -44,7 +45,6 @@ NO_THREADS: Final = 0x2000_0000
 WAIT_OPTIONS: Final = NO_HANG | wait.STOPS | wait.GOES_ON | NO_THREADS | wait.ALL_KINDS | wait.OTHER_KIND
 WAITID_OPTIONS: Final = WAIT_OPTIONS | wait.ENDS | wait.KEEP
 LEAST_INT: Final = -1 << 31
-USAGE_BYTES: Final = 144
 TOLD_BYTES: Final = 28  # of a siginfo_t, with a gap
 HEAD_BYTES: Final = 12  # before the gap, and behind it
 
@@ -129,10 +129,11 @@ def wait4(k: Kernel, whom: word, to: word, options: word, usage: word) -> word:
     child = Task(k.m, at)
     number = child.number
     status = wait.status_of(child)
+    spent = child.user_time + child.children_time
     wait.take(k, child)
     if to != 0 and vm.store32(user_of(k), to, status) != 0:
         return -EFAULT
-    return put_usage(k, usage, number)
+    return -EFAULT if usage != 0 and put_usage(k, usage, spent, 0, 0) != 0 else number
 
 
 @apart
@@ -152,9 +153,10 @@ def waitid(k: Kernel, kind: word, number: word, to: word, options: word, usage: 
     child = Task(k.m, at)
     number = child.number
     happened, value = wait.told_of(child)
+    spent = child.user_time + child.children_time
     if wanted & wait.KEEP == 0:
         wait.take(k, child)
-    if usage != 0 and put_usage(k, usage, 0) != 0:
+    if usage != 0 and put_usage(k, usage, spent, 0, 0) != 0:
         return -EFAULT
     return put_told(k, to, SIGCHLD, happened, number, value)
 
@@ -169,16 +171,6 @@ def find(k: Kernel, kind: word, number: word, options: word) -> tuple[word, Virt
     if at == 0 and options & NO_HANG == 0:
         task.wait_on(k, own.addr)
     return 0, at
-
-
-@kernel
-def put_usage(k: Kernel, to: word, result: word) -> word:
-    """struct rusage of a child, if it is asked for: the result, or -EFAULT."""
-    if to == 0:
-        return result
-    at = k.files.piece
-    fill(k.m, at, 0, USAGE_BYTES)
-    return result if vm.copy_out(user_of(k), to, at, USAGE_BYTES) == 0 else -EFAULT
 
 
 @kernel

@@ -27,12 +27,15 @@ EINVAL: Final = 22
 ENFILE: Final = 23
 EMFILE: Final = 24
 ENOTTY: Final = 25
+ETXTBSY: Final = 26
+EFBIG: Final = 27
+ENOSPC: Final = 28
 ESPIPE: Final = 29
-EROFS: Final = 30
 EPIPE: Final = 32
 ERANGE: Final = 34
 ENAMETOOLONG: Final = 36
 ENOSYS: Final = 38
+ENOTEMPTY: Final = 39
 ELOOP: Final = 40
 ENOTSOCK: Final = 88
 EOPNOTSUPP: Final = 95
@@ -73,8 +76,20 @@ def number_of(code: word) -> word:
             return ELOOP
         case codes.NAME_TOO_LONG | codes.TOO_LONG:
             return ENAMETOOLONG
-        case codes.READ_ONLY_FILES:
-            return EROFS
+        case codes.NO_SPACE:
+            return ENOSPC
+        case codes.NOT_EMPTY:
+            return ENOTEMPTY
+        case codes.FILE_BUSY:
+            return ETXTBSY
+        case codes.IN_USE:
+            return EBUSY
+        case codes.NOT_ALLOWED:
+            return EPERM
+        case codes.NOT_SUPPORTED:
+            return EOPNOTSUPP
+        case codes.FILE_TOO_LARGE:
+            return EFBIG
         case codes.BAD_DESCRIPTOR:
             return EBADF
         case codes.NO_DESCRIPTOR:

@@ -10,7 +10,7 @@ from incroos.kernel.abi.arguments import (
     task_of,
     user_of,
 )
-from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE, result_of
+from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, result_of
 from incroos.kernel.abi.terminal_calls import on_terminal
 from incroos.kernel.abi.waiting import finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
@@ -88,7 +88,12 @@ def pwrite64(k: Kernel, descriptor: word, source: word, nbytes: word, position: 
         return -EINVAL
     if at == 0:
         return -EBADF
-    return -ESPIPE if has_no_position(File(k.m, at)) else write(k, descriptor, source, nbytes)
+    if has_no_position(File(k.m, at)):
+        return -ESPIPE
+    if not vm.is_user(source, nbytes):
+        return -EFAULT
+    done = files.write_at(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES), position)
+    return result_of(done)
 
 
 # ------------------------------------------------------------------ in parts
@@ -280,14 +285,6 @@ def fsync(k: Kernel, descriptor: word) -> word:
 
 @apart
 @kernel
-def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
-    if nbytes < 0:
-        return -EINVAL
-    return -EINVAL if file_of(k, descriptor) != 0 else -EBADF
-
-
-@apart
-@kernel
 def sendfile(k: Kernel, to: word, source: word) -> word:
     """Whoever asks reads and writes instead, as where files do not support it."""
     return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
@@ -298,10 +295,3 @@ def sendfile(k: Kernel, to: word, source: word) -> word:
 def advise(k: Kernel, descriptor: word) -> word:
     """fadvise64, flock, readahead: all is in memory, and nobody else is there."""
     return 0 if file_of(k, descriptor) != 0 else -EBADF
-
-
-@apart
-@kernel
-def fallocate(k: Kernel, descriptor: word) -> word:
-    at = file_of(k, descriptor)
-    return -EBADF if at == 0 or File(k.m, at).flags & ACCESS_MODE == 0 else -ENODEV

@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import int_of, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
+from incroos.kernel.codes import OK
 from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task
 from incroos.kernel.task.ring import find
 from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
@@ -26,9 +27,10 @@ def send_to(k: Kernel, whom: Task, signal: word, code: word) -> word:
     """Send a signal with the number of the sender; 0 is none."""
     if not is_signal(signal):
         return -EINVAL
-    if int_of(signal) != 0:
-        task.send_with(k, whom, int_of(signal), code, task_of(k).number, 0)
-    return 0
+    if int_of(signal) == 0:
+        return 0
+    sent = task.send_with(k, whom, int_of(signal), code, task_of(k).number, 0)
+    return 0 if sent == OK else -EAGAIN
 
 
 @apart
@@ -119,7 +121,7 @@ def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word
     first = load64(k.m, VirtAddr(info + 16))
     second = load64(k.m, VirtAddr(info + 24))
     code = task.send_with(k, Task(k.m, at), int_of(signal), whole, first, second)
-    return 0 if code == 0 else -EAGAIN
+    return 0 if code == OK else -EAGAIN
 
 
 @apart

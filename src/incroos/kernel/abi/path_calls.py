@@ -1,4 +1,4 @@
-"""Calls on paths: open, stat, and those that would change files, which nothing does."""
+"""Calls on paths: open, stat and what else is told of files, the working directory."""
 
 from typing import Final
 
@@ -19,23 +19,20 @@ from incroos.kernel.abi.arguments import (
 from incroos.kernel.abi.errno import (
     EACCES,
     EBADF,
-    EEXIST,
     EINVAL,
-    ENOENT,
     ENOTDIR,
     EOPNOTSUPP,
     ERANGE,
-    EROFS,
     result_of,
 )
+from incroos.kernel.abi.waiting import finish
 from incroos.kernel.files.flags import PATH_ONLY
+from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
     FOLDER_KIND,
     LINK_KIND,
-    NULL_KIND,
     PROGRAM_KIND,
-    ZERO_KIND,
     File,
     Kernel,
     Node,
@@ -48,33 +45,34 @@ EMPTY_PATH: Final = 0x1000
 NO_AUTOMOUNT: Final = 0x800
 STATUS_FLAGS: Final = NO_FOLLOW | EMPTY_PATH | NO_AUTOMOUNT
 SYNC_FLAGS: Final = 0x6000  # of statx
+MODE_BITS: Final = 0o7777
 CREATE: Final = 0o1101  # O_CREAT, O_WRONLY, O_TRUNC: of creat
 
-WRITE_ACCESS: Final = 2  # access
-EXECUTE_ACCESS: Final = 1
+EXECUTE_ACCESS: Final = 1  # access
 ANY_EXECUTE: Final = 0o111
 
 
 # ------------------------------------------------------------------ opening
 @apart
 @kernel
-def open_file(k: Kernel, path: word, flags: word) -> word:
-    return openat(k, HERE, path, flags)
+def open_file(k: Kernel, path: word, flags: word, mode: word) -> word:
+    return openat(k, HERE, path, flags, mode)
 
 
 @apart
 @kernel
-def creat(k: Kernel, path: word) -> word:
-    return openat(k, HERE, path, CREATE)
+def creat(k: Kernel, path: word, mode: word) -> word:
+    return openat(k, HERE, path, CREATE, mode)
 
 
 @apart
 @kernel
-def openat(k: Kernel, folder: word, path: word, flags: word) -> word:
+def openat(k: Kernel, folder: word, path: word, flags: word, mode: word) -> word:
     nbytes, start = begin_path(k, folder, path)
     if nbytes < 0:
         return nbytes
-    return result_of(files.open_path(k, task_of(k), Node(k.m, start), nbytes, half(flags)))
+    own = task_of(k)
+    return finish(k, files.open_path(k, own, Node(k.m, start), nbytes, half(flags), mode & MODE_BITS & ~own.umask))
 
 
 @apart
@@ -165,9 +163,6 @@ def faccessat2(k: Kernel, folder: word, path: word, wanted: word, flags: word) -
     if found < 0:
         return found
     node = node_at(k, found)
-    is_device = node.kind == NULL_KIND or node.kind == ZERO_KIND
-    if wanted & WRITE_ACCESS != 0 and not is_device:
-        return -EROFS
     if wanted & EXECUTE_ACCESS != 0 and node.kind != FOLDER_KIND and node.mode & ANY_EXECUTE == 0:
         return -EACCES
     return 0
@@ -221,8 +216,7 @@ def chdir(k: Kernel, path: word) -> word:
         return found
     if node_at(k, found).kind != FOLDER_KIND:
         return -ENOTDIR
-    task_of(k).folder = VirtAddr(~found)
-    return 0
+    return enter(k, VirtAddr(~found))
 
 
 @apart
@@ -233,111 +227,16 @@ def fchdir(k: Kernel, descriptor: word) -> word:
         return -EBADF
     if File(k.m, at).kind != FOLDER_KIND:
         return -ENOTDIR
-    task_of(k).folder = File(k.m, at).node
+    return enter(k, File(k.m, at).node)
+
+
+@kernel
+def enter(k: Kernel, folder: VirtAddr) -> word:
+    """Make a folder the working directory; the one that it was ends if it was removed meanwhile."""
+    before = Node(k.m, task_of(k).folder)
+    task_of(k).folder = folder
+    let_go(k, before)
     return 0
-
-
-# ------------------------------------------------------------------ what would change files
-@kernel
-def refuse_new(k: Kernel, folder: word, path: word) -> word:
-    """Why nothing can be made under a path: -EEXIST, -EROFS, or what is wrong with it."""
-    nbytes, start = begin_path(k, folder, path)
-    if nbytes < 0:
-        return nbytes
-    code, node = files.walk(k, task_of(k), Node(k.m, start), nbytes, STAY)
-    if code == 0:
-        return -EEXIST
-    return -EROFS if result_of(code) == -ENOENT and node != 0 else result_of(code)
-
-
-@kernel
-def refuse_change(k: Kernel, folder: word, path: word, at_link: word) -> word:
-    """Why what a path leads to cannot be changed: -EROFS, or what is wrong with the path."""
-    found = find_node(k, folder, path, at_link)
-    return -EROFS if found >= 0 else found
-
-
-@apart
-@kernel
-def make_at(k: Kernel, folder: word, path: word) -> word:
-    """mkdirat, mknodat."""
-    return refuse_new(k, folder, path)
-
-
-@apart
-@kernel
-def make(k: Kernel, path: word) -> word:
-    """mkdir, mknod."""
-    return refuse_new(k, HERE, path)
-
-
-@apart
-@kernel
-def change(k: Kernel, path: word) -> word:
-    """chmod, chown, utime, utimes, truncate."""
-    return refuse_change(k, HERE, path, FOLLOW)
-
-
-@apart
-@kernel
-def change_at(k: Kernel, folder: word, path: word) -> word:
-    """fchmodat, fchownat, futimesat."""
-    return refuse_change(k, folder, path, FOLLOW)
-
-
-@apart
-@kernel
-def utimensat(k: Kernel, folder: word, path: word) -> word:
-    if path == 0:
-        return -EROFS if file_of(k, folder) != 0 else -EBADF
-    return refuse_change(k, folder, path, FOLLOW)
-
-
-@apart
-@kernel
-def remove(k: Kernel, path: word) -> word:
-    """unlink, rmdir, lchown: of the symlink itself."""
-    return refuse_change(k, HERE, path, STAY)
-
-
-@apart
-@kernel
-def remove_at(k: Kernel, folder: word, path: word) -> word:
-    """unlinkat."""
-    return refuse_change(k, folder, path, STAY)
-
-
-@apart
-@kernel
-def rename(k: Kernel, path: word) -> word:
-    """rename, link."""
-    return refuse_change(k, HERE, path, STAY)
-
-
-@apart
-@kernel
-def rename_at(k: Kernel, folder: word, path: word) -> word:
-    """renameat, renameat2, linkat."""
-    return refuse_change(k, folder, path, STAY)
-
-
-@apart
-@kernel
-def symlink(k: Kernel, target: word, path: word) -> word:
-    return refuse_new(k, HERE, path)
-
-
-@apart
-@kernel
-def symlinkat(k: Kernel, target: word, folder: word, path: word) -> word:
-    return refuse_new(k, folder, path)
-
-
-@apart
-@kernel
-def change_file(k: Kernel, descriptor: word) -> word:
-    """fchmod, fchown."""
-    return -EROFS if file_of(k, descriptor) != 0 else -EBADF
 
 
 # ------------------------------------------------------------------ file systems

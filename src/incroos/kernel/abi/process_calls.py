@@ -3,11 +3,12 @@
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import half, task_of, user_of
+from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
 from incroos.kernel.state import INIT_NUMBER, MAX_FILES, MAX_QUEUED, NAME_BYTES, NO_LIMIT, Kernel, Task
+from incroos.kernel.task import ring
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
 SET_GS: Final = 0x1001  # arch_prctl
@@ -24,6 +25,7 @@ SET_DUMPABLE: Final = 4
 DATA: Final = 2
 STACK: Final = 3
 CORE: Final = 4
+NR_TASKS: Final = 6
 NR_FILES: Final = 7
 NR_QUEUED: Final = 11  # signals
 ADDRESS_SPACE: Final = 9
@@ -161,6 +163,8 @@ def limit_of(k: Kernel, resource: word) -> word:
         return user.limit_address_space
     if resource == NR_FILES:
         return task_of(k).limit_files
+    if resource == NR_TASKS:
+        return task_of(k).limit_tasks
     if resource == NR_QUEUED:
         return MAX_QUEUED
     return 0 if resource == CORE else NO_LIMIT
@@ -179,7 +183,8 @@ def put_limit(k: Kernel, resource: word, to: word) -> word:
     """struct rlimit: the limit, and how far it may be raised."""
     at = k.files.piece
     store64(k.m, at, limit_of(k, resource))
-    store64(k.m, VirtAddr(at + 8), task_of(k).most_files if resource == NR_FILES else NO_LIMIT)
+    most = task_of(k).most_tasks if resource == NR_TASKS else NO_LIMIT
+    store64(k.m, VirtAddr(at + 8), task_of(k).most_files if resource == NR_FILES else most)
     return result_of(vm.copy_out(user_of(k), to, at, 16))
 
 
@@ -205,6 +210,9 @@ def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
         user.limit_stack = value
     elif resource == ADDRESS_SPACE:
         user.limit_address_space = value
+    elif resource == NR_TASKS:
+        task_of(k).limit_tasks = value
+        task_of(k).most_tasks = most if most >= 0 else NO_LIMIT
     elif resource == NR_FILES:
         if not 0 <= limit <= MAX_FILES:
             return -EPERM
@@ -228,7 +236,7 @@ def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -
     if half(resource) >= NR_RESOURCES:
         return -EINVAL
     if half(number) != 0 and half(number) != task_of(k).number:
-        return -ESRCH
+        return -EPERM if ring.find(k, int_of(number)) != 0 else -ESRCH
     code = 0
     limit = 0
     most = 0

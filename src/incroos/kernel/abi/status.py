@@ -5,7 +5,9 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
+from incroos.kernel.files.contents import free_content_bytes, most_content_bytes
 from incroos.kernel.files.nodes import NAME_MAX
+from incroos.kernel.files.times import SECOND
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, PIPE_KIND, File, Kernel, Node, Pipe
 from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64, word
@@ -76,7 +78,7 @@ class StatusX(Struct):
 STATUS_X_BYTES: Final = 256
 FILE_SYSTEM_BYTES: Final = 120  # struct statfs
 TMPFS: Final = 0x0102_1994  # what it is nearest to
-READ_ONLY: Final = 0x21  # ST_RDONLY, ST_VALID
+VALID: Final = 0x20  # ST_VALID
 
 
 @kernel
@@ -105,9 +107,14 @@ def of_node(k: Kernel, node: Node) -> Status:
     made.rdev = node.rdev
     made.nbytes = bytes_of(node)
     made.nr_blocks = blocks_of(node, made.nbytes)
-    made.accessed = node.seconds
-    made.modified = node.seconds
-    made.changed = node.seconds
+    made.user = node.user
+    made.group = node.group
+    made.accessed = node.accessed // SECOND
+    made.accessed_nanoseconds = node.accessed % SECOND
+    made.modified = node.modified // SECOND
+    made.modified_nanoseconds = node.modified % SECOND
+    made.changed = node.changed // SECOND
+    made.changed_nanoseconds = node.changed % SECOND
     made.block_bytes = PAGE_BYTES
     return made
 
@@ -170,9 +177,14 @@ def put_x(k: Kernel, found: Status, to: word) -> word:
     made.inode = found.inode
     made.nbytes = found.nbytes
     made.nr_blocks = found.nr_blocks
+    made.user = found.user
+    made.group = found.group
     made.accessed = found.accessed
+    made.accessed_nanoseconds = found.accessed_nanoseconds
     made.changed = found.changed
+    made.changed_nanoseconds = found.changed_nanoseconds
     made.modified = found.modified
+    made.modified_nanoseconds = found.modified_nanoseconds
     made.rdev_major = (found.rdev >> 8) & 0xFFF
     made.rdev_minor = found.rdev & 0xFF | (found.rdev >> 12) & 0xFFF00
     made.device_minor = found.device
@@ -181,14 +193,18 @@ def put_x(k: Kernel, found: Status, to: word) -> word:
 
 @kernel
 def put_file_system(k: Kernel, to: word) -> word:
-    """Give the program a struct statfs of the archive: full, and read-only."""
+    """Give the program a struct statfs: how much contents may have together, and how much of that is left."""
     at = k.files.piece
     fill(k.m, at, 0, FILE_SYSTEM_BYTES)
     store64(k.m, at, TMPFS)
     store64(k.m, VirtAddr(at + 8), PAGE_BYTES)
-    store64(k.m, VirtAddr(at + 16), vm.page_up(k.files.archive_bytes) // PAGE_BYTES)
-    store64(k.m, VirtAddr(at + 40), k.files.nr_nodes)
+    left = free_content_bytes(k) // PAGE_BYTES
+    store64(k.m, VirtAddr(at + 16), most_content_bytes(k) // PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 24), left)
+    store64(k.m, VirtAddr(at + 32), left)
+    store64(k.m, VirtAddr(at + 40), k.files.nr_nodes + left)
+    store64(k.m, VirtAddr(at + 48), left)
     store64(k.m, VirtAddr(at + 64), NAME_MAX)
     store64(k.m, VirtAddr(at + 72), PAGE_BYTES)
-    store64(k.m, VirtAddr(at + 80), READ_ONLY)
+    store64(k.m, VirtAddr(at + 80), VALID)
     return result_of(vm.copy_out(user_of(k), to, at, FILE_SYSTEM_BYTES))

@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import pmm, task, vm
 from incroos.kernel.abi.arguments import MOST_BYTES, half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
-from incroos.kernel.files.reading import PIECE_BYTES
+from incroos.kernel.files.reading import read_random
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import Kernel
@@ -56,16 +56,7 @@ def getrandom(k: Kernel, to: word, nbytes: word, flags: word) -> word:
     if nbytes >= 0 and not vm.is_user(to, nbytes):
         return -EFAULT
     wanted = min(nbytes, MOST_BYTES) if nbytes >= 0 else MOST_BYTES
-    done = 0
-    while done < wanted:
-        part = min(PIECE_BYTES, wanted - done)
-        for index in range((part + 7) // 8):
-            store64(k.m, VirtAddr(k.files.piece + 8 * index), task.next_word(k))
-        nr_copied = vm.copy_out_some(user_of(k), VirtAddr(to + done), k.files.piece, part)
-        done += nr_copied
-        if nr_copied < part:
-            return done if done > 0 else -EFAULT
-    return done
+    return result_of(read_random(k, user_of(k), VirtAddr(to), wanted))
 
 
 @apart

@@ -18,6 +18,7 @@ TAI: Final = 11
 ABSOLUTE: Final = 1  # TIMER_ABSTIME
 TICK: Final = 10_000_000  # nanoseconds, of times
 USAGE_BYTES: Final = 144
+OF_CHILDREN: Final = 0xFFFF_FFFF  # RUSAGE_CHILDREN
 MOST_SECONDS: Final = MOST // SECOND
 
 
@@ -131,13 +132,20 @@ def sleep(k: Kernel, span: word, rest: word) -> word:
     return result
 
 
+@kernel
+def own_time(k: Kernel) -> word:
+    """Nanoseconds that the task that calls has run."""
+    return task_of(k).user_time + task.now(k) - k.tasks.slice_start
+
+
 @apart
 @kernel
 def times(k: Kernel, to: word) -> word:
     ticks = task.look(k) // TICK
     at = k.files.piece
     fill(k.m, at, 0, 32)
-    store64(k.m, at, ticks)
+    store64(k.m, at, own_time(k) // TICK)
+    store64(k.m, VirtAddr(at + 16), task_of(k).children_time // TICK)
     if to != 0 and vm.copy_out(user_of(k), to, at, 32) != 0:
         return -EFAULT
     return ticks
@@ -147,14 +155,21 @@ def times(k: Kernel, to: word) -> word:
 @kernel
 def getrusage(k: Kernel, who: word, to: word) -> word:
     whose = half(who)
-    if whose != 0 and whose != 1 and whose != 0xFFFF_FFFF:
+    if whose != 0 and whose != 1 and whose != OF_CHILDREN:
         return -EINVAL
-    now = task.look(k)
+    task.look(k)
+    if whose == OF_CHILDREN:
+        return put_usage(k, to, task_of(k).children_time, 0, 0)
+    return put_usage(k, to, own_time(k), user_of(k).nr_resident, user_of(k).nr_faults)
+
+
+@kernel
+def put_usage(k: Kernel, to: word, nanoseconds: word, nr_resident: word, nr_faults: word) -> word:
+    """struct rusage: 0 or -EFAULT."""
     at = k.files.piece
     fill(k.m, at, 0, USAGE_BYTES)
-    if whose != 0xFFFF_FFFF:
-        store64(k.m, at, now // SECOND)
-        store64(k.m, VirtAddr(at + 8), now % SECOND // 1000)
-        store64(k.m, VirtAddr(at + 32), user_of(k).nr_resident * 4)
-        store64(k.m, VirtAddr(at + 64), user_of(k).nr_faults)
+    store64(k.m, at, nanoseconds // SECOND)
+    store64(k.m, VirtAddr(at + 8), nanoseconds % SECOND // 1000)
+    store64(k.m, VirtAddr(at + 32), nr_resident * 4)
+    store64(k.m, VirtAddr(at + 64), nr_faults)
     return result_of(vm.copy_out(user_of(k), to, at, USAGE_BYTES))

@@ -78,8 +78,7 @@ def put_place(k: Kernel, record: Record) -> None:
     if record.c == PAGE_FAULT:
         console.put_text(k, b' at address 0x')
         console.put_hex(k, record.b)
-        console.put_text(k, b',')
-    console.put_text(k, b' instruction 0x')
+    console.put_text(k, b', instruction 0x')
     console.put_hex(k, record.e)
 
 

@@ -1,10 +1,14 @@
 """Files: the archive that the kernel was handed, the descriptors of a task, and what stands behind them.
 
-archive makes the nodes, paths finds them, opening makes open files of them, descriptors has a task's table of those.
+archive makes the first nodes, which entries name; changes makes, moves and removes more, contents has their bytes,
+paths finds them, opening makes open files of them, descriptors has a task's table of those.
 reading, writing and folders do what is done with open files, pipes and events with those that several tasks share;
 waits says how a call waits. process_files has the texts of /proc/self.
 """
 
+from .archive import forget_changes
+from .changes import add_name, create, make_folder, make_link, may_add, remove_file, remove_folder, rename
+from .check import check
 from .descriptors import (
     close,
     close_all,
@@ -16,8 +20,9 @@ from .descriptors import (
     put,
     share_all,
 )
+from .entries import name_of
 from .folders import read_entries
-from .nodes import check, root_of
+from .nodes import root_of
 from .open_files import drop
 from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
@@ -27,11 +32,12 @@ from .reading import await_input, has_input, is_input_asked, read, read_at, seek
 from .ready import ready_events
 from .start import deinit, init
 from .terminal import close_terminal
-from .writing import write
+from .writing import write, write_at
 
 __all__ = [
     'FOLLOW',
     'STAY',
+    'add_name',
     'await_input',
     'await_room',
     'check',
@@ -39,15 +45,21 @@ __all__ = [
     'close_all',
     'close_on_exec',
     'close_terminal',
+    'create',
     'deinit',
     'drop',
     'duplicate',
     'duplicate_to',
     'file_at',
+    'forget_changes',
     'has_input',
     'init',
     'is_input_asked',
     'lowest_free',
+    'make_folder',
+    'make_link',
+    'may_add',
+    'name_of',
     'open_counter',
     'open_path',
     'open_pipe',
@@ -58,6 +70,9 @@ __all__ = [
     'read_at',
     'read_entries',
     'ready_events',
+    'remove_file',
+    'remove_folder',
+    'rename',
     'root_of',
     'seek',
     'share_all',
@@ -65,4 +80,5 @@ __all__ = [
     'walk',
     'would_wait',
     'write',
+    'write_at',
 ]

@@ -12,7 +12,7 @@ from typing import Final
 
 from incroos.kernel import heap
 from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
-from incroos.kernel.files import nodes
+from incroos.kernel.files import entries, nodes, times
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
 from incroos.kernel.files.terminal import CONSOLE_DEVICE, OWN_DEVICE, SCREEN_DEVICE
@@ -20,13 +20,17 @@ from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
     FOLDER_KIND,
+    FULL_KIND,
     LINK_KIND,
     MAPS_KIND,
     NULL_KIND,
     OTHER_KIND,
+    PIPE_KIND,
     PROGRAM_KIND,
+    RANDOM_KIND,
     TERMINAL_KIND,
     ZERO_KIND,
+    Entry,
     Kernel,
     Node,
 )
@@ -46,11 +50,9 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 12  # nodes that the kernel itself adds, the root among them
+NR_OWN: Final = 16  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 256
 DEFAULT_MODE: Final = FOLDER | 0o755
-NULL_DEVICE: Final = 1 << 8 | 3
-ZERO_DEVICE: Final = 1 << 8 | 5
 
 
 @kernel
@@ -66,10 +68,12 @@ def init(k: Kernel, archive: VirtAddr, nbytes: word) -> word:
     files.nr_buckets = 16
     while files.nr_buckets < files.max_nodes:
         files.nr_buckets *= 2
+    files.nr_first_buckets = files.nr_buckets
     files.nodes = heap.kcalloc(k, files.max_nodes, Node.SIZE)
+    files.entries = heap.kcalloc(k, files.max_nodes, Entry.SIZE)
     files.buckets = heap.kcalloc(k, files.nr_buckets, 8)
     files.names = heap.kmalloc(k, OWN_NAME_BYTES)
-    if files.nodes == 0 or files.buckets == 0 or files.names == 0:
+    if files.nodes == 0 or files.entries == 0 or files.buckets == 0 or files.names == 0:
         return NO_KERNEL_MEMORY
     make_root(k)
     code = make_nodes(k)
@@ -78,16 +82,53 @@ def init(k: Kernel, archive: VirtAddr, nbytes: word) -> word:
 
 @kernel
 def deinit(k: Kernel) -> None:
-    """Forget all nodes."""
+    """Forget all nodes. PRE no file is open."""
     files = k.files
+    if files.nr_given != 0:
+        forget_all(k)
     heap.kfree(k, files.nodes)
+    heap.kfree(k, files.entries)
     heap.kfree(k, files.buckets)
     heap.kfree(k, files.names)
     files.nodes = VirtAddr(0)
+    files.entries = VirtAddr(0)
     files.buckets = VirtAddr(0)
     files.names = VirtAddr(0)
     files.nr_nodes = 0
+    files.nr_given = 0
     files.names_bytes = 0
+
+
+@kernel
+def forget_changes(k: Kernel) -> None:
+    """Give back what changes of files have taken from the heap, and with it all names. PRE no file is open."""
+    files = k.files
+    if files.is_changed == 0:
+        return
+    forget_all(k)
+    if files.nr_buckets > files.nr_first_buckets:
+        heap.kfree(k, files.buckets)
+        files.nr_buckets = files.nr_first_buckets
+        files.buckets = heap.kcalloc(k, files.nr_buckets, 8)
+
+
+@kernel
+def forget_all(k: Kernel) -> None:
+    """End all entries, the innermost first, and all nodes that have memory of the heap."""
+    nodes.sweep(k)
+    folder = nodes.root_of(k)
+    while folder.first != 0 or folder.parent != folder.addr:
+        if folder.first == 0:
+            entry = Entry(k.m, folder.entry)
+            folder = Node(k.m, folder.parent)
+            entries.remove(k, entry)
+        else:
+            entry = Entry(k.m, folder.first)
+            node = Node(k.m, entry.node)
+            if nodes.is_folder(node):
+                folder = node
+            else:
+                entries.remove(k, entry)
 
 
 # ------------------------------------------------------------------ headers
@@ -172,7 +213,7 @@ def count(k: Kernel) -> word:
 @kernel
 def make_root(k: Kernel) -> None:
     """The root, of which the archive may say more."""
-    root = Node(k.m, nodes.new_node(k, FOLDER_KIND, DEFAULT_MODE))
+    root = Node(k.m, nodes.first_node(k, FOLDER_KIND, DEFAULT_MODE))
     root.parent = root.addr
     root.nr_links = 2
 
@@ -222,14 +263,14 @@ def make_node(k: Kernel, header: VirtAddr, name_bytes: word) -> VirtAddr:
 @kernel
 def find_or_add(k: Kernel, folder: Node, name: VirtAddr, nbytes: word, kind: word, is_last: bool) -> VirtAddr:
     """The node of one part of a name. 0 if it is no folder and should be, is there already, or there is no room."""
-    at = nodes.find(k, folder, name, nbytes)
+    at = entries.find(k, folder, name, nbytes)
     if at != 0:
         node = Node(k.m, at)
-        is_missing = is_last and kind == FOLDER_KIND and node.seconds == 0
+        is_missing = is_last and kind == FOLDER_KIND and node.modified == 0
         return at if nodes.is_folder(node) and (not is_last or is_missing) else VirtAddr(0)
-    at = nodes.new_node(k, kind, DEFAULT_MODE)
+    at = nodes.first_node(k, kind, DEFAULT_MODE)
     if at != 0:
-        nodes.enter(k, Node(k.m, at), folder, name, nbytes)
+        entries.first_entry(k, Node(k.m, at), folder, name, nbytes)
     return at
 
 
@@ -249,6 +290,8 @@ def kind_of(mode: word) -> word:
             return CONTENT_KIND
         case nodes.LINK:
             return LINK_KIND
+        case nodes.FIFO:
+            return PIPE_KIND
         case _:
             return OTHER_KIND
 
@@ -264,7 +307,9 @@ def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
     if mode < 0 or seconds < 0 or major < 0 or minor < 0:
         return BAD_ARCHIVE
     node.mode = mode & 0xFFFF
-    node.seconds = seconds
+    node.modified = seconds * times.SECOND
+    node.accessed = node.modified
+    node.changed = node.modified
     node.content.data = VirtAddr(k.files.archive + content)
     node.content.nbytes = nbytes
     if node.kind == LINK_KIND and (nbytes >= PATH_MAX or nbytes == 0):
@@ -279,55 +324,75 @@ def describe_device(node: Node, major: word, minor: word) -> None:
     """The devices that there are; others cannot be opened."""
     node.rdev = (major & 0xFFF) << 8 | (minor & 0xFF) | (minor & 0xFFF00) << 12
     if node.mode & FORMAT_BITS == CHARACTER_DEVICE:
-        if node.rdev == NULL_DEVICE:
-            node.kind = NULL_KIND
-        elif node.rdev == ZERO_DEVICE:
-            node.kind = ZERO_KIND
-        elif node.rdev == OWN_DEVICE or node.rdev == CONSOLE_DEVICE or node.rdev == SCREEN_DEVICE:
-            node.kind = TERMINAL_KIND
+        node.kind = kind_of_device(node.rdev)
+
+
+@kernel
+def kind_of_device(rdev: word) -> word:
+    """What a character device is to us."""
+    match rdev:
+        case 0x103:
+            return NULL_KIND
+        case 0x105:
+            return ZERO_KIND
+        case 0x107:
+            return FULL_KIND
+        case 0x108 | 0x109:
+            return RANDOM_KIND
+        case 0x400 | 0x500 | 0x501:  # as terminal.py names them
+            return TERMINAL_KIND
+        case _:
+            return OTHER_KIND
 
 
 # ------------------------------------------------------------------ the kernel's own
 @kernel
 def add_own_nodes(k: Kernel) -> word:
-    """Add /dev/null, /dev/zero and /proc/self, where the archive does not have them: OK or BAD_ARCHIVE."""
+    """Add /dev, /proc/self and /tmp with what is in them, where the archive does not have it: OK or BAD_ARCHIVE."""
     root = nodes.root_of(k)
-    devices = nodes.add_own(k, root, b'dev', FOLDER_KIND, DEFAULT_MODE)
-    processes = nodes.add_own(k, root, b'proc', FOLDER_KIND, FOLDER | 0o555)
-    if devices == 0 or processes == 0:
+    devices = entries.add_own(k, root, b'dev', FOLDER_KIND, DEFAULT_MODE)
+    processes = entries.add_own(k, root, b'proc', FOLDER_KIND, FOLDER | 0o555)
+    temporary = entries.add_own(k, root, b'tmp', FOLDER_KIND, FOLDER | 0o1777)
+    if devices == 0 or processes == 0 or temporary == 0:
         return BAD_ARCHIVE
-    null = nodes.add_own(k, Node(k.m, devices), b'null', NULL_KIND, CHARACTER_DEVICE | 0o666)
-    zero = nodes.add_own(k, Node(k.m, devices), b'zero', ZERO_KIND, CHARACTER_DEVICE | 0o666)
-    own = nodes.add_own(k, Node(k.m, processes), b'self', FOLDER_KIND, FOLDER | 0o555)
-    if null == 0 or zero == 0 or own == 0:
+    if not add_devices(k, Node(k.m, devices)):
         return BAD_ARCHIVE
-    set_device(Node(k.m, null), NULL_DEVICE)
-    set_device(Node(k.m, zero), ZERO_DEVICE)
-    if add_terminals(k, Node(k.m, devices)) != OK:
+    own = entries.add_own(k, Node(k.m, processes), b'self', FOLDER_KIND, FOLDER | 0o555)
+    if own == 0:
         return BAD_ARCHIVE
-    maps = nodes.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
-    program = nodes.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
-    arguments = nodes.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
+    maps = entries.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
+    program = entries.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
+    arguments = entries.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
     return OK if maps != 0 and program != 0 and arguments != 0 else BAD_ARCHIVE
 
 
 @kernel
-def add_terminals(k: Kernel, devices: Node) -> word:
-    """Add the names of the terminal, where the archive does not have them: OK or BAD_ARCHIVE."""
-    own = nodes.add_own(k, devices, b'tty', TERMINAL_KIND, CHARACTER_DEVICE | 0o666)
-    console = nodes.add_own(k, devices, b'console', TERMINAL_KIND, CHARACTER_DEVICE | 0o600)
-    screen = nodes.add_own(k, devices, b'tty0', TERMINAL_KIND, CHARACTER_DEVICE | 0o620)
-    if own == 0 or console == 0 or screen == 0:
-        return BAD_ARCHIVE
-    set_device(Node(k.m, own), OWN_DEVICE)
-    set_device(Node(k.m, console), CONSOLE_DEVICE)
-    set_device(Node(k.m, screen), SCREEN_DEVICE)
-    k.files.console = console
-    return OK
+def add_devices(k: Kernel, folder: Node) -> bool:
+    """Add what is in /dev. False: there is no room."""
+    is_room = add_device(k, folder, b'null', NULL_KIND, 0o666, 0x103)
+    is_room = add_device(k, folder, b'zero', ZERO_KIND, 0o666, 0x105) and is_room
+    is_room = add_device(k, folder, b'full', FULL_KIND, 0o666, 0x107) and is_room
+    is_room = add_device(k, folder, b'random', RANDOM_KIND, 0o666, 0x108) and is_room
+    is_room = add_device(k, folder, b'urandom', RANDOM_KIND, 0o666, 0x109) and is_room
+    is_room = add_device(k, folder, b'tty', TERMINAL_KIND, 0o666, OWN_DEVICE) and is_room
+    is_room = add_device(k, folder, b'tty0', TERMINAL_KIND, 0o620, SCREEN_DEVICE) and is_room
+    k.files.console = entries.add_own(k, folder, b'console', TERMINAL_KIND, CHARACTER_DEVICE | 0o600)
+    if k.files.console != 0:
+        set_device(k, Node(k.m, k.files.console), CONSOLE_DEVICE)
+    return is_room and k.files.console != 0
 
 
 @kernel
-def set_device(node: Node, rdev: word) -> None:
+def add_device(k: Kernel, folder: Node, name: bytes, kind: word, mode: word, rdev: word) -> bool:
+    """Add a character device. False: there is no room."""
+    at = entries.add_own(k, folder, name, kind, CHARACTER_DEVICE | mode)
+    if at != 0:
+        set_device(k, Node(k.m, at), rdev)
+    return at != 0
+
+
+@kernel
+def set_device(k: Kernel, node: Node, rdev: word) -> None:
     """Say which device a node of the kernel's own is."""
-    if node.is_hidden != 0:
+    if node.entry != 0 and Entry(k.m, node.entry).is_hidden != 0:
         node.rdev = rdev

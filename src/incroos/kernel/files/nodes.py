@@ -1,21 +1,26 @@
-"""Nodes: files, folders and symlinks, by their names. Made once from the archive, and never changed.
+"""Nodes: files, folders, symlinks and devices, whatever their names (entries.py).
 
-    nodes    an array: the root, those of the archive, those of the kernel's own
-    folder   a list of its nodes, in the order of the archive
-    buckets  the same nodes by the hash of folder and name
+    those of the archive and of the kernel's own    an array, made at the start and freed at the end
+    all others                                      from the heap
 
-Unit: the node. Names are bytes without `/` and 0. Knows neither paths nor open files.
+Unit: the node. A node without a name lives on as long as somebody uses it: open files and ranges of programs are
+counted; tasks that are in a folder or run a program are looked for. Until then it is lost: on a list that is looked
+through whenever a node is made or let go.
 """
 
 from typing import Final
 
-from incroos.kernel.codes import OK
-from incroos.kernel.files.text import put_text
-from incroos.kernel.state import FOLDER_KIND, Kernel, Node
-from incroos.lang import VirtAddr, kernel, load8, load64, mul_wrap, shr_logical, store64, word
+from incroos.kernel import heap
+from incroos.kernel.files import times
+from incroos.kernel.files.flags import ACCESS_MODE
+from incroos.kernel.state import FOLDER_KIND, MAX_FILES, File, Kernel, Node, Pipe, Task
+from incroos.lang import VirtAddr, fill, kernel, word
 
-# NODES-1  nr_nodes <= max_nodes; the first is the root, its own parent
-# NODES-2  no two nodes of a folder have the same name
+# NODES-1  the first of the array is the root, its own parent
+# NODES-2  nr_links of a file == its entries; of a folder: 2 + its folders that are listed; 0: it is lost
+# NODES-3  nr_files == open files that have the node
+# NODES-4  nr_nodes == nodes that have a name, and the root, and those that are lost
+# NODES-5  nr_content_bytes == sum of room over all nodes
 
 NAME_MAX: Final = 255  # bytes of a name
 FORMAT_BITS: Final = 0o170000  # of st_mode: what the file is
@@ -23,9 +28,7 @@ LINK: Final = 0o120000
 REGULAR: Final = 0o100000
 FOLDER: Final = 0o040000
 CHARACTER_DEVICE: Final = 0o020000
-
-HASH_START: Final = 0x27D4_EB2F
-HASH_FACTOR: Final = 0x9E37_79B9_7F4A_7C15 - (1 << 64)
+FIFO: Final = 0o010000
 
 
 @kernel
@@ -35,112 +38,155 @@ def root_of(k: Kernel) -> Node:
 
 
 @kernel
-def new_node(k: Kernel, kind: word, mode: word) -> VirtAddr:
-    """A node that lies in no folder yet; 0 when there is no room. Its other fields are 0."""
-    files = k.files
-    if files.nr_nodes == files.max_nodes:
-        return VirtAddr(0)
-    node = Node(k.m, VirtAddr(files.nodes + files.nr_nodes * Node.SIZE))
-    files.nr_nodes += 1
-    node.kind = kind
-    node.mode = mode
-    node.inode = files.nr_nodes
-    node.nr_links = 1
-    return node.addr
-
-
-@kernel
 def is_folder(node: Node) -> bool:
     """Is it one?"""
     return node.kind == FOLDER_KIND
 
 
+# ------------------------------------------------------------------ making and ending
 @kernel
-def hash_of(k: Kernel, folder: Node, name: VirtAddr, nbytes: word) -> word:
-    """The bucket of a name in a folder."""
-    found = mul_wrap(HASH_START ^ folder.inode, HASH_FACTOR)
-    for index in range(nbytes):
-        found = mul_wrap(found ^ load8(k.m, VirtAddr(name + index)), HASH_FACTOR)
-        found ^= shr_logical(found, 29)
-    return found & (k.files.nr_buckets - 1)
-
-
-@kernel
-def bucket_at(k: Kernel, index: word) -> VirtAddr:
-    """Where the first node of a bucket is named."""
-    return VirtAddr(k.files.buckets + 8 * index)
-
-
-@kernel
-def find(k: Kernel, folder: Node, name: VirtAddr, nbytes: word) -> VirtAddr:
-    """The node of that name in a folder; 0 if there is none."""
-    at = VirtAddr(load64(k.m, bucket_at(k, hash_of(k, folder, name, nbytes))))
-    while at != 0 and not is_named(Node(k.m, at), folder, name, nbytes):
-        at = Node(k.m, at).same_hash
-    return at
-
-
-@kernel
-def is_named(node: Node, folder: Node, name: VirtAddr, nbytes: word) -> bool:
-    """Does the node lie in that folder under that name?"""
-    if node.parent != folder.addr or node.name_bytes != nbytes:
-        return False
-    for index in range(nbytes):
-        if load8(node.m, VirtAddr(node.name + index)) != load8(node.m, VirtAddr(name + index)):
-            return False
-    return True
-
-
-@kernel
-def enter(k: Kernel, node: Node, folder: Node, name: VirtAddr, nbytes: word) -> None:
-    """Put a new node into a folder that has none of that name. The name stays where it is."""
-    node.parent = folder.addr
-    node.name = name
-    node.name_bytes = nbytes
-    bucket = bucket_at(k, hash_of(k, folder, name, nbytes))
-    node.same_hash = VirtAddr(load64(k.m, bucket))
-    store64(k.m, bucket, node.addr)
-    if folder.last == 0:
-        folder.first = node.addr
-    else:
-        Node(k.m, folder.last).next = node.addr
-    folder.last = node.addr
-    if is_folder(node):
-        folder.nr_links += 1
-        node.nr_links = 2
-
-
-@kernel
-def add_own(k: Kernel, folder: Node, name: bytes, kind: word, mode: word) -> VirtAddr:
-    """Add a node of the kernel's own to a folder. No folder lists it, as Linux shows none in a root that has none.
-
-    The node that is there if there is one of that name; what was to be the folder if it is none; 0 without room.
-    """
-    text = VirtAddr(k.files.names + k.files.names_bytes)
-    put_text(k.m, text, name)
-    if not is_folder(folder):
-        return folder.addr
-    at = find(k, folder, text, len(name))
-    if at == 0:
-        at = new_node(k, kind, mode)
-        if at != 0:
-            node = Node(k.m, at)
-            node.is_hidden = 1
-            k.files.names_bytes += len(name)
-            nr_links = folder.nr_links
-            enter(k, node, folder, text, len(name))
-            folder.nr_links = nr_links
-    return at
-
-
-@kernel
-def check(k: Kernel) -> word:
-    """0, or the number of the first of NODES that does not hold."""
+def first_node(k: Kernel, kind: word, mode: word) -> VirtAddr:
+    """A node of the array that lies in no folder yet; 0 when there is no room. Its other fields are 0."""
     files = k.files
-    if not 0 <= files.nr_nodes <= files.max_nodes:
-        return 1
-    for index in range(1, files.nr_nodes):
-        node = Node(k.m, VirtAddr(files.nodes + index * Node.SIZE))
-        if find(k, Node(k.m, node.parent), node.name, node.name_bytes) != node.addr:
-            return 2
-    return OK
+    if files.nr_given == files.max_nodes:
+        return VirtAddr(0)
+    at = VirtAddr(files.nodes + files.nr_given * Node.SIZE)
+    files.nr_given += 1
+    begin(k, Node(k.m, at), kind, mode)
+    return at
+
+
+@kernel
+def new_node(k: Kernel, kind: word, mode: word) -> VirtAddr:
+    """A node that lies in no folder yet; 0 without memory. Its other fields are 0, its times now."""
+    sweep(k)
+    at = heap.kzalloc(k, Node.SIZE)
+    if at != 0:
+        node = Node(k.m, at)
+        begin(k, node, kind, mode)
+        times.touch(k, node)
+        node.accessed = node.modified
+    return at
+
+
+@kernel
+def begin(k: Kernel, node: Node, kind: word, mode: word) -> None:
+    """Let a node whose bytes are 0 be one."""
+    files = k.files
+    files.nr_nodes += 1
+    files.next_inode += 1
+    node.inode = files.next_inode
+    node.kind = kind
+    node.mode = mode
+
+
+@kernel
+def free_node(k: Kernel, node: Node) -> None:
+    """End a node that nobody uses, with its content."""
+    files = k.files
+    if node.room != 0:
+        heap.kfree(k, node.content.data)
+        files.nr_content_bytes -= node.room
+    if node.pipe != 0:
+        end_pipe(k, Pipe(k.m, node.pipe))
+    files.nr_nodes -= 1
+    if is_of_array(k, node.addr):
+        fill(k.m, node.addr, 0, Node.SIZE)
+    else:
+        heap.kfree(k, node.addr)
+
+
+@kernel
+def end_pipe(k: Kernel, pipe: Pipe) -> None:
+    """End a FIFO's pipe, which nobody has open."""
+    k.files.nr_pipe_bytes -= pipe.room
+    heap.kfree(k, pipe.data)
+    heap.kfree(k, pipe.addr)
+
+
+@kernel
+def is_of_array(k: Kernel, at: VirtAddr) -> bool:
+    """Is it one of those that were made at the start?"""
+    return k.files.nodes <= at < k.files.nodes + k.files.max_nodes * Node.SIZE
+
+
+# ------------------------------------------------------------------ letting go
+@kernel
+def let_go(k: Kernel, node: Node) -> None:
+    """Somebody uses the node no longer: without a name and a user it ends."""
+    if node.nr_links != 0:
+        return
+    if node.is_lost == 0:
+        node.is_lost = 1
+        node.next_lost = k.files.lost
+        k.files.lost = node.addr
+    sweep(k)
+
+
+@kernel
+def sweep(k: Kernel) -> None:
+    """End the nodes without a name that nobody uses any more."""
+    before = VirtAddr(0)
+    at = k.files.lost
+    while at != 0:
+        node = Node(k.m, at)
+        at = node.next_lost
+        if is_used(k, node):
+            before = node.addr
+        else:
+            if before == 0:
+                k.files.lost = at
+            else:
+                Node(k.m, before).next_lost = at
+            keep_parents(k, node)
+            free_node(k, node)
+
+
+@kernel
+def is_used(k: Kernel, node: Node) -> bool:
+    """Whether a file, a range or a task has the node."""
+    if node.nr_links != 0 or node.nr_files != 0 or node.content.nr_users != 0:
+        return True
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.folder == node.addr or task.program == node.addr:
+            return True
+        at = task.next
+    return False
+
+
+@kernel
+def keep_parents(k: Kernel, folder: Node) -> None:
+    """A folder ends: those that are lost and were in it are in the root from now on."""
+    at = k.files.lost
+    while at != 0:
+        if Node(k.m, at).parent == folder.addr:
+            Node(k.m, at).parent = k.files.nodes
+        at = Node(k.m, at).next_lost
+
+
+@kernel
+def is_running(k: Kernel, node: Node) -> bool:
+    """Whether it is a program that a task runs."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.program == node.addr and task.space != 0:
+            return True
+        at = task.next
+    return False
+
+
+@kernel
+def is_written(k: Kernel, node: Node) -> bool:
+    """Whether a task has it open for writing."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks if node.nr_files != 0 else 0):
+        task = Task(k.m, at)
+        for descriptor in range(MAX_FILES):
+            file = task.descriptors[descriptor].file
+            if file != 0 and File(k.m, file).node == node.addr and File(k.m, file).flags & ACCESS_MODE != 0:
+                return True
+        at = task.next
+    return False

@@ -4,8 +4,8 @@ Unit: the open file.
 """
 
 from incroos.kernel import heap
-from incroos.kernel.files import pipes
-from incroos.kernel.state import EVENT_KIND, PIPE_KIND, File, Kernel
+from incroos.kernel.files import nodes, pipes
+from incroos.kernel.state import EVENT_KIND, PIPE_KIND, File, Kernel, Node
 from incroos.lang import VirtAddr, kernel, word
 
 # FILES-1  file.nr_users == how many descriptors of all tasks name the file, between calls
@@ -37,5 +37,9 @@ def end(k: Kernel, file: File) -> None:
         pipes.detach(k, file)
     elif file.kind == EVENT_KIND:
         heap.kfree(k, file.pipe)
+    if file.node != 0:
+        node = Node(k.m, file.node)
+        node.nr_files -= 1
+        nodes.let_go(k, node)
     heap.kfree(k, file.text)
     heap.kfree(k, file.addr)

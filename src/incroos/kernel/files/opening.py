@@ -1,4 +1,4 @@
-"""Opening files: which kind of file a node becomes, and what is refused because nothing is ever written.
+"""Opening files: which kind of file a node becomes, and what is refused.
 
 Unit: the file. Flags are those of Linux's open.
 """
@@ -7,28 +7,42 @@ from incroos.kernel import heap
 from incroos.kernel.codes import (
     BAD_ARGUMENT,
     EXISTS,
+    FILE_BUSY,
     IS_FOLDER,
     NO_DESCRIPTOR,
     NO_DEVICE,
     NO_ENTRY,
     NO_KERNEL_MEMORY,
+    NO_PERMISSION,
     NOT_FOLDER,
+    NOT_SUPPORTED,
     OK,
-    READ_ONLY_FILES,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import descriptors, nodes, open_files, process_files, terminal
+from incroos.kernel.files import (
+    changes,
+    contents,
+    descriptors,
+    nodes,
+    open_files,
+    pipe_opening,
+    pipes,
+    process_files,
+    terminal,
+)
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
     CLOSE_AT_EXEC,
     CREATE,
     EXCLUSIVE,
     FOLDER_ONLY,
+    KEPT,
     NO_FOLLOW,
     NOT_TERMINAL,
     PATH_ONLY,
     READ_WRITE,
     TRUNCATE,
+    UNNAMED,
     WRITE_ONLY,
 )
 from incroos.kernel.files.paths import FOLLOW, STAY, is_link, walk
@@ -39,15 +53,15 @@ from incroos.kernel.state import (
     INTERACTIVE,
     MAPS_KIND,
     NR_STANDARD_FILES,
-    NULL_KIND,
     ON_PC,
     OTHER_KIND,
     OUTPUT_KIND,
+    PIPE_KIND,
     TERMINAL_KIND,
-    ZERO_KIND,
     File,
     Kernel,
     Node,
+    Pipe,
     RunInfo,
     Task,
 )
@@ -85,35 +99,68 @@ def open_terminal(k: Kernel, task: Task, info: RunInfo) -> word:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)
     file.is_terminal = 1
-    file.node = k.files.console
+    name_node(file, Node(k.m, k.files.console))
     for number in range(NR_STANDARD_FILES):
         descriptors.put(task, number, file, 0)
     return OK
 
 
 @kernel
-def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word) -> word:
-    """Open the path at text_of(k): a descriptor. Codes of walk and of may_open, NO_DESCRIPTOR, NO_KERNEL_MEMORY."""
+def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mode: word) -> word:
+    """Open the path at text_of(k), made with this mode if it is to be made: a descriptor.
+
+    Codes of walk, may_open and may_create; NO_DESCRIPTOR, NO_KERNEL_MEMORY, NO_SPACE, MUST_WAIT.
+    """
     free = descriptors.lowest_free(task, 0)
     if free < 0:
         return NO_DESCRIPTOR
+    if flags & UNNAMED == UNNAMED:
+        return NOT_SUPPORTED
     exclusive = flags & (CREATE | EXCLUSIVE) == CREATE | EXCLUSIVE
     code, at = walk(k, task, start, nbytes, STAY if flags & NO_FOLLOW != 0 or exclusive else FOLLOW)
-    if code == NO_ENTRY and at != 0 and flags & CREATE != 0:
-        return READ_ONLY_FILES
+    if code == NO_ENTRY and k.files.last_folder != 0 and flags & (CREATE | PATH_ONLY) == CREATE:
+        return create_and_open(k, task, flags, mode, free)
     if code == OK:
-        code = may_open(Node(k.m, at), flags)
+        code = may_open(k, Node(k.m, at), flags)
     if code == OK and Node(k.m, at).kind == TERMINAL_KIND and flags & PATH_ONLY == 0:
         code = terminal.open_by(k, task, Node(k.m, at), flags & NOT_TERMINAL == 0)
     if code != OK:
         return code
-    return open_node(k, task, Node(k.m, at), flags, free)
+    node = Node(k.m, at)
+    if node.kind == PIPE_KIND and flags & PATH_ONLY == 0:
+        return open_fifo(k, task, node, flags, free)
+    found = open_node(k, task, node, flags, free)
+    if found >= 0 and flags & TRUNCATE != 0 and node.kind == CONTENT_KIND:
+        contents.resize(k, node, 0)
+    return found
 
 
 @kernel
-def may_open(node: Node, flags: word) -> word:
-    """OK, or why a node is not opened with these flags: EXISTS, NOT_FOLDER, IS_FOLDER, READ_ONLY_FILES,
-    TOO_MANY_LINKS, NO_DEVICE, BAD_ARGUMENT.
+def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: word) -> word:
+    """Make the file to whose name a walk came, and open it: the descriptor. IS_FOLDER with a slash behind."""
+    if flags & FOLDER_ONLY != 0:
+        return BAD_ARGUMENT
+    if k.files.last_slash != 0:
+        return IS_FOLDER
+    code = changes.may_add(k, NO_ENTRY, CONTENT_KIND)
+    if code != OK:
+        return code
+    at = open_files.new_file(k, CONTENT_KIND, flags & KEPT)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    code, node = changes.create(k, CONTENT_KIND, nodes.REGULAR | mode)
+    if code != OK:
+        heap.kfree(k, at)
+        return code
+    name_node(File(k.m, at), Node(k.m, node))
+    descriptors.put(task, descriptor, File(k.m, at), descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
+    return descriptor
+
+
+@kernel
+def may_open(k: Kernel, node: Node, flags: word) -> word:
+    """OK, or why a node is not opened with these flags: EXISTS, NOT_FOLDER, IS_FOLDER, TOO_MANY_LINKS, NO_DEVICE,
+    BAD_ARGUMENT, NO_PERMISSION, FILE_BUSY.
     """
     wants_change = flags & ACCESS_MODE != 0 or flags & TRUNCATE != 0
     if flags & PATH_ONLY != 0:
@@ -131,26 +178,67 @@ def may_open(node: Node, flags: word) -> word:
         return NOT_FOLDER
     if node.kind == OTHER_KIND:
         return NO_DEVICE
-    is_device = node.kind == NULL_KIND or node.kind == ZERO_KIND or node.kind == TERMINAL_KIND
-    return READ_ONLY_FILES if wants_change and not is_device else OK
+    if not wants_change:
+        return OK
+    if node.kind == CONTENT_KIND:
+        return FILE_BUSY if nodes.is_running(k, node) else OK
+    return NO_PERMISSION if is_text(node) else OK
+
+
+@kernel
+def is_text(node: Node) -> bool:
+    """Is it a file whose text the kernel makes when it is opened?"""
+    return node.kind == MAPS_KIND or node.kind == ARGUMENTS_KIND
+
+
+@kernel
+def name_node(file: File, node: Node) -> None:
+    """Let an open file be one of the node."""
+    file.node = node.addr
+    file.content = node.content.addr
+    node.nr_files += 1
 
 
 @kernel
 def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) -> word:
     """Give a free descriptor to a node: the descriptor, or NO_KERNEL_MEMORY."""
-    at = open_files.new_file(k, node.kind, flags & ~(CREATE | EXCLUSIVE | NOT_TERMINAL | TRUNCATE | CLOSE_AT_EXEC))
+    at = open_files.new_file(k, node.kind, flags & KEPT)
     if at == 0:
         return NO_KERNEL_MEMORY
     file = File(k.m, at)
-    file.node = node.addr
-    file.content = node.content.addr
     file.is_terminal = 1 if node.kind == TERMINAL_KIND else 0
-    if node.kind == MAPS_KIND or node.kind == ARGUMENTS_KIND:
+    if is_text(node):
         file.text = process_files.make_text(k, task, node.kind)
         if file.text == 0:
             heap.kfree(k, at)
             return NO_KERNEL_MEMORY
         file.kind = CONTENT_KIND
+    name_node(file, node)
+    if file.text != 0:
         file.content = file.text
     descriptors.put(task, descriptor, file, descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
     return descriptor
+
+
+@kernel
+def open_fifo(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) -> word:
+    """Open a FIFO, which waits for somebody at the other end: the descriptor.
+
+    MUST_WAIT; NO_DEVICE where nobody reads and nobody wants to wait; NO_KERNEL_MEMORY.
+    """
+    if node.pipe == 0:
+        node.pipe = pipes.create(k)
+        if node.pipe == 0:
+            return NO_KERNEL_MEMORY
+        Pipe(k.m, node.pipe).node = node.addr
+    pipe = Pipe(k.m, node.pipe)
+    code = pipe_opening.meet_other_end(k, pipe, flags)
+    if code != OK:
+        return code
+    if not pipes.has_ring(k, pipe):
+        return NO_KERNEL_MEMORY
+    found = open_node(k, task, node, flags, descriptor)
+    if found >= 0:
+        pipes.attach(k, File(k.m, descriptors.file_at(task, found)), pipe)
+        pipe_opening.tell_other_end(k, pipe, flags)
+    return found

@@ -16,9 +16,9 @@ from incroos.kernel.codes import (
     OK,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import nodes
+from incroos.kernel.files import entries, nodes
 from incroos.kernel.files.nodes import NAME_MAX
-from incroos.kernel.state import LINK_KIND, PROGRAM_KIND, Kernel, Node, Task
+from incroos.kernel.state import LINK_KIND, PROGRAM_KIND, Entry, Kernel, Node, Task
 from incroos.lang import VirtAddr, copy, kernel, load8, store8, word
 
 PATH_MAX: Final = 4096  # bytes of a path, the zero byte behind it among them
@@ -57,6 +57,7 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
     move_up(k, text_of(k), nbytes)
     here = nodes.root_of(k) if load8(k.m, at) == SLASH else start
     nr_links = 0
+    forget_end(k)
     while True:
         at = skip_slashes(k, at, end)
         if at == end:
@@ -67,8 +68,12 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
         at = end_of_name(k, at, end)
         if at - name > NAME_MAX:
             return NAME_TOO_LONG, VirtAddr(0)
-        found = step(k, here, name, at - name)
+        kind = kind_of_name(k, name, at - name)
+        entry = entries.find_entry(k, here, name, at - name) if kind == NAME else VirtAddr(0)
+        found = Entry(k.m, entry).node if entry != 0 else step(here, kind)
         rest = skip_slashes(k, at, end)
+        if rest == end:
+            note_end(k, here, name, at - name, entry, rest != at)
         if found == 0:
             return NO_ENTRY, here.addr if rest == end else VirtAddr(0)
         node = Node(k.m, found)
@@ -83,10 +88,30 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
                 if at == 0:
                     return NAME_TOO_LONG, VirtAddr(0)
                 here = nodes.root_of(k) if load8(k.m, at) == SLASH else here
+                forget_end(k)
         else:
             here = node
         if at == end:
             return OK, here.addr
+
+
+@kernel
+def note_end(k: Kernel, folder: Node, name: VirtAddr, nbytes: word, entry: VirtAddr, has_slash: bool) -> None:
+    """Note what the last part of a path is: a name in a folder, or dots."""
+    files = k.files
+    files.last_folder = folder.addr
+    files.last_name = name
+    files.last_bytes = nbytes
+    files.last_slash = 1 if has_slash else 0
+    files.last_entry = entry
+
+
+@kernel
+def forget_end(k: Kernel) -> None:
+    """The last part has not come yet; there may be none: the path is `/`."""
+    k.files.last_folder = VirtAddr(0)
+    k.files.last_entry = VirtAddr(0)
+    k.files.last_bytes = 0
 
 
 @kernel
@@ -120,12 +145,11 @@ def end_of_name(k: Kernel, at: VirtAddr, end: VirtAddr) -> VirtAddr:
 
 
 @kernel
-def step(k: Kernel, folder: Node, name: VirtAddr, nbytes: word) -> VirtAddr:
-    """The node to which one name leads; 0 if there is none."""
-    kind = kind_of_name(k, name, nbytes)
+def step(folder: Node, kind: word) -> VirtAddr:
+    """The node to which dots lead; 0 for a name that is not there."""
     if kind == HERE:
         return folder.addr
-    return folder.parent if kind == UP else nodes.find(k, folder, name, nbytes)
+    return folder.parent if kind == UP else VirtAddr(0)
 
 
 @kernel
@@ -153,19 +177,23 @@ def put_target(k: Kernel, link: Node, at: VirtAddr) -> VirtAddr:
 def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
     """Write the path of a node from the root on, with a zero byte behind it: where it begins, and its bytes with that.
 
-    It lies in the path buffer. BAD_ARGUMENT in the place of the bytes when there is no room.
+    It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT when there is no room, NO_ENTRY for what has no
+    name.
     """
     end = VirtAddr(k.files.path + PATH_ROOM)
     at = VirtAddr(end - 1)
     store8(k.m, at, 0)
-    if node.parent == node.addr:
+    if node.addr == k.files.nodes:
         at = VirtAddr(at - 1)
         store8(k.m, at, SLASH)
-    while node.parent != node.addr:
-        at = VirtAddr(at - node.name_bytes - 1)
+    while node.addr != k.files.nodes:
+        if node.entry == 0:
+            return at, NO_ENTRY
+        entry = Entry(k.m, node.entry)
+        at = VirtAddr(at - entry.name_bytes - 1)
         if at < k.files.path:
             return at, BAD_ARGUMENT
         store8(k.m, at, SLASH)
-        copy(k.m, VirtAddr(at + 1), node.name, node.name_bytes)
-        node = Node(k.m, node.parent)
+        copy(k.m, VirtAddr(at + 1), entry.name, entry.name_bytes)
+        node = Node(k.m, entry.folder)
     return at, end - at

@@ -6,9 +6,10 @@ Unit: the open file.
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.codes import NO_DESCRIPTOR, NO_KERNEL_MEMORY, OK, TOO_MANY_FILES
-from incroos.kernel.files import descriptors, events, open_files, pipes
-from incroos.kernel.files.flags import NONBLOCK, READ_WRITE, WRITE_ONLY
+from incroos.kernel.codes import NO_DESCRIPTOR, NO_DEVICE, NO_KERNEL_MEMORY, OK, TOO_MANY_FILES
+from incroos.kernel.files import descriptors, events, fifos, open_files, pipes
+from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, READ_WRITE, WRITE_ONLY
+from incroos.kernel.files.waits import note_change, wait_on
 from incroos.kernel.state import EVENT_KIND, PIPE_KIND, File, Kernel, Pipe, Task
 from incroos.lang import VirtAddr, kernel, word
 
@@ -54,3 +55,39 @@ def open_counter(k: Kernel, task: Task, count: word, takes_one: word, flags: wor
     file.mode = COUNTER_MODE
     descriptors.put(task, free, file, closing)
     return free
+
+
+# ------------------------------------------------------------------ FIFOs
+@kernel
+def side_of(flags: word) -> word:
+    """Which end an open with these flags will have; 0: both, and it waits for nobody."""
+    mode = flags & ACCESS_MODE
+    if mode == READ_WRITE:
+        return 0
+    return fifos.WRITER if mode == WRITE_ONLY else fifos.READER
+
+
+@kernel
+def meet_other_end(k: Kernel, pipe: Pipe, flags: word) -> word:
+    """OK if somebody is or was at the other end, or need not be; MUST_WAIT, NO_DEVICE."""
+    side = side_of(flags)
+    if side == 0 or fifos.is_met(k, pipe, side):
+        return OK
+    is_there = pipes.has_writers(k, pipe) if side == fifos.READER else pipes.has_readers(k, pipe)
+    if is_there:
+        return OK
+    if flags & NONBLOCK != 0:
+        return OK if side == fifos.READER else NO_DEVICE
+    fifos.begin(k, pipe, side)
+    return wait_on(k, pipe.addr, 0)
+
+
+@kernel
+def tell_other_end(k: Kernel, pipe: Pipe, flags: word) -> None:
+    """An end is open: whoever waits at the other one need not any more."""
+    side = side_of(flags)
+    if side != fifos.WRITER:
+        fifos.meet(k, pipe, fifos.WRITER)
+    if side != fifos.READER:
+        fifos.meet(k, pipe, fifos.READER)
+    note_change(k, pipe.addr)

@@ -7,7 +7,7 @@ Up to ATOMIC_BYTES are written together or not at all; more may be written in pa
 consumes. Nobody waits here: see waits.py. Where there is no memory for a larger ring the old one must do.
 
 Opening a FIFO waits for somebody at the other end. The call is made anew, so whoever waits is no open file yet: it is
-the tasks' progress that says who is coming (fifos.py).
+the tasks that say who is coming (fifos.py).
 
 Unit: the byte.
 """

@@ -108,11 +108,8 @@ def put_facts(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
 
 @kernel
 def node_of(k: Kernel, found: Range) -> VirtAddr:
-    """The file that a range shows; 0 if it shows none."""
-    files = k.files
-    if not files.nodes <= found.content < files.nodes + files.max_nodes * Node.SIZE:
-        return VirtAddr(0)
-    return VirtAddr(found.content - (found.content - files.nodes) % Node.SIZE)
+    """The file that a range shows; 0 if it shows none. A Node begins with its Content."""
+    return found.content if found.flags & IS_SHARED == 0 else VirtAddr(0)
 
 
 @kernel

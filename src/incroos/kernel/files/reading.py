@@ -8,16 +8,19 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels, idle
+from incroos.kernel.devices import channels, idle, timer
 from incroos.kernel.files import events, nodes, pipes, terminal, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
+from incroos.kernel.files.random import next_word
 from incroos.kernel.state import (
     CONTENT_KIND,
     EVENT_KIND,
+    FULL_KIND,
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
     PIPE_KIND,
+    RANDOM_KIND,
     TERMINAL_KIND,
     ZERO_KIND,
     Content,
@@ -26,7 +29,7 @@ from incroos.kernel.state import (
     Pipe,
     UserSpace,
 )
-from incroos.lang import VirtAddr, kernel, word
+from incroos.lang import VirtAddr, kernel, store64, word
 
 PIECE_BYTES: Final = 0x4000  # of the buffer through which bytes go
 
@@ -56,8 +59,10 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
             done = read_content(user, file, to, nbytes, file.position)
             file.position += max(done, 0)
             return done
-        case state.ZERO_KIND:
+        case state.ZERO_KIND | state.FULL_KIND:
             return read_zeros(user, to, nbytes)
+        case state.RANDOM_KIND:
+            return read_random(k, user, to, nbytes)
         case state.NULL_KIND:
             return 0
         case state.FOLDER_KIND:
@@ -91,6 +96,12 @@ def has_no_position(file: File) -> bool:
 
 
 @kernel
+def is_device(kind: word) -> bool:
+    """Is it one of the devices of /dev, in which all positions are one?"""
+    return kind == NULL_KIND or kind == ZERO_KIND or kind == FULL_KIND or kind == RANDOM_KIND
+
+
+@kernel
 def is_standard(file: File) -> bool:
     """Is it one of the host's descriptors, or the terminal?"""
     return file.kind == INPUT_KIND or file.kind == OUTPUT_KIND or file.kind == TERMINAL_KIND
@@ -112,6 +123,21 @@ def read_zeros(user: UserSpace, to: VirtAddr, nbytes: word) -> word:
     """Write zeros over a program's memory: how many, or BAD_POINTER if none could be."""
     done = vm.clear_out_some(user, to, nbytes)
     return done if done > 0 or nbytes == 0 else BAD_POINTER
+
+
+@kernel
+def read_random(k: Kernel, user: UserSpace, to: VirtAddr, nbytes: word) -> word:
+    """Fill a program's memory with random bytes: how many, or BAD_POINTER if none could be."""
+    done = 0
+    while done < nbytes:
+        part = min(PIECE_BYTES, nbytes - done)
+        for index in range((part + 7) // 8):
+            store64(k.m, VirtAddr(k.files.piece + 8 * index), next_word(k))
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), k.files.piece, part)
+        done += nr_copied
+        if nr_copied < part:
+            return done if done > 0 else BAD_POINTER
+    return done
 
 
 @kernel
@@ -164,6 +190,17 @@ def fill_input(k: Kernel, file: File, nbytes: word) -> word:
 
 
 @kernel
+def may_read_input(k: Kernel, file: File) -> bool:
+    """Whether a read of the host's input would not wait. To know that, a byte must be asked for."""
+    if is_regular(file) or k.files.input_start != k.files.input_end:
+        return True
+    channels.ask_input(k, 1)
+    if not channels.has_input(k):
+        idle.idle(k, timer.TICK)  # the host may have one, and must have had the time to say so
+    return channels.has_input(k)
+
+
+@kernel
 def is_input_asked(k: Kernel) -> bool:
     """Whether input may come: somebody has asked for it, and it was not taken."""
     return k.devices.nr_asked != 0 or k.devices.nr_coming != 0 or k.devices.has_serial_input != 0
@@ -192,15 +229,6 @@ def would_wait(k: Kernel, file: File) -> bool:
 
 
 @kernel
-def can_read_input(k: Kernel, file: File) -> bool:
-    """Whether a read of the host's descriptor does not wait; asks the host, so that somebody may wait for that."""
-    if is_regular(file) or k.files.input_start != k.files.input_end:
-        return True
-    channels.ask_input(k, channels.MOST_INPUT)
-    return channels.has_input(k)
-
-
-@kernel
 def seek(file: File, offset: word, whence: word) -> word:
     """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR."""
     if file.flags & PATH_ONLY != 0:
@@ -216,7 +244,7 @@ def seek(file: File, offset: word, whence: word) -> word:
         return BAD_ARGUMENT
     if offset > MOST_POSITION - start or offset < -start:
         return BAD_ARGUMENT
-    if file.kind == NULL_KIND or file.kind == ZERO_KIND:
+    if is_device(file.kind):
         return 0
     file.position = start + offset
     return file.position

@@ -7,6 +7,7 @@ from typing import Final
 
 from incroos.kernel import state
 from incroos.kernel.files import events, pipes, reading, terminal
+from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.state import EventCounter, File, Kernel, Pipe
 from incroos.lang import kernel, word
 
@@ -21,9 +22,11 @@ UNASKED: Final = BROKEN | HUNG_UP | NOT_OPEN  # told though nobody asks for them
 @kernel
 def ready_events(k: Kernel, file: File) -> word:
     """What can be done at once."""
+    if file.flags & PATH_ONLY != 0:
+        return NOT_OPEN
     match file.kind:
         case state.INPUT_KIND:
-            return CAN_READ if reading.can_read_input(k, file) else 0
+            return CAN_READ if reading.may_read_input(k, file) else 0
         case state.OUTPUT_KIND:
             return CAN_WRITE
         case state.PIPE_KIND:
@@ -45,7 +48,7 @@ def of_pipe(k: Kernel, file: File, pipe: Pipe) -> word:
         if not pipes.has_writers(k, pipe) and pipe.nr_opened_to_write > 0:
             found |= HUNG_UP
     if pipes.writes(file) != 0:
-        is_room = pipes.MOST_ROOM - pipe.nbytes >= pipes.ATOMIC_BYTES
+        is_room = pipes.room_for(k, pipe, pipes.ATOMIC_BYTES) >= pipes.ATOMIC_BYTES
         found |= CAN_WRITE if is_room else 0
         found |= BROKEN if not pipes.has_readers(k, pipe) else 0
     return found

@@ -1,15 +1,11 @@
 """The start of the room: the channels, the buffers, the nodes of the archive."""
 
-from typing import Final
-
 from incroos.kernel import heap
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.devices import channels
 from incroos.kernel.files import archive, paths, reading, terminal
 from incroos.kernel.state import FilesState, Kernel
 from incroos.lang import VirtAddr, fill, kernel, word
-
-FIRST_INODE: Final = 1 << 32  # of what has no node
 
 
 @kernel
@@ -18,7 +14,6 @@ def init(k: Kernel, archive_start: VirtAddr, nbytes: word) -> word:
     channels.init(k)
     files = k.files
     fill(k.m, files.addr, 0, FilesState.SIZE)
-    files.next_inode = FIRST_INODE
     files.path = heap.kmalloc(k, paths.PATH_ROOM)
     files.piece = heap.kmalloc(k, reading.PIECE_BYTES)
     files.input = heap.kmalloc(k, channels.MOST_INPUT)

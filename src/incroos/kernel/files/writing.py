@@ -4,13 +4,13 @@ Unit: the byte. A bad pointer ends a write with what was copied before.
 """
 
 from incroos.kernel import state
-from incroos.kernel.codes import BAD_DESCRIPTOR, BAD_POINTER
+from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, NO_POSITION, NO_SPACE
 from incroos.kernel.devices import channels
-from incroos.kernel.files import events, pipes, terminal
+from incroos.kernel.files import contents, events, pipes, terminal
 from incroos.kernel.files.bytes import take_some
-from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY
-from incroos.kernel.files.reading import PIECE_BYTES
-from incroos.kernel.state import File, Kernel, UserSpace
+from incroos.kernel.files.flags import ACCESS_MODE, APPEND, PATH_ONLY
+from incroos.kernel.files.reading import PIECE_BYTES, has_no_position
+from incroos.kernel.state import CONTENT_KIND, File, Kernel, Node, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -31,6 +31,10 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
     match file.kind:
         case state.OUTPUT_KIND:
             return write_output(k, user, file.channel, source, nbytes)
+        case state.CONTENT_KIND:
+            return write_content(k, user, file, source, nbytes)
+        case state.FULL_KIND:
+            return NO_SPACE if nbytes > 0 else 0
         case state.PIPE_KIND:
             return pipes.write(k, user, file, source, nbytes, done)
         case state.TERMINAL_KIND:
@@ -39,6 +43,31 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
             return events.write(k, user, file, source, nbytes)
         case _:
             return nbytes  # a device that takes everything
+
+
+@kernel
+def write_content(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word) -> word:
+    """Write at a file's position, or at its end where that was asked for, and move it."""
+    node = Node(k.m, file.node)
+    position = node.content.nbytes if file.flags & APPEND != 0 else file.position
+    done = contents.write(k, user, node, source, nbytes, position)
+    if done > 0:
+        file.position = position + done
+    return done
+
+
+@kernel
+def write_at(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word, position: word) -> word:
+    """Write at a position, and leave the file's where it is; as write. With APPEND at the end, as on Linux."""
+    if position < 0:
+        return BAD_ARGUMENT
+    if not is_writable(file):
+        return BAD_DESCRIPTOR
+    if file.kind != CONTENT_KIND:
+        return NO_POSITION if has_no_position(file) else write(k, user, file, source, nbytes, 0)
+    node = Node(k.m, file.node)
+    at = node.content.nbytes if file.flags & APPEND != 0 else position
+    return contents.write(k, user, node, source, nbytes, at)
 
 
 @kernel

@@ -22,6 +22,8 @@ from incroos.kernel.pmm.frames import (
     check,
     free_page,
     free_table,
+    free_zeroed_table,
+    has_zeroed,
     init,
     init_embedded,
     is_managed,
@@ -35,6 +37,7 @@ from incroos.kernel.pmm.frames import (
     record_of,
     take_frame,
     take_table,
+    take_zeroed_table,
     zero_ahead,
     zero_frame,
 )
@@ -52,6 +55,8 @@ __all__ = [
     'free_page',
     'free_table',
     'free_unmapped',
+    'free_zeroed_table',
+    'has_zeroed',
     'init',
     'init_embedded',
     'is_managed',
@@ -70,6 +75,7 @@ __all__ = [
     'take_frame',
     'take_huge',
     'take_table',
+    'take_zeroed_table',
     'zero_ahead',
     'zero_frame',
 ]

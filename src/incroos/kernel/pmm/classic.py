@@ -128,6 +128,18 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
 
 
 @kernel
+def take_zeroed_table(k: Kernel, level: word) -> PhysAddr:
+    """NO_FRAME."""
+    return PhysAddr(NO_FRAME)
+
+
+@kernel
+def put_zeroed_table(k: Kernel, pa: PhysAddr) -> bool:
+    """No frame is kept as one that is full of zeros."""
+    return False
+
+
+@kernel
 def check_free_table(k: Kernel, pa: PhysAddr) -> word:
     """OK if put_table may have the frame back, else why not."""
     code = bitmap.check_free(stock_of(k.frames, pa), pa)

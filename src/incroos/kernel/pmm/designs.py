@@ -99,6 +99,12 @@ class FrameStock(Protocol):
     def take_table(self, k: Kernel, level: word) -> PhysAddr:
         """A frame for a page table, as its last owner left it, of the pool until frames are open; NO_FRAME."""
 
+    def take_zeroed_table(self, k: Kernel, level: word) -> PhysAddr:
+        """One that is full of zeros; NO_FRAME when has_zeroed says that there is none."""
+
+    def put_zeroed_table(self, k: Kernel, pa: PhysAddr) -> bool:
+        """Take back a table's frame that is full of zeros, unless there is no room for such; checked before."""
+
     def check_free_table(self, k: Kernel, pa: PhysAddr) -> word:
         """OK if put_table may have the frame of a table back, else why not."""
 

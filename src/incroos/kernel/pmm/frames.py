@@ -151,6 +151,31 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
 
 
 @kernel
+def has_zeroed(k: Kernel) -> bool:
+    """Whether take_zeroed_table has a frame, and alloc_page one that it need not zero."""
+    return k.config.stock.has_zeroed(k)
+
+
+@kernel
+def take_zeroed_table(k: Kernel, level: word) -> PhysAddr:
+    """A frame full of zeros to be a page table. PRE has_zeroed. NO_FRAME where a test wants it refused."""
+    if is_refused(k):
+        return PhysAddr(NO_FRAME)
+    k.frames.nr_tables += 1
+    return k.config.stock.take_zeroed_table(k, level)
+
+
+@kernel
+def free_zeroed_table(k: Kernel, pa: PhysAddr) -> word:
+    """Take back what alloc_table gave, as free_table does, full of zeros: who has it next finds them."""
+    code = k.config.stock.check_free_table(k, pa)
+    if code != OK or k.config.poison != 0 or not k.config.stock.put_zeroed_table(k, pa):
+        return free_table(k, pa)
+    k.frames.nr_tables -= 1
+    return OK
+
+
+@kernel
 def free_table(k: Kernel, pa: PhysAddr) -> word:
     """Take back what alloc_table gave, once no TLB knows it.
 

@@ -32,7 +32,9 @@ OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can op
 # File.kind again
 PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
-TERMINAL_KIND: Final = 22  # of nodes, too
+FULL_KIND: Final = 22  # /dev/full
+RANDOM_KIND: Final = 23  # /dev/random
+TERMINAL_KIND: Final = 24  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
@@ -70,23 +72,44 @@ class Timer(Struct):
 
 
 class Node(Struct):
-    """A file, folder or symlink of the archive, or one that the kernel itself adds. Owner: files.nodes."""
+    """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
+    room: u64  # bytes of the heap that the content has; 0: it lies in the archive, or there is none
     kind: u64
-    parent: VirtAddr  # the root's is the root
-    first: VirtAddr  # what is in a folder: a list
+    entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
+    parent: VirtAddr  # of a folder: the Node in which it is; the root's is the root
+    first: VirtAddr  # of a folder: its Entries, a list
     last: VirtAddr
-    next: VirtAddr
-    same_hash: VirtAddr  # the next one in its bucket
-    name: VirtAddr
-    name_bytes: u64
+    next_position: u64  # of a folder: that of the next entry
     inode: u64
     mode: u64  # st_mode
+    user: u64
+    group: u64
     nr_links: u64
-    seconds: u64  # of st_mtime
+    nr_files: u64  # open files
+    accessed: u64  # nanoseconds since 1970
+    modified: u64
+    changed: u64
     rdev: u64
-    is_hidden: u64  # found by its name, but no folder lists it
+    pipe: VirtAddr  # of a FIFO that was opened: Pipe
+    is_lost: u64  # it has no name, and is kept for those who still use it
+    next_lost: VirtAddr
+
+
+class Entry(Struct):
+    """A name of a Node in a folder. Owner: files.entries."""
+
+    node: VirtAddr
+    folder: VirtAddr  # Node
+    next: VirtAddr
+    previous: VirtAddr
+    same_hash: VirtAddr  # the next one in its bucket
+    other_name: VirtAddr  # Entry: the next one of the same node
+    name: VirtAddr
+    name_bytes: u64
+    position: u64  # in its folder: later entries have higher ones
+    is_hidden: u64  # found by its name, but not listed
 
 
 class File(Struct):
@@ -171,7 +194,9 @@ class Task(Struct):
     waits_on: VirtAddr  # an address, or one of the numbers above
     deadline: u64  # of a wait: when it ends, as the clock counts; 0: never
     progress: u64  # of a call that waits: what cannot be undone
-    futex: VirtAddr  # of a wait on FUTEX: the word's address
+    comes_to: u64  # of one that opens a FIFO: see files.fifos
+    futex: VirtAddr  # of a wait on FUTEX: the word's address,
+    futex_owner: VirtAddr  # and in what: see task.futexes
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     rest_unit: u64  # see task.interruption
@@ -199,12 +224,15 @@ class Task(Struct):
     fault_vector: u64  # of the last exception that became a signal, for its frame
     fault_error: u64
     fault_address: VirtAddr  # of the last one that was a page fault
-    user_time: u64  # nanoseconds that it ran, in ticks
+    user_time: u64  # nanoseconds that it ran, until the slice began
+    children_time: u64  # of its children that it has waited for, and of theirs
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
     limit_files: u64  # descriptors: RLIMIT_NOFILE,
     most_files: u64  # and how far it may be raised
+    limit_tasks: u64  # tasks that there may be for it to make another: RLIMIT_NPROC,
+    most_tasks: u64  # and how far it may be raised
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory
@@ -226,6 +254,7 @@ class TaskState(Struct):
     nr_live: u64  # of them: not ended
     news: VirtAddr  # the first Task whose parent is to hear of it; 0: there is none
     next_number: u64
+    slice_start: u64  # when the task that runs began to, or was last charged
     has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64
     flags: u64  # RunInfo.flags
@@ -250,13 +279,25 @@ class FilesState(Struct):
     archive: VirtAddr  # first byte of the cpio
     archive_bytes: u64
     program: VirtAddr  # Node of the first file
-    nodes: VirtAddr  # Nodes, the root first
-    nr_nodes: u64
+    nodes: VirtAddr  # Nodes of the archive and of the kernel's own, the root first
+    entries: VirtAddr  # their Entries
+    nr_given: u64  # of these nodes, and as many entries but one
     max_nodes: u64
-    buckets: VirtAddr  # Nodes by the hash of parent and name
+    nr_nodes: u64  # all that there are, with those from the heap
+    nr_entries: u64
+    buckets: VirtAddr  # Entries by the hash of folder and name
     nr_buckets: u64  # a power of two
+    nr_first_buckets: u64  # at the start
+    is_changed: u64  # something has been written, or got a name
     names: VirtAddr  # of the nodes that the kernel adds
     names_bytes: u64
+    lost: VirtAddr  # Nodes without a name that somebody uses: a list
+    nr_content_bytes: u64  # of the heap, that contents have
+    last_folder: VirtAddr  # what a walk came to: the Node of the folder,
+    last_name: VirtAddr  # the name in it, in the path buffer,
+    last_bytes: u64
+    last_entry: VirtAddr  # the Entry of that name; 0: there is none, or it is no name
+    last_slash: u64  # whether slashes follow the name
     path: VirtAddr  # PATH_ROOM bytes: what is left of a path
     piece: VirtAddr  # PIECE_BYTES: what is copied to or from a program
     input: VirtAddr  # INPUT_BYTES: [input_start, input_end) came and was not taken

@@ -5,11 +5,12 @@ does what; waiting and schedule say who runs, ring who there is, contexts keep t
 report tells the host; clock and random are what programs see of time and chance.
 """
 
+from incroos.kernel.files.random import next_word
+
 from .clock import after, look, now
 from .contexts import registers_of
 from .ending import end, end_by_signal, end_unstarted
 from .family import is_orphaned, send_to_group
-from .random import next_word
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick

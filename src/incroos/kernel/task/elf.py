@@ -79,7 +79,6 @@ class Program(Struct):
     brk: u64  # behind its last segment
     is_stack_executable: u64
     data_bytes: u64  # of its writable segments
-    stack: u64  # RSP
 
 
 @kernel

@@ -10,6 +10,7 @@ from typing import Final
 
 from incroos.kernel import files, vm
 from incroos.kernel.codes import OK
+from incroos.kernel.files.nodes import sweep
 from incroos.kernel.state import (
     BY_SIGNAL,
     CANNOT_RUN,
@@ -152,7 +153,9 @@ def leave_space(k: Kernel, task: Task) -> None:
 
 @kernel
 def drop_space(k: Kernel, user: UserSpace) -> None:
-    """A task less has a space that is not loaded; the last one ends it."""
+    """A task less has a space that is not loaded; the last one ends it, and files that it alone still had mapped."""
     if user.nr_tasks == 1:
         report.add_space(k, user)
     vm.drop(k, user)
+    if k.files.lost != 0:
+        sweep(k)

@@ -171,7 +171,7 @@ def release(k: Kernel, task: Task) -> None:
         holder = Task(k.m, task.holder)
         task.holder = VirtAddr(0)
         if holder.state == HELD:
-            make_ready(holder)
+            make_ready(k, holder)
 
 
 @cold

@@ -31,9 +31,9 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
 
     TOO_MANY_TASKS, NO_KERNEL_MEMORY. PRE add_child or drop_child is called next.
     """
-    if k.tasks.nr_tasks >= MAX_TASKS:
-        return TOO_MANY_TASKS, VirtAddr(0)
     own = ring.current(k)
+    if k.tasks.nr_tasks >= MAX_TASKS or 0 <= own.limit_tasks <= k.tasks.nr_tasks:
+        return TOO_MANY_TASKS, VirtAddr(0)
     at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
     if at == 0:
         return NO_KERNEL_MEMORY, at
@@ -74,6 +74,7 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     child.progress = 0
     child.has_waited = 0
     child.has_executed = 0
+    child.children_time = 0
     child.news = 0
     child.next_news = VirtAddr(0)
     child.is_news = 0

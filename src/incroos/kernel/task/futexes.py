@@ -1,17 +1,30 @@
 """Futexes: tasks that wait on a word of their memory, until somebody names that word.
 
-    a private word    its space and its address
+    a private word    is known by its space, and its address
+    a shared word     by the SharedMemory in which it lies, and where it is in that
+
 Unit: the task. Whoever was named does not look at the word again: progress says so.
 """
 
 from typing import Final
 
-from incroos.kernel.state import FUTEX, WAITING, Kernel, Task, UserSpace
+from incroos.kernel import vm
+from incroos.kernel.state import FUTEX, IS_SHARED, WAITING, Kernel, Range, Task, UserSpace
 from incroos.kernel.task.ring import current
 from incroos.kernel.task.waiting import make_ready
 from incroos.lang import VirtAddr, kernel, word
 
-NAMED: Final = -1  # Task.progress of one that was woken: no bytes are done
+NAMED: Final = 1  # Task.progress of one that was woken
+
+
+@kernel
+def key_of(user: UserSpace, at: word) -> tuple[VirtAddr, VirtAddr]:
+    """By what a word is known, whoever names it."""
+    found = vm.find_range(user, VirtAddr(at))
+    if found != 0 and Range(user.m, found).flags & IS_SHARED != 0:
+        place = Range(user.m, found)
+        return place.content, VirtAddr(place.offset + at - place.start)
+    return VirtAddr(user.addr), VirtAddr(at)
 
 
 @kernel
@@ -23,7 +36,9 @@ def take_name(k: Kernel, at: word) -> bool:
     task = current(k)
     if task.progress == NAMED:
         return True
-    task.futex = VirtAddr(at)
+    owner, place = key_of(UserSpace(k.m, task.space), at)
+    task.futex_owner = owner
+    task.futex = place
     return False
 
 
@@ -31,13 +46,14 @@ def take_name(k: Kernel, at: word) -> bool:
 def wake_futex(k: Kernel, user: UserSpace, at: word, most: word) -> word:
     """Wake at most so many of those who wait on a word: how many."""
     nr_woken = 0
-    place = k.tasks.ring
+    owner, place = key_of(user, at)
+    here = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
-        task = Task(k.m, place)
+        task = Task(k.m, here)
         is_waiting = task.state == WAITING and task.waits_on == FUTEX
-        if nr_woken < most and is_waiting and task.futex == at and task.space == user.addr:
+        if nr_woken < most and is_waiting and task.futex == place and task.futex_owner == owner:
             task.progress = NAMED
-            make_ready(task)
+            make_ready(k, task)
             nr_woken += 1
-        place = task.next
+        here = task.next
     return nr_woken

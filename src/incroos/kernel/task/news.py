@@ -5,6 +5,7 @@ Unit: the task. Anybody may put a task into the list at any time; nothing else h
 
 from typing import Final
 
+from incroos.kernel.devices import timer
 from incroos.kernel.state import HAS_NEWS, Kernel, Task
 from incroos.lang import cold, kernel, word
 
@@ -36,5 +37,6 @@ def stop(k: Kernel, task: Task, signal: word) -> None:
 def end_stop(k: Kernel, task: Task) -> None:
     """Let a task that is stopped go on."""
     task.is_stopped = 0
+    timer.start(k)
     task.news = CONTINUED
     put(k, task)

@@ -3,7 +3,7 @@
 Unit: the program.
 """
 
-from incroos.kernel import vm
+from incroos.kernel import files, vm
 from incroos.kernel.arch.x86 import (
     FLAG_INTERRUPTS,
     FLAGS_ALWAYS,
@@ -43,7 +43,8 @@ def begin(k: Kernel, task: Task, node: Node, info: RunInfo) -> word:
     code, space = load(k, node, texts, info.limit_address_space, info.limit_data, info.limit_stack)
     if code == OK:
         take_over(k, task, node, UserSpace(k.m, space), texts)
-        name_task(task, node.name, node.name_bytes)
+        name, name_bytes = files.name_of(k, node)
+        name_task(task, name, name_bytes)
     destroy(k, texts)
     return code
 
@@ -54,7 +55,7 @@ def load(
 ) -> tuple[word, VirtAddr]:
     """OK, and a space with a program in it and its texts on the stack: BAD_PROGRAM, TOO_MUCH_TEXT, codes of vm.
 
-    Program at files.piece says how it begins.
+    The texts say where it begins.
     """
     if node.kind != CONTENT_KIND:
         return BAD_PROGRAM, VirtAddr(0)
@@ -73,7 +74,8 @@ def load(
         user.brk = user.brk_start
         user.data_bytes = program.data_bytes
         code, rsp = stack.build(k, user, texts, program)
-        program.stack = rsp
+        texts.rsp = rsp
+        texts.rip = VirtAddr(program.entry)
     if code != OK:
         vm.destroy(user)
         return code, VirtAddr(0)
@@ -89,8 +91,7 @@ def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) 
     task.program = node.addr
     task.arguments = texts.arguments
     task.arguments_bytes = texts.arguments_bytes
-    program = Program(k.m, k.files.piece)
-    begin_registers(k, task, VirtAddr(program.entry), VirtAddr(program.stack))
+    begin_registers(k, task, texts.rip, texts.rsp)
 
 
 @kernel

@@ -108,7 +108,7 @@ def go_on(k: Kernel) -> None:
     Comes back only with a task that can run and has no signal to be delivered; else the machine ends.
     """
     if current(k).state == WAITING and sending.deliverable(current(k)) != 0:  # also one that its call unblocks
-        make_ready(current(k))
+        make_ready(k, current(k))
     if k.tasks.attention & HAS_CHANGES != 0:
         wake_changed(k)
     if k.tasks.attention & SLICE_IS_OVER != 0:
@@ -132,6 +132,7 @@ def change_to(k: Kernel, at: VirtAddr) -> None:
     """Let another task run, if it is another one."""
     before = k.tasks.current
     if at != 0 and at != before:
+        timers.charge(k)
         if before != 0 and current(k).state != ENDED:
             contexts.save(k, current(k))
         k.tasks.current = at
@@ -149,6 +150,7 @@ def find_work(k: Kernel) -> VirtAddr:
 
     Where all wait for what cannot happen any more, they are ended, and the host is told why.
     """
+    timers.charge(k)
     while True:
         family.tell_parents(k)
         if k.tasks.nr_live == 0:
@@ -156,6 +158,7 @@ def find_work(k: Kernel) -> VirtAddr:
         look_around(k)
         at = next_ready(k, current(k))
         if at != 0:
+            k.tasks.slice_start = clock.now(k)
             return at
         deadline = least_deadline(k)
         if has_rest(k):
@@ -208,7 +211,7 @@ def look_around(k: Kernel) -> None:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if task.state == WAITING and task.deadline != 0 and task.deadline <= now:
-            make_ready(task)
+            make_ready(k, task)
         at = task.next
     look_at_terminal(k)
     if k.files.terminal == 0 and files.is_input_asked(k) and files.has_input(k):

@@ -12,6 +12,7 @@ from typing import Final
 
 from incroos.kernel import heap
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
+from incroos.kernel.devices import timer
 from incroos.kernel.state import (
     ENDED,
     HAS_SIGNAL,
@@ -47,7 +48,8 @@ def send(k: Kernel, task: Task, signal: word) -> None:
 def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, second: word) -> word:
     """Send a task a signal with the words of a SignalInfo: OK.
 
-    NO_KERNEL_MEMORY: a real-time signal that cannot be queued; it waits once, without its words. PRE as of send.
+    NO_KERNEL_MEMORY: a real-time signal that cannot be queued, and is not sent; that of kill is, and waits once without
+    its words. PRE as of send.
     """
     if task.state == ENDED:
         return OK
@@ -58,18 +60,19 @@ def send_with(k: Kernel, task: Task, signal: word, code: word, first: word, seco
         take_back(k, task, STOPPING)
         if task.is_stopped != 0:
             news.end_stop(k, task)
-    elif signal == SIGKILL:
+    elif signal == SIGKILL and task.is_stopped != 0:
         task.is_stopped = 0
+        timer.start(k)
     if is_ignored(task, signal) and task.blocked & bit == 0:
         return OK
-    result = OK
     if signal > NR_STANDARD_SIGNALS:
-        result = queue(k, task, signal, code, first, second)
+        if queue(k, task, signal, code, first, second) != OK and code != BY_CALL:
+            return NO_KERNEL_MEMORY
     elif task.pending & bit == 0:
         put(task.infos[signal - 1], code, first, second)
     task.pending |= bit
     notice(k, task)
-    return result
+    return OK
 
 
 @kernel
@@ -92,7 +95,7 @@ def notice(k: Kernel, task: Task) -> None:
     if task.state == WAITING or task.state == HELD:
         waking = ready | (task.pending & task.awaited) if task.state == WAITING else ready & bit_of(SIGKILL)
         if waking != 0:
-            make_ready(task)
+            make_ready(k, task)
 
 
 @kernel

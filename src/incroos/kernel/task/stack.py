@@ -13,10 +13,10 @@ from typing import Final
 
 from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, EXISTS, OK, TOO_MUCH_TEXT
+from incroos.kernel.files.random import next_word
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE, Kernel, UserSpace
 from incroos.kernel.task.elf import Program, Segment
-from incroos.kernel.task.random import next_word
 from incroos.kernel.task.texts import (
     MOST_TEXT,
     NR_AUXILIARY,

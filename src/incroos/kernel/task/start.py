@@ -4,7 +4,7 @@ from typing import Final
 
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
-from incroos.kernel.state import FIRST_NUMBER, MAX_FILES, READY, Kernel, Node, RunInfo, Task, TaskState
+from incroos.kernel.state import FIRST_NUMBER, MAX_FILES, NO_LIMIT, READY, Kernel, Node, RunInfo, Task, TaskState
 from incroos.kernel.task import clock, ending, program, ring
 from incroos.lang import VirtAddr, fill, kernel, word
 
@@ -44,11 +44,14 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.session = task.number
     task.exit_signal = 0
     task.umask = DEFAULT_UMASK
+    task.limit_tasks = NO_LIMIT
+    task.most_tasks = NO_LIMIT
     task.limit_files = MAX_FILES
     task.most_files = MAX_FILES
     task.folder = files.root_of(k).addr
     ring.add(k, task)
     state.current = at
+    state.slice_start = clock.now(k)
     code = files.open_standard(k, task, info)
     if code == OK:
         code = program.begin(k, task, Node(k.m, k.files.program), info)

@@ -38,6 +38,8 @@ class Texts(Struct):
     room: VirtAddr  # what the heap gave for strings and name; 0: they are the host's
     arguments: VirtAddr  # when they are on the stack: where, and their bytes
     arguments_bytes: u64
+    rsp: VirtAddr  # and where the program begins
+    rip: VirtAddr
 
 
 # ------------------------------------------------------------------ made and ended

@@ -1,15 +1,14 @@
 """Interval timers: alarm and setitimer. A timer that rings sends its task a signal.
 
     ITIMER_REAL                   by the clock: SIGALRM
-    ITIMER_VIRTUAL, ITIMER_PROF   by the ticks that interrupted the task: SIGVTALRM, SIGPROF. The kernel interrupts
-                                  ring 3 alone, so both count the same
+    ITIMER_VIRTUAL, ITIMER_PROF   by the time that the task ran: SIGVTALRM, SIGPROF. What is its own and what the
+                                  kernel's is not told apart, so both count the same
 
 Unit: the nanosecond.
 """
 
 from typing import Final
 
-from incroos.kernel.devices.timer import TICK
 from incroos.kernel.state import ENDED, NEEDS_TIMER, NR_TIMERS, Kernel, Task, Timer
 from incroos.kernel.task import clock, sending
 from incroos.kernel.task.actions import SIGALRM, SIGPROF, SIGVTALRM
@@ -122,9 +121,11 @@ def least(k: Kernel) -> word:
 
 @kernel
 def charge(k: Kernel) -> None:
-    """The task that runs has had a tick."""
+    """Let the task that runs have had the time since the slice began, or since it was charged last."""
     task = current(k)
-    task.user_time = min(task.user_time + TICK, MOST)
+    now = clock.now(k)
+    task.user_time = min(task.user_time + now - k.tasks.slice_start, MOST)
+    k.tasks.slice_start = now
     if k.tasks.nr_timers != 0:
         check_timer(k, task, VIRTUAL, task.user_time, SIGVTALRM)
         check_timer(k, task, PROFILE, task.user_time, SIGPROF)

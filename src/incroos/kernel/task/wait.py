@@ -8,6 +8,7 @@ from typing import Final
 from incroos.kernel.codes import NO_CHILD
 from incroos.kernel.state import BY_SIGNAL, ENDED, Kernel, Task
 from incroos.kernel.task.actions import SIGCHLD, SIGCONT
+from incroos.kernel.task.clock import MOST
 from incroos.kernel.task.family import bury
 from incroos.kernel.task.news import CONTINUED, STOPPED
 from incroos.lang import VirtAddr, apart, kernel, word
@@ -91,6 +92,8 @@ def told_of(task: Task) -> tuple[word, word]:
 def take(k: Kernel, task: Task) -> None:
     """The parent has heard: a child that has ended is gone, of another there is nothing new."""
     if task.state == ENDED:
+        own = Task(k.m, task.parent)
+        own.children_time = min(own.children_time + task.user_time + task.children_time, MOST)
         task.parent = VirtAddr(0)
         bury(k, task)
     else:

@@ -82,8 +82,7 @@ def wake_all(k: Kernel, thing: word) -> None:
         if task.state == WAITING and (is_for_it or task.waits_on == ANYTHING or thing == EVERYTHING):
             is_woken = True
         if is_woken:
-            make_ready(task)
-            timer.start(k)
+            make_ready(k, task)
         at = task.next
 
 
@@ -98,10 +97,11 @@ def wake_changed(k: Kernel) -> None:
 
 
 @kernel
-def make_ready(task: Task) -> None:
-    """Let a task that waits look again."""
+def make_ready(k: Kernel, task: Task) -> None:
+    """Let a task that waits look again. It must not wait until the one that runs makes a call: the timer runs."""
     task.state = READY
     task.waits_on = VirtAddr(0)
+    timer.start(k)
 
 
 @kernel
@@ -109,6 +109,7 @@ def end_wait(task: Task) -> None:
     """The call that waited has ended; what it blocked for its time is blocked as it was before."""
     task.has_waited = 0
     task.progress = 0
+    task.comes_to = 0
     task.deadline = 0
     task.rest = VirtAddr(0)
     task.rest_unit = 0

@@ -8,7 +8,7 @@ already is only read. A table of the other space that is new is not cleared firs
 from typing import Final
 
 from incroos.kernel import pmm
-from incroos.kernel.arch.pte import ADDRESS, NR_ENTRIES, PRESENT, TABLE_FLAGS, WRITABLE, table_of
+from incroos.kernel.arch.pte import ADDRESS, NR_ENTRIES, PRESENT, TABLE_FLAGS, WRITABLE
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
@@ -61,24 +61,25 @@ def share_in(space: Space, other: Space, start: VirtAddr, end: VirtAddr) -> tupl
 def table_for(space: Space, va: VirtAddr) -> tuple[PhysAddr, bool]:
     """Where the entry of level 1 for va is, in a table that is made if there is none: 0 without frames.
 
-    A fresh one has in it what its frame had before, and is counted as if the one entry was there.
+    A fresh one, if it was not zeroed, has in it what its frame had before.
     """
     if is_known(space, va, 1, 0):
         return known_slot(space, va), False
     _code, level, slot, _entry = walk_and_know(space, va)
     if level == 1:
         return slot, False
-    table = pmm.take_table(kernel_of(space), 1)
+    k = kernel_of(space)
+    is_zeroed = pmm.has_zeroed(k)
+    table = pmm.take_zeroed_table(k, 1) if is_zeroed else pmm.take_table(k, 1)
     if table < 0:
         return PhysAddr(0), False
-    record_of(space, table).nr_entries = 0
     space.nr_tables += 1
     branch = build_branch(space, va, table | TABLE_FLAGS, 2, level)
     if branch == 0:
         free_table(space, table)
         return PhysAddr(0), False
     link(space, slot, va, level, branch)
-    return slot_in(table_of(table), va, 1), True
+    return slot_in(table, va, 1), not is_zeroed
 
 
 @kernel

@@ -42,7 +42,7 @@ from incroos.kernel.vmm.runs import BYTES, trim_run
 from incroos.kernel.vmm.tables import (
     build_branch,
     find_cut,
-    free_parked,
+    free_emptied,
     is_known,
     known_slot,
     link,
@@ -202,7 +202,7 @@ def clear_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[PhysAddr, wo
         at, slot, behind = find_run(space, behind, end)
     if first < last:
         flush_span(space, first, last)
-    free_parked(space, parked)
+    free_emptied(space, parked)
     return frames, nr_counted
 
 

@@ -240,8 +240,13 @@ def free_branch(space: Space, va: VirtAddr, entry: word, level: word, top: word)
 def free_table(space: Space, table: PhysAddr) -> None:
     """Give back a table that is linked no more and forgotten by the TLB."""
     pmm.record_of(kernel_of(space), table).nr_entries = 0
+    note_freed(space, table, pmm.free_table(kernel_of(space), table))
+
+
+@kernel
+def note_freed(space: Space, table: PhysAddr, code: word) -> None:
+    """A table is counted no more. `code` is what pmm said."""
     space.nr_tables -= 1
-    code = pmm.free_table(kernel_of(space), table)
     if code != OK:
         panic(kernel_of(space), b'vmm: a table that pmm does not take back: table, code', table, code, 0)
 
@@ -256,7 +261,9 @@ def park_branch(space: Space, va: VirtAddr, entry: word, level: word, top: word,
     last = parked
     for below in range(top - 1, level - 1, -1):
         table = table_of(rest)
-        rest = load_entry(space, slot_in(table, va, below))
+        slot = slot_in(table, va, below)
+        rest = load_entry(space, slot)
+        store_entry(space, slot, 0)
         last = park_table(space, va, below, table, last)
     return last
 
@@ -277,6 +284,18 @@ def free_parked(space: Space, parked: PhysAddr) -> None:
     while table != 0:
         following = PhysAddr(load_entry(space, table))
         free_table(space, table)
+        table = following
+
+
+@kernel
+def free_emptied(space: Space, parked: PhysAddr) -> None:
+    """The same of tables that have no entry but the link to the next one: they are full of zeros then."""
+    table = parked
+    while table != 0:
+        following = PhysAddr(load_entry(space, table))
+        store_entry(space, table, 0)
+        record_of(space, table).nr_entries = 0
+        note_freed(space, table, pmm.free_zeroed_table(kernel_of(space), table))
         table = following
 
 

@@ -218,7 +218,10 @@ def store_entry(space: Space, slot: PhysAddr, entry: word) -> None:
 @kernel
 def alloc_table(space: Space, level: word) -> PhysAddr:
     """A loose table, zeroed by the way that the build takes to tables; NO_FRAME."""
-    table = pmm.take_table(kernel_of(space), level)
+    k = kernel_of(space)
+    if pmm.has_zeroed(k):
+        return pmm.take_zeroed_table(k, level)
+    table = pmm.take_table(k, level)
     if table >= 0:
         fill(space.m, open_loose(space, table), 0, PAGE_BYTES)
         close_loose(space)

@@ -288,13 +288,39 @@ def take_table(k: Kernel, level: word) -> PhysAddr:
     pfn = blocks.alloc_frame(k.blocks, TABLE_OWNER)
     if pfn < 0:
         return PhysAddr(pfn)
+    note_table(k, pfn, level)
+    return PhysAddr(pfn << PAGE_SHIFT)
+
+
+@kernel
+def note_table(k: Kernel, pfn: Pfn, level: word) -> None:
+    """A frame is a page table from now on."""
     if k.config.counters != 0:
         k.counters.allocs += 1
     record = table_record_in(k, pfn)
     record.level = level
     record.nr_entries = 0
     record.nr_references = 0
+
+
+@kernel
+def take_zeroed_table(k: Kernel, level: word) -> PhysAddr:
+    """A frame in stock that is full of zeros, to be a page table; NO_FRAME when none is."""
+    pfn = zeroing.alloc_zeroed(k.blocks, TABLE_OWNER)
+    if pfn < 0:
+        return PhysAddr(pfn)
+    note_table(k, pfn, level)
     return PhysAddr(pfn << PAGE_SHIFT)
+
+
+@kernel
+def put_zeroed_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Take back a table's frame that is full of zeros, if the stock of such has room; checked before."""
+    if k.frames.are_frames_open == 0 or not zeroing.put_zeroed(k.blocks, Pfn(pa >> PAGE_SHIFT)):
+        return False
+    if k.config.counters != 0:
+        k.counters.frees += 1
+    return True
 
 
 @kernel

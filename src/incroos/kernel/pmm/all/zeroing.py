@@ -4,7 +4,8 @@ Unit: the frame, named by its PFN. Each zone has a stock beside its hot lists; f
 free, and go back to the allocator with the hot lists when memory gets tight. Knows nothing of page tables: the caller
 says where frames are seen.
 
-The kernel calls zero_ahead when it has nothing else to do; nothing here runs by itself. Frames are zeroed in ascending
+The kernel calls zero_ahead when it has nothing else to do, and gives back page tables that it has emptied, which are
+full of zeros without any work; nothing here runs by itself. Frames are zeroed in ascending
 order of addresses, as they come from the tree: processors fetch ahead upwards. The last one zeroed goes first, because
 it may still be in the cache.
 """
@@ -13,7 +14,7 @@ from incroos.kernel.codes import NO_FRAME
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import zones
-from incroos.kernel.pmm.all.frame_database import OWNER_SHIFT, USED_ONCE, record_of
+from incroos.kernel.pmm.all.frame_database import INSIDE, OWNER_MASK, OWNER_SHIFT, USED_ONCE, head_of, record_of
 from incroos.kernel.state import Frames
 from incroos.lang import Pfn, VirtAddr, fill, kernel, store64, word
 
@@ -33,6 +34,20 @@ def alloc_zeroed(frames: Frames, owner: word) -> Pfn:
     pfn = hot_list.pop(stock)
     store64(frames.m, record_of(frames.database, pfn).addr, USED_ONCE | owner << OWNER_SHIFT)
     return pfn
+
+
+@kernel
+def put_zeroed(frames: Frames, pfn: Pfn) -> bool:
+    """Take back a used frame that is full of zeros, unless the stock has no room, or others refer to the frame."""
+    stock = frames.zones[frames.preferred].zeroed
+    head = head_of(frames.database, pfn)
+    if hot_list.nr_blocks(stock) >= stock.limit or head & ~OWNER_MASK != USED_ONCE:
+        return False
+    if zones.number_of(pfn) != frames.preferred:
+        return False
+    store64(frames.m, record_of(frames.database, pfn).addr, INSIDE)
+    hot_list.push(stock, pfn)
+    return True
 
 
 @kernel
