@@ -43,6 +43,9 @@ CALLS: Final[Mapping[int, Function]] = {
     32: descriptor_calls.dup,
     33: descriptor_calls.dup2,
     40: file_calls.sendfile,
+    275: file_calls.splice,
+    326: file_calls.splice,  # copy_file_range
+    276: file_calls.tee,
     22: descriptor_calls.pipe,
     293: descriptor_calls.pipe2,
     284: descriptor_calls.eventfd,

@@ -9,7 +9,7 @@ from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.flags import APPEND, CLOSE_AT_EXEC, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.pipes import MOST_ROOM
 from incroos.kernel.state import MAX_FILES, PIPE_KIND, File, Kernel
-from incroos.lang import VirtAddr, apart, kernel, store32, word
+from incroos.lang import VirtAddr, apart, kernel, store16, store32, word
 
 UNSHARE: Final = 2  # flags of close_range
 CLOSE_LATER: Final = 4
@@ -22,10 +22,18 @@ GET_FLAGS: Final = 1
 SET_FLAGS: Final = 2
 GET_STATUS: Final = 3
 SET_STATUS: Final = 4
+GET_LOCK: Final = 5
+SET_LOCK_WAITING: Final = 7
+SET_OWNER: Final = 8
+GET_OWNER: Final = 9
+GET_FILE_LOCK: Final = 36
+SET_FILE_LOCK_WAITING: Final = 38
 DUPLICATE_CLOSING: Final = 1030
 SET_PIPE_BYTES: Final = 1031
 GET_PIPE_BYTES: Final = 1032
 LARGE_FILE: Final = 0o100000
+LOCK_BYTES: Final = 32  # struct flock
+UNLOCKED: Final = 2
 
 
 @apart
@@ -98,9 +106,30 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
     if wanted == SET_STATUS:
         file.flags = (file.flags & ~(APPEND | NONBLOCK)) | (argument & (APPEND | NONBLOCK))
         return 0
+    if is_lock(wanted):
+        return lock(k, wanted, argument)
+    if wanted == SET_OWNER or wanted == GET_OWNER:
+        return 0
     if file.kind == PIPE_KIND and (wanted == GET_PIPE_BYTES or wanted == SET_PIPE_BYTES):
         return MOST_ROOM if wanted == GET_PIPE_BYTES or half(argument) <= MOST_ROOM else -EPERM
     return -EINVAL
+
+
+@kernel
+def is_lock(command: word) -> bool:
+    """Is it a call on record locks, of tasks or of open files?"""
+    return GET_LOCK <= command <= SET_LOCK_WAITING or GET_FILE_LOCK <= command <= SET_FILE_LOCK_WAITING
+
+
+@kernel
+def lock(k: Kernel, command: word, at: word) -> word:
+    """Record locks are always granted, and nobody ever has one: they keep no tasks apart."""
+    if vm.copy_in(user_of(k), k.files.piece, at, LOCK_BYTES) != 0:
+        return -EFAULT
+    if command == GET_LOCK or command == GET_FILE_LOCK:
+        store16(k.m, k.files.piece, UNLOCKED)
+        return result_of(vm.copy_out(user_of(k), at, k.files.piece, 2))
+    return 0
 
 
 @kernel

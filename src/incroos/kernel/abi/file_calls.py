@@ -14,10 +14,22 @@ from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, resu
 from incroos.kernel.abi.terminal_calls import on_terminal
 from incroos.kernel.abi.waiting import finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
+from incroos.kernel.files.bytes import no_user
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
 from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.reading import has_no_position, is_readable
-from incroos.kernel.state import CONTENT_KIND, PIPE_KIND, TERMINAL_KIND, Content, File, Kernel, Pipe
+from incroos.kernel.files.writing import is_writable
+from incroos.kernel.state import (
+    CONTENT_KIND,
+    NULL_KIND,
+    OUTPUT_KIND,
+    PIPE_KIND,
+    TERMINAL_KIND,
+    Content,
+    File,
+    Kernel,
+    Pipe,
+)
 from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
 MOST_PARTS: Final = 1024  # of readv and writev
@@ -285,8 +297,54 @@ def fsync(k: Kernel, descriptor: word) -> word:
 
 @apart
 @kernel
-def sendfile(k: Kernel, to: word, source: word) -> word:
-    """Whoever asks reads and writes instead, as where files do not support it."""
+def sendfile(k: Kernel, to: word, source: word, offset: word, nbytes: word) -> word:
+    """From a file's content, to what takes bytes from the kernel; whoever asks for more reads and writes instead."""
+    at = file_of(k, source)
+    target = file_of(k, to)
+    if at == 0 or target == 0 or not is_readable(File(k.m, at)) or not is_writable(File(k.m, target)):
+        return -EBADF
+    file = File(k.m, at)
+    if file.kind != CONTENT_KIND or not takes_kernel_bytes(File(k.m, target), file) or nbytes < 0:
+        return -EINVAL
+    position = file.position
+    if offset != 0:
+        code, position = vm.load64(user_of(k), offset)
+        if code != 0 or position < 0:
+            return -EFAULT if code != 0 else -EINVAL
+    content = Content(k.m, file.content)
+    wanted = min(min(nbytes, MOST_BYTES), content.nbytes - position)
+    if wanted <= 0:
+        return 0
+    given = VirtAddr(content.data + position)
+    done = files.write(k, no_user(k), File(k.m, target), given, wanted, 0)
+    if done == MUST_WAIT and k.files.progress > 0:
+        done = k.files.progress
+    if done > 0 and offset == 0:
+        file.position = position + done
+    elif done > 0 and vm.store64(user_of(k), offset, position + done) != 0:
+        return -EFAULT
+    return finish(k, done)
+
+
+@kernel
+def takes_kernel_bytes(target: File, source: File) -> bool:
+    """Whether a file can be written from the kernel's memory; not one from its own content, which may move."""
+    if target.node != 0 and target.node == source.node:
+        return False
+    kind = target.kind
+    return kind == CONTENT_KIND or kind == PIPE_KIND or kind == OUTPUT_KIND or kind == NULL_KIND
+
+
+@apart
+@kernel
+def splice(k: Kernel, source: word, source_offset: word, to: word) -> word:
+    """splice, copy_file_range: whoever asks reads and writes instead, as where files do not support it."""
+    return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
+
+
+@apart
+@kernel
+def tee(k: Kernel, source: word, to: word) -> word:
     return -EBADF if file_of(k, to) == 0 or file_of(k, source) == 0 else -EINVAL
 
 

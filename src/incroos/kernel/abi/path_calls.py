@@ -30,6 +30,7 @@ from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
+    DESCRIPTOR_KIND,
     FOLDER_KIND,
     LINK_KIND,
     PROGRAM_KIND,
@@ -188,6 +189,8 @@ def readlinkat(k: Kernel, folder: word, path: word, to: word, nbytes: word) -> w
     if node.kind == PROGRAM_KIND:
         source, length = files.put_path(k, Node(k.m, task_of(k).program))
         length -= 1
+    elif node.kind == DESCRIPTOR_KIND:
+        source, length = files.name_descriptor(k, files.file_at(task_of(k), k.files.last_descriptor))
     elif node.kind != LINK_KIND:
         return -EINVAL
     length = min(length, half(nbytes))

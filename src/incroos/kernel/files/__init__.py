@@ -28,6 +28,7 @@ from .opening import open_path, open_standard
 from .paths import FOLLOW, STAY, put_path, text_of, walk
 from .pipe_opening import open_counter, open_pipe
 from .pipes import await_room
+from .process_files import name_descriptor
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .ready import ready_events
 from .start import deinit, init
@@ -59,6 +60,7 @@ __all__ = [
     'make_folder',
     'make_link',
     'may_add',
+    'name_descriptor',
     'name_of',
     'open_counter',
     'open_path',

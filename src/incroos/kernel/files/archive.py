@@ -16,9 +16,11 @@ from incroos.kernel.files import entries, nodes, times
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
 from incroos.kernel.files.terminal import CONSOLE_DEVICE, OWN_DEVICE, SCREEN_DEVICE
+from incroos.kernel.files.text import put_text
 from incroos.kernel.state import (
     ARGUMENTS_KIND,
     CONTENT_KIND,
+    DESCRIPTOR_KIND,
     FOLDER_KIND,
     FULL_KIND,
     LINK_KIND,
@@ -50,8 +52,8 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 16  # nodes that the kernel itself adds, the root among them
-OWN_NAME_BYTES: Final = 256
+NR_OWN: Final = 23  # nodes that the kernel itself adds, the root among them
+OWN_NAME_BYTES: Final = 512
 DEFAULT_MODE: Final = FOLDER | 0o755
 
 
@@ -363,7 +365,45 @@ def add_own_nodes(k: Kernel) -> word:
     maps = entries.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
     program = entries.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
     arguments = entries.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
-    return OK if maps != 0 and program != 0 and arguments != 0 else BAD_ARCHIVE
+    if maps == 0 or program == 0 or arguments == 0:
+        return BAD_ARCHIVE
+    return OK if add_descriptors(k, Node(k.m, own)) and add_links(k, Node(k.m, devices)) else BAD_ARCHIVE
+
+
+@kernel
+def add_descriptors(k: Kernel, own: Node) -> bool:
+    """Add /proc/self/fd, and the nodes that are found in it. False: there is no room."""
+    files = k.files
+    files.descriptor_folder = entries.add_own(k, own, b'fd', FOLDER_KIND, FOLDER | 0o500)
+    if files.descriptor_folder == 0:
+        return False
+    folder = Node(k.m, files.descriptor_folder)
+    files.descriptor_link = entries.add_own(k, folder, b'link', DESCRIPTOR_KIND, LINK | 0o700)
+    files.descriptor_target = entries.add_own(k, folder, b'target', OTHER_KIND, REGULAR)
+    return files.descriptor_link != 0 and files.descriptor_target != 0
+
+
+@kernel
+def add_links(k: Kernel, devices: Node) -> bool:
+    """Add the symlinks of /dev to descriptors. False: there is no room."""
+    is_room = add_link(k, devices, b'fd', b'/proc/self/fd')
+    is_room = add_link(k, devices, b'stdin', b'/proc/self/fd/0') and is_room
+    is_room = add_link(k, devices, b'stdout', b'/proc/self/fd/1') and is_room
+    return add_link(k, devices, b'stderr', b'/proc/self/fd/2') and is_room
+
+
+@kernel
+def add_link(k: Kernel, folder: Node, name: bytes, target: bytes) -> bool:
+    """Add a symlink of the kernel's own. False: there is no room."""
+    nr_before = k.files.nr_given
+    at = entries.add_own(k, folder, name, LINK_KIND, LINK | 0o777)
+    if at != 0 and k.files.nr_given != nr_before:
+        node = Node(k.m, at)
+        node.content.data = VirtAddr(k.files.names + k.files.names_bytes)
+        node.content.nbytes = len(target)
+        put_text(k.m, node.content.data, target)
+        k.files.names_bytes += len(target)
+    return at != 0
 
 
 @kernel

@@ -127,6 +127,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mod
     if code != OK:
         return code
     node = Node(k.m, at)
+    if at == k.files.descriptor_target and flags & PATH_ONLY == 0:
+        return open_again(k, task, File(k.m, descriptors.file_at(task, k.files.last_descriptor)), flags, free)
     if node.kind == PIPE_KIND and flags & PATH_ONLY == 0:
         return open_fifo(k, task, node, flags, free)
     found = open_node(k, task, node, flags, free)
@@ -176,6 +178,8 @@ def may_open(k: Kernel, node: Node, flags: word) -> word:
         return IS_FOLDER if wants_change or flags & CREATE != 0 else OK
     if flags & FOLDER_ONLY != 0:
         return NOT_FOLDER
+    if node.addr == k.files.descriptor_target:
+        return OK
     if node.kind == OTHER_KIND:
         return NO_DEVICE
     if not wants_change:
@@ -216,6 +220,25 @@ def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) 
     name_node(file, node)
     if file.text != 0:
         file.content = file.text
+    descriptors.put(task, descriptor, file, descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
+    return descriptor
+
+
+@kernel
+def open_again(k: Kernel, task: Task, source: File, flags: word, descriptor: word) -> word:
+    """Give a free descriptor to what an open file without a node is of: the descriptor; NO_DEVICE, NO_KERNEL_MEMORY."""
+    if source.kind != PIPE_KIND and source.kind != INPUT_KIND and source.kind != OUTPUT_KIND:
+        return NO_DEVICE
+    at = open_files.new_file(k, source.kind, flags & KEPT)
+    if at == 0:
+        return NO_KERNEL_MEMORY
+    file = File(k.m, at)
+    file.mode = source.mode
+    file.channel = source.channel
+    file.is_terminal = source.is_terminal
+    file.rdev = source.rdev
+    if file.kind == PIPE_KIND:
+        pipes.attach(k, file, Pipe(k.m, source.pipe))
     descriptors.put(task, descriptor, file, descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
     return descriptor
 

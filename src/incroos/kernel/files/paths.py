@@ -16,9 +16,9 @@ from incroos.kernel.codes import (
     OK,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import entries, nodes
+from incroos.kernel.files import entries, nodes, process_links
 from incroos.kernel.files.nodes import NAME_MAX
-from incroos.kernel.state import LINK_KIND, PROGRAM_KIND, Entry, Kernel, Node, Task
+from incroos.kernel.state import DESCRIPTOR_KIND, LINK_KIND, PROGRAM_KIND, Entry, Kernel, Node, Task
 from incroos.lang import VirtAddr, copy, kernel, load8, store8, word
 
 PATH_MAX: Final = 4096  # bytes of a path, the zero byte behind it among them
@@ -71,6 +71,8 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
         kind = kind_of_name(k, name, at - name)
         entry = entries.find_entry(k, here, name, at - name) if kind == NAME else VirtAddr(0)
         found = Entry(k.m, entry).node if entry != 0 else step(here, kind)
+        if here.addr == k.files.descriptor_folder and kind == NAME:
+            found = process_links.link_of(k, task, name, at - name)
         rest = skip_slashes(k, at, end)
         if rest == end:
             note_end(k, here, name, at - name, entry, rest != at)
@@ -83,6 +85,8 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
                 return TOO_MANY_LINKS, VirtAddr(0)
             if node.kind == PROGRAM_KIND:
                 here = Node(k.m, task.program)
+            elif node.kind == DESCRIPTOR_KIND:
+                here = process_links.target_of(k, task)
             else:
                 at = put_target(k, node, at)
                 if at == 0:
@@ -125,7 +129,7 @@ def move_up(k: Kernel, source: VirtAddr, nbytes: word) -> None:
 @kernel
 def is_link(node: Node) -> bool:
     """Does it lead to another node?"""
-    return node.kind == LINK_KIND or node.kind == PROGRAM_KIND
+    return node.kind == LINK_KIND or node.kind == PROGRAM_KIND or node.kind == DESCRIPTOR_KIND
 
 
 @kernel

@@ -15,11 +15,14 @@ from incroos.kernel.state import (
     IS_HEAP,
     IS_SHARED,
     MAPS_KIND,
+    PIPE_KIND,
     READ,
     WRITE,
     Content,
+    File,
     Kernel,
     Node,
+    Pipe,
     Range,
     Task,
     UserSpace,
@@ -118,3 +121,22 @@ def put_blanks(m: Machine, at: VirtAddr, line: VirtAddr) -> VirtAddr:
     while at < line + NAME_COLUMN:
         at = text.put_char(m, at, BLANK)
     return at
+
+
+@kernel
+def name_descriptor(k: Kernel, at: VirtAddr) -> tuple[VirtAddr, word]:
+    """The name of an open file, as readlink of /proc/self/fd tells it: where it is, and its bytes."""
+    file = File(k.m, at)
+    if file.node != 0:
+        name, nbytes = paths.put_path(k, Node(k.m, file.node))
+        if nbytes > 0:
+            return name, nbytes - 1
+    made = k.files.piece
+    end = text.put_text(k.m, made, b'pipe:[' if file.kind == PIPE_KIND else b'file:[')
+    inode = file.channel + 1
+    if file.node != 0:
+        inode = Node(k.m, file.node).inode
+    elif file.kind == PIPE_KIND:
+        inode = Pipe(k.m, file.pipe).inode
+    end = text.put_char(k.m, text.put_decimal(k.m, end, inode), 93)
+    return made, end - made

@@ -34,6 +34,7 @@ PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
 FULL_KIND: Final = 22  # /dev/full
 RANDOM_KIND: Final = 23  # /dev/random
+DESCRIPTOR_KIND: Final = 25  # of nodes: /proc/self/fd/N, a symlink to an open file
 TERMINAL_KIND: Final = 24  # of nodes, too
 
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
@@ -297,6 +298,10 @@ class FilesState(Struct):
     last_name: VirtAddr  # the name in it, in the path buffer,
     last_bytes: u64
     last_entry: VirtAddr  # the Entry of that name; 0: there is none, or it is no name
+    descriptor_folder: VirtAddr  # Node: /proc/self/fd
+    descriptor_link: VirtAddr  # Node: whichever symlink in it
+    descriptor_target: VirtAddr  # Node: stands for an open file that has none
+    last_descriptor: u64  # to which a walk came last through such a symlink
     last_slash: u64  # whether slashes follow the name
     path: VirtAddr  # PATH_ROOM bytes: what is left of a path
     piece: VirtAddr  # PIECE_BYTES: what is copied to or from a program
