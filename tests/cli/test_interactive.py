@@ -214,8 +214,8 @@ def test_the_size_of_the_window_is_handed_over(shell: Typist) -> None:
 
 
 def test_the_terminal_is_set_by_programs(shell: Typist) -> None:
-    shell.type('stty -echo; cat; stty echo; echo back\r')
-    shell.expect(r'back\r\n')
+    shell.type('stty -echo; echo ready; cat; stty echo; echo back\r')
+    shell.expect(r'\r\nready\r\n')
     shell.type(f'secret\r{CTRL_D}')
     assert shell.expect(r'\r\nback\r\n').count(b'secret') == 1
     shell.expect(PROMPT)
@@ -224,8 +224,8 @@ def test_the_terminal_is_set_by_programs(shell: Typist) -> None:
 
 def test_much_is_typed_at_once(shell: Typist) -> None:
     lines = ''.join(f'{number:09d}\r' for number in range(1000))
-    shell.type('stty -echo; md5sum; stty echo\r')
-    shell.expect(r'stty echo\r\n')
+    shell.type('stty -echo; echo ready; md5sum; stty echo\r')
+    shell.expect(r'\r\nready\r\n')
     shell.type(lines + CTRL_D)
     shell.expect(hashlib.md5(lines.replace('\r', '\n').encode()).hexdigest())
     shell.expect(PROMPT)

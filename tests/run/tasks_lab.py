@@ -87,8 +87,9 @@ def on_host(folder: Path, path: str, case: Case) -> Seen:
     """What Linux makes of it: alone in a folder that it may change, with our limits and no addresses at random."""
     as_root = [] if os.geteuid() == 0 else ['unshare', '-r']
     if not as_root and (folder / 'dev').is_dir():
-        os.mknod(folder / 'dev' / 'null', stat.S_IFCHR | 0o666, os.makedev(1, 3))
-        os.chmod(folder / 'dev' / 'null', 0o666)
+        for name, minor in (('null', 3), ('zero', 5)):
+            os.mknod(folder / 'dev' / name, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+            os.chmod(folder / 'dev' / name, 0o666)
     chroot = shutil.which('chroot', path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
     assert chroot is not None
     limits = f'ulimit -c 0; ulimit -s {STACK_LIMIT >> 10}; umask 022; exec "$@"'

@@ -4,7 +4,6 @@ set -o pipefail; yes | head -n 1; echo $?; set +o pipefail
 sh -c 'cat | cat' < data/folder/inner
 (sleep 0.05; echo late) | (read x; echo got $x)
 (echo first; sleep 0.05; echo second) | while read x; do echo "[$x]"; done
-sh -c 'sleep 5 | sleep 5' & p=$!; sleep 0.05; kill $p; wait $p; echo $?
 seq 5 | (read a; read b; echo $b; cat | tail -n 1)
 trap 'echo chld' CHLD 2>/dev/null; trap - CHLD
 sh -c 'kill -STOP $$; echo went on' & p=$!; sleep 0.7; kill -CONT $p; wait $p; echo $?

@@ -12,8 +12,7 @@ from typing import Final
 
 from incroos.kernel import heap
 from incroos.kernel.files import times
-from incroos.kernel.files.flags import ACCESS_MODE
-from incroos.kernel.state import FOLDER_KIND, MAX_FILES, File, Kernel, Node, Pipe, Task
+from incroos.kernel.state import FOLDER_KIND, Kernel, Node, Pipe, Task
 from incroos.lang import VirtAddr, fill, kernel, word
 
 # NODES-1  the first of the array is the root, its own parent
@@ -174,19 +173,5 @@ def is_running(k: Kernel, node: Node) -> bool:
         task = Task(k.m, at)
         if task.program == node.addr and task.space != 0:
             return True
-        at = task.next
-    return False
-
-
-@kernel
-def is_written(k: Kernel, node: Node) -> bool:
-    """Whether a task has it open for writing."""
-    at = k.tasks.ring
-    for _index in range(k.tasks.nr_tasks if node.nr_files != 0 else 0):
-        task = Task(k.m, at)
-        for descriptor in range(MAX_FILES):
-            file = task.descriptors[descriptor].file
-            if file != 0 and File(k.m, file).node == node.addr and File(k.m, file).flags & ACCESS_MODE != 0:
-                return True
         at = task.next
     return False

@@ -8,7 +8,7 @@ from typing import Final
 
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
-from incroos.kernel.devices import channels, idle
+from incroos.kernel.devices import channels, idle, timer
 from incroos.kernel.files import events, nodes, pipes, terminal, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.files.random import next_word
@@ -190,6 +190,17 @@ def fill_input(k: Kernel, file: File, nbytes: word) -> word:
 
 
 @kernel
+def may_read_input(k: Kernel, file: File) -> bool:
+    """Whether a read of the host's input would not wait. To know that, a byte must be asked for."""
+    if is_regular(file) or k.files.input_start != k.files.input_end:
+        return True
+    channels.ask_input(k, 1)
+    if not channels.has_input(k):
+        idle.idle(k, timer.TICK)  # the host may have one, and must have had the time to say so
+    return channels.has_input(k)
+
+
+@kernel
 def is_input_asked(k: Kernel) -> bool:
     """Whether input may come: somebody has asked for it, and it was not taken."""
     return k.devices.nr_asked != 0 or k.devices.nr_coming != 0 or k.devices.has_serial_input != 0
@@ -215,15 +226,6 @@ def would_wait(k: Kernel, file: File) -> bool:
     if file.kind == PIPE_KIND:
         return Pipe(k.m, file.pipe).nbytes == 0
     return file.kind == INPUT_KIND and not is_regular(file) and k.files.input_start == k.files.input_end
-
-
-@kernel
-def can_read_input(k: Kernel, file: File) -> bool:
-    """Whether a read of the host's descriptor does not wait; asks the host, so that somebody may wait for that."""
-    if is_regular(file) or k.files.input_start != k.files.input_end:
-        return True
-    channels.ask_input(k, channels.MOST_INPUT)
-    return channels.has_input(k)
 
 
 @kernel

@@ -26,7 +26,7 @@ def ready_events(k: Kernel, file: File) -> word:
         return NOT_OPEN
     match file.kind:
         case state.INPUT_KIND:
-            return CAN_READ if reading.can_read_input(k, file) else 0
+            return CAN_READ if reading.may_read_input(k, file) else 0
         case state.OUTPUT_KIND:
             return CAN_WRITE
         case state.PIPE_KIND:

@@ -9,8 +9,7 @@ Unit: the program. Format of the first line: execve(2), "Interpreter scripts".
 from typing import Final
 
 from incroos.kernel import files
-from incroos.kernel.codes import BAD_PROGRAM, FILE_BUSY, NO_PERMISSION, OK, TOO_MANY_LINKS
-from incroos.kernel.files.nodes import is_written
+from incroos.kernel.codes import BAD_PROGRAM, NO_PERMISSION, OK, TOO_MANY_LINKS
 from incroos.kernel.files.paths import FOLLOW, SLASH
 from incroos.kernel.state import (
     CONTENT_KIND,
@@ -60,11 +59,9 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
 
 # ------------------------------------------------------------------ the file
 @kernel
-def may_execute(k: Kernel, node: Node) -> word:
-    """OK; NO_PERMISSION if it is no file, or nobody may execute it; FILE_BUSY while somebody may write it."""
-    if node.kind != CONTENT_KIND or node.mode & ANY_EXECUTE == 0:
-        return NO_PERMISSION
-    return FILE_BUSY if is_written(k, node) else OK
+def may_execute(node: Node) -> word:
+    """OK; NO_PERMISSION if it is no file, or nobody may execute it."""
+    return OK if node.kind == CONTENT_KIND and node.mode & ANY_EXECUTE != 0 else NO_PERMISSION
 
 
 @kernel
@@ -72,7 +69,7 @@ def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
     """The file that is loaded: the node, or the last interpreter. Each script changes the arguments."""
     here = node
     for depth in range(MOST_SCRIPTS + 1):
-        code = may_execute(k, here)
+        code = may_execute(here)
         if code != OK or not is_script(here):
             return code, here.addr
         if depth == 0:
