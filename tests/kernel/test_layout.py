@@ -1,6 +1,7 @@
 """The memory map: ranges in order and apart, and room in them for what they hold."""
 
 from incroos.guest.mailbox import Mailbox
+from incroos.kernel import codes
 from incroos.kernel import layout
 from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, Kernel, TableRecord
 
@@ -38,3 +39,8 @@ def test_the_metadata_covers_all_frames() -> None:
     assert SUMMARY_WORDS * 64 == BITMAP_WORDS
     assert layout.NR_TRACKED_FRAMES * layout.PAGE_BYTES == layout.ZONE_END
     assert TableRecord.SIZE <= 16
+
+
+def test_no_two_codes_are_one_number() -> None:
+    found = [value for name, value in vars(codes).items() if isinstance(value, int) and value < 0]
+    assert len(found) == len(set(found)) > 60

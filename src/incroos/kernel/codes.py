@@ -77,8 +77,8 @@ NOT_SUPPORTED: Final = -88
 FILE_TOO_LARGE: Final = -89
 TOO_MANY_TASKS: Final = -81  # a limit
 NO_CHILD: Final = -82
-MUST_WAIT_FOR_TIME: Final = -83  # the same as MUST_WAIT, for FilesState.span at most
-IN_BACKGROUND: Final = -84  # of its terminal: FilesState.signal is for the task's group
+MUST_WAIT_FOR_TIME: Final = -90  # the same as MUST_WAIT, for FilesState.span at most
+IN_BACKGROUND: Final = -91  # of its terminal: FilesState.signal is for the task's group
 
 # User spaces
 NO_ROOM: Final = -40  # a limit, no addresses, or no memory for a range
