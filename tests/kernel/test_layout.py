@@ -1,8 +1,7 @@
 """The memory map: ranges in order and apart, and room in them for what they hold."""
 
 from incroos.guest.mailbox import Mailbox
-from incroos.kernel import codes
-from incroos.kernel import layout
+from incroos.kernel import codes, layout
 from incroos.kernel.state import BITMAP_WORDS, SUMMARY_WORDS, Kernel, TableRecord
 
 RANGES = [
