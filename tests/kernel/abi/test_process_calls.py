@@ -12,6 +12,7 @@ from incroos.kernel.abi import shapes
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT, NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state.records import (
+    NO_CALL,
     RECORD_CALL,
     RECORD_CHECK,
     RECORD_END,
@@ -187,7 +188,9 @@ def test_kill_cannot_be_ignored_nor_blocked(made: Machine) -> None:
 def test_what_would_wait_for_ever_ends_the_program(made: Machine, call: tuple[int, ...]) -> None:
     records = made.end(*call)
     assert ending(records) == (1, SIGKILL)
-    assert [record.number for record in records if record.kind == RECORD_REMARK] == [REMARK_WAITS_FOR_EVER]
+    about = NO_CALL & (1 << 64) - 1 if call[0] == KILL else call[0]
+    remarks = [(record.number, record.words[0]) for record in records if record.kind == RECORD_REMARK]
+    assert remarks == [(REMARK_WAITS_FOR_EVER, about)]
 
 
 FAULTS: Final = {FAULT_NO_RANGE: SIGSEGV, FAULT_NO_RIGHT: SIGSEGV, FAULT_BEYOND_CONTENT: 7, NO_FRAME: SIGKILL}

@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel.devices import serial_input
 from incroos.kernel.io import console, vt100
-from incroos.kernel.state import FIRST_NUMBER, RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
+from incroos.kernel.state import FIRST_NUMBER, NO_CALL, RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
 from incroos.lang import VirtAddr, cold, kernel, store8, word
 
 # RECORD_END's number
@@ -44,8 +44,11 @@ def put_record(k: Kernel, record: Record) -> None:
         put_end(k, record)
     elif record.kind == RECORD_REMARK and record.number == REMARK_WAITS_FOR_EVER:
         start_line(k)
-        console.put_text(k, b'the program would wait for ever in system call ')
-        console.put_decimal(k, record.a)
+        if record.a == NO_CALL:
+            console.put_text(k, b'the program is stopped for ever')
+        else:
+            console.put_text(k, b'the program would wait for ever in system call ')
+            console.put_decimal(k, record.a)
         console.put_text(k, b'\n')
 
 

@@ -33,6 +33,7 @@ from incroos.kernel.state.pipe import EventCounter, Pipe
 from incroos.kernel.state.processor import Processor
 from incroos.kernel.state.records import (
     BAD_TEXT,
+    NO_CALL,
     RECORD_CALL,
     RECORD_CHECK,
     RECORD_END,
@@ -214,6 +215,7 @@ __all__ = [
     'NEEDS_TIMER',
     'NOBODY',
     'NOT_STARTED',
+    'NO_CALL',
     'NO_LIMIT',
     'NR_CLASSES',
     'NR_CLASS_STEPS',

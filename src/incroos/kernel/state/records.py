@@ -17,6 +17,7 @@ RECORD_STATISTICS: Final = 5  # text: u64 words, in the order of STATISTICS_NAME
 RECORD_REMARK: Final = 6  # number: one of REMARK_; a: its word
 
 REMARK_WAITS_FOR_EVER: Final = 1  # call a would wait, and nothing can end that: the program ends by SIGKILL
+NO_CALL: Final = -1  # the same, of tasks that are all stopped: none waits in a call
 
 RECORD_TEXT_BYTES: Final = 64  # of one argument
 # Which arguments are texts: kinds path, in and out in run/system_calls.py. The length is the whole one; of `out` what

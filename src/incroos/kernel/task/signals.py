@@ -14,6 +14,7 @@ from incroos.kernel.arch.x86 import FAULT_PRESENT, PAGE_FAULT
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT
 from incroos.kernel.state import (
     ENDED,
+    NO_CALL,
     REMARK_WAITS_FOR_EVER,
     WAITING,
     Kernel,
@@ -158,15 +159,24 @@ def on_exception(k: Kernel, signal: word, regs: Registers, code: word, va: VirtA
 @cold
 @kernel
 def end_all(k: Kernel) -> None:
-    """All tasks wait for what cannot happen: tell the host which call the first one makes, and end them."""
-    is_told = False
+    """All tasks wait for what cannot happen: tell the host in which call the first of them does, and end them."""
+    report.remark(k, REMARK_WAITS_FOR_EVER, first_call(k))
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if task.state != ENDED:
-            if not is_told:
-                call = registers_of(k, task).rax if task.state == WAITING else 0
-                report.remark(k, REMARK_WAITS_FOR_EVER, call)
-                is_told = True
             ending.end_by_signal(k, task, SIGKILL)
         at = task.next
+
+
+@cold
+@kernel
+def first_call(k: Kernel) -> word:
+    """The call in which the first task waits that waits in one, or NO_CALL: all are stopped."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        task = Task(k.m, at)
+        if task.state == WAITING:
+            return registers_of(k, task).rax
+        at = task.next
+    return NO_CALL
