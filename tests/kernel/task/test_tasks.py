@@ -120,6 +120,7 @@ def test_a_dead_child_of_a_dead_parent_is_gone() -> None:
 
 def test_whoever_ignores_the_ends_of_children_has_none_to_wait_for() -> None:
     made = started()
+    made.task.with_action = 1 << (SIGCHLD - 1)
     made.task.actions[SIGCHLD - 1].handler = 1
     made.call(FORK)
     made.call(WAIT4, ANY, 0, 0, 0)

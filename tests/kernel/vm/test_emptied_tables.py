@@ -8,7 +8,7 @@ from incroos.kernel import pmm, vm
 from incroos.kernel.codes import OK
 from incroos.kernel.configs import MODERN, MODERN_CHECKED
 from incroos.kernel.pmm import hot_list
-from incroos.kernel.state import NR_SLOTS
+from incroos.kernel.state import NR_SLOTS, UserSpace
 from incroos.lang import PhysAddr, VirtAddr
 
 from .families import BASE, end, fork, nr_free, write, zeros
@@ -79,3 +79,34 @@ def test_a_kernel_that_poisons_keeps_none() -> None:
     write(user, BASE, 1)
     end(machine, [user])
     assert stock(machine) == []
+
+
+def test_a_root_is_kept_as_the_next_space_needs_it(machine: Machine) -> None:
+    user = machine.new_space()
+    write_one(user)
+    root, upper = user.space.root, upper_half(machine, user.space.root)
+    nr_before = nr_free(machine)
+    other = machine.new_space()
+    end(machine, [other])
+    assert nr_free(machine) == nr_before
+    machine.check()
+    end(machine, [user])
+    assert pmm.has_kept(machine.k)
+    again = machine.new_space()
+    assert again.space.root == root
+    assert upper_half(machine, root) == upper
+    assert machine.leaves(again) == {}
+    write_one(again)
+    machine.check()
+    end(machine, [again])
+
+
+def write_one(user: UserSpace) -> None:
+    zeros(user, BASE, 1)
+    write(user, BASE, 1)
+
+
+def upper_half(machine: Machine, root: PhysAddr) -> list[int]:
+    """Entries of a root, without the bits that the processor sets."""
+    start = pmm.address_of(machine.k, root)
+    return [machine.k.m.load64(VirtAddr(start + 8 * index)) & ~0x60 for index in range(256, 512)]

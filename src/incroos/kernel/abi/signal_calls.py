@@ -10,7 +10,7 @@ from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.arch.x86 import GENERAL_PROTECTION
 from incroos.kernel.state import HAS_NEW_REGISTERS, NOBODY, NR_SIGNALS, WAITING, Kernel, SignalAction, user_registers
 from incroos.kernel.task import frames
-from incroos.kernel.task.actions import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored
+from incroos.kernel.task.actions import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored, open_action
 from incroos.kernel.task.sending import first_of, take, take_back
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, store32, store64, word
 
@@ -30,7 +30,7 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         return -EINVAL
     if source != 0 and (number == SIGKILL or number == SIGSTOP):
         return -EINVAL
-    action = task_of(k).actions[number - 1]
+    action = open_action(k, task_of(k), number)
     fresh = k.files.piece
     if source != 0 and vm.copy_in(user_of(k), fresh, source, SignalAction.SIZE) != 0:
         return -EFAULT
@@ -38,7 +38,6 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         return -EFAULT
     if source != 0:
         copy(k.m, VirtAddr(action.addr), fresh, SignalAction.SIZE)
-        task_of(k).with_action |= bit_of(number)
         action.mask = action.mask & ~UNBLOCKABLE
         if is_ignored(task_of(k), number):
             take_back(k, task_of(k), bit_of(number))

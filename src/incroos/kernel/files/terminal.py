@@ -111,8 +111,10 @@ def is_in_background(terminal: Terminal, task: Task) -> bool:
 @kernel
 def ignores(task: Task, signal: word) -> bool:
     """Is a signal blocked or ignored? Then it is no way to stop the task."""
-    is_blocked = task.blocked & shl_wrap(1, signal - 1) != 0
-    return is_blocked or task.actions[signal - 1].handler == IGNORE_HANDLER
+    bit = shl_wrap(1, signal - 1)
+    if task.blocked & bit != 0:
+        return True
+    return task.with_action & bit != 0 and task.actions[signal - 1].handler == IGNORE_HANDLER
 
 
 @kernel

@@ -140,6 +140,24 @@ def put_zeroed_table(k: Kernel, pa: PhysAddr) -> bool:
 
 
 @kernel
+def has_kept(k: Kernel) -> bool:
+    """No root is: there is one space."""
+    return False
+
+
+@kernel
+def take_kept_table(k: Kernel, level: word) -> PhysAddr:
+    """NO_FRAME."""
+    return PhysAddr(NO_FRAME)
+
+
+@kernel
+def put_kept_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Refused."""
+    return False
+
+
+@kernel
 def check_free_table(k: Kernel, pa: PhysAddr) -> word:
     """OK if put_table may have the frame back, else why not."""
     code = bitmap.check_free(stock_of(k.frames, pa), pa)

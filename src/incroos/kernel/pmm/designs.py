@@ -105,6 +105,15 @@ class FrameStock(Protocol):
     def put_zeroed_table(self, k: Kernel, pa: PhysAddr) -> bool:
         """Take back a table's frame that is full of zeros, unless there is no room for such; checked before."""
 
+    def has_kept(self, k: Kernel) -> bool:
+        """Whether a root was put back as it was."""
+
+    def take_kept_table(self, k: Kernel, level: word) -> PhysAddr:
+        """Such a root; NO_FRAME when has_kept says that there is none."""
+
+    def put_kept_table(self, k: Kernel, pa: PhysAddr) -> bool:
+        """Take back a root as it is, unless there is no room for such; checked before."""
+
     def check_free_table(self, k: Kernel, pa: PhysAddr) -> word:
         """OK if put_table may have the frame of a table back, else why not."""
 

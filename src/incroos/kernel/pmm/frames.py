@@ -176,6 +176,31 @@ def free_zeroed_table(k: Kernel, pa: PhysAddr) -> word:
 
 
 @kernel
+def has_kept(k: Kernel) -> bool:
+    """Whether take_kept_table has a frame."""
+    return k.config.stock.has_kept(k)
+
+
+@kernel
+def take_kept_table(k: Kernel, level: word) -> PhysAddr:
+    """A root as it was given to free_kept_table. PRE has_kept. NO_FRAME where a test wants it refused."""
+    if is_refused(k):
+        return PhysAddr(NO_FRAME)
+    k.frames.nr_tables += 1
+    return k.config.stock.take_kept_table(k, level)
+
+
+@kernel
+def free_kept_table(k: Kernel, pa: PhysAddr) -> word:
+    """Take back a root as free_table does, and keep what is in it for the next one, as long as memory is not short."""
+    code = k.config.stock.check_free_table(k, pa)
+    if code != OK or k.config.poison != 0 or not k.config.stock.put_kept_table(k, pa):
+        return free_table(k, pa)
+    k.frames.nr_tables -= 1
+    return OK
+
+
+@kernel
 def free_table(k: Kernel, pa: PhysAddr) -> word:
     """Take back what alloc_table gave, once no TLB knows it.
 

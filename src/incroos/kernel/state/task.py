@@ -221,7 +221,6 @@ class Task(Struct):
     has_saved_blocked: u64
     awaited: u64  # signals that the call that waits takes itself: rt_sigtimedwait
     queued: VirtAddr  # QueuedSignal, the first one sent
-    infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that are pending
     fault_vector: u64  # of the last exception that became a signal, for its frame
     fault_error: u64
     fault_address: VirtAddr  # of the last one that was a page fault
@@ -239,7 +238,8 @@ class Task(Struct):
     folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
-    with_action: u64  # signals that may have another action than the default one: all fields of the others' are 0
+    with_action: u64  # signals that may have another action than the default one: the others' mean nothing
+    infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that are pending
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
     end_descriptors: u64  # none from here on is open, and what is there means nothing
     descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must

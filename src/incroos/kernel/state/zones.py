@@ -36,6 +36,7 @@ class Zone(Struct):
     single: HotList
     huge: HotList
     zeroed: HotList
+    kept: HotList  # roots of address spaces
     allocator: Annotated[Array[u64], ALLOCATOR_BYTES // 8]  # a struct of the design
 
 

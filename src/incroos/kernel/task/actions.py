@@ -6,7 +6,7 @@ Unit: the signal, 1 to 64; bit n - 1 of a set is signal n. Numbers and actions: 
 from typing import Final
 
 from incroos.kernel.state import Kernel, SignalAction, Task
-from incroos.lang import cold, count_trailing_zeros, fill, kernel, shl_wrap, word
+from incroos.lang import VirtAddr, cold, copy, count_trailing_zeros, fill, kernel, shl_wrap, word
 
 SIGHUP: Final = 1
 SIGILL: Final = 4
@@ -62,21 +62,53 @@ def bit_of(signal: word) -> word:
 
 @kernel
 def action_of(task: Task, signal: word) -> SignalAction:
-    """What a task does with a signal."""
+    """What a task does with a signal. PRE it is in with_action."""
     return task.actions[signal - 1]
+
+
+@kernel
+def open_action(k: Kernel, task: Task, signal: word) -> SignalAction:
+    """The same of any signal, from now on in with_action: its fields are 0 if it was not."""
+    action = action_of(task, signal)
+    if task.with_action & bit_of(signal) == 0:
+        fill(k.m, VirtAddr(action.addr), 0, SignalAction.SIZE)
+        task.with_action |= bit_of(signal)
+    return action
+
+
+@kernel
+def handler_of(task: Task, signal: word) -> word:
+    """The function that is called, DEFAULT_HANDLER or IGNORE_HANDLER."""
+    return action_of(task, signal).handler if task.with_action & bit_of(signal) != 0 else DEFAULT_HANDLER
+
+
+@kernel
+def flags_of(task: Task, signal: word) -> word:
+    """The flags of what a task does with a signal."""
+    return action_of(task, signal).flags if task.with_action & bit_of(signal) != 0 else 0
+
+
+@kernel
+def copy_actions(k: Kernel, task: Task, child: Task) -> None:
+    """Let a child, which has with_action already, do the same with each signal."""
+    rest = task.with_action
+    while rest != 0:
+        signal = count_trailing_zeros(rest) + 1
+        rest &= ~bit_of(signal)
+        copy(k.m, VirtAddr(action_of(child, signal).addr), VirtAddr(action_of(task, signal).addr), SignalAction.SIZE)
 
 
 @kernel
 def is_ignored(task: Task, signal: word) -> bool:
     """Does nothing happen when the signal is delivered?"""
-    handler = action_of(task, signal).handler
+    handler = handler_of(task, signal)
     return handler == IGNORE_HANDLER or (handler == DEFAULT_HANDLER and bit_of(signal) & IGNORED != 0)
 
 
 @kernel
 def has_handler(task: Task, signal: word) -> bool:
     """Is a function of the program's to be called?"""
-    handler = action_of(task, signal).handler
+    handler = handler_of(task, signal)
     return handler != DEFAULT_HANDLER and handler != IGNORE_HANDLER
 
 

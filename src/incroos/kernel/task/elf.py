@@ -211,9 +211,9 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
     if file_pages_end > start:
         offset = segment.offset & -PAGE_BYTES
         code = map_part(user, VirtAddr(start), file_pages_end - start, rights, content.addr, offset)
-        if code == OK and rights & WRITE != 0:
-            # the last page shows what the file has behind the segment: zeros instead, as on Linux
-            code = vm.clear_out(user, file_end, file_pages_end - file_end)
+        if code == OK and rights & WRITE != 0 and file_end < file_pages_end:
+            # the last page would show what the file has behind the segment: zeros instead, as on Linux
+            code = vm.bring_up_to(user, VirtAddr(file_end))
     if code == OK and pages_end > file_pages_end:
         code = map_part(user, VirtAddr(file_pages_end), pages_end - file_pages_end, rights, VirtAddr(0), 0)
     if code != OK:

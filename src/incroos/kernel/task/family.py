@@ -13,7 +13,7 @@ from typing import Final
 from incroos.kernel import heap
 from incroos.kernel.state import BY_SIGNAL, ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
-from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP
+from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP, flags_of, handler_of
 from incroos.kernel.task.news import CONTINUED, put
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
@@ -48,7 +48,7 @@ def tell_parents(k: Kernel) -> None:
 @kernel
 def on_stop(k: Kernel, task: Task, parent: Task) -> None:
     """A child has been stopped, or goes on."""
-    if parent.actions[SIGCHLD - 1].flags & NO_CHILD_STOP == 0:
+    if flags_of(parent, SIGCHLD) & NO_CHILD_STOP == 0:
         has_continued = task.news == CONTINUED
         status = SIGCONT if has_continued else task.news >> 8
         sending.send_with(k, parent, SIGCHLD, HAS_CONTINUED if has_continued else WAS_STOPPED, task.number, status)
@@ -76,8 +76,7 @@ def on_end(k: Kernel, task: Task) -> None:
 @kernel
 def is_let_go(task: Task, parent: Task) -> bool:
     """Whether a parent says by its action for SIGCHLD that it asks for nobody."""
-    action = parent.actions[SIGCHLD - 1]
-    is_ignored = action.handler == IGNORE_HANDLER or action.flags & NO_ZOMBIES != 0
+    is_ignored = handler_of(parent, SIGCHLD) == IGNORE_HANDLER or flags_of(parent, SIGCHLD) & NO_ZOMBIES != 0
     return task.exit_signal == SIGCHLD and is_ignored
 
 

@@ -14,6 +14,7 @@ from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
 from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace, user_registers
 from incroos.kernel.task import ring, sending, timers
+from incroos.kernel.task.actions import copy_actions
 from incroos.kernel.task.start import TASK_ALIGNMENT
 from incroos.kernel.task.waiting import hold_on
 from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, read_msr, save_vector_state, word
@@ -56,8 +57,15 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
 def copy_task(k: Kernel, own: Task, child: Task) -> None:
     """Copy all that means something, but for the registers."""
     start = offset_of(Task, 'fs_base')
-    end = offset_of(Task, 'descriptors') + own.end_descriptors * Descriptor.SIZE
-    copy(k.m, VirtAddr(child.addr + start), VirtAddr(own.addr + start), end - start)
+    copy(k.m, VirtAddr(child.addr + start), VirtAddr(own.addr + start), offset_of(Task, 'infos') - start)
+    copy_actions(k, own, child)
+    child.end_descriptors = own.end_descriptors
+    copy(
+        k.m,
+        VirtAddr(child.descriptors.addr),
+        VirtAddr(own.descriptors.addr),
+        own.end_descriptors * Descriptor.SIZE,
+    )
 
 
 @kernel

@@ -33,6 +33,7 @@ from incroos.kernel.task.actions import (
     STOPPING,
     action_of,
     bit_of,
+    flags_of,
     has_handler,
     is_ignored,
 )
@@ -81,9 +82,9 @@ def call_handler(k: Kernel, task: Task, signal: word, code: word, first: word, s
     """Let the task that runs go on in its handler; where its stack has no room for that, SIGSEGV is forced on it."""
     mask = task.saved_blocked if task.has_saved_blocked != 0 else task.blocked
     task.has_saved_blocked = 0
-    interrupt_call(k, task, action_of(task, signal).flags)
+    interrupt_call(k, task, flags_of(task, signal))
     is_done = frames.push(k, task, signal, mask, code, first, second)
-    if action_of(task, signal).flags & ONE_SHOT != 0:
+    if flags_of(task, signal) & ONE_SHOT != 0:
         action_of(task, signal).handler = DEFAULT_HANDLER
     if not is_done:
         task.blocked = mask

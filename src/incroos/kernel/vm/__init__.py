@@ -9,7 +9,7 @@ not.
 
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
 from incroos.kernel.vm.check import check
-from incroos.kernel.vm.fault import fault
+from incroos.kernel.vm.fault import bring_up_to, fault
 from incroos.kernel.vm.fork import fork
 from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
 from incroos.kernel.vm.shared import create as create_shared
@@ -36,6 +36,7 @@ from incroos.kernel.vm.user_copy import (
 __all__ = [
     'LOWEST',
     'USER_END',
+    'bring_up_to',
     'check',
     'clear_out',
     'clear_out_some',

@@ -153,6 +153,22 @@ def copy_page(user: UserSpace, node: Range, page: VirtAddr, borrowed: PhysAddr) 
 @kernel
 def bring_content(user: UserSpace, node: Range, page: VirtAddr) -> word:
     """Map a copy of the content's bytes."""
+    return bring_bytes(user, node, page, PAGE_BYTES)
+
+
+@kernel
+def bring_up_to(user: UserSpace, va: VirtAddr) -> word:
+    """Map a copy of a page's content up to an address in it, and zeros from there on: OK, or a code of fault.
+
+    PRE the page is not there, and lies in a range with a content.
+    """
+    page = VirtAddr(va & -PAGE_BYTES)
+    return bring_bytes(user, Range(user.m, tree.find(user, va)), page, va - page)
+
+
+@kernel
+def bring_bytes(user: UserSpace, node: Range, page: VirtAddr, most: word) -> word:
+    """Map a copy of so many of the content's bytes, or of all that there are, and zeros behind them."""
     content = Content(user.m, node.content)
     offset = node.offset + (page - node.start)
     if offset >= content.nbytes:
@@ -161,7 +177,7 @@ def bring_content(user: UserSpace, node: Range, page: VirtAddr) -> word:
     frame = pmm.take_frame(k)
     if frame < 0:
         return NO_FRAME
-    nbytes = min(content.nbytes - offset, PAGE_BYTES)
+    nbytes = min(content.nbytes - offset, most)
     to = pmm.address_of(k, frame)
     copy(k.m, to, VirtAddr(content.data + offset), nbytes)
     fill(k.m, VirtAddr(to + nbytes), 0, PAGE_BYTES - nbytes)

@@ -17,7 +17,7 @@ from incroos.kernel.config import MODERN_SPACE, RECURSIVE
 from incroos.kernel.state import Kernel, Space, kernel_of
 from incroos.kernel.vmm import levels, pcid
 from incroos.kernel.vmm.levels import canonical_end, is_own, root_level
-from incroos.kernel.vmm.tables import find_slot, free_table, plant, record_of, walk
+from incroos.kernel.vmm.tables import find_slot, free_table, note_freed, plant, record_of, walk
 from incroos.kernel.vmm.windows import (
     RECURSIVE_FLAGS,
     RECURSIVE_INDEX,
@@ -56,10 +56,14 @@ def init_space(k: Kernel, space: Space) -> word:
     space.root_level = k.space.root_level
     space.tag = 0
     space.root = PhysAddr(0)
-    root = pmm.take_table(k, root_level(space))
+    is_kept = pmm.has_kept(k)
+    root = pmm.take_kept_table(k, root_level(space)) if is_kept else pmm.take_table(k, root_level(space))
     if root < 0:
         return root
     plant(space, root, 1)
+    if is_kept:
+        record_of(space, root).nr_entries = k.space.nr_shared
+        return OK
     record_of(space, root).nr_entries = share_upper_half(k, space)
     if space.config.table_access == RECURSIVE:
         store_entry(space, PhysAddr(root + 8 * RECURSIVE_INDEX), root | RECURSIVE_FLAGS)
@@ -109,9 +113,21 @@ def deinit_space(space: Space) -> word:
         end = VirtAddr((at & -step) + step)
         free_tables_before(space, end)
         at = end
-    free_table(space, space.root)
+    free_root(space)
     plant(space, PhysAddr(0), 0)
     return OK
+
+
+@kernel
+def free_root(space: Space) -> None:
+    """Give back the last table. If nothing is in its lower half, the next space may find it as it is."""
+    k = kernel_of(space)
+    record = record_of(space, space.root)
+    if record.nr_entries != k.space.nr_shared:
+        free_table(space, space.root)
+        return
+    record.nr_entries = 0
+    note_freed(space, space.root, pmm.free_kept_table(k, space.root))
 
 
 @kernel

@@ -314,6 +314,32 @@ def take_zeroed_table(k: Kernel, level: word) -> PhysAddr:
 
 
 @kernel
+def has_kept(k: Kernel) -> bool:
+    """Whether a root was put back as it was."""
+    return k.frames.are_frames_open != 0 and zeroing.nr_kept(k.blocks) != 0
+
+
+@kernel
+def take_kept_table(k: Kernel, level: word) -> PhysAddr:
+    """Such a root; NO_FRAME when there is none."""
+    pfn = zeroing.alloc_kept(k.blocks, TABLE_OWNER)
+    if pfn < 0:
+        return PhysAddr(pfn)
+    note_table(k, pfn, level)
+    return PhysAddr(pfn << PAGE_SHIFT)
+
+
+@kernel
+def put_kept_table(k: Kernel, pa: PhysAddr) -> bool:
+    """Take back a root as it is, if the stock of such has room; checked before."""
+    if k.frames.are_frames_open == 0 or not zeroing.put_kept(k.blocks, Pfn(pa >> PAGE_SHIFT)):
+        return False
+    if k.config.counters != 0:
+        k.counters.frees += 1
+    return True
+
+
+@kernel
 def put_zeroed_table(k: Kernel, pa: PhysAddr) -> bool:
     """Take back a table's frame that is full of zeros, if the stock of such has room; checked before."""
     if k.frames.are_frames_open == 0 or not zeroing.put_zeroed(k.blocks, Pfn(pa >> PAGE_SHIFT)):

@@ -1,6 +1,9 @@
 """Zeroing ahead of time: a stock of free frames that are full of zeros, for who cannot wait until a frame is zeroed.
 
-Unit: the frame, named by its PFN. Each zone has a stock beside its hot lists; frames in stock are free, count as
+A second stock is of roots: tables of the highest level with nothing in their lower half. A new address space finds one
+as it would have to make it.
+
+Unit: the frame, named by its PFN. Each zone has both stocks beside its hot lists; frames in stock are free, count as
 free, and go back to the allocator with the hot lists when memory gets tight. Knows nothing of page tables: the caller
 says where frames are seen.
 
@@ -15,7 +18,7 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import zones
 from incroos.kernel.pmm.all.frame_database import INSIDE, OWNER_MASK, OWNER_SHIFT, USED_ONCE, head_of, record_of
-from incroos.kernel.state import Frames
+from incroos.kernel.state import Frames, HotList
 from incroos.lang import Pfn, VirtAddr, fill, kernel, store64, word
 
 
@@ -26,9 +29,26 @@ def nr_zeroed(frames: Frames) -> word:
 
 
 @kernel
+def nr_kept(frames: Frames) -> word:
+    """How many roots are in stock."""
+    return hot_list.nr_blocks(frames.zones[frames.preferred].kept)
+
+
+@kernel
 def alloc_zeroed(frames: Frames, owner: word) -> Pfn:
     """A frame full of zeros; NO_FRAME when none is in stock, even though others may be free."""
-    stock = frames.zones[frames.preferred].zeroed
+    return take_from(frames, frames.zones[frames.preferred].zeroed, owner)
+
+
+@kernel
+def alloc_kept(frames: Frames, owner: word) -> Pfn:
+    """A frame with what was in it when it was given to put_kept; NO_FRAME when none is in stock."""
+    return take_from(frames, frames.zones[frames.preferred].kept, owner)
+
+
+@kernel
+def take_from(frames: Frames, stock: HotList, owner: word) -> Pfn:
+    """A frame of a stock; NO_FRAME when there is none."""
     if stock.top == stock.bottom:
         return Pfn(NO_FRAME)
     pfn = hot_list.pop(stock)
@@ -39,7 +59,18 @@ def alloc_zeroed(frames: Frames, owner: word) -> Pfn:
 @kernel
 def put_zeroed(frames: Frames, pfn: Pfn) -> bool:
     """Take back a used frame that is full of zeros, unless the stock has no room, or others refer to the frame."""
-    stock = frames.zones[frames.preferred].zeroed
+    return put_into(frames, frames.zones[frames.preferred].zeroed, pfn)
+
+
+@kernel
+def put_kept(frames: Frames, pfn: Pfn) -> bool:
+    """Take back a used frame as it is, unless the stock has no room, or others refer to the frame."""
+    return put_into(frames, frames.zones[frames.preferred].kept, pfn)
+
+
+@kernel
+def put_into(frames: Frames, stock: HotList, pfn: Pfn) -> bool:
+    """Take a used frame back into a stock, if that has room and the frame is of its zone."""
     head = head_of(frames.database, pfn)
     if hot_list.nr_blocks(stock) >= stock.limit or head & ~OWNER_MASK != USED_ONCE:
         return False

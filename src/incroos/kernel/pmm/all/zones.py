@@ -13,6 +13,7 @@ free frames, as `zone.config.frames` (designs.py).
             -> huge   (hot list, order 9) ->
             -> any other order             ->
             -> zeroed (frames that are full of zeros), for those who ask for such (zeroing.py)
+            -> kept (roots of address spaces), the same
 """
 
 from typing import Final
@@ -28,6 +29,7 @@ from incroos.lang import Pfn, VirtAddr, cold, kernel, word
 # ZONE-3   the allocator is in order                      21 on: 20 + invariant of the design
 # ZONE-4   what is on a hot list is not free as well      31
 # ZONE-5   the list of zeroed frames is in order          41 and 42: 40 + HOT invariant
+# ZONE-6   the list of roots is in order                  51 and 52: 50 + HOT invariant
 
 LOW: Final = 0
 MIDDLE: Final = 1
@@ -37,10 +39,12 @@ LOW_END: Final = 1 << 8
 MIDDLE_END: Final = 1 << 20
 
 HUGE_SLOTS: Final = 16  # huge blocks that are kept from coalescing
+MOST_KEPT: Final = 8  # roots in stock
 HUGE_INVARIANTS: Final = 10
 ALLOCATOR_INVARIANTS: Final = 20
 HOT_AND_FREE: Final = 31
 ZEROED_INVARIANTS: Final = 40
+KEPT_INVARIANTS: Final = 50
 
 
 @kernel
@@ -85,6 +89,7 @@ def init(zone: Zone, memory: VirtAddr, number: word, nr_frames: word) -> None:
     hot_list.init(zone.single, 0, NR_SLOTS, zone.end)
     hot_list.init(zone.huge, HUGE_ORDER, HUGE_SLOTS, zone.end)
     hot_list.init(zone.zeroed, 0, NR_SLOTS, zone.end)
+    hot_list.init(zone.kept, 0, MOST_KEPT, zone.end)
     zone.config.frames.init(zone, memory)
 
 
@@ -106,6 +111,7 @@ def refill(zone: Zone, database: FrameDatabase, hot: HotList) -> None:
 def nr_free_frames(zone: Zone) -> word:
     """Frames that nobody has, those on hot lists too."""
     nr_hot = hot_list.nr_blocks(zone.single) + hot_list.nr_blocks(zone.zeroed)
+    nr_hot += hot_list.nr_blocks(zone.kept)
     nr_hot += hot_list.nr_blocks(zone.huge) << HUGE_ORDER
     return zone.config.frames.nr_free_frames(zone) + nr_hot
 
@@ -168,10 +174,12 @@ def drain(zone: Zone, database: FrameDatabase) -> word:
     nr_single = hot_list.nr_blocks(zone.single)
     nr_huge = hot_list.nr_blocks(zone.huge)
     nr_zeroed = hot_list.nr_blocks(zone.zeroed)
+    nr_kept = hot_list.nr_blocks(zone.kept)
     zone.config.frames.take_back(zone, database, zone.single, nr_single)
     zone.config.frames.take_back(zone, database, zone.huge, nr_huge)
     zone.config.frames.take_back(zone, database, zone.zeroed, nr_zeroed)
-    return nr_single + nr_huge + nr_zeroed
+    zone.config.frames.take_back(zone, database, zone.kept, nr_kept)
+    return nr_single + nr_huge + nr_zeroed + nr_kept
 
 
 @kernel
@@ -189,7 +197,12 @@ def check(zone: Zone, database: FrameDatabase) -> word:
     code = hot_list.check(zone.zeroed)
     if code != OK:
         return ZEROED_INVARIANTS + code
+    code = hot_list.check(zone.kept)
+    if code != OK:
+        return KEPT_INVARIANTS + code
     if has_free(zone, database, zone.single) or has_free(zone, database, zone.huge):
+        return HOT_AND_FREE
+    if has_free(zone, database, zone.kept):
         return HOT_AND_FREE
     return HOT_AND_FREE if has_free(zone, database, zone.zeroed) else OK
 
@@ -197,7 +210,9 @@ def check(zone: Zone, database: FrameDatabase) -> word:
 @kernel
 def is_hot(zone: Zone, pfn: word) -> bool:
     """Whether a frame is on a hot list, or lies in a block that is."""
-    return hot_list.has(zone.single, pfn) or hot_list.has(zone.huge, pfn) or hot_list.has(zone.zeroed, pfn)
+    if hot_list.has(zone.single, pfn) or hot_list.has(zone.huge, pfn):
+        return True
+    return hot_list.has(zone.zeroed, pfn) or hot_list.has(zone.kept, pfn)
 
 
 @kernel
