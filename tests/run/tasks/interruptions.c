@@ -122,7 +122,7 @@ static void masks_for_a_call(void) {
     say("handler %d\n", count);
 }
 
-static int sleeps(void) { sleep_ms(100); return 7; }
+static int sleeps(void) { sleep_ms(2000); return 7; }
 
 static void stopped_sleep(void) { /* it does not sleep longer for it */
     pid_t child = start(sleeps);
@@ -130,12 +130,12 @@ static void stopped_sleep(void) { /* it does not sleep longer for it */
     sleep_ms(30);
     CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child);
     say_status("child", status);
-    sleep_ms(200);
+    sleep_ms(2500);
     long before = now_ms();
     CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child);
     say_status("child", status);
     say_end("child", child);
-    say("at once %d\n", now_ms() - before < 90);
+    say("at once %d\n", now_ms() - before < 1500);
 }
 
 static int stops_itself(void) { CHECK(setpgid(0, 0) == 0); raise(SIGTSTP); return 9; }
