@@ -209,6 +209,8 @@ def test_pipes_have_their_share_of_the_memory(made: Machine) -> None:
     while made.call(PIPE2, room, O_NONBLOCK) == 0:
         target = int.from_bytes(made.get(room + 4, 4), 'little')
         assert made.call(WRITE, target, room, MOST_ROOM) > 0
+        assert polled(made, target, POLLOUT) == 0  # else a program that polls would spin: the write is refused
+        assert made.call(WRITE, target, room, 1) == -errno.EAGAIN
         nr_pipes += 1
     assert nr_pipes == 126
     assert made.k.files.nr_pipe_bytes < (32 << 20) // 8 + MOST_ROOM
