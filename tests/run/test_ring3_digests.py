@@ -12,12 +12,14 @@ import pytest
 
 from incroos.inspect.digest import differences, digests
 from incroos.inspect.ram import RamMachine
+from incroos.kernel.state.records import RECORD_STATISTICS
 from incroos.machine.strict import MAX_RAM
 from incroos.run.outcome import Status
-from incroos.run.records import Told
+from incroos.run.records import Told, statistics_in
 
 from .ring3 import SOURCES, Case, Seen, built, in_place, make_root
 from .ring3_cases import ROOT
+from .tasks_lab import ENVIRONMENT, TASKS, make_shell_root
 
 MIB: Final = 1 << 20
 CASES: Final = (
@@ -71,3 +73,38 @@ def test_what_a_program_leaves_is_the_same_in_all_places(tmp_path: Path, case: C
         assert len(found.calls) == len(jit.calls)
         assert found.records == jit.records
         assert differences(found.memory, jit.memory) == []
+
+
+# ------------------------------------------------------------------ several tasks
+# Of these no task computes for longer than a slice, so that who runs when follows from calls alone.
+SEVERAL: Final = (
+    ('forks', 'chain'),
+    ('forks', 'with_vfork_and_exec'),
+    ('cow', 'last_owner'),
+    ('cow', 'shared'),
+    ('pipes', 'ring'),
+    ('signals', 'infos'),
+    ('waits', 'statuses'),
+)
+
+
+@pytest.mark.parametrize(('source', 'way'), SEVERAL)
+def test_what_several_tasks_leave_is_the_same_in_sim_and_jit(tmp_path: Path, source: str, way: str) -> None:
+    """In QEMU the timer interrupts by the host's time: there what is written must be equal, and the free frames."""
+    program = built(TASKS / f'{source}.c', 'musl')
+    make_shell_root(tmp_path, {})
+    (tmp_path / source).write_bytes(program.read_bytes())
+    (tmp_path / source).chmod(0o755)
+    case = Case(way, source, (way,), environment=ENVIRONMENT)
+    jit = left_by('jit', Path(f'/{source}'), case, tmp_path)
+    assert left_by('sim', Path(f'/{source}'), case, tmp_path) == jit
+    qemu = left_by('qemu', Path(f'/{source}'), case, tmp_path)
+    assert qemu.seen == jit.seen
+    assert free_frames(qemu) == free_frames(jit)
+
+
+def free_frames(left: Left) -> list[int]:
+    """Before the first program began, and when all had ended."""
+    (told,) = [record for record in left.records if record.kind == RECORD_STATISTICS]
+    statistics = statistics_in(told)
+    return [statistics['free_frames_before'], statistics['free_frames_after']]
