@@ -5,7 +5,7 @@ jobs | sed 's/ *$//'
 kill %1; wait %1; echo $?
 kill %2; wait %2; echo $?
 jobs
-sleep 0.05 & fg >/dev/null; echo $?
-(sleep 0.03; exit 3) & wait %1; echo $?
+sleep 1 & fg >/dev/null; echo $?
+(sleep 1; exit 3) & wait %1; echo $?
 sh -c 'sleep 100 & kill %1; wait; echo $?'
-sleep 100 & kill -STOP %1; sleep 0.5; jobs | grep -c Stopped; kill -CONT %1; kill %1; wait %1; echo $?
+sleep 100 & kill -STOP %1; sleep 1; jobs | grep -c Stopped; kill -CONT %1; kill %1; wait %1; echo $?
