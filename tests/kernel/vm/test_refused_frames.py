@@ -58,7 +58,7 @@ CALLS: Final[dict[str, tuple[Call, tuple[int, ...]]]] = {
     'unmap the middle': (lambda m, u: vm.unmap(u, BASE + PAGE, PAGE), (NO_ROOM,)),
     'protect the middle': (lambda m, u: vm.protect(u, BASE + PAGE, PAGE, READ), (NO_ROOM,)),
     'first write': (lambda m, u: vm.fault(u, VirtAddr(FAR), WRITE_ERROR), (NO_FRAME,)),
-    'first read': (lambda m, u: vm.fault(u, VirtAddr(FAR), 0), (NO_FRAME,)),
+    'first read': (lambda m, u: vm.fault(u, VirtAddr(END - PAGE), 0), (NO_FRAME,)),  # for its tables
     'write to the page of zeros': (lambda m, u: vm.fault(u, VirtAddr(BASE + 3 * PAGE), WRITE_ERROR), (NO_FRAME,)),
     'file': (fault_of_content, (NO_FRAME,)),
     'stack': (lambda m, u: vm.fault(u, VirtAddr(END - MIB), WRITE_ERROR), (NO_FRAME,)),
