@@ -168,10 +168,10 @@ def test_calls(place: str, program: Path) -> None:
 
 
 def test_unknown_calls_are_named_once(place: str, program: Path) -> None:
-    program.write_bytes(tiny_program(call(435, 0, 0) * 3 + call(500) + call(EXIT_GROUP, 0)))
+    program.write_bytes(tiny_program(call(250, 0, 0) * 3 + call(500) + call(EXIT_GROUP, 0)))
     done = run('run', '--on', place, str(program))
     assert done.remarks.splitlines() == [
-        'incroos: the program asks for clone3, a system call that is not there (ENOSYS)',
+        'incroos: the program asks for keyctl, a system call that is not there (ENOSYS)',
         'incroos: the program asks for syscall_0x1f4, a system call that is not there (ENOSYS)',
     ]
 
@@ -249,11 +249,12 @@ def test_stops_at_system_calls(program: Path) -> None:
 
 def test_shows_a_page_in_pdb(program: Path) -> None:
     program.write_bytes(program_that_prints(b'hello\n', 3))
-    commands = b'page va\npage 0x1000\npage -1\npage va / 2\npage nothing\n' + b'c\n' * 100
-    done = run_bytes('sim', '--break', 'vm.fault', str(program), data=commands)
+    commands = b'page regs.rip\npage 0x1000\npage -1\npage regs.rip / 2\npage nothing\n' + b'c\n' * 100
+    done = run_bytes('sim', '--break', 'abi.entry.on_syscall', str(program), data=commands)
     assert (done.returncode, done.stdout) == (3, b'hello\n')
     words = done.stderr.decode()
-    assert words.count('task 2: nothing is there') == 3
+    assert words.count('task 2: frame 0x') == 1
+    assert words.count('task 2: nothing is there') == 2
     assert 'page takes an address' in words
     assert "name 'nothing' is not defined" in words
 

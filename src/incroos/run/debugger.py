@@ -22,6 +22,7 @@ from .outcome import Unusable
 ROOMS: Final = f'{incroos.kernel.__name__}.'
 NR_NEAR: Final = 5
 LIKENESS: Final = 0.4
+NO_SPACE: Final = 'no task has an address space yet'
 
 
 class NoSuchFunction(Exception):
@@ -119,7 +120,7 @@ class Debugger(pdb.Pdb):
         if not isinstance(address, int):
             self.error('page takes an address: page 0x700000')
             return
-        for line in page_of_tasks(kernel, address):
+        for line in list(page_of_tasks(kernel, address)) or [NO_SPACE]:
             self.message(line)
 
     def do_quit(self, arg: str) -> bool:
