@@ -44,7 +44,7 @@ def get_input(k: State) -> word:
 def put_record(k: State, kind: word, number: word, a: word) -> None:
     record = Record(k.m, RECORD)
     record.kind = kind
-    record.task = 1
+    record.task = 2  # the first program
     record.number = number
     record.a = a
     record.b = 0
