@@ -116,9 +116,10 @@ def artefact_of(
 def memory_for(image_format: str, module_bytes: int) -> int:
     """The RAM with which a program of a few megabytes runs, whole megabytes.
 
-    UEFI firmware has the module three times for a while: the file, the program, and its copy below 4 GiB.
+    UEFI firmware has the module three times for a while: the file, the program, and its copy below 4 GiB; one more is
+    for what it finds no room in.
     """
-    nr_copies = 3 if FORMATS[image_format] == UEFI else 1
+    nr_copies = 4 if FORMATS[image_format] == UEFI else 1
     least = max(MIN_MEMORY_BYTES[FORMATS[image_format]], layout.BOOT_MAP_END + RAM_BESIDE)
     return (least + nr_copies * module_bytes + MEGABYTE - 1) & -MEGABYTE
 

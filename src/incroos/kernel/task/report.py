@@ -122,6 +122,7 @@ def finish(k: Kernel) -> None:
     while k.tasks.ring != 0:
         task = Task(k.m, k.tasks.ring)
         remove(k, task)
+        fill(k.m, task.addr, 0, Task.SIZE)  # so that what a run leaves does not depend on how its last task ended
         heap.kfree(k, task.addr)
     files.close_terminal(k)
     found_in_files = files.check(k) if k.tasks.flags & CHECK_IN_THE_END != 0 else 0
