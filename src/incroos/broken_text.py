@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 PACKAGE: Final = Path(__file__).resolve().parent
 MODULE: Final = '<module>'  # how CPython calls the code of a module that is imported
 OUTSIDE: Final = 'design_'  # how the packages begin that stand for folders of designs outside of any package
+ZERO_BYTE: Final = 'null bytes'  # in what CPython says of one
 REPLACEMENT: Final = '\N{REPLACEMENT CHARACTER}'  # shown for a byte that is no character
 
 
@@ -38,6 +39,8 @@ def sentence_about(error: Exception, folder: Path = PACKAGE) -> str:
 
     A text without a name may be any one in the folder.
     """
+    if isinstance(error, ValueError) and ZERO_BYTE in str(error):  # CPython before 3.11.4
+        error = SyntaxError(str(error))
     if isinstance(error, SyntaxError):
         spot, what, instead = _spot_of_syntax(error, folder), error.msg, 'mend the text'
     else:
@@ -99,7 +102,7 @@ def _with_characters(error: SyntaxError, content: bytes) -> SyntaxError:
 
 def _bad_byte(content: bytes, message: str) -> int:
     """Where the byte is that CPython does not take for a part of a text; negative if a message is about none."""
-    if 'null bytes' in message:
+    if ZERO_BYTE in message:
         return content.find(0)
     if 'codec' in message:
         try:

@@ -4,6 +4,7 @@
 status. Little is imported before the signals are ours, so that Ctrl-C hardly ever meets Python's own answer to it.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -34,7 +35,20 @@ def main() -> None:
     """Run the command that the arguments name, and end this process with its status."""
     status = run()
     ignore_signals()  # what is left to do is to go
+    if status != 0:
+        drop_unwritten()
     raise SystemExit(status)
+
+
+def drop_unwritten() -> None:
+    """What could not be written was told: some versions of Python would try again, and take a status of their own."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def run() -> int:
