@@ -20,7 +20,6 @@ TASKS: Final = Path(__file__).parent / 'tasks'
 SCRIPTS: Final = Path(__file__).parent / 'scripts'
 IN_BASH: Final = Path(__file__).parent / 'scripts_bash'
 APART: Final = Path(__file__).parent / 'scripts_apart'
-BUSYBOX: Final = 'bin/busybox'
 ENVIRONMENT: Final = {'PATH': '/bin', 'LANG': 'C', 'HOME': '/tmp'}
 PASSWD: Final = b'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n'
 WORDS: Final = b''.join(b'%d,%x,word%d\n' % (n * 7919 % 1009, n * 31, n % 17) for n in range(400))

@@ -129,7 +129,6 @@ def test_what_runs_before_a_timer_is_not_counted() -> None:
 
 
 # ---------------------------------------------------------------- exactness
-FLAG_BITS: Final = 0x8D5  # the arithmetic ones
 
 
 def test_flags_and_registers_live_on(place: str) -> None:

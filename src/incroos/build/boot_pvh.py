@@ -460,7 +460,7 @@ pvh.tss:
     .quad 0
     .word 0, 104                            # no map of permitted ports
 .balign 8
-{own_module}:                             # where it lies, and its bytes: put in when it is added (module.py); 0: none
+{own_module}:                             # where it lies, and its bytes: put in by own_module.py; 0: none
     .quad 0, 0
 .section .boot_bss, "aw", @nobits
 .balign 16

@@ -1,13 +1,10 @@
 """What the kernel tells about a program while it runs, in a sentence."""
 
-from typing import Final
-
 from incroos.kernel.state.records import NO_CALL, RECORD_REMARK, RECORD_UNKNOWN_CALL, REMARK_WAITS_FOR_EVER
+from incroos.lang.words import unsigned
 
 from .records import Told
 from .system_calls import system_call
-
-WORD: Final = (1 << 64) - 1
 
 
 def remark_on(record: Told) -> str:
@@ -17,7 +14,7 @@ def remark_on(record: Told) -> str:
     if record.kind != RECORD_REMARK:
         return ''
     about = record.words[0]
-    if record.number == REMARK_WAITS_FOR_EVER and about == NO_CALL & WORD:
+    if record.number == REMARK_WAITS_FOR_EVER and about == unsigned(NO_CALL):
         return 'the program is stopped for ever: there is nobody who could let it go on'
     if record.number == REMARK_WAITS_FOR_EVER:
         return f'the program would wait for ever in {system_call(about).name}: there is nobody who could wake it'

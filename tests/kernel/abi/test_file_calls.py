@@ -223,6 +223,22 @@ def test_a_table_that_is_full(made: Machine) -> None:
     assert made.call(OPEN, place, 0) == 100
 
 
+def listing_of(made: Machine, folder: int) -> list[tuple[bytes, int]]:
+    """What getdents64 lists, in small pieces: names and types."""
+    room = made.room()
+    found = []
+    while (nbytes := made.call(GETDENTS64, folder, room, 70)) > 0:
+        at, listing = 0, made.get(room, nbytes)
+        while at < nbytes:
+            inode, _next, length, kind = struct.unpack_from('<QQHB', listing, at)
+            assert inode > 0
+            assert length % 8 == 0
+            found.append((listing[at + 19 : at + length].rstrip(b'\0'), kind))
+            at += length
+    assert nbytes == 0
+    return found
+
+
 def test_standard_files_are_the_hosts() -> None:
     made = machine(standard=(TERMINAL, TERMINAL, TERMINAL))
     room = made.room()
@@ -238,23 +254,30 @@ def test_standard_files_are_the_hosts() -> None:
 # ------------------------------------------------------------------ folders
 def test_folders_are_listed(made: Machine) -> None:
     folder, room = opened(made, b'/'), made.room()
-    found = []
-    while (nbytes := made.call(GETDENTS64, folder, room, 70)) > 0:
-        at, listing = 0, made.get(room, nbytes)
-        while at < nbytes:
-            inode, _next, length, kind = struct.unpack_from('<QQHB', listing, at)
-            assert inode > 0
-            assert length % 8 == 0
-            found.append((listing[at + 19 : at + length].rstrip(b'\0'), kind))
-            at += length
-    assert nbytes == 0
-    assert found == [
+    assert listing_of(made, folder) == [
         (b'.', 4), (b'..', 4), (b'bin', 4), (b'etc', 4), (b'link', 10), (b'loop', 10), (b'upwards', 10),
     ]  # fmt: skip
     assert made.call(LSEEK, folder, 0, 0) == 0
     assert made.call(GETDENTS64, folder, room, 10) == -errno.EINVAL
     assert made.call(GETDENTS64, opened(made, b'/etc/motd'), room, 100) == -errno.ENOTDIR
     assert made.call(READ, folder, room, 10) == -errno.EISDIR
+
+
+def test_proc_lists_the_descriptors_that_are_open(made: Machine) -> None:
+    """One that is closed meanwhile is not listed, and each other one once: programs close all that they find."""
+    room = made.room()
+    dots = [(b'.', 4), (b'..', 4)]
+    folder = opened(made, b'/proc/self/fd', O_DIRECTORY)
+    high = made.call(DUP3, 0, 200, 0)
+    links = [(b'%d' % descriptor, 10) for descriptor in (0, 1, 2, folder, high)]
+    assert listing_of(made, folder) == [*dots, *links]
+    assert listing_of(made, opened(made, b'/dev/fd', O_DIRECTORY)) == [*dots, *links[:-1], (b'4', 10), links[-1]]
+    assert made.call(LSEEK, folder, 0, 0) == 0
+    assert made.call(GETDENTS64, folder, room, 72) == 72  # dots and 0
+    assert made.call(CLOSE, 1) == 0
+    assert listing_of(made, folder) == [(b'2', 10), (b'3', 10), (b'4', 10), (b'200', 10)]
+    assert made.call(LSEEK, folder, 1 << 62, 0) == 1 << 62
+    assert listing_of(made, folder) == []
 
 
 def test_what_stat_tells(made: Machine) -> None:

@@ -14,7 +14,6 @@ from .line_lab import OurTerminal, host_terminal
 
 NR_EXAMPLES: Final = 2000 if FULL else 60
 SIGNAL_KEYS: Final = b'\x03\x1a\x1c'
-STOP_KEYS: Final = b'\x11\x13'
 
 # Each is drawn often: all keys of the default settings, control characters, parts of UTF-8, letters
 KEYS: Final = b'\x7f\x15\x04\x12\x17\x16\r\n\t\b\x00\x01\x1b\xff' + SIGNAL_KEYS

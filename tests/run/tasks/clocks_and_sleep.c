@@ -109,5 +109,21 @@ static void times_of_children(void) {
     say("ok\n");
 }
 
+static void word_until_a_time(void) { /* FUTEX_WAIT_BITSET: its timeout is a time of one of two clocks, not a span */
+    int *word = (int *)map_shared(1);
+    for (int round = 0; round < 2; round++) {
+        struct timespec until;
+        CHECK(clock_gettime(round ? CLOCK_REALTIME : CLOCK_MONOTONIC, &until) == 0);
+        long before = now_ms();
+        until.tv_sec++;
+        FAILS(syscall(SYS_futex, word, round ? 9 | 256 : 9, 0, &until, NULL, -1), ETIMEDOUT);
+        long took = now_ms() - before;
+        say("%d\n", took >= 990 && took < 30000);
+        FAILS(syscall(SYS_futex, word, round ? 9 | 256 : 9, 0, &until, NULL, -1), ETIMEDOUT); /* over already */
+        say("%d\n", now_ms() - before < 30000);
+        FAILS(syscall(SYS_futex, word, 9, 1, &until, NULL, -1), EAGAIN);
+    }
+}
+
 static const struct way ways[] = {WAY(alarms), WAY(alarm_is_the_tasks_own), WAY(repeats), WAY(alarm_of_a_busy_task), WAY(sleepers_in_order),
-    WAY(time_goes_on), WAY(while_another_works), WAY(times_of_children), {NULL, NULL}};
+    WAY(time_goes_on), WAY(while_another_works), WAY(times_of_children), WAY(word_until_a_time), {NULL, NULL}};

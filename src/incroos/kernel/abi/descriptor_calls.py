@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import file_of, half, task_of, user_of
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, EMFILE, EPERM, result_of
-from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
+from incroos.kernel.files.descriptors import CLOSE_ON_EXEC, closing_of
 from incroos.kernel.files.flags import APPEND, CLOSE_AT_EXEC, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.pipes import MOST_ROOM
 from incroos.kernel.state import MAX_FILES, PIPE_KIND, File, Kernel
@@ -77,7 +77,7 @@ def dup2(k: Kernel, descriptor: word, wanted: word) -> word:
 def dup3(k: Kernel, descriptor: word, wanted: word, flags: word) -> word:
     if half(flags) & ~CLOSE_AT_EXEC != 0 or half(descriptor) == half(wanted):
         return -EINVAL
-    closing = CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0
+    closing = closing_of(flags)
     return result_of(files.duplicate_to(k, task_of(k), half(descriptor), half(wanted), closing))
 
 
@@ -160,7 +160,7 @@ def pipe2(k: Kernel, to: word, flags: word) -> word:
     code, source, target = files.open_pipe(k, half(flags))
     if code != 0:
         return result_of(code)
-    closing = CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0
+    closing = closing_of(flags)
     files.put(own, first, File(k.m, source), closing)
     files.put(own, second, File(k.m, target), closing)
     at = k.files.piece
@@ -184,5 +184,5 @@ def eventfd(k: Kernel, count: word) -> word:
 def eventfd2(k: Kernel, count: word, flags: word) -> word:
     if half(flags) & ~(PIPE_FLAGS | TAKES_ONE) != 0:
         return -EINVAL
-    closing = CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0
+    closing = closing_of(flags)
     return result_of(files.open_counter(k, task_of(k), half(count), flags & TAKES_ONE, half(flags), closing))

@@ -82,7 +82,7 @@ def getdents64(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
     at = file_of(k, descriptor)
     if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
         return -EBADF
-    return result_of(files.read_entries(k, user_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
+    return result_of(files.read_entries(k, user_of(k), task_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
 
 
 # ------------------------------------------------------------------ what is told of files

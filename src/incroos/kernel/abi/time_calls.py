@@ -100,6 +100,14 @@ def get_span(k: Kernel, source: word) -> word:
     return min(seconds, MOST_SECONDS - 1) * SECOND + nanoseconds
 
 
+@kernel
+def span_until(k: Kernel, end: word, is_from_1970: bool) -> word:
+    """The nanoseconds until a clock says so; 0 if it has been so already."""
+    if is_from_1970:
+        end -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
+    return max(end - task.look(k), 0)
+
+
 @apart
 @kernel
 def nanosleep(k: Kernel, source: word, rest: word) -> word:
@@ -117,10 +125,7 @@ def clock_nanosleep(k: Kernel, clock: word, flags: word, source: word, rest: wor
         return span
     if half(flags) & ABSOLUTE == 0:
         return sleep(k, span, rest)
-    now = task.look(k)
-    if is_real(half(clock)):
-        span -= min(k.tasks.start_seconds, MOST_SECONDS) * SECOND
-    return sleep(k, max(span - now, 0), 0)
+    return sleep(k, span_until(k, span, is_real(half(clock))), 0)
 
 
 @kernel

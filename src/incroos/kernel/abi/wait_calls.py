@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import files, task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
-from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.abi.time_calls import get_span, span_until
 from incroos.kernel.abi.waiting import block_given, wait_for
 from incroos.kernel.files.ready import NOT_OPEN, UNASKED
 from incroos.kernel.state import ANYTHING, FUTEX, MAX_FILES, File, Kernel
@@ -14,11 +14,11 @@ from incroos.lang import VirtAddr, apart, kernel, load64, store16, word
 
 WAIT: Final = 0  # operations of futex
 WAKE: Final = 1
-WAIT_SET: Final = 9
+WAIT_SET: Final = 9  # its timeout is a time of the clock
 WAKE_SET: Final = 10
 OPERATION: Final = 0x7F
+BY_REAL_TIME: Final = 0x100  # a bit beside the operation
 
-POLL: Final = 7
 POLL_BYTES: Final = 8  # struct pollfd
 
 
@@ -39,6 +39,8 @@ def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> w
         span = get_span(k, timeout)
         if span < 0:
             return span
+        if wanted == WAIT_SET:
+            span = span_until(k, span, half(operation) & BY_REAL_TIME != 0)
     if vm.copy_in(user_of(k), k.files.piece, at, 4) != 0:
         return -EFAULT
     if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):

@@ -3,19 +3,22 @@
 Unit: the byte, as it is. Output goes to the first serial port and onto the screen; input comes from the serial port.
 """
 
-from typing import Final
-
+from incroos.kernel.arch.x86 import PAGE_FAULT
 from incroos.kernel.devices import serial_input
 from incroos.kernel.io import console, vt100
-from incroos.kernel.state import FIRST_NUMBER, NO_CALL, RECORD_END, RECORD_REMARK, REMARK_WAITS_FOR_EVER, Kernel, Record
+from incroos.kernel.state import (
+    BY_SIGNAL,
+    EXITED,
+    FIRST_NUMBER,
+    NO_CALL,
+    NOT_STARTED,
+    RECORD_END,
+    RECORD_REMARK,
+    REMARK_WAITS_FOR_EVER,
+    Kernel,
+    Record,
+)
 from incroos.lang import VirtAddr, cold, kernel, store8, word
-
-# RECORD_END's number
-EXITED: Final = 0
-BY_SIGNAL: Final = 1
-NOT_STARTED: Final = 2
-
-PAGE_FAULT: Final = 14
 
 
 @kernel

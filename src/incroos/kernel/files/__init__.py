@@ -23,9 +23,8 @@ from .descriptors import (
 from .entries import name_of
 from .folders import read_entries
 from .nodes import root_of
-from .open_files import drop
 from .opening import open_path, open_standard
-from .paths import FOLLOW, STAY, put_path, text_of, walk
+from .paths import put_path, text_of, walk
 from .pipe_opening import open_counter, open_pipe
 from .pipes import await_room
 from .process_files import name_descriptor
@@ -36,8 +35,6 @@ from .terminal import close_terminal
 from .writing import write, write_at
 
 __all__ = [
-    'FOLLOW',
-    'STAY',
     'add_name',
     'await_input',
     'await_room',
@@ -48,7 +45,6 @@ __all__ = [
     'close_terminal',
     'create',
     'deinit',
-    'drop',
     'duplicate',
     'duplicate_to',
     'file_at',

@@ -7,10 +7,17 @@ from typing import Final
 
 from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
 from incroos.kernel.files import open_files
+from incroos.kernel.files.flags import CLOSE_AT_EXEC
 from incroos.kernel.state import File, Kernel, Task
 from incroos.lang import VirtAddr, kernel, word
 
 CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
+
+
+@kernel
+def closing_of(flags: word) -> word:
+    """The flags of a descriptor that is made with these flags of open."""
+    return CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0
 
 
 @kernel

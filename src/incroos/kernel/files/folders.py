@@ -3,7 +3,7 @@
     entry   inode 8 bytes, position of the next one 8, length 2, type 1, the name with a zero byte, padded to 8
 
 Unit: the entry. A file's position is that of the next one: 0 `.`, 1 `..`, then those that entries have; a folder that
-changes meanwhile lists none twice, and each that stays.
+changes meanwhile lists none twice, and each that stays. What /proc/self/fd lists are the descriptors that are open.
 """
 
 from typing import Final
@@ -12,16 +12,18 @@ from incroos.kernel import vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_POINTER, NO_ENTRY, NOT_FOLDER
 from incroos.kernel.files import text
 from incroos.kernel.files.paths import DOT
-from incroos.kernel.state import FOLDER_KIND, Entry, File, Kernel, Node, UserSpace
+from incroos.kernel.files.process_links import next_open
+from incroos.kernel.state import FOLDER_KIND, Entry, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, fill, kernel, store8, store16, store64, word
 
 HEAD_BYTES: Final = 19
 NR_DOTS: Final = 2
+NOTHING: Final = -1
 FORMAT_SHIFT: Final = 12  # of st_mode: the type of an entry
 
 
 @kernel
-def read_entries(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
+def read_entries(k: Kernel, user: UserSpace, task: Task, file: File, to: VirtAddr, nbytes: word) -> word:
     """Put as many entries as fit: their bytes, 0 at the end. NOT_FOLDER, BAD_ARGUMENT if not one fits, BAD_POINTER;
     NO_ENTRY of a folder that was removed.
     """
@@ -32,19 +34,30 @@ def read_entries(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: w
         return NO_ENTRY
     done = 0
     at = entry_from(folder, file.position)
-    while file.position < NR_DOTS or at != 0:
-        if file.position >= NR_DOTS:
-            file.position = Entry(k.m, at).position
-        length = make_entry(k, folder, at, file.position)
+    position = position_of(k, task, folder, at, file.position)
+    while position >= 0:
+        length = make_entry(k, folder, at, position)
         if length > nbytes - done:
             return done if done > 0 else BAD_ARGUMENT
         if vm.copy_out(user, VirtAddr(to + done), k.files.piece, length) != 0:
             return done if done > 0 else BAD_POINTER
         done += length
-        file.position += 1
-        if file.position > NR_DOTS:
+        file.position = position + 1
+        if position >= NR_DOTS and at != 0:
             at = listed(folder, Entry(k.m, at).next)
+        position = position_of(k, task, folder, at, file.position)
     return done
+
+
+@kernel
+def position_of(k: Kernel, task: Task, folder: Node, at: VirtAddr, position: word) -> word:
+    """Where what is read next from a position on is: dots, a descriptor, or this entry; NOTHING is left."""
+    if position < NR_DOTS:
+        return position
+    if folder.addr == k.files.descriptor_folder:
+        descriptor = next_open(task, position - NR_DOTS)
+        return NR_DOTS + descriptor if descriptor >= 0 else NOTHING
+    return Entry(k.m, at).position if at != 0 else NOTHING
 
 
 @kernel
@@ -66,22 +79,24 @@ def listed(folder: Node, at: VirtAddr) -> VirtAddr:
 
 @kernel
 def make_entry(k: Kernel, folder: Node, at: VirtAddr, position: word) -> word:
-    """Make what a program gets of an entry, or of dots, in the kernel's buffer: its bytes."""
-    name_bytes = position + 1 if position < NR_DOTS else Entry(k.m, at).name_bytes
-    node = folder
-    if position == NR_DOTS - 1:
-        node = Node(k.m, folder.parent)
-    elif position >= NR_DOTS:
-        node = Node(k.m, Entry(k.m, at).node)
-    length = (HEAD_BYTES + name_bytes + 8) & -8
+    """Make what a program gets of an entry, a descriptor or dots, in the kernel's buffer: its bytes."""
     made = k.files.piece
-    fill(k.m, made, 0, length)
+    end = VirtAddr(made + HEAD_BYTES)
+    node = folder
+    if position < NR_DOTS:
+        fill(k.m, end, DOT, position + 1)
+        end = VirtAddr(end + position + 1)
+        node = folder if position == 0 else Node(k.m, folder.parent)
+    elif folder.addr == k.files.descriptor_folder:
+        end = text.put_decimal(k.m, end, position - NR_DOTS)
+        node = Node(k.m, k.files.descriptor_link)
+    else:
+        end = text.put_bytes(k.m, end, Entry(k.m, at).name, Entry(k.m, at).name_bytes)
+        node = Node(k.m, Entry(k.m, at).node)
+    length = (end - made + 8) & -8
+    fill(k.m, end, 0, made + length - end)
     store64(k.m, made, node.inode)
     store64(k.m, VirtAddr(made + 8), position + 1)
     store16(k.m, VirtAddr(made + 16), length)
     store8(k.m, VirtAddr(made + 18), (node.mode >> FORMAT_SHIFT) & 15)
-    if position < NR_DOTS:
-        fill(k.m, VirtAddr(made + HEAD_BYTES), DOT, name_bytes)
-    else:
-        text.put_bytes(k.m, VirtAddr(made + HEAD_BYTES), Entry(k.m, at).name, name_bytes)
     return length

@@ -32,7 +32,6 @@ from incroos.kernel.files import (
 )
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
-    CLOSE_AT_EXEC,
     CREATE,
     EXCLUSIVE,
     FOLDER_ONLY,
@@ -155,7 +154,7 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
         heap.kfree(k, at)
         return code
     name_node(File(k.m, at), Node(k.m, node))
-    descriptors.put(task, descriptor, File(k.m, at), descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
+    descriptors.put(task, descriptor, File(k.m, at), descriptors.closing_of(flags))
     return descriptor
 
 
@@ -220,7 +219,7 @@ def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) 
     name_node(file, node)
     if file.text != 0:
         file.content = file.text
-    descriptors.put(task, descriptor, file, descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
+    descriptors.put(task, descriptor, file, descriptors.closing_of(flags))
     return descriptor
 
 
@@ -239,7 +238,7 @@ def open_again(k: Kernel, task: Task, source: File, flags: word, descriptor: wor
     file.rdev = source.rdev
     if file.kind == PIPE_KIND:
         pipes.attach(k, file, Pipe(k.m, source.pipe))
-    descriptors.put(task, descriptor, file, descriptors.CLOSE_ON_EXEC if flags & CLOSE_AT_EXEC != 0 else 0)
+    descriptors.put(task, descriptor, file, descriptors.closing_of(flags))
     return descriptor
 
 

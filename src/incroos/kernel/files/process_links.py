@@ -27,6 +27,15 @@ def link_of(k: Kernel, task: Task, name: VirtAddr, nbytes: word) -> VirtAddr:
 
 
 @kernel
+def next_open(task: Task, least: word) -> word:
+    """The lowest open descriptor from `least` on; -1 if there is none."""
+    for descriptor in range(least, task.end_descriptors):
+        if task.descriptors[descriptor].file != 0:
+            return descriptor
+    return -1
+
+
+@kernel
 def target_of(k: Kernel, task: Task) -> Node:
     """The node to which the symlink leads that was found last."""
     file = File(k.m, file_at(task, k.files.last_descriptor))

@@ -16,14 +16,11 @@ from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.state import ENDED, FIRST_NUMBER, Kernel, Task
 from incroos.kernel.state.terminal import Terminal
 from incroos.kernel.task import clock, ring, sending
+from incroos.kernel.task.actions import SIGCONT, SIGHUP, SIGKILL
 from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.family import send_to_group
 from incroos.kernel.task.waiting import wake_all
 from incroos.lang import cold, kernel, word
-
-SIGHUP: Final = 1
-SIGKILL: Final = 9
-SIGCONT: Final = 18
 
 GRACE: Final = SECOND
 
