@@ -11,6 +11,7 @@ from incroos.lang import VirtAddr, kernel, load8, word
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
+LEAST_INT: Final = -1 << 31
 
 
 @kernel

@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import (
     HERE,
+    MOST_WORD,
     begin_path,
     file_of,
     find_node,
@@ -44,7 +45,6 @@ OMIT: Final = (1 << 30) - 2
 TIMES_BYTES: Final = 32
 MOST_SECONDS: Final = 1 << 33
 KEEP_SIZE: Final = 1  # fallocate
-MOST_END: Final = (1 << 63) - 1
 OTHER_ERRORS: Final = -10_000
 
 
@@ -252,7 +252,7 @@ def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: wor
     at = file_of(k, descriptor)
     if at == 0 or not is_writable(File(k.m, at)):
         return -EBADF
-    if offset < 0 or nbytes <= 0 or offset > MOST_END - nbytes:
+    if offset < 0 or nbytes <= 0 or offset > MOST_WORD - nbytes:
         return -EINVAL
     file = File(k.m, at)
     if file.kind != CONTENT_KIND:
