@@ -1,24 +1,22 @@
 """Tasks: programs in ring 3, made, begun, ended by themselves or by a signal, and which of them runs.
 
-start makes the first task; program gives a task a space, with elf and stack; ending ends it; signals says which signal
-does what; waiting and schedule say who runs, ring who there is, contexts keep the registers of those that do not run;
-report tells the host; clock and random are what programs see of time and chance.
+start makes the first task, fork another one; program gives a task a space, with texts, elf and stack, exec another one;
+ending ends it, and family lets its parent hear of that (news, wait). sending, signals, frames and interruption are
+about signals, by the actions that a task has for them. waiting and schedule say who runs, ring who there is, contexts
+keep the registers of those that do not run. report tells the host; clock and timers are what programs see of time.
 """
 
-from incroos.kernel.files.random import next_word
-
 from .clock import after, look, now
-from .contexts import registers_of
-from .ending import end, end_by_signal, end_unstarted
+from .ending import end, end_unstarted
 from .family import is_orphaned, send_to_group
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick
-from .sending import notice, send, send_with
+from .sending import notice, send_with
 from .signals import force, on_exception, on_fault
 from .start import create_first, init
 from .terminal import leave_terminal, session_of_group
-from .waiting import block_for_call, end_wait, hold_on, wait_on, wait_once, wake, wake_changed
+from .waiting import block_for_call, end_wait, wait_on, wait_once, wake, wake_changed
 
 __all__ = [
     'after',
@@ -26,25 +24,20 @@ __all__ = [
     'create_first',
     'current',
     'end',
-    'end_by_signal',
     'end_unstarted',
     'end_wait',
     'force',
     'go_on',
-    'hold_on',
     'init',
     'is_orphaned',
     'leave_terminal',
     'look',
     'new_record',
-    'next_word',
     'notice',
     'now',
     'on_exception',
     'on_fault',
     'put',
-    'registers_of',
-    'send',
     'send_to_group',
     'send_with',
     'session_of_group',
