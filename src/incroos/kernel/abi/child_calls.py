@@ -11,7 +11,7 @@ from incroos.kernel.abi.arguments import LEAST_INT, half, int_of, task_of, user_
 from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, result_of
 from incroos.kernel.abi.time_calls import put_usage
 from incroos.kernel.state import NR_SIGNALS, WAITING, WRITE, Kernel, Range, Task, UserSpace
-from incroos.kernel.task import fork, wait
+from incroos.kernel.task import fork, news, wait
 from incroos.kernel.task.actions import SIGCHLD
 from incroos.kernel.vm import USER_END
 from incroos.lang import VirtAddr, apart, fill, kernel, store32, word
@@ -150,7 +150,7 @@ def waitid(k: Kernel, kind: word, number: word, to: word, options: word, usage: 
         return code if code != 0 or task_of(k).state == WAITING else put_told(k, to, 0, 0, 0, 0)
     child = Task(k.m, at)
     number = child.number
-    happened, value = wait.told_of(child)
+    happened, value = news.told_of(child)
     spent = child.user_time + child.children_time
     if wanted & wait.KEEP == 0:
         wait.take(k, child)
