@@ -9,6 +9,7 @@ from incroos.kernel.abi.arguments import (
     file_of,
     half,
     task_of,
+    used_file_of,
     user_of,
 )
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, result_of
@@ -17,7 +18,7 @@ from incroos.kernel.abi.waiting import finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
 from incroos.kernel.files.bytes import no_user
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
-from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, PATH_ONLY
+from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK
 from incroos.kernel.files.reading import has_no_position, is_readable
 from incroos.kernel.files.terminal_modes import TERMIOS_BYTES
 from incroos.kernel.files.writing import is_writable
@@ -216,8 +217,8 @@ def lseek(k: Kernel, descriptor: word, offset: word, whence: word) -> word:
 @apart
 @kernel
 def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     file = File(k.m, at)
     wanted = half(request)
@@ -282,8 +283,8 @@ def put_window(k: Kernel, to: word) -> word:
 @apart
 @kernel
 def fsync(k: Kernel, descriptor: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     return -EINVAL if has_no_position(File(k.m, at)) else 0
 
