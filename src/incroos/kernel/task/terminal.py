@@ -16,14 +16,11 @@ from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.state import ENDED, FIRST_NUMBER, Kernel, Task
 from incroos.kernel.state.terminal import Terminal
 from incroos.kernel.task import clock, ring, sending
+from incroos.kernel.task.actions import SIGCONT, SIGHUP, SIGKILL
 from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.family import send_to_group
 from incroos.kernel.task.waiting import wake_all
 from incroos.lang import cold, kernel, word
-
-SIGHUP: Final = 1
-SIGKILL: Final = 9
-SIGCONT: Final = 18
 
 GRACE: Final = SECOND
 
@@ -66,8 +63,8 @@ def is_leader_gone(k: Kernel, own: Terminal) -> bool:
 @kernel
 def hang_up(k: Kernel, own: Terminal) -> None:
     """Nobody types any more: the session's leader hears of it, and the group in the foreground."""
-    at = ring.find(k, own.session) if own.session != 0 else own.addr
-    if own.session != 0 and at != 0 and Task(k.m, at).group != own.foreground:
+    at = ring.find(k, own.session)
+    if at != 0 and Task(k.m, at).group != own.foreground:
         sending.send(k, Task(k.m, at), SIGHUP)
         sending.send(k, Task(k.m, at), SIGCONT)
     send_to_group(k, own.foreground, SIGHUP)
