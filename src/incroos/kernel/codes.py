@@ -77,7 +77,6 @@ NOT_SUPPORTED: Final = -88
 FILE_TOO_LARGE: Final = -89
 TOO_MANY_TASKS: Final = -81  # a limit
 NO_CHILD: Final = -82
-MUST_WAIT_FOR_TIME: Final = -90  # the same as MUST_WAIT, for FilesState.span at most
 IN_BACKGROUND: Final = -91  # of its terminal: FilesState.signal is for the task's group
 
 # User spaces

@@ -9,14 +9,14 @@ import pytest
 from incroos.kernel import files
 from incroos.kernel.devices import channels
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import CLOCK_IS_TSC, Kernel
 from incroos.run.archive import Entry
 
 from .programs import FILES, LINK, PROGRAM, SMALL, TERMINAL, Machine, machine
 
 READ, WRITE, OPEN, CLOSE, LSEEK, IOCTL, PREAD, READV, WRITEV = 0, 1, 2, 3, 8, 16, 17, 19, 20
 DUP, DUP2, FCNTL, GETCWD, CHDIR, READLINK, GETDENTS64, OPENAT, DUP3 = 32, 33, 72, 79, 80, 89, 217, 257, 292
-STAT, LSTAT, ACCESS = 4, 6, 21
+STAT, LSTAT, ACCESS, TIME = 4, 6, 21, 201
 HERE: Final = -100
 MOTD: Final = b'Hello, file!\n'
 O_TMPFILE: Final = 0o20200000
@@ -376,6 +376,16 @@ def test_changes_follow_the_rules_of_linux(made: Machine, name: str) -> None:
     result = made.call(number, first, path(made, second) if isinstance(second, bytes) else second)
     assert errno.errorcode.get(-result, result) == errno.errorcode.get(expected, expected)
     assert files.check(made.k) == 0
+
+
+def test_times_of_files_follow_the_clock_however_fast_its_counter_counts(made: Machine) -> None:
+    made.k.tasks.flags |= CLOCK_IS_TSC
+    made.k.tasks.counter_rate = 2_000_000  # two in a nanosecond
+    made.sim.computer.cpu.tsc = 10_000_000_000
+    opened(made, b'/etc/new', O_CREAT | 1)
+    room = made.room()
+    assert made.call(STAT, path(made, b'/etc/new'), room) == 0
+    assert made.word(room + 88) == made.k.tasks.start_seconds + 5 == made.call(TIME, 0)
 
 
 def test_access(made: Machine) -> None:

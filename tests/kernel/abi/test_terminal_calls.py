@@ -10,8 +10,9 @@ import pytest
 
 from incroos.kernel.files import terminal_modes as modes
 from incroos.kernel.files.terminal import terminal_of
-from incroos.kernel.state import BY_SIGNAL, CHECK_IN_THE_END, INTERACTIVE, RECORD_CHECK, RECORD_END
+from incroos.kernel.state import BY_SIGNAL, CHECK_IN_THE_END, INTERACTIVE, RECORD_CHECK, RECORD_END, Kernel
 from incroos.kernel.state.terminal import QUEUE_BYTES, Terminal
+from incroos.kernel.task import schedule, waiting
 from incroos.run.records import Told
 
 from .programs import HOLE, Machine, machine
@@ -179,6 +180,29 @@ def test_a_raw_read_waits_as_it_is_told(typed: Typed, least: int, time: int, tex
     assert typed.read() == read
     waited = typed.made.k.tasks.clock - before
     assert (waited >= 100_000_000) == (time != 0 and len(read) < max(least, 1))
+
+
+@pytest.mark.parametrize(('least', 'text'), [(0, b''), (3, b'ab')])
+def test_a_raw_read_that_is_woken_early_waits_for_the_rest_of_its_time(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, least: int, text: bytes
+) -> None:
+    """Another task may change the terminal meanwhile."""
+    look_around, woken = schedule.look_around, [0]
+
+    def wake_early(k: Kernel) -> None:
+        look_around(k)
+        if typed.made.task.deadline != 0 and k.tasks.clock > woken[-1] + 20_000_000:
+            woken.append(k.tasks.clock)
+            waiting.wake_all(k, typed.terminal.addr)
+
+    assert typed.set_local(off=modes.LINES | modes.ECHO, least=least, time=1) == 0
+    typed.type(text)
+    typed.pass_time()
+    before = typed.made.k.tasks.clock
+    monkeypatch.setattr(schedule, 'look_around', wake_early)
+    assert typed.read() == text
+    assert len(woken) > 2
+    assert 100_000_000 <= typed.made.k.tasks.clock - before < 120_000_000
 
 
 # ------------------------------------------------------------------ settings

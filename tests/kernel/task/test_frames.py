@@ -15,6 +15,8 @@ from incroos.machine.errors import MachineStopped
 from ..abi.programs import HOLE, Machine, machine
 
 SIGACTION, SIGPROCMASK, SIGRETURN, SIGALTSTACK, KILL, TKILL = 13, 14, 15, 131, 62, 200
+MMAP, YIELD, FORK, FUTEX = 9, 24, 57, 202
+SHARED_ANONYMOUS: Final = 0x21
 SIGUSR1, SIGSEGV, SIGUSR2 = 10, 11, 12
 HANDLER, RESTORER = 0x40_1010, 0x40_1020
 SA_SIGINFO, SA_RESTORER, SA_ONSTACK, SA_NODEFER, SA_RESETHAND = 4, 0x0400_0000, 0x0800_0000, 0x4000_0000, 0x8000_0000
@@ -122,6 +124,21 @@ def test_a_frame_is_as_linux_makes_it(made: Machine) -> None:
     assert (regs.rdi, regs.rsi, regs.rdx, regs.rax, regs.rip) == (SIGUSR1, at + INFO, at + CONTEXT, 0, HANDLER)
     assert regs.rflags == 0x202
     assert made.task.blocked == 1 << 3 | 1 << (SIGUSR1 - 1) | 1 << (SIGUSR2 - 1)
+
+
+def test_a_wait_on_a_futex_that_somebody_named_ends_well_though_a_handler_comes_first(made: Machine) -> None:
+    at = made.call(MMAP, 0, 4096, 3, SHARED_ANONYMOUS, -1, 0)
+    act(made, SIGUSR1, SA_RESTORER)
+    stack_of(made)
+    assert made.call(FORK) == 3
+    made.call(FUTEX, at, 0, 0, 0)
+    assert made.task.number == 3
+    assert made.call(FUTEX, at, 1, 1) == 1
+    assert made.call(KILL, MINE, SIGUSR1) == 0
+    made.call(YIELD)
+    assert (made.task.number, made.regs.rip) == (MINE, HANDLER)
+    frame = made.get(made.regs.rsp, FRAME_BYTES)
+    assert field(frame, 48 + 8 * REGISTERS.index('rax')) == 0
 
 
 def test_a_handler_without_siginfo_gets_none(made: Machine) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from incroos.kernel import files, vm
 from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
+from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import PATH_MAX, SLASH
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, load8, word
@@ -11,6 +12,7 @@ from incroos.lang import VirtAddr, kernel, load8, word
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
+LEAST_INT: Final = -1 << 31
 
 
 @kernel
@@ -41,6 +43,13 @@ def int_of(value: word) -> word:
 def file_of(k: Kernel, descriptor: word) -> VirtAddr:
     """The File of a descriptor; 0 if it is not open."""
     return files.file_at(task_of(k), half(descriptor))
+
+
+@kernel
+def used_file_of(k: Kernel, descriptor: word) -> VirtAddr:
+    """The same; 0 also if it was opened to name a path alone."""
+    at = file_of(k, descriptor)
+    return at if at != 0 and File(k.m, at).flags & PATH_ONLY == 0 else VirtAddr(0)
 
 
 @kernel

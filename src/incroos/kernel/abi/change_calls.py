@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import (
     HERE,
+    MOST_WORD,
     begin_path,
     file_of,
     find_node,
@@ -12,6 +13,7 @@ from incroos.kernel.abi.arguments import (
     half,
     node_at,
     task_of,
+    used_file_of,
     user_of,
 )
 from incroos.kernel.abi.errno import (
@@ -27,10 +29,9 @@ from incroos.kernel.abi.errno import (
     ETXTBSY,
     result_of,
 )
-from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_FOLLOW, find_known
+from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_FOLLOW, file_node, find_known
 from incroos.kernel.files import contents, nodes, times
 from incroos.kernel.files.archive import kind_of_device
-from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.files.reading import has_no_position
 from incroos.kernel.files.writing import is_writable
@@ -44,7 +45,6 @@ OMIT: Final = (1 << 30) - 2
 TIMES_BYTES: Final = 32
 MOST_SECONDS: Final = 1 << 33
 KEEP_SIZE: Final = 1  # fallocate
-MOST_END: Final = (1 << 63) - 1
 OTHER_ERRORS: Final = -10_000
 
 
@@ -235,10 +235,10 @@ def truncate(k: Kernel, path: word, nbytes: word) -> word:
 @apart
 @kernel
 def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
-    at = file_of(k, descriptor)
+    at = used_file_of(k, descriptor)
     if nbytes < 0:
         return -EINVAL
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    if at == 0:
         return -EBADF
     file = File(k.m, at)
     if file.kind != CONTENT_KIND or not is_writable(file):
@@ -252,7 +252,7 @@ def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: wor
     at = file_of(k, descriptor)
     if at == 0 or not is_writable(File(k.m, at)):
         return -EBADF
-    if offset < 0 or nbytes <= 0 or offset > MOST_END - nbytes:
+    if offset < 0 or nbytes <= 0 or offset > MOST_WORD - nbytes:
         return -EINVAL
     file = File(k.m, at)
     if file.kind != CONTENT_KIND:
@@ -290,8 +290,8 @@ def fchmodat(k: Kernel, folder: word, path: word, mode: word) -> word:
 @apart
 @kernel
 def fchmod(k: Kernel, descriptor: word, mode: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     file = File(k.m, at)
     if file.node == 0:
@@ -333,8 +333,8 @@ def fchownat(k: Kernel, folder: word, path: word, user: word, group: word, flags
 @apart
 @kernel
 def fchown(k: Kernel, descriptor: word, user: word, group: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     file = File(k.m, at)
     return set_owner(k, Node(k.m, file.node), user, group) if file.node != 0 else 0
@@ -350,15 +350,6 @@ def utimensat(k: Kernel, folder: word, path: word, given: word, flags: word) -> 
     if found < 0:
         return found
     return set_times(k, node_at(k, found), given, 1) if found != 0 else 0
-
-
-@kernel
-def file_node(k: Kernel, descriptor: word) -> word:
-    """What a descriptor is of, as find_node says it; 0 where it has no node; -EBADF."""
-    at = file_of(k, descriptor)
-    if at == 0:
-        return -EBADF
-    return ~File(k.m, at).node if File(k.m, at).node != 0 else 0
 
 
 @apart

@@ -7,11 +7,12 @@ actions that are shared, are refused: ENOSYS.
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
+from incroos.kernel.abi.arguments import LEAST_INT, half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, result_of
 from incroos.kernel.abi.time_calls import put_usage
-from incroos.kernel.state import WAITING, WRITE, Kernel, Range, Task, UserSpace
-from incroos.kernel.task import fork, wait
+from incroos.kernel.state import NR_SIGNALS, WAITING, WRITE, Kernel, Range, Task, UserSpace
+from incroos.kernel.task import fork, news, wait
+from incroos.kernel.task.actions import SIGCHLD
 from incroos.kernel.vm import USER_END
 from incroos.lang import VirtAddr, apart, fill, kernel, store32, word
 
@@ -37,14 +38,11 @@ KNOWN: Final = (
     | TELL_CHILD
     | WITHOUT_MEANING
 )
-NR_SIGNALS: Final = 64
-SIGCHLD: Final = 17
 
 NO_HANG: Final = 1
 NO_THREADS: Final = 0x2000_0000
 WAIT_OPTIONS: Final = NO_HANG | wait.STOPS | wait.GOES_ON | NO_THREADS | wait.ALL_KINDS | wait.OTHER_KIND
 WAITID_OPTIONS: Final = WAIT_OPTIONS | wait.ENDS | wait.KEEP
-LEAST_INT: Final = -1 << 31
 TOLD_BYTES: Final = 28  # of a siginfo_t, with a gap
 HEAD_BYTES: Final = 12  # before the gap, and behind it
 
@@ -152,7 +150,7 @@ def waitid(k: Kernel, kind: word, number: word, to: word, options: word, usage: 
         return code if code != 0 or task_of(k).state == WAITING else put_told(k, to, 0, 0, 0, 0)
     child = Task(k.m, at)
     number = child.number
-    happened, value = wait.told_of(child)
+    happened, value = news.told_of(child)
     spent = child.user_time + child.children_time
     if wanted & wait.KEEP == 0:
         wait.take(k, child)

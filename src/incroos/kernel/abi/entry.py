@@ -1,14 +1,11 @@
 """System calls: what the entry code calls. Thin, since a call that does little pays for what stands here."""
 
-from typing import Final
-
 from incroos.kernel import task
 from incroos.kernel.abi.call_records import recorded
 from incroos.kernel.abi.dispatch import dispatch
 from incroos.kernel.state import PUT_CALLS, WAITING, Kernel, Registers
+from incroos.kernel.task.interruption import SYSCALL_BYTES
 from incroos.lang import apart, kernel, word
-
-SYSCALL_BYTES: Final = 2  # of the instruction
 
 
 @kernel

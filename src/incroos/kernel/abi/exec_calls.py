@@ -1,10 +1,9 @@
 """execve and execveat."""
 
-from typing import Final
-
 from incroos.kernel import files
 from incroos.kernel.abi.arguments import HERE, begin_path, file_of, get_path, half, task_of, user_of
 from incroos.kernel.abi.errno import EBADF, EINVAL, result_of
+from incroos.kernel.abi.path_calls import EMPTY_PATH, NO_FOLLOW
 from incroos.kernel.codes import OK, TOO_MANY_LINKS
 from incroos.kernel.files.paths import FOLLOW, STAY, is_link
 from incroos.kernel.files.text import put_decimal, put_text
@@ -12,9 +11,6 @@ from incroos.kernel.state import File, Kernel, Node
 from incroos.kernel.task import texts
 from incroos.kernel.task.exec import execute
 from incroos.lang import apart, kernel, store8, word
-
-NO_FOLLOW: Final = 0x100  # AT_SYMLINK_NOFOLLOW
-EMPTY_PATH: Final = 0x1000
 
 
 @apart

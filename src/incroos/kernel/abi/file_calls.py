@@ -3,21 +3,24 @@
 from typing import Final
 
 from incroos.kernel import files, vm
+from incroos.kernel.abi import terminal_requests as requests
 from incroos.kernel.abi.arguments import (
     MOST_BYTES,
     file_of,
     half,
     task_of,
+    used_file_of,
     user_of,
 )
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, result_of
-from incroos.kernel.abi.terminal_calls import on_terminal
+from incroos.kernel.abi.terminal_calls import WINDOW_BYTES, on_terminal
 from incroos.kernel.abi.waiting import finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
 from incroos.kernel.files.bytes import no_user
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
-from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, PATH_ONLY
+from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK
 from incroos.kernel.files.reading import has_no_position, is_readable
+from incroos.kernel.files.terminal_modes import TERMIOS_BYTES
 from incroos.kernel.files.writing import is_writable
 from incroos.kernel.state import (
     CONTENT_KIND,
@@ -34,19 +37,10 @@ from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16,
 
 MOST_PARTS: Final = 1024  # of readv and writev
 PART_BYTES: Final = 16
-# ioctl
-GET_TERMINAL: Final = 0x5401  # TCGETS
-SET_TERMINAL: Final = 0x5402  # TCSETS, and two more
-SET_TERMINAL_LAST: Final = 0x5404
-GET_GROUP: Final = 0x540F
-SET_GROUP: Final = 0x5410
-GET_SESSION: Final = 0x5429
-GET_WINDOW: Final = 0x5413
-BYTES_READY: Final = 0x541B
+# ioctl, beside those of terminals
 SET_NONBLOCK: Final = 0x5421  # FIONBIO
 SET_CLOSE: Final = 0x5451
 CLEAR_CLOSE: Final = 0x5450
-TERMINAL_BYTES: Final = 36
 ROWS: Final = 24
 COLUMNS: Final = 80
 
@@ -223,8 +217,8 @@ def lseek(k: Kernel, descriptor: word, offset: word, whence: word) -> word:
 @apart
 @kernel
 def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     file = File(k.m, at)
     wanted = half(request)
@@ -233,22 +227,22 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
         return 0
     if wanted == SET_NONBLOCK:
         return set_nonblock(k, file, argument)
-    if wanted == BYTES_READY and file.kind == CONTENT_KIND:
+    if wanted == requests.NR_READABLE and file.kind == CONTENT_KIND:
         left = max(Content(k.m, file.content).nbytes - file.position, 0)
         return result_of(vm.store32(user_of(k), argument, min(left, 0x7FFF_FFFF)))
     if file.kind == TERMINAL_KIND:
         return on_terminal(k, wanted, argument)
-    if wanted == BYTES_READY and file.kind == PIPE_KIND:
+    if wanted == requests.NR_READABLE and file.kind == PIPE_KIND:
         return result_of(vm.store32(user_of(k), argument, Pipe(k.m, file.pipe).nbytes))
     if file.is_terminal == 0:
         return -ENOTTY
-    if wanted == GET_TERMINAL:
+    if wanted == requests.GET_MODES:
         return put_terminal(k, argument)
-    if wanted == GET_WINDOW:
+    if wanted == requests.GET_WINDOW:
         return put_window(k, argument)
-    if wanted == GET_GROUP or wanted == SET_GROUP or wanted == GET_SESSION:
+    if wanted == requests.GET_GROUP or wanted == requests.SET_GROUP or wanted == requests.GET_SESSION:
         return -ENOTTY  # it is the host's, and controls nobody here
-    return 0 if SET_TERMINAL <= wanted <= SET_TERMINAL_LAST else -EINVAL
+    return 0 if requests.SET_MODES <= wanted <= requests.SET_MODES_AND_FLUSH else -EINVAL
 
 
 @kernel
@@ -265,7 +259,7 @@ def set_nonblock(k: Kernel, file: File, source: word) -> word:
 def put_terminal(k: Kernel, to: word) -> word:
     """struct termios of a terminal in its usual mode."""
     at = k.files.piece
-    fill(k.m, at, 0, TERMINAL_BYTES)
+    fill(k.m, at, 0, TERMIOS_BYTES)
     store32(k.m, at, 0o2400)  # ICRNL, IXON
     store32(k.m, VirtAddr(at + 4), 0o5)  # OPOST, ONLCR
     store32(k.m, VirtAddr(at + 8), 0o277)  # B38400, CS8, CREAD
@@ -273,24 +267,24 @@ def put_terminal(k: Kernel, to: word) -> word:
     store32(k.m, VirtAddr(at + 17), 0x7F1C03 | 0x15 << 24)  # VINTR, VQUIT, VERASE, VKILL
     store8(k.m, VirtAddr(at + 21), 4)  # VEOF
     store8(k.m, VirtAddr(at + 23), 1)  # VMIN
-    return result_of(vm.copy_out(user_of(k), to, at, TERMINAL_BYTES))
+    return result_of(vm.copy_out(user_of(k), to, at, TERMIOS_BYTES))
 
 
 @kernel
 def put_window(k: Kernel, to: word) -> word:
     """struct winsize."""
     at = k.files.piece
-    fill(k.m, at, 0, 8)
+    fill(k.m, at, 0, WINDOW_BYTES)
     store16(k.m, at, ROWS)
     store16(k.m, VirtAddr(at + 2), COLUMNS)
-    return result_of(vm.copy_out(user_of(k), to, at, 8))
+    return result_of(vm.copy_out(user_of(k), to, at, WINDOW_BYTES))
 
 
 @apart
 @kernel
 def fsync(k: Kernel, descriptor: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     return -EINVAL if has_no_position(File(k.m, at)) else 0
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from incroos.kernel import task, vm
-from incroos.kernel.abi.arguments import int_of, task_of, user_of
+from incroos.kernel.abi.arguments import LEAST_INT, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
 from incroos.kernel.codes import OK
 from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task
@@ -12,7 +12,6 @@ from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
 from incroos.lang import VirtAddr, apart, kernel, load64, word
 
 ALL: Final = -1
-LEAST_INT: Final = -1 << 31
 INFO_BYTES: Final = 32  # of siginfo_t, that are passed on
 
 

@@ -14,6 +14,7 @@ from incroos.kernel.abi.arguments import (
     int_of,
     node_at,
     task_of,
+    used_file_of,
     user_of,
 )
 from incroos.kernel.abi.errno import (
@@ -26,7 +27,6 @@ from incroos.kernel.abi.errno import (
     result_of,
 )
 from incroos.kernel.abi.waiting import finish
-from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
@@ -79,8 +79,8 @@ def openat(k: Kernel, folder: word, path: word, flags: word, mode: word) -> word
 @apart
 @kernel
 def getdents64(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or File(k.m, at).flags & PATH_ONLY != 0:
+    at = used_file_of(k, descriptor)
+    if at == 0:
         return -EBADF
     return result_of(files.read_entries(k, user_of(k), task_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
 
@@ -106,16 +106,23 @@ def lstat(k: Kernel, path: word, to: word) -> word:
 
 
 @kernel
+def file_node(k: Kernel, descriptor: word) -> word:
+    """What a descriptor is of, as find_node says it; 0 where it has no node; -EBADF."""
+    at = file_of(k, descriptor)
+    if at == 0:
+        return -EBADF
+    return ~File(k.m, at).node if File(k.m, at).node != 0 else 0
+
+
+@kernel
 def find_known(k: Kernel, folder: word, path: word, flags: word) -> word:
     """As find_node, and with AT_EMPTY_PATH what a descriptor is of that has a node, or the working directory."""
     if flags & EMPTY_PATH == 0 or get_path(k, path) != 0:
         return find_node(k, folder, path, STAY if flags & NO_FOLLOW != 0 else FOLLOW)
     if int_of(folder) == HERE:
         return ~task_of(k).folder
-    at = file_of(k, folder)
-    if at == 0:
-        return -EBADF
-    return ~File(k.m, at).node if File(k.m, at).node != 0 else -EACCES
+    found = file_node(k, folder)
+    return found if found != 0 else -EACCES
 
 
 @apart

@@ -10,7 +10,7 @@ from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.abi.wait_calls import ready_events
-from incroos.kernel.abi.waiting import block_given, wait_for
+from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.files.ready import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN
 from incroos.kernel.state import ANYTHING, MAX_FILES, WAITING, Kernel
 from incroos.kernel.task import interruption
@@ -25,7 +25,7 @@ SET_BITS: Final = 64  # of a word
 @apart
 @kernel
 def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word) -> word:
-    span = -1
+    span = NO_TIME
     if timeout != 0:
         if vm.copy_in(user_of(k), k.files.piece, timeout, 16) != 0:
             return -EFAULT
@@ -40,7 +40,7 @@ def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout
 @apart
 @kernel
 def pselect6(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word, mask: word) -> word:
-    span = -1
+    span = NO_TIME
     if timeout != 0:
         span = get_span(k, timeout)
         if span < 0:

@@ -6,7 +6,7 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, result_of
 from incroos.kernel.abi.time_calls import get_span
-from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
+from incroos.kernel.abi.waiting import NO_TIME, SET_BYTES, block_given, wait_for
 from incroos.kernel.arch.x86 import GENERAL_PROTECTION
 from incroos.kernel.state import HAS_NEW_REGISTERS, NOBODY, NR_SIGNALS, WAITING, Kernel, SignalAction, user_registers
 from incroos.kernel.task import frames
@@ -14,7 +14,6 @@ from incroos.kernel.task.actions import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, 
 from incroos.kernel.task.sending import first_of, take, take_back
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, store32, store64, word
 
-SET_BYTES: Final = 8
 BLOCK: Final = 0  # of rt_sigprocmask
 UNBLOCK: Final = 1
 SET: Final = 2

@@ -5,14 +5,14 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
+from incroos.kernel.abi.time_calls import MOST_SECONDS
 from incroos.kernel.state import NR_TIMERS, Kernel
-from incroos.kernel.task.clock import MOST, SECOND
+from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.timers import REAL, left, set_timer
 from incroos.lang import VirtAddr, apart, kernel, load64, store64, word
 
 MICROSECOND: Final = 1000
 VALUE_BYTES: Final = 32  # struct itimerval: every, left
-MOST_SECONDS: Final = MOST // SECOND
 
 
 @apart

@@ -6,7 +6,7 @@ from incroos.kernel import files, task, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from incroos.kernel.abi.time_calls import get_span, span_until
-from incroos.kernel.abi.waiting import block_given, wait_for
+from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.files.ready import NOT_OPEN, UNASKED
 from incroos.kernel.state import ANYTHING, FUTEX, MAX_FILES, File, Kernel
 from incroos.kernel.task.futexes import take_name, wake_futex
@@ -67,7 +67,7 @@ def poll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
 @apart
 @kernel
 def ppoll(k: Kernel, places: word, nr_places: word, timeout: word, mask: word, mask_bytes: word) -> word:
-    span = -1
+    span = NO_TIME
     if timeout != 0:
         span = get_span(k, timeout)
         if span < 0:

@@ -6,7 +6,7 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPIPE, result_of
 from incroos.kernel.abi.job_control import stop_background
-from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME
+from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT
 from incroos.kernel.state import Kernel
 from incroos.kernel.task.actions import SIGPIPE, UNBLOCKABLE
 from incroos.kernel.task.sending import BY_CALL
@@ -24,10 +24,6 @@ def finish(k: Kernel, code: word) -> word:
     if code == MUST_WAIT:
         task_of(k).progress = k.files.progress
         task.wait_on(k, k.files.waits_on)
-        return 0
-    if code == MUST_WAIT_FOR_TIME:
-        task.wait_on(k, k.files.waits_on)
-        task_of(k).deadline = max(task.after(k, k.files.span), 1)
         return 0
     if code == IN_BACKGROUND:
         return stop_background(k, k.files.signal)

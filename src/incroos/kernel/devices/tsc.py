@@ -1,7 +1,8 @@
-"""How fast the time stamp counter counts: measured once, by channel 2 of the 8254, which counts at a known rate.
+"""The time stamp counter as a clock. How fast it counts is measured once, by channel 2 of the 8254.
 
-Unit: the kilohertz. Channel 2 drives the loudspeaker; its gate and its output are bits of port 0x61. Written from:
-Intel, "8254 Programmable Interval Timer"; IBM, "Personal Computer AT Technical Reference", "System Timers".
+Unit: the nanosecond; of rates the kilohertz. Channel 2 drives the loudspeaker; its gate and its output are bits of port
+0x61. Written from: Intel, "8254 Programmable Interval Timer"; IBM, "Personal Computer AT Technical Reference",
+"System Timers".
 """
 
 from typing import Final
@@ -20,6 +21,7 @@ OUTPUT: Final = 1 << 5
 COUNT: Final = 29_830  # 25 ms
 MOST_LOOKS: Final = 4_000_000  # where nothing counts
 NANOSECOND: Final = 1_000_000  # the rate of a counter that counts nanoseconds
+MILLISECOND: Final = 1_000_000
 
 
 @kernel
@@ -38,3 +40,13 @@ def measure(k: Kernel) -> word:
     out8(k.m, GATE_PORT, before)
     rate = nr_ticks * HERTZ // COUNT // 1000
     return rate if nr_looks < MOST_LOOKS and rate > 0 else NANOSECOND
+
+
+@kernel
+def nanoseconds(k: Kernel) -> word:
+    """What the counter says since the start, by the rate that was measured."""
+    rate = k.tasks.counter_rate
+    if rate == NANOSECOND:
+        return read_tsc(k.m)
+    nr_ticks = read_tsc(k.m) - k.tasks.counter_start
+    return nr_ticks // rate * MILLISECOND + nr_ticks % rate * MILLISECOND // rate

@@ -20,19 +20,18 @@ from incroos.kernel.codes import (
     BAD_POINTER,
     IN_BACKGROUND,
     INPUT_FAILED,
-    MUST_WAIT,
-    MUST_WAIT_FOR_TIME,
     NO_DEVICE,
     NO_KERNEL_MEMORY,
     OK,
     WOULD_WAIT,
 )
 from incroos.kernel.devices import channels
-from incroos.kernel.files import line_discipline, terminal_modes
+from incroos.kernel.files import line_discipline, terminal_modes, times
 from incroos.kernel.files.flags import NONBLOCK
 from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.files.terminal_modes import LEAST, LINES, PROCESS, STOP_BACKGROUND, TIME
 from incroos.kernel.files.terminal_output import put_processed
+from incroos.kernel.files.waits import wait_unless_nonblocking
 from incroos.kernel.state import ON_PC, File, Kernel, Node, RunInfo, Task, UserSpace
 from incroos.kernel.state.terminal import PENDING_BYTES, QUEUE_BYTES, Terminal
 from incroos.lang import VirtAddr, fill, kernel, load8, shl_wrap, word
@@ -155,7 +154,7 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
         k.files.signal = SIGTTOU
         return IN_BACKGROUND
     if terminal.has_stopped != 0 and nbytes > 0:
-        return wait_unless_nonblocking(k, file)
+        return wait_unless_nonblocking(k, file, k.files.terminal, 0)
     return write_all(k, terminal, user, source, nbytes)
 
 
@@ -277,20 +276,10 @@ def set_window(terminal: Terminal, rows: word, columns: word) -> word:
 
 # ------------------------------------------------------------------ to programs
 @kernel
-def wait_unless_nonblocking(k: Kernel, file: File) -> word:
-    """MUST_WAIT for what happens at the terminal, or WOULD_WAIT."""
-    if file.flags & NONBLOCK != 0:
-        return WOULD_WAIT
-    k.files.waits_on = k.files.terminal
-    k.files.progress = 0
-    return MUST_WAIT
-
-
-@kernel
 def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> word:
     """Read a line or a part of it, or what came raw: how many bytes.
 
-    BAD_POINTER, INPUT_FAILED, IN_BACKGROUND, MUST_WAIT, MUST_WAIT_FOR_TIME, WOULD_WAIT.
+    BAD_POINTER, INPUT_FAILED, IN_BACKGROUND, MUST_WAIT, WOULD_WAIT.
     """
     terminal = terminal_of(k)
     own = Task(k.m, k.tasks.current)
@@ -305,15 +294,16 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
         if code != OK:
             return code
     elif nr_readable == 0:
-        return 0 if terminal.is_gone != 0 else wait_unless_nonblocking(k, file)
+        own.deadline = 0  # another task may have ended raw mode meanwhile
+        return 0 if terminal.is_gone != 0 else wait_unless_nonblocking(k, file, k.files.terminal, 0)
     return copy_typed(terminal, user, to, nbytes)
 
 
 @kernel
 def wait_for_least(k: Kernel, terminal: Terminal, own: Task, file: File, nr_readable: word, nbytes: word) -> word:
-    """OK if a read in raw mode ends with what there is; else MUST_WAIT, MUST_WAIT_FOR_TIME, WOULD_WAIT.
+    """OK if a read in raw mode ends with what there is; else MUST_WAIT, WOULD_WAIT.
 
-    TIME is a limit for the whole read if LEAST is 0, else between two bytes.
+    TIME is a limit for the whole read if LEAST is 0, else between two bytes. The task may be woken before that.
     """
     least = terminal.keys[LEAST]
     span = terminal.keys[TIME] * TENTH
@@ -321,15 +311,15 @@ def wait_for_least(k: Kernel, terminal: Terminal, own: Task, file: File, nr_read
         return OK
     if file.flags & NONBLOCK != 0:
         return OK if nr_readable > 0 else WOULD_WAIT
+    now = times.since_start(k)
     if span == 0 or (least != 0 and nr_readable == 0):
-        return wait_unless_nonblocking(k, file)
-    if own.deadline != 0 and terminal.nr_seen == nr_readable:
+        own.deadline = 0
+    elif own.deadline == 0 or terminal.nr_seen != nr_readable:
+        own.deadline = now + span
+        terminal.nr_seen = nr_readable
+    elif now >= own.deadline:
         return OK  # nothing has come in time
-    terminal.nr_seen = nr_readable
-    k.files.waits_on = k.files.terminal
-    k.files.progress = 0
-    k.files.span = span
-    return MUST_WAIT_FOR_TIME
+    return wait_unless_nonblocking(k, file, k.files.terminal, 0)
 
 
 @kernel

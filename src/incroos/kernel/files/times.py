@@ -2,18 +2,24 @@
 
 from typing import Final
 
+from incroos.kernel.devices import tsc
 from incroos.kernel.state import CLOCK_IS_TSC, Kernel, Node
-from incroos.lang import kernel, read_tsc, word
+from incroos.lang import kernel, word
 
 SECOND: Final = 1_000_000_000
 MOST_SECONDS: Final = 1 << 32
 
 
 @kernel
+def since_start(k: Kernel) -> word:
+    """Nanoseconds since the first program began; looking at it lets no time pass."""
+    return tsc.nanoseconds(k) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
+
+
+@kernel
 def now(k: Kernel) -> word:
     """Nanoseconds since 1970; looking at it lets no time pass."""
-    since = read_tsc(k.m) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
-    return min(max(k.tasks.start_seconds, 0), MOST_SECONDS) * SECOND + since
+    return min(max(k.tasks.start_seconds, 0), MOST_SECONDS) * SECOND + since_start(k)
 
 
 @kernel

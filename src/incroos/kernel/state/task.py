@@ -311,7 +311,6 @@ class FilesState(Struct):
     terminal: VirtAddr  # Terminal; 0: there is none
     console: VirtAddr  # Node of /dev/console
     waits_on: VirtAddr  # with MUST_WAIT: the object
-    span: u64  # with MUST_WAIT_FOR_TIME: nanoseconds
     signal: u64  # with IN_BACKGROUND
     progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none

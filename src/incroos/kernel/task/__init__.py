@@ -1,8 +1,9 @@
 """Tasks: programs in ring 3, made, begun, ended by themselves or by a signal, and which of them runs.
 
-start makes the first task; program gives a task a space, with elf and stack; ending ends it; signals says which signal
-does what; waiting and schedule say who runs, ring who there is, contexts keep the registers of those that do not run;
-report tells the host; clock is what programs see of time.
+start makes the first task, fork another one; program gives a task a space, with texts, elf and stack, exec another one;
+ending ends it, and family lets its parent hear of that (news, wait). sending, signals, frames and interruption are
+about signals, by the actions that a task has for them. waiting and schedule say who runs, ring who there is, contexts
+keep the registers of those that do not run. report tells the host; clock and timers are what programs see of time.
 """
 
 from .clock import after, look, now

@@ -10,7 +10,7 @@ from incroos.lang import VirtAddr, kernel, word
 
 # TASK-1  the ring: next and previous belong together, nr_tasks are in it, and nr_live of them have not ended
 # TASK-2  no two have the same number; groups and sessions are numbers of tasks that are or were
-# TASK-3  a parent is 0 or in the ring; so is a holder, and then it is held
+# TASK-3  a parent is 0 or in the ring; so is a holder
 # TASK-4  who has not ended has a space that counts its tasks; who has ended has none
 # TASK-5  a file that a descriptor names has as many users as descriptors of all tasks name it
 # TASK-6  the task that runs is in the ring

@@ -12,11 +12,11 @@ from typing import Final
 
 from incroos.kernel.devices import calendar, idle, tsc
 from incroos.kernel.devices.timer import TICK
+from incroos.kernel.files import times
 from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel, RunInfo
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
-MILLISECOND: Final = 1_000_000
 SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
 
@@ -37,20 +37,10 @@ def init(k: Kernel, info: RunInfo) -> None:
 
 
 @kernel
-def counted(k: Kernel) -> word:
-    """Nanoseconds by the time stamp counter."""
-    rate = k.tasks.counter_rate
-    if rate == tsc.NANOSECOND:
-        return read_tsc(k.m)
-    nr_ticks = read_tsc(k.m) - k.tasks.counter_start
-    return nr_ticks // rate * MILLISECOND + nr_ticks % rate * MILLISECOND // rate
-
-
-@kernel
 def look(k: Kernel) -> word:
     """Nanoseconds since the start."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        return counted(k)
+        return tsc.nanoseconds(k)
     k.tasks.clock = min(k.tasks.clock + LOOK, MOST)
     return k.tasks.clock
 
@@ -58,7 +48,7 @@ def look(k: Kernel) -> word:
 @kernel
 def now(k: Kernel) -> word:
     """The same without time that passes by looking."""
-    return counted(k) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
+    return times.since_start(k)
 
 
 @kernel
@@ -78,7 +68,7 @@ def pass_tick(k: Kernel) -> None:
 def wait_until(k: Kernel, deadline: word) -> None:
     """Let time pass until the clock shows that, when no task can run; it may be less if time is real."""
     if k.tasks.flags & CLOCK_IS_TSC != 0:
-        idle.idle(k, max(deadline - counted(k), 0))
+        idle.idle(k, max(deadline - tsc.nanoseconds(k), 0))
     elif is_real(k):
         pass_idle(k, max(deadline - k.tasks.clock, 0))
     else:

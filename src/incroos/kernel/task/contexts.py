@@ -38,7 +38,7 @@ def registers_of(k: Kernel, task: Task) -> Registers:
 
 @kernel
 def save(k: Kernel, task: Task) -> None:
-    """Keep the registers of the task that runs: another one will."""
+    """Keep the registers of the task that runs, for itself or a child: another one will run."""
     copy(k.m, VirtAddr(task.registers.addr), user_registers(k).addr, Registers.SIZE)
     task.fs_base = VirtAddr(read_msr(k.m, MSR_FS_BASE))
     task.gs_base = VirtAddr(read_msr(k.m, MSR_KERNEL_GS_BASE))

@@ -92,12 +92,12 @@ def is_script(node: Node) -> bool:
 
 @kernel
 def enter_script(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word, VirtAddr]:
-    """OK and the interpreter's node; its name and its argument are put in front. BAD_PROGRAM, codes of walk."""
+    """OK and the interpreter's node; its name and its argument are put in front. Codes of copy_line, of walk."""
     head = k.files.piece
-    end = copy_line(k, node, head)
-    start = skip_blanks(k, VirtAddr(head + 2), end) if end != 0 else end
-    if start == end:
-        return BAD_PROGRAM, VirtAddr(0)
+    code, end = copy_line(k, node, head)
+    if code != OK:
+        return code, VirtAddr(0)
+    start = skip_blanks(k, VirtAddr(head + 2), end)
     name_end = skip_name(k, start, end)
     argument = skip_blanks(k, name_end, end)
     if argument < end:
@@ -110,10 +110,11 @@ def enter_script(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
 
 
 @kernel
-def copy_line(k: Kernel, node: Node, head: VirtAddr) -> VirtAddr:
-    """Copy a script's first line, and a zero byte in the place of what ends it: where that is. BAD_PROGRAM.
+def copy_line(k: Kernel, node: Node, head: VirtAddr) -> tuple[word, VirtAddr]:
+    """Copy a script's first line, and a zero byte in the place of what ends it: OK, and where that is.
 
-    Without an end in the first HEAD_BYTES the line is cut there; 0 if that would cut the interpreter's name.
+    Without an end in the first HEAD_BYTES the line is cut there; BAD_PROGRAM if that would cut the interpreter's name,
+    or there is none. NO_PERMISSION if none stands before a zero byte: as on Linux it is the working directory then.
     """
     fill(k.m, head, 0, HEAD_BYTES + 1)
     copy(k.m, head, node.content.data, min(node.content.nbytes, HEAD_BYTES))
@@ -124,11 +125,14 @@ def copy_line(k: Kernel, node: Node, head: VirtAddr) -> VirtAddr:
     if end == last:
         start = skip_blanks(k, VirtAddr(head + 2), last)
         if skip_name(k, start, last) == last:
-            return VirtAddr(0)
+            return BAD_PROGRAM, VirtAddr(0)
+    has_newline = load8(k.m, end) == NEWLINE
     while end > head + 2 and is_blank(load8(k.m, VirtAddr(end - 1))):
         end = VirtAddr(end - 1)
     store8(k.m, end, 0)
-    return end
+    if end == head + 2:
+        return BAD_PROGRAM if has_newline else NO_PERMISSION, VirtAddr(0)
+    return OK, end
 
 
 @kernel

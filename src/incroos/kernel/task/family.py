@@ -11,21 +11,15 @@ Unit: the task.
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.state import BY_SIGNAL, ENDED, HELD, Kernel, Task
+from incroos.kernel.state import ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
 from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP, flags_of, handler_of
-from incroos.kernel.task.news import CONTINUED, put
+from incroos.kernel.task.news import put, told_of
 from incroos.kernel.task.ring import remove
 from incroos.kernel.task.waiting import make_ready, wake
 from incroos.lang import VirtAddr, cold, kernel, word
 
 NO_ZOMBIES: Final = 2  # SA_NOCLDWAIT
-
-# si_code of SIGCHLD
-HAS_EXITED: Final = 1
-WAS_KILLED: Final = 2
-WAS_STOPPED: Final = 5
-HAS_CONTINUED: Final = 6
 
 
 # ------------------------------------------------------------------ news
@@ -49,9 +43,8 @@ def tell_parents(k: Kernel) -> None:
 def on_stop(k: Kernel, task: Task, parent: Task) -> None:
     """A child has been stopped, or goes on."""
     if flags_of(parent, SIGCHLD) & NO_CHILD_STOP == 0:
-        has_continued = task.news == CONTINUED
-        status = SIGCONT if has_continued else task.news >> 8
-        sending.send_with(k, parent, SIGCHLD, HAS_CONTINUED if has_continued else WAS_STOPPED, task.number, status)
+        happened, value = told_of(task)
+        sending.send_with(k, parent, SIGCHLD, happened, task.number, value)
     wake(k, parent.addr)
 
 
@@ -66,8 +59,8 @@ def on_end(k: Kernel, task: Task) -> None:
         if is_let_go(task, parent):
             task.parent = VirtAddr(0)
         if task.exit_signal != 0:
-            code = WAS_KILLED if task.how_ended == BY_SIGNAL else HAS_EXITED
-            sending.send_with(k, parent, task.exit_signal, code, task.number, task.status)
+            happened, value = told_of(task)
+            sending.send_with(k, parent, task.exit_signal, happened, task.number, value)
         wake(k, parent.addr)
     if task.addr != k.tasks.current:
         bury(k, task)

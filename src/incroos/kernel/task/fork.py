@@ -10,14 +10,13 @@ Unit: the task.
 from typing import Final
 
 from incroos.kernel import files, heap, vm
-from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
-from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace, user_registers
-from incroos.kernel.task import ring, sending, timers
+from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace
+from incroos.kernel.task import contexts, ring, sending, timers
 from incroos.kernel.task.actions import copy_actions
 from incroos.kernel.task.start import TASK_ALIGNMENT
 from incroos.kernel.task.waiting import hold_on
-from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, read_msr, save_vector_state, word
+from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, word
 
 # What the child shares, as clone names it
 SAME_SPACE: Final = 0x100  # CLONE_VM
@@ -96,14 +95,11 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
 @kernel
 def copy_registers(k: Kernel, child: Task, stack: word) -> None:
     """Let the child go on where its parent does, with the result 0."""
-    copy(k.m, VirtAddr(child.registers.addr), user_registers(k).addr, Registers.SIZE)
+    contexts.save(k, child)
     regs = Registers(k.m, VirtAddr(child.registers.addr))
     regs.rax = 0
     if stack != 0:
         regs.rsp = stack
-    child.fs_base = VirtAddr(read_msr(k.m, MSR_FS_BASE))
-    child.gs_base = VirtAddr(read_msr(k.m, MSR_KERNEL_GS_BASE))
-    save_vector_state(k.m, VirtAddr(child.vectors.addr))
 
 
 @kernel

@@ -23,7 +23,7 @@ from incroos.kernel.state import (
     user_registers,
 )
 from incroos.kernel.task.actions import HAS_INFO, HAS_RESTORER, NO_DEFER, ON_STACK, UNBLOCKABLE, bit_of
-from incroos.kernel.task.contexts import clear_vectors
+from incroos.kernel.task.contexts import SSE_CONTROL, clear_vectors
 from incroos.lang import (
     Array,
     Struct,
@@ -59,8 +59,7 @@ LEAST_STACK: Final = 2048
 FLAGS_OF_FRAME: Final = 0x5_0DD5
 CLEARED_FLAGS: Final = 1 << 10 | 1 << 8 | 1 << 16  # DF, TF, RF: a handler begins without them
 
-# In what FXSAVE64 writes
-SSE_CONTROL: Final = 24
+# In what FXSAVE64 writes, beside contexts.py
 SSE_CONTROL_MASK: Final = 28
 SSE_CONTROL_BITS: Final = 0xFFFF  # of MXCSR; to load another one is an exception
 UNUSED: Final = 416  # of bytes that FXSAVE64 does not write

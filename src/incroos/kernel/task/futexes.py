@@ -14,7 +14,7 @@ from incroos.kernel.task.ring import current
 from incroos.kernel.task.waiting import make_ready
 from incroos.lang import VirtAddr, kernel, word
 
-NAMED: Final = 1  # Task.progress of one that was woken
+NAMED: Final = -1  # Task.progress of one that was woken; the call answers 0
 
 
 @kernel

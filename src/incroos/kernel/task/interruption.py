@@ -15,7 +15,7 @@ from incroos.lang import VirtAddr, add_wrap, cold, kernel, store64, word
 
 INTERRUPTED: Final = -4  # -EINTR
 BAD_ADDRESS: Final = -14  # -EFAULT
-SYSCALL_BYTES: Final = 2
+SYSCALL_BYTES: Final = 2  # of the instruction
 
 # Task.rest_unit: how the rest of the time is told
 OF_SLEEP: Final = 0  # struct timespec, and a bad address is an error

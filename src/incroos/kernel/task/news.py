@@ -6,11 +6,18 @@ Unit: the task. Anybody may put a task into the list at any time; nothing else h
 from typing import Final
 
 from incroos.kernel.devices import timer
-from incroos.kernel.state import HAS_NEWS, Kernel, Task
+from incroos.kernel.state import BY_SIGNAL, ENDED, HAS_NEWS, Kernel, Task
+from incroos.kernel.task.actions import SIGCONT
 from incroos.lang import cold, kernel, word
 
 STOPPED: Final = 0x7F  # the low byte of what wait4 tells; the signal is in the next one
 CONTINUED: Final = 0xFFFF
+
+# What happened, as waitid and SIGCHLD tell it: CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_CONTINUED
+LEFT: Final = 1
+KILLED: Final = 2
+HALTED: Final = 5
+GONE_ON: Final = 6
 
 
 @kernel
@@ -40,3 +47,13 @@ def end_stop(k: Kernel, task: Task) -> None:
     timer.start(k)
     task.news = CONTINUED
     put(k, task)
+
+
+@kernel
+def told_of(task: Task) -> tuple[word, word]:
+    """What waitid and SIGCHLD tell of a child: what happened to it, and with which status or signal."""
+    if task.state == ENDED:
+        return KILLED if task.how_ended == BY_SIGNAL else LEFT, task.status
+    if task.news == CONTINUED:
+        return GONE_ON, SIGCONT
+    return HALTED, task.news >> 8

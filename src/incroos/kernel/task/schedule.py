@@ -6,8 +6,6 @@ started by whoever makes that so, and stopped by the tick that finds it otherwis
 Bryan Ford and others, "Interface and Execution Models in the Fluke Kernel", has the model.
 """
 
-from typing import Final
-
 from incroos.kernel import files
 from incroos.kernel.devices import idle, timer
 from incroos.kernel.state import (
@@ -29,8 +27,6 @@ from incroos.kernel.task.ring import current, following
 from incroos.kernel.task.terminal import end_rest, has_rest, look_at_terminal
 from incroos.kernel.task.waiting import make_ready, wake_all, wake_changed
 from incroos.lang import VirtAddr, apart, cold, kernel, word
-
-NO_TIME: Final = -1
 
 
 @kernel
@@ -220,7 +216,7 @@ def look_around(k: Kernel) -> None:
 
 @kernel
 def least_deadline(k: Kernel) -> word:
-    """When the first of those that wait looks again by itself, or the first alarm rings; NO_TIME: none does."""
+    """When the first of those that wait looks again by itself, or the first alarm rings; timers.NO_TIME: none does."""
     least = timers.least(k)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):

@@ -63,8 +63,8 @@ def is_leader_gone(k: Kernel, own: Terminal) -> bool:
 @kernel
 def hang_up(k: Kernel, own: Terminal) -> None:
     """Nobody types any more: the session's leader hears of it, and the group in the foreground."""
-    at = ring.find(k, own.session) if own.session != 0 else own.addr
-    if own.session != 0 and at != 0 and Task(k.m, at).group != own.foreground:
+    at = ring.find(k, own.session)
+    if at != 0 and Task(k.m, at).group != own.foreground:
         sending.send(k, Task(k.m, at), SIGHUP)
         sending.send(k, Task(k.m, at), SIGCONT)
     send_to_group(k, own.foreground, SIGHUP)

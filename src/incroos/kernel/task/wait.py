@@ -7,7 +7,7 @@ from typing import Final
 
 from incroos.kernel.codes import NO_CHILD
 from incroos.kernel.state import BY_SIGNAL, ENDED, Kernel, Task
-from incroos.kernel.task.actions import SIGCHLD, SIGCONT
+from incroos.kernel.task.actions import SIGCHLD
 from incroos.kernel.task.clock import MOST
 from incroos.kernel.task.family import bury
 from incroos.kernel.task.news import CONTINUED, STOPPED
@@ -20,12 +20,6 @@ GOES_ON: Final = 8  # WCONTINUED
 KEEP: Final = 0x0100_0000  # WNOWAIT
 ALL_KINDS: Final = 0x4000_0000  # __WALL
 OTHER_KIND: Final = 0x8000_0000  # __WCLONE: those that send no SIGCHLD
-
-# What happened: CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_CONTINUED
-LEFT: Final = 1
-KILLED: Final = 2
-HALTED: Final = 5
-GONE_ON: Final = 6
 
 # Whom
 ANY: Final = 0
@@ -76,16 +70,6 @@ def status_of(task: Task) -> word:
     if task.state != ENDED:
         return task.news
     return task.status if task.how_ended == BY_SIGNAL else task.status << 8
-
-
-@kernel
-def told_of(task: Task) -> tuple[word, word]:
-    """What waitid and SIGCHLD tell of a child: what happened to it, and with which status or signal."""
-    if task.state == ENDED:
-        return KILLED if task.how_ended == BY_SIGNAL else LEFT, task.status
-    if task.news == CONTINUED:
-        return GONE_ON, SIGCONT
-    return HALTED, task.news >> 8
 
 
 @kernel

@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel.arch import x86
 from incroos.kernel.state import Kernel
 from incroos.kernel.task.actions import SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP
+from incroos.kernel.task.contexts import SSE_CONTROL, X87_CONTROL
 from incroos.kernel.task.sending import BY_KERNEL
 from incroos.lang import VirtAddr, kernel, load16, load32, save_vector_state, shr_logical, word
 
@@ -19,10 +20,8 @@ UNDERFLOW: Final = 5
 INEXACT: Final = 6
 INVALID: Final = 7
 
-# In what FXSAVE64 writes
-X87_CONTROL: Final = 0
+# In what FXSAVE64 writes, beside task/contexts.py
 X87_STATUS: Final = 2
-SSE_CONTROL: Final = 24
 SSE_MASK_SHIFT: Final = 7  # from the flags of MXCSR to the bits that mask them
 
 
