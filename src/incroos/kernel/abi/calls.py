@@ -12,6 +12,7 @@ from incroos.kernel.abi import (
     descriptor_calls,
     exec_calls,
     file_calls,
+    futex_calls,
     group_calls,
     kill_calls,
     memory_calls,
@@ -145,7 +146,7 @@ CALLS: Final[Mapping[int, Function]] = {
     56: child_calls.clone,
     57: child_calls.fork_task,
     58: child_calls.vfork,
-    60: process_calls.exit_group,
+    60: process_calls.exit_thread,
     97: process_calls.getrlimit,
     105: process_calls.set_identity,  # setuid
     106: process_calls.set_identity,  # setgid
@@ -171,10 +172,11 @@ CALLS: Final[Mapping[int, Function]] = {
     170: process_calls.refuse,  # sethostname
     171: process_calls.refuse,  # setdomainname
     227: process_calls.refuse,  # clock_settime
-    186: process_calls.getpid,  # gettid
+    186: process_calls.gettid,
     218: process_calls.set_tid_address,
     231: process_calls.exit_group,
-    273: process_calls.set_robust_list,
+    273: futex_calls.set_robust_list,
+    274: futex_calls.get_robust_list,
     302: process_calls.prlimit64,
     # time
     35: time_calls.nanosleep,
@@ -195,7 +197,7 @@ CALLS: Final[Mapping[int, Function]] = {
     322: exec_calls.execveat,
     61: child_calls.wait4,
     247: child_calls.waitid,
-    202: wait_calls.futex,
+    202: futex_calls.futex,
     270: select_calls.pselect6,
     271: wait_calls.ppoll,
     # sockets
@@ -224,6 +226,7 @@ CALLS: Final[Mapping[int, Function]] = {
     204: system_calls.sched_getaffinity,
     309: system_calls.getcpu,
     318: system_calls.getrandom,
+    324: futex_calls.membarrier,
     24: group_calls.sched_yield,
     102: system_calls.nothing,  # getuid
     104: system_calls.nothing,  # getgid

@@ -35,7 +35,7 @@ from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.files.reading import has_no_position
 from incroos.kernel.files.writing import is_writable
-from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node
+from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node, whereabouts_of
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, word
 
 FOLLOW_LINK: Final = 0x400  # AT_SYMLINK_FOLLOW
@@ -70,7 +70,7 @@ def result_after_walk(code: word) -> word:
 @kernel
 def masked(k: Kernel, mode: word) -> word:
     """The mode that a new file gets."""
-    return mode & MODE_BITS & ~task_of(k).umask
+    return mode & MODE_BITS & ~whereabouts_of(task_of(k)).umask
 
 
 # ------------------------------------------------------------------ making

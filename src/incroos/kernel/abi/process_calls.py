@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.state import INIT_NUMBER, MAX_FILES, MAX_QUEUED, NAME_BYTES, NO_LIMIT, Kernel, Task
+from incroos.kernel.state import INIT_NUMBER, MAX_FILES, MAX_QUEUED, NAME_BYTES, NO_LIMIT, Kernel, Task, leader_of
 from incroos.kernel.task import ring
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, load64, read_msr, store64, word, write_msr
 
@@ -39,14 +39,27 @@ def exit_group(k: Kernel, status: word) -> word:
     return 0
 
 
+@apart
+@kernel
+def exit_thread(k: Kernel, status: word) -> word:
+    """exit: of the thread that calls."""
+    task.end_thread(k, status & 0xFF)
+    return 0
+
+
 @kernel
 def getpid(k: Kernel) -> word:
+    return leader_of(task_of(k)).number
+
+
+@kernel
+def gettid(k: Kernel) -> word:
     return task_of(k).number
 
 
 @kernel
 def getppid(k: Kernel) -> word:
-    parent = task_of(k).parent
+    parent = leader_of(task_of(k)).parent
     return Task(k.m, parent).number if parent != 0 else INIT_NUMBER
 
 
@@ -55,12 +68,6 @@ def getppid(k: Kernel) -> word:
 def set_tid_address(k: Kernel, at: word) -> word:
     task_of(k).clear_on_exit = VirtAddr(at)
     return task_of(k).number
-
-
-@apart
-@kernel
-def set_robust_list(k: Kernel, head: word, nbytes: word) -> word:
-    return 0 if nbytes == 24 else -EINVAL
 
 
 @apart
@@ -218,7 +225,21 @@ def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
             return -EPERM
         task_of(k).limit_files = limit
         task_of(k).most_files = most if 0 <= most < MAX_FILES else MAX_FILES
+    share_limits(task_of(k))
     return 0
+
+
+@kernel
+def share_limits(own: Task) -> None:
+    """Let all threads of a process have the limits of one."""
+    at = own.next_thread
+    while at != own.addr:
+        other = Task(own.m, at)
+        other.limit_tasks = own.limit_tasks
+        other.most_tasks = own.most_tasks
+        other.limit_files = own.limit_files
+        other.most_files = own.most_files
+        at = other.next_thread
 
 
 @apart
@@ -236,7 +257,11 @@ def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -
     if half(resource) >= NR_RESOURCES:
         return -EINVAL
     if half(number) != 0 and half(number) != task_of(k).number:
-        return -EPERM if ring.find(k, int_of(number)) != 0 else -ESRCH
+        at = ring.find(k, int_of(number))
+        if at == 0:
+            return -ESRCH
+        if Task(k.m, at).leader != task_of(k).leader:
+            return -EPERM
     code = 0
     limit = 0
     most = 0

@@ -8,7 +8,7 @@ from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
 from incroos.kernel.files.reading import read_random
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, whereabouts_of
 from incroos.kernel.task import ring
 from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, store16, store32, store64, word
@@ -81,7 +81,7 @@ def getcpu(k: Kernel, processor: word, node: word) -> word:
 @apart
 @kernel
 def umask(k: Kernel, mask: word) -> word:
-    own = task_of(k)
+    own = whereabouts_of(task_of(k))
     before = own.umask
     own.umask = mask & 0o777
     return before

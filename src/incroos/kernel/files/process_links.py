@@ -7,7 +7,7 @@ Unit: the descriptor.
 """
 
 from incroos.kernel.files.descriptors import file_at
-from incroos.kernel.state import MAX_FILES, File, Kernel, Node, Task
+from incroos.kernel.state import MAX_FILES, File, Kernel, Node, Task, table_of
 from incroos.lang import VirtAddr, kernel, load8, word
 
 
@@ -29,8 +29,8 @@ def link_of(k: Kernel, task: Task, name: VirtAddr, nbytes: word) -> VirtAddr:
 @kernel
 def next_open(task: Task, least: word) -> word:
     """The lowest open descriptor from `least` on; -1 if there is none."""
-    for descriptor in range(least, task.end_descriptors):
-        if task.descriptors[descriptor].file != 0:
+    for descriptor in range(least, table_of(task).end_descriptors):
+        if table_of(task).descriptors[descriptor].file != 0:
             return descriptor
     return -1
 
