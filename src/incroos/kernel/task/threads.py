@@ -6,7 +6,7 @@
                     and limits are copied into each
     its end         a thread that ends is gone, and nobody asks for it; a leader that ends before the others is GONE
 
-Unit: the task. docs/adr/0518 has the reasons.
+Unit: the task. docs/adr/0520 has the reasons.
 """
 
 from incroos.kernel.state import Task
