@@ -48,6 +48,8 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
     child.space = space
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
+    if space != own.space and stack == 0:
+        vm.part(k, user, UserSpace(k.m, space), VirtAddr(Registers(k.m, VirtAddr(child.registers.addr)).rsp))
     files.share_all(child)
     return 0, at
 
