@@ -53,7 +53,7 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
         return -EACCES
     if file.kind == ZERO_KIND:
         return map_zeros(k, hint, nbytes, rights, flags)
-    if file.kind != CONTENT_KIND or file.text != 0:
+    if file.kind != CONTENT_KIND:
         return -ENODEV
     if flags & KIND != PRIVATE and rights & WRITE != 0:
         return -EACCES
