@@ -20,6 +20,7 @@ BOMBS: Final = [
 ]
 MANY: Final = {'jit': 100_000, 'qemu': 100_000, 'sim': 50}
 FEWER: Final = {'jit': 3000, 'qemu': 10_000, 'sim': 20}
+SMALL_STACK: Final = {'STACK': str(128 << 10)}  # in sim: each page of a stack is a fault
 ALIGNED: Final = 'flags-aligned'
 # Frames after which Linux ends the task, or does not, and we do otherwise, with the reason.
 WAIVERS: Final[dict[str, dict[str, str]]] = {
@@ -85,8 +86,13 @@ def test_signals_to_all_and_nobody(tmp_path: Path, place: str) -> None:
 
 @pytest.mark.parametrize(('place', 'way'), BOMBS)
 def test_a_bomb_hurts_nobody_else(tmp_path: Path, place: str, way: str) -> None:
-    """Fork bombs, pipe bombs, ends of stacks and memory; a hundred thousand forks with a large budget."""
+    """Fork bombs, pipe bombs, ends of stacks and memory; a hundred thousand forks with a large budget.
+
+    In sim a stack ends after 128 KiB, but with a large budget.
+    """
     many = {'MANY': str((MANY if FULL else FEWER)[place])}
+    if place == 'sim' and not FULL:
+        many |= SMALL_STACK
     seen = run_attack(place, tmp_path, 'bombs', (way,), environment=many)
     assert (seen.status, seen.signal) == (0, 0), seen
     assert seen.stdout.endswith(BESIDE), seen

@@ -39,7 +39,7 @@ define internal void @incroos_trap(i64 %site) noinline noreturn cold nounwind {{
 
 @dataclass(frozen=True)
 class BareCode:
-    """An object file for bare metal and the assembly text of the same code, which build/stack.py reads."""
+    """An object file for bare metal and the assembly text that it was made from, which build/stack.py reads."""
 
     object_bytes: bytes
     assembly: str
@@ -55,7 +55,7 @@ def compile_bare(ir_text: str, boot_assembly: str, debug: bool, code_model: str 
     module = _parse(ir_text, BARE_TRIPLE, machine, boot_assembly)
     if not debug:
         _optimise(module, machine)
-    return BareCode(machine.emit_object(module), machine.emit_assembly(module))
+    return _assembled(module, machine)
 
 
 def compile_shared(ir_text: str) -> bytes:
@@ -80,7 +80,7 @@ def compile_library(ir_text: str, public: Iterable[str]) -> BareCode:
         if not function.is_declaration and function.name not in public:
             function.linkage = 'internal'
     _optimise(module, machine)
-    return BareCode(machine.emit_object(module), machine.emit_assembly(module))
+    return _assembled(module, machine)
 
 
 def compile_host(ir_text: str) -> bytes:
@@ -127,6 +127,12 @@ def _parse(ir_text: str, triple: str, machine: Any, assembly: str) -> Any:
     module = llvm.parse_assembly('\n'.join([*head, *lines, *(f'module asm "{line}"' for line in quoted), '']))
     module.verify()
     return module
+
+
+def _assembled(module: Any, machine: Any) -> BareCode:
+    """The object is made from the text: to generate the code again takes long, and gives other code."""
+    text = machine.emit_assembly(module)
+    return BareCode(machine.emit_object(_parse('', machine.triple, machine, text)), text)
 
 
 def _optimise(module: Any, machine: Any) -> None:

@@ -90,8 +90,13 @@ static void pipes(void) { /* each child makes and fills pipes until there are no
 
 static int overflow(volatile char *before) { volatile char frame[4000]; frame[0] = *before; return overflow(frame) + frame[0]; }
 
-static void stacks(void) {
+static void stacks(void) { /* to their ends, of STACK bytes if that is set */
     char first = 1;
+    struct rlimit limit;
+    const char *bytes = getenv("STACK");
+    CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
+    if (bytes) limit.rlim_cur = (rlim_t)atol(bytes);
+    CHECK(setrlimit(RLIMIT_STACK, &limit) == 0);
     begin();
     for (int i = 0; i < 20; i++) {
         pid_t child = fork();

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from incroos.kernel.abi import (
+    advice_calls,
     change_calls,
     child_calls,
     descriptor_calls,
@@ -15,6 +16,7 @@ from incroos.kernel.abi import (
     futex_calls,
     group_calls,
     kill_calls,
+    lock_calls,
     memory_calls,
     path_calls,
     process_calls,
@@ -119,14 +121,14 @@ CALLS: Final[Mapping[int, Function]] = {
     11: memory_calls.munmap,
     12: memory_calls.brk,
     25: memory_calls.mremap,
-    26: memory_calls.msync,
-    27: memory_calls.mincore,
-    28: memory_calls.madvise,
-    149: memory_calls.mlock,
-    150: memory_calls.mlock,  # munlock
+    26: advice_calls.msync,
+    27: advice_calls.mincore,
+    28: advice_calls.madvise,
+    149: lock_calls.mlock,
+    150: lock_calls.mlock,  # munlock
     151: system_calls.nothing,  # mlockall
     152: system_calls.nothing,  # munlockall
-    325: memory_calls.mlock,  # mlock2
+    325: lock_calls.mlock,  # mlock2
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,

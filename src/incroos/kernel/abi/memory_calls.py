@@ -2,17 +2,16 @@
 
 from typing import Final
 
-from incroos.kernel import vm, vmm
-from incroos.kernel.abi.arguments import MOST_WORD, file_of, half, user_of
+from incroos.kernel import vm
+from incroos.kernel.abi.arguments import file_of, user_of
 from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
 from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
-from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM
+from incroos.kernel.codes import NO_ROOM
 from incroos.kernel.files.flags import PATH_ONLY
-from incroos.kernel.files.reading import PIECE_BYTES, is_readable
+from incroos.kernel.files.reading import is_readable
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, IS_SHARED, WRITE, ZERO_KIND, File, Kernel, Range, SharedMemory, UserSpace
-from incroos.kernel.vm.pages import clear
-from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
+from incroos.kernel.state import CONTENT_KIND, IS_SHARED, WRITE, ZERO_KIND, File, Kernel, SharedMemory, UserSpace
+from incroos.lang import VirtAddr, apart, kernel, word
 
 KNOWN_RIGHTS: Final = 7
 ATOMIC: Final = 8  # PROT_SEM: says nothing here
@@ -30,13 +29,6 @@ POPULATE: Final = 0x8000
 HUGE_PAGES: Final = 0x4_0000
 FIXED_FREE: Final = 0x10_0000
 
-# Advice
-DONT_NEED: Final = 4
-FREE: Final = 8
-REMOVE: Final = 9
-POPULATE_READ: Final = 22
-POPULATE_WRITE: Final = 23
-LAST_ADVICE: Final = 25
 WRITE_FAULT: Final = FAULT_USER | FAULT_WRITE
 
 
@@ -61,7 +53,7 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
         return -EACCES
     if file.kind == ZERO_KIND:
         return map_zeros(k, hint, nbytes, rights, flags)
-    if file.kind != CONTENT_KIND or file.text != 0:
+    if file.kind != CONTENT_KIND:
         return -ENODEV
     if flags & KIND != PRIVATE and rights & WRITE != 0:
         return -EACCES
@@ -142,81 +134,6 @@ def brk(k: Kernel, wanted: word) -> word:
 
 @apart
 @kernel
-def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
-    wanted = half(advice)
-    if wanted > LAST_ADVICE or 5 <= wanted <= 7 or wanted == REMOVE:
-        return -EINVAL
-    if start % PAGE_BYTES != 0 or nbytes < 0 or nbytes > MOST_WORD - PAGE_BYTES:
-        return -EINVAL
-    if nbytes == 0:
-        return 0
-    if not vm.is_user(start, nbytes):
-        return -ENOMEM
-    end = vm.page_up(start + nbytes)
-    if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
-        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else FAULT_USER)
-    if wanted == DONT_NEED or wanted == FREE:
-        drop_pages(k, start, end)
-    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
-
-
-@kernel
-def bring_pages(user: UserSpace, start: word, end: word, error: word) -> word:
-    """Touch all pages: 0; -ENOMEM without a frame or in a hole, -EINVAL without the right, -EFAULT behind a file."""
-    if not is_covered(user, start, end):
-        return -ENOMEM
-    at = start
-    while at < end:
-        code = vm.fault(user, VirtAddr(at), error)
-        if code != 0:
-            return bring_error(code)
-        at += PAGE_BYTES
-    return 0
-
-
-@kernel
-def bring_error(code: word) -> word:
-    """Linux's error, negative, for a page that vm did not bring."""
-    if code == NO_FRAME:
-        return -ENOMEM
-    return -EINVAL if code == FAULT_NO_RIGHT else -EFAULT
-
-
-@kernel
-def drop_pages(k: Kernel, start: word, end: word) -> None:
-    """Let the pages be as they were when they were mapped: zeros, or the file's."""
-    user = user_of(k)
-    at = vm.find_range_behind(user, VirtAddr(start))
-    while at != 0 and Range(k.m, at).start < end:
-        found = Range(k.m, at)
-        clear(user, VirtAddr(max(found.start, start)), VirtAddr(min(found.end, end)))
-        at = vm.next_range(user, at)
-
-
-@kernel
-def is_covered(user: UserSpace, start: word, end: word) -> bool:
-    """Is all of [start, end) in ranges?"""
-    done = start
-    at = vm.find_range(user, VirtAddr(start))
-    while at != 0 and done < end and Range(user.m, at).start <= done:
-        done = Range(user.m, at).end
-        at = vm.next_range(user, at)
-    return done >= end
-
-
-@apart
-@kernel
-def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
-    if start % PAGE_BYTES != 0 or half(flags) & ~7 != 0 or half(flags) & 5 == 5:
-        return -EINVAL
-    if not vm.is_user(start, nbytes):
-        return -ENOMEM
-    end = vm.page_up(start + nbytes)
-    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
-
-
-@apart
-@kernel
 def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> word:
     """What becomes smaller stays where it is; whoever asks for more copies instead."""
     if flags & ~KNOWN_MOVES != 0 or start % PAGE_BYTES != 0 or wanted == 0:
@@ -229,45 +146,3 @@ def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word) -> w
     behind = start + vm.page_up(wanted)
     code = vm.unmap(user_of(k), behind, end - behind) if behind < end else 0
     return start if code == 0 else result_of(code)
-
-
-@apart
-@kernel
-def mlock(k: Kernel, start: word, nbytes: word) -> word:
-    """mlock, mlock2, munlock: a page that is there stays."""
-    first = start & -PAGE_BYTES
-    if not vm.is_user(start, nbytes):
-        return -ENOMEM if start >= 0 and nbytes >= 0 else -EINVAL
-    return 0 if is_covered(user_of(k), first, start + nbytes) else -ENOMEM
-
-
-@apart
-@kernel
-def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
-    if start % PAGE_BYTES != 0:
-        return -EINVAL
-    if not vm.is_user(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
-        return -ENOMEM
-    nr_pages = vm.page_up(nbytes) // PAGE_BYTES
-    if not vm.is_user(to, nr_pages):
-        return -EFAULT
-    done = 0
-    while done < nr_pages:
-        part = min(PIECE_BYTES, nr_pages - done)
-        note_pages(k, VirtAddr(start + done * PAGE_BYTES), part)
-        if vm.copy_out(user_of(k), to + done, k.files.piece, part) != 0:
-            return -EFAULT
-        done += part
-    return 0
-
-
-@kernel
-def note_pages(k: Kernel, start: VirtAddr, nr_pages: word) -> None:
-    """Put a byte for each page into the kernel's buffer: 1 where one is there. Pages that are not cost next to none."""
-    space = user_of(k).space
-    end = VirtAddr(start + nr_pages * PAGE_BYTES)
-    fill(k.m, k.files.piece, 0, nr_pages)
-    page, _entry = vmm.next_leaf_in(space, start, end)
-    while page < end:
-        store8(k.m, VirtAddr(k.files.piece + (page - start) // PAGE_BYTES), 1)
-        page, _entry = vmm.next_leaf_in(space, VirtAddr(page + PAGE_BYTES), end)

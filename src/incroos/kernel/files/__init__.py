@@ -3,7 +3,7 @@
 archive makes the first nodes, which entries name; changes makes, moves and removes more, contents has their bytes,
 paths finds them, opening makes open files of them, descriptors has a task's table of those.
 reading, writing and folders do what is done with open files, pipes and events with those that several tasks share;
-waits says how a call waits. process_files has the texts of /proc/self.
+waits says how a call waits. process_rows says what there is in /proc, proc makes its texts.
 """
 
 from .archive import forget_changes
@@ -28,7 +28,8 @@ from .opening import open_path, open_standard
 from .paths import put_path, text_of, walk
 from .pipe_opening import open_counter, open_pipe
 from .pipes import await_room
-from .process_files import name_descriptor
+from .proc import text_of_link
+from .process_folders import forget_task
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .ready import ready_events
 from .start import deinit, init
@@ -53,6 +54,7 @@ __all__ = [
     'duplicate_to',
     'file_at',
     'forget_changes',
+    'forget_task',
     'has_input',
     'init',
     'is_input_asked',
@@ -60,7 +62,6 @@ __all__ = [
     'make_folder',
     'make_link',
     'may_add',
-    'name_descriptor',
     'name_of',
     'new_table',
     'new_whereabouts',
@@ -80,6 +81,7 @@ __all__ = [
     'root_of',
     'seek',
     'text_of',
+    'text_of_link',
     'walk',
     'would_wait',
     'write',

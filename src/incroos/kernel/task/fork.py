@@ -27,7 +27,7 @@ from incroos.kernel.state import (
     table_of,
     whereabouts_of,
 )
-from incroos.kernel.task import actions, contexts, ring, sending, threads, timers
+from incroos.kernel.task import actions, clock, contexts, ring, sending, threads, timers
 from incroos.kernel.task.waiting import hold_on
 from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, word
 
@@ -64,6 +64,9 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
         return NO_KERNEL_MEMORY, VirtAddr(0)
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
+    if child.space != own.space and stack == 0:
+        rsp = VirtAddr(Registers(k.m, VirtAddr(child.registers.addr)).rsp)
+        vm.part(k, UserSpace(k.m, own.space), UserSpace(k.m, child.space), rsp)
     return 0, at
 
 
@@ -146,6 +149,7 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
         child.exit_signal = 0
     child.holder = own.addr if flags & HOLD_PARENT != 0 else VirtAddr(0)
     child.number = ring.new_number(k)
+    child.started = clock.now(k)
     child.is_stopped = 0
     child.waits_on = VirtAddr(0)
     child.deadline = 0

@@ -10,7 +10,7 @@ not.
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
 from incroos.kernel.vm.check import check
 from incroos.kernel.vm.fault import bring_up_to, fault
-from incroos.kernel.vm.fork import fork
+from incroos.kernel.vm.fork import fork, part
 from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
 from incroos.kernel.vm.shared import create as create_shared
 from incroos.kernel.vm.shared import destroy as destroy_shared
@@ -66,6 +66,7 @@ __all__ = [
     'map_at_free',
     'next_range',
     'page_up',
+    'part',
     'protect',
     'set_break',
     'store32',
