@@ -24,7 +24,7 @@ from .descriptors import (
 from .entries import name_of
 from .folders import read_entries
 from .nodes import root_of
-from .opening import open_path, open_standard
+from .opening import open_path, open_standard, open_unnamed
 from .paths import put_path, text_of, walk
 from .pipe_opening import open_counter, open_pipe
 from .pipes import await_room
@@ -69,6 +69,7 @@ __all__ = [
     'open_path',
     'open_pipe',
     'open_standard',
+    'open_unnamed',
     'put',
     'put_path',
     'read',

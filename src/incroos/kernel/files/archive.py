@@ -10,7 +10,7 @@ they are made, as many as MISSING_FOLDERS. Format: cpio(5), "New ASCII Format".
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel import heap, vm
 from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import entries, nodes, times
 from incroos.kernel.files import process_rows as rows
@@ -49,7 +49,7 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 17  # nodes that the kernel itself adds, the root among them
+NR_OWN: Final = 18  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 512
 DEFAULT_MODE: Final = FOLDER | 0o755
 
@@ -100,9 +100,10 @@ def deinit(k: Kernel) -> None:
 
 @kernel
 def forget_changes(k: Kernel) -> None:
-    """Give back what changes of files have taken from the heap, and with it all names. PRE no file is open."""
+    """Give back what files have taken: frames, and if any was changed all names with theirs. PRE no file is open."""
     files = k.files
-    if files.is_changed == 0:
+    vm.give_up_pages(k)
+    if files.is_changed == 0 and k.vm.nr_changed == 0:
         return
     forget_all(k)
     if files.nr_buckets > files.nr_first_buckets:
@@ -310,6 +311,7 @@ def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
     node.accessed = node.modified
     node.changed = node.modified
     node.content.data = VirtAddr(k.files.archive + content)
+    node.content.data_bytes = nbytes
     node.content.nbytes = nbytes
     if node.kind == LINK_KIND and (nbytes >= PATH_MAX or nbytes == 0):
         return BAD_ARCHIVE
@@ -354,7 +356,8 @@ def add_own_nodes(k: Kernel) -> word:
     temporary = entries.add_own(k, root, b'tmp', FOLDER_KIND, FOLDER | 0o1777)
     if devices == 0 or processes == 0 or temporary == 0:
         return BAD_ARCHIVE
-    if not add_devices(k, Node(k.m, devices)):
+    shared = entries.add_own(k, Node(k.m, devices), b'shm', FOLDER_KIND, FOLDER | 0o1777)  # shm_open's files
+    if shared == 0 or not add_devices(k, Node(k.m, devices)):
         return BAD_ARCHIVE
     if nodes.is_folder(Node(k.m, processes)):
         Node(k.m, processes).row = rows.PROC

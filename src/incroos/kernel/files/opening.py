@@ -31,6 +31,7 @@ from incroos.kernel.files import (
     pipes,
     process_links,
     terminal,
+    text,
 )
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
@@ -64,7 +65,10 @@ from incroos.kernel.state import (
     RunInfo,
     Task,
 )
-from incroos.lang import kernel, word
+from incroos.lang import VirtAddr, kernel, word
+
+LABEL: Final = b'/memfd:'
+DELETED: Final = b' (deleted)'
 
 ANY_WRITE: Final = 0o222  # of a mode
 
@@ -158,6 +162,33 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
     name_node(File(k.m, at), Node(k.m, node))
     descriptors.put(task, descriptor, File(k.m, at), descriptors.closing_of(flags))
     return descriptor
+
+
+@kernel
+def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word) -> word:
+    """Make a file that no folder names, with a label that has the name in it, and open it: the descriptor.
+
+    NO_DESCRIPTOR, NO_KERNEL_MEMORY.
+    """
+    free = descriptors.lowest_free(task, 0)
+    if free < 0:
+        return NO_DESCRIPTOR
+    file = File(k.m, open_files.new_file(k, CONTENT_KIND, flags & KEPT))
+    node = Node(k.m, nodes.new_node(k, CONTENT_KIND, nodes.REGULAR | 0o777) if file.addr != 0 else VirtAddr(0))
+    label = heap.kmalloc(k, len(LABEL) + nbytes + len(DELETED)) if node.addr != 0 else VirtAddr(0)
+    if label == 0:
+        if node.addr != 0:
+            nodes.free_node(k, node)
+        heap.kfree(k, file.addr)
+        return NO_KERNEL_MEMORY
+    end = text.put_bytes(k.m, text.put_text(k.m, label, LABEL), name, nbytes)
+    node.label = label
+    node.label_bytes = text.put_text(k.m, end, DELETED) - label
+    k.files.is_changed = 1
+    name_node(file, node)
+    nodes.let_go(k, node)  # it is lost from the start
+    descriptors.put(task, free, file, descriptors.closing_of(flags))
+    return free
 
 
 @kernel

@@ -190,8 +190,8 @@ def put_target(k: Kernel, task: Task, link: Node, at: VirtAddr) -> VirtAddr:
 def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
     """Write the path of a node from the root on, with a zero byte behind it: where it begins, and its bytes with that.
 
-    It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT when there is no room, NO_ENTRY for what has no
-    name.
+    Of a file that never had a name it is its label. It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT
+    when there is no room, NO_ENTRY for what has no name.
     """
     end = VirtAddr(k.files.path + PATH_ROOM)
     at = VirtAddr(end - 1)
@@ -200,6 +200,10 @@ def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
         at = VirtAddr(at - 1)
         store8(k.m, at, SLASH)
     while node.addr != k.files.nodes:
+        if node.entry == 0 and node.label != 0:
+            at = VirtAddr(end - 1 - node.label_bytes)
+            copy(k.m, at, node.label, node.label_bytes)
+            return at, end - at
         if node.entry == 0:
             return at, NO_ENTRY
         entry = Entry(k.m, node.entry)

@@ -1,6 +1,6 @@
 """Reading files: bytes go to a program's memory, where a bad pointer ends it with what was copied before.
 
-Unit: the byte. Contents of the archive are copied from where they lie; what comes from the host waits in the input
+Unit: the byte. Contents are copied from where they lie; what comes from the host waits in the input
 buffer until it is copied, so that a bad pointer loses nothing.
 """
 
@@ -60,7 +60,7 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
         case state.TEXT_KIND | state.PAGEMAP_KIND:
             return proc.read(k, user, file, to, nbytes)
         case state.CONTENT_KIND:
-            done = read_content(user, file, to, nbytes, file.position)
+            done = read_content(k, user, file, to, nbytes, file.position)
             file.position += max(done, 0)
             return done
         case state.ZERO_KIND | state.FULL_KIND:
@@ -89,7 +89,7 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
     if not is_readable(file):
         return BAD_DESCRIPTOR
     if file.kind == CONTENT_KIND:
-        return read_content(user, file, to, nbytes, position)
+        return read_content(k, user, file, to, nbytes, position)
     if is_of_proc(file):
         return proc.read_at(k, user, file, to, nbytes, position)
     return NO_POSITION if has_no_position(file) else read(k, user, file, to, nbytes)
@@ -120,13 +120,22 @@ def is_standard(file: File) -> bool:
 
 
 @kernel
-def read_content(user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
+def read_content(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
     """Copy bytes of a content: how many, or BAD_POINTER if none could be."""
     content = Content(file.m, file.content)
     wanted = min(nbytes, content.nbytes - position)
     if wanted <= 0:
         return 0
-    done = vm.copy_out_some(user, to, VirtAddr(content.data + position), wanted)
+    content.nr_pins += 1
+    done = 0
+    while done < wanted:
+        source, nr_there = vm.bytes_at(k, content, position + done)
+        part = min(nr_there, wanted - done)
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), source, part)
+        done += nr_copied
+        if nr_copied < part:
+            wanted = done
+    content.nr_pins -= 1
     return done if done > 0 else BAD_POINTER
 
 

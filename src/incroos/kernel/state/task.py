@@ -101,7 +101,9 @@ class Node(Struct):
     """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
-    room: u64  # bytes of the heap that the content has; 0: it lies in the archive, or there is none
+    label: VirtAddr  # of a file that never had a name: a text that tells of it, in the heap; 0: none
+    label_bytes: u64
+    room: u64  # of a symlink that was made: bytes of the heap that its text has
     kind: u64
     entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
     parent: VirtAddr  # of a folder: the Node in which it is; the root's is the root
@@ -360,7 +362,7 @@ class FilesState(Struct):
     names: VirtAddr  # of the nodes that the kernel adds
     names_bytes: u64
     lost: VirtAddr  # Nodes without a name that somebody uses: a list
-    nr_content_bytes: u64  # of the heap, that contents have
+    nr_content_bytes: u64  # of the heap, that texts of symlinks have
     last_folder: VirtAddr  # what a walk came to: the Node of the folder,
     last_name: VirtAddr  # the name in it, in the path buffer,
     last_bytes: u64

@@ -1,7 +1,7 @@
 """Futexes: tasks that wait on a word of their memory, until somebody names that word.
 
     a private word    is known by its space, and its address
-    a shared word     by the object in which it lies, and where it is in that; in private memory by space and address,
+    a shared word     by the Content in which it lies, and where it is in that; in private memory by space and address,
                       but it is another one than the private word there, as on Linux
 
 Unit: the task. Whoever was named does not look at the word again: progress says so. Who waits longest is named first.

@@ -11,7 +11,7 @@ from incroos.kernel.files import text, times
 from incroos.kernel.files.proc import settings
 from incroos.kernel.files.text import put_kilobytes
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import READY, Kernel, SharedMemory, Task, UserSpace
+from incroos.kernel.state import READY, Content, Kernel, Task, UserSpace
 from incroos.lang import Machine, PhysAddr, VirtAddr, kernel, load64, word
 
 RELEASE: Final = b'6.1.0'
@@ -60,14 +60,17 @@ def count_spaces(k: Kernel) -> tuple[word, word]:
 
 
 @kernel
-def count_shared(k: Kernel) -> word:
-    """Frames of shared memory."""
+def count_contents(k: Kernel) -> tuple[word, word]:
+    """Frames of all contents, and of shared memory alone."""
     nr_frames = 0
-    at = k.vm.memories
+    nr_shared = 0
+    at = k.vm.contents
     while at != 0:
-        nr_frames += SharedMemory(k.m, at).nr_frames
-        at = SharedMemory(k.m, at).next
-    return nr_frames
+        content = Content(k.m, at)
+        nr_frames += content.nr_frames
+        nr_shared += content.nr_frames if content.is_anonymous != 0 else 0
+        at = content.next
+    return nr_frames, nr_shared
 
 
 @kernel
@@ -78,8 +81,9 @@ def put_memory(k: Kernel, at: VirtAddr) -> VirtAddr:
     nr_tables, nr_data = count_spaces(k)
     total = KILOBYTES * pmm.nr_total_frames(k)
     left = KILOBYTES * pmm.nr_free_frames(k)
-    shared = KILOBYTES * count_shared(k)
-    cached = (k.files.nr_content_bytes >> 10) + shared
+    nr_cached, nr_shared = count_contents(k)
+    shared = KILOBYTES * nr_shared
+    cached = KILOBYTES * nr_cached
     anonymous = KILOBYTES * nr_anonymous
     own = max(total - left - cached - anonymous - KILOBYTES * nr_tables, 0)
     at = put_kilobytes(m, at, b'MemTotal:', total)

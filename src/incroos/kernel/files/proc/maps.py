@@ -15,6 +15,7 @@ from incroos.kernel.state import (
     IS_SHARED,
     READ,
     WRITE,
+    Content,
     Kernel,
     Node,
     Range,
@@ -97,4 +98,6 @@ def put_addresses(k: Kernel, at: VirtAddr, start: word, end: word) -> VirtAddr:
 @kernel
 def node_of(k: Kernel, found: Range) -> VirtAddr:
     """The file that a range shows; 0 if it shows none. A Node begins with its Content."""
-    return found.content if found.flags & IS_SHARED == 0 else VirtAddr(0)
+    if found.content == 0 or Content(k.m, found.content).is_anonymous != 0:
+        return VirtAddr(0)
+    return found.content
