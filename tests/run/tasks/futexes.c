@@ -91,27 +91,26 @@ static void operations(void) {
 /* ---------------------------------------------------------------- who is woken */
 enum { WAITERS = 6 };
 static unsigned word, other_word;
-static int nr_waiting, order[WAITERS], nr_ended;
+static int order[WAITERS], nr_ended;
 
 struct waiter { int index; unsigned *at; int operation; unsigned bits; pthread_t thread; long result; };
 static void *wait_on_it(void *argument) {
     struct waiter *own = argument;
-    __atomic_add_fetch(&nr_waiting, 1, __ATOMIC_SEQ_CST);
     own->result = futex(own->at, own->operation, 0, NULL, NULL, own->bits);
     order[__atomic_fetch_add(&nr_ended, 1, __ATOMIC_SEQ_CST)] = own->index;
     return NULL;
 }
 static struct waiter waiters[WAITERS];
+static long nr_at(void *at, int operation) { return futex(at, operation, 0, (void *)1000, at, 0); } /* moved to where they are */
 static void start_waiters(int nr, int operation) {
-    nr_waiting = nr_ended = 0;
+    nr_ended = 0;
     for (int i = 0; i < nr; i++) { /* one after the other, so that their turns are known */
         waiters[i] = (struct waiter){.index = i, .at = &word, .operation = operation, .bits = 1u << i};
         CHECK(pthread_create(&waiters[i].thread, NULL, wait_on_it, &waiters[i]) == 0);
-        while (__atomic_load_n(&nr_waiting, __ATOMIC_SEQ_CST) != i + 1) sched_yield();
-        sleep_ms(3);
+        while (nr_at(&word, FUTEX_REQUEUE_PRIVATE) != i + 1) sched_yield();
     }
 }
-static void await_ends(int nr) { while (__atomic_load_n(&nr_ended, __ATOMIC_SEQ_CST) != nr) sched_yield(); sleep_ms(1); }
+static void await_ends(int nr) { while (__atomic_load_n(&nr_ended, __ATOMIC_SEQ_CST) != nr) sched_yield(); }
 static void join_all(int nr) { for (int i = 0; i < nr; i++) CHECK(pthread_join(waiters[i].thread, NULL) == 0 && waiters[i].result == 0); }
 
 static void wakes(void) {
@@ -161,12 +160,10 @@ static void in_shared_memory(void) {
     CHECK(child >= 0);
     if (child == 0) {
         struct timespec until = {60, 0};
-        room[4] = 1;
         long result = futex(room, FUTEX_WAIT, 0, &until, NULL, 0);
         _exit(result == 0 ? 7 : 8);
     }
-    while (!*(volatile char *)(room + 4)) sched_yield();
-    sleep_ms(5);
+    while (nr_at(room, FUTEX_REQUEUE) != 1) sched_yield();
     say("private: %ld\n", futex(room, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
     say("shared: %ld\n", futex(has_two ? same : room, FUTEX_WAKE, 1, NULL, NULL, 0));
     say_end("child", child);

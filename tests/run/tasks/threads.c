@@ -388,7 +388,9 @@ static void *sleep_interrupted(void *argument) {
     struct timespec long_time = {100, 0};
     CHECK(sem_post(&let_go) == 0);
     (void)argument;
-    return (void *)(long)(nanosleep(&long_time, NULL) == -1 && errno == EINTR);
+    long result = nanosleep(&long_time, NULL) == -1 && errno == EINTR;
+    go = 2;
+    return (void *)result;
 }
 
 static void signals_to_threads(void) {
@@ -416,8 +418,10 @@ static void signals_to_threads(void) {
     handle(SIGALRM, interrupted, 0);
     thread = make(sleep_interrupted, 0);
     CHECK(sem_wait(&let_go) == 0);
-    sleep_ms(1);
-    CHECK(pthread_kill(thread, SIGALRM) == 0);
+    while (go != 2) { /* until it sleeps when it comes */
+        CHECK(pthread_kill(thread, SIGALRM) == 0);
+        sleep_ms(1);
+    }
     say("interrupted: %ld\n", JOIN(thread));
     pid_t child = start(stops);
     int status;

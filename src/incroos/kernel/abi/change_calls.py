@@ -26,13 +26,7 @@ from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_
 from incroos.kernel.files import nodes, times
 from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
-<<<<<<< HEAD
-from incroos.kernel.files.reading import has_no_position
-from incroos.kernel.files.writing import is_writable
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node, whereabouts_of
-=======
-from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node
->>>>>>> main
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, word
 
 FOLLOW_LINK: Final = 0x400  # AT_SYMLINK_FOLLOW
