@@ -93,6 +93,8 @@ def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) 
     task.program = node.addr
     task.arguments = texts.arguments
     task.arguments_bytes = texts.arguments_bytes
+    task.environment_bytes = texts.nbytes - texts.arguments_bytes
+    task.stack_start = texts.rsp
     begin_registers(k, task, texts.rip, texts.rsp)
 
 

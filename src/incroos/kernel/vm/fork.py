@@ -5,6 +5,8 @@ shared may be borrowed by it alone then, so that its next write to each is a fau
 memory stays shared: the child has the range, and faults its pages in as others do.
 """
 
+from typing import Final
+
 from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
@@ -13,6 +15,8 @@ from incroos.kernel.state import IS_SHARED, WRITE, Kernel, Range, UserSpace
 from incroos.kernel.vm import families, pages, ranges, spaces, tree
 from incroos.kernel.vmm.tlb import flush_all
 from incroos.lang import PhysAddr, VirtAddr, copy, kernel, word
+
+PARTED: Final = vmm.BORROWED | vmm.UNCOUNTED | vmm.HELD
 
 
 @kernel
@@ -88,7 +92,7 @@ def copy_node(user: UserSpace, child: UserSpace, at: VirtAddr, parent: VirtAddr)
         twin.left = VirtAddr(0)
         twin.right = VirtAddr(0)
         twin.parent = parent
-        ranges.use_content(child, twin, 1)
+        ranges.show_content(child, twin)
     return made
 
 
@@ -120,7 +124,7 @@ def part(k: Kernel, user: UserSpace, child: UserSpace, va: VirtAddr) -> None:
     page = VirtAddr(va & -PAGE_BYTES)
     entry = vmm.leaf_in(user.space, page)
     at = tree.find(user, page)
-    if at == 0 or Range(user.m, at).rights & WRITE == 0 or entry & (vmm.BORROWED | vmm.UNCOUNTED) != vmm.BORROWED:
+    if at == 0 or Range(user.m, at).rights & WRITE == 0 or entry & PARTED != vmm.BORROWED:
         return
     frame = pmm.take_frame(k)
     if frame < 0:
