@@ -252,7 +252,7 @@ static void rights_of_files(void) {
 }
 
 static void limits(void) {
-    static const int all[] = {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS};
+    static const int all[] = {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS};
     struct rlimit limit, told;
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
         CHECK(getrlimit(all[i], &limit) == 0 && limit.rlim_cur <= limit.rlim_max);
