@@ -9,8 +9,19 @@ from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import NO_ROOM
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
+from incroos.kernel.files.writing import is_writable
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import CONTENT_KIND, IS_SHARED, WRITE, ZERO_KIND, File, Kernel, SharedMemory, UserSpace
+from incroos.kernel.state import (
+    CONTENT_KIND,
+    IS_SHARED,
+    NEVER_WRITABLE,
+    WRITE,
+    ZERO_KIND,
+    Content,
+    File,
+    Kernel,
+    UserSpace,
+)
 from incroos.lang import VirtAddr, apart, kernel, word
 
 KNOWN_RIGHTS: Final = 7
@@ -48,16 +59,23 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
         return -ENOMEM
     if flags & ANONYMOUS != 0:
         return map_zeros(k, hint, nbytes, rights, flags)
-    file = File(k.m, at)
-    if not is_readable(file):
+    return map_file(k, hint, nbytes, rights, flags, File(k.m, at), offset)
+
+
+@kernel
+def map_file(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, file: File, offset: word) -> word:
+    """Map pages of an open file, privately or shared; that of zeros as none."""
+    is_shared = flags & KIND != PRIVATE
+    if (is_shared and rights & WRITE != 0 and not is_writable(file)) or not is_readable(file):
         return -EACCES
     if file.kind == ZERO_KIND:
         return map_zeros(k, hint, nbytes, rights, flags)
-    if file.kind != CONTENT_KIND or file.text != 0:
+    if file.kind != CONTENT_KIND:
         return -ENODEV
-    if flags & KIND != PRIVATE and rights & WRITE != 0:
-        return -EACCES
-    return map_content(k, hint, nbytes, rights, flags, 0, file.content, offset)
+    kind = 0
+    if is_shared:
+        kind = IS_SHARED if is_writable(file) else IS_SHARED | NEVER_WRITABLE
+    return map_content(k, hint, nbytes, rights, flags, kind, file.content, offset)
 
 
 @kernel
@@ -70,7 +88,7 @@ def map_zeros(k: Kernel, hint: word, nbytes: word, rights: word, flags: word) ->
         return -ENOMEM
     result = map_content(k, hint, nbytes, rights, flags, IS_SHARED, memory, 0)
     if result < 0:
-        vm.destroy_shared(k, SharedMemory(k.m, memory))
+        vm.destroy_shared(k, Content(k.m, memory))
     return result
 
 
