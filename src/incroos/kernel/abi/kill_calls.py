@@ -1,4 +1,4 @@
-"""Calls that send signals. There is one user, who may send any to any; init, number 1, has no use for them."""
+"""Calls that send signals. Root may send any to any, others to their own; init, number 1, has no use for them."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from incroos.kernel.abi.arguments import LEAST_INT, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
 from incroos.kernel.codes import OK
 from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task, leader_of
+from incroos.kernel.task.actions import SIGCONT
 from incroos.kernel.task.ring import find
 from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
 from incroos.kernel.task.threads import is_leader
@@ -25,10 +26,23 @@ def is_signal(signal: word) -> bool:
 
 
 @kernel
+def may_signal(k: Kernel, whom: Task, signal: word) -> bool:
+    """Whether the caller is root or the target's user; SIGCONT goes to all of a session."""
+    user = task_of(k).credentials.user
+    other = whom.credentials.user
+    if user.effective == 0 or (signal == SIGCONT and whom.session == task_of(k).session):
+        return True
+    is_user = user.effective == other.real or user.effective == other.saved
+    return is_user or user.real == other.real or user.real == other.saved
+
+
+@kernel
 def send_to(k: Kernel, whom: Task, signal: word, code: word) -> word:
     """Send a task's process, or by tkill the thread, a signal with the number of the sender; 0 is none."""
     if not is_signal(signal):
         return -EINVAL
+    if not may_signal(k, whom, int_of(signal)):
+        return -EPERM
     if int_of(signal) == 0:
         return 0
     number = leader_of(task_of(k)).number
@@ -55,9 +69,23 @@ def kill(k: Kernel, number: word, signal: word) -> word:
 def kill_one(k: Kernel, number: word, signal: word, code: word) -> word:
     """Send a signal to the task of a number, or its process."""
     if number == INIT_NUMBER:
-        return 0 if is_signal(signal) else -EINVAL
+        return signal_init(k, signal)
     at = find(k, number)
     return send_to(k, Task(k.m, at), signal, code) if at != 0 else -ESRCH
+
+
+@kernel
+def better(result: word, another: word) -> word:
+    """Of results for several tasks: that one got the signal, else the last error."""
+    return 0 if result == 0 else another
+
+
+@kernel
+def signal_init(k: Kernel, signal: word) -> word:
+    """Send init a signal, which does nothing."""
+    if not is_signal(signal):
+        return -EINVAL
+    return 0 if task_of(k).credentials.user.effective == 0 else -EPERM
 
 
 @kernel
@@ -68,7 +96,7 @@ def kill_group(k: Kernel, group: word, signal: word) -> word:
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
         if each.group == group and is_leader(each):
-            result = send_to(k, each, signal, BY_CALL)
+            result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
 
@@ -81,7 +109,7 @@ def kill_all(k: Kernel, signal: word) -> word:
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
         if is_leader(each) and at != task_of(k).leader:
-            result = send_to(k, each, signal, BY_CALL)
+            result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
 
@@ -129,12 +157,14 @@ def queue_info(k: Kernel, number: word, signal: word, source: word, whose: word)
     if (int_of(code) >= 0 or int_of(code) == int_of(BY_THREAD_CALL)) and number != task_of(k).number:
         return -EPERM
     if number == INIT_NUMBER:
-        return 0 if is_signal(signal) else -EINVAL
+        return signal_init(k, signal)
     at = find(k, number)
     if at == 0:
         return -ESRCH
     if not is_signal(signal):
         return -EINVAL
+    if not may_signal(k, Task(k.m, at), int_of(signal)):
+        return -EPERM
     if int_of(signal) == 0:
         return 0
     errno = load64(k.m, info) & ~0xFFFF_FFFF

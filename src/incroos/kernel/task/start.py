@@ -4,8 +4,8 @@ from typing import Final
 
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
-from incroos.kernel.state import FIRST_NUMBER, MAX_FILES, NO_LIMIT, READY, Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import actions, clock, ending, fork, program, ring, threads
+from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
+from incroos.kernel.task import actions, clock, ending, fork, limits, program, ring, threads
 from incroos.kernel.task.fork import TASK_ALIGNMENT
 from incroos.lang import VirtAddr, fill, kernel, word
 
@@ -44,10 +44,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.session = task.number
     task.exit_signal = 0
     task.started = clock.now(k)
-    task.limit_tasks = NO_LIMIT
-    task.most_tasks = NO_LIMIT
-    task.limit_files = MAX_FILES
-    task.most_files = MAX_FILES
+    limits.begin(task, info)
     ring.add(k, task)
     state.current = at
     state.slice_start = clock.now(k)
