@@ -4,9 +4,10 @@ from typing import Final
 
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import file_of, user_of
-from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, result_of
+from incroos.kernel.abi.errno import EACCES, EBADF, EFAULT, EINVAL, ENODEV, ENOMEM, EPERM, result_of
 from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import NO_ROOM
+from incroos.kernel.files import seals
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.files.writing import is_writable
@@ -20,6 +21,7 @@ from incroos.kernel.state import (
     Content,
     File,
     Kernel,
+    Node,
     UserSpace,
 )
 from incroos.lang import VirtAddr, apart, kernel, word
@@ -74,7 +76,10 @@ def map_file(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, fil
         return -ENODEV
     kind = 0
     if is_shared:
-        kind = IS_SHARED if is_writable(file) else IS_SHARED | NEVER_WRITABLE
+        sealed = Node(k.m, file.node).seals & seals.NO_WRITE if is_writable(file) else seals.LATER_WRITE
+        if sealed != 0 and rights & WRITE != 0:
+            return -EPERM
+        kind = IS_SHARED if sealed == 0 else IS_SHARED | NEVER_WRITABLE
     return map_content(k, hint, nbytes, rights, flags, kind, file.content, offset)
 
 
