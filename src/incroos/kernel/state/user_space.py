@@ -14,6 +14,15 @@ EXECUTE: Final = 4
 GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
 IS_SHARED: Final = 1 << 2  # its content is a SharedMemory, and what is written there is seen by all that have it
+IS_LOCKED: Final = 1 << 3  # its pages are to be there
+LOCKS_LATE: Final = 1 << 4  # and IS_LOCKED: those that somebody touched
+NOT_IN_CHILD: Final = 1 << 5  # fork leaves it out
+EMPTY_IN_CHILD: Final = 1 << 6  # a child has zeros there
+WANTS_LARGE: Final = 1 << 7  # pages of 2 MiB, where they fit
+REFUSES_LARGE: Final = 1 << 8
+NOT_IN_DUMP: Final = 1 << 9
+IS_RANDOM: Final = 1 << 10  # how a program will use it
+IS_SEQUENTIAL: Final = 1 << 11
 
 MAX_FAMILIES: Final = 4096  # numbers fit below a page's address; the first is nobody's
 SHARED_SLOTS: Final = 64  # of a node of a SharedMemory
@@ -78,6 +87,9 @@ class UserSpace(Struct):
     previous_in_family: VirtAddr
     nr_pages: u64  # in ranges
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
+    nr_locked_pages: u64  # of them in ranges that are locked
+    new_flags: u64  # that each new range gets: what mlockall asked for
+    seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
     brk_start: VirtAddr
     brk: VirtAddr
@@ -95,6 +107,8 @@ class VmState(Struct):
     is_ready: u64
     zero_page: PhysAddr  # the frame of zeros
     ranges: VirtAddr  # the heap's cache of Ranges
+    nr_nodes: u64  # Ranges of all spaces, and those that are about to be
+    most_nodes: u64
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none

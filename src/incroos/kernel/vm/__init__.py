@@ -1,17 +1,31 @@
 """Virtual memory of programs: user spaces with ranges, demand paging, and copies between kernel and program.
 
-spaces makes and ends them, fork makes one like another; mapping has mmap, munmap, mprotect and brk; fault is the one
-fault function, in which copy-on-write happens; user_copy the only way to a program's bytes. Below: ranges (what may be
-used, and how) in a tree, shared (memory that several ranges show), pages (which frame lies where) with the reverse map,
-families (who may have a frame, too), addresses (limits). check looks over all. Each call acts on a UserSpace, loaded or
-not.
+spaces makes and ends them, fork makes one like another; mapping has mmap, munmap and brk, protection mprotect; fault is
+the one fault function, in which copy-on-write happens, populating calls it early; user_copy is the only way to a
+program's bytes. Below: ranges (what may be used, and how) in a tree, shared (memory that several ranges show), pages
+(which frame lies where) with the reverse map, families (who may have a frame, too), addresses (limits). check looks
+over all. Each call acts on a UserSpace, loaded or not.
 """
 
-from incroos.kernel.vm.addresses import LOWEST, USER_END, is_user, page_up
+from incroos.kernel.vm.addresses import LOWEST, USER_END, end_of, is_user, page_up
+from incroos.kernel.vm.advice import advise, is_advice
 from incroos.kernel.vm.check import check
 from incroos.kernel.vm.fault import bring_up_to, fault
 from incroos.kernel.vm.fork import fork
-from incroos.kernel.vm.mapping import map_anywhere, map_at, map_at_free, protect, set_break, unmap
+from incroos.kernel.vm.locking import lock, lock_all
+from incroos.kernel.vm.mapping import (
+    check_place,
+    find_place,
+    map_anywhere,
+    map_at,
+    map_at_free,
+    put_free_range,
+    set_break,
+    unmap,
+)
+from incroos.kernel.vm.populating import bring_covered, populate, populate_all
+from incroos.kernel.vm.protection import protect
+from incroos.kernel.vm.remapping import remap
 from incroos.kernel.vm.shared import create as create_shared
 from incroos.kernel.vm.shared import destroy as destroy_shared
 from incroos.kernel.vm.spaces import create, destroy, drop, hold, init, use
@@ -36,8 +50,11 @@ from incroos.kernel.vm.user_copy import (
 __all__ = [
     'LOWEST',
     'USER_END',
+    'advise',
+    'bring_covered',
     'bring_up_to',
     'check',
+    'check_place',
     'clear_out',
     'clear_out_some',
     'copy_in',
@@ -50,21 +67,30 @@ __all__ = [
     'destroy',
     'destroy_shared',
     'drop',
+    'end_of',
     'fault',
     'find_gap',
+    'find_place',
     'find_range',
     'find_range_behind',
     'fork',
     'hold',
     'init',
+    'is_advice',
     'is_user',
     'load64',
+    'lock',
+    'lock_all',
     'map_anywhere',
     'map_at',
     'map_at_free',
     'next_range',
     'page_up',
+    'populate',
+    'populate_all',
     'protect',
+    'put_free_range',
+    'remap',
     'set_break',
     'store32',
     'store64',

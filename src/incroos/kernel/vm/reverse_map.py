@@ -62,11 +62,17 @@ def word_of(k: Kernel, frame: word) -> word:
 
 
 @kernel
+def place_and_space(k: Kernel, frame: word) -> tuple[VirtAddr, VirtAddr]:
+    """The page where a frame may be mapped, and a space of the family that may do so; 0: it is mapped nowhere."""
+    name = word_of(k, frame)
+    space = VirtAddr(load64(k.m, VirtAddr(k.vm.families + 8 * (name & FAMILY))))
+    return VirtAddr(name & ~IS_HELD & -PAGE_BYTES), space
+
+
+@kernel
 def nr_mappers(k: Kernel, frame: PhysAddr) -> word:
     """How many pages lead to a frame, by a look at all where it may be."""
-    name = word_of(k, frame)
-    page = VirtAddr(name & ~IS_HELD & -PAGE_BYTES)
-    first = VirtAddr(load64(k.m, VirtAddr(k.vm.families + 8 * (name & FAMILY))))
+    page, first = place_and_space(k, frame)
     at = first
     nr_found = 0
     while at != 0:

@@ -122,6 +122,14 @@ def put_frame(k: Kernel, memory: SharedMemory, index: word, frame: PhysAddr) -> 
 
 
 @kernel
+def take_frame(memory: SharedMemory, index: word) -> None:
+    """Let a page have no frame any more. PRE it has one, which nobody maps."""
+    at, _level = find_node(memory, index)
+    SharedNode(memory.m, at).slots[slot_of(index, 0)] = 0
+    memory.nr_frames -= 1
+
+
+@kernel
 def new_node(k: Kernel, memory: SharedMemory, level: word) -> VirtAddr:
     """An empty node, on the list; 0 without memory."""
     node = SharedNode(k.m, heap.kzalloc(k, SharedNode.SIZE))
