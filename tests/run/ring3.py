@@ -114,6 +114,7 @@ def on_host(program: Path, case: Case, folder: Path) -> Seen:
         'setarch',
         '-R',
         'env',
+        '--default-signal',  # a program begins with none ignored, whoever started these tests
         '-i',
         *environment,
         f'./{program.name}',

@@ -87,6 +87,7 @@ PROGRAMS: Final = (
     Case('random-bytes', 'random_bytes', in_sim=True),
     Case('clocks', 'clocks'),
     Case('own-maps', 'own_maps', files=ROOT, in_sim=True),
+    Case('processes', 'processes', ('one', ''), environment={'A': '1'}, files=ROOT, in_sim=True),
     Case('many-ranges', 'many_ranges'),
     Case('rare-files', 'rare_files', files=ROOT, in_sim=True),
     Case('rare-mappings', 'rare_mappings', files=ROOT, in_sim=True),

@@ -93,7 +93,19 @@ def on_host(folder: Path, path: str, case: Case) -> Seen:
     assert chroot is not None
     limits = f'ulimit -c 0; ulimit -s {STACK_LIMIT >> 10}; umask 022; exec "$@"'
     environment = [f'{name}={value}' for name, value in case.environment.items()]
-    in_root = [*as_root, 'setarch', '-R', 'env', '-i', *environment, chroot, str(folder), path, *case.arguments]
+    in_root = [
+        *as_root,
+        'setarch',
+        '-R',
+        'env',
+        '--default-signal',
+        '-i',
+        *environment,
+        chroot,
+        str(folder),
+        path,
+        *case.arguments,
+    ]
     done = subprocess.run(
         ['sh', '-c', limits, 'sh', *in_root],
         input=case.input,

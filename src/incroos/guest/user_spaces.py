@@ -8,7 +8,7 @@ from incroos.kernel import vm, vmm
 from incroos.kernel.codes import NO_ROOM
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Kernel, SharedMemory, UserSpace
+from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Content, Kernel, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -87,7 +87,7 @@ def map_shared(k: Kernel, user: UserSpace, start: word, nbytes: word, rights: wo
         return NO_ROOM
     code = vm.map_at(user, start, nbytes, rights, IS_SHARED, memory, 0)
     if code < 0:
-        vm.destroy_shared(k, SharedMemory(k.m, memory))
+        vm.destroy_shared(k, Content(k.m, memory))
     return code
 
 

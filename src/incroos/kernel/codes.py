@@ -77,6 +77,7 @@ NOT_SUPPORTED: Final = -88
 FILE_TOO_LARGE: Final = -89
 TOO_MANY_TASKS: Final = -81  # a limit
 NO_CHILD: Final = -82
+NO_TASK: Final = -92  # of which a file of /proc tells: it is gone
 IN_BACKGROUND: Final = -91  # of its terminal: FilesState.signal is for the task's group
 
 # User spaces

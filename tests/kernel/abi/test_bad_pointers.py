@@ -77,6 +77,7 @@ CALLS: Final = {  # by name: the number and the arguments; 3 is an open file, 4 
     'creat': (85, IN, 0),
     'unlink': (87, IN),
     'symlink': (88, 'path', IN),
+    'memfd_create': (319, IN, 0),
     'readlink': (89, IN, 'room', 100),
     'readlink to': (89, 'link', OUT, 100),
     'gettimeofday': (96, OUT_OR_NULL, 0),
@@ -189,6 +190,7 @@ def test_a_bad_pointer_is_an_error(ready: Ready, name: str, index: int, bad: str
     words = [word_of(ready, argument) for argument in arguments]
     words[index + 1] = {'straddling': ready.edge - 1, 'read-only': TEXT}.get(bad, BAD.get(bad, 0))
     made.put(ready.edge - 16, b'x' * 16)
+    made.get(TEXT, 1)  # whose page has a frame from now on
     before = state_of(made)
     result = made.call(*words)
     if bad == 'straddling' and result == 1:  # a transfer of bytes ends before the bad page

@@ -408,6 +408,7 @@ class Machine:
         """A file of these bytes."""
         content = Content(self.k.m, heap.kzalloc(self.k, Content.SIZE))
         content.data = vmm.vmalloc(self.k, len(data))
+        content.data_bytes = len(data)
         content.nbytes = len(data)
         for at in range(0, len(data), 8):
             self.k.m.store64(VirtAddr(content.data + at), int.from_bytes(data[at : at + 8], 'little', signed=True))
@@ -417,6 +418,7 @@ class Machine:
     def forget_content(self, content: Content) -> None:
         """Give back a file that nobody has."""
         del self.contents[content.addr]
+        vm.free_content_pages(self.k, content, 0)
         vmm.vfree(self.k, content.data)
         heap.kfree(self.k, content.addr)
 

@@ -8,12 +8,12 @@ import pytest
 from incroos.kernel import pmm, vm, vmm
 from incroos.kernel.codes import OK
 from incroos.kernel.pmm.all import blocks
-from incroos.kernel.state import READ, WRITE, Range, SharedMemory, SharedNode, UserSpace
+from incroos.kernel.state import READ, WRITE, Content, PageNode, Range, UserSpace
 from incroos.kernel.vm import reverse_map, tree
 from incroos.kernel.vm.check import (
     WRONG_BITS,
+    WRONG_CONTENT,
     WRONG_FAMILY,
-    WRONG_MEMORY,
     WRONG_NAME,
     WRONG_RESIDENT,
     WRONG_TOTAL,
@@ -124,7 +124,7 @@ def kernels_own(machine: Machine, user: UserSpace) -> None:
 
 
 def other_page(machine: Machine, user: UserSpace) -> None:
-    reverse_map.note(user, frame_of(user, BASE), VirtAddr(BASE + PAGE), 0)
+    reverse_map.note(user, frame_of(user, BASE), VirtAddr(BASE + PAGE))
 
 
 def other_space(machine: Machine, user: UserSpace) -> None:
@@ -153,18 +153,18 @@ def held_without_memory(machine: Machine, user: UserSpace) -> None:
 
 
 def other_frame_of_memory(machine: Machine, user: UserSpace) -> None:
-    memory = SharedMemory(user.m, Range(user.m, vm.find_range(user, VirtAddr(SHARED))).content)
-    node = SharedNode(user.m, memory.root)
+    memory = Content(user.m, Range(user.m, vm.find_range(user, VirtAddr(SHARED))).content)
+    node = PageNode(user.m, memory.root)
     node.slots[0], node.slots[1] = node.slots[1], node.slots[0]
 
 
 def unknown_frame_of_memory(machine: Machine, user: UserSpace) -> None:
-    memory = SharedMemory(user.m, machine.k.vm.memories)
+    memory = Content(user.m, machine.k.vm.contents)
     memory.nr_frames += 1
 
 
 def user_of_memory_too_much(machine: Machine, user: UserSpace) -> None:
-    SharedMemory(user.m, machine.k.vm.memories).content.nr_users += 1
+    Content(user.m, machine.k.vm.contents).nr_users += 1
 
 
 def one_more_has_it(machine: Machine, user: UserSpace) -> None:
@@ -189,7 +189,7 @@ def lost_number(machine: Machine, user: UserSpace) -> None:
 
 
 def name_too_much(machine: Machine, user: UserSpace) -> None:
-    reverse_map.note(user, pmm.alloc_page(machine.k), VirtAddr(BASE), 0)
+    reverse_map.note(user, pmm.alloc_page(machine.k), VirtAddr(BASE))
 
 
 def no_zeros(machine: Machine, user: UserSpace) -> None:
@@ -218,8 +218,8 @@ BROKEN: Final[tuple[tuple[Damage, int], ...]] = (
     (borrowed_and_writable, WRONG_BITS),
     (held_without_memory, WRONG_BITS),
     (other_frame_of_memory, WRONG_NAME),
-    (unknown_frame_of_memory, WRONG_MEMORY),
-    (user_of_memory_too_much, WRONG_MEMORY),
+    (unknown_frame_of_memory, WRONG_CONTENT),
+    (user_of_memory_too_much, WRONG_CONTENT),
     (one_more_has_it, WRONG_NAME),
     (one_less_is_counted, WRONG_TOTAL),
     (cut_ring, WRONG_FAMILY),

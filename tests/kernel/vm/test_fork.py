@@ -27,7 +27,7 @@ def machine() -> object:
     yield machine
     machine.check()
     assert nr_free(machine) == before
-    assert machine.k.vm.memories == 0
+    assert machine.k.vm.contents == 0
 
 
 # ------------------------------------------------------------------ who has which frame

@@ -176,8 +176,9 @@ class Families(RuleBasedStateMachine):
         self.use_no_more()
         for user, _model in self.spaces:
             assert vm.destroy(user) == OK
+        vm.give_up_pages(self.k)
         heap.shrink(self.k)
-        assert self.content.nr_users == self.k.vm.nr_memories == 0
+        assert self.content.nr_users == self.k.vm.nr_contents == 0
         assert pmm.nr_free_frames(self.k) == self.nr_free
         self.machine.check()
 

@@ -13,9 +13,9 @@ from incroos.kernel.state import (
     IS_SHARED,
     READ,
     WRITE,
+    Content,
     ObjectCache,
-    SharedMemory,
-    SharedNode,
+    PageNode,
     UserSpace,
 )
 from incroos.kernel.vm import advice_kinds
@@ -55,7 +55,7 @@ def map_shared(machine: Machine, user: UserSpace) -> int:
         return NO_ROOM
     found = vm.map_anywhere(user, 0, PAGE, READ | WRITE, IS_SHARED, memory, 0)
     if found < 0:
-        vm.destroy_shared(machine.k, SharedMemory(machine.k.m, memory))
+        vm.destroy_shared(machine.k, Content(machine.k.m, memory))
     return found
 
 
@@ -125,7 +125,7 @@ def prepared() -> tuple[Machine, UserSpace]:
 
 def fill_stocks(machine: Machine) -> None:
     """Let the next request for anything ask for a frame."""
-    for nbytes in (SharedMemory.SIZE, SharedNode.SIZE, UserSpace.SIZE):
+    for nbytes in (Content.SIZE, PageNode.SIZE, UserSpace.SIZE):
         heap.shrink(machine.k)
         nr_free = pmm.nr_free_frames(machine.k)
         while pmm.nr_free_frames(machine.k) == nr_free:

@@ -6,8 +6,8 @@ import pytest
 
 from incroos.kernel import pmm, vm
 from incroos.kernel.codes import FAULT_NO_RIGHT, OK
-from incroos.kernel.state import READ, WRITE, SharedMemory, UserSpace
-from incroos.kernel.vm import pages, shared
+from incroos.kernel.state import READ, WRITE, Content, UserSpace
+from incroos.kernel.vm import page_tree, pages
 from incroos.lang import PhysAddr, VirtAddr
 
 from . import families
@@ -25,7 +25,7 @@ def machine() -> object:
     yield machine
     machine.check()
     assert nr_free(machine) == before
-    assert machine.k.vm.memories == 0
+    assert machine.k.vm.contents == 0
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def user(machine: Machine) -> UserSpace:
     return user
 
 
-def memory_of(machine: Machine) -> SharedMemory:
-    assert machine.k.vm.nr_memories == 1
-    return SharedMemory(machine.k.m, machine.k.vm.memories)
+def memory_of(machine: Machine) -> Content:
+    assert machine.k.vm.nr_contents == 1
+    return Content(machine.k.m, machine.k.vm.contents)
 
 
 def test_it_stays_shared_over_fork(machine: Machine, user: UserSpace) -> None:
@@ -76,7 +76,7 @@ def test_pages_stay_when_ranges_go(machine: Machine, user: UserSpace) -> None:
     memory = memory_of(machine)
     assert memory.nr_frames == NR_PAGES
     assert vm.unmap(user, BASE + PAGE, 2 * PAGE) == OK  # the middle: two ranges are left
-    assert memory.content.nr_users == 3
+    assert memory.nr_users == 3
     machine.check()
     assert words(child, NR_PAGES) == [1, 2, 3, 4, 5, 6]
     assert words(user, 3, BASE + 3 * PAGE) == [4, 5, 6]
@@ -88,7 +88,7 @@ def test_pages_stay_when_ranges_go(machine: Machine, user: UserSpace) -> None:
     assert vm.unmap(user, BASE, NR_PAGES * PAGE) == OK
     assert read(other, BASE + 4 * PAGE) == 50
     assert vm.unmap(other, BASE, NR_PAGES * PAGE) == OK
-    assert machine.k.vm.nr_memories == 0
+    assert machine.k.vm.nr_contents == 0
     end(machine, [user, child, other])
 
 
@@ -119,11 +119,12 @@ def test_rights_are_the_ranges(machine: Machine, user: UserSpace) -> None:
 
 
 def test_parts_of_a_split_mapping_have_their_own_offsets(machine: Machine, user: UserSpace) -> None:
+    write(user, BASE, 1)
     assert vm.protect(user, BASE + 2 * PAGE, PAGE, READ) == OK
     child = fork(machine, user)
-    assert memory_of(machine).content.nr_users == 6
+    assert memory_of(machine).nr_users == 6
     assert vm.protect(child, BASE + 2 * PAGE, PAGE, READ | WRITE) == OK
-    assert memory_of(machine).content.nr_users == 4
+    assert memory_of(machine).nr_users == 4
     for index in range(NR_PAGES):
         write(child, BASE + index * PAGE, index + 1)
     assert words(user, NR_PAGES) == [1, 2, 3, 4, 5, 6]
@@ -133,12 +134,14 @@ def test_parts_of_a_split_mapping_have_their_own_offsets(machine: Machine, user:
 def test_two_memories_are_two(machine: Machine, user: UserSpace) -> None:
     families.shared(machine, user, BASE + 16 * PAGE, 2)
     families.shared(machine, user, BASE + 18 * PAGE, 2)
-    assert machine.k.vm.nr_memories == 3
+    for start in (BASE, BASE + 16 * PAGE, BASE + 18 * PAGE):
+        write(user, start, 0)
+    assert machine.k.vm.nr_contents == 3
     write(user, BASE + 16 * PAGE, 1)
     assert words(user, 4, BASE + 16 * PAGE) == [1, 0, 0, 0]
     machine.check()
     assert vm.unmap(user, BASE + 16 * PAGE, 2 * PAGE) == OK
-    assert machine.k.vm.nr_memories == 2
+    assert machine.k.vm.nr_contents == 2
     machine.check()
     end(machine, [user])
 
@@ -147,15 +150,15 @@ def test_two_memories_are_two(machine: Machine, user: UserSpace) -> None:
 def test_the_tree_of_pages(machine: Machine, nr_pages: int) -> None:
     """As many levels as the size needs; frames at both ends and around each edge."""
     k = machine.k
-    memory = SharedMemory(k.m, vm.create_shared(k, nr_pages * PAGE))
+    memory = Content(k.m, vm.create_shared(k, nr_pages * PAGE))
     places = {0, 1, 63, 64, 65, 4095, 4096, nr_pages // 2, nr_pages - 1}
     wanted = {index: pmm.alloc_page(k) for index in sorted(places) if index < nr_pages}
     for index, frame in wanted.items():
-        assert shared.frame_at(memory, index) == 0
-        assert shared.put_frame(k, memory, index, frame) == OK
+        assert page_tree.frame_at(memory, index) == 0
+        assert page_tree.put_frame(k, memory, index, frame) == OK
     for index in (*places, 2, 62, 66, nr_pages // 3):
         if index < nr_pages:
-            assert shared.frame_at(memory, index) == wanted.get(index, PhysAddr(0))
-    assert shared.check(k, memory)
+            assert page_tree.frame_at(memory, index) == wanted.get(index, PhysAddr(0))
+    assert page_tree.check(k, memory) == 0
     vm.destroy_shared(k, memory)
     machine.check()

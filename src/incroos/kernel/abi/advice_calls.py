@@ -9,8 +9,8 @@ from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
 from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM, NOT_COVERED, OK
 from incroos.kernel.files.reading import PIECE_BYTES
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import IS_LOCKED, IS_SHARED, Kernel, Range, SharedMemory
-from incroos.kernel.vm.shared import frame_at
+from incroos.kernel.state import IS_LOCKED, Content, Kernel, Range
+from incroos.kernel.vm.page_tree import frame_at
 from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
 
 POPULATE_READ: Final = 22  # advice that is done by faults
@@ -40,7 +40,7 @@ def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
         error = FAULT_USER | FAULT_WRITE if wanted == POPULATE_WRITE else FAULT_USER
         return -bring_error(vm.bring_covered(user_of(k), VirtAddr(start), VirtAddr(end), error))
     code = vm.advise(user_of(k), VirtAddr(start), VirtAddr(end), wanted)
-    return -EAGAIN if code == NO_ROOM else result_of(code)
+    return -EAGAIN if code == NO_ROOM or code == NO_FRAME else result_of(code)
 
 
 @kernel
@@ -108,10 +108,12 @@ def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
 
 @kernel
 def note_objects_pages(k: Kernel, node: Range, start: VirtAddr, nr_pages: word) -> None:
-    """Add those of an object that has them: of shared memory what was touched, of a file all."""
+    """Add those that a content has: of anonymous memory what was touched, of a file all."""
+    content = Content(k.m, node.content)
     for index in range(nr_pages):
         offset = node.offset + (start - node.start) + (index << PAGE_SHIFT)
-        if node.flags & IS_SHARED == 0 or frame_at(SharedMemory(k.m, node.content), offset >> PAGE_SHIFT) != 0:
+        is_files = content.is_anonymous == 0 and offset < content.nbytes
+        if is_files or frame_at(content, offset >> PAGE_SHIFT) != 0:
             store8(k.m, VirtAddr(k.files.piece + index), 1)
 
 

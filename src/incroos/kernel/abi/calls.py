@@ -10,6 +10,7 @@ from incroos.kernel.abi import (
     advice_calls,
     change_calls,
     child_calls,
+    content_calls,
     descriptor_calls,
     exec_calls,
     file_calls,
@@ -56,10 +57,11 @@ CALLS: Final[Mapping[int, Function]] = {
     73: file_calls.advise,  # flock
     74: file_calls.fsync,
     75: file_calls.fsync,  # fdatasync
-    77: change_calls.ftruncate,
+    77: content_calls.ftruncate,
     187: file_calls.advise,  # readahead
     221: file_calls.advise,  # fadvise64
-    285: change_calls.fallocate,
+    285: content_calls.fallocate,
+    319: content_calls.memfd_create,
     436: descriptor_calls.close_range,
     292: descriptor_calls.dup3,
     # paths
@@ -68,7 +70,7 @@ CALLS: Final[Mapping[int, Function]] = {
     5: path_calls.fstat,
     6: path_calls.lstat,
     21: path_calls.access,
-    76: change_calls.truncate,
+    76: content_calls.truncate,
     79: path_calls.getcwd,
     80: path_calls.chdir,
     81: path_calls.fchdir,

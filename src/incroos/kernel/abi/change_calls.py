@@ -5,9 +5,7 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import (
     HERE,
-    MOST_WORD,
     begin_path,
-    file_of,
     find_node,
     get_path,
     half,
@@ -20,21 +18,14 @@ from incroos.kernel.abi.errno import (
     EBADF,
     EFAULT,
     EINVAL,
-    EISDIR,
-    ENODEV,
     ENOENT,
-    EOPNOTSUPP,
     EPERM,
-    ESPIPE,
-    ETXTBSY,
     result_of,
 )
 from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_FOLLOW, file_node, find_known
-from incroos.kernel.files import contents, nodes, times
+from incroos.kernel.files import nodes, times
 from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
-from incroos.kernel.files.reading import has_no_position
-from incroos.kernel.files.writing import is_writable
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, word
 
@@ -44,7 +35,6 @@ NOW: Final = (1 << 30) - 1  # utimensat
 OMIT: Final = (1 << 30) - 2
 TIMES_BYTES: Final = 32
 MOST_SECONDS: Final = 1 << 33
-KEEP_SIZE: Final = 1  # fallocate
 OTHER_ERRORS: Final = -10_000
 
 
@@ -216,55 +206,6 @@ def renameat2(k: Kernel, folder: word, source: word, other: word, path: word, fl
 
 
 # ------------------------------------------------------------------ sizes
-@apart
-@kernel
-def truncate(k: Kernel, path: word, nbytes: word) -> word:
-    if nbytes < 0:
-        return -EINVAL
-    found = find_node(k, HERE, path, FOLLOW)
-    if found < 0:
-        return found
-    node = node_at(k, found)
-    if node.kind == FOLDER_KIND:
-        return -EISDIR
-    if node.kind != CONTENT_KIND:
-        return -EINVAL
-    return -ETXTBSY if nodes.is_running(k, node) else result_of(contents.resize(k, node, nbytes))
-
-
-@apart
-@kernel
-def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
-    at = used_file_of(k, descriptor)
-    if nbytes < 0:
-        return -EINVAL
-    if at == 0:
-        return -EBADF
-    file = File(k.m, at)
-    if file.kind != CONTENT_KIND or not is_writable(file):
-        return -EINVAL
-    return result_of(contents.resize(k, Node(k.m, file.node), nbytes))
-
-
-@apart
-@kernel
-def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: word) -> word:
-    at = file_of(k, descriptor)
-    if at == 0 or not is_writable(File(k.m, at)):
-        return -EBADF
-    if offset < 0 or nbytes <= 0 or offset > MOST_WORD - nbytes:
-        return -EINVAL
-    file = File(k.m, at)
-    if file.kind != CONTENT_KIND:
-        return -ESPIPE if has_no_position(file) else -ENODEV
-    if half(mode) & ~KEEP_SIZE != 0:
-        return -EOPNOTSUPP
-    node = Node(k.m, file.node)
-    if half(mode) == KEEP_SIZE or offset + nbytes <= node.content.nbytes:
-        return result_of(contents.reserve(k, node, offset + nbytes))
-    return result_of(contents.resize(k, node, offset + nbytes))
-
-
 # ------------------------------------------------------------------ what is told of files
 @kernel
 def set_mode(k: Kernel, node: Node, mode: word) -> word:

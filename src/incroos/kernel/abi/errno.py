@@ -57,6 +57,8 @@ def number_of(code: word) -> word:
     match code:
         case codes.NO_ROOM | codes.NO_FRAME | codes.NOT_COVERED | codes.NO_KERNEL_MEMORY:
             return ENOMEM
+        case codes.NO_TASK:
+            return ESRCH
         case codes.TOO_MANY_TASKS:
             return EAGAIN
         case codes.NO_ACCESS | codes.NO_PERMISSION:

@@ -309,15 +309,30 @@ def sendfile(k: Kernel, to: word, source: word, offset: word, nbytes: word) -> w
     wanted = min(min(nbytes, MOST_BYTES), content.nbytes - position)
     if wanted <= 0:
         return 0
-    given = VirtAddr(content.data + position)
-    done = files.write(k, no_user(k), File(k.m, target), given, wanted, 0)
-    if done == MUST_WAIT and k.files.progress > 0:
-        done = k.files.progress
+    content.nr_pins += 1
+    done = send(k, File(k.m, target), content, position, wanted)
+    content.nr_pins -= 1
     if done > 0 and offset == 0:
         file.position = position + done
     elif done > 0 and vm.store64(user_of(k), offset, position + done) != 0:
         return -EFAULT
     return finish(k, done)
+
+
+@kernel
+def send(k: Kernel, target: File, content: Content, position: word, nbytes: word) -> word:
+    """Write bytes of a content, as many as lie in a row at a time: how many; the code of the first that is refused."""
+    done = 0
+    while done < nbytes:
+        given, nr_there = vm.bytes_at(k, content, position + done)
+        part = min(nr_there, nbytes - done)
+        nr_written = files.write(k, no_user(k), target, given, part, 0)
+        if nr_written == MUST_WAIT and k.files.progress > 0:
+            nr_written = k.files.progress
+        if nr_written < part:
+            return done + nr_written if nr_written > 0 else done if done > 0 else nr_written
+        done += part
+    return done
 
 
 @kernel

@@ -19,6 +19,7 @@ from incroos.kernel.abi.errno import (
 from incroos.kernel.codes import OK
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
+from incroos.kernel.files.writing import is_writable
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import (
     CONTENT_KIND,
@@ -26,12 +27,13 @@ from incroos.kernel.state import (
     IS_LOCKED,
     IS_SHARED,
     LOCKS_LATE,
+    NEVER_WRITABLE,
     WRITE,
     ZERO_KIND,
+    Content,
     File,
     Kernel,
     Range,
-    SharedMemory,
     UserSpace,
 )
 from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
@@ -108,7 +110,7 @@ def is_empty(user: UserSpace, start: word, nbytes: word) -> bool:
 
 @kernel
 def map_file(k: Kernel, start: VirtAddr, nbytes: word, rights: word, flags: word, file: File, offset: word) -> word:
-    """Map a file's bytes."""
+    """Map pages of an open file, privately or shared; that of zeros as none."""
     kind = flags & KIND
     if not 0 <= offset <= MOST_WORD - vm.page_up(nbytes):
         return -EOVERFLOW
@@ -116,17 +118,18 @@ def map_file(k: Kernel, start: VirtAddr, nbytes: word, rights: word, flags: word
         return -EINVAL
     if kind == SHARED_CHECKED and flags & ~CHECKED != 0:
         return -EOPNOTSUPP
-    if not is_readable(file):
+    if (kind != PRIVATE and rights & WRITE != 0 and not is_writable(file)) or not is_readable(file):
         return -EACCES
     if file.kind == ZERO_KIND:
         return map_zeros(k, start, nbytes, rights, flags)
-    if file.kind != CONTENT_KIND or file.text != 0:
+    if file.kind != CONTENT_KIND:
         return -ENODEV
-    if kind != PRIVATE and rights & WRITE != 0:
-        return -EACCES
     if flags & DOWN != 0:
         return -EINVAL
-    return map_content(k, start, nbytes, rights, flags, 0, file.content, offset)
+    shown = 0
+    if kind != PRIVATE:
+        shown = IS_SHARED if is_writable(file) else IS_SHARED | NEVER_WRITABLE
+    return map_content(k, start, nbytes, rights, flags, shown, file.content, offset)
 
 
 @kernel
@@ -142,7 +145,7 @@ def map_zeros(k: Kernel, start: VirtAddr, nbytes: word, rights: word, flags: wor
         return -ENOMEM
     result = map_content(k, start, nbytes, rights, flags, IS_SHARED, memory, 0)
     if result < 0:
-        vm.destroy_shared(k, SharedMemory(k.m, memory))
+        vm.destroy_shared(k, Content(k.m, memory))
     return result
 
 

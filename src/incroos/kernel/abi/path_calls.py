@@ -30,10 +30,7 @@ from incroos.kernel.abi.waiting import finish
 from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
-    DESCRIPTOR_KIND,
     FOLDER_KIND,
-    LINK_KIND,
-    PROGRAM_KIND,
     File,
     Kernel,
     Node,
@@ -82,7 +79,7 @@ def getdents64(k: Kernel, descriptor: word, to: word, nbytes: word) -> word:
     at = used_file_of(k, descriptor)
     if at == 0:
         return -EBADF
-    return result_of(files.read_entries(k, user_of(k), task_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
+    return result_of(files.read_entries(k, user_of(k), File(k.m, at), VirtAddr(to), half(nbytes)))
 
 
 # ------------------------------------------------------------------ what is told of files
@@ -191,15 +188,9 @@ def readlinkat(k: Kernel, folder: word, path: word, to: word, nbytes: word) -> w
     if found < 0:
         return found
     node = node_at(k, found)
-    source = node.content.data
-    length = node.content.nbytes
-    if node.kind == PROGRAM_KIND:
-        source, length = files.put_path(k, Node(k.m, task_of(k).program))
-        length -= 1
-    elif node.kind == DESCRIPTOR_KIND:
-        source, length = files.name_descriptor(k, files.file_at(task_of(k), k.files.last_descriptor))
-    elif node.kind != LINK_KIND:
-        return -EINVAL
+    source, length = files.text_of_link(k, task_of(k), node)
+    if length < 0:
+        return result_of(length)
     length = min(length, half(nbytes))
     code = vm.copy_out(user_of(k), to, source, length)
     return length if code == 0 else result_of(code)
@@ -254,13 +245,14 @@ def enter(k: Kernel, folder: VirtAddr) -> word:
 @kernel
 def statfs(k: Kernel, path: word, to: word) -> word:
     found = find_node(k, HERE, path, FOLLOW)
-    return status.put_file_system(k, to) if found >= 0 else found
+    return status.put_file_system(k, ~found, to) if found >= 0 else found
 
 
 @apart
 @kernel
 def fstatfs(k: Kernel, descriptor: word, to: word) -> word:
-    return status.put_file_system(k, to) if file_of(k, descriptor) != 0 else -EBADF
+    at = file_of(k, descriptor)
+    return status.put_file_system(k, File(k.m, at).node, to) if at != 0 else -EBADF
 
 
 @apart

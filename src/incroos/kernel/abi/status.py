@@ -14,6 +14,7 @@ from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64,
 
 ARCHIVE_DEVICE: Final = 1  # st_dev
 STANDARD_DEVICE: Final = 2
+PROC_DEVICE: Final = 3
 BASIC: Final = 0x7FF  # STATX_BASIC_STATS
 BLOCK_BYTES: Final = 512
 
@@ -78,6 +79,8 @@ class StatusX(Struct):
 STATUS_X_BYTES: Final = 256
 FILE_SYSTEM_BYTES: Final = 120  # struct statfs
 TMPFS: Final = 0x0102_1994  # what it is nearest to
+PROC: Final = 0x9FA0
+PROC_FLAGS: Final = 0x100E  # relatime, noexec, nodev, nosuid
 VALID: Final = 0x20  # ST_VALID
 
 
@@ -100,7 +103,7 @@ def of_node(k: Kernel, node: Node) -> Status:
     """struct stat of a node, in the kernel's buffer."""
     made = Status(k.m, k.files.piece)
     fill(k.m, made.addr, 0, Status.SIZE)
-    made.device = ARCHIVE_DEVICE
+    made.device = ARCHIVE_DEVICE if node.row == 0 else PROC_DEVICE
     made.inode = node.inode
     made.nr_links = node.nr_links
     made.mode = node.mode
@@ -192,19 +195,29 @@ def put_x(k: Kernel, found: Status, to: word) -> word:
 
 
 @kernel
-def put_file_system(k: Kernel, to: word) -> word:
-    """Give the program a struct statfs: how much contents may have together, and how much of that is left."""
+def put_file_system(k: Kernel, node: word, to: word) -> word:
+    """Give the program a struct statfs, of what has this Node or none."""
     at = k.files.piece
     fill(k.m, at, 0, FILE_SYSTEM_BYTES)
-    store64(k.m, at, TMPFS)
     store64(k.m, VirtAddr(at + 8), PAGE_BYTES)
+    store64(k.m, VirtAddr(at + 64), NAME_MAX)
+    store64(k.m, VirtAddr(at + 72), PAGE_BYTES)
+    if node != 0 and Node(k.m, VirtAddr(node)).row != 0:
+        store64(k.m, at, PROC)
+        store64(k.m, VirtAddr(at + 80), VALID | PROC_FLAGS)
+    else:
+        put_room(k, at)
+    return result_of(vm.copy_out(user_of(k), to, at, FILE_SYSTEM_BYTES))
+
+
+@kernel
+def put_room(k: Kernel, at: VirtAddr) -> None:
+    """Put how much contents may have together, and how much of that is left."""
+    store64(k.m, at, TMPFS)
     left = free_content_bytes(k) // PAGE_BYTES
     store64(k.m, VirtAddr(at + 16), most_content_bytes(k) // PAGE_BYTES)
     store64(k.m, VirtAddr(at + 24), left)
     store64(k.m, VirtAddr(at + 32), left)
     store64(k.m, VirtAddr(at + 40), k.files.nr_nodes + left)
     store64(k.m, VirtAddr(at + 48), left)
-    store64(k.m, VirtAddr(at + 64), NAME_MAX)
-    store64(k.m, VirtAddr(at + 72), PAGE_BYTES)
     store64(k.m, VirtAddr(at + 80), VALID)
-    return result_of(vm.copy_out(user_of(k), to, at, FILE_SYSTEM_BYTES))

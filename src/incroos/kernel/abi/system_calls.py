@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import pmm, task, vm
 from incroos.kernel.abi.arguments import MOST_BYTES, half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, ESRCH, result_of
+from incroos.kernel.files.proc.machine import BUILD, HOST, RELEASE
 from incroos.kernel.files.reading import read_random
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
@@ -27,9 +28,9 @@ def uname(k: Kernel, to: word) -> word:
     at = k.files.piece
     fill(k.m, at, 0, NR_NAMES * NAME_BYTES)
     put_text(k.m, at, b'Linux')
-    put_text(k.m, VirtAddr(at + NAME_BYTES), b'incroos')
-    put_text(k.m, VirtAddr(at + 2 * NAME_BYTES), b'6.1.0')
-    put_text(k.m, VirtAddr(at + 3 * NAME_BYTES), b'#1')
+    put_text(k.m, VirtAddr(at + NAME_BYTES), HOST)
+    put_text(k.m, VirtAddr(at + 2 * NAME_BYTES), RELEASE)
+    put_text(k.m, VirtAddr(at + 3 * NAME_BYTES), BUILD)
     put_text(k.m, VirtAddr(at + 4 * NAME_BYTES), b'x86_64')
     put_text(k.m, VirtAddr(at + 5 * NAME_BYTES), b'(none)')
     return result_of(vm.copy_out(user_of(k), to, at, NR_NAMES * NAME_BYTES))

@@ -3,7 +3,7 @@
 archive makes the first nodes, which entries name; changes makes, moves and removes more, contents has their bytes,
 paths finds them, opening makes open files of them, descriptors has a task's table of those.
 reading, writing and folders do what is done with open files, pipes and events with those that several tasks share;
-waits says how a call waits. process_files has the texts of /proc/self.
+waits says how a call waits. process_rows says what there is in /proc, proc makes its texts.
 """
 
 from .archive import forget_changes
@@ -23,11 +23,12 @@ from .descriptors import (
 from .entries import name_of
 from .folders import read_entries
 from .nodes import root_of
-from .opening import open_path, open_standard
+from .opening import open_path, open_standard, open_unnamed
 from .paths import put_path, text_of, walk
 from .pipe_opening import open_counter, open_pipe
 from .pipes import await_room
-from .process_files import name_descriptor
+from .proc import text_of_link
+from .process_folders import forget_task
 from .reading import await_input, has_input, is_input_asked, read, read_at, seek, would_wait
 from .ready import ready_events
 from .start import deinit, init
@@ -49,6 +50,7 @@ __all__ = [
     'duplicate_to',
     'file_at',
     'forget_changes',
+    'forget_task',
     'has_input',
     'init',
     'is_input_asked',
@@ -56,12 +58,12 @@ __all__ = [
     'make_folder',
     'make_link',
     'may_add',
-    'name_descriptor',
     'name_of',
     'open_counter',
     'open_path',
     'open_pipe',
     'open_standard',
+    'open_unnamed',
     'put',
     'put_path',
     'read',
@@ -75,6 +77,7 @@ __all__ = [
     'seek',
     'share_all',
     'text_of',
+    'text_of_link',
     'walk',
     'would_wait',
     'write',

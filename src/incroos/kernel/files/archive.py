@@ -10,25 +10,22 @@ they are made, as many as MISSING_FOLDERS. Format: cpio(5), "New ASCII Format".
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel import heap, vm
 from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import entries, nodes, times
+from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
 from incroos.kernel.files.terminal import CONSOLE_DEVICE, OWN_DEVICE, SCREEN_DEVICE
 from incroos.kernel.files.text import put_text
 from incroos.kernel.state import (
-    ARGUMENTS_KIND,
     CONTENT_KIND,
-    DESCRIPTOR_KIND,
     FOLDER_KIND,
     FULL_KIND,
     LINK_KIND,
-    MAPS_KIND,
     NULL_KIND,
     OTHER_KIND,
     PIPE_KIND,
-    PROGRAM_KIND,
     RANDOM_KIND,
     TERMINAL_KIND,
     ZERO_KIND,
@@ -52,7 +49,7 @@ HEADER_BYTES: Final = 110
 DIGITS: Final = 8  # of a number
 MOST_ENTRIES: Final = 1 << 20
 MISSING_FOLDERS: Final = 64
-NR_OWN: Final = 23  # nodes that the kernel itself adds, the root among them
+NR_OWN: Final = 18  # nodes that the kernel itself adds, the root among them
 OWN_NAME_BYTES: Final = 512
 DEFAULT_MODE: Final = FOLDER | 0o755
 
@@ -103,9 +100,10 @@ def deinit(k: Kernel) -> None:
 
 @kernel
 def forget_changes(k: Kernel) -> None:
-    """Give back what changes of files have taken from the heap, and with it all names. PRE no file is open."""
+    """Give back what files have taken: frames, and if any was changed all names with theirs. PRE no file is open."""
     files = k.files
-    if files.is_changed == 0:
+    vm.give_up_pages(k)
+    if files.is_changed == 0 and k.vm.nr_changed == 0:
         return
     forget_all(k)
     if files.nr_buckets > files.nr_first_buckets:
@@ -313,6 +311,7 @@ def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
     node.accessed = node.modified
     node.changed = node.modified
     node.content.data = VirtAddr(k.files.archive + content)
+    node.content.data_bytes = nbytes
     node.content.nbytes = nbytes
     if node.kind == LINK_KIND and (nbytes >= PATH_MAX or nbytes == 0):
         return BAD_ARCHIVE
@@ -350,37 +349,23 @@ def kind_of_device(rdev: word) -> word:
 # ------------------------------------------------------------------ the kernel's own
 @kernel
 def add_own_nodes(k: Kernel) -> word:
-    """Add /dev, /proc/self and /tmp with what is in them, where the archive does not have it: OK or BAD_ARCHIVE."""
+    """Add /dev, /proc and /tmp with what is in them, where the archive does not have it: OK or BAD_ARCHIVE."""
     root = nodes.root_of(k)
     devices = entries.add_own(k, root, b'dev', FOLDER_KIND, DEFAULT_MODE)
     processes = entries.add_own(k, root, b'proc', FOLDER_KIND, FOLDER | 0o555)
     temporary = entries.add_own(k, root, b'tmp', FOLDER_KIND, FOLDER | 0o1777)
     if devices == 0 or processes == 0 or temporary == 0:
         return BAD_ARCHIVE
-    if not add_devices(k, Node(k.m, devices)):
+    shared = entries.add_own(k, Node(k.m, devices), b'shm', FOLDER_KIND, FOLDER | 0o1777)  # shm_open's files
+    if shared == 0 or not add_devices(k, Node(k.m, devices)):
         return BAD_ARCHIVE
-    own = entries.add_own(k, Node(k.m, processes), b'self', FOLDER_KIND, FOLDER | 0o555)
-    if own == 0:
-        return BAD_ARCHIVE
-    maps = entries.add_own(k, Node(k.m, own), b'maps', MAPS_KIND, REGULAR | 0o444)
-    program = entries.add_own(k, Node(k.m, own), b'exe', PROGRAM_KIND, LINK | 0o777)
-    arguments = entries.add_own(k, Node(k.m, own), b'cmdline', ARGUMENTS_KIND, REGULAR | 0o444)
-    if maps == 0 or program == 0 or arguments == 0:
-        return BAD_ARCHIVE
-    return OK if add_descriptors(k, Node(k.m, own)) and add_links(k, Node(k.m, devices)) else BAD_ARCHIVE
-
-
-@kernel
-def add_descriptors(k: Kernel, own: Node) -> bool:
-    """Add /proc/self/fd, and the nodes that are found in it. False: there is no room."""
-    files = k.files
-    files.descriptor_folder = entries.add_own(k, own, b'fd', FOLDER_KIND, FOLDER | 0o500)
-    if files.descriptor_folder == 0:
-        return False
-    folder = Node(k.m, files.descriptor_folder)
-    files.descriptor_link = entries.add_own(k, folder, b'link', DESCRIPTOR_KIND, LINK | 0o700)
-    files.descriptor_target = entries.add_own(k, folder, b'target', OTHER_KIND, REGULAR)
-    return files.descriptor_link != 0 and files.descriptor_target != 0
+    if nodes.is_folder(Node(k.m, processes)):
+        Node(k.m, processes).row = rows.PROC
+        k.files.descriptor_target = entries.add_own(k, Node(k.m, processes), b'target', OTHER_KIND, REGULAR)
+        if k.files.descriptor_target == 0:
+            return BAD_ARCHIVE
+    k.files.processes = processes
+    return OK if add_links(k, Node(k.m, devices)) else BAD_ARCHIVE
 
 
 @kernel

@@ -32,14 +32,15 @@ MOST_LINKS: Final = 1 << 16
 # ------------------------------------------------------------------ making
 @kernel
 def may_add(k: Kernel, code: word, kind: word) -> word:
-    """OK if a walk that said `code` came to a name that is free: EXISTS, NO_ENTRY, its code."""
+    """OK if a walk that said `code` came to a name that is free: EXISTS, NO_ENTRY (also in /proc), its code."""
     if code == OK:
         return EXISTS
     if code != NO_ENTRY or k.files.last_folder == 0:
         return code
     if k.files.last_slash != 0 and kind != FOLDER_KIND:
         return NO_ENTRY
-    return NO_ENTRY if Node(k.m, k.files.last_folder).nr_links == 0 else OK
+    folder = Node(k.m, k.files.last_folder)
+    return NO_ENTRY if folder.nr_links == 0 or folder.row != 0 else OK
 
 
 @kernel
@@ -63,7 +64,8 @@ def make_folder(k: Kernel, code: word, mode: word) -> word:
     """mkdir: what a walk came to. One of the kernel's own that no folder lists is listed from now on."""
     if code == OK and k.files.last_entry != 0:
         entry = Entry(k.m, k.files.last_entry)
-        if entry.is_hidden != 0 and nodes.is_folder(Node(k.m, entry.node)):
+        is_own_folder = entry.is_hidden != 0 and nodes.is_folder(Node(k.m, entry.node))
+        if is_own_folder and Node(k.m, entry.folder).row == 0:
             entry.is_hidden = 0
             Node(k.m, entry.folder).nr_links += 1
             return OK
@@ -193,7 +195,7 @@ def rename(k: Kernel, source: VirtAddr, has_slash: bool, code: word, flags: word
         return BAD_ARGUMENT
     if not nodes.is_folder(node) and (has_slash or (files.last_slash != 0)):
         return NOT_FOLDER
-    if Node(k.m, files.last_folder).nr_links == 0:
+    if Node(k.m, files.last_folder).nr_links == 0 or Node(k.m, files.last_folder).row != 0:
         return NO_ENTRY
     if files.last_entry != 0:
         return replace(k, entry, Entry(k.m, files.last_entry))

@@ -21,6 +21,7 @@ def check(k: Kernel) -> word:
     """0, or the number, listed where the invariants are, of the first that does not hold."""
     nr_nodes = 1
     nr_content_bytes = 0
+    nr_changed = 0
     nr_pipe_bytes = 0
     folder = nodes.root_of(k)
     if folder.parent != folder.addr:
@@ -40,6 +41,7 @@ def check(k: Kernel) -> word:
         if node.entry == at:  # of several names one counts
             nr_nodes += 1
             nr_content_bytes += node.room
+            nr_changed += node.content.nr_changed
             nr_pipe_bytes += room_of_pipe(k, node)
         at = entry.next
         if nodes.is_folder(node):
@@ -52,11 +54,12 @@ def check(k: Kernel) -> word:
             return 2
         nr_nodes += 1
         nr_content_bytes += node.room
+        nr_changed += node.content.nr_changed
         nr_pipe_bytes += room_of_pipe(k, node)
         lost = node.next_lost
     if nr_nodes != k.files.nr_nodes:
         return 4
-    if nr_content_bytes != k.files.nr_content_bytes:
+    if nr_content_bytes != k.files.nr_content_bytes or nr_changed != k.vm.nr_changed:
         return 5
     return check_files(k, nr_pipe_bytes)
 

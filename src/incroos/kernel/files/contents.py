@@ -1,26 +1,25 @@
-"""Contents of files: bytes in a row in the kernel's memory, so that programs can be loaded and mapped from them.
+"""Contents of files: what they hold, and how much of the memory all of them may have.
 
-    of the archive   where they lie in it, until the file is changed: then all of them are copied
-    all others       a block of the heap, twice as large when it is too small
+    of the archive   the bytes lie in it; a page that is written or mapped gets a frame with its bytes
+    all others       pages with frames, as far as they were written; holes have none, and read as zeros
 
-Unit: the byte. What lies behind the end is not zero: whoever lets a file grow clears it. Holes have memory as all else.
-All contents together may have a share of the memory, and leave a reserve: so a program that writes for ever gets
-NO_SPACE, and the others go on.
+Unit: the byte. The page is vm's (objects.py), so that mappings and files see the same. Frames of written pages
+may have a share of the memory, and leave a reserve: so a program that writes for ever gets NO_SPACE, and the others go
+on. What a program writes through a mapping counts, but is not refused here.
 """
 
 from typing import Final
 
-from incroos.kernel import heap, pmm, vm
+from incroos.kernel import pmm, vm
 from incroos.kernel.codes import BAD_POINTER, FILE_TOO_LARGE, NO_SPACE, OK
 from incroos.kernel.files import nodes, times
 from incroos.kernel.files.bytes import take_some
-from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel, Node, UserSpace
-from incroos.lang import VirtAddr, copy, fill, kernel, word
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import Content, Kernel, Node, UserSpace
+from incroos.lang import VirtAddr, kernel, word
 
 SHARE: Final = 2  # of the RAM, at most, is in contents
 RESERVE: Final = 16  # of it is left for others
-LEAST_ROOM: Final = 64
 MOST_BYTES: Final = 1 << 40
 
 
@@ -33,91 +32,102 @@ def most_content_bytes(k: Kernel) -> word:
 @kernel
 def free_content_bytes(k: Kernel) -> word:
     """How many more they may have now."""
-    left = most_content_bytes(k) - k.files.nr_content_bytes
+    left = most_content_bytes(k) - k.files.nr_content_bytes - k.vm.nr_changed * PAGE_BYTES
     reserve = pmm.nr_total_frames(k) // RESERVE
     return max(min(left, (pmm.nr_free_frames(k) - reserve) * PAGE_BYTES), 0)
 
 
-# ------------------------------------------------------------------ room
 @kernel
-def reserve(k: Kernel, node: Node, nbytes: word) -> word:
-    """Let a node have memory of its own for so many bytes: OK; NO_SPACE, and nothing has changed."""
-    if node.room >= nbytes and node.room > 0:
-        return OK
+def has_space(k: Kernel, nbytes: word) -> bool:
+    """Whether they may have so many more, perhaps after files have gone that nobody uses."""
+    if free_content_bytes(k) >= nbytes:
+        return True
     nodes.sweep(k)
-    wanted = max(max(nbytes, node.content.nbytes), LEAST_ROOM)
-    if wanted > MOST_BYTES:
-        return FILE_TOO_LARGE
-    if set_room(k, node, max(wanted, 2 * node.room)) == OK:
-        return OK
-    return set_room(k, node, wanted)
+    vm.give_up_pages(k)
+    return free_content_bytes(k) >= nbytes
 
 
 @kernel
-def set_room(k: Kernel, node: Node, nbytes: word) -> word:
-    """Let a node have so much memory, in which its content fits: OK; NO_SPACE, and nothing has changed."""
-    room = vm.page_up(nbytes) if nbytes > PAGE_BYTES // 2 else nbytes
-    if room - node.room > free_content_bytes(k):
-        return NO_SPACE
-    if node.room != 0:
-        fresh = heap.krealloc(k, node.content.data, room)
-    else:
-        fresh = heap.kmalloc(k, room)
-        if fresh != 0:
-            copy(k.m, fresh, node.content.data, node.content.nbytes)
-    if fresh == 0:
-        return NO_SPACE
-    k.files.is_changed = 1
-    node.content.data = fresh
-    k.files.nr_content_bytes += room - node.room
-    node.room = room
-    return OK
-
-
-@kernel
-def give_back(k: Kernel, node: Node) -> None:
-    """Let a node have no content and no memory."""
-    if node.room != 0:
-        heap.kfree(k, node.content.data)
-        k.files.nr_content_bytes -= node.room
-    node.content.data = VirtAddr(0)
-    node.content.nbytes = 0
-    node.room = 0
+def page_to_write(k: Kernel, content: Content, index: word) -> VirtAddr:
+    """Where the bytes of a page are written, in a frame; 0: no space."""
+    if not vm.is_page_changed(content, index) and not has_space(k, PAGE_BYTES):
+        return VirtAddr(0)
+    return vm.page_to_write(k, content, index)
 
 
 # ------------------------------------------------------------------ changes
 @kernel
 def write(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, position: word) -> word:
-    """Write a caller's bytes at a position: how many. FILE_TOO_LARGE, NO_SPACE, BAD_POINTER."""
+    """Write a caller's bytes at a position: how many. FILE_TOO_LARGE, NO_SPACE, BAD_POINTER, if none could be."""
     if nbytes == 0:
         return 0
-    if position >= MOST_BYTES:
+    wanted = min(nbytes, MOST_BYTES - position)
+    if wanted <= 0:
         return FILE_TOO_LARGE
-    code = reserve(k, node, position + nbytes)
-    if code != OK:
-        return code
-    end = node.content.nbytes
-    if position > end:
-        fill(k.m, VirtAddr(node.content.data + end), 0, position - end)
-    done = take_some(user, VirtAddr(node.content.data + position), source, nbytes)
+    if position > node.content.nbytes:
+        vm.clear_behind_end(k, node.content)
+    done = 0
+    code = OK
+    while done < wanted and code == OK:
+        part = min(wanted - done, PAGE_BYTES - ((position + done) & (PAGE_BYTES - 1)))
+        nr_written = write_in_page(k, user, node, source + done, part, position + done)
+        done += max(nr_written, 0)
+        if nr_written < part:
+            code = nr_written if nr_written < 0 else BAD_POINTER
     if done == 0:
-        return BAD_POINTER
-    node.content.nbytes = max(end, position + done)
+        return code
     times.touch(k, node)
     return done
 
 
 @kernel
+def write_in_page(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, position: word) -> word:
+    """Write bytes that lie in one page: how many, fewer before a bad pointer. NO_SPACE, BAD_POINTER."""
+    at = page_to_write(k, node.content, position >> PAGE_SHIFT)
+    if at == 0:
+        return NO_SPACE
+    done = take_some(user, VirtAddr(at + (position & (PAGE_BYTES - 1))), source, nbytes)
+    if done > 0:
+        k.files.is_changed = 1
+        node.content.nbytes = max(node.content.nbytes, position + done)
+        return done
+    if position & -PAGE_BYTES >= node.content.nbytes:
+        vm.free_content_pages(k, node.content, position >> PAGE_SHIFT)
+    return BAD_POINTER
+
+
+@kernel
 def resize(k: Kernel, node: Node, nbytes: word) -> word:
-    """Cut a file off, or let it end with zeros: OK; FILE_TOO_LARGE, NO_SPACE, and nothing has changed."""
-    end = node.content.nbytes
-    if nbytes > end:
-        code = reserve(k, node, nbytes)
-        if code != OK:
-            return code
-        fill(k.m, VirtAddr(node.content.data + end), 0, nbytes - end)
-    if nbytes == 0:
-        give_back(k, node)
-    node.content.nbytes = nbytes
+    """Cut a file off, or let it end with zeros: OK; FILE_TOO_LARGE, and nothing has changed."""
+    if nbytes > MOST_BYTES:
+        return FILE_TOO_LARGE
+    k.files.is_changed = 1
+    vm.resize_content(k, node.content, nbytes)
+    times.touch(k, node)
+    return OK
+
+
+@kernel
+def reserve(k: Kernel, node: Node, start: word, end: word) -> word:
+    """Let all pages of [start, end) have frames: OK; FILE_TOO_LARGE; NO_SPACE, and no byte has changed."""
+    if end > MOST_BYTES:
+        return FILE_TOO_LARGE
+    first = start >> PAGE_SHIFT
+    last = vm.page_up(end) >> PAGE_SHIFT
+    if not has_space(k, (last - first - node.content.nr_changed) * PAGE_BYTES):
+        return NO_SPACE
+    k.files.is_changed = 1
+    for index in range(first, last):
+        if page_to_write(k, node.content, index) == 0:
+            return NO_SPACE
+    return OK
+
+
+@kernel
+def clear(k: Kernel, node: Node, start: word, end: word) -> word:
+    """Let [start, end) read as zeros, and have no memory where it can: OK or NO_SPACE."""
+    k.files.is_changed = 1
+    if vm.punch_content(k, node.content, start, end) != OK:
+        return NO_SPACE
     times.touch(k, node)
     return OK

@@ -10,7 +10,7 @@ through whenever a node is made or let go.
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel import heap, vm
 from incroos.kernel.files import times
 from incroos.kernel.state import FOLDER_KIND, Kernel, Node, Pipe, Task
 from incroos.lang import VirtAddr, fill, kernel, word
@@ -19,7 +19,7 @@ from incroos.lang import VirtAddr, fill, kernel, word
 # NODES-2  nr_links of a file == its entries; of a folder: 2 + its folders that are listed; 0: it is lost
 # NODES-3  nr_files == open files that have the node
 # NODES-4  nr_nodes == nodes that have a name, and the root, and those that are lost
-# NODES-5  nr_content_bytes == sum of room over all nodes
+# NODES-5  nr_content_bytes == sum of room over all nodes; vm.nr_changed == sum of their contents' nr_changed
 
 NAME_MAX: Final = 255  # bytes of a name
 FORMAT_BITS: Final = 0o170000  # of st_mode: what the file is
@@ -83,9 +83,12 @@ def begin(k: Kernel, node: Node, kind: word, mode: word) -> None:
 def free_node(k: Kernel, node: Node) -> None:
     """End a node that nobody uses, with its content."""
     files = k.files
+    vm.free_content_pages(k, node.content, 0)
     if node.room != 0:
         heap.kfree(k, node.content.data)
         files.nr_content_bytes -= node.room
+    if node.label != 0:
+        heap.kfree(k, node.label)
     if node.pipe != 0:
         end_pipe(k, Pipe(k.m, node.pipe))
     files.nr_nodes -= 1

@@ -3,6 +3,8 @@
 Unit: the file. Flags are those of Linux's open.
 """
 
+from typing import Final
+
 from incroos.kernel import heap
 from incroos.kernel.codes import (
     BAD_ARGUMENT,
@@ -27,8 +29,9 @@ from incroos.kernel.files import (
     open_files,
     pipe_opening,
     pipes,
-    process_files,
+    process_links,
     terminal,
+    text,
 )
 from incroos.kernel.files.flags import (
     ACCESS_MODE,
@@ -46,11 +49,9 @@ from incroos.kernel.files.flags import (
 )
 from incroos.kernel.files.paths import FOLLOW, STAY, is_link, walk
 from incroos.kernel.state import (
-    ARGUMENTS_KIND,
     CONTENT_KIND,
     INPUT_KIND,
     INTERACTIVE,
-    MAPS_KIND,
     NR_STANDARD_FILES,
     ON_PC,
     OTHER_KIND,
@@ -64,7 +65,12 @@ from incroos.kernel.state import (
     RunInfo,
     Task,
 )
-from incroos.lang import kernel, word
+from incroos.lang import VirtAddr, kernel, word
+
+LABEL: Final = b'/memfd:'
+DELETED: Final = b' (deleted)'
+
+ANY_WRITE: Final = 0o222  # of a mode
 
 
 @kernel
@@ -126,8 +132,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mod
     if code != OK:
         return code
     node = Node(k.m, at)
-    if at == k.files.descriptor_target and flags & PATH_ONLY == 0:
-        return open_again(k, task, File(k.m, descriptors.file_at(task, k.files.last_descriptor)), flags, free)
+    if process_links.is_unnamed(k, at) and flags & PATH_ONLY == 0:
+        return open_again(k, task, File(k.m, k.files.target_file), flags, free)
     if node.kind == PIPE_KIND and flags & PATH_ONLY == 0:
         return open_fifo(k, task, node, flags, free)
     found = open_node(k, task, node, flags, free)
@@ -159,6 +165,33 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
 
 
 @kernel
+def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word) -> word:
+    """Make a file that no folder names, with a label that has the name in it, and open it: the descriptor.
+
+    NO_DESCRIPTOR, NO_KERNEL_MEMORY.
+    """
+    free = descriptors.lowest_free(task, 0)
+    if free < 0:
+        return NO_DESCRIPTOR
+    file = File(k.m, open_files.new_file(k, CONTENT_KIND, flags & KEPT))
+    node = Node(k.m, nodes.new_node(k, CONTENT_KIND, nodes.REGULAR | 0o777) if file.addr != 0 else VirtAddr(0))
+    label = heap.kmalloc(k, len(LABEL) + nbytes + len(DELETED)) if node.addr != 0 else VirtAddr(0)
+    if label == 0:
+        if node.addr != 0:
+            nodes.free_node(k, node)
+        heap.kfree(k, file.addr)
+        return NO_KERNEL_MEMORY
+    end = text.put_bytes(k.m, text.put_text(k.m, label, LABEL), name, nbytes)
+    node.label = label
+    node.label_bytes = text.put_text(k.m, end, DELETED) - label
+    k.files.is_changed = 1
+    name_node(file, node)
+    nodes.let_go(k, node)  # it is lost from the start
+    descriptors.put(task, free, file, descriptors.closing_of(flags))
+    return free
+
+
+@kernel
 def may_open(k: Kernel, node: Node, flags: word) -> word:
     """OK, or why a node is not opened with these flags: EXISTS, NOT_FOLDER, IS_FOLDER, TOO_MANY_LINKS, NO_DEVICE,
     BAD_ARGUMENT, NO_PERMISSION, FILE_BUSY.
@@ -177,7 +210,7 @@ def may_open(k: Kernel, node: Node, flags: word) -> word:
         return IS_FOLDER if wants_change or flags & CREATE != 0 else OK
     if flags & FOLDER_ONLY != 0:
         return NOT_FOLDER
-    if node.addr == k.files.descriptor_target:
+    if process_links.is_unnamed(k, node.addr):
         return OK
     if node.kind == OTHER_KIND:
         return NO_DEVICE
@@ -185,13 +218,7 @@ def may_open(k: Kernel, node: Node, flags: word) -> word:
         return OK
     if node.kind == CONTENT_KIND:
         return FILE_BUSY if nodes.is_running(k, node) else OK
-    return NO_PERMISSION if is_text(node) else OK
-
-
-@kernel
-def is_text(node: Node) -> bool:
-    """Is it a file whose text the kernel makes when it is opened?"""
-    return node.kind == MAPS_KIND or node.kind == ARGUMENTS_KIND
+    return NO_PERMISSION if node.row != 0 and node.mode & ANY_WRITE == 0 else OK
 
 
 @kernel
@@ -210,15 +237,7 @@ def open_node(k: Kernel, task: Task, node: Node, flags: word, descriptor: word) 
         return NO_KERNEL_MEMORY
     file = File(k.m, at)
     file.is_terminal = 1 if node.kind == TERMINAL_KIND else 0
-    if is_text(node):
-        file.text = process_files.make_text(k, task, node.kind)
-        if file.text == 0:
-            heap.kfree(k, at)
-            return NO_KERNEL_MEMORY
-        file.kind = CONTENT_KIND
     name_node(file, node)
-    if file.text != 0:
-        file.content = file.text
     descriptors.put(task, descriptor, file, descriptors.closing_of(flags))
     return descriptor
 

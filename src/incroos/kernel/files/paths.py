@@ -12,13 +12,14 @@ from incroos.kernel.codes import (
     BAD_ARGUMENT,
     NAME_TOO_LONG,
     NO_ENTRY,
+    NO_KERNEL_MEMORY,
     NOT_FOLDER,
     OK,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import entries, nodes, process_links
+from incroos.kernel.files import entries, nodes, process_folders, process_links
 from incroos.kernel.files.nodes import NAME_MAX
-from incroos.kernel.state import DESCRIPTOR_KIND, LINK_KIND, PROGRAM_KIND, Entry, Kernel, Node, Task
+from incroos.kernel.state import DESCRIPTOR_KIND, LINK_KIND, MAGIC_LINK_KIND, Entry, Kernel, Node, Task
 from incroos.lang import VirtAddr, copy, kernel, load8, store8, word
 
 PATH_MAX: Final = 4096  # bytes of a path, the zero byte behind it among them
@@ -48,7 +49,7 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
     """Walk the path of nbytes at text_of(k): code, and the node.
 
     When only the last name is missing, NO_ENTRY comes with the folder where it would be; with 0 otherwise. NOT_FOLDER,
-    TOO_MANY_LINKS, NAME_TOO_LONG.
+    TOO_MANY_LINKS, NAME_TOO_LONG; NO_KERNEL_MEMORY, in /proc.
     """
     if nbytes == 0:
         return NO_ENTRY, VirtAddr(0)
@@ -71,8 +72,11 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
         kind = kind_of_name(k, name, at - name)
         entry = entries.find_entry(k, here, name, at - name) if kind == NAME else VirtAddr(0)
         found = Entry(k.m, entry).node if entry != 0 else step(here, kind)
-        if here.addr == k.files.descriptor_folder and kind == NAME:
-            found = process_links.link_of(k, task, name, at - name)
+        if here.row != 0 and kind == NAME:
+            code, found = process_folders.look_up(k, here, name, at - name)
+            if code == NO_KERNEL_MEMORY:
+                return code, VirtAddr(0)
+            entry = Node(k.m, found).entry if found != 0 else VirtAddr(0)
         rest = skip_slashes(k, at, end)
         if rest == end:
             note_end(k, here, name, at - name, entry, rest != at)
@@ -83,12 +87,13 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
             nr_links += 1
             if nr_links > MOST_LINKS:
                 return TOO_MANY_LINKS, VirtAddr(0)
-            if node.kind == PROGRAM_KIND:
-                here = Node(k.m, task.program)
-            elif node.kind == DESCRIPTOR_KIND:
-                here = process_links.target_of(k, task)
+            if node.kind != LINK_KIND and not process_links.has_text(node):
+                target = process_links.target_of(k, node)
+                if target == 0:
+                    return NO_ENTRY, VirtAddr(0)
+                here = Node(k.m, target)
             else:
-                at = put_target(k, node, at)
+                at = put_target(k, task, node, at)
                 if at == 0:
                     return NAME_TOO_LONG, VirtAddr(0)
                 here = nodes.root_of(k) if load8(k.m, at) == SLASH else here
@@ -129,7 +134,7 @@ def move_up(k: Kernel, source: VirtAddr, nbytes: word) -> None:
 @kernel
 def is_link(node: Node) -> bool:
     """Does it lead to another node?"""
-    return node.kind == LINK_KIND or node.kind == PROGRAM_KIND or node.kind == DESCRIPTOR_KIND
+    return node.kind == LINK_KIND or node.kind == MAGIC_LINK_KIND or node.kind == DESCRIPTOR_KIND
 
 
 @kernel
@@ -167,13 +172,17 @@ def kind_of_name(k: Kernel, name: VirtAddr, nbytes: word) -> word:
 
 
 @kernel
-def put_target(k: Kernel, link: Node, at: VirtAddr) -> VirtAddr:
+def put_target(k: Kernel, task: Task, link: Node, at: VirtAddr) -> VirtAddr:
     """Put a symlink's target in front of what is left of the path: where it begins, or 0 if there is no room."""
+    source = link.content.data
     nbytes = link.content.nbytes
+    if link.kind != LINK_KIND:
+        source = k.files.piece
+        nbytes = process_links.put_text_of(k, task, link, source) - source
     start = VirtAddr(at - nbytes)
     if start < k.files.path:
         return VirtAddr(0)
-    copy(k.m, start, link.content.data, nbytes)
+    copy(k.m, start, source, nbytes)
     return start
 
 
@@ -181,8 +190,8 @@ def put_target(k: Kernel, link: Node, at: VirtAddr) -> VirtAddr:
 def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
     """Write the path of a node from the root on, with a zero byte behind it: where it begins, and its bytes with that.
 
-    It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT when there is no room, NO_ENTRY for what has no
-    name.
+    Of a file that never had a name it is its label. It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT
+    when there is no room, NO_ENTRY for what has no name.
     """
     end = VirtAddr(k.files.path + PATH_ROOM)
     at = VirtAddr(end - 1)
@@ -191,6 +200,10 @@ def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
         at = VirtAddr(at - 1)
         store8(k.m, at, SLASH)
     while node.addr != k.files.nodes:
+        if node.entry == 0 and node.label != 0:
+            at = VirtAddr(end - 1 - node.label_bytes)
+            copy(k.m, at, node.label, node.label_bytes)
+            return at, end - at
         if node.entry == 0:
             return at, NO_ENTRY
         entry = Entry(k.m, node.entry)

@@ -1,6 +1,6 @@
 """Reading files: bytes go to a program's memory, where a bad pointer ends it with what was copied before.
 
-Unit: the byte. Contents of the archive are copied from where they lie; what comes from the host waits in the input
+Unit: the byte. Contents are copied from where they lie; what comes from the host waits in the input
 buffer until it is copied, so that a bad pointer loses nothing.
 """
 
@@ -9,7 +9,7 @@ from typing import Final
 from incroos.kernel import state, vm
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
 from incroos.kernel.devices import channels, idle, timer
-from incroos.kernel.files import events, nodes, pipes, terminal, waits
+from incroos.kernel.files import events, nodes, pipes, proc, terminal, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.files.random import next_word
 from incroos.kernel.state import (
@@ -19,9 +19,11 @@ from incroos.kernel.state import (
     INPUT_KIND,
     NULL_KIND,
     OUTPUT_KIND,
+    PAGEMAP_KIND,
     PIPE_KIND,
     RANDOM_KIND,
     TERMINAL_KIND,
+    TEXT_KIND,
     ZERO_KIND,
     Content,
     File,
@@ -55,8 +57,10 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
     if not is_readable(file):
         return BAD_DESCRIPTOR
     match file.kind:
+        case state.TEXT_KIND | state.PAGEMAP_KIND:
+            return proc.read(k, user, file, to, nbytes)
         case state.CONTENT_KIND:
-            done = read_content(user, file, to, nbytes, file.position)
+            done = read_content(k, user, file, to, nbytes, file.position)
             file.position += max(done, 0)
             return done
         case state.ZERO_KIND | state.FULL_KIND:
@@ -85,7 +89,9 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
     if not is_readable(file):
         return BAD_DESCRIPTOR
     if file.kind == CONTENT_KIND:
-        return read_content(user, file, to, nbytes, position)
+        return read_content(k, user, file, to, nbytes, position)
+    if is_of_proc(file):
+        return proc.read_at(k, user, file, to, nbytes, position)
     return NO_POSITION if has_no_position(file) else read(k, user, file, to, nbytes)
 
 
@@ -93,6 +99,12 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
 def has_no_position(file: File) -> bool:
     """Can nobody seek in it?"""
     return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND
+
+
+@kernel
+def is_of_proc(file: File) -> bool:
+    """Is it made when it is read, so that nobody knows where it ends?"""
+    return file.kind == TEXT_KIND or file.kind == PAGEMAP_KIND
 
 
 @kernel
@@ -108,13 +120,22 @@ def is_standard(file: File) -> bool:
 
 
 @kernel
-def read_content(user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
+def read_content(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
     """Copy bytes of a content: how many, or BAD_POINTER if none could be."""
     content = Content(file.m, file.content)
     wanted = min(nbytes, content.nbytes - position)
     if wanted <= 0:
         return 0
-    done = vm.copy_out_some(user, to, VirtAddr(content.data + position), wanted)
+    content.nr_pins += 1
+    done = 0
+    while done < wanted:
+        source, nr_there = vm.bytes_at(k, content, position + done)
+        part = min(nr_there, wanted - done)
+        nr_copied = vm.copy_out_some(user, VirtAddr(to + done), source, part)
+        done += nr_copied
+        if nr_copied < part:
+            wanted = done
+    content.nr_pins -= 1
     return done if done > 0 else BAD_POINTER
 
 
@@ -240,7 +261,7 @@ def seek(file: File, offset: word, whence: word) -> word:
         start = file.position
     elif whence == FROM_END and file.kind == CONTENT_KIND:
         start = Content(file.m, file.content).nbytes
-    elif whence != FROM_START and whence != FROM_END:
+    elif whence != FROM_START and (whence != FROM_END or is_of_proc(file)):
         return BAD_ARGUMENT
     if offset > MOST_POSITION - start or offset < -start:
         return BAD_ARGUMENT

@@ -4,6 +4,7 @@ from incroos.kernel import heap
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.devices import channels
 from incroos.kernel.files import archive, paths, reading, terminal
+from incroos.kernel.files.proc import settings
 from incroos.kernel.state import FilesState, Kernel
 from incroos.lang import VirtAddr, fill, kernel, word
 
@@ -14,6 +15,7 @@ def init(k: Kernel, archive_start: VirtAddr, nbytes: word) -> word:
     channels.init(k)
     files = k.files
     fill(k.m, files.addr, 0, FilesState.SIZE)
+    settings.init(k)
     files.path = heap.kmalloc(k, paths.PATH_ROOM)
     files.piece = heap.kmalloc(k, reading.PIECE_BYTES)
     files.input = heap.kmalloc(k, channels.MOST_INPUT)

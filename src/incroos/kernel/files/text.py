@@ -1,7 +1,14 @@
 """Texts that the kernel makes: numbers and bytes put one behind the other into memory of its own."""
 
+from typing import Final
+
 from incroos.kernel.io.digits import LOWER_DIGITS, ZERO
 from incroos.lang import Machine, VirtAddr, copy, kernel, store8, word
+
+BLANK: Final = 32
+MINUS: Final = 45
+FIELD_COLUMN: Final = 16
+FIELD_WIDTH: Final = 8
 
 
 @kernel
@@ -46,4 +53,56 @@ def put_decimal(m: Machine, at: VirtAddr, value: word) -> VirtAddr:
     while divisor > 0:
         at = put_char(m, at, ZERO + value // divisor % 10)
         divisor //= 10
+    return at
+
+
+@kernel
+def put_signed(m: Machine, at: VirtAddr, value: word) -> VirtAddr:
+    """Put a number in decimal digits, with a sign if it is negative. PRE it is not the most negative word."""
+    if value < 0:
+        at = put_char(m, at, MINUS)
+    return put_decimal(m, at, value if value >= 0 else -value)
+
+
+@kernel
+def put_right(m: Machine, at: VirtAddr, value: word, width: word) -> VirtAddr:
+    """Put a number that is not negative, with blanks in front up to so many columns."""
+    nr_digits = 1
+    rest = value // 10
+    while rest != 0:
+        nr_digits += 1
+        rest //= 10
+    for _index in range(width - nr_digits):
+        at = put_char(m, at, BLANK)
+    return put_decimal(m, at, value)
+
+
+@kernel
+def put_until(m: Machine, at: VirtAddr, column: VirtAddr) -> VirtAddr:
+    """Put blanks up to an address, none if that is passed."""
+    while at < column:
+        at = put_char(m, at, BLANK)
+    return at
+
+
+@kernel
+def put_kilobytes(m: Machine, at: VirtAddr, name: bytes, value: word) -> VirtAddr:
+    """Put a line of meminfo and smaps: a name, 8 columns from the 16th on, the unit."""
+    end = put_until(m, put_text(m, at, name), VirtAddr(at + FIELD_COLUMN))
+    return put_text(m, put_right(m, end, value, FIELD_WIDTH), b' kB\n')
+
+
+@kernel
+def put_octal(m: Machine, at: VirtAddr, value: word, nr_digits: word) -> VirtAddr:
+    """Put the last so many octal digits of a number."""
+    for index in range(nr_digits - 1, -1, -1):
+        at = put_char(m, at, ZERO + (value >> (3 * index)) % 8)
+    return at
+
+
+@kernel
+def put_bits(m: Machine, at: VirtAddr, value: word) -> VirtAddr:
+    """Put a word of 64 bits as 16 hexadecimal digits."""
+    for index in range(15, -1, -1):
+        at = put_char(m, at, LOWER_DIGITS[(value >> (4 * index)) & 15])
     return at

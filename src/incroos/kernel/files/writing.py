@@ -6,7 +6,7 @@ Unit: the byte. A bad pointer ends a write with what was copied before.
 from incroos.kernel import state
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, NO_POSITION, NO_SPACE
 from incroos.kernel.devices import channels
-from incroos.kernel.files import contents, events, pipes, terminal
+from incroos.kernel.files import contents, events, pipes, proc, terminal
 from incroos.kernel.files.bytes import take_some
 from incroos.kernel.files.flags import ACCESS_MODE, APPEND, PATH_ONLY
 from incroos.kernel.files.reading import PIECE_BYTES, has_no_position
@@ -33,6 +33,8 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
             return write_output(k, user, file.channel, source, nbytes)
         case state.CONTENT_KIND:
             return write_content(k, user, file, source, nbytes)
+        case state.TEXT_KIND:
+            return proc.write(k, user, file, source, nbytes)
         case state.FULL_KIND:
             return NO_SPACE if nbytes > 0 else 0
         case state.PIPE_KIND:

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from incroos.kernel.state.records import RECORD_TEXT_BYTES, Record
 from incroos.kernel.state.user_space import Content
-from incroos.lang import Array, Struct, VirtAddr, u64
+from incroos.lang import Array, Struct, VirtAddr, i64, u64
 
 NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
@@ -24,9 +24,9 @@ ZERO_KIND: Final = 6  # /dev/zero
 
 # Node.kind, beside CONTENT_KIND, FOLDER_KIND, NULL_KIND and ZERO_KIND
 LINK_KIND: Final = 7  # a symlink; its content is the target
-PROGRAM_KIND: Final = 8  # /proc/self/exe: a symlink to what runs
-MAPS_KIND: Final = 9  # /proc/self/maps
-ARGUMENTS_KIND: Final = 10  # /proc/self/cmdline
+MAGIC_LINK_KIND: Final = 8  # of /proc: a symlink that leads where its task says, as /proc/self/exe
+TEXT_KIND: Final = 9  # of /proc: its text is made when it is read
+PAGEMAP_KIND: Final = 10  # /proc/self/pagemap
 OTHER_KIND: Final = 11  # a device or socket of the archive, which nobody can open
 
 # File.kind again
@@ -34,9 +34,10 @@ PIPE_KIND: Final = 20  # an end of a pipe or FIFO; of nodes: a FIFO
 EVENT_KIND: Final = 21  # eventfd
 FULL_KIND: Final = 22  # /dev/full
 RANDOM_KIND: Final = 23  # /dev/random
-DESCRIPTOR_KIND: Final = 25  # of nodes: /proc/self/fd/N, a symlink to an open file
+DESCRIPTOR_KIND: Final = 25  # of nodes of /proc: /proc/self/fd/N, a symlink to an open file
 TERMINAL_KIND: Final = 24  # of nodes, too
 
+NR_SETTINGS: Final = 8  # of /proc/sys that can be written
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
 
 
@@ -76,7 +77,9 @@ class Node(Struct):
     """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
-    room: u64  # bytes of the heap that the content has; 0: it lies in the archive, or there is none
+    label: VirtAddr  # of a file that never had a name: a text that tells of it, in the heap; 0: none
+    label_bytes: u64
+    room: u64  # of a symlink that was made: bytes of the heap that its text has
     kind: u64
     entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
     parent: VirtAddr  # of a folder: the Node in which it is; the root's is the root
@@ -94,6 +97,9 @@ class Node(Struct):
     changed: u64
     rdev: u64
     pipe: VirtAddr  # of a FIFO that was opened: Pipe
+    row: u64  # of /proc: which file or folder of files.proc.rows; 0: it is not there
+    subject: u64  # of /proc: the number of the task of which it tells
+    descriptor: u64  # of DESCRIPTOR_KIND
     is_lost: u64  # it has no name, and is kept for those who still use it
     next_lost: VirtAddr
 
@@ -122,7 +128,8 @@ class File(Struct):
     position: u64
     content: VirtAddr  # Content
     node: VirtAddr  # Node: what stat tells; 0: a standard file
-    text: VirtAddr  # of CONTENT_KIND that is the file's own, from the heap: freed when it is closed; or 0
+    text: VirtAddr  # of TEXT_KIND: bytes from the heap, freed when it is closed; 0: none were asked for
+    text_bytes: u64
     channel: u64  # of OUTPUT_KIND: 1 or 2
     pipe: VirtAddr  # of PIPE_KIND: Pipe; of EVENT_KIND: EventCounter
     mode: u64  # of standard files: st_mode
@@ -238,6 +245,10 @@ class Task(Struct):
     folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
+    environment_bytes: u64  # behind them
+    stack_start: VirtAddr  # where the stack was when its program began
+    started: u64  # nanoseconds since the start
+    oom_adjust: i64  # oom_score_adj: nothing follows from it
     with_action: u64  # signals that may have another action than the default one: the others' mean nothing
     infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that are pending
     actions: Annotated[Array[SignalAction], NR_SIGNALS]
@@ -293,15 +304,14 @@ class FilesState(Struct):
     names: VirtAddr  # of the nodes that the kernel adds
     names_bytes: u64
     lost: VirtAddr  # Nodes without a name that somebody uses: a list
-    nr_content_bytes: u64  # of the heap, that contents have
+    nr_content_bytes: u64  # of the heap, that texts of symlinks have
     last_folder: VirtAddr  # what a walk came to: the Node of the folder,
     last_name: VirtAddr  # the name in it, in the path buffer,
     last_bytes: u64
     last_entry: VirtAddr  # the Entry of that name; 0: there is none, or it is no name
-    descriptor_folder: VirtAddr  # Node: /proc/self/fd
-    descriptor_link: VirtAddr  # Node: whichever symlink in it
-    descriptor_target: VirtAddr  # Node: stands for an open file that has none
-    last_descriptor: u64  # to which a walk came last through such a symlink
+    processes: VirtAddr  # Node: /proc
+    descriptor_target: VirtAddr  # Node: stands for an open file that has none,
+    target_file: VirtAddr  # which is this File: a walk came to it last through a symlink of /proc/self/fd
     last_slash: u64  # whether slashes follow the name
     path: VirtAddr  # PATH_ROOM bytes: what is left of a path
     piece: VirtAddr  # PIECE_BYTES: what is copied to or from a program
@@ -314,5 +324,6 @@ class FilesState(Struct):
     signal: u64  # with IN_BACKGROUND
     progress: u64  # with MUST_WAIT and BROKEN_PIPE: bytes that the call has written
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
+    settings: Annotated[Array[u64], NR_SETTINGS]  # of /proc/sys, see files.process_rows
     nr_pipe_bytes: u64  # of the rings of all pipes
     next_inode: u64  # of what has no node, and of nodes

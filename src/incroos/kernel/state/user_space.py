@@ -13,19 +13,20 @@ EXECUTE: Final = 4
 # Range.flags
 GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
-IS_SHARED: Final = 1 << 2  # its content is a SharedMemory, and what is written there is seen by all that have it
-IS_LOCKED: Final = 1 << 3  # its pages are to be there
-LOCKS_LATE: Final = 1 << 4  # and IS_LOCKED: those that somebody touched
-NOT_IN_CHILD: Final = 1 << 5  # fork leaves it out
-EMPTY_IN_CHILD: Final = 1 << 6  # a child has zeros there
-WANTS_LARGE: Final = 1 << 7  # pages of 2 MiB, where they fit
-REFUSES_LARGE: Final = 1 << 8
-NOT_IN_DUMP: Final = 1 << 9
-IS_RANDOM: Final = 1 << 10  # how a program will use it
-IS_SEQUENTIAL: Final = 1 << 11
+IS_SHARED: Final = 1 << 2  # what is written there is seen by all that have the content
+NEVER_WRITABLE: Final = 1 << 3  # shows a file that was opened for reading: mprotect must not give WRITE
+IS_LOCKED: Final = 1 << 4  # its pages are to be there
+LOCKS_LATE: Final = 1 << 5  # and IS_LOCKED: those that somebody touched
+NOT_IN_CHILD: Final = 1 << 6  # fork leaves it out
+EMPTY_IN_CHILD: Final = 1 << 7  # a child has zeros there
+WANTS_LARGE: Final = 1 << 8  # pages of 2 MiB, where they fit
+REFUSES_LARGE: Final = 1 << 9
+NOT_IN_DUMP: Final = 1 << 10
+IS_RANDOM: Final = 1 << 11  # how a program will use it
+IS_SEQUENTIAL: Final = 1 << 12
 
 MAX_FAMILIES: Final = 4096  # numbers fit below a page's address; the first is nobody's
-SHARED_SLOTS: Final = 64  # of a node of a SharedMemory
+PAGE_SLOTS: Final = 64  # of a PageNode
 
 
 class Range(Struct):
@@ -36,8 +37,11 @@ class Range(Struct):
     rights: u64
     most_rights: u64  # that mprotect may give
     flags: u64
-    content: VirtAddr  # the Content whose bytes it begins with, privately; or a SharedMemory; 0: zeros
+    content: VirtAddr  # the Content that it shows; 0: zeros
     offset: u64  # of `start` in the content
+    user: VirtAddr  # with a content: the UserSpace whose it is
+    next_of_content: VirtAddr  # of the content's list of ranges
+    previous_of_content: VirtAddr
     left: VirtAddr  # nodes of the tree, and its parent; 0: none
     right: VirtAddr
     parent: VirtAddr
@@ -47,31 +51,34 @@ class Range(Struct):
 
 
 class Content(Struct):
-    """The bytes of a file, in a row in the kernel's address space. Owner: files.archive."""
+    """The bytes of a file, or of anonymous memory that spaces share: pages by index, in a tree. Owner: vm.objects.
+
+    A page without a frame has the bytes that lie in a row at `data`, as far as these reach, and zeros. Lock: object.
+    """
 
     data: VirtAddr
+    data_bytes: u64
     nbytes: u64
     nr_users: u64  # ranges; of a text of the kernel, the open file
-
-
-class SharedMemory(Struct):
-    """Anonymous memory that spaces share: pages by index, in a tree of SharedNodes. Owner: vm.shared. Lock: object."""
-
-    content: Content  # without data; nr_users are ranges
-    height: u64  # levels of the tree when it has any, 1 at least
-    root: VirtAddr  # SharedNode; 0: there is no page yet
-    nodes: VirtAddr  # all of them, the last one first
+    first_range: VirtAddr  # of the list of ranges that show it
+    is_anonymous: u64  # it is of no file: it ends with its last range
+    root: VirtAddr  # PageNode; 0: no page has a frame
     nr_frames: u64
-    next: VirtAddr  # of the list of all
+    nr_changed: u64  # of them: those that may differ from what they would be without a frame
+    nr_pins: u64  # somebody copies from its pages: none is given up
+    next: VirtAddr  # of the list of all that have frames
     previous: VirtAddr
 
 
-class SharedNode(Struct):
-    """A node of the tree. Owner: vm.shared. Lock: object."""
+class PageNode(Struct):
+    """A node of the tree. Owner: vm.page_tree. Lock: object."""
 
-    next: VirtAddr  # of the list of nodes
+    content: VirtAddr
+    parent: VirtAddr  # 0: it is the root
     level: u64  # 0: the slots name frames, else nodes of the level below
-    slots: Annotated[Array[u64], SHARED_SLOTS]  # 0: none
+    first: u64  # index of the first page that it leads to
+    nr_slots: u64  # that are not 0
+    slots: Annotated[Array[u64], PAGE_SLOTS]  # 0: none; on level 0 IS_CHANGED beside the frame
 
 
 class UserSpace(Struct):
@@ -114,5 +121,6 @@ class VmState(Struct):
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none
     free_family: u64  # no lower number is free
     end_family: u64  # no number from here on was ever given
-    memories: VirtAddr  # the first SharedMemory
-    nr_memories: u64
+    contents: VirtAddr  # the first Content that has frames
+    nr_contents: u64
+    nr_changed: u64  # frames of files that cannot be made anew: the sum of nr_changed over Contents of files

@@ -12,7 +12,7 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import EXECUTE, READ, WRITE, Content, UserSpace
+from incroos.kernel.state import EXECUTE, READ, WRITE, Content, Kernel, UserSpace, kernel_of
 from incroos.kernel.vm import LOWEST, USER_END, page_up
 from incroos.lang import Struct, VirtAddr, kernel, u16, u32, u64, word
 
@@ -79,27 +79,32 @@ class Program(Struct):
     brk: u64  # behind its last segment
     is_stack_executable: u64
     data_bytes: u64  # of its writable segments
+    header: FileHeader
+    segment: Segment  # the one that was looked at last
 
 
 @kernel
-def header_of(content: Content) -> FileHeader:
-    """View of the file's header. PRE the content is as long."""
-    return FileHeader(content.m, content.data)
+def read_header(k: Kernel, content: Content, program: Program) -> FileHeader:
+    """The file's header. PRE the content is as long."""
+    vm.read_content(k, content, program.header.addr, 0, FileHeader.SIZE)
+    return program.header
 
 
 @kernel
-def segment_at(content: Content, index: word) -> Segment:
-    """View of a program header. PRE check has looked at the file's."""
-    return Segment(content.m, VirtAddr(content.data + header_of(content).headers + index * Segment.SIZE))
+def segment_at(k: Kernel, content: Content, program: Program, index: word) -> Segment:
+    """A program header, in the place of the one before. PRE check has looked at the file's."""
+    position = program.header.headers + index * Segment.SIZE
+    vm.read_content(k, content, program.segment.addr, position, Segment.SIZE)
+    return program.segment
 
 
 # ------------------------------------------------------------------ what headers say
 @kernel
-def check(content: Content) -> word:
+def check(k: Kernel, content: Content, program: Program) -> word:
     """OK, or BAD_PROGRAM if a header says what cannot be."""
     if content.nbytes < FileHeader.SIZE:
         return BAD_PROGRAM
-    header = header_of(content)
+    header = read_header(k, content, program)
     is_kind = header.kind == EXECUTABLE_TYPE or header.kind == DYNAMIC_TYPE
     is_64 = header.class_ & 0xFFFF == LITTLE_ENDIAN << 8 | CLASS_64
     if header.magic != MAGIC or not is_64 or not is_kind or header.machine != X86_64:
@@ -111,7 +116,7 @@ def check(content: Content) -> word:
         return BAD_PROGRAM
     nr_loaded = 0
     for index in range(header.nr_headers):
-        segment = segment_at(content, index)
+        segment = segment_at(k, content, program, index)
         if segment.kind == INTERPRETER:
             return BAD_PROGRAM
         if segment.kind == LOAD:
@@ -146,20 +151,21 @@ def alignment_of(segment: Segment) -> word:
 @kernel
 def load(user: UserSpace, content: Content, program: Program) -> word:
     """Map a program into a new space and say what is known of it: OK, BAD_PROGRAM, codes of vm."""
-    code = check(content)
+    k = kernel_of(user.space)
+    code = check(k, content, program)
     if code != OK:
         return code
-    header = header_of(content)
+    header = program.header
     program.nr_headers = header.nr_headers
     program.headers = 0
     program.brk = 0
     program.data_bytes = 0
     program.is_stack_executable = 0
-    program.base = base_of(content)
+    program.base = base_of(k, content, program)
     if program.base < 0:
         return BAD_PROGRAM
     for index in range(header.nr_headers):
-        segment = segment_at(content, index)
+        segment = segment_at(k, content, program, index)
         if segment.kind == GNU_STACK:
             program.is_stack_executable = segment.flags & EXECUTE_FLAG
         if segment.kind == LOAD and segment.memory_bytes > 0:
@@ -173,19 +179,19 @@ def load(user: UserSpace, content: Content, program: Program) -> word:
 
 
 @kernel
-def base_of(content: Content) -> word:
+def base_of(k: Kernel, content: Content, program: Program) -> word:
     """What is added to a program's addresses, so that all of them are in the lower half; or BAD_PROGRAM.
 
     A multiple of all alignments: linkers put data where its address fits only then.
     """
-    header = header_of(content)
+    header = program.header
     if header.kind == EXECUTABLE_TYPE:
         return 0
     first = -1
     end = 0
     alignment = PAGE_BYTES
     for index in range(header.nr_headers):
-        segment = segment_at(content, index)
+        segment = segment_at(k, content, program, index)
         if segment.kind == LOAD and segment.memory_bytes > 0:
             first = segment.start & -PAGE_BYTES if first < 0 else first
             end = max(end, segment.start + segment.memory_bytes)
@@ -218,7 +224,7 @@ def load_segment(user: UserSpace, content: Content, program: Program, segment: S
         code = map_part(user, VirtAddr(file_pages_end), pages_end - file_pages_end, rights, VirtAddr(0), 0)
     if code != OK:
         return code
-    remember(content, program, segment)
+    remember(program, segment)
     program.brk = max(program.brk, end)
     if rights & WRITE != 0:
         program.data_bytes += segment.memory_bytes
@@ -243,8 +249,8 @@ def rights_of(flags: word) -> word:
 
 
 @kernel
-def remember(content: Content, program: Program, segment: Segment) -> None:
+def remember(program: Program, segment: Segment) -> None:
     """Note where the program headers are in memory, if this segment shows them."""
-    headers = header_of(content).headers
+    headers = program.header.headers
     if segment.offset <= headers < segment.offset + segment.file_bytes:
         program.headers = headers - segment.offset + segment.start + program.base

@@ -8,7 +8,7 @@ Unit: the program. Format of the first line: execve(2), "Interpreter scripts".
 
 from typing import Final
 
-from incroos.kernel import files
+from incroos.kernel import files, vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_PERMISSION, OK, TOO_MANY_LINKS
 from incroos.kernel.files.paths import FOLLOW, SLASH
 from incroos.kernel.state import (
@@ -70,7 +70,7 @@ def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
     here = node
     for depth in range(MOST_SCRIPTS + 1):
         code = may_execute(here)
-        if code != OK or not is_script(here):
+        if code != OK or not is_script(k, here):
             return code, here.addr
         if depth == 0:
             drop_first(texts)
@@ -84,10 +84,12 @@ def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
 
 
 @kernel
-def is_script(node: Node) -> bool:
+def is_script(k: Kernel, node: Node) -> bool:
     """Does it begin with #!?"""
-    data = node.content.data
-    return node.content.nbytes > 1 and load8(node.m, data) == HASH and load8(node.m, VirtAddr(data + 1)) == MARK
+    if node.content.nbytes < 2:
+        return False
+    data, _nr_there = vm.bytes_at(k, node.content, 0)
+    return load8(k.m, data) == HASH and load8(k.m, VirtAddr(data + 1)) == MARK
 
 
 @kernel
@@ -117,7 +119,7 @@ def copy_line(k: Kernel, node: Node, head: VirtAddr) -> tuple[word, VirtAddr]:
     or there is none. NO_PERMISSION if none stands before a zero byte: as on Linux it is the working directory then.
     """
     fill(k.m, head, 0, HEAD_BYTES + 1)
-    copy(k.m, head, node.content.data, min(node.content.nbytes, HEAD_BYTES))
+    vm.read_content(k, node.content, head, 0, HEAD_BYTES)
     end = VirtAddr(head + 2)
     last = VirtAddr(head + HEAD_BYTES)
     while end < last and load8(k.m, end) != NEWLINE and load8(k.m, end) != 0:

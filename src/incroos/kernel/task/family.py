@@ -10,7 +10,7 @@ Unit: the task.
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel import files, heap
 from incroos.kernel.state import ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
 from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP, flags_of, handler_of
@@ -172,4 +172,5 @@ def bury(k: Kernel, task: Task) -> None:
     """Take a task away that has ended, unless somebody may ask for it."""
     if task.state == ENDED and task.parent == 0 and task.is_news == 0:
         remove(k, task)
+        files.forget_task(k, task.number)
         heap.kfree(k, task.addr)

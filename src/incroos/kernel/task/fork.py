@@ -12,7 +12,7 @@ from typing import Final
 from incroos.kernel import files, heap, vm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
 from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace
-from incroos.kernel.task import contexts, ring, sending, timers
+from incroos.kernel.task import clock, contexts, ring, sending, timers
 from incroos.kernel.task.actions import copy_actions
 from incroos.kernel.task.start import TASK_ALIGNMENT
 from incroos.kernel.task.waiting import hold_on
@@ -48,6 +48,8 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
     child.space = space
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
+    if space != own.space and stack == 0:
+        vm.part(k, user, UserSpace(k.m, space), VirtAddr(Registers(k.m, VirtAddr(child.registers.addr)).rsp))
     files.share_all(child)
     return 0, at
 
@@ -75,6 +77,7 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     child.holder = own.addr if flags & HOLD_PARENT != 0 else VirtAddr(0)
     child.exit_signal = own.exit_signal if flags & SAME_PARENT != 0 else flags & EXIT_SIGNAL
     child.number = ring.new_number(k)
+    child.started = clock.now(k)
     child.is_stopped = 0
     child.waits_on = VirtAddr(0)
     child.deadline = 0

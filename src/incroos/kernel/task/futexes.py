@@ -1,7 +1,7 @@
 """Futexes: tasks that wait on a word of their memory, until somebody names that word.
 
     a private word    is known by its space, and its address
-    a shared word     by the SharedMemory in which it lies, and where it is in that
+    a shared word     by the Content in which it lies, and where it is in that
 
 Unit: the task. Whoever was named does not look at the word again: progress says so.
 """

@@ -5,6 +5,7 @@ Unit: the program.
 
 from incroos.kernel import files, vm
 from incroos.kernel.arch.x86 import (
+    FAULT_FETCH,
     FLAG_INTERRUPTS,
     FLAGS_ALWAYS,
     MSR_FS_BASE,
@@ -76,6 +77,7 @@ def load(
         code, rsp = stack.build(k, user, texts, program)
         texts.rsp = rsp
         texts.rip = VirtAddr(program.entry)
+        vm.fault(user, texts.rip, FAULT_FETCH)  # the first that would come; whatever is wrong it says again
     if code != OK:
         vm.destroy(user)
         return code, VirtAddr(0)
@@ -91,6 +93,8 @@ def take_over(k: Kernel, task: Task, node: Node, user: UserSpace, texts: Texts) 
     task.program = node.addr
     task.arguments = texts.arguments
     task.arguments_bytes = texts.arguments_bytes
+    task.environment_bytes = texts.nbytes - texts.arguments_bytes
+    task.stack_start = texts.rsp
     begin_registers(k, task, texts.rip, texts.rsp)
 
 

@@ -43,6 +43,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.group = task.number
     task.session = task.number
     task.exit_signal = 0
+    task.started = clock.now(k)
     task.umask = DEFAULT_UMASK
     task.limit_tasks = NO_LIMIT
     task.most_tasks = NO_LIMIT

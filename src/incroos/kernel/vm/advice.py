@@ -5,10 +5,7 @@ cannot be done ends it, and what comes before is done. Advice about swapping, re
 changes nothing here.
 """
 
-from incroos.kernel import pmm, vmm
-from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import BAD_RANGE, NO_ACCESS, NOT_COVERED, OK
-from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
     EMPTY_IN_CHILD,
     IS_LOCKED,
@@ -20,13 +17,13 @@ from incroos.kernel.state import (
     REFUSES_LARGE,
     WANTS_LARGE,
     WRITE,
-    Kernel,
+    Content,
     Range,
-    SharedMemory,
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import advice_kinds, pages, ranges, reverse_map, shared, tree
+from incroos.kernel.vm import advice_kinds, pages, ranges, tree
+from incroos.kernel.vm.cutting import punch
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -42,7 +39,7 @@ def is_advice(advice: word) -> bool:
 def advise(user: UserSpace, start: VirtAddr, end: VirtAddr, advice: word) -> word:
     """Do what the advice says in [start, end): OK; NOT_COVERED, when there are holes and the rest is done.
 
-    BAD_RANGE, NO_ACCESS: it cannot be done for a range of that kind; NO_ROOM.
+    BAD_RANGE, NO_ACCESS: it cannot be done for a range of that kind; NO_ROOM, NO_FRAME.
     """
     code = OK
     done = start
@@ -125,24 +122,5 @@ def remove_pages(user: UserSpace, node: Range, start: VirtAddr, end: VirtAddr) -
         return BAD_RANGE
     if node.flags & IS_SHARED == 0 or node.rights & WRITE == 0:
         return NO_ACCESS
-    memory = SharedMemory(user.m, node.content)
-    for page in range(start, end, PAGE_BYTES):
-        punch(kernel_of(user.space), memory, (node.offset + (page - node.start)) >> PAGE_SHIFT)
-    return OK
-
-
-@kernel
-def punch(k: Kernel, memory: SharedMemory, index: word) -> None:
-    """Take a page out of shared memory, and out of all spaces that map it."""
-    frame = shared.frame_at(memory, index)
-    if frame == 0:
-        return
-    page, first = reverse_map.place_and_space(k, frame)
-    at = first
-    while at != 0:
-        user = UserSpace(k.m, at)
-        if vmm.leaf_in(user.space, page) & ADDRESS == frame:
-            pages.clear(user, page, VirtAddr(page + PAGE_BYTES))
-        at = user.next_in_family if user.next_in_family != first else VirtAddr(0)
-    shared.take_frame(memory, index)
-    pmm.free_page(k, frame)
+    offset = node.offset + (start - node.start)
+    return punch(kernel_of(user.space), Content(user.m, node.content), offset, offset + (end - start))

@@ -9,8 +9,8 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import IS_SHARED, Kernel, Range, SharedMemory, UserSpace
-from incroos.kernel.vm import families, pages, ranges, reverse_map, shared, tree
+from incroos.kernel.state import IS_SHARED, Content, Kernel, Range, UserSpace
+from incroos.kernel.vm import families, page_tree, pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import USER_END
 from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 
@@ -19,13 +19,15 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 # VM-3  its tables are                                                                   31 on: 30 + VMM invariant
 # VM-4  a page that is there lies in a range, and has the bits that follow from it; a borrowed one is never writable
 # VM-5  the reverse map names the page and the family at its frame; a frame that is neither borrowed nor held is mapped
-#       once; a held one is what the memory of the range has there
+#       once; a held one is what the content of the range has there, borrowed where the range is private
 # VM-6  nr_resident == its pages that are there, those with the frame of zeros left out
 # VM-7  of each frame that the reverse map names, pmm counts as many mappings as pages lead to it, all of them found by
 #       that name, and together as many as are resident; the frame of zeros is full of zeros
 # VM-8  families are in order
-# VM-9  shared memory is: as many users as ranges, and its frames are mapped as held ones or not at all
+# VM-9  contents with frames are on the list of all, and PAGES holds; the ranges that show a content are on its list,
+#       as many as it has users; nr_changed is a sum over contents of files
 
+SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 TREE: Final = 10
 RANGES: Final = 20
 TABLES: Final = 30
@@ -34,7 +36,7 @@ WRONG_NAME: Final = 5
 WRONG_RESIDENT: Final = 6
 WRONG_TOTAL: Final = 7
 WRONG_FAMILY: Final = 8
-WRONG_MEMORY: Final = 9
+WRONG_CONTENT: Final = 9
 
 
 @kernel
@@ -45,7 +47,6 @@ def check(k: Kernel) -> word:
     if families.check(k) != 0:
         return WRONG_FAMILY
     nr_resident = 0
-    nr_shared_ranges = 0
     family, at = first_from(k, 1)
     while at != 0:
         user = UserSpace(k.m, at)
@@ -53,12 +54,11 @@ def check(k: Kernel) -> word:
         if code != OK:
             return code
         nr_resident += user.nr_resident
-        nr_shared_ranges += nr_shared_in(user)
         at = user.next_in_family
         if at == families.member_of(k, family):
             family, at = first_from(k, family + 1)
     code = check_frames(k, nr_resident)
-    return code if code != OK else check_memories(k, nr_shared_ranges)
+    return code if code != OK else check_contents(k)
 
 
 @kernel
@@ -80,7 +80,10 @@ def check_space(k: Kernel, user: UserSpace) -> word:
     if code != OK:
         return RANGES + code
     code = vmm.check_in(user.space)
-    return TABLES + code if code != OK else check_pages(k, user)
+    if code != OK:
+        return TABLES + code
+    code = check_pages(k, user)
+    return code if code != OK else check_shown(user)
 
 
 # ------------------------------------------------------------------ pages
@@ -111,18 +114,19 @@ def are_bits_right(k: Kernel, entry: word, node: Range) -> bool:
             return False
     else:
         flags |= entry & ADDRESS
+    flags |= entry & vmm.HELD
     if node.flags & IS_SHARED != 0:
-        flags |= vmm.HELD
-    elif entry & vmm.BORROWED != 0:
+        return entry & ~SEEN == flags | vmm.HELD
+    if entry & (vmm.BORROWED | vmm.HELD) != 0:
         flags = flags & ~vmm.WRITABLE | vmm.BORROWED
-    return entry & ~(vmm.ACCESSED | vmm.DIRTY) == flags
+    return entry & ~SEEN == flags
 
 
 @kernel
 def is_name_right(k: Kernel, user: UserSpace, page: VirtAddr, entry: word) -> bool:
     """Whether the reverse map has at a page's frame what leads to it."""
-    held = reverse_map.IS_HELD if entry & vmm.HELD != 0 else 0
-    return reverse_map.word_of(k, PhysAddr(entry & ADDRESS)) == held | page | user.family
+    name = reverse_map.word_of(k, PhysAddr(entry & ADDRESS))
+    return name < 0 if entry & vmm.HELD != 0 else name == page | user.family
 
 
 @kernel
@@ -133,7 +137,7 @@ def is_frame_right(k: Kernel, node: Range, page: VirtAddr, entry: word) -> bool:
         return False
     if entry & vmm.HELD != 0:
         index = (node.offset + (page - node.start)) >> PAGE_SHIFT
-        return shared.frame_at(SharedMemory(k.m, node.content), index) == frame
+        return node.content != 0 and page_tree.frame_at(Content(k.m, node.content), index) == frame
     return entry & vmm.BORROWED != 0 or pmm.nr_mappings(k, frame) == 1
 
 
@@ -146,7 +150,8 @@ def check_frames(k: Kernel, nr_resident: word) -> word:
         frame = PhysAddr(index << PAGE_SHIFT)
         if reverse_map.word_of(k, frame) != 0:
             nr_found = reverse_map.nr_mappers(k, frame)
-            if nr_found == 0 or not pmm.is_page(k, frame) or nr_found != pmm.nr_mappings(k, frame):
+            is_held = reverse_map.word_of(k, frame) < 0
+            if (nr_found == 0 and not is_held) or not pmm.is_page(k, frame) or nr_found != pmm.nr_mappings(k, frame):
                 return WRONG_TOTAL
             nr_mapped += nr_found
     zeros = pmm.address_of(k, k.vm.zero_page)
@@ -156,31 +161,53 @@ def check_frames(k: Kernel, nr_resident: word) -> word:
     return OK if nr_mapped == nr_resident else WRONG_TOTAL
 
 
-# ------------------------------------------------------------------ shared memory
+# ------------------------------------------------------------------ contents
 @kernel
-def nr_shared_in(user: UserSpace) -> word:
-    """How many ranges of a space have shared memory."""
-    nr_ranges = 0
+def check_shown(user: UserSpace) -> word:
+    """VM-9 of the contents that the ranges of a space show."""
     at = tree.lowest_under(user, user.root)
     while at != 0:
-        nr_ranges += Range(user.m, at).flags & IS_SHARED != 0
+        node = Range(user.m, at)
+        if node.content != 0 and (node.user != user.addr or not is_listed(Content(user.m, node.content), at)):
+            return WRONG_CONTENT
         at = tree.following(user, at)
-    return nr_ranges
+    return OK
 
 
 @kernel
-def check_memories(k: Kernel, nr_shared_ranges: word) -> word:
-    """VM-9."""
-    nr_memories = 0
-    nr_users = 0
-    at = k.vm.memories
+def is_listed(content: Content, wanted: VirtAddr) -> bool:
+    """Whether a range is on the list of a content, all ranges of which show it."""
+    nr_ranges = 0
+    is_found = False
+    before = VirtAddr(0)
+    at = content.first_range
+    while at != 0 and nr_ranges <= content.nr_users:
+        node = Range(content.m, at)
+        if node.content != content.addr or node.previous_of_content != before:
+            return False
+        is_found = is_found or at == wanted
+        nr_ranges += 1
+        before = at
+        at = node.next_of_content
+    return is_found and nr_ranges == content.nr_users
+
+
+@kernel
+def check_contents(k: Kernel) -> word:
+    """VM-9 of the contents with frames."""
+    nr_contents = 0
+    nr_changed = 0
+    at = k.vm.contents
     before = VirtAddr(0)
     while at != 0:
-        memory = SharedMemory(k.m, at)
-        if memory.previous != before or not shared.check(k, memory):
-            return WRONG_MEMORY
-        nr_users += memory.content.nr_users
-        nr_memories += 1
+        content = Content(k.m, at)
+        if content.previous != before or content.root == 0 or page_tree.check(k, content) != 0:
+            return WRONG_CONTENT
+        if content.is_anonymous == 0:
+            nr_changed += content.nr_changed
+        elif content.nr_users == 0:
+            return WRONG_CONTENT
+        nr_contents += 1
         before = at
-        at = memory.next
-    return OK if nr_users == nr_shared_ranges and nr_memories == k.vm.nr_memories else WRONG_MEMORY
+        at = content.next
+    return OK if nr_contents == k.vm.nr_contents and nr_changed == k.vm.nr_changed else WRONG_CONTENT

@@ -10,18 +10,26 @@
     zero page written   the frame of zeros      a frame full of zeros in its place              OK, NO_FRAME
     copy on write:
       last owner        borrowed by this alone  the page can be written                         OK
-      copy              borrowed by several     a frame with a copy in its place                OK, NO_FRAME
-    content page        nothing; has a content  a frame with a copy, zeros behind its end       OK, NO_FRAME
-    beyond the content  nothing; has a content  nothing                                         FAULT_BEYOND_CONTENT
-    shared page         nothing; shared memory  the memory's frame, or one full of zeros        OK, NO_FRAME
+      copy              borrowed by several,    a frame with a copy in its place                OK, NO_FRAME
+                        or the content's
+    of a content, in a
+    private range:
+      read              nothing                 the content's frame, borrowed                   OK, NO_FRAME
+      written           nothing                 a frame with a copy                             OK, NO_FRAME
+    a shared one        nothing                 the content's frame                             OK, NO_FRAME
+    behind its end      nothing                 nothing                                         FAULT_BEYOND_CONTENT
 
 Rights come from the range, never from the entry: what can be written or executed can be read, as on the processor. A
 page that is there has all bits that its range grants, but a borrowed one is not writable: a write to a page that is not
-writable is one to a borrowed frame, of which the frame of zeros is one. An answer but OK has changed nothing.
+writable is one to a borrowed frame, of which the frame of zeros is one. An answer but OK has changed nothing. Before
+NO_FRAME is the answer, pages of files that nobody maps are given up. A read of a file's page maps its neighbours, too,
+if they have frames.
 """
 
+from typing import Final
+
 from incroos.kernel import pmm, vmm
-from incroos.kernel.arch.pte import ADDRESS
+from incroos.kernel.arch.pte import ADDRESS, HUGE_BYTES
 from incroos.kernel.arch.x86 import FAULT_FETCH, FAULT_WRITE
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT, NO_FRAME, OK
 from incroos.kernel.io.panic import panic
@@ -32,15 +40,17 @@ from incroos.kernel.state import (
     IS_SHARED,
     WRITE,
     Content,
+    PageNode,
     Range,
-    SharedMemory,
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import pages, ranges, shared, tree
+from incroos.kernel.vm import objects, page_tree, pages, ranges, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
+
+AROUND: Final = 16  # pages, aligned on their own number, that a read of one of them maps; 1: that one alone
 
 
 @kernel
@@ -53,7 +63,15 @@ def fault(user: UserSpace, va: VirtAddr, error: word) -> word:
         if at == 0:
             return fault_below(user, page, error)
         user.last_found = at
-    return bring(user, Range(user.m, at), page, error)
+    code = bring(user, Range(user.m, at), page, error)
+    return code if code != NO_FRAME else bring_at_last(user, Range(user.m, at), page, error)
+
+
+@cold
+@kernel
+def bring_at_last(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
+    """No frame was free: once more, if any page can be given up."""
+    return bring(user, node, page, error) if objects.give_up_pages(kernel_of(user.space)) > 0 else NO_FRAME
 
 
 @kernel
@@ -65,9 +83,7 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
     if entry != 0:
         return change_page(user, node, page, entry, error)
     if node.content != 0:
-        if node.flags & IS_SHARED != 0:
-            return bring_shared(user, node, page)
-        return bring_content(user, node, page)
+        return bring_content(user, node, page, error)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
     frame = pmm.alloc_page(kernel_of(user.space))
@@ -115,7 +131,7 @@ def change_page(user: UserSpace, node: Range, page: VirtAddr, entry: word, error
     if entry & vmm.UNCOUNTED != 0:
         return replace_zero_page(user, node, page)
     frame = PhysAddr(entry & ADDRESS)
-    if pmm.nr_mappings(k, frame) != 1:
+    if entry & vmm.HELD != 0 or pmm.nr_mappings(k, frame) != 1:
         return copy_page(user, node, page, frame)
     pages.reuse(user, page, node.rights)
     user.nr_faults += 1
@@ -147,13 +163,22 @@ def copy_page(user: UserSpace, node: Range, page: VirtAddr, borrowed: PhysAddr) 
     return OK
 
 
-# ------------------------------------------------------------------ contents and shared memory
-
-
+# ------------------------------------------------------------------ contents
 @kernel
-def bring_content(user: UserSpace, node: Range, page: VirtAddr) -> word:
-    """Map a copy of the content's bytes."""
-    return bring_bytes(user, node, page, PAGE_BYTES)
+def bring_content(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
+    """Map a page of a range's content; who writes to it in private gets a copy at once."""
+    content = Content(user.m, node.content)
+    offset = node.offset + (page - node.start)
+    if offset >= content.nbytes:
+        return FAULT_BEYOND_CONTENT
+    if error & FAULT_WRITE != 0 and node.flags & IS_SHARED == 0:
+        return bring_copy(user, node, page, PAGE_BYTES)
+    code = bring_held(user, node, page, content, offset >> PAGE_SHIFT)
+    if code == OK:
+        user.nr_faults += 1
+        if error & FAULT_WRITE == 0 and content.is_anonymous == 0:
+            map_around(user, node, page, content, offset >> PAGE_SHIFT)
+    return code
 
 
 @kernel
@@ -163,57 +188,81 @@ def bring_up_to(user: UserSpace, va: VirtAddr) -> word:
     PRE the page is not there, and lies in a range with a content.
     """
     page = VirtAddr(va & -PAGE_BYTES)
-    return bring_bytes(user, Range(user.m, tree.find(user, va)), page, va - page)
+    node = Range(user.m, tree.find(user, va))
+    if node.offset + (page - node.start) >= Content(user.m, node.content).nbytes:
+        return FAULT_BEYOND_CONTENT
+    return bring_copy(user, node, page, va - page)
 
 
 @kernel
-def bring_bytes(user: UserSpace, node: Range, page: VirtAddr, most: word) -> word:
-    """Map a copy of so many of the content's bytes, or of all that there are, and zeros behind them."""
-    content = Content(user.m, node.content)
-    offset = node.offset + (page - node.start)
-    if offset >= content.nbytes:
-        return FAULT_BEYOND_CONTENT
+def bring_copy(user: UserSpace, node: Range, page: VirtAddr, most: word) -> word:
+    """Map a frame with so many of the bytes of a content's page, and zeros behind them."""
     k = kernel_of(user.space)
     frame = pmm.take_frame(k)
     if frame < 0:
         return NO_FRAME
-    nbytes = min(content.nbytes - offset, most)
+    content = Content(user.m, node.content)
+    offset = node.offset + (page - node.start)
     to = pmm.address_of(k, frame)
-    copy(k.m, to, VirtAddr(content.data + offset), nbytes)
+    nbytes = most
+    source = page_tree.frame_at(content, offset >> PAGE_SHIFT)
+    if source != 0:
+        copy(k.m, to, pmm.address_of(k, source), nbytes)
+    else:
+        nbytes = max(min(content.data_bytes - offset, most), 0)
+        copy(k.m, to, VirtAddr(content.data + offset), nbytes)
     fill(k.m, VirtAddr(to + nbytes), 0, PAGE_BYTES - nbytes)
     return put_frame(user, node, page, frame)
 
 
 @kernel
-def bring_shared(user: UserSpace, node: Range, page: VirtAddr) -> word:
-    """Map the memory's frame; a read takes one, too, since a write elsewhere is to be seen here."""
-    memory = SharedMemory(user.m, node.content)
-    index = (node.offset + (page - node.start)) >> PAGE_SHIFT
-    frame = shared.frame_at(memory, index)
-    if frame == 0:
-        code = bring_first(user, node, page, memory, index)
-    else:
-        code = pages.put_held(user, page, frame, node.rights)
-    if code == OK:
-        user.nr_faults += 1
-    return code
+def bring_held(user: UserSpace, node: Range, page: VirtAddr, content: Content, index: word) -> word:
+    """Map the content's frame; a read takes one, too, since a write elsewhere is to be seen here."""
+    k = kernel_of(user.space)
+    there = page_tree.frame_at(content, index)
+    frame = there if there != 0 else objects.make_page(k, content, index)
+    if frame < 0:
+        return NO_FRAME
+    code = put_content(user, node, page, frame)
+    if code != OK:
+        if there == 0:
+            objects.free_page(k, content, index)
+        return code
+    if may_change(node, content):
+        page_tree.note_changed(k, content, index)
+    return OK
 
 
 @kernel
-def bring_first(user: UserSpace, node: Range, page: VirtAddr, memory: SharedMemory, index: word) -> word:
-    """Give the memory a frame for a page, and map it: OK; NO_FRAME, and nothing has changed."""
-    k = kernel_of(user.space)
-    frame = pmm.alloc_page(k)
-    if frame < 0:
-        return NO_FRAME
-    code = pages.put_held(user, page, frame, node.rights)
-    if code == OK:
-        code = shared.put_frame(k, memory, index, frame)
-        if code != OK:
-            pages.clear(user, page, VirtAddr(page + PAGE_BYTES))
-    if code != OK:
-        pmm.free_page(k, frame)
-    return code
+def put_content(user: UserSpace, node: Range, page: VirtAddr, frame: PhysAddr) -> word:
+    """Map a content's frame, with the rights of the range: OK or NO_FRAME."""
+    if node.flags & IS_SHARED != 0:
+        return pages.put_held(user, page, frame, node.rights)
+    return pages.put_borrowed(user, page, frame, node.rights)
+
+
+@kernel
+def may_change(node: Range, content: Content) -> bool:
+    """Whether a program may write to a file's page that it maps, now or after mprotect."""
+    return node.flags & IS_SHARED != 0 and node.most_rights & WRITE != 0 and content.is_anonymous == 0
+
+
+@kernel
+def map_around(user: UserSpace, node: Range, page: VirtAddr, content: Content, index: word) -> None:
+    """Map those neighbours of a page that have a frame and are not there, in its range and its table."""
+    slots = PageNode(user.m, page_tree.find_node(content, index))
+    if slots.nr_slots == 1:
+        return
+    first = index & -AROUND
+    low = max(max(page - (index - first) * PAGE_BYTES, node.start), page & -HUGE_BYTES)
+    high = min(min(page + (first + AROUND - index) * PAGE_BYTES, node.end), (page & -HUGE_BYTES) + HUGE_BYTES)
+    for at in range(low, high, PAGE_BYTES):
+        there = index + (at - page) // PAGE_BYTES
+        frame = PhysAddr(slots.slots[page_tree.slot_of(there, 0)] & ADDRESS)
+        if frame != 0 and vmm.leaf_in(user.space, VirtAddr(at)) == 0:
+            put_content(user, node, VirtAddr(at), frame)
+            if may_change(node, content):
+                page_tree.note_changed(kernel_of(user.space), content, there)
 
 
 # ------------------------------------------------------------------ the stack

@@ -6,13 +6,19 @@ memory stays shared: the child has the range, and faults its pages in as others 
 madvise says of children is obeyed.
 """
 
-from incroos.kernel import vmm
+from typing import Final
+
+from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
-from incroos.kernel.state import IS_LOCKED, LOCKS_LATE, NOT_IN_CHILD, Kernel, Range, UserSpace
-from incroos.kernel.vm import families, ranges, spaces, tree
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import IS_LOCKED, LOCKS_LATE, NOT_IN_CHILD, WRITE, Kernel, Range, UserSpace
+from incroos.kernel.vm import families, pages, ranges, spaces, tree
 from incroos.kernel.vm.addresses import LOWEST, USER_END
 from incroos.kernel.vmm.tlb import flush_all
-from incroos.lang import VirtAddr, copy, kernel, word
+from incroos.lang import PhysAddr, VirtAddr, copy, kernel, word
+
+PARTED: Final = vmm.BORROWED | vmm.UNCOUNTED | vmm.HELD
 
 
 @kernel
@@ -92,7 +98,7 @@ def copy_node(user: UserSpace, child: UserSpace, at: VirtAddr, parent: VirtAddr)
         twin.right = VirtAddr(0)
         twin.parent = parent
         twin.flags &= ~(IS_LOCKED | LOCKS_LATE)
-        ranges.use_content(child, twin, 1)
+        ranges.show_content(child, twin)
     return made
 
 
@@ -125,3 +131,24 @@ def share_pages(user: UserSpace, child: UserSpace) -> word:
     if lost != 0:
         flush_all(user.space, 0)
     return code
+
+
+@kernel
+def part(k: Kernel, user: UserSpace, child: UserSpace, va: VirtAddr) -> None:
+    """Let the page at va be each one's own at once, if both would only borrow it: both are about to write it.
+
+    Without a frame for the copy it stays as it is.
+    """
+    page = VirtAddr(va & -PAGE_BYTES)
+    entry = vmm.leaf_in(user.space, page)
+    at = tree.find(user, page)
+    if at == 0 or Range(user.m, at).rights & WRITE == 0 or entry & PARTED != vmm.BORROWED:
+        return
+    frame = pmm.take_frame(k)
+    if frame < 0:
+        return
+    borrowed = PhysAddr(entry & ADDRESS)
+    copy(k.m, pmm.address_of(k, frame), pmm.address_of(k, borrowed), PAGE_BYTES)
+    pages.exchange(child, page, frame, Range(user.m, at).rights)
+    if pmm.nr_mappings(k, borrowed) == 1:
+        pages.reuse(user, page, Range(user.m, at).rights)

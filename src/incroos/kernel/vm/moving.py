@@ -40,10 +40,9 @@ def move(user: UserSpace, start: VirtAddr, end: VirtAddr, to: VirtAddr, rights: 
 @kernel
 def is_others_too(k: Kernel, entry: word) -> bool:
     """Whether a page's frame is private memory of other spaces, too."""
-    if entry & (vmm.BORROWED | vmm.UNCOUNTED) != vmm.BORROWED:
+    if entry & (vmm.BORROWED | vmm.UNCOUNTED | vmm.HELD) != vmm.BORROWED:
         return False
-    frame = PhysAddr(entry & ADDRESS)
-    return pmm.nr_mappings(k, frame) != 1 and reverse_map.word_of(k, frame) >= 0
+    return pmm.nr_mappings(k, PhysAddr(entry & ADDRESS)) != 1
 
 
 @kernel
@@ -111,10 +110,8 @@ def put_all(
 @kernel
 def name_all(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
     """Let the reverse map say of the private frames of [start, end) that they are there."""
-    k = kernel_of(user.space)
     page, entry = vmm.next_leaf_in(user.space, start, end)
     while page < end:
-        frame = PhysAddr(entry & ADDRESS)
-        if entry & vmm.UNCOUNTED == 0 and reverse_map.word_of(k, frame) >= 0:
-            reverse_map.note(user, frame, page, 0)
+        if entry & (vmm.UNCOUNTED | vmm.HELD) == 0:
+            reverse_map.note(user, PhysAddr(entry & ADDRESS), page)
         page, entry = vmm.next_leaf_in(user.space, VirtAddr(page + PAGE_BYTES), end)

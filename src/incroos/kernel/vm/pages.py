@@ -3,8 +3,8 @@
 Unit: the page. Rights are a range's, the bits of its entries follow from them. A page without any right is present for
 the kernel alone, so that its content is kept and user mode faults. The frame of zeros may be at any number of pages,
 is never writable and never counted. A page whose frame others may have, too, is borrowed: it is not writable either,
-until it has a frame of its own. Frames of shared memory are held: they have the bits of the range, and stay when their
-last page goes.
+until it has a frame of its own. Frames of contents are held: they stay when their last page goes. A shared range maps
+them with all its bits, a private one borrows them.
 """
 
 from incroos.kernel import pmm, vmm
@@ -41,17 +41,28 @@ def put_frame(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) ->
     if code != OK:
         pmm.free_page(kernel_of(user.space), frame)
         return NO_FRAME
-    reverse_map.note(user, frame, page, 0)
+    reverse_map.note(user, frame, page)
     user.nr_resident += 1
     return OK
 
 
 @kernel
 def put_held(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> word:
-    """Map a frame of shared memory at a page that is not there: OK or NO_FRAME."""
-    code = vmm.put_in(user.space, page, frame | flags_of(rights) | vmm.HELD)
+    """Map a content's frame at a page, which is not there, of a shared range: OK or NO_FRAME."""
+    return put_of_content(user, page, frame | flags_of(rights) | vmm.HELD)
+
+
+@kernel
+def put_borrowed(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> word:
+    """The same of a private range, whose first write copies."""
+    return put_of_content(user, page, frame | flags_of(rights) & ~vmm.WRITABLE | vmm.HELD | vmm.BORROWED)
+
+
+@kernel
+def put_of_content(user: UserSpace, page: VirtAddr, leaf: word) -> word:
+    """Write a leaf that leads to a content's frame: OK or NO_FRAME."""
+    code = vmm.put_in(user.space, page, leaf)
     if code == OK:
-        reverse_map.note(user, frame, page, reverse_map.IS_HELD)
         user.nr_resident += 1
     return code
 
@@ -67,7 +78,7 @@ def exchange_zero_page(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights:
 def exchange(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
     """Map a frame at a page where another one is, which others have, too."""
     vmm.exchange_in(user.space, page, frame | flags_of(rights))
-    reverse_map.note(user, frame, page, 0)
+    reverse_map.note(user, frame, page)
 
 
 @kernel
@@ -86,7 +97,7 @@ def clear(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
 
 @kernel
 def free_frames(k: Kernel, frames: PhysAddr) -> None:
-    """Free the frames of a list that vmm.clear_in gave, but those of shared memory."""
+    """Free the frames of a list that vmm.clear_in gave, but those of contents."""
     frame = frames
     while frame != 0:
         behind = vmm.next_of(k.space, frame)

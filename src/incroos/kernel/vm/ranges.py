@@ -1,7 +1,7 @@
 """Ranges: what of a user space may be used, and how. They tile without overlap; neighbours that are equal are one.
 
-Unit: the range, a node of the tree (tree.py) from the heap's cache of ranges. Counts pages for the limits, and the
-ranges that have a Content or shared memory. Knows nothing of page tables. What needs a node gets it before anything
+Unit: the range, a node of the tree (tree.py) from the heap's cache of ranges. Counts pages for the limits, and tells
+contents which ranges show them. Knows nothing of page tables. What needs a node gets it before anything
 changes (new_node), so that nothing fails half-way.
 """
 
@@ -13,18 +13,17 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
     EXECUTE,
     IS_LOCKED,
-    IS_SHARED,
+    NEVER_WRITABLE,
     READ,
     WRITE,
     Content,
     Kernel,
     ObjectCache,
     Range,
-    SharedMemory,
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import shared, tree
+from incroos.kernel.vm import objects, tree
 from incroos.kernel.vm.addresses import LOWEST, USER_END, is_data
 from incroos.lang import VirtAddr, kernel, word
 
@@ -98,7 +97,7 @@ def describe(node: Range, start: VirtAddr, end: VirtAddr, rights: word, flags: w
     node.start = start
     node.end = end
     node.rights = rights
-    node.most_rights = ALL_RIGHTS
+    node.most_rights = ALL_RIGHTS if flags & NEVER_WRITABLE == 0 else ALL_RIGHTS & ~WRITE
     node.flags = flags
     node.content = VirtAddr(0)
     node.offset = 0
@@ -122,13 +121,17 @@ def count(user: UserSpace, node: Range, nr_pages: word) -> None:
 
 
 @kernel
-def use_content(user: UserSpace, node: Range, nr_users: word) -> None:
-    """So many more ranges have the range's content. Shared memory ends with its last range."""
+def show_content(user: UserSpace, node: Range) -> None:
+    """A range begins to show its content, if it has one."""
     if node.content != 0:
-        content = Content(user.m, node.content)
-        content.nr_users += nr_users
-        if content.nr_users == 0 and node.flags & IS_SHARED != 0:
-            shared.destroy(kernel_of(user.space), SharedMemory(user.m, node.content))
+        objects.add_range(user, Content(user.m, node.content), node)
+
+
+@kernel
+def hide_content(user: UserSpace, node: Range) -> None:
+    """It ends to show it. Anonymous memory ends with its last range."""
+    if node.content != 0:
+        objects.remove_range(kernel_of(user.space), Content(user.m, node.content), node)
 
 
 @kernel
@@ -137,7 +140,7 @@ def add(user: UserSpace, node: Range) -> None:
     tree.insert(user, node)
     user.nr_ranges += 1
     count(user, node, nr_pages_of(node))
-    use_content(user, node, 1)
+    show_content(user, node)
 
 
 @kernel
@@ -146,7 +149,7 @@ def drop(user: UserSpace, node: Range) -> None:
     tree.remove(user, node)
     user.nr_ranges -= 1
     count(user, node, -nr_pages_of(node))
-    use_content(user, node, -1)
+    hide_content(user, node)
     free_node(user, node.addr)
 
 

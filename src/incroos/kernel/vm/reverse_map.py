@@ -1,14 +1,16 @@
 """Reverse map: of each frame, who maps it. A word for each PFN, in memory of vmalloc:
 
-    0                           nobody whose mappings are counted
-    page | family               pages at this address in spaces of this family, as many as pmm counts mappings
-    IS_HELD | page | family     the same of a frame of shared memory, which is not free when nobody maps it
+    0                   nobody whose mappings are counted
+    page | family       pages at this address in spaces of this family, as many as pmm counts mappings
+    a PageNode          negative, as addresses of the kernel are: a frame of a content, which the ranges that show that
+                        map, or nobody
 
-A frame comes into another space by fork alone, and there it lies at the same address: so one word names all who may
-map it, and who does is found by a look at that address in each space of the family (nr_mappers). The word is written
-when the first mapping begins and when the last one ends; fork and copy-on-write leave it alone.
+An anonymous frame comes into another space by fork alone, and there it lies at the same address: so one word names all
+who may map it, and who does is found by a look at that address in each space of the family (nr_mappers). The word is
+written when the first mapping begins and when the last one ends; fork and copy-on-write leave it alone. That of a frame
+of a content is written when it comes into the tree of pages, and cleared when it leaves: mappings change nothing.
 
-Unit: the frame. Knows nothing of how tables change: vmm.sparse counts mappings, pages.py writes here.
+Unit: the frame. Knows nothing of how tables change: vmm.sparse counts mappings, pages.py and page_tree.py write here.
 """
 
 from typing import Final
@@ -16,10 +18,9 @@ from typing import Final
 from incroos.kernel import vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import MAX_FAMILIES, Kernel, UserSpace, kernel_of
+from incroos.kernel.state import MAX_FAMILIES, PAGE_SLOTS, Content, Kernel, PageNode, Range, UserSpace, kernel_of
 from incroos.lang import PhysAddr, VirtAddr, fill, kernel, load64, store64, word
 
-IS_HELD: Final = -1 << 63
 FAMILY: Final = MAX_FAMILIES - 1
 
 
@@ -41,18 +42,31 @@ def place_of(k: Kernel, frame: word) -> VirtAddr:
 
 
 @kernel
-def note(user: UserSpace, frame: PhysAddr, page: VirtAddr, held: word) -> None:
-    """Pages at this address, in spaces of the space's family, are where the frame is mapped. IS_HELD or 0."""
-    store64(user.m, place_of(kernel_of(user.space), frame), held | page | user.family)
+def note(user: UserSpace, frame: PhysAddr, page: VirtAddr) -> None:
+    """Pages at this address, in spaces of the space's family, are where the frame is mapped."""
+    store64(user.m, place_of(kernel_of(user.space), frame), page | user.family)
 
 
 @kernel
 def forget(k: Kernel, frame: PhysAddr) -> bool:
-    """The frame is mapped nowhere any more: whether that makes it free."""
+    """The frame is mapped nowhere any more: whether that makes it free, and it is no content's."""
     place = place_of(k, frame)
-    name = load64(k.m, place)
+    if load64(k.m, place) < 0:
+        return False
     store64(k.m, place, 0)
-    return name >= 0
+    return True
+
+
+@kernel
+def note_node(k: Kernel, frame: PhysAddr, node: VirtAddr) -> None:
+    """The frame is one of a content's, in this PageNode."""
+    store64(k.m, place_of(k, frame), node)
+
+
+@kernel
+def forget_node(k: Kernel, frame: PhysAddr) -> None:
+    """The frame is no content's any more."""
+    store64(k.m, place_of(k, frame), 0)
 
 
 @kernel
@@ -61,23 +75,49 @@ def word_of(k: Kernel, frame: word) -> word:
     return load64(k.m, place_of(k, frame))
 
 
-@kernel
-def place_and_space(k: Kernel, frame: word) -> tuple[VirtAddr, VirtAddr]:
-    """The page where a frame may be mapped, and a space of the family that may do so; 0: it is mapped nowhere."""
-    name = word_of(k, frame)
-    space = VirtAddr(load64(k.m, VirtAddr(k.vm.families + 8 * (name & FAMILY))))
-    return VirtAddr(name & ~IS_HELD & -PAGE_BYTES), space
-
-
+# ------------------------------------------------------------------ who maps a frame
 @kernel
 def nr_mappers(k: Kernel, frame: PhysAddr) -> word:
     """How many pages lead to a frame, by a look at all where it may be."""
-    page, first = place_and_space(k, frame)
+    name = word_of(k, frame)
+    if name < 0:
+        return nr_mappers_of_content(k, PageNode(k.m, VirtAddr(name)), frame)
+    page = VirtAddr(name & -PAGE_BYTES)
+    first = VirtAddr(load64(k.m, VirtAddr(k.vm.families + 8 * (name & FAMILY))))
     at = first
     nr_found = 0
     while at != 0:
         user = UserSpace(k.m, at)
-        if vmm.leaf_in(user.space, page) & ADDRESS == frame:
-            nr_found += 1
+        nr_found += leads_to(user, page, frame)
         at = user.next_in_family if user.next_in_family != first else VirtAddr(0)
     return nr_found
+
+
+@kernel
+def leads_to(user: UserSpace, page: VirtAddr, frame: PhysAddr) -> bool:
+    """Whether a page of a space has the frame."""
+    return vmm.leaf_in(user.space, page) & ADDRESS == frame
+
+
+@kernel
+def nr_mappers_of_content(k: Kernel, node: PageNode, frame: PhysAddr) -> word:
+    """The same of a frame in a node: a look at its page in all ranges."""
+    offset = index_of(node, frame) << PAGE_SHIFT
+    at = Content(k.m, node.content).first_range
+    nr_found = 0
+    while at != 0:
+        range_ = Range(k.m, at)
+        page = range_.start + (offset - range_.offset)
+        if range_.start <= page < range_.end:
+            nr_found += leads_to(UserSpace(k.m, range_.user), VirtAddr(page), frame)
+        at = range_.next_of_content
+    return nr_found
+
+
+@kernel
+def index_of(node: PageNode, frame: PhysAddr) -> word:
+    """The index of the page that has a frame, of a node of level 0 in which it is."""
+    slot = 0
+    while slot < PAGE_SLOTS and node.slots[slot] & ADDRESS != frame:
+        slot += 1
+    return node.first + slot

@@ -21,8 +21,9 @@ def init(k: Kernel) -> word:
     k.vm.reverse_map = VirtAddr(0)
     k.vm.ranges = VirtAddr(0)
     k.vm.families = VirtAddr(0)
-    k.vm.memories = VirtAddr(0)
-    k.vm.nr_memories = 0
+    k.vm.contents = VirtAddr(0)
+    k.vm.nr_contents = 0
+    k.vm.nr_changed = 0
     k.vm.zero_page = pmm.alloc_page(k)
     if k.vm.zero_page < 0:
         return NO_FRAME
@@ -123,6 +124,6 @@ def free_ranges(user: UserSpace) -> None:
         else:
             at = node.parent
             tree.put_in_place(user, node, VirtAddr(0))
-            ranges.use_content(user, node, -1)
+            ranges.hide_content(user, node)
             ranges.free_node(user, node.addr)
     user.last_found = VirtAddr(0)

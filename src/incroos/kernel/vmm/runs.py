@@ -59,11 +59,26 @@ def trim_run(space: Space, entries: VirtAddr, nr_entries: word) -> tuple[VirtAdd
     """Where entries in a row begin and end without those that are 0 at both ends; twice the same if all are."""
     start = entries
     end = VirtAddr(entries + BYTES * nr_entries)
+    while start + ROUND * BYTES <= end and any_of_four(space, start) == 0:
+        start = VirtAddr(start + ROUND * BYTES)
     while start < end and load64(space.m, start) == 0:
         start = VirtAddr(start + BYTES)
+    while start + ROUND * BYTES <= end and any_of_four(space, VirtAddr(end - ROUND * BYTES)) == 0:
+        end = VirtAddr(end - ROUND * BYTES)
     while start < end and load64(space.m, VirtAddr(end - BYTES)) == 0:
         end = VirtAddr(end - BYTES)
     return start, end
+
+
+@kernel
+def any_of_four(space: Space, at: VirtAddr) -> word:
+    """The bits that any of four entries has."""
+    return (
+        load64(space.m, at)
+        | load64(space.m, VirtAddr(at + BYTES))
+        | load64(space.m, VirtAddr(at + 2 * BYTES))
+        | load64(space.m, VirtAddr(at + 3 * BYTES))
+    )
 
 
 @kernel
