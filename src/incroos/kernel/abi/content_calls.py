@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import HERE, file_of, find_node, half, node_at, task_of, used_file_of, user_of
 from incroos.kernel.abi.errno import (
+    EACCES,
     EBADF,
     EFAULT,
     EFBIG,
@@ -17,7 +18,7 @@ from incroos.kernel.abi.errno import (
     result_of,
 )
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.files import contents, nodes
+from incroos.kernel.files import contents, nodes, rights
 from incroos.kernel.files.flags import CLOSE_AT_EXEC, READ_WRITE
 from incroos.kernel.files.paths import FOLLOW
 from incroos.kernel.files.reading import has_no_position
@@ -45,6 +46,8 @@ def truncate(k: Kernel, path: word, nbytes: word) -> word:
         return -EISDIR
     if node.kind != CONTENT_KIND:
         return -EINVAL
+    if not rights.has(rights.caller(k), node, rights.WRITING):
+        return -EACCES
     return -ETXTBSY if nodes.is_running(k, node) else result_of(contents.resize(k, node, nbytes))
 
 

@@ -30,6 +30,7 @@ from incroos.kernel.files import (
     pipe_opening,
     pipes,
     process_links,
+    rights,
     terminal,
     text,
 )
@@ -127,6 +128,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mod
         return create_and_open(k, task, flags, mode, free)
     if code == OK:
         code = may_open(k, Node(k.m, at), flags)
+    if code == OK and flags & PATH_ONLY == 0 and not process_links.is_unnamed(k, at):
+        code = rights.may_open(task.credentials, Node(k.m, at), flags)
     if code == OK and Node(k.m, at).kind == TERMINAL_KIND and flags & PATH_ONLY == 0:
         code = terminal.open_by(k, task, Node(k.m, at), flags & NOT_TERMINAL == 0)
     if code != OK:
@@ -226,6 +229,7 @@ def name_node(file: File, node: Node) -> None:
     """Let an open file be one of the node."""
     file.node = node.addr
     file.content = node.content.addr
+    node.content.is_lost = 0
     node.nr_files += 1
 
 
