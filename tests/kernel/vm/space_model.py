@@ -87,6 +87,7 @@ class Model:
     def __init__(self, contents: dict[int, bytes]) -> None:
         self.contents = contents
         self.memories: dict[int, dict[int, int]] = {}  # of shared memory, by name and offset: what is not 0
+        self.sizes: dict[int, int] = {}  # of shared memory, by name
         self.pages: dict[int, Page] = {}
         self.brk_start = self.brk = 0
         self.limits = {'address_space': -1, 'data': -1, 'stack': 8 * MIB}
@@ -94,7 +95,11 @@ class Model:
     def fork(self) -> 'Model':
         """Another one with the same pages, of which those of shared memory are the same."""
         child = Model(self.contents)
-        child.memories, child.pages, child.limits = self.memories, dict(self.pages), dict(self.limits)
+        child.memories, child.sizes, child.limits = self.memories, self.sizes, dict(self.limits)
+        for va, page in self.pages.items():
+            if not page.flags & NOT_IN_CHILD:
+                value = 0 if page.flags & EMPTY_IN_CHILD else page.value
+                child.pages[va] = replace(page, value=value, flags=page.flags & ~(IS_LOCKED | LOCKS_LATE))
         child.brk_start, child.brk = self.brk_start, self.brk
         return child
 
@@ -297,7 +302,7 @@ class Model:
             return start if wanted == nbytes or self.unmap(start + wanted, nbytes - wanted) == OK else BAD_RANGE
         first, end = next((a, b) for a, b, *_rest in self.ranges() if a <= start < b)
         page, moved = self.pages[start], min(nbytes, wanted)
-        if nbytes == 0:
+        if nbytes == 0 and not page.flags & IS_SHARED:
             return BAD_RANGE
         if moved > end - start:
             return BAD_POINTER
@@ -306,7 +311,7 @@ class Model:
             return NO_ROOM
         if not is_named:
             if end == start + nbytes and start + wanted <= END and not self.is_any(end, start + wanted):
-                return self.copy_range(start, start + nbytes, start + wanted)
+                return self.copy_range(page, start, start + nbytes, start + wanted)
             place = self.find_place(0, wanted) if flags & MAY_MOVE else 0
         elif flags & TO_PLACE:
             if place < LOWEST:
@@ -321,9 +326,8 @@ class Model:
     def is_any(self, start: int, end: int) -> bool:
         return any(start <= va < end for va in self.pages)
 
-    def copy_range(self, start: int, first: int, end: int) -> int:
-        """Let a range go on with pages that were never touched."""
-        page = self.pages[start]
+    def copy_range(self, page: Page, start: int, first: int, end: int) -> int:
+        """Let a range that begins with a page go on with pages that were never touched."""
         for va in range(first, end, PAGE):
             offset = page.offset + va - start if page.content else 0
             self.pages[va] = replace(page, offset=offset)
@@ -331,15 +335,16 @@ class Model:
         return start
 
     def move(self, start: int, nbytes: int, wanted: int, place: int, flags: int, bounds: tuple[int, int]) -> int:
+        begin = self.pages[start]
         moved = [self.pages[start + at] for at in range(0, nbytes, PAGE)]
         if flags & KEEPS_RANGE:
-            self.change_flags(*bounds, IS_LOCKED | LOCKS_LATE, 0)
+            self.change_flags(*bounds, IS_LOCKED | LOCKS_LATE if nbytes else 0, 0)
             for va in range(start, start + nbytes, PAGE):
                 self.drop(va)
         else:
             self.unmap(start, nbytes)
         self.pages.update({place + index * PAGE: page for index, page in enumerate(moved)})
-        return self.copy_range(place, place + nbytes, place + wanted)
+        return self.copy_range(begin, place, place + nbytes, place + wanted)
 
     # -------------------------------------------------------------- pages
     def fault(self, va: int, error: int) -> int:
@@ -356,7 +361,10 @@ class Model:
             allowed &= EXECUTE
         if not allowed:
             return FAULT_NO_RIGHT
-        if page.content and not page.flags & IS_SHARED and page.offset >= len(self.contents[page.content]):
+        size = (
+            self.sizes.get(page.content, END) if page.flags & IS_SHARED else len(self.contents.get(page.content, b''))
+        )
+        if page.content and page.offset >= size:
             return FAULT_BEYOND_CONTENT
         if grown:
             for at in range(va & -PAGE, grown, PAGE):

@@ -1,6 +1,7 @@
 /* madvise, mlock and its kin, msync and mincore: which error it is, what has changed, and what a child has. */
 #include "check.h"
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define SHOW(call) do { errno = 0; long got_ = (long)(call); \
@@ -251,6 +252,41 @@ static void children(void) {
     ranges("and back", at, AT(8));
 }
 
+/* With a limit of four pages, as somebody who is not root. */
+static void of_others(void) {
+    struct rlimit limit = {4 << 12, 4 << 12}, none = {0, 0};
+    char *at;
+    if (!is_child()) {
+        CHECK(wait(NULL) > 0);
+        return;
+    }
+    at = arena(8, BOTH);
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && setuid(65534) == 0);
+    SHOW(mlock(at, 5 << 12));
+    SHOW(mlock(at, 4 << 12));
+    SHOW(mlock(AT(4), 4096));
+    SHOW(mlock(AT(2), 2 << 12));
+    SHOW(mlock(AT(2), 3 << 12));
+    SHOW(mlock(at, EVERYTHING));
+    SHOW(munlock(AT(1), 4096));
+    SHOW(mlock(AT(4), 4096));
+    SHOW(mlock(AT(4), 4096));
+    SHOW(mmap(0, 4096, BOTH, ZEROS | MAP_LOCKED, -1, 0) == MAP_FAILED ? -1 : 0);
+    SHOW(mremap(AT(4), 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+    SHOW(mlockall(MCL_CURRENT));
+    SHOW(mlockall(MCL_FUTURE));
+    SHOW(mmap(0, 4096, BOTH, ZEROS, -1, 0) == MAP_FAILED ? -1 : 0);
+    SHOW(munmap(at, 4096));
+    SHOW(mmap(0, 4096, BOTH, ZEROS, -1, 0) == MAP_FAILED ? -1 : 0);
+    CHECK(munlockall() == 0 && setrlimit(RLIMIT_MEMLOCK, &none) == 0);
+    SHOW(mlock(AT(1), 4096));
+    SHOW(mlock(AT(1), 0));
+    SHOW(mlockall(MCL_FUTURE));
+    SHOW(mmap(0, 4096, BOTH, ZEROS | MAP_LOCKED, -1, 0) == MAP_FAILED ? -1 : 0);
+    fflush(stdout);
+    _exit(0);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOFBF, 1 << 15);
     kinds();
@@ -259,6 +295,7 @@ int main(void) {
     presence();
     locks();
     children();
+    of_others();
     puts("ok");
     return 0;
 }

@@ -130,6 +130,27 @@ static void of_munmap(void) {
     show("a middle over ranges and a hole", at, 8);
 }
 
+static int ranges_in(char *at, int pages) {
+    unsigned long start, end;
+    char line[300];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps);
+    while (fgets(line, sizeof line, maps))
+        count += sscanf(line, "%lx-%lx", &start, &end) == 2 && start >= (unsigned long)at && end <= (unsigned long)AT(pages);
+    fclose(maps);
+    return count;
+}
+
+static void a_hundred(void) {
+    char *at = arena(200, PROT_READ);
+    for (int i = 0; i < 100; i++) CHECK(munmap(AT(2 * i + 1), 4096) == 0);
+    printf("a hundred ranges: %d\n", ranges_in(at, 200));
+    for (int i = 0; i < 100; i++) CHECK(mprotect(AT(2 * i), 4096, PROT_READ | PROT_WRITE) == 0);
+    for (int i = 0; i < 100; i++) *AT(2 * i) = 1;
+    printf("that stay a hundred: %d\n", ranges_in(at, 200));
+}
+
 static void of_mprotect(void) {
     char *at = arena(8, PROT_READ);
     CHECK(munmap(AT(4), 4096) == 0);
@@ -185,6 +206,7 @@ int main(void) {
     addresses();
     populated();
     of_munmap();
+    a_hundred();
     of_mprotect();
     stacks();
     breaks();

@@ -6,6 +6,7 @@ from incroos.kernel import vm
 from incroos.kernel.abi.arguments import MOST_WORD, WRAPS, file_of, span_end, user_of
 from incroos.kernel.abi.errno import (
     EACCES,
+    EAGAIN,
     EBADF,
     EEXIST,
     EFAULT,
@@ -17,12 +18,13 @@ from incroos.kernel.abi.errno import (
     EPERM,
     result_of,
 )
+from incroos.kernel.abi.lock_calls import may_lock, may_lock_more
 from incroos.kernel.codes import OK
 from incroos.kernel.files import seals
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.files.writing import is_writable
-from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
     CONTENT_KIND,
     GROWS_DOWN,
@@ -80,6 +82,11 @@ def mmap(k: Kernel, hint: word, nbytes: word, rights: word, flags: word, descrip
     code, start = choose_place(user_of(k), hint, nbytes, flags)
     if code != 0:
         return code
+    locked = IS_LOCKED if flags & LOCKED != 0 else user_of(k).new_flags & IS_LOCKED
+    if flags & LOCKED != 0 and not may_lock(k):
+        return -EPERM
+    if locked != 0 and not may_lock_more(k, vm.page_up(nbytes) >> PAGE_SHIFT):
+        return -EAGAIN
     if at != 0:
         return map_file(k, start, nbytes, rights, flags, File(k.m, at), offset)
     return map_zeros(k, start, nbytes, rights, flags) if flags & KIND != SHARED_CHECKED else -EINVAL
@@ -213,6 +220,9 @@ def protect_whole(user: UserSpace, start: word, end: word, rights: word, directi
 def brk(k: Kernel, wanted: word) -> word:
     user = user_of(k)
     before = user.brk
+    nr_pages = (vm.page_up(wanted) - vm.page_up(before)) >> PAGE_SHIFT if 0 < wanted <= vm.USER_END else 0
+    if user.new_flags & IS_LOCKED != 0 and nr_pages > 0 and not may_lock_more(k, nr_pages):
+        return before
     now = vm.set_break(user, wanted)
     if now > before and user.new_flags & (IS_LOCKED | LOCKS_LATE) == IS_LOCKED:
         vm.populate(user, VirtAddr(before & -PAGE_BYTES), VirtAddr(vm.page_up(now)))
@@ -235,7 +245,18 @@ def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word, plac
         return -EINVAL
     if not 0 <= start < vm.USER_END:
         return -EFAULT
+    if not may_lock_more(k, nr_more_locked(user_of(k), start, old, new)):
+        return -EAGAIN
     return result_of(vm.remap(user_of(k), VirtAddr(start), old, new, flags, place))
+
+
+@kernel
+def nr_more_locked(user: UserSpace, start: word, nbytes: word, wanted: word) -> word:
+    """How many more pages are locked when what lies in one range becomes as long as wanted."""
+    at = vm.find_range(user, VirtAddr(start))
+    if at == 0 or Range(user.m, at).flags & IS_LOCKED == 0 or nbytes > Range(user.m, at).end - start:
+        return 0
+    return max(wanted - nbytes, 0) >> PAGE_SHIFT
 
 
 @kernel
