@@ -10,7 +10,7 @@ from incroos.kernel.files.descriptors import CLOSE_ON_EXEC, closing_of
 from incroos.kernel.files.flags import APPEND, CLOSE_AT_EXEC, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.pipes import MOST_ROOM
 from incroos.kernel.files.writing import is_writable
-from incroos.kernel.state import CONTENT_KIND, MAX_FILES, PIPE_KIND, File, Kernel, Node
+from incroos.kernel.state import CONTENT_KIND, MAX_FILES, PIPE_KIND, File, Kernel, Node, table_of
 from incroos.lang import VirtAddr, apart, kernel, store16, store32, word
 
 UNSHARE: Final = 2  # flags of close_range
@@ -56,7 +56,7 @@ def close_range(k: Kernel, first: word, last: word, flags: word) -> word:
         if file_of(k, descriptor) == 0:
             continue
         if flags & CLOSE_LATER != 0:
-            task_of(k).descriptors[descriptor].flags = CLOSE_ON_EXEC
+            table_of(task_of(k)).descriptors[descriptor].flags = CLOSE_ON_EXEC
         else:
             files.close(k, task_of(k), descriptor)
     return 0
@@ -92,7 +92,7 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
     if at == 0:
         return -EBADF
     file = File(k.m, at)
-    place = task_of(k).descriptors[half(descriptor)]
+    place = table_of(task_of(k)).descriptors[half(descriptor)]
     wanted = half(command)
     if wanted == DUPLICATE:
         return duplicate_from(k, descriptor, argument, 0)
