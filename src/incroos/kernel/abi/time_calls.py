@@ -165,7 +165,8 @@ def getrusage(k: Kernel, who: word, to: word) -> word:
     task.look(k)
     if whose == OF_CHILDREN:
         return put_usage(k, to, task_of(k).children_time, 0, 0)
-    return put_usage(k, to, own_time(k), user_of(k).nr_resident, user_of(k).nr_faults)
+    user = user_of(k)
+    return put_usage(k, to, own_time(k), max(user.most_resident, user.nr_resident), user.nr_faults)
 
 
 @kernel

@@ -86,6 +86,8 @@ class UserSpace(Struct):
     nr_pages: u64  # in ranges
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
     nr_resident: u64  # pages that are present, the zero page left out
+    most_pages: u64  # before nr_pages last fell, and
+    most_resident: u64  # before nr_resident did: what is higher now does not count yet
     brk_start: VirtAddr
     brk: VirtAddr
     data_bytes: u64  # of the program's own data, which the limit of brk counts too
