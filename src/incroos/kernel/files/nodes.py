@@ -125,6 +125,8 @@ def let_go(k: Kernel, node: Node) -> None:
         node.is_lost = 1
         node.next_lost = k.files.lost
         k.files.lost = node.addr
+    if node.nr_files == 0 and not is_running(k, node):
+        node.content.is_lost = 1
     sweep(k)
 
 

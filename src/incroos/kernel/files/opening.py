@@ -228,6 +228,7 @@ def name_node(file: File, node: Node) -> None:
     """Let an open file be one of the node."""
     file.node = node.addr
     file.content = node.content.addr
+    node.content.is_lost = 0
     node.nr_files += 1
 
 

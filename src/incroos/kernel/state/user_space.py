@@ -53,6 +53,7 @@ class Content(Struct):
     nr_users: u64  # ranges; of a text of the kernel, the open file
     first_range: VirtAddr  # of the list of ranges that show it
     is_anonymous: u64  # it is of no file: it ends with its last range
+    is_lost: u64  # nobody can open its file any more: its frames go with its last range
     root: VirtAddr  # PageNode; 0: no page has a frame
     nr_frames: u64
     nr_changed: u64  # of them: those that may differ from what they would be without a frame

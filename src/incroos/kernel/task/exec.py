@@ -9,7 +9,15 @@ Unit: the program. Format of the first line: execve(2), "Interpreter scripts".
 from typing import Final
 
 from incroos.kernel import files, vm
-from incroos.kernel.codes import BAD_PROGRAM, NO_PERMISSION, OK, TOO_MANY_LINKS
+from incroos.kernel.codes import (
+    BAD_PROGRAM,
+    NO_FRAME,
+    NO_KERNEL_MEMORY,
+    NO_PERMISSION,
+    NO_ROOM,
+    OK,
+    TOO_MANY_LINKS,
+)
 from incroos.kernel.files import rights
 from incroos.kernel.files.paths import FOLLOW, SLASH
 from incroos.kernel.state import (
@@ -47,6 +55,8 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
     user = UserSpace(k.m, task.space)
     found = Node(k.m, at)
     code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
+    if (code == NO_FRAME or code == NO_ROOM or code == NO_KERNEL_MEMORY) and vm.give_up_pages(k) > 0:
+        code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
     if code != OK:
         return code
     leave_old(k, task)

@@ -164,7 +164,7 @@ def put_node(
     node.content = content
     node.offset = offset if content != 0 else 0
     ranges.add(user, node)
-    ranges.merge(user, start, end)
+    ranges.merge_one(user, node)
 
 
 # ------------------------------------------------------------------ munmap

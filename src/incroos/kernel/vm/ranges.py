@@ -226,15 +226,33 @@ def can_merge(lower: Range, upper: Range) -> bool:
 
 
 @kernel
+def merge_one(user: UserSpace, node: Range) -> None:
+    """Merge a range with its neighbours, where they are one."""
+    before = tree.preceding(user, node.addr)
+    if before != 0 and can_merge(Range(user.m, before), node):
+        merge_two(user, Range(user.m, before), node)
+        node = Range(user.m, before)
+    behind = tree.following(user, node.addr)
+    if behind != 0 and can_merge(node, Range(user.m, behind)):
+        merge_two(user, node, Range(user.m, behind))
+
+
+@kernel
+def merge_two(user: UserSpace, lower: Range, upper: Range) -> None:
+    """Let the lower one of two neighbours have both."""
+    end = upper.end
+    drop(user, upper)
+    resize(user, lower, lower.start, end)
+
+
+@kernel
 def merge(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
     """Merge what can be in [start, end), and with the neighbours of that."""
     at = tree.find_behind(user, VirtAddr(start - 1))
     while at != 0 and Range(user.m, at).start <= end:
         behind = tree.following(user, at)
         if behind != 0 and can_merge(Range(user.m, at), Range(user.m, behind)):
-            its_end = Range(user.m, behind).end
-            drop(user, Range(user.m, behind))
-            resize(user, Range(user.m, at), Range(user.m, at).start, its_end)
+            merge_two(user, Range(user.m, at), Range(user.m, behind))
         else:
             at = behind
 

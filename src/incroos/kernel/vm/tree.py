@@ -108,7 +108,12 @@ def bound_of(node: Range) -> word:
 def gap_before(user: UserSpace, node: Range) -> word:
     """How many bytes are nobody's right before a range."""
     before = preceding(user, node.addr)
-    start = Range(user.m, before).end if before != 0 else LOWEST
+    return gap_from(Range(user.m, before).end if before != 0 else LOWEST, node)
+
+
+@kernel
+def gap_from(start: VirtAddr, node: Range) -> word:
+    """The same, where what is nobody's begins at an address."""
     return max(bound_of(node) - start, 0)
 
 
@@ -192,24 +197,35 @@ def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
 @kernel
 def insert(user: UserSpace, node: Range) -> None:
     """Put in a range that overlaps none."""
+    before = NO_RANGE
+    behind = NO_RANGE
     parent = NO_RANGE
     at = user.root
     while at != 0:
         parent = at
-        at = Range(user.m, at).left if node.start < Range(user.m, at).start else Range(user.m, at).right
+        if node.start < Range(user.m, at).start:
+            behind = at
+            at = Range(user.m, at).left
+        else:
+            before = at
+            at = Range(user.m, at).right
     node.left = NO_RANGE
     node.right = NO_RANGE
     node.parent = parent
-    node.height = 0  # so that settle goes on
-    node.largest_gap = 0
+    node.height = 1
+    node.gap = gap_from(Range(user.m, before).end if before != 0 else LOWEST, node)
+    node.largest_gap = node.gap
     if parent == 0:
         user.root = node.addr
-    elif node.start < Range(user.m, parent).start:
+    elif parent == behind:
         Range(user.m, parent).left = node.addr
     else:
         Range(user.m, parent).right = node.addr
-    measure(user, node.addr)
-    measure(user, following(user, node.addr))
+    if behind != 0:
+        Range(user.m, behind).gap = gap_from(node.end, Range(user.m, behind))
+    settle(user, parent)
+    if behind != parent:
+        settle(user, behind)
 
 
 @kernel
@@ -298,7 +314,13 @@ def height_of(user: UserSpace, at: VirtAddr) -> word:
 @kernel
 def update(user: UserSpace, node: Range) -> None:
     """Height and largest gap of a node from those of its children."""
-    node.height = 1 + max(height_of(user, node.left), height_of(user, node.right))
+    put_height(user, node, height_of(user, node.left), height_of(user, node.right))
+
+
+@kernel
+def put_height(user: UserSpace, node: Range, left: word, right: word) -> None:
+    """The same, where the heights of the children are known."""
+    node.height = 1 + max(left, right)
     below = max(largest_gap_under(user, node.left), largest_gap_under(user, node.right))
     node.largest_gap = max(node.gap, below)
 
@@ -318,7 +340,7 @@ def balance(user: UserSpace, node: Range) -> VirtAddr:
         if height_of(user, child.left) > height_of(user, child.right):
             rotate_right(user, child)
         return rotate_left(user, node)
-    update(user, node)
+    put_height(user, node, left, right)
     return node.addr
 
 
