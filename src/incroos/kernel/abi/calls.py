@@ -129,10 +129,10 @@ CALLS: Final[Mapping[int, Function]] = {
     27: advice_calls.mincore,
     28: advice_calls.madvise,
     149: lock_calls.mlock,
-    150: lock_calls.mlock,  # munlock
-    151: system_calls.nothing,  # mlockall
-    152: system_calls.nothing,  # munlockall
-    325: lock_calls.mlock,  # mlock2
+    150: lock_calls.munlock,
+    151: lock_calls.mlockall,
+    152: lock_calls.munlockall,
+    325: lock_calls.mlock2,
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,

@@ -166,10 +166,12 @@ def getrusage(k: Kernel, who: word, to: word) -> word:
     task.look(k)
     if whose == OF_CHILDREN:
         return put_usage(k, to, leader_of(task_of(k)).children_time, 0, 0)
+    user = user_of(k)
+    most_resident = max(user.most_resident, user.nr_resident)
     if whose == OF_THREAD:
         spent = task_of(k).thread_time + task.now(k) - k.tasks.slice_start
-        return put_usage(k, to, spent, user_of(k).nr_resident, 0)
-    return put_usage(k, to, own_time(k), user_of(k).nr_resident, user_of(k).nr_faults)
+        return put_usage(k, to, spent, most_resident, 0)
+    return put_usage(k, to, own_time(k), most_resident, user.nr_faults)
 
 
 @kernel

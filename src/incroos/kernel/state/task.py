@@ -120,8 +120,9 @@ class Node(Struct):
     """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
-    label: VirtAddr  # of a file that never had a name: a text that tells of it, in the heap; 0: none
+    label: VirtAddr  # of a file that has no name any more, or never had one: a text, in the heap; 0: none
     label_bytes: u64
+    seals: u64  # of such a file, as files.seals says
     room: u64  # of a symlink that was made: bytes of the heap that its text has
     kind: u64
     entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
