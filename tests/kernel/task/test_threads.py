@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel.state import ENDED, GONE, MAX_TASKS, READY, WAITING, Task, table_of, whereabouts_of
+from incroos.kernel.state import ENDED, GONE, MAX_TASKS, READY, Task, table_of, whereabouts_of
 from incroos.kernel.task import check as tasks
 from incroos.kernel.task import ring as rings
 from incroos.kernel.task.actions import actions_of
