@@ -37,6 +37,27 @@ def next_number(k: Kernel, least: word) -> word:
 
 
 @kernel
+def are_of_one_process(k: Kernel, number: word, other: word) -> bool:
+    """Whether two numbers are those of threads of one process."""
+    first = find(k, number)
+    second = find(k, other)
+    return first != 0 and second != 0 and Task(k.m, first).leader == Task(k.m, second).leader
+
+
+@kernel
+def next_thread(k: Kernel, of: word, least: word) -> word:
+    """The lowest number of a thread of a task's process from `least` on; -1: there is none."""
+    found = -1
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        number = Task(k.m, at).number
+        if number >= least and (found < 0 or number < found) and are_of_one_process(k, number, of):
+            found = number
+        at = Task(k.m, at).next
+    return found
+
+
+@kernel
 def number_of(k: Kernel, name: VirtAddr, nbytes: word) -> word:
     """The number whose decimal digits are a name; -1: it is none."""
     if not 0 < nbytes <= MOST_DIGITS:
