@@ -127,6 +127,7 @@ KNOWN: Final = """
 114 setregid d d
 115 getgroups d p
 116 setgroups d p
+116 setgroups d p
 117 setresuid d d d
 118 getresuid p p p
 119 setresgid d d d

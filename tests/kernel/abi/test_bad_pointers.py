@@ -95,6 +95,7 @@ CALLS: Final = {  # by name: the number and the arguments; 3 is an open file, 4 
     'prctl get': (157, 16, OUT),
     'arch_prctl get': (158, 0x1003, OUT),
     'setrlimit': (160, 4, IN),
+    'setgroups': (116, 2, IN),
     'time': (201, OUT_OR_NULL),
     'sched_getaffinity': (204, 0, 8, OUT),
     'getdents64': (217, 4, OUT, 1000),

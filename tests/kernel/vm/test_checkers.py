@@ -167,6 +167,22 @@ def user_of_memory_too_much(machine: Machine, user: UserSpace) -> None:
     Content(user.m, machine.k.vm.contents).nr_users += 1
 
 
+def range_that_is_not_listed(machine: Machine, user: UserSpace) -> None:
+    Content(user.m, machine.k.vm.contents).first_range = VirtAddr(0)
+
+
+def range_of_another_space(machine: Machine, user: UserSpace) -> None:
+    Range(user.m, vm.find_range(user, VirtAddr(SHARED))).user = VirtAddr(0)
+
+
+def node_elsewhere(machine: Machine, user: UserSpace) -> None:
+    PageNode(user.m, Content(user.m, machine.k.vm.contents).root).nr_slots += 1
+
+
+def changed_and_not_counted(machine: Machine, user: UserSpace) -> None:
+    machine.k.vm.nr_changed += 1
+
+
 def one_more_has_it(machine: Machine, user: UserSpace) -> None:
     """A frame that one space could write is borrowed in another."""
     child = UserSpace(user.m, vm.fork(machine.k, user))
@@ -220,6 +236,10 @@ BROKEN: Final[tuple[tuple[Damage, int], ...]] = (
     (other_frame_of_memory, WRONG_NAME),
     (unknown_frame_of_memory, WRONG_CONTENT),
     (user_of_memory_too_much, WRONG_CONTENT),
+    (range_that_is_not_listed, WRONG_CONTENT),
+    (range_of_another_space, WRONG_CONTENT),
+    (node_elsewhere, WRONG_CONTENT),
+    (changed_and_not_counted, WRONG_CONTENT),
     (one_more_has_it, WRONG_NAME),
     (one_less_is_counted, WRONG_TOTAL),
     (cut_ring, WRONG_FAMILY),

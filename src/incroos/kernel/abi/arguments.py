@@ -6,6 +6,7 @@ from incroos.kernel import files, vm
 from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import PATH_MAX, SLASH
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, load8, word
 
@@ -13,6 +14,7 @@ MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
 LEAST_INT: Final = -1 << 31
+WRAPS: Final = -1
 
 
 @kernel
@@ -37,6 +39,22 @@ def half(value: word) -> word:
 def int_of(value: word) -> word:
     """An int: the low half of a register, with its sign."""
     return ((value & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000
+
+
+@kernel
+def span_end(start: word, nbytes: word) -> word:
+    """Where the pages of [start, start + nbytes), two unsigned numbers, end. PRE start is the start of a page.
+
+    start itself if the length, rounded up, is 0; WRAPS if the end is beyond all numbers. What ends beyond a user's
+    addresses ends behind them.
+    """
+    if -PAGE_BYTES < nbytes <= 0:
+        return start
+    if start >= 0 and nbytes > 0:
+        return vm.end_of(min(start, vm.USER_END), nbytes)
+    if start < 0 and nbytes < 0:
+        return WRAPS
+    return WRAPS if start + nbytes > -PAGE_BYTES else vm.USER_END + PAGE_BYTES
 
 
 @kernel

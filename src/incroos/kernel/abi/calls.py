@@ -16,6 +16,7 @@ from incroos.kernel.abi import (
     file_calls,
     group_calls,
     kill_calls,
+    limit_calls,
     lock_calls,
     memory_calls,
     path_calls,
@@ -27,6 +28,7 @@ from incroos.kernel.abi import (
     time_calls,
     timer_calls,
     unknown,
+    user_calls,
     wait_calls,
 )
 
@@ -126,10 +128,10 @@ CALLS: Final[Mapping[int, Function]] = {
     27: advice_calls.mincore,
     28: advice_calls.madvise,
     149: lock_calls.mlock,
-    150: lock_calls.mlock,  # munlock
-    151: system_calls.nothing,  # mlockall
-    152: system_calls.nothing,  # munlockall
-    325: lock_calls.mlock,  # mlock2
+    150: lock_calls.munlock,
+    151: lock_calls.mlockall,
+    152: lock_calls.munlockall,
+    325: lock_calls.mlock2,
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,
@@ -150,27 +152,28 @@ CALLS: Final[Mapping[int, Function]] = {
     57: child_calls.fork_task,
     58: child_calls.vfork,
     60: process_calls.exit_group,
-    97: process_calls.getrlimit,
-    105: process_calls.set_identity,  # setuid
-    106: process_calls.set_identity,  # setgid
+    97: limit_calls.getrlimit,
+    105: user_calls.setuid,
+    106: user_calls.setgid,
     109: group_calls.setpgid,
     110: process_calls.getppid,
     111: group_calls.getpgrp,
     112: group_calls.setsid,
-    113: process_calls.set_two,  # setreuid
-    114: process_calls.set_two,  # setregid
-    115: process_calls.getgroups,
-    117: process_calls.set_three,  # setresuid
-    118: process_calls.get_three,  # getresuid
-    119: process_calls.set_three,  # setresgid
-    120: process_calls.get_three,  # getresgid
+    113: user_calls.setreuid,
+    114: user_calls.setregid,
+    115: user_calls.getgroups,
+    116: user_calls.setgroups,
+    117: user_calls.setresuid,
+    118: user_calls.getresuid,
+    119: user_calls.setresgid,
+    120: user_calls.getresgid,
     121: group_calls.getpgid,
     124: group_calls.getsid,
     140: group_calls.getpriority,
     141: group_calls.setpriority,
     157: process_calls.prctl,
     158: process_calls.arch_prctl,
-    160: process_calls.setrlimit,
+    160: limit_calls.setrlimit,
     164: process_calls.refuse,  # settimeofday
     170: process_calls.refuse,  # sethostname
     171: process_calls.refuse,  # setdomainname
@@ -179,7 +182,7 @@ CALLS: Final[Mapping[int, Function]] = {
     218: process_calls.set_tid_address,
     231: process_calls.exit_group,
     273: process_calls.set_robust_list,
-    302: process_calls.prlimit64,
+    302: limit_calls.prlimit64,
     # time
     35: time_calls.nanosleep,
     36: timer_calls.getitimer,
@@ -229,10 +232,10 @@ CALLS: Final[Mapping[int, Function]] = {
     309: system_calls.getcpu,
     318: system_calls.getrandom,
     24: group_calls.sched_yield,
-    102: system_calls.nothing,  # getuid
-    104: system_calls.nothing,  # getgid
-    107: system_calls.nothing,  # geteuid
-    108: system_calls.nothing,  # getegid
+    102: user_calls.getuid,
+    104: user_calls.getgid,
+    107: user_calls.geteuid,
+    108: user_calls.getegid,
     162: system_calls.nothing,  # sync
     # tried by programs, and done without
     435: unknown.absent_call,  # clone3

@@ -15,6 +15,7 @@ from incroos.kernel.abi.arguments import (
     user_of,
 )
 from incroos.kernel.abi.errno import (
+    EACCES,
     EBADF,
     EFAULT,
     EINVAL,
@@ -23,7 +24,7 @@ from incroos.kernel.abi.errno import (
     result_of,
 )
 from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_FOLLOW, file_node, find_known
-from incroos.kernel.files import nodes, times
+from incroos.kernel.files import nodes, rights, times
 from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node
@@ -205,11 +206,12 @@ def renameat2(k: Kernel, folder: word, source: word, other: word, path: word, fl
     return result_after_walk(files.rename(k, entry, has_slash, code, half(flags)))
 
 
-# ------------------------------------------------------------------ sizes
 # ------------------------------------------------------------------ what is told of files
 @kernel
 def set_mode(k: Kernel, node: Node, mode: word) -> word:
     """chmod."""
+    if not rights.owns(rights.caller(k), node):
+        return -EPERM
     node.mode = node.mode & nodes.FORMAT_BITS | mode & MODE_BITS
     node.changed = times.now(k)
     return 0
@@ -243,7 +245,12 @@ def fchmod(k: Kernel, descriptor: word, mode: word) -> word:
 
 @kernel
 def set_owner(k: Kernel, node: Node, user: word, group: word) -> word:
-    """chown: kept and told; there is only one user who asks."""
+    """chown: root may all, an owner give a file to a group of theirs."""
+    by = rights.caller(k)
+    is_same = half(user) == SAME or half(user) == node.user
+    may_give = half(group) == SAME or rights.is_in_group(by, half(group))
+    if not rights.is_root(by) and not (by.user.effective == node.user and is_same and may_give):
+        return -EPERM
     node.user = half(user) if half(user) != SAME else node.user
     node.group = half(group) if half(group) != SAME else node.group
     node.changed = times.now(k)
@@ -329,6 +336,9 @@ def utime(k: Kernel, path: word, given: word) -> word:
 def set_times(k: Kernel, node: Node, given: word, unit: word) -> word:
     """Set both times of a node: two pairs of seconds and parts of so many nanoseconds, or now where there are none."""
     at = k.files.piece
+    by = rights.caller(k)
+    if not rights.owns(by, node) and (given != 0 or not rights.has(by, node, rights.WRITING)):
+        return -EPERM if given != 0 else -EACCES
     now = times.now(k)
     accessed = now
     modified = now

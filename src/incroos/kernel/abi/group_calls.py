@@ -108,7 +108,7 @@ def is_meant(k: Kernel, task: Task, kind: word, number: word) -> bool:
         return task.number == (number if number != 0 else own.number)
     if kind == OF_GROUP:
         return task.group == (number if number != 0 else own.group)
-    return number == 0
+    return task.credentials.user.real == (number if number != 0 else own.credentials.user.real)
 
 
 @apart
@@ -136,10 +136,27 @@ def setpriority(k: Kernel, kind: word, number: word, nice: word) -> word:
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         if is_meant(k, task, half(kind), int_of(number)):
+            if not may_set_nice(k, task, int_of(nice)):
+                return -EACCES if is_same_user(k, task) else -EPERM
             task.nice = min(max(int_of(nice), LEAST_NICE), MOST_NICE)
             result = 0
         at = task.next
     return result
+
+
+@kernel
+def is_same_user(k: Kernel, task: Task) -> bool:
+    """Whether a task acts for the caller's user."""
+    user = task_of(k).credentials.user.effective
+    return user == task.credentials.user.effective or user == task.credentials.user.real
+
+
+@kernel
+def may_set_nice(k: Kernel, task: Task, nice: word) -> bool:
+    """Root may set any; others let their own tasks be nicer."""
+    if task_of(k).credentials.user.effective == 0:
+        return True
+    return is_same_user(k, task) and max(nice, LEAST_NICE) >= task.nice
 
 
 @apart

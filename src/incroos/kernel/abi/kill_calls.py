@@ -1,4 +1,4 @@
-"""Calls that send signals. There is one user, who may send any to any; init, number 1, has no use for them."""
+"""Calls that send signals. Root may send any to any, others to their own; init, number 1, has no use for them."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from incroos.kernel.abi.arguments import LEAST_INT, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
 from incroos.kernel.codes import OK
 from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task
+from incroos.kernel.task.actions import SIGCONT
 from incroos.kernel.task.ring import find
 from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
 from incroos.lang import VirtAddr, apart, kernel, load64, word
@@ -22,10 +23,23 @@ def is_signal(signal: word) -> bool:
 
 
 @kernel
+def may_signal(k: Kernel, whom: Task, signal: word) -> bool:
+    """Whether the caller is root or the target's user; SIGCONT goes to all of a session."""
+    user = task_of(k).credentials.user
+    other = whom.credentials.user
+    if user.effective == 0 or (signal == SIGCONT and whom.session == task_of(k).session):
+        return True
+    is_user = user.effective == other.real or user.effective == other.saved
+    return is_user or user.real == other.real or user.real == other.saved
+
+
+@kernel
 def send_to(k: Kernel, whom: Task, signal: word, code: word) -> word:
     """Send a signal with the number of the sender; 0 is none."""
     if not is_signal(signal):
         return -EINVAL
+    if not may_signal(k, whom, int_of(signal)):
+        return -EPERM
     if int_of(signal) == 0:
         return 0
     sent = task.send_with(k, whom, int_of(signal), code, task_of(k).number, 0)
@@ -48,9 +62,23 @@ def kill(k: Kernel, number: word, signal: word) -> word:
 def kill_one(k: Kernel, number: word, signal: word, code: word) -> word:
     """Send a task a signal."""
     if number == INIT_NUMBER:
-        return 0 if is_signal(signal) else -EINVAL
+        return signal_init(k, signal)
     at = find(k, number)
     return send_to(k, Task(k.m, at), signal, code) if at != 0 else -ESRCH
+
+
+@kernel
+def better(result: word, another: word) -> word:
+    """Of results for several tasks: that one got the signal, else the last error."""
+    return 0 if result == 0 else another
+
+
+@kernel
+def signal_init(k: Kernel, signal: word) -> word:
+    """Send init a signal, which does nothing."""
+    if not is_signal(signal):
+        return -EINVAL
+    return 0 if task_of(k).credentials.user.effective == 0 else -EPERM
 
 
 @kernel
@@ -61,7 +89,7 @@ def kill_group(k: Kernel, group: word, signal: word) -> word:
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
         if each.group == group:
-            result = send_to(k, each, signal, BY_CALL)
+            result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
 
@@ -74,7 +102,7 @@ def kill_all(k: Kernel, signal: word) -> word:
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
         if at != k.tasks.current:
-            result = send_to(k, each, signal, BY_CALL)
+            result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
 
@@ -107,12 +135,14 @@ def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word
     if (int_of(code) >= 0 or int_of(code) == int_of(BY_THREAD_CALL)) and int_of(number) != task_of(k).number:
         return -EPERM
     if int_of(number) == INIT_NUMBER:
-        return 0 if is_signal(signal) else -EINVAL
+        return signal_init(k, signal)
     at = find(k, int_of(number))
     if at == 0:
         return -ESRCH
     if not is_signal(signal):
         return -EINVAL
+    if not may_signal(k, Task(k.m, at), int_of(signal)):
+        return -EPERM
     if int_of(signal) == 0:
         return 0
     errno = load64(k.m, info) & ~0xFFFF_FFFF

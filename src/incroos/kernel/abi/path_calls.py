@@ -27,6 +27,7 @@ from incroos.kernel.abi.errno import (
     result_of,
 )
 from incroos.kernel.abi.waiting import finish
+from incroos.kernel.files import rights
 from incroos.kernel.files.nodes import let_go
 from incroos.kernel.files.paths import FOLLOW, STAY
 from incroos.kernel.state import (
@@ -170,7 +171,9 @@ def faccessat2(k: Kernel, folder: word, path: word, wanted: word, flags: word) -
     node = node_at(k, found)
     if wanted & EXECUTE_ACCESS != 0 and node.kind != FOLDER_KIND and node.mode & ANY_EXECUTE == 0:
         return -EACCES
-    return 0
+    by = task_of(k).credentials
+    may = rights.has(by, node, half(wanted)) if flags & FOLDER_TOO != 0 else rights.has_really(by, node, half(wanted))
+    return 0 if may else -EACCES
 
 
 @apart
@@ -217,6 +220,8 @@ def chdir(k: Kernel, path: word) -> word:
         return found
     if node_at(k, found).kind != FOLDER_KIND:
         return -ENOTDIR
+    if not rights.has(task_of(k).credentials, node_at(k, found), rights.SEARCHING):
+        return -EACCES
     return enter(k, VirtAddr(~found))
 
 

@@ -1,7 +1,7 @@
 """Changes of folders: what a walk has come to is made, named once more, moved or removed, by Linux's rules.
 
 A walk notes in FilesState to which folder and name it came, and whether slashes stand behind. Only the name may be
-missing. Whatever fails has changed nothing: memory is had first. There is one user, who may do all.
+missing. Whatever fails has changed nothing: memory is had first.
 
 Unit: the entry.
 """
@@ -21,7 +21,7 @@ from incroos.kernel.codes import (
     NOT_FOLDER,
     OK,
 )
-from incroos.kernel.files import entries, nodes, paths, times
+from incroos.kernel.files import entries, nodes, paths, rights, times
 from incroos.kernel.state import FOLDER_KIND, LINK_KIND, Entry, Kernel, Node
 from incroos.lang import VirtAddr, copy, kernel, word
 
@@ -32,7 +32,9 @@ MOST_LINKS: Final = 1 << 16
 # ------------------------------------------------------------------ making
 @kernel
 def may_add(k: Kernel, code: word, kind: word) -> word:
-    """OK if a walk that said `code` came to a name that is free: EXISTS, NO_ENTRY (also in /proc), its code."""
+    """OK if a walk that said `code` came to a name that is free: EXISTS, NO_ENTRY (also in /proc),
+    NO_PERMISSION, its code.
+    """
     if code == OK:
         return EXISTS
     if code != NO_ENTRY or k.files.last_folder == 0:
@@ -40,7 +42,7 @@ def may_add(k: Kernel, code: word, kind: word) -> word:
     if k.files.last_slash != 0 and kind != FOLDER_KIND:
         return NO_ENTRY
     folder = Node(k.m, k.files.last_folder)
-    return NO_ENTRY if folder.nr_links == 0 or folder.row != 0 else OK
+    return NO_ENTRY if folder.nr_links == 0 or folder.row != 0 else rights.may_change_folder(k, folder)
 
 
 @kernel
@@ -139,6 +141,9 @@ def remove_file(k: Kernel, code: word) -> word:
         return NOT_FOLDER
     if is_own(entry):
         return IN_USE
+    code = rights.may_remove(k, Node(k.m, entry.folder), node)
+    if code != OK:
+        return code
     times.touch(k, Node(k.m, entry.folder))
     node.changed = times.now(k)
     entries.remove(k, entry)
@@ -158,6 +163,9 @@ def remove_folder(k: Kernel, code: word) -> word:
         return NOT_FOLDER
     if is_own(entry):
         return IN_USE
+    code = rights.may_remove(k, Node(k.m, entry.folder), node)
+    if code != OK:
+        return code
     if node.first != 0:
         return NOT_EMPTY
     times.touch(k, Node(k.m, entry.folder))
@@ -191,6 +199,9 @@ def rename(k: Kernel, source: VirtAddr, has_slash: bool, code: word, flags: word
         return EXISTS
     if is_own(entry) or (files.last_entry != 0 and is_own(Entry(k.m, files.last_entry))):
         return IN_USE
+    code = may_move(k, entry, node)
+    if code != OK:
+        return code
     if nodes.is_folder(node) and is_inside(k, Node(k.m, files.last_folder), node):
         return BAD_ARGUMENT
     if not nodes.is_folder(node) and (has_slash or (files.last_slash != 0)):
@@ -200,6 +211,16 @@ def rename(k: Kernel, source: VirtAddr, has_slash: bool, code: word, flags: word
     if files.last_entry != 0:
         return replace(k, entry, Entry(k.m, files.last_entry))
     return move(k, entry)
+
+
+@kernel
+def may_move(k: Kernel, entry: Entry, node: Node) -> word:
+    """OK if the caller may move what an entry names to where a walk came; NO_PERMISSION, NOT_ALLOWED."""
+    code = rights.may_remove(k, Node(k.m, entry.folder), node)
+    folder = Node(k.m, k.files.last_folder)
+    if code == OK and k.files.last_entry != 0:
+        return rights.may_remove(k, folder, Node(k.m, Entry(k.m, k.files.last_entry).node))
+    return rights.may_change_folder(k, folder) if code == OK else code
 
 
 @kernel

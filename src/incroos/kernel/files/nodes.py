@@ -57,12 +57,15 @@ def first_node(k: Kernel, kind: word, mode: word) -> VirtAddr:
 
 @kernel
 def new_node(k: Kernel, kind: word, mode: word) -> VirtAddr:
-    """A node that lies in no folder yet; 0 without memory. Its other fields are 0, its times now."""
+    """A node of the caller's that lies in no folder yet; 0 without memory. Its other fields are 0, its times now."""
     sweep(k)
     at = heap.kzalloc(k, Node.SIZE)
     if at != 0:
         node = Node(k.m, at)
         begin(k, node, kind, mode)
+        if k.tasks.current != 0:
+            node.user = Task(k.m, k.tasks.current).credentials.user.effective
+            node.group = Task(k.m, k.tasks.current).credentials.group.effective
         times.touch(k, node)
         node.accessed = node.modified
     return at
@@ -122,6 +125,8 @@ def let_go(k: Kernel, node: Node) -> None:
         node.is_lost = 1
         node.next_lost = k.files.lost
         k.files.lost = node.addr
+    if node.nr_files == 0 and not is_running(k, node):
+        node.content.is_lost = 1
     sweep(k)
 
 

@@ -30,6 +30,7 @@ from incroos.kernel.files import (
     pipe_opening,
     pipes,
     process_links,
+    rights,
     terminal,
     text,
 )
@@ -127,6 +128,8 @@ def open_path(k: Kernel, task: Task, start: Node, nbytes: word, flags: word, mod
         return create_and_open(k, task, flags, mode, free)
     if code == OK:
         code = may_open(k, Node(k.m, at), flags)
+    if code == OK and flags & PATH_ONLY == 0 and not process_links.is_unnamed(k, at):
+        code = rights.may_open(task.credentials, Node(k.m, at), flags)
     if code == OK and Node(k.m, at).kind == TERMINAL_KIND and flags & PATH_ONLY == 0:
         code = terminal.open_by(k, task, Node(k.m, at), flags & NOT_TERMINAL == 0)
     if code != OK:
@@ -165,7 +168,7 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
 
 
 @kernel
-def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word) -> word:
+def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word, seals: word) -> word:
     """Make a file that no folder names, with a label that has the name in it, and open it: the descriptor.
 
     NO_DESCRIPTOR, NO_KERNEL_MEMORY.
@@ -184,6 +187,7 @@ def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: wor
     end = text.put_bytes(k.m, text.put_text(k.m, label, LABEL), name, nbytes)
     node.label = label
     node.label_bytes = text.put_text(k.m, end, DELETED) - label
+    node.seals = seals
     k.files.is_changed = 1
     name_node(file, node)
     nodes.let_go(k, node)  # it is lost from the start
@@ -226,6 +230,7 @@ def name_node(file: File, node: Node) -> None:
     """Let an open file be one of the node."""
     file.node = node.addr
     file.content = node.content.addr
+    node.content.is_lost = 0
     node.nr_files += 1
 
 

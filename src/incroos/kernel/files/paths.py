@@ -3,7 +3,7 @@
     path buffer   ...| what is left of the path, up to the end of the buffer
                      a symlink's target is put in front of it
 
-Unit: the byte. The text is in the kernel's memory; folders are the root's user's, so that all can be searched.
+Unit: the byte. The text is in the kernel's memory.
 """
 
 from typing import Final
@@ -13,11 +13,12 @@ from incroos.kernel.codes import (
     NAME_TOO_LONG,
     NO_ENTRY,
     NO_KERNEL_MEMORY,
+    NO_PERMISSION,
     NOT_FOLDER,
     OK,
     TOO_MANY_LINKS,
 )
-from incroos.kernel.files import entries, nodes, process_folders, process_links
+from incroos.kernel.files import entries, nodes, process_folders, process_links, rights
 from incroos.kernel.files.nodes import NAME_MAX
 from incroos.kernel.state import DESCRIPTOR_KIND, LINK_KIND, MAGIC_LINK_KIND, Entry, Kernel, Node, Task
 from incroos.lang import VirtAddr, copy, kernel, load8, store8, word
@@ -49,7 +50,7 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
     """Walk the path of nbytes at text_of(k): code, and the node.
 
     When only the last name is missing, NO_ENTRY comes with the folder where it would be; with 0 otherwise. NOT_FOLDER,
-    TOO_MANY_LINKS, NAME_TOO_LONG; NO_KERNEL_MEMORY, in /proc.
+    TOO_MANY_LINKS, NAME_TOO_LONG, NO_PERMISSION; NO_KERNEL_MEMORY, in /proc.
     """
     if nbytes == 0:
         return NO_ENTRY, VirtAddr(0)
@@ -65,6 +66,8 @@ def walk(k: Kernel, task: Task, start: Node, nbytes: word, at_link: word) -> tup
             return OK if nodes.is_folder(here) else NOT_FOLDER, here.addr
         if not nodes.is_folder(here):
             return NOT_FOLDER, VirtAddr(0)
+        if not rights.has(task.credentials, here, rights.SEARCHING):
+            return NO_PERMISSION, VirtAddr(0)
         name = at
         at = end_of_name(k, at, end)
         if at - name > NAME_MAX:

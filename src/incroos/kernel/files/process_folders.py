@@ -41,6 +41,8 @@ def look_up(k: Kernel, folder: Node, name: VirtAddr, nbytes: word) -> tuple[word
     at = entries.find(k, folder, name, nbytes)
     if at == 0:
         at = make(k, folder, row, number, name, nbytes)
+    if at != 0:
+        set_owner(k, Node(k.m, at))
     return OK if at != 0 else NO_KERNEL_MEMORY, at
 
 
@@ -89,6 +91,14 @@ def inode_of(folder: Node, row: word, number: word) -> word:
     if folder.row == rows.THREADS:
         descriptor = 1  # what is in a thread's folder is not what is in its task's
     return FIRST_INODE | subject << 16 | row << 8 | descriptor
+
+
+@kernel
+def set_owner(k: Kernel, node: Node) -> None:
+    """A file that tells of a task is its user's, whoever that is now."""
+    at = tasks.find(k, node.subject)
+    node.user = Task(k.m, at).credentials.user.effective if at != 0 else 0
+    node.group = Task(k.m, at).credentials.group.effective if at != 0 else 0
 
 
 # ------------------------------------------------------------------ listing

@@ -168,8 +168,7 @@ def take_zeroed_table(k: Kernel, level: word) -> PhysAddr:
 @kernel
 def free_zeroed_table(k: Kernel, pa: PhysAddr) -> word:
     """Take back what alloc_table gave, as free_table does, full of zeros: who has it next finds them."""
-    code = k.config.stock.check_free_table(k, pa)
-    if code != OK or k.config.poison != 0 or not k.config.stock.put_zeroed_table(k, pa):
+    if k.config.poison != 0 or not k.config.stock.put_zeroed_table(k, pa):
         return free_table(k, pa)
     k.frames.nr_tables -= 1
     return OK
@@ -193,8 +192,7 @@ def take_kept_table(k: Kernel, level: word) -> PhysAddr:
 @kernel
 def free_kept_table(k: Kernel, pa: PhysAddr) -> word:
     """Take back a root as free_table does, and keep what is in it for the next one, as long as memory is not short."""
-    code = k.config.stock.check_free_table(k, pa)
-    if code != OK or k.config.poison != 0 or not k.config.stock.put_kept_table(k, pa):
+    if k.config.poison != 0 or not k.config.stock.put_kept_table(k, pa):
         return free_table(k, pa)
     k.frames.nr_tables -= 1
     return OK

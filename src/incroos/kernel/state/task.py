@@ -10,6 +10,8 @@ NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
 MAX_QUEUED: Final = 4096  # of all tasks; RLIMIT_SIGPENDING
 NR_TIMERS: Final = 3  # ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
+NR_LIMITS: Final = 16  # resources
+MOST_GROUPS: Final = 16
 MAX_FILES: Final = 256  # descriptors of a task; more than RLIMIT_NOFILE
 NAME_BYTES: Final = 16
 VECTOR_STATE_BYTES: Final = 512
@@ -73,12 +75,30 @@ class Timer(Struct):
     every: u64  # after that; 0: once
 
 
+class Ids(Struct):
+    """Numbers of users or groups."""
+
+    real: u64
+    effective: u64
+    saved: u64
+
+
+class Credentials(Struct):
+    """For whom a task acts: zeros are root. Owner: abi.user_calls."""
+
+    user: Ids
+    group: Ids
+    nr_groups: u64
+    groups: Annotated[Array[u64], MOST_GROUPS]  # beside the effective one
+
+
 class Node(Struct):
     """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
     label: VirtAddr  # of a file that never had a name: a text that tells of it, in the heap; 0: none
     label_bytes: u64
+    seals: u64  # of such a file, as files.seals says
     room: u64  # of a symlink that was made: bytes of the heap that its text has
     kind: u64
     entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
@@ -236,10 +256,10 @@ class Task(Struct):
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
     umask: u64
-    limit_files: u64  # descriptors: RLIMIT_NOFILE,
-    most_files: u64  # and how far it may be raised
-    limit_tasks: u64  # tasks that there may be for it to make another: RLIMIT_NPROC,
-    most_tasks: u64  # and how far it may be raised
+    limit_files: u64  # descriptors: RLIMIT_NOFILE
+    limit_tasks: u64  # tasks that there may be for it to make another: RLIMIT_NPROC
+    limits: Annotated[Array[u64], 2 * NR_LIMITS]  # of each resource what was set, and how far it may be raised
+    credentials: Credentials
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
     folder: VirtAddr  # Node: the working directory

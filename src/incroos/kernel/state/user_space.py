@@ -15,6 +15,15 @@ GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
 IS_SHARED: Final = 1 << 2  # what is written there is seen by all that have the content
 NEVER_WRITABLE: Final = 1 << 3  # shows a file that was opened for reading: mprotect must not give WRITE
+IS_LOCKED: Final = 1 << 4  # its pages are to be there
+LOCKS_LATE: Final = 1 << 5  # and IS_LOCKED: those that somebody touched
+NOT_IN_CHILD: Final = 1 << 6  # fork leaves it out
+EMPTY_IN_CHILD: Final = 1 << 7  # a child has zeros there
+WANTS_LARGE: Final = 1 << 8  # pages of 2 MiB, where they fit
+REFUSES_LARGE: Final = 1 << 9
+NOT_IN_DUMP: Final = 1 << 10
+IS_RANDOM: Final = 1 << 11  # how a program will use it
+IS_SEQUENTIAL: Final = 1 << 12
 
 MAX_FAMILIES: Final = 4096  # numbers fit below a page's address; the first is nobody's
 PAGE_SLOTS: Final = 64  # of a PageNode
@@ -53,6 +62,7 @@ class Content(Struct):
     nr_users: u64  # ranges; of a text of the kernel, the open file
     first_range: VirtAddr  # of the list of ranges that show it
     is_anonymous: u64  # it is of no file: it ends with its last range
+    is_lost: u64  # nobody can open its file any more: its frames go with its last range
     root: VirtAddr  # PageNode; 0: no page has a frame
     nr_frames: u64
     nr_changed: u64  # of them: those that may differ from what they would be without a frame
@@ -85,6 +95,9 @@ class UserSpace(Struct):
     previous_in_family: VirtAddr
     nr_pages: u64  # in ranges
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
+    nr_locked_pages: u64  # of them in ranges that are locked
+    new_flags: u64  # that each new range gets: what mlockall asked for
+    seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
     brk_start: VirtAddr
     brk: VirtAddr
@@ -102,6 +115,8 @@ class VmState(Struct):
     is_ready: u64
     zero_page: PhysAddr  # the frame of zeros
     ranges: VirtAddr  # the heap's cache of Ranges
+    nr_nodes: u64  # Ranges of all spaces, and those that are about to be
+    most_nodes: u64
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none

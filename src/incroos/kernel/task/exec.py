@@ -9,7 +9,16 @@ Unit: the program. Format of the first line: execve(2), "Interpreter scripts".
 from typing import Final
 
 from incroos.kernel import files, vm
-from incroos.kernel.codes import BAD_PROGRAM, NO_PERMISSION, OK, TOO_MANY_LINKS
+from incroos.kernel.codes import (
+    BAD_PROGRAM,
+    NO_FRAME,
+    NO_KERNEL_MEMORY,
+    NO_PERMISSION,
+    NO_ROOM,
+    OK,
+    TOO_MANY_LINKS,
+)
+from incroos.kernel.files import rights
 from incroos.kernel.files.paths import FOLLOW, SLASH
 from incroos.kernel.state import (
     CONTENT_KIND,
@@ -46,6 +55,8 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
     user = UserSpace(k.m, task.space)
     found = Node(k.m, at)
     code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
+    if (code == NO_FRAME or code == NO_ROOM or code == NO_KERNEL_MEMORY) and vm.give_up_pages(k) > 0:
+        code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
     if code != OK:
         return code
     leave_old(k, task)
@@ -59,9 +70,11 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
 
 # ------------------------------------------------------------------ the file
 @kernel
-def may_execute(node: Node) -> word:
-    """OK; NO_PERMISSION if it is no file, or nobody may execute it."""
-    return OK if node.kind == CONTENT_KIND and node.mode & ANY_EXECUTE != 0 else NO_PERMISSION
+def may_execute(task: Task, node: Node) -> word:
+    """OK; NO_PERMISSION if it is no file, or nobody may execute it, or the task may not."""
+    if node.kind != CONTENT_KIND or node.mode & ANY_EXECUTE == 0:
+        return NO_PERMISSION
+    return OK if rights.has(task.credentials, node, rights.SEARCHING) else NO_PERMISSION
 
 
 @kernel
@@ -69,7 +82,7 @@ def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
     """The file that is loaded: the node, or the last interpreter. Each script changes the arguments."""
     here = node
     for depth in range(MOST_SCRIPTS + 1):
-        code = may_execute(here)
+        code = may_execute(task, here)
         if code != OK or not is_script(k, here):
             return code, here.addr
         if depth == 0:
@@ -168,6 +181,8 @@ def leave_old(k: Kernel, task: Task) -> None:
     files.close_on_exec(k, task)
     forget_handlers(k, task)
     task.exit_signal = SIGCHLD
+    task.credentials.user.saved = task.credentials.user.effective
+    task.credentials.group.saved = task.credentials.group.effective
     task.has_executed = 1
 
 

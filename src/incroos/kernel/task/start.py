@@ -4,8 +4,8 @@ from typing import Final
 
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
-from incroos.kernel.state import FIRST_NUMBER, MAX_FILES, NO_LIMIT, READY, Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import clock, ending, program, ring
+from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
+from incroos.kernel.task import clock, ending, limits, program, ring
 from incroos.lang import VirtAddr, fill, kernel, word
 
 TASK_ALIGNMENT: Final = 16  # of its vector state
@@ -45,10 +45,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.exit_signal = 0
     task.started = clock.now(k)
     task.umask = DEFAULT_UMASK
-    task.limit_tasks = NO_LIMIT
-    task.most_tasks = NO_LIMIT
-    task.limit_files = MAX_FILES
-    task.most_files = MAX_FILES
+    limits.begin(task, info)
     task.folder = files.root_of(k).addr
     ring.add(k, task)
     state.current = at

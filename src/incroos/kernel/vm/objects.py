@@ -84,6 +84,8 @@ def remove_range(k: Kernel, content: Content, node: Range) -> None:
     content.nr_users -= 1
     if content.nr_users == 0 and content.is_anonymous != 0:
         destroy(k, content)
+    elif content.nr_users == 0 and content.is_lost != 0:
+        free_pages(k, content, 0)
 
 
 # ------------------------------------------------------------------ pages

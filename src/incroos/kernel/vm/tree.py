@@ -14,11 +14,12 @@ Owns links, heights and gaps; start and end change through set_bounds alone. Kno
 from typing import Final
 
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import GROWS_DOWN, IS_SHARED, Range, UserSpace
+from incroos.kernel.state import EMPTY_IN_CHILD, GROWS_DOWN, IS_SHARED, NOT_IN_CHILD, Range, UserSpace
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP
 from incroos.lang import VirtAddr, kernel, word
 
 NO_RANGE: Final = VirtAddr(0)
+NOT_BORROWED: Final = IS_SHARED | NOT_IN_CHILD | EMPTY_IN_CHILD  # a child gets no page of such a range at fork
 NEAR_BYTES: Final = 64 * PAGE_BYTES  # ranges so close to each other are gone through as one
 
 
@@ -108,7 +109,12 @@ def bound_of(node: Range) -> word:
 def gap_before(user: UserSpace, node: Range) -> word:
     """How many bytes are nobody's right before a range."""
     before = preceding(user, node.addr)
-    start = Range(user.m, before).end if before != 0 else LOWEST
+    return gap_from(Range(user.m, before).end if before != 0 else LOWEST, node)
+
+
+@kernel
+def gap_from(start: VirtAddr, node: Range) -> word:
+    """The same, where what is nobody's begins at an address."""
     return max(bound_of(node) - start, 0)
 
 
@@ -176,12 +182,12 @@ def with_gap_before(user: UserSpace, behind: VirtAddr, nbytes: word) -> VirtAddr
 
 @kernel
 def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
-    """Where ranges that lie near each other and are as private as the first one end, and the range behind them."""
+    """Where ranges that lie near each other and are as the first one at fork end, and the range behind them."""
     end = first.end
     at = following(user, VirtAddr(first.addr))
     while at != 0:
         node = Range(user.m, at)
-        if (node.flags ^ first.flags) & IS_SHARED != 0 or node.start - end > NEAR_BYTES:
+        if (node.flags ^ first.flags) & NOT_BORROWED != 0 or node.start - end > NEAR_BYTES:
             return end, at
         end = node.end
         at = following(user, at)
@@ -192,24 +198,35 @@ def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
 @kernel
 def insert(user: UserSpace, node: Range) -> None:
     """Put in a range that overlaps none."""
+    before = NO_RANGE
+    behind = NO_RANGE
     parent = NO_RANGE
     at = user.root
     while at != 0:
         parent = at
-        at = Range(user.m, at).left if node.start < Range(user.m, at).start else Range(user.m, at).right
+        if node.start < Range(user.m, at).start:
+            behind = at
+            at = Range(user.m, at).left
+        else:
+            before = at
+            at = Range(user.m, at).right
     node.left = NO_RANGE
     node.right = NO_RANGE
     node.parent = parent
-    node.height = 0  # so that settle goes on
-    node.largest_gap = 0
+    node.height = 1
+    node.gap = gap_from(Range(user.m, before).end if before != 0 else LOWEST, node)
+    node.largest_gap = node.gap
     if parent == 0:
         user.root = node.addr
-    elif node.start < Range(user.m, parent).start:
+    elif parent == behind:
         Range(user.m, parent).left = node.addr
     else:
         Range(user.m, parent).right = node.addr
-    measure(user, node.addr)
-    measure(user, following(user, node.addr))
+    if behind != 0:
+        Range(user.m, behind).gap = gap_from(node.end, Range(user.m, behind))
+    settle(user, parent)
+    if behind != parent:
+        settle(user, behind)
 
 
 @kernel
@@ -298,7 +315,13 @@ def height_of(user: UserSpace, at: VirtAddr) -> word:
 @kernel
 def update(user: UserSpace, node: Range) -> None:
     """Height and largest gap of a node from those of its children."""
-    node.height = 1 + max(height_of(user, node.left), height_of(user, node.right))
+    put_height(user, node, height_of(user, node.left), height_of(user, node.right))
+
+
+@kernel
+def put_height(user: UserSpace, node: Range, left: word, right: word) -> None:
+    """The same, where the heights of the children are known."""
+    node.height = 1 + max(left, right)
     below = max(largest_gap_under(user, node.left), largest_gap_under(user, node.right))
     node.largest_gap = max(node.gap, below)
 
@@ -318,7 +341,7 @@ def balance(user: UserSpace, node: Range) -> VirtAddr:
         if height_of(user, child.left) > height_of(user, child.right):
             rotate_right(user, child)
         return rotate_left(user, node)
-    update(user, node)
+    put_height(user, node, left, right)
     return node.addr
 
 

@@ -211,17 +211,24 @@ def store64(user: UserSpace, va: word, value: word) -> word:
 @kernel
 def store32(user: UserSpace, va: word, value: word) -> word:
     """Write the low half of a word to a user's memory: OK; or BAD_POINTER, and nothing is written."""
-    return store_bytes(user, va, value, 4)
+    if va & (PAGE_BYTES - 1) > PAGE_BYTES - 4:
+        return store_bytes(user, va, value, 4)
+    at = reach(user, va, WRITES)
+    if at == 0:
+        return BAD_POINTER
+    lang.store32(user.m, at, value & 0xFFFF_FFFF)
+    return OK
 
 
 @kernel
 def store_bytes(user: UserSpace, va: word, value: word, nbytes: word) -> word:
     """Write the lowest bytes of a word, up to 8, one by one, in two pages perhaps."""
     at = reach(user, va, WRITES)
-    last = reach(user, va + nbytes - 1, WRITES) if at != 0 else at
-    if last == 0:
+    nr_here = rest_of_page(va, nbytes)
+    behind = reach(user, va + nr_here, WRITES) if at != 0 and nr_here < nbytes else at
+    if behind == 0:
         return BAD_POINTER
     for index in range(nbytes):
-        byte = shr_logical(value, 8 * index) & 0xFF
-        store8(user.m, reach(user, va + index, WRITES), byte)
+        to = at + index if index < nr_here else behind + index - nr_here
+        store8(user.m, VirtAddr(to), shr_logical(value, 8 * index) & 0xFF)
     return OK

@@ -38,7 +38,7 @@ from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import SEEN
-from incroos.kernel.vmm.runs import BYTES, trim_run
+from incroos.kernel.vmm.runs import BYTES, ROUND, trim_run
 from incroos.kernel.vmm.tables import (
     build_branch,
     find_cut,
@@ -61,6 +61,8 @@ BORROWED: Final = 1 << 10
 HELD: Final = 1 << 11
 NO_FRAMES: Final = PhysAddr(0)  # an empty list: frame 0 is nobody's
 KEPT: Final = ADDRESS | SEEN | UNCOUNTED | BORROWED | HELD
+RIGHTS: Final = PRESENT | WRITABLE | USER | NX  # of a leaf; all else of it is kept
+ALIKE: Final = RIGHTS | BORROWED
 BORROWED_TO_WRITABLE: Final = 9  # how far the one bit lies from the other
 
 
@@ -217,6 +219,7 @@ def page_offset(entry_offset: word) -> word:
 def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAddr) -> tuple[word, word, PhysAddr]:
     """Clear the entries in [start, end): how many there were, how many counted, and the list."""
     k = kernel_of(space)
+    records = k.blocks.database.records
     frames = list_before
     nr_cleared = 0
     nr_counted = 0
@@ -228,8 +231,7 @@ def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAdd
         if entry != 0 and entry & UNCOUNTED == 0:
             nr_counted += 1
             frame = PhysAddr(entry & ADDRESS)
-            if pmm.drop_mapping(k, frame) == 0:
-                pmm.set_owner_word(k, frame, frames >> PAGE_SHIFT)
+            if pmm.drop_mapping_to(k, records, frame, frames):
                 frames = frame
         at = VirtAddr(at + BYTES)
     return nr_cleared, nr_counted, frames
@@ -284,28 +286,49 @@ def protect_sparse_in(space: Space, start: VirtAddr, end: VirtAddr, flags: word)
 
 @kernel
 def protect_run(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> word:
-    """The same for the entries in [start, end): bits of the rights that any of them has lost."""
+    """The same for the entries in [start, end): bits of the rights that any of them has lost.
+
+    Four in a round: most often all are there with the same rights, and nobody else has their frames.
+    """
     some = 0
     common = -1
     at = start
-    while at + BYTES < end:
-        entry = load64(space.m, at)
-        other = load64(space.m, VirtAddr(at + BYTES))
-        if entry != 0:
-            store64(space.m, at, changed(entry, flags))
-            some |= entry
-            common &= entry
-        if other != 0:
-            store64(space.m, VirtAddr(at + BYTES), changed(other, flags))
-            some |= other
-            common &= other
-        at = VirtAddr(at + 2 * BYTES)
-    if at < end:  # the last one is not 0
-        entry = load64(space.m, at)
-        store64(space.m, at, changed(entry, flags))
+    while at + (ROUND - 1) * BYTES < end:
+        first = load64(space.m, at)
+        second = load64(space.m, VirtAddr(at + BYTES))
+        third = load64(space.m, VirtAddr(at + 2 * BYTES))
+        fourth = load64(space.m, VirtAddr(at + 3 * BYTES))
+        all_have = first & second & third & fourth
+        any_has = first | second | third | fourth
+        if (all_have ^ any_has) & ALIKE == 0 and all_have & (PRESENT | BORROWED) == PRESENT:
+            change = flags ^ (all_have & RIGHTS)
+            store64(space.m, at, first ^ change)
+            store64(space.m, VirtAddr(at + BYTES), second ^ change)
+            store64(space.m, VirtAddr(at + 2 * BYTES), third ^ change)
+            store64(space.m, VirtAddr(at + 3 * BYTES), fourth ^ change)
+            some |= any_has
+            common &= all_have
+        elif any_has != 0:
+            for offset in range(0, ROUND * BYTES, BYTES):
+                entry = protect_one(space, VirtAddr(at + offset), flags)
+                some |= entry
+                common &= entry if entry != 0 else -1
+        at = VirtAddr(at + ROUND * BYTES)
+    while at < end:
+        entry = protect_one(space, at, flags)
         some |= entry
-        common &= entry
+        common &= entry if entry != 0 else -1
+        at = VirtAddr(at + BYTES)
     return (some & ~flags & (WRITABLE | USER)) | (flags & ~common & NX)
+
+
+@kernel
+def protect_one(space: Space, at: VirtAddr, flags: word) -> word:
+    """The same for an entry, which may be 0: what it was."""
+    entry = load64(space.m, at)
+    if entry != 0:
+        store64(space.m, at, changed(entry, flags))
+    return entry
 
 
 @inlined

@@ -14,7 +14,7 @@ from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
 from incroos.kernel.files import text
 from incroos.kernel.files.bytes import take_some
-from incroos.kernel.files.proc import machine, maps, pagemap, settings, smaps, status
+from incroos.kernel.files.proc import limits, machine, maps, pagemap, settings, smaps, status
 from incroos.kernel.state import NAME_BYTES, TEXT_KIND, File, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, copy, fill, kernel, word
 
@@ -97,6 +97,8 @@ def put_of_task(k: Kernel, task: Task, row: word, at: VirtAddr) -> VirtAddr:
             return status.put_statm(k, task, at)
         case rows.NAME:
             return text.put_char(k.m, status.put_name(k, task, at), status.NEWLINE)
+        case rows.LIMITS:
+            return limits.put(k, task, at)
         case rows.MOUNTS:
             return machine.put_mounts(k, at)
         case rows.MOUNT_INFO:

@@ -1,7 +1,7 @@
 """/proc/N/pagemap: 8 bytes for each page of the user's half, made of the tables when they are read.
 
     bit 63   the page is there             bit 61   its frame is a content's: of a file or shared memory
-    bit 56   nobody else maps its frame    bits 0 to 54   its PFN
+    bit 56   nobody else maps its frame    bits 0 to 54   its PFN, told to root
 
 Unit: the page. Nothing is ever swapped out (bit 62), nor is it noted who wrote (bit 55), as in a Linux without
 CONFIG_MEM_SOFT_DIRTY. Format: pagemap, "Linux Kernel Documentation".
@@ -13,6 +13,7 @@ from incroos.kernel import pmm, vm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import BAD_ARGUMENT, BAD_POINTER, NO_TASK
 from incroos.kernel.files import process_tasks as tasks
+from incroos.kernel.files import rights
 from incroos.kernel.files.proc.tally import is_of_content
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import File, Kernel, Node, Task, UserSpace
@@ -64,7 +65,7 @@ def make(k: Kernel, of: UserSpace, first: word, nr_entries: word) -> None:
 def word_of(k: Kernel, entry: word) -> word:
     """What is told of a page that is there."""
     frame = PhysAddr(entry & ADDRESS)
-    found = IS_THERE | frame >> PAGE_SHIFT
+    found = IS_THERE | (frame >> PAGE_SHIFT if rights.is_root(rights.caller(k)) else 0)
     if entry & vmm.UNCOUNTED != 0:
         return found
     found |= IS_OF_CONTENT if is_of_content(k, frame) else 0

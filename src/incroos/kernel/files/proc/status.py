@@ -19,6 +19,8 @@ from incroos.kernel.state import (
     NAME_BYTES,
     NR_SIGNALS,
     READY,
+    Credentials,
+    Ids,
     Kernel,
     Task,
     UserSpace,
@@ -119,12 +121,22 @@ def put_set(k: Kernel, at: VirtAddr, name: bytes, bits: word) -> VirtAddr:
 
 
 @kernel
-def put_four(k: Kernel, at: VirtAddr, name: bytes, value: word) -> VirtAddr:
-    """Put a line of status with the same number four times."""
-    at = text.put_text(k.m, at, name)
-    for index in range(4):
-        at = text.put_char(k.m, text.put_decimal(k.m, at, value), TAB if index < 3 else NEWLINE)
-    return at
+def put_ids(k: Kernel, at: VirtAddr, name: bytes, ids: Ids) -> VirtAddr:
+    """Put a line of status with real, effective and saved number, and that for files, which is the effective one."""
+    at = text.put_decimal(k.m, text.put_text(k.m, at, name), ids.real)
+    at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.effective)
+    at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.saved)
+    at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.effective)
+    return text.put_char(k.m, at, NEWLINE)
+
+
+@kernel
+def put_groups(k: Kernel, at: VirtAddr, by: Credentials) -> VirtAddr:
+    """Put the line of status with further groups."""
+    at = text.put_text(k.m, at, b'Groups:\t')
+    for index in range(by.nr_groups):
+        at = text.put_char(k.m, text.put_decimal(k.m, at, by.groups[index]), BLANK)
+    return text.put_text(k.m, at, b' \n' if by.nr_groups == 0 else b'\n')
 
 
 # ------------------------------------------------------------------ status
@@ -139,13 +151,13 @@ def put_status(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     at = put_number(k, at, b'Pid:\t', task.number)
     at = put_number(k, at, b'PPid:\t', parent_of(k, task))
     at = put_number(k, at, b'TracerPid:\t', 0)
-    at = put_four(k, at, b'Uid:\t', 0)
-    at = put_four(k, at, b'Gid:\t', 0)
+    at = put_ids(k, at, b'Uid:\t', task.credentials.user)
+    at = put_ids(k, at, b'Gid:\t', task.credentials.group)
     nr_places = LEAST_DESCRIPTORS
     while nr_places < task.end_descriptors:
         nr_places *= 2
     at = put_number(k, at, b'FDSize:\t', nr_places)
-    at = text.put_text(k.m, at, b'Groups:\t \n')
+    at = put_groups(k, at, task.credentials)
     at = put_number(k, at, b'NStgid:\t', task.number)
     at = put_number(k, at, b'NSpid:\t', task.number)
     at = put_number(k, at, b'NSpgid:\t', task.group)
@@ -153,7 +165,7 @@ def put_status(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     if task.space != 0:
         at = put_memory(k, task, UserSpace(k.m, task.space), at)
     at = put_signals(k, task, at)
-    return put_rest(k, at)
+    return put_rest(k, task, at)
 
 
 @kernel
@@ -197,11 +209,13 @@ def put_signals(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
 
 
 @kernel
-def put_rest(k: Kernel, at: VirtAddr) -> VirtAddr:
-    """Put the lines about rights and processors, which are those of everybody."""
+def put_rest(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
+    """Put the lines about rights and processors: root has all capabilities, and nobody else one."""
+    user = task.credentials.user
+    is_root = user.real == 0 or user.effective == 0 or user.saved == 0
     at = put_set(k, at, b'CapInh:\t', 0)
-    at = put_set(k, at, b'CapPrm:\t', ALL_CAPABILITIES)
-    at = put_set(k, at, b'CapEff:\t', ALL_CAPABILITIES)
+    at = put_set(k, at, b'CapPrm:\t', ALL_CAPABILITIES if is_root else 0)
+    at = put_set(k, at, b'CapEff:\t', ALL_CAPABILITIES if user.effective == 0 else 0)
     at = put_set(k, at, b'CapBnd:\t', ALL_CAPABILITIES)
     at = put_set(k, at, b'CapAmb:\t', 0)
     at = text.put_text(k.m, at, b'NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n')

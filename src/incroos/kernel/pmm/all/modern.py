@@ -261,6 +261,25 @@ def drop_mapping(k: Kernel, pa: PhysAddr) -> word:
     return record.nr_mappings
 
 
+@inlined
+@kernel
+def drop_mapping_to(k: Kernel, records: VirtAddr, pa: PhysAddr, behind: PhysAddr) -> bool:
+    """The same of a frame that becomes the first of a list, before the one `behind`, if no entry leads to it: whether.
+
+    `records` are the database's, had once for many frames.
+    """
+    record = Records(k.m, records).items[pa >> PAGE_SHIFT]
+    nr_mappings = record.nr_mappings
+    if record.state != frame_database.USED or nr_mappings == 0:
+        fail_to_count(k, pa)
+    record.nr_references -= 1
+    record.nr_mappings = nr_mappings - 1
+    if nr_mappings != 1:
+        return False
+    record.owner_word = behind >> PAGE_SHIFT
+    return True
+
+
 @cold
 @kernel
 def fail_to_count(k: Kernel, pa: PhysAddr) -> None:
@@ -331,8 +350,8 @@ def take_kept_table(k: Kernel, level: word) -> PhysAddr:
 
 @kernel
 def put_kept_table(k: Kernel, pa: PhysAddr) -> bool:
-    """Take back a root as it is, if the stock of such has room; checked before."""
-    if k.frames.are_frames_open == 0 or not zeroing.put_kept(k.blocks, Pfn(pa >> PAGE_SHIFT)):
+    """Take back a root as it is, if it is a table that may be freed and the stock of such has room."""
+    if k.frames.are_frames_open == 0 or not zeroing.put_kept(k.blocks, pa, TABLE_OWNER):
         return False
     if k.config.counters != 0:
         k.counters.frees += 1
@@ -341,8 +360,8 @@ def put_kept_table(k: Kernel, pa: PhysAddr) -> bool:
 
 @kernel
 def put_zeroed_table(k: Kernel, pa: PhysAddr) -> bool:
-    """Take back a table's frame that is full of zeros, if the stock of such has room; checked before."""
-    if k.frames.are_frames_open == 0 or not zeroing.put_zeroed(k.blocks, Pfn(pa >> PAGE_SHIFT)):
+    """Take back a table that is full of zeros, if it is one that may be freed and the stock of such has room."""
+    if k.frames.are_frames_open == 0 or not zeroing.put_zeroed(k.blocks, pa, TABLE_OWNER):
         return False
     if k.config.counters != 0:
         k.counters.frees += 1

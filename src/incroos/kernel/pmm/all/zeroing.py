@@ -17,9 +17,9 @@ from incroos.kernel.codes import NO_FRAME
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import zones
-from incroos.kernel.pmm.all.frame_database import INSIDE, OWNER_MASK, OWNER_SHIFT, USED_ONCE, head_of, record_of
+from incroos.kernel.pmm.all.frame_database import INSIDE, OWNER_SHIFT, USED_ONCE, record_of
 from incroos.kernel.state import Frames, HotList
-from incroos.lang import Pfn, VirtAddr, fill, kernel, store64, word
+from incroos.lang import Pfn, VirtAddr, fill, kernel, load64, store64, word
 
 
 @kernel
@@ -57,26 +57,27 @@ def take_from(frames: Frames, stock: HotList, owner: word) -> Pfn:
 
 
 @kernel
-def put_zeroed(frames: Frames, pfn: Pfn) -> bool:
-    """Take back a used frame that is full of zeros, unless the stock has no room, or others refer to the frame."""
-    return put_into(frames, frames.zones[frames.preferred].zeroed, pfn)
+def put_zeroed(frames: Frames, pa: word, owner: word) -> bool:
+    """Take back a frame that is full of zeros, unless the stock has no room, or it is not the owner's alone."""
+    return put_into(frames, frames.zones[frames.preferred].zeroed, pa, owner)
 
 
 @kernel
-def put_kept(frames: Frames, pfn: Pfn) -> bool:
-    """Take back a used frame as it is, unless the stock has no room, or others refer to the frame."""
-    return put_into(frames, frames.zones[frames.preferred].kept, pfn)
+def put_kept(frames: Frames, pa: word, owner: word) -> bool:
+    """Take back a frame as it is, unless the stock has no room, or it is not the owner's alone."""
+    return put_into(frames, frames.zones[frames.preferred].kept, pa, owner)
 
 
 @kernel
-def put_into(frames: Frames, stock: HotList, pfn: Pfn) -> bool:
-    """Take a used frame back into a stock, if that has room and the frame is of its zone."""
-    head = head_of(frames.database, pfn)
-    if hot_list.nr_blocks(stock) >= stock.limit or head & ~OWNER_MASK != USED_ONCE:
+def put_into(frames: Frames, stock: HotList, pa: word, owner: word) -> bool:
+    """Take a frame that was handed out back into a stock, if it is of its zone and that has room."""
+    pfn = pa >> PAGE_SHIFT
+    if hot_list.nr_blocks(stock) >= stock.limit or zones.number_of(pfn) != frames.preferred:
         return False
-    if zones.number_of(pfn) != frames.preferred:
+    at = record_of(frames.database, pfn).addr
+    if load64(frames.m, at) != USED_ONCE | owner << OWNER_SHIFT:
         return False
-    store64(frames.m, record_of(frames.database, pfn).addr, INSIDE)
+    store64(frames.m, at, INSIDE)
     hot_list.push(stock, pfn)
     return True
 
