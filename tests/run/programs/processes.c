@@ -181,6 +181,17 @@ static void pages(void) {
     CHECK(waitpid(child, NULL, 0) == child);
     CHECK(madvise(own, 2 * PAGE, MADV_DONTNEED) == 0);
     print_smaps("given back", getpid(), own);
+    CHECK(mlock(own, 3 * PAGE) == 0 && madvise(own + 4 * PAGE, PAGE, MADV_DONTFORK) == 0);
+    CHECK(madvise(own + 6 * PAGE, PAGE, MADV_WIPEONFORK) == 0 && madvise(own + 7 * PAGE, PAGE, MADV_DONTDUMP) == 0);
+    print_smaps("locked", getpid(), own);
+    print_smaps("kept from children", getpid(), own + 4 * PAGE);
+    print_smaps("cleared in children", getpid(), own + 6 * PAGE);
+    print_smaps("not dumped", getpid(), own + 7 * PAGE);
+    print_pagemap("locked", getpid(), 0, 4);
+    read_file("/proc/self/status");
+    printf("locked %ld\n", number("VmLck"));
+    CHECK(munlock(own, 3 * PAGE) == 0);
+    print_smaps("unlocked", getpid(), own);
     reserve();
 }
 
