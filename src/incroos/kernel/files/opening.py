@@ -167,7 +167,7 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
 
 
 @kernel
-def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word) -> word:
+def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word, seals: word) -> word:
     """Make a file that no folder names, with a label that has the name in it, and open it: the descriptor.
 
     NO_DESCRIPTOR, NO_KERNEL_MEMORY.
@@ -186,6 +186,7 @@ def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: wor
     end = text.put_bytes(k.m, text.put_text(k.m, label, LABEL), name, nbytes)
     node.label = label
     node.label_bytes = text.put_text(k.m, end, changes.DELETED) - label
+    node.seals = seals
     k.files.is_changed = 1
     name_node(file, node)
     nodes.let_go(k, node)  # it is lost from the start
