@@ -17,7 +17,6 @@ from incroos.kernel.codes import NO_ENTRY, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import entries, nodes, text
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
-from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task, table_of
 from incroos.lang import VirtAddr, kernel, word
 
@@ -55,9 +54,9 @@ def row_of_number(k: Kernel, folder: Node, number: word) -> word:
         case rows.PROC:
             return rows.TASK if tasks.find(k, number) != 0 else 0
         case rows.THREADS:
-            return rows.TASK if number == folder.subject else 0
+            return rows.TASK if tasks.is_thread_of(k, number, folder.subject) else 0
         case rows.DESCRIPTORS:
-            return rows.DESCRIPTOR if file_at(Task(k.m, tasks.find(k, folder.subject)), number) != 0 else 0
+            return rows.DESCRIPTOR if tasks.file_of(k, folder.subject, number) != 0 else 0
         case _:
             return 0
 
@@ -112,9 +111,11 @@ def next_position(k: Kernel, folder: Node, least: word) -> word:
         return row
     if folder.row != rows.PROC and folder.row != rows.THREADS:
         return NOTHING
-    number = tasks.next_number(k, max(least - rows.END_ROW, 0))
+    number = max(least - rows.END_ROW, 0)
     if folder.row == rows.THREADS:
-        number = folder.subject if folder.subject >= least - rows.END_ROW else NOTHING
+        number = tasks.next_thread(k, folder.subject, number)
+    else:
+        number = tasks.next_process(k, number)
     return rows.END_ROW + number if number >= 0 else NOTHING
 
 
