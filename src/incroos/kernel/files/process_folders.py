@@ -159,7 +159,7 @@ def facts_at(folder: Node, position: word) -> tuple[word, word]:
 def forget_task(k: Kernel, number: word) -> None:
     """Take away the nodes of a task that is gone."""
     folder = Node(k.m, k.files.processes)
-    if folder.first == 0:
+    if folder.first == folder.last:  # nobody has looked at any: there is what stands for open files without a node
         return
     end = text.put_decimal(k.m, k.files.piece, number)
     at = entries.find_entry(k, folder, k.files.piece, end - k.files.piece)
