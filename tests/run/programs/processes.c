@@ -3,6 +3,7 @@
 #include "check.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -133,6 +134,21 @@ static uint64_t frame_at(int task, char *at) {
     return word << 9 >> 9;
 }
 
+static int is_listed(const char *folder, const char *name) {
+    DIR *found = opendir(folder);
+    struct dirent *entry;
+    struct stat about;
+    int result = 0;
+    CHECK(found);
+    while ((entry = readdir(found)))
+        if (strcmp(entry->d_name, name) == 0) {
+            CHECK(fstatat(dirfd(found), name, &about, AT_SYMLINK_NOFOLLOW) == 0 && about.st_ino == entry->d_ino);
+            result++;
+        }
+    closedir(found);
+    return result;
+}
+
 static int begin_child(int *go, char *touched) {
     int ready[2], end[2];
     CHECK(pipe(ready) == 0 && pipe(end) == 0);
@@ -181,6 +197,17 @@ static void pages(void) {
     CHECK(waitpid(child, NULL, 0) == child);
     CHECK(madvise(own, 2 * PAGE, MADV_DONTNEED) == 0);
     print_smaps("given back", getpid(), own);
+    CHECK(mlock(own, 3 * PAGE) == 0 && madvise(own + 4 * PAGE, PAGE, MADV_DONTFORK) == 0);
+    CHECK(madvise(own + 6 * PAGE, PAGE, MADV_WIPEONFORK) == 0 && madvise(own + 7 * PAGE, PAGE, MADV_DONTDUMP) == 0);
+    print_smaps("locked", getpid(), own);
+    print_smaps("kept from children", getpid(), own + 4 * PAGE);
+    print_smaps("cleared in children", getpid(), own + 6 * PAGE);
+    print_smaps("not dumped", getpid(), own + 7 * PAGE);
+    print_pagemap("locked", getpid(), 0, 4);
+    read_file("/proc/self/status");
+    printf("locked %ld\n", number("VmLck"));
+    CHECK(munlock(own, 3 * PAGE) == 0);
+    print_smaps("unlocked", getpid(), own);
     reserve();
 }
 
@@ -266,6 +293,8 @@ static void children(void) {
     printf(" maps of %ld bytes", (long)strlen(text));
     read_file(of(child, "cmdline"));
     printf(" cmdline of %ld", (long)strlen(text));
+    FAILS(readlink(of(child, "fd/0"), link, 10), ENOENT);
+    FAILS(readlink(of(child, "exe"), link, 10), ENOENT);
     read_file(of(child, "status"));
     printf(" VmSize %ld\n", number("VmSize"));
     CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
@@ -287,19 +316,39 @@ static void children(void) {
     printf("named %s", read_file("/proc/self/comm"));
 }
 
-static int is_listed(const char *folder, const char *name) {
-    DIR *found = opendir(folder);
-    struct dirent *entry;
-    struct stat about;
-    int result = 0;
-    CHECK(found);
-    while ((entry = readdir(found)))
-        if (strcmp(entry->d_name, name) == 0) {
-            CHECK(fstatat(dirfd(found), name, &about, AT_SYMLINK_NOFOLLOW) == 0 && about.st_ino == entry->d_ino);
-            result++;
-        }
-    closedir(found);
-    return result;
+static int from_main[2], to_main[2];
+
+static void *second(void *unused) {
+    char name[40], expected[40], byte;
+    int own = (int)syscall(SYS_gettid);
+    CHECK(prctl(PR_SET_NAME, "second") == 0);
+    name[readlink("/proc/thread-self", name, sizeof name - 1)] = 0;
+    sprintf(expected, "%d/task/%d", getpid(), own);
+    CHECK(strcmp(name, expected) == 0);
+    memset(name, 0, sizeof name);
+    CHECK(readlink("/proc/self", name, sizeof name - 1) > 0 && atoi(name) == getpid());
+    CHECK(write(to_main[1], &own, sizeof own) == sizeof own && read(from_main[0], &byte, 1) == 1);
+    return unused;
+}
+
+static void threads(void) {
+    pthread_t thread;
+    int number_of_it;
+    char name[40], path[60];
+    CHECK(pipe(from_main) == 0 && pipe(to_main) == 0 && pthread_create(&thread, NULL, second, NULL) == 0);
+    CHECK(read(to_main[0], &number_of_it, sizeof number_of_it) == sizeof number_of_it);
+    sprintf(name, "%d", number_of_it);
+    sprintf(path, "/proc/self/task/%d/status", number_of_it);
+    read_file(path);
+    CHECK(number("Pid") == number_of_it && number("Tgid") == getpid());
+    printf("threads %ld, listed %d, as a process %d, named ", number("Threads"), is_listed("/proc/self/task", name), is_listed("/proc", name));
+    CHECK(read_file(path) && strncmp(text, "Name:\tsecond\n", 13) == 0 && access(of(number_of_it, "maps"), R_OK) == 0);
+    printf("%s", read_file("/proc/self/comm"));
+    CHECK(write(from_main[1], "x", 1) == 1 && pthread_join(thread, NULL) == 0);
+    while (access(path, F_OK) == 0)
+        usleep(1000);
+    read_file("/proc/self/status");
+    printf("threads %ld, listed %d\n", number("Threads"), is_listed("/proc/self/task", name));
 }
 
 static void names(char **arguments) {
@@ -396,6 +445,7 @@ int main(int count, char **arguments) {
     memory();
     signals();
     children();
+    threads();
     names(arguments);
     settings();
     puts("ok");

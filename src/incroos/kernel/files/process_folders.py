@@ -17,7 +17,6 @@ from incroos.kernel.codes import NO_ENTRY, NO_KERNEL_MEMORY, OK
 from incroos.kernel.files import entries, nodes, text
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
-from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task, table_of
 from incroos.lang import VirtAddr, kernel, word
 
@@ -55,17 +54,11 @@ def row_of_number(k: Kernel, folder: Node, number: word) -> word:
         case rows.PROC:
             return rows.TASK if tasks.find(k, number) != 0 else 0
         case rows.THREADS:
-            return rows.TASK if tasks.are_of_one_process(k, number, folder.subject) else 0
+            return rows.TASK if tasks.is_thread_of(k, number, folder.subject) else 0
         case rows.DESCRIPTORS:
-            return rows.DESCRIPTOR if is_open(Task(k.m, tasks.find(k, folder.subject)), number) else 0
+            return rows.DESCRIPTOR if tasks.file_of(k, folder.subject, number) != 0 else 0
         case _:
             return 0
-
-
-@kernel
-def is_open(task: Task, descriptor: word) -> bool:
-    """Whether a task has a descriptor open; one that has ended has none."""
-    return task.table != 0 and file_at(task, descriptor) != 0
 
 
 @kernel
@@ -118,10 +111,11 @@ def next_position(k: Kernel, folder: Node, least: word) -> word:
         return row
     if folder.row != rows.PROC and folder.row != rows.THREADS:
         return NOTHING
+    number = max(least - rows.END_ROW, 0)
     if folder.row == rows.THREADS:
-        number = tasks.next_thread(k, folder.subject, max(least - rows.END_ROW, 0))
+        number = tasks.next_thread(k, folder.subject, number)
     else:
-        number = tasks.next_number(k, max(least - rows.END_ROW, 0))
+        number = tasks.next_process(k, number)
     return rows.END_ROW + number if number >= 0 else NOTHING
 
 
@@ -165,7 +159,7 @@ def facts_at(folder: Node, position: word) -> tuple[word, word]:
 def forget_task(k: Kernel, number: word) -> None:
     """Take away the nodes of a task that is gone."""
     folder = Node(k.m, k.files.processes)
-    if folder.first == 0:
+    if folder.first == folder.last:  # nobody has looked at any: there is what stands for open files without a node
         return
     end = text.put_decimal(k.m, k.files.piece, number)
     at = entries.find_entry(k, folder, k.files.piece, end - k.files.piece)

@@ -8,9 +8,8 @@ Unit: the symlink.
 
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
-from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.files.text import put_decimal, put_text
-from incroos.kernel.state import DESCRIPTOR_KIND, File, Kernel, Node, Task, whereabouts_of
+from incroos.kernel.state import DESCRIPTOR_KIND, File, Kernel, Node, Task, leader_of, whereabouts_of
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -25,7 +24,7 @@ def put_text_of(k: Kernel, task: Task, link: Node, to: VirtAddr) -> VirtAddr:
     """Put the text of such a one as a task sees it: the address behind it."""
     if link.row == rows.MOUNTS_LINK:
         return put_text(k.m, to, b'self/mounts')
-    to = put_decimal(k.m, to, task.number)
+    to = put_decimal(k.m, to, leader_of(task).number)
     if link.row == rows.THREAD_SELF:
         to = put_decimal(k.m, put_text(k.m, to, b'/task/'), task.number)
     return to
@@ -39,7 +38,7 @@ def target_of(k: Kernel, link: Node) -> VirtAddr:
         return at
     task = Task(k.m, at)
     if link.kind == DESCRIPTOR_KIND:
-        return target_of_descriptor(k, file_at(task, link.descriptor) if task.table != 0 else VirtAddr(0))
+        return target_of_descriptor(k, tasks.file_of(k, task.number, link.descriptor))
     if link.row == rows.ROOT:
         return k.files.nodes
     if task.space == 0:

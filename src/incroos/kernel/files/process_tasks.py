@@ -5,6 +5,7 @@ Unit: the task. One that has ended and was not asked for is there, too.
 
 from typing import Final
 
+from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.state import Kernel, Task
 from incroos.lang import VirtAddr, kernel, load8, word
 
@@ -23,38 +24,47 @@ def find(k: Kernel, number: word) -> VirtAddr:
 
 
 @kernel
-def next_number(k: Kernel, least: word) -> word:
+def is_thread_of(k: Kernel, number: word, process: word) -> bool:
+    """Whether a task is a thread of a process, both by their numbers."""
+    at = find(k, number)
+    other = find(k, process)
+    return at != 0 and other != 0 and Task(k.m, at).leader == Task(k.m, other).leader
+
+
+@kernel
+def next_process(k: Kernel, least: word) -> word:
     """The lowest number of a process from `least` on; -1: there is none."""
     found = -1
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
-        number = Task(k.m, at).number
-        is_process = Task(k.m, at).leader == at
-        if is_process and number >= least and (found < 0 or number < found):
-            found = number
+        found = nearer(found, Task(k.m, at).number, least) if Task(k.m, at).leader == at else found
         at = Task(k.m, at).next
     return found
 
 
 @kernel
-def are_of_one_process(k: Kernel, number: word, other: word) -> bool:
-    """Whether two numbers are those of threads of one process."""
-    first = find(k, number)
-    second = find(k, other)
-    return first != 0 and second != 0 and Task(k.m, first).leader == Task(k.m, second).leader
-
-
-@kernel
-def next_thread(k: Kernel, of: word, least: word) -> word:
-    """The lowest number of a thread of a task's process from `least` on; -1: there is none."""
+def next_thread(k: Kernel, process: word, least: word) -> word:
+    """The lowest number of a thread of a process from `least` on; -1: there is none."""
     found = -1
-    at = k.tasks.ring
-    for _index in range(k.tasks.nr_tasks):
-        number = Task(k.m, at).number
-        if number >= least and (found < 0 or number < found) and are_of_one_process(k, number, of):
-            found = number
-        at = Task(k.m, at).next
+    first = find(k, process)
+    at = first
+    while at != 0:
+        found = nearer(found, Task(k.m, at).number, least)
+        at = Task(k.m, at).next_thread if Task(k.m, at).next_thread != first else VirtAddr(0)
     return found
+
+
+@kernel
+def nearer(found: word, number: word, least: word) -> word:
+    """Of two numbers the lower one that is not below `least`; -1 is none."""
+    return number if number >= least and (found < 0 or number < found) else found
+
+
+@kernel
+def file_of(k: Kernel, number: word, descriptor: word) -> VirtAddr:
+    """The File of a task's descriptor; 0: it is not open, or the task has ended or is gone."""
+    at = find(k, number)
+    return file_at(Task(k.m, at), descriptor) if at != 0 and Task(k.m, at).table != 0 else VirtAddr(0)
 
 
 @kernel

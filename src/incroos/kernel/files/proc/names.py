@@ -8,7 +8,6 @@ from typing import Final
 from incroos.kernel.codes import BAD_ARGUMENT, NO_ENTRY
 from incroos.kernel.files import paths, process_links, text
 from incroos.kernel.files import process_tasks as tasks
-from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.state import DESCRIPTOR_KIND, LINK_KIND, MAGIC_LINK_KIND, PIPE_KIND, File, Kernel, Node, Pipe, Task
 from incroos.lang import VirtAddr, kernel, word
 
@@ -42,10 +41,7 @@ def text_of_node(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
 @kernel
 def text_of_descriptor(k: Kernel, link: Node) -> tuple[VirtAddr, word]:
     """The name of an open file, and its bytes: its path, or what it is and a number."""
-    task = tasks.find(k, link.subject)
-    at = VirtAddr(0)
-    if task != 0 and Task(k.m, task).table != 0:
-        at = file_at(Task(k.m, task), link.descriptor)
+    at = tasks.file_of(k, link.subject, link.descriptor)
     if at == 0:
         return at, NO_ENTRY
     file = File(k.m, at)

@@ -11,7 +11,26 @@ from incroos.kernel.files.proc import maps, tally
 from incroos.kernel.files.proc.tally import SHARE_BITS, Tally
 from incroos.kernel.files.text import put_kilobytes
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_SHARED, READ, WRITE, Kernel, Range, Task, UserSpace
+from incroos.kernel.state import (
+    EMPTY_IN_CHILD,
+    EXECUTE,
+    GROWS_DOWN,
+    IS_LOCKED,
+    IS_RANDOM,
+    IS_SEQUENTIAL,
+    IS_SHARED,
+    LOCKS_LATE,
+    NOT_IN_CHILD,
+    NOT_IN_DUMP,
+    READ,
+    REFUSES_LARGE,
+    WANTS_LARGE,
+    WRITE,
+    Kernel,
+    Range,
+    Task,
+    UserSpace,
+)
 from incroos.lang import VirtAddr, kernel, word
 
 RANGE_BYTES: Final = 1024  # of the text of a range, without the file's path
@@ -84,7 +103,7 @@ def put_pages(k: Kernel, at: VirtAddr, counted: Tally) -> VirtAddr:
     at = put_kilobytes(k.m, at, b'Private_Hugetlb:', 0)
     at = put_kilobytes(k.m, at, b'Swap:', 0)
     at = put_kilobytes(k.m, at, b'SwapPss:', 0)
-    return put_kilobytes(k.m, at, b'Locked:', 0)
+    return put_kilobytes(k.m, at, b'Locked:', counted.proportional_locked >> SHARE_TO_KILOBYTES)
 
 
 @kernel
@@ -96,8 +115,23 @@ def put_flags(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
     at = text.put_text(k.m, at, b'sh ' if is_shared else b'')
     at = put_rights(k, at, found.most_rights, b'mr ', b'mw ', b'me ')
     at = text.put_text(k.m, at, b'ms ' if is_shared else b'')
-    at = text.put_text(k.m, at, b'gd ' if found.flags & GROWS_DOWN != 0 else b'')
-    return text.put_text(k.m, at, b'ac \n' if found.rights & WRITE != 0 and not is_shared else b'\n')
+    at = put_flag(k, at, found, GROWS_DOWN, b'gd ')
+    at = put_flag(k, at, found, IS_LOCKED, b'lo ')
+    at = put_flag(k, at, found, IS_SEQUENTIAL, b'sr ')
+    at = put_flag(k, at, found, IS_RANDOM, b'rr ')
+    at = put_flag(k, at, found, NOT_IN_CHILD, b'dc ')
+    at = put_flag(k, at, found, LOCKS_LATE, b'lf ')
+    at = text.put_text(k.m, at, b'ac ' if found.rights & WRITE != 0 and not is_shared else b'')
+    at = put_flag(k, at, found, EMPTY_IN_CHILD, b'wf ')
+    at = put_flag(k, at, found, NOT_IN_DUMP, b'dd ')
+    at = put_flag(k, at, found, WANTS_LARGE, b'hg ')
+    return text.put_char(k.m, put_flag(k, at, found, REFUSES_LARGE, b'nh '), maps.NEWLINE)
+
+
+@kernel
+def put_flag(k: Kernel, at: VirtAddr, found: Range, flag: word, name: bytes) -> VirtAddr:
+    """Put the name of a flag that a range has."""
+    return text.put_text(k.m, at, name if found.flags & flag != 0 else b'')
 
 
 @kernel
