@@ -11,7 +11,26 @@ from incroos.kernel.files.proc import maps, tally
 from incroos.kernel.files.proc.tally import SHARE_BITS, Tally
 from incroos.kernel.files.text import put_kilobytes
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_SHARED, READ, WRITE, Kernel, Range, Task, UserSpace
+from incroos.kernel.state import (
+    EMPTY_IN_CHILD,
+    EXECUTE,
+    GROWS_DOWN,
+    IS_LOCKED,
+    IS_RANDOM,
+    IS_SEQUENTIAL,
+    IS_SHARED,
+    LOCKS_LATE,
+    NOT_IN_CHILD,
+    NOT_IN_DUMP,
+    READ,
+    REFUSES_LARGE,
+    WANTS_LARGE,
+    WRITE,
+    Kernel,
+    Range,
+    Task,
+    UserSpace,
+)
 from incroos.lang import VirtAddr, kernel, word
 
 RANGE_BYTES: Final = 1024  # of the text of a range, without the file's path
@@ -84,7 +103,7 @@ def put_pages(k: Kernel, at: VirtAddr, counted: Tally) -> VirtAddr:
     at = put_kilobytes(k.m, at, b'Private_Hugetlb:', 0)
     at = put_kilobytes(k.m, at, b'Swap:', 0)
     at = put_kilobytes(k.m, at, b'SwapPss:', 0)
-    return put_kilobytes(k.m, at, b'Locked:', 0)
+    return put_kilobytes(k.m, at, b'Locked:', counted.proportional_locked >> SHARE_TO_KILOBYTES)
 
 
 @kernel
@@ -97,7 +116,22 @@ def put_flags(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
     at = put_rights(k, at, found.most_rights, b'mr ', b'mw ', b'me ')
     at = text.put_text(k.m, at, b'ms ' if is_shared else b'')
     at = text.put_text(k.m, at, b'gd ' if found.flags & GROWS_DOWN != 0 else b'')
-    return text.put_text(k.m, at, b'ac \n' if found.rights & WRITE != 0 and not is_shared else b'\n')
+    at = put_advice(k, at, found.flags)
+    at = text.put_text(k.m, at, b'ac ' if found.rights & WRITE != 0 and not is_shared else b'')
+    at = text.put_text(k.m, at, b'wf ' if found.flags & EMPTY_IN_CHILD != 0 else b'')
+    at = text.put_text(k.m, at, b'dd ' if found.flags & NOT_IN_DUMP != 0 else b'')
+    at = text.put_text(k.m, at, b'hg ' if found.flags & WANTS_LARGE != 0 else b'')
+    return text.put_text(k.m, at, b'nh \n' if found.flags & REFUSES_LARGE != 0 else b'\n')
+
+
+@kernel
+def put_advice(k: Kernel, at: VirtAddr, flags: word) -> VirtAddr:
+    """Put the names of a lock, and of what madvise was told of use and children."""
+    at = text.put_text(k.m, at, b'lo ' if flags & IS_LOCKED != 0 else b'')
+    at = text.put_text(k.m, at, b'sr ' if flags & IS_SEQUENTIAL != 0 else b'')
+    at = text.put_text(k.m, at, b'rr ' if flags & IS_RANDOM != 0 else b'')
+    at = text.put_text(k.m, at, b'dc ' if flags & NOT_IN_CHILD != 0 else b'')
+    return text.put_text(k.m, at, b'lf ' if flags & LOCKS_LATE != 0 else b'')
 
 
 @kernel

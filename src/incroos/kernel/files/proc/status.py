@@ -176,7 +176,7 @@ def put_memory(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr
     sizes.find(k, task, user, found, counted)
     at = put_size(k, at, b'VmPeak:\t', KILOBYTES * user.nr_pages)
     at = put_size(k, at, b'VmSize:\t', KILOBYTES * user.nr_pages)
-    at = put_size(k, at, b'VmLck:\t', 0)
+    at = put_size(k, at, b'VmLck:\t', KILOBYTES * user.nr_locked_pages)
     at = put_size(k, at, b'VmPin:\t', 0)
     at = put_size(k, at, b'VmHWM:\t', KILOBYTES * counted.nr_resident)
     at = put_size(k, at, b'VmRSS:\t', KILOBYTES * counted.nr_resident)

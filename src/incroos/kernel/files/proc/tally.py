@@ -13,7 +13,7 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.files.proc.maps import node_of
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel, Range, UserSpace
+from incroos.kernel.state import IS_LOCKED, Kernel, Range, UserSpace
 from incroos.kernel.vm import reverse_map
 from incroos.lang import PhysAddr, Struct, VirtAddr, fill, kernel, u64, word
 
@@ -28,6 +28,7 @@ class Tally(Struct):
     proportional_dirty: u64
     proportional_anonymous: u64
     proportional_file: u64
+    proportional_locked: u64
     nr_shared_clean: u64
     nr_shared_dirty: u64
     nr_private_clean: u64
@@ -48,11 +49,14 @@ def clear(tally: Tally) -> None:
 def count(k: Kernel, user: UserSpace, found: Range, tally: Tally) -> None:
     """Count the pages of a range."""
     is_of_file = node_of(k, found) != 0
+    before = tally.proportional
     page, entry = vmm.next_leaf_in(user.space, found.start, found.end)
     while page < found.end:
         if entry & vmm.UNCOUNTED == 0:
             count_page(k, entry, is_of_file, tally)
         page, entry = vmm.next_leaf_in(user.space, VirtAddr(page + PAGE_BYTES), found.end)
+    if found.flags & IS_LOCKED != 0:
+        tally.proportional_locked += tally.proportional - before
 
 
 @kernel
