@@ -7,7 +7,7 @@ from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import PATH_MAX, SLASH
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
+from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace, whereabouts_of
 from incroos.lang import VirtAddr, kernel, load8, word
 
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
@@ -80,7 +80,7 @@ def get_path(k: Kernel, at: word) -> word:
 def folder_at(k: Kernel, descriptor: word) -> tuple[word, VirtAddr]:
     """0, and the node where a path begins that begins at a descriptor; or -EBADF, -ENOTDIR."""
     if int_of(descriptor) == HERE:
-        return 0, task_of(k).folder
+        return 0, whereabouts_of(task_of(k)).folder
     at = file_of(k, descriptor)
     if at == 0:
         return -EBADF, at
@@ -98,7 +98,7 @@ def begin_path(k: Kernel, descriptor: word, path: word) -> tuple[word, VirtAddr]
     if nbytes <= 0:
         return nbytes if nbytes < 0 else -ENOENT, VirtAddr(0)
     if load8(k.m, files.text_of(k)) == SLASH:
-        return nbytes, task_of(k).folder
+        return nbytes, whereabouts_of(task_of(k)).folder
     code, start = folder_at(k, descriptor)
     return nbytes if code == 0 else code, start
 

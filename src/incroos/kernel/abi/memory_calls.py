@@ -20,6 +20,7 @@ from incroos.kernel.abi.errno import (
 )
 from incroos.kernel.abi.lock_calls import may_lock, may_lock_more
 from incroos.kernel.codes import OK
+from incroos.kernel.files import seals
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.files.writing import is_writable
@@ -36,6 +37,7 @@ from incroos.kernel.state import (
     Content,
     File,
     Kernel,
+    Node,
     Range,
     UserSpace,
 )
@@ -136,7 +138,10 @@ def map_file(k: Kernel, start: VirtAddr, nbytes: word, rights: word, flags: word
         return -EINVAL
     shown = 0
     if kind != PRIVATE:
-        shown = IS_SHARED if is_writable(file) else IS_SHARED | NEVER_WRITABLE
+        sealed = Node(k.m, file.node).seals & seals.NO_WRITE if is_writable(file) else seals.LATER_WRITE
+        if sealed != 0 and rights & WRITE != 0:
+            return -EPERM
+        shown = IS_SHARED if sealed == 0 else IS_SHARED | NEVER_WRITABLE
     return map_content(k, start, nbytes, rights, flags, shown, file.content, offset)
 
 

@@ -18,7 +18,7 @@ from incroos.kernel.files import entries, nodes, text
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
 from incroos.kernel.files.descriptors import file_at
-from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task
+from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task, table_of
 from incroos.lang import VirtAddr, kernel, word
 
 NOTHING: Final = -1
@@ -125,8 +125,8 @@ def next_open(k: Kernel, folder: Node, least: word) -> word:
     if at == 0:
         return NOTHING
     task = Task(k.m, at)
-    for descriptor in range(least, task.end_descriptors):
-        if task.descriptors[descriptor].file != 0:
+    for descriptor in range(least, table_of(task).end_descriptors if task.table != 0 else 0):
+        if table_of(task).descriptors[descriptor].file != 0:
             return descriptor
     return NOTHING
 

@@ -24,12 +24,13 @@ def find(k: Kernel, number: word) -> VirtAddr:
 
 @kernel
 def next_number(k: Kernel, least: word) -> word:
-    """The lowest number of a task from `least` on; -1: there is none."""
+    """The lowest number of a process from `least` on; -1: there is none."""
     found = -1
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         number = Task(k.m, at).number
-        if number >= least and (found < 0 or number < found):
+        is_process = Task(k.m, at).leader == at
+        if is_process and number >= least and (found < 0 or number < found):
             found = number
         at = Task(k.m, at).next
     return found

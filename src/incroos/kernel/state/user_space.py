@@ -99,6 +99,8 @@ class UserSpace(Struct):
     new_flags: u64  # that each new range gets: what mlockall asked for
     seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
+    most_pages: u64  # before nr_pages last fell, and
+    most_resident: u64  # before nr_resident did: what is higher now does not count yet
     brk_start: VirtAddr
     brk: VirtAddr
     data_bytes: u64  # of the program's own data, which the limit of brk counts too

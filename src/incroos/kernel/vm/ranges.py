@@ -113,6 +113,8 @@ def nr_pages_of(node: Range) -> word:
 @kernel
 def count(user: UserSpace, node: Range, nr_pages: word) -> None:
     """So many more pages are in ranges like this one."""
+    if nr_pages < 0:
+        user.most_pages = max(user.most_pages, user.nr_pages)
     user.nr_pages += nr_pages
     if is_data(node.rights, node.flags):
         user.nr_data_pages += nr_pages
