@@ -99,6 +99,10 @@ def wrong_count(machine: Machine, user: UserSpace) -> None:
     user.nr_pages += 1
 
 
+def wrong_locked_count(machine: Machine, user: UserSpace) -> None:
+    user.nr_locked_pages += 1
+
+
 def wrong_data_count(machine: Machine, user: UserSpace) -> None:
     user.nr_data_pages -= 1
 
@@ -222,6 +226,7 @@ BROKEN: Final[tuple[tuple[Damage, int], ...]] = (
     (can_be_merged, 22),
     (wrong_count, 23),
     (wrong_data_count, 23),
+    (wrong_locked_count, 23),
     (wrong_table_count, 35),
     (page_outside, WRONG_BITS),
     (executable, WRONG_BITS),

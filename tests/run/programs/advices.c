@@ -252,6 +252,44 @@ static void children(void) {
     ranges("and back", at, AT(8));
 }
 
+/* What /proc/self/smaps says of a range. */
+static void told(char *at) {
+    unsigned long start;
+    char line[300];
+    int is_here = 0;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    CHECK(smaps);
+    while (fgets(line, sizeof line, smaps)) {
+        if (sscanf(line, "%lx-", &start) == 1 && strchr(line, '-')) is_here = start == (unsigned long)at;
+        if (is_here && (!strncmp(line, "Locked", 6) || !strncmp(line, "Rss", 3) || !strncmp(line, "VmFlags", 7))) {
+            char *dirty = strstr(line, "sd ");
+            if (dirty) memmove(dirty, dirty + 3, strlen(dirty + 3) + 1);
+            fputs(line, stdout);
+        }
+    }
+    fclose(smaps);
+}
+
+static void smaps(void) {
+    char *at = arena(8, BOTH);
+    long locked = -1;
+    char line[300];
+    FILE *status;
+    CHECK(mlock(AT(2), 3 << 12) == 0 && madvise(AT(3), 4096, MADV_DONTFORK) == 0);
+    CHECK(madvise(AT(6), 4096, MADV_WIPEONFORK) == 0 && madvise(AT(6), 4096, MADV_SEQUENTIAL) == 0);
+    CHECK(madvise(AT(7), 4096, MADV_DONTDUMP) == 0 && madvise(AT(7), 4096, MADV_HUGEPAGE) == 0);
+    for (int i = 2; i < 8; i++) told(AT(i));
+    CHECK((status = fopen("/proc/self/status", "r")));
+    while (fgets(line, sizeof line, status)) sscanf(line, "VmLck: %ld", &locked);
+    fclose(status);
+    printf("locked: %ld\n", locked);
+    CHECK(munmap(AT(1), 2 << 12) == 0 && munlock(at, 0) == 0);
+    CHECK((status = fopen("/proc/self/status", "r")));
+    while (fgets(line, sizeof line, status)) sscanf(line, "VmLck: %ld", &locked);
+    fclose(status);
+    printf("locked after munmap: %ld\n", locked);
+}
+
 /* With a limit of four pages, as somebody who is not root. */
 static void of_others(void) {
     struct rlimit limit = {4 << 12, 4 << 12}, none = {0, 0};
@@ -296,6 +334,7 @@ int main(void) {
     locks();
     children();
     of_others();
+    smaps();
     puts("ok");
     return 0;
 }

@@ -30,13 +30,15 @@ static void files(void) {
 }
 
 static void low(void) {
+    char *maps[3];
     for (int i = 0; i < 3; i++) {
-        char *at = mmap(NULL, 3 << 20, BOTH, ZEROS | MAP_32BIT, -1, 0);
+        char *at = maps[i] = mmap(NULL, 3 << 20, BOTH, ZEROS | MAP_32BIT, -1, 0);
         CHECK(at != MAP_FAILED && (uintptr_t)at + (3 << 20) <= 1UL << 31);
         at[0] = at[(3 << 20) - 1] = 1;
     }
     SHOW(mmap(NULL, 1L << 31, PROT_NONE, ZEROS | MAP_32BIT | MAP_NORESERVE, -1, 0));
     SHOW(mmap(NULL, 1L << 46, PROT_NONE, ZEROS | MAP_32BIT | MAP_NORESERVE, -1, 0));
+    for (int i = 0; i < 3; i++) CHECK(munmap(maps[i], 3 << 20) == 0);
 }
 
 static void smaller(void) {
@@ -66,6 +68,7 @@ static void presence(void) {
     }
     for (long i = 0; i < pages; i++) CHECK((many[i] & 1) == 0);
     FAILS(mincore(at, pages << 12, (void *)(uintptr_t)"constant"), EFAULT);
+    CHECK(munmap(at, pages << 12) == 0);
 }
 
 int main(void) {
