@@ -294,6 +294,13 @@ static void without_a_name(void) {
     CHECK(ftruncate(file, 3 * PAGE) == 0);
     char *shared = map_file(file, 3, BOTH, MAP_SHARED, 0), *own = map_file(file, 3, BOTH, MAP_PRIVATE, 0);
     shared[PAGE] = 'm';
+    char path[40], name[60] = "", text[8000] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (readlink(path, name, sizeof name - 1) > 0) { /* the host's root has no /proc */
+        int maps = open("/proc/self/maps", O_RDONLY);
+        CHECK(!strcmp(name, "/memfd:some words (deleted)") && read(maps, text, sizeof text - 1) > 0 && strstr(text, "rw-s") && close(maps) == 0);
+        CHECK(strstr(strstr(text, "rw-s"), " /memfd:some words (deleted)\n"));
+    }
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) { shared[2 * PAGE] = 'c'; put_at(file, 5, 'p'); _exit(0); }
