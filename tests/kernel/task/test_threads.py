@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel.state import ENDED, GONE, MAX_TASKS, READY, WAITING, Task, table_of, whereabouts_of
+from incroos.kernel.state import ENDED, GONE, MAX_TASKS, READY, Task, table_of, whereabouts_of
 from incroos.kernel.task import check as tasks
 from incroos.kernel.task import ring as rings
 from incroos.kernel.task.actions import actions_of
@@ -41,6 +41,7 @@ TGKILL: Final = 234
 FUTEX: Final = 202
 CLOSE: Final = 3
 DUP: Final = 32
+ACCESS: Final = 21
 UMASK: Final = 95
 SETPGID: Final = 109
 PRLIMIT: Final = 302
@@ -232,7 +233,7 @@ def test_a_word_is_waited_for_until_it_is_named() -> None:
     assert number(made) == 3
     other = Task(made.k.m, made.task.next)
     assert made.call(FUTEX, room, 129, 1, 0, 0, 0) == 0
-    assert other.state == READY != WAITING
+    assert other.state == READY
 
 
 # ------------------------------------------------------------------ the checker
@@ -279,3 +280,24 @@ def test_the_checker_finds_what_is_broken_of_threads(change: object, found: int)
     change(made)
     assert tasks.check(made.k) == found
     assert made.task.state != ENDED
+
+
+# ------------------------------------------------------------------ /proc
+def test_proc_lists_threads_and_nothing_of_who_has_ended() -> None:
+    made = started()
+    room = made.room()
+
+    def access(path: bytes) -> int:
+        made.put(room, path + b'\0')
+        return made.call(ACCESS, room, 0)
+
+    thread(made)
+    assert (access(b'/proc/2/task/3/status'), access(b'/proc/3/status')) == (0, 0)
+    assert access(b'/proc/2/task/4') == -errno.ENOENT
+    assert made.call(FORK) == 4
+    while number(made) != 4:
+        made.call(YIELD)
+    assert (access(b'/proc/4/fd/1'), access(b'/proc/2/task/4')) == (0, -errno.ENOENT)
+    made.call(EXIT, 0)
+    assert access(b'/proc/4/fd/1') == -errno.ENOENT
+    assert access(b'/proc/4/fd') == access(b'/proc/4/status') == 0

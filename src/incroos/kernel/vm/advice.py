@@ -120,7 +120,7 @@ def remove_pages(user: UserSpace, node: Range, start: VirtAddr, end: VirtAddr) -
     """Let the object's pages be zeros, for all that have it."""
     if node.flags & IS_LOCKED != 0 or node.content == 0:
         return BAD_RANGE
-    if node.flags & IS_SHARED == 0 or node.rights & WRITE == 0:
+    if node.flags & IS_SHARED == 0 or node.most_rights & WRITE == 0:
         return NO_ACCESS
     offset = node.offset + (start - node.start)
     return punch(kernel_of(user.space), Content(user.m, node.content), offset, offset + (end - start))

@@ -195,6 +195,9 @@ def set_break(user: UserSpace, wanted: word) -> word:
     new_end = VirtAddr(page_up(wanted))
     code = OK
     if new_end < old_end:
+        at = tree.find_behind(user, new_end)
+        if at == 0 or Range(user.m, at).start >= old_end:
+            return user.brk  # somebody has unmapped all of it: Linux refuses, too
         code = unmap(user, new_end, old_end - new_end)
     elif new_end > old_end:
         code = grow_heap(user, old_end, new_end)

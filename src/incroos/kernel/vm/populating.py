@@ -5,9 +5,9 @@ Unit: the page. All is done by the fault function, as if a program touched each 
 
 from incroos.kernel import vmm
 from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
-from incroos.kernel.codes import NOT_COVERED, OK
+from incroos.kernel.codes import FAULT_NO_RIGHT, NOT_COVERED, OK
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import IS_SHARED, LOCKS_LATE, WRITE, Range, UserSpace
+from incroos.kernel.state import IS_SHARED, LOCKS_LATE, READ, WRITE, Range, UserSpace
 from incroos.kernel.vm import tree
 from incroos.kernel.vm.fault import fault
 from incroos.lang import VirtAddr, kernel, word
@@ -64,6 +64,8 @@ def bring_covered(user: UserSpace, start: VirtAddr, end: VirtAddr, error: word) 
     done = start
     at = tree.find(user, start)
     while at != 0 and done < end and Range(user.m, at).start <= done:
+        if error & FAULT_WRITE == 0 and Range(user.m, at).rights & READ == 0:
+            return FAULT_NO_RIGHT  # also where the processor would let it be read, since it may be written
         upto = VirtAddr(min(Range(user.m, at).end, end))
         code = bring(user, done, upto, error)
         if code != OK:
