@@ -85,6 +85,8 @@ SEVERAL: Final = (
     ('pipes', 'ring'),
     ('signals', 'infos'),
     ('waits', 'statuses'),
+    ('futexes', 'requeues'),
+    ('threads', 'specific'),
 )
 
 

@@ -1,9 +1,10 @@
 """Each frame that a program needs, from its exec on, is refused once: an error or a signal, and nothing is lost."""
 
+from collections.abc import Mapping
 from errno import EFAULT, ENOMEM
 from pathlib import Path
 from signal import SIGKILL
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,7 +14,10 @@ from ..budget import FULL
 from .ring3 import SOURCES, Case, built, in_place, make_root, on_host
 from .ring3_cases import ROOT
 
-CHECKED: Final = NamedConfig('incroos.kernel.configs', 'MODERN_CHECKED', CHEAP)
+CHECKED: Final[Mapping[str, Any]] = {
+    'config': NamedConfig('incroos.kernel.configs', 'MODERN_CHECKED', CHEAP),
+    'is_checked': True,
+}
 CASE: Final = Case('asks', 'asks')
 NR_FRAMES: Final = 60  # more than it asks for
 STEP: Final = 1 if FULL else 5
@@ -29,8 +33,8 @@ def program(tmp_path: Path) -> Path:
 def test_it_is_refused_nothing_where_there_is_enough(tmp_path: Path, program: Path) -> None:
     expected = on_host(program, CASE, tmp_path / 'root')
     assert (expected.stdout, expected.stderr) == (b'0 refused\n', b'')
-    assert in_place('jit', program, CASE, tmp_path / 'root', config=CHECKED)[0] == expected
-    last = in_place('jit', program, CASE, tmp_path / 'root', config=CHECKED, refuse_at=NR_FRAMES)[0]
+    assert in_place('jit', program, CASE, tmp_path / 'root', **CHECKED)[0] == expected
+    last = in_place('jit', program, CASE, tmp_path / 'root', **CHECKED, refuse_at=NR_FRAMES)[0]
     assert last == expected  # so many are not asked for
 
 
@@ -38,7 +42,7 @@ def test_it_is_refused_nothing_where_there_is_enough(tmp_path: Path, program: Pa
 def test_a_frame_that_is_refused_is_an_error_or_ends_the_program(tmp_path: Path, program: Path, start: int) -> None:
     """After each the checkers find nothing, and all frames are there again."""
     for refuse_at in range(start, start + 10, STEP):
-        seen, ran = in_place('jit', program, CASE, tmp_path / 'root', config=CHECKED, refuse_at=refuse_at)
+        seen, ran = in_place('jit', program, CASE, tmp_path / 'root', **CHECKED, refuse_at=refuse_at)
         if seen.signal:
             assert seen.signal == SIGKILL, (refuse_at, ran.sentence)
         elif seen.stdout:

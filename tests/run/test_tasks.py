@@ -14,6 +14,7 @@ SOURCES: Final = sorted(path.stem for path in TASKS.glob('*.c'))
 EVERY: Final = 'all'
 IN_SIM: Final = (
     *('orphan', 'with_vfork', 'clone_with_stack', 'last_owner', 'copy_out', 'protect_fork_protect', 'full', 'broken'),
+    *('specific', 'errors', 'requeues', 'robust', 'mended', 'fatal', 'between_processes'),
     *('nested', 'infos', 'wait_is_interrupted', 'stops', 'kill_group', 'scripts', 'links', 'sleepers_in_order'),
 )  # ways that need few instructions
 

@@ -48,8 +48,12 @@ class Image:
 
 
 def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool) -> Image:
-    """Build the unit whose exported functions are ROOTS, or RING3_ROOTS. Raises BuildError if that is impossible."""
-    code = compile_bare(ir_text, assembly(layout), debug, HIGH_CODE if layout.window else LOW_CODE)
+    """Build the unit whose exported functions are ROOTS, or RING3_ROOTS. Raises BuildError if that is impossible.
+
+    A unit with sites is a checked one.
+    """
+    model = HIGH_CODE if layout.window else LOW_CODE
+    code = compile_bare(ir_text, assembly(layout), debug, model, is_quick=bool(sites))
     frames = analyse(code.assembly)
     stack = check_stack(frames, layout)
     elf = link(code.object_bytes, layout)

@@ -96,7 +96,7 @@ def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked
         roots |= {'on_trap': entries.trap, 'on_system_call': entries.syscall}
         adapters += USER_ADAPTERS
     unit = compile_unit(roots, simulated(LOWERINGS), config, checked)
-    return KernelCode(compile_host(unit.ir + adapters), unit.sites, config, entries.runs_programs)
+    return KernelCode(compile_host(unit.ir + adapters, is_quick=checked), unit.sites, config, entries.runs_programs)
 
 
 def cached_kernel(

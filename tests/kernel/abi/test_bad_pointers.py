@@ -7,7 +7,8 @@ import pytest
 
 from incroos.kernel import files, heap, pmm, vm
 from incroos.kernel.layout import DIRECT_MAP_START, PAGE_BYTES
-from incroos.kernel.state import File
+from incroos.kernel.state import File, table_of, whereabouts_of
+from incroos.kernel.task.actions import flags_of, handler_of
 
 from .programs import HOLE, TERMINAL, Machine, machine
 
@@ -166,15 +167,17 @@ def state_of(made: Machine) -> tuple[object, ...]:
     """What of the kernel a refused call leaves as it was: all that is known but pages, calls and time."""
     task, user = made.task, made.user
     opened = []
-    for index in range(256):
-        at = task.descriptors[index].file
+    table = table_of(task)
+    for index in range(table.end_descriptors):
+        at = table.descriptors[index].file
         opened.append((at, File(made.k.m, at).position, File(made.k.m, at).nr_users) if at else at)
-    actions = [(action.handler, action.flags, action.mask) for action in (task.actions[index] for index in range(64))]
+    actions = [(handler_of(task, signal), flags_of(task, signal)) for signal in range(1, 65)]
     limits = (user.limit_address_space, user.limit_data, user.limit_stack)
     ranges = (user.nr_ranges, user.nr_pages, user.brk)
     stack = [task.alternate_stack[index] for index in range(3)]
     name = [task.name[index] for index in range(2)]
-    masks = (task.blocked, task.pending, task.umask, task.folder, task.clear_on_exit)
+    where = whereabouts_of(task)
+    masks = (task.blocked, task.pending.signals, task.shared.signals, task.clear_on_exit, where.umask, where.folder)
     return opened, actions, limits, ranges, stack, name, masks, heap.used_bytes(made.k)
 
 

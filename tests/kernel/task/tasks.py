@@ -51,7 +51,8 @@ def check(made: Machine) -> None:
 
 
 def free(made: Machine) -> int:
-    """Free frames, when the heap has given back what it keeps."""
+    """Free frames, when the heap and the page cache have given back what they keep."""
+    vm.give_up_pages(made.k)
     heap.shrink(made.k)
     return pmm.nr_free_frames(made.k)
 

@@ -8,6 +8,7 @@ import pytest
 
 from incroos.kernel.files import file_at
 from incroos.kernel.state import UserSpace
+from incroos.kernel.task.actions import actions_of
 from incroos.run.archive import Entry
 
 from ..abi.programs import CONTENT, REGULAR, SEGMENTS, SMALL, Machine, elf
@@ -102,7 +103,7 @@ def test_what_stays_and_what_does_not() -> None:
     assert made.call(SIGPROCMASK, 0, room, 0, 8) == 0
     assert execve(made, b'/bin/other') == 0
     assert [file_at(made.task, index) != 0 for index in range(5)] == [True] * 4 + [False]
-    assert [made.task.actions[signal - 1].handler for signal in (10, 12)] == [0, 1]
+    assert [actions_of(made.task).actions[signal - 1].handler for signal in (10, 12)] == [0, 1]
     assert made.task.blocked == 1 << 11
     check(made)
 

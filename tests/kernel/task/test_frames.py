@@ -9,6 +9,7 @@ import pytest
 from incroos.kernel.abi.entry import on_syscall
 from incroos.kernel.state.records import RECORD_CHECK, RECORD_END
 from incroos.kernel.state.run_info import CHECK_IN_THE_END
+from incroos.kernel.task.actions import actions_of
 from incroos.lang.words import signed
 from incroos.machine.errors import MachineStopped
 
@@ -149,7 +150,7 @@ def test_a_handler_without_siginfo_gets_none(made: Machine) -> None:
 def test_what_flags_say_of_the_mask(made: Machine) -> None:
     interrupted(made, SA_RESTORER | SA_NODEFER | SA_RESETHAND)
     assert made.task.blocked == 0
-    assert made.task.actions[SIGUSR1 - 1].handler == 0
+    assert actions_of(made.task).actions[SIGUSR1 - 1].handler == 0
 
 
 def test_several_signals_are_called_one_in_the_other(made: Machine) -> None:

@@ -116,12 +116,12 @@ def test_what_is_sent_is_what_is_taken(steps: list[tuple[str, int]]) -> None:
             expected = model.take()
             assert (ready != 0) == (expected is not None)
             if expected is not None:
-                signal = sending.first_of(ready)
+                signal = sending.next_of(task, ready)
                 assert (signal, sending.take(k, task, signal)[1]) == expected
-        assert unsigned(task.pending) == sum(bit(each) for each in model.pending)
+        assert unsigned(task.shared.signals) == sum(bit(each) for each in model.pending)
         assert k.tasks.nr_queued == len(model.queued)
-    sending.forget_all(k, task)
-    assert (task.pending, task.queued, k.tasks.nr_queued, heap.check(k)) == (0, 0, 0, 0)
+    sending.take_back(k, task, -1)
+    assert (task.shared.signals, task.shared.queued, k.tasks.nr_queued, heap.check(k)) == (0, 0, 0, 0)
     task.blocked = 0
     k.tasks.attention = 0
 
@@ -132,12 +132,12 @@ def test_the_queue_has_an_end(made: Machine) -> None:
     task.blocked = -1
     k.tasks.nr_queued = MAX_QUEUED
     assert sending.send_with(k, task, 40, 0xFFFF_FFFF, 1, 2) == NO_KERNEL_MEMORY
-    assert (task.queued, task.pending) == (0, 0)
+    assert (task.shared.queued, task.shared.signals) == (0, 0)
     assert sending.send_with(k, task, 40, 0, 1, 2) == OK  # of kill
-    assert (task.queued, unsigned(task.pending)) == (0, bit(40))
+    assert (task.shared.queued, unsigned(task.shared.signals)) == (0, bit(40))
     k.tasks.nr_queued = 0
     assert sending.take(k, task, 40) == (0, 0, 0)
-    assert task.pending == 0
+    assert task.shared.signals == 0
 
 
 def test_a_signal_for_which_there_is_no_memory_is_not_queued(made: Machine) -> None:
@@ -156,7 +156,7 @@ def test_a_signal_for_which_there_is_no_memory_is_not_queued(made: Machine) -> N
     assert k.tasks.nr_queued == nr_sent
     k.frames.refuse_at = 0
     assert [sending.take(k, task, 40)[1:] for _ in range(nr_sent)] == [(MINE, 7)] * nr_sent
-    assert (task.pending, heap.check(k)) == (0, 0)
+    assert (task.shared.signals, heap.check(k)) == (0, 0)
 
 
 # ------------------------------------------------------------------ calls
@@ -314,7 +314,7 @@ def test_by_default_a_signal_ends_the_program(made: Machine, signal: int) -> Non
 def test_by_default_nothing_happens(made: Machine, signal: int) -> None:
     """The group of the first program is an orphan: keys do not stop it."""
     assert made.call(KILL, MINE, signal) == 0
-    assert (made.task.pending, made.task.is_stopped) == (0, 0)
+    assert (made.task.shared.signals, made.task.is_stopped) == (0, 0)
 
 
 def test_sigkill_is_first(made: Machine) -> None:

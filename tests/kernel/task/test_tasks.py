@@ -5,9 +5,10 @@ from typing import Final
 
 import pytest
 
-from incroos.kernel.state import HELD, MAX_TASKS, READY, WAITING, Task
+from incroos.kernel.state import HELD, MAX_TASKS, READY, WAITING, Task, table_of
 from incroos.kernel.task import check as tasks
 from incroos.kernel.task import ring as rings
+from incroos.kernel.task.actions import actions_of
 from incroos.kernel.task.ring import MOST_NUMBER
 
 from ..abi.programs import Machine
@@ -120,8 +121,8 @@ def test_a_dead_child_of_a_dead_parent_is_gone() -> None:
 
 def test_whoever_ignores_the_ends_of_children_has_none_to_wait_for() -> None:
     made = started()
-    made.task.with_action = 1 << (SIGCHLD - 1)
-    made.task.actions[SIGCHLD - 1].handler = 1
+    actions_of(made.task).with_action = 1 << (SIGCHLD - 1)
+    actions_of(made.task).actions[SIGCHLD - 1].handler = 1
     made.call(FORK)
     made.call(WAIT4, ANY, 0, 0, 0)
     assert number(made) == 3
@@ -186,8 +187,6 @@ def test_words_are_told_and_cleared() -> None:
 @pytest.mark.parametrize(
     ('flags', 'error'),
     [
-        (0x1_0F00, errno.ENOSYS),  # a thread
-        (0x400, errno.ENOSYS),  # its descriptors
         (0x800, errno.EINVAL),  # its actions without its space
         (0x1_0000, errno.EINVAL),
         (0x1000_0000, errno.EINVAL),  # a name space
@@ -274,7 +273,7 @@ def break_space(made: Machine) -> None:
 
 
 def break_file(made: Machine) -> None:
-    made.task.descriptors[1].file = made.task.descriptors[0].file
+    table_of(made.task).descriptors[1].file = table_of(made.task).descriptors[0].file
 
 
 def break_current(made: Machine) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from incroos.guest import mailbox
 from incroos.kernel import heap, pmm, vm, vmm
 from incroos.kernel.codes import (
+    BAD_POINTER,
     BAD_RANGE,
     EXISTS,
     FAULT_BEYOND_CONTENT,
@@ -19,7 +20,28 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.config import KernelConfig
 from incroos.kernel.configs import MODERN_CHECKED
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_HEAP, IS_SHARED, READ, WRITE, Content, Kernel, Range, UserSpace
+from incroos.kernel.state import (
+    EMPTY_IN_CHILD,
+    EXECUTE,
+    GROWS_DOWN,
+    IS_HEAP,
+    IS_LOCKED,
+    IS_RANDOM,
+    IS_SEQUENTIAL,
+    IS_SHARED,
+    LOCKS_LATE,
+    NOT_IN_CHILD,
+    NOT_IN_DUMP,
+    READ,
+    REFUSES_LARGE,
+    WANTS_LARGE,
+    WRITE,
+    Content,
+    Kernel,
+    Range,
+    UserSpace,
+)
+from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.lang import VirtAddr
 from incroos.run.sim import Sim
 
@@ -32,6 +54,19 @@ WRITE_ERROR: Final = 2  # of the processor's error code
 FETCH_ERROR: Final = 16
 RIGHTS: Final = READ | WRITE | EXECUTE
 NO_DATA: Final = GROWS_DOWN | IS_SHARED
+FLAGS_OF_ADVICE: Final = {  # taken away, given
+    0: (IS_RANDOM | IS_SEQUENTIAL, 0),
+    1: (IS_SEQUENTIAL, IS_RANDOM),
+    2: (IS_RANDOM, IS_SEQUENTIAL),
+    10: (0, NOT_IN_CHILD),
+    11: (NOT_IN_CHILD, 0),
+    14: (REFUSES_LARGE, WANTS_LARGE),
+    15: (WANTS_LARGE, REFUSES_LARGE),
+    16: (0, NOT_IN_DUMP),
+    17: (NOT_IN_DUMP, 0),
+    18: (0, EMPTY_IN_CHILD),
+    19: (EMPTY_IN_CHILD, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +87,7 @@ class Model:
     def __init__(self, contents: dict[int, bytes]) -> None:
         self.contents = contents
         self.memories: dict[int, dict[int, int]] = {}  # of shared memory, by name and offset: what is not 0
+        self.sizes: dict[int, int] = {}  # of shared memory, by name
         self.pages: dict[int, Page] = {}
         self.brk_start = self.brk = 0
         self.limits = {'address_space': -1, 'data': -1, 'stack': 8 * MIB}
@@ -59,7 +95,11 @@ class Model:
     def fork(self) -> 'Model':
         """Another one with the same pages, of which those of shared memory are the same."""
         child = Model(self.contents)
-        child.memories, child.pages, child.limits = self.memories, dict(self.pages), dict(self.limits)
+        child.memories, child.sizes, child.limits = self.memories, self.sizes, dict(self.limits)
+        for va, page in self.pages.items():
+            if not page.flags & NOT_IN_CHILD:
+                value = 0 if page.flags & EMPTY_IN_CHILD else page.value
+                child.pages[va] = replace(page, value=value, flags=page.flags & ~(IS_LOCKED | LOCKS_LATE))
         child.brk_start, child.brk = self.brk_start, self.brk
         return child
 
@@ -144,10 +184,10 @@ class Model:
         code = check_request(nbytes, page)
         if code != OK:
             return code
-        if start % PAGE:
-            return BAD_RANGE
         if not 0 <= start <= END - up(nbytes):
             return NO_ROOM
+        if start % PAGE:
+            return BAD_RANGE
         if start < LOWEST:
             return TOO_LOW
         if is_free and any(va in self.pages for va in range(start, start + up(nbytes), PAGE)):
@@ -167,21 +207,31 @@ class Model:
             return OK
         if rights & ~RIGHTS:
             return BAD_RANGE
-        if not 0 <= start <= END or not 0 <= nbytes <= END - start:
+        if not 0 <= start < END:
             return NOT_COVERED
-        places = range(start, start + up(nbytes), PAGE)
-        for va in places:
-            if va not in self.pages:
+        end = start + up(nbytes) if 0 <= nbytes <= END - start else END + PAGE
+        for first, behind in self.parts(start, end):
+            pages = [self.pages.get(va) for va in range(first, behind, PAGE)]
+            page = pages[0]
+            if page is None:
                 return NOT_COVERED
-            if rights & ~self.pages[va].most_rights:
+            if rights & ~page.most_rights:
                 return NO_ACCESS
-        is_new = [not p.rights & WRITE and not p.flags & NO_DATA for p in (self.pages[va] for va in places)]
-        nr_new_data = sum(is_new) if rights & WRITE else 0
-        if nr_new_data and 0 <= self.limits['data'] < (self.nr_data_pages() + nr_new_data) * PAGE:
-            return NO_ROOM
-        for va in places:
-            self.pages[va] = replace(self.pages[va], rights=rights)
+            is_new = not page.rights & WRITE and not page.flags & NO_DATA and bool(rights & WRITE)
+            if is_new and 0 <= self.limits['data'] < (self.nr_data_pages() + len(pages)) * PAGE:
+                return NO_ROOM
+            for va in range(first, behind, PAGE):
+                self.pages[va] = replace(self.pages[va], rights=rights)
         return OK
+
+    def parts(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Start and end of what lies in [start, end), range by range; the first hole, and no more, as a part."""
+        found, done = [], start
+        for first, behind, *_rest in self.ranges():
+            if first <= done < min(behind, end):
+                found.append((done, min(behind, end)))
+                done = min(behind, end)
+        return found if done >= end else [*found, (done, done + PAGE)]
 
     def set_break(self, wanted: int) -> int:
         data = self.limits['data']
@@ -198,6 +248,104 @@ class Model:
         self.brk = wanted
         return wanted
 
+    # -------------------------------------------------------------- advice, locks, moves
+    def change_flags(self, start: int, end: int, removed: int, added: int) -> None:
+        for va in range(start, end, PAGE):
+            page = self.pages[va]
+            self.pages[va] = replace(page, flags=page.flags & ~removed | added)
+
+    def advise(self, start: int, end: int, advice: int) -> int:
+        code = OK
+        done = start
+        for first, behind, *_rest in self.ranges():
+            if behind <= start or first >= end:
+                continue
+            code = NOT_COVERED if first > done else code
+            first, done = max(first, start), min(behind, end)
+            page = self.pages[first]
+            is_locked, is_drop = page.flags & IS_LOCKED, advice in (4, 8, 24)
+            if (is_locked and advice in (4, 8)) or (page.content and advice in (8, 18)):
+                return BAD_RANGE
+            if is_drop:
+                for va in range(first, done, PAGE):
+                    self.drop(va)
+            self.change_flags(first, done, *FLAGS_OF_ADVICE.get(advice, (0, 0)))
+        return code if done >= end else NOT_COVERED
+
+    def drop(self, va: int) -> None:
+        """Let a page be as it was when it was mapped."""
+        page = self.pages[va]
+        if not page.flags & IS_SHARED:
+            self.pages[va] = replace(page, value=self.first_value(page))
+
+    def first_value(self, page: Page) -> int:
+        if page.content == 0:
+            return 0
+        return int.from_bytes(self.contents[page.content][page.offset : page.offset + 8], 'little', signed=True)
+
+    def lock(self, start: int, end: int, flags: int) -> int:
+        for va in range(start, end, PAGE):
+            if va not in self.pages:
+                return NOT_COVERED
+            self.change_flags(va, va + PAGE, IS_LOCKED | LOCKS_LATE, flags)
+        return OK
+
+    def remap(self, start: int, nbytes: int, wanted: int, flags: int, place: int) -> int:
+        is_named = bool(flags & (TO_PLACE | KEEPS_RANGE))
+        if is_named and (place % PAGE or not 0 <= place <= END - wanted):
+            return BAD_RANGE
+        if is_named and place < start + nbytes and start < place + wanted:
+            return BAD_RANGE
+        if start not in self.pages:
+            return BAD_POINTER
+        if not is_named and wanted <= nbytes:
+            return start if wanted == nbytes or self.unmap(start + wanted, nbytes - wanted) == OK else BAD_RANGE
+        first, end = next((a, b) for a, b, *_rest in self.ranges() if a <= start < b)
+        page, moved = self.pages[start], min(nbytes, wanted)
+        if nbytes == 0 and not page.flags & IS_SHARED:
+            return BAD_RANGE
+        if moved > end - start:
+            return BAD_POINTER
+        nr_more = wanted - moved + (moved if flags & KEEPS_RANGE else 0)
+        if not self.may_grow(nr_more // PAGE, page.rights, page.flags):
+            return NO_ROOM
+        if not is_named:
+            if end == start + nbytes and start + wanted <= END and not self.is_any(end, start + wanted):
+                return self.copy_range(page, start, start + nbytes, start + wanted)
+            place = self.find_place(0, wanted) if flags & MAY_MOVE else 0
+        elif flags & TO_PLACE:
+            if place < LOWEST:
+                return TOO_LOW
+            self.unmap(place, wanted)
+            if wanted < nbytes:
+                self.unmap(start + wanted, nbytes - wanted)
+        else:
+            place = self.find_place(place, wanted)
+        return self.move(start, moved, wanted, place, flags, (first, end)) if place else NO_ROOM
+
+    def is_any(self, start: int, end: int) -> bool:
+        return any(start <= va < end for va in self.pages)
+
+    def copy_range(self, page: Page, start: int, first: int, end: int) -> int:
+        """Let a range that begins with a page go on with pages that were never touched."""
+        for va in range(first, end, PAGE):
+            offset = page.offset + va - start if page.content else 0
+            self.pages[va] = replace(page, offset=offset)
+            self.drop(va)
+        return start
+
+    def move(self, start: int, nbytes: int, wanted: int, place: int, flags: int, bounds: tuple[int, int]) -> int:
+        begin = self.pages[start]
+        moved = [self.pages[start + at] for at in range(0, nbytes, PAGE)]
+        if flags & KEEPS_RANGE:
+            self.change_flags(*bounds, IS_LOCKED | LOCKS_LATE if nbytes else 0, 0)
+            for va in range(start, start + nbytes, PAGE):
+                self.drop(va)
+        else:
+            self.unmap(start, nbytes)
+        self.pages.update({place + index * PAGE: page for index, page in enumerate(moved)})
+        return self.copy_range(begin, place, place + nbytes, place + wanted)
+
     # -------------------------------------------------------------- pages
     def fault(self, va: int, error: int) -> int:
         page = self.pages.get(va & -PAGE)
@@ -213,7 +361,10 @@ class Model:
             allowed &= EXECUTE
         if not allowed:
             return FAULT_NO_RIGHT
-        if page.content and not page.flags & IS_SHARED and page.offset >= len(self.contents[page.content]):
+        size = (
+            self.sizes.get(page.content, END) if page.flags & IS_SHARED else len(self.contents.get(page.content, b''))
+        )
+        if page.content and page.offset >= size:
             return FAULT_BEYOND_CONTENT
         if grown:
             for at in range(va & -PAGE, grown, PAGE):

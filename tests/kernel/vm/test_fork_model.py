@@ -9,8 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from incroos.kernel import heap, pmm, vm, vmm
 from incroos.kernel.codes import BAD_POINTER, OK
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import EXECUTE, IS_SHARED, READ, WRITE, UserSpace
+from incroos.kernel.state import EXECUTE, IS_LOCKED, IS_SHARED, READ, WRITE, UserSpace
 from incroos.kernel.vm import pages
+from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.tlb import slot_of
 
@@ -42,13 +43,14 @@ class Families(RuleBasedStateMachine):
         self.nr_free = pmm.nr_free_frames(self.k)
         self.spaces: list[tuple[UserSpace, Model]] = []
         self.memories: dict[int, dict[int, int]] = {}
+        self.sizes: dict[int, int] = {}
         self.begin()
 
     @rule()
     @precondition(lambda self: len(self.spaces) < MOST)
     def begin(self) -> None:
         model = Model(self.machine.contents)
-        model.memories = self.memories
+        model.memories, model.sizes = self.memories, self.sizes
         self.spaces.append((self.machine.new_space(), model))
 
     def pick(self, index: int) -> tuple[UserSpace, Model]:
@@ -93,7 +95,7 @@ class Families(RuleBasedStateMachine):
         user, model = self.pick(index)
         memory = vm.create_shared(self.k, nbytes)
         assert memory != 0
-        self.memories[memory] = {}
+        self.memories[memory], self.sizes[memory] = {}, nbytes
         assert vm.map_at(user, start, nbytes, rights, IS_SHARED, memory, 0) == start
         assert model.map_at(start, nbytes, Page(rights, IS_SHARED, memory)) == start
 
@@ -106,6 +108,33 @@ class Families(RuleBasedStateMachine):
     def protect(self, index: int, start: int, nbytes: int, rights: int) -> None:
         user, model = self.pick(index)
         assert vm.protect(user, start, nbytes, rights) == model.protect(start, nbytes, rights)
+
+    @rule(index=who, start=starts, nbytes=lengths, advice=st.sampled_from([10, 10, 11, 18, 18, 19, 4, 24]))
+    def advise(self, index: int, start: int, nbytes: int, advice: int) -> None:
+        user, model = self.pick(index)
+        end = start + nbytes
+        assert vm.advise(user, VirtAddr(start), VirtAddr(end), advice) == model.advise(start, end, advice)
+
+    @rule(index=who, start=starts, nbytes=lengths, flags=st.sampled_from([IS_LOCKED, 0]))
+    def lock(self, index: int, start: int, nbytes: int, flags: int) -> None:
+        user, model = self.pick(index)
+        assert vm.lock(user, VirtAddr(start), VirtAddr(start + nbytes), flags) == model.lock(
+            start, start + nbytes, flags
+        )
+
+    @rule(
+        index=who,
+        start=starts,
+        nbytes=st.one_of(st.just(0), lengths, lengths),
+        wanted=lengths,
+        flags=st.sampled_from([TO_PLACE, TO_PLACE, KEEPS_RANGE, 0]),
+        place=starts,
+    )
+    def remap(self, index: int, start: int, nbytes: int, wanted: int, flags: int, place: int) -> None:
+        user, model = self.pick(index)
+        as_long = max(nbytes, PAGE) if flags & KEEPS_RANGE else wanted
+        found = vm.remap(user, VirtAddr(start), nbytes, as_long, flags | MAY_MOVE, place)
+        assert found == model.remap(start, nbytes, as_long, flags | MAY_MOVE, place)
 
     # -------------------------------------------------------------- pages
     @rule(index=who, start=starts, error=st.sampled_from([0, WRITE_ERROR, WRITE_ERROR | 1, 16]))

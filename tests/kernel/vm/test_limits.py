@@ -168,6 +168,22 @@ def test_a_break_keeps_a_page_from_what_comes_next(user: UserSpace) -> None:
     assert vm.find_range(user, VirtAddr(0x40_0000)) == 0
 
 
+def test_ranges_have_a_share_of_memory(machine: Machine, user: UserSpace) -> None:
+    """What would make one more is refused, what makes none or less goes on."""
+    state = machine.k.vm
+    assert state.most_nodes * Range.SIZE <= pmm.nr_total_frames(machine.k) * PAGE // 4
+    assert at(user, 0x1000_0000, 8) == 0x1000_0000
+    before, state.most_nodes = state.most_nodes, state.nr_nodes + 1
+    assert at(user, 0x2000_0000, 8, READ) == 0x2000_0000
+    assert at(user, 0x3000_0000, 8) == vm.unmap(user, 0x1000_1000, PAGE) == NO_ROOM
+    assert vm.protect(user, 0x1000_1000, PAGE, READ) == NO_ROOM
+    assert vm.fork(machine.k, user) == 0
+    assert vm.protect(user, 0x1000_0000, 8 * PAGE, READ) == vm.unmap(user, 0x1000_0000, PAGE) == OK
+    assert vm.unmap(user, 0x2000_0000, 8 * PAGE) == OK
+    assert at(user, 0x3000_0000, 8) == 0x3000_0000
+    state.most_nodes = before
+
+
 # ------------------------------------------------------------------ the stack
 def test_a_stack_grows_as_far_as_it_may(user: UserSpace) -> None:
     assert write(user, STACK - 1) == OK

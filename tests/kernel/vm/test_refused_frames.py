@@ -7,13 +7,26 @@ import pytest
 
 from incroos.kernel import heap, pmm, vm
 from incroos.kernel.codes import BAD_POINTER, NO_FRAME, NO_ROOM, OK
-from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Content, ObjectCache, PageNode, UserSpace
+from incroos.kernel.state import (
+    GROWS_DOWN,
+    IS_LOCKED,
+    IS_SHARED,
+    READ,
+    WRITE,
+    Content,
+    ObjectCache,
+    PageNode,
+    UserSpace,
+)
+from incroos.kernel.vm import advice_kinds
+from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.lang import VirtAddr
 
 from .space_model import END, MIB, PAGE, WRITE_ERROR, Machine
 
 BASE: Final = 0x4000_0000
 SHARED: Final = 0x60_0000_0000
+ELSEWHERE: Final = 0x58_0000_0000
 FAR: Final = 0x50_0000_0000  # nothing near: three tables are missing
 Call = Callable[[Machine, UserSpace], int]
 
@@ -51,12 +64,30 @@ def fork(machine: Machine, user: UserSpace) -> int:
     return OK if vm.fork(machine.k, user) != 0 else NO_FRAME
 
 
+def advise(user: UserSpace, advice: int) -> int:
+    return vm.advise(user, VirtAddr(BASE + PAGE), VirtAddr(BASE + 2 * PAGE), advice)
+
+
+def lock(user: UserSpace, flags: int) -> int:
+    return vm.lock(user, VirtAddr(BASE + PAGE), VirtAddr(BASE + 2 * PAGE), flags)
+
+
+def remap(user: UserSpace, start: int, nr_pages: int, nr_wanted: int, flags: int, place: int) -> int:
+    return vm.remap(user, VirtAddr(start), nr_pages * PAGE, nr_wanted * PAGE, flags | MAY_MOVE, place)
+
+
 CALLS: Final[dict[str, tuple[Call, tuple[int, ...]]]] = {
     'map over': (map_over, (NO_ROOM,)),
     'map anywhere': (lambda m, u: vm.map_anywhere(u, 0, PAGE, READ, 0, VirtAddr(0), 0), (NO_ROOM,)),
     'map a file': (map_a_file, (NO_ROOM,)),
     'unmap the middle': (lambda m, u: vm.unmap(u, BASE + PAGE, PAGE), (NO_ROOM,)),
     'protect the middle': (lambda m, u: vm.protect(u, BASE + PAGE, PAGE, READ), (NO_ROOM,)),
+    'advice for the middle': (lambda m, u: advise(u, advice_kinds.DONT_FORK), (NO_ROOM,)),
+    'lock the middle': (lambda m, u: lock(u, IS_LOCKED), (NO_ROOM,)),
+    'bring pages': (lambda m, u: vm.populate(u, VirtAddr(FAR), VirtAddr(FAR + PAGE)), (NO_FRAME,)),
+    'move the middle': (lambda m, u: remap(u, BASE + PAGE, 4, 4, TO_PLACE, ELSEWHERE), (NO_ROOM,)),
+    'move where there is room': (lambda m, u: remap(u, BASE, 7, 600, 0, 0), (NO_ROOM,)),
+    'move without the range': (lambda m, u: remap(u, BASE + PAGE, 7, 7, KEEPS_RANGE, ELSEWHERE), (NO_ROOM,)),
     'first write': (lambda m, u: vm.fault(u, VirtAddr(FAR), WRITE_ERROR), (NO_FRAME,)),
     'first read': (lambda m, u: vm.fault(u, VirtAddr(END - PAGE), 0), (NO_FRAME,)),  # for its tables
     'write to the page of zeros': (lambda m, u: vm.fault(u, VirtAddr(BASE + 3 * PAGE), WRITE_ERROR), (NO_FRAME,)),

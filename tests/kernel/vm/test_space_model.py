@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from incroos.kernel import heap, pmm, vm, vmm
 from incroos.kernel.codes import BAD_POINTER, OK
 from incroos.kernel.cpu import this_cpu
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE
+from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_LOCKED, LOCKS_LATE, READ, WRITE
+from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.lang import PhysAddr, VirtAddr
 from incroos.machine.tlb import slot_of
 
@@ -19,6 +20,7 @@ from .space_model import END, LOWEST, MIB, PAGE, WRITE_ERROR, Machine, Model, Pa
 
 LOW: Final = 0x40_0000
 STACK_END: Final = END
+ADVICE: Final = (4, 4, 8, 24, *range(4), *range(10, 22))
 FILE: Final = bytes(range(256)) * 40  # two and a half pages
 
 starts = st.builds(
@@ -98,6 +100,36 @@ class Spaces(RuleBasedStateMachine):
         if nbytes > MIB and start >= LOWEST and start % PAGE == 0:
             return  # nothing has so many pages
         assert vm.protect(self.user, start, nbytes, rights) == self.model.protect(start, nbytes, rights)
+
+    @rule(start=starts, nr_pages=st.integers(1, 14), advice=st.sampled_from(ADVICE))
+    def advise(self, start: int, nr_pages: int, advice: int) -> None:
+        end = min(start + nr_pages * PAGE, END)
+        found = vm.advise(self.user, VirtAddr(start), VirtAddr(end), advice)
+        assert found == self.model.advise(start, end, advice)
+
+    @rule(start=starts, nr_pages=st.integers(1, 9), flags=st.sampled_from([IS_LOCKED, IS_LOCKED | LOCKS_LATE, 0, 0]))
+    def lock(self, start: int, nr_pages: int, flags: int) -> None:
+        end = min(start + nr_pages * PAGE, END)
+        found = vm.lock(self.user, VirtAddr(start), VirtAddr(end), flags)
+        assert found == self.model.lock(start, end, flags)
+
+    @rule(
+        start=starts,
+        nr_pages=st.sampled_from([0, 1, 1, 2, 3, 4, 9]),
+        nr_wanted=st.integers(1, 9),
+        flags=st.sampled_from([0, MAY_MOVE, TO_PLACE | MAY_MOVE, TO_PLACE | MAY_MOVE, KEEPS_RANGE | MAY_MOVE]),
+        place=any_start,
+    )
+    def remap(self, start: int, nr_pages: int, nr_wanted: int, flags: int, place: int) -> None:
+        if flags & KEEPS_RANGE:
+            nr_wanted = max(nr_pages, 1)
+        nbytes, wanted = nr_pages * PAGE, nr_wanted * PAGE
+        found = vm.remap(self.user, VirtAddr(start), nbytes, wanted, flags, place)
+        assert found == self.model.remap(start, nbytes, wanted, flags, place)
+
+    @rule(start=starts, nr_pages=st.integers(1, 9))
+    def populate(self, start: int, nr_pages: int) -> None:
+        vm.populate(self.user, VirtAddr(start), VirtAddr(min(start + nr_pages * PAGE, END)))
 
     @rule(wanted=st.one_of(any_start, st.integers(LOW - PAGE, LOW + 20 * PAGE)))
     def set_break(self, wanted: int) -> None:

@@ -1,5 +1,7 @@
 /* Bombs: only the offender suffers, a task beside it goes on, and in the end all is given back. For our kernel alone. */
 #include "../tasks/tasks.h"
+#include <pthread.h>
+#include <sched.h>
 
 static int ask[2], answer[2];
 static pid_t beside;
@@ -178,4 +180,76 @@ static void many_forks(void) { /* a hundred thousand, one after the other */
     end();
 }
 
-static const struct way ways[] = {WAY(forks), WAY(forks_killed), WAY(pipes), WAY(stacks), WAY(memory), WAY(files), WAY(files_in_number), WAY(many_forks), {NULL, NULL}};
+static void *stays(void *argument) { for (;;) pause(); return argument; }
+static int make_threads(void *(*run)(void *)) { /* until there are no more: how many */
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int made = 0, code;
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 4 * PAGE) == 0);
+    while ((code = pthread_create(&thread, &attributes, run, NULL)) == 0) made++;
+    CHECK(code == EAGAIN || code == ENOMEM);
+    return made;
+}
+static int news_of_threads[2];
+static void *makes_more(void *argument) { make_threads(makes_more); (void)!write(news_of_threads[1], "x", 1); return stays(argument); }
+static int many_threads(void) { int made = make_threads(stays); return made > 100 ? 9 : 1; }
+static int threads_of_threads(void) { makes_more(NULL); return 1; }
+
+static void threads(void) { /* one that makes them until it is refused, and ends; threads that make threads, and are killed */
+    begin();
+    say_end("many threads", start(many_threads));
+    is_alive();
+    CHECK(pipe(news_of_threads) == 0);
+    pid_t bomb = start(threads_of_threads);
+    for (int i = 0; i < 20; i++) take(news_of_threads[0]);
+    is_alive();
+    CHECK(kill(bomb, SIGKILL) == 0);
+    say_end("threads of threads", bomb);
+    is_alive();
+    end();
+}
+
+static void *ends_somehow(void *argument) { /* each thread does something that ends one of them, or all, when it likes */
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    char *const arguments[] = {"true", NULL};
+    for (int i = 0; i < 30; i++) {
+        pthread_t thread;
+        volatile long sum = 0;
+        seed = seed * 1103515245 + 12345;
+        switch (seed >> 16 & 31) {
+        case 0: _exit(1);
+        case 1: execv("/bin/true", arguments); break;
+        case 2: case 3: return argument;
+        case 4: raise(SIGTERM); break;
+        case 5: *(volatile char *)8 = 1; break;
+        case 6: case 7: case 8: if (pthread_create(&thread, NULL, ends_somehow, (void *)(uintptr_t)(seed >> 3)) == 0) pthread_detach(thread); break;
+        case 9: if (fork() == 0) _exit((int)sum); break;
+        case 10: kill(getpid(), SIGCONT); break;
+        case 11: syscall(SYS_exit, 0); break;
+        case 12: case 13: sleep_ms(1); break;
+        default: for (unsigned j = 0; j < (seed & 4095); j++) sum += j; sched_yield();
+        }
+    }
+    return argument;
+}
+static void exit_races(void) {
+    begin();
+    for (unsigned round = 0; round < 40; round++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            pthread_t all[6];
+            for (unsigned i = 0; i < 6; i++) CHECK(pthread_create(&all[i], NULL, ends_somehow, (void *)(uintptr_t)(round * 7919 + i * 104729)) == 0);
+            if (round % 3 == 0) ends_somehow((void *)(uintptr_t)round);
+            if (round % 3 == 1) syscall(SYS_exit, 5);
+            sleep_ms(5);
+            _exit(6);
+        }
+        wait_for(child);
+        is_alive();
+    }
+    end();
+}
+
+static const struct way ways[] = {WAY(forks), WAY(forks_killed), WAY(pipes), WAY(stacks), WAY(memory), WAY(files), WAY(files_in_number), WAY(many_forks), WAY(threads),
+    WAY(exit_races), {NULL, NULL}};

@@ -41,7 +41,7 @@ def parsed() -> argparse.Namespace:
 
 def features_of(text: str) -> frozenset[str]:
     """Those in use and some more, or less where a name begins with a minus."""
-    names = {name for name in text.split(',') if name}
+    names = {name.strip() for name in text.split(',') if name.strip()}
     more = ALL_FEATURES if 'all' in names else names & ALL_FEATURES
     return (FEATURES | more) - {name[1:] for name in names if name.startswith('-')}
 

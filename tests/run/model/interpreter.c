@@ -143,10 +143,10 @@ static uint64_t page_up(uint64_t at) { return (at + PAGE - 1) & -PAGE; }
 
 static int is_sane(uint64_t at, uint64_t nbytes) { return index_of(at) >= 0 && nbytes <= 2 * ARENA_PAGES * PAGE; }
 
-static void note(uint64_t start, uint64_t nbytes, int is_private) {
+static void note(uint64_t start, uint64_t nbytes, int is_private, int is_mapped) {
     for (uint64_t at = start; is_sane(start, nbytes) && at < page_up(start + nbytes); at += PAGE)
         if (index_of(at) >= 0)
-            pages[index_of(at)] = (struct page){is_private, 0, next_origin};
+            pages[index_of(at)] = (struct page){is_private, 0, is_mapped ? next_origin : 0};
     next_origin++;
 }
 
@@ -154,7 +154,7 @@ static void note(uint64_t start, uint64_t nbytes, int is_private) {
 static void note_change(uint64_t start, uint64_t nbytes) {
     for (uint64_t at = start & -PAGE; is_sane(start, nbytes) && at < page_up(start + nbytes); at += PAGE)
         if (index_of(at) >= 0)
-            pages[index_of(at)].origin += next_origin << 16;
+            pages[index_of(at)].origin += pages[index_of(at)].origin != 0 ? next_origin << 16 : 0;
     next_origin++;
 }
 
@@ -187,15 +187,20 @@ static void note_move(uint64_t from, uint64_t nbytes, uint64_t to, uint64_t new_
     for (uint64_t index = 0; index < page_up(new_bytes) / PAGE && index < ARENA_PAGES; index++)
         if (index_of(to + index * PAGE) >= 0)
             pages[index_of(to + index * PAGE)] = index < nr_pages ? moved[index] : first;
+    if (to != from)
+        note_change(to, new_bytes);
 }
 
-/* Whether a range may be of several of Linux's: versions of Linux differ in what mremap does then. */
-static int is_of_several(uint64_t start, uint64_t nbytes) {
-    if (!is_sane(start, nbytes))
-        return 0;
-    for (uint64_t at = start; at < page_up(start + nbytes); at += PAGE)
-        if (index_of(at) >= 0 && pages[index_of(at)].origin != pages[index_of(start)].origin)
+/* Whether a range may be of several of Linux's: versions of Linux differ in what mremap does then, and ours join what
+ * Linux keeps apart. */
+static int is_of_several(uint64_t start, uint64_t nbytes, int is_move) {
+    uint32_t origin = 0;
+    for (uint64_t at = start; is_sane(start, nbytes) && at < page_up(start + nbytes); at += PAGE) {
+        uint32_t found = index_of(at) >= 0 ? pages[index_of(at)].origin : 0;
+        if ((found == 0 && is_move) || (found != 0 && origin != 0 && found != origin))
             return 1;
+        origin = found != 0 ? found : origin;
+    }
     return 0;
 }
 
@@ -218,14 +223,14 @@ static void do_mmap(unsigned at, const int64_t *a) {
     if (result > -4096ul)
         return;
     if (index_of(result) >= 0)
-        note(result, a[1], (a[3] & 0xF) == MAP_PRIVATE && (a[3] & MAP_ANONYMOUS));
+        note(result, a[1], (a[3] & 0xF) == MAP_PRIVATE && (a[3] & MAP_ANONYMOUS), 1);
     else
         syscall(SYS_munmap, result, a[1]);
 }
 
 static void do_mremap(unsigned at, const int64_t *a) {
     uint64_t from = address(a[0]), to = address(a[4]);
-    if ((a[3] & MREMAP_FIXED) && page_up(a[1]) == page_up(a[2]) && is_of_several(from, a[1])) {
+    if (is_of_several(from, a[1], (a[3] & MREMAP_FIXED) && page_up(a[1]) == page_up(a[2]))) {
         say("%u several\n", at);
         return;
     }
@@ -249,11 +254,11 @@ static void do_mremap(unsigned at, const int64_t *a) {
             note_move(from, a[1], 0, 0, stays);
         }
     } else if (a[1] == 0) {
-        note(result, a[2], 0);
+        note(result, a[2], 0, 1);
     } else if (result != from) {
         note_move(from, a[1], result, a[2], stays);
     } else if (page_up(a[2]) < page_up(a[1])) {
-        note(from + page_up(a[2]), page_up(a[1]) - page_up(a[2]), 0);
+        note(from + page_up(a[2]), page_up(a[1]) - page_up(a[2]), 0, 0);
     } else {
         note_move(from, a[1], from, a[2], 0);
     }
@@ -293,7 +298,7 @@ static void do_brk(unsigned at, const int64_t *a) {
     uint64_t found = syscall(SYS_brk, heap + a[0]);
     say("%u %s\n", at, place(text, found));
     if (found > heap_end)
-        note(page_up(heap_end), page_up(found) - page_up(heap_end), 1);
+        note(page_up(heap_end), page_up(found) - page_up(heap_end), 1, 1);
     heap_end = found;
 }
 
@@ -309,7 +314,7 @@ static void on_signal(int number, siginfo_t *info, void *context) {
             : syscall(SYS_mprotect, page, PAGE, 3);
         if (result != -1) {
             if (repair == 1)
-                note(page, PAGE, 1);
+                note(page, PAGE, 1, 1);
             else
                 note_change(page, PAGE);
             return;
@@ -694,7 +699,7 @@ static void do_plain(unsigned at, int code, const int64_t *a) {
     case MUNMAP:
         result = result_of(syscall(SYS_munmap, start, a[1]));
         if (result == 0)
-            note(start, a[1], 0);
+            note(start, a[1], 0, 0);
         break;
     case MPROTECT:
         result = result_of(syscall(SYS_mprotect, start, a[1], a[2]));

@@ -78,6 +78,7 @@ def said_in(place: str, programs: Programs, form: str, folder: Path) -> str:
     """What it writes on our kernel, in a root of its own in the folder."""
     root = folder / 'root'
     make_root(root, interpreter(), {'programs': packed(programs.items()), 'tmp': None})
+    (root / 'tmp').chmod(0o1777)
     case = Case('model', 'interpreter', ('/programs', '/tmp', form), memory_bytes=MEMORY_BYTES)
     try:
         seen, ran = in_place(place, interpreter(), case, root, path='/interpreter')

@@ -32,6 +32,7 @@ NR_FILE_PAGES: Final = 12
 # Lengths and addresses that are refused, or reach behind all that a program has
 HUGE: Final = (1 << 47, (1 << 63) - PAGE, -PAGE, -1)
 OVERFLOWING: Final = (-PAGE, -1, -2 * PAGE)
+SAFE_TO_LOCK: Final = (1 << 47, (1 << 63) - PAGE)  # of others it depends on what is locked already
 WILD: Final = (0, 1, PAGE - 1, 0x7FFF_FFFF_F000, 1 << 47, -PAGE, -1, -(1 << 47))
 
 # What may be used; what our kernel does not have yet is left out of it
@@ -311,9 +312,9 @@ def make_mlock(g: Generator) -> None:
     elif which == 1:
         g.put('munlockall')
     elif which < 12:
-        g.put('mlock', *g.place(), g.random.pick((-1, -1, 0, 1, 1, 2)))
+        g.put('mlock', *g.place(SAFE_TO_LOCK), g.random.pick((-1, -1, 0, 1, 1, 2)))
     else:
-        g.put('munlock', *g.place())
+        g.put('munlock', *g.place(SAFE_TO_LOCK))
 
 
 def make_mincore(g: Generator) -> None:

@@ -208,6 +208,7 @@ static void memory(void) {
     printf("statm read again: %ld less\n", total - unit);
     fclose(file);
     reserve();
+    CHECK(size_of(getpid(), "VmPeak") >= 4 * total && number("VmSize") < number("VmPeak"));
     read_file("/proc/meminfo");
     static const char *const keys[] = {
         "MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "SwapTotal", "SwapFree", "Shmem", "Mapped", "AnonPages",
@@ -331,6 +332,18 @@ static void names(char **arguments) {
     for (char **at = arguments; *at; place += strlen(*at++) + 1)
         CHECK(place < nbytes && strcmp(text + place, *at) == 0);
     CHECK(place == nbytes && close(file) == 0);
+    file = open("gone", O_CREAT | O_EXCL | O_RDWR, 0600);
+    CHECK(file >= 0 && write(file, text, 4096) == 4096);
+    put(1, 1, PROT_READ, MAP_PRIVATE, file, 0);
+    CHECK(unlink("gone") == 0);
+    print_arena("without its file");
+    sprintf(text, "/proc/self/fd/%d", file);
+    nbytes = readlink(text, link, sizeof link - 1);
+    CHECK(nbytes > 0 && close(file) == 0);
+    link[nbytes] = 0;
+    printf("descriptor of %s\n", strrchr(link, '/') + 1);
+    print_arena("after the last descriptor");
+    reserve();
     printf("environ %s\n", read_file("/proc/self/environ"));
 }
 

@@ -332,6 +332,46 @@ static void of_shm(void) { /* shm_open, as a library does it */
     say("shared\n");
 }
 
+static void sealed(void) {
+    int file = memfd_create("s", MFD_ALLOW_SEALING), plain = memfd_create("p", 0), named = new_file("f", 1);
+    CHECK(file >= 0 && plain >= 0 && ftruncate(file, 2 * PAGE) == 0 && ftruncate(plain, PAGE) == 0);
+    say_error("of one with", fcntl(file, F_GET_SEALS));
+    say_error("of one without", fcntl(plain, F_GET_SEALS));
+    say_error("added without", fcntl(plain, F_ADD_SEALS, F_SEAL_GROW));
+    say_error("added to a name", fcntl(named, F_ADD_SEALS, F_SEAL_GROW));
+    say_error("unknown", fcntl(file, F_ADD_SEALS, 0x4000));
+    char *shared = map_file(file, 2, BOTH, MAP_SHARED, 0), buffer[PAGE + 1];
+    memset(buffer, 'b', sizeof buffer);
+    say_error("write, mapped", fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+    say_error("shrink", fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK));
+    say_error("then smaller", ftruncate(file, PAGE));
+    say_error("then larger", ftruncate(file, 3 * PAGE));
+    say_error("grow", fcntl(file, F_ADD_SEALS, F_SEAL_GROW));
+    say_error("then larger", ftruncate(file, 4 * PAGE));
+    say_error("as large", ftruncate(file, 3 * PAGE));
+    say_error("allocate", fallocate(file, 0, 2 * PAGE, 2 * PAGE));
+    say_error("write over the end", pwrite(file, buffer, PAGE + 1, 2 * PAGE));
+    say_error("write behind", pwrite(file, buffer, 1, 3 * PAGE));
+    say_error("later writes", fcntl(file, F_ADD_SEALS, 0x10));
+    shared[5] = 'm'; /* goes on */
+    say_error("a write", pwrite(file, buffer, 1, 0));
+    say_error("a hole", fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE));
+    try_map("shared", file, BOTH, MAP_SHARED);
+    try_map("shared to read", file, PROT_READ, MAP_SHARED);
+    try_map("private", file, BOTH, MAP_PRIVATE);
+    CHECK(munmap(shared, 2 * PAGE) == 0 && byte_at(file, 5) == 'm');
+    int again = memfd_create("w", MFD_ALLOW_SEALING);
+    CHECK(ftruncate(again, PAGE) == 0);
+    say_error("write", fcntl(again, F_ADD_SEALS, F_SEAL_WRITE));
+    say_error("seal", fcntl(again, F_ADD_SEALS, F_SEAL_SEAL));
+    say_error("then any", fcntl(again, F_ADD_SEALS, F_SEAL_GROW));
+    say_error("all", fcntl(again, F_GET_SEALS));
+    say_error("a write", write(again, buffer, 1));
+    try_map("shared", again, BOTH, MAP_SHARED);
+    try_map("shared to read", again, PROT_READ, MAP_SHARED);
+    try_map("private", again, BOTH, MAP_PRIVATE);
+}
+
 static const struct way ways[] = {WAY(each_sees_it), WAY(of_the_archive), WAY(parent_and_child), WAY(behind_the_end), WAY(cut), WAY(cut_in_others),
     WAY(grow), WAY(holes), WAY(rights), WAY(dirty_and_gone), WAY(from_map_to_file), WAY(many_pages), WAY(without_a_name),
-    WAY(of_shm), {NULL, NULL}};
+    WAY(of_shm), WAY(sealed), {NULL, NULL}};

@@ -3,119 +3,118 @@
 from typing import Final
 
 from incroos.kernel import vm, vmm
-from incroos.kernel.abi.arguments import MOST_WORD, half, user_of
-from incroos.kernel.abi.errno import EFAULT, EINVAL, ENOMEM
+from incroos.kernel.abi.arguments import WRAPS, half, int_of, span_end, user_of
+from incroos.kernel.abi.errno import EAGAIN, EBUSY, EFAULT, EINVAL, ENOMEM, result_of
 from incroos.kernel.arch.x86 import FAULT_USER, FAULT_WRITE
-from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME
+from incroos.kernel.codes import FAULT_NO_RIGHT, NO_FRAME, NO_ROOM, NOT_COVERED, OK
 from incroos.kernel.files.reading import PIECE_BYTES
-from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel, Range, UserSpace
-from incroos.kernel.vm.pages import clear
+from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
+from incroos.kernel.state import IS_LOCKED, Content, Kernel, Range
+from incroos.kernel.vm.page_tree import frame_at
 from incroos.lang import VirtAddr, apart, fill, kernel, store8, word
 
-# Advice
-DONT_NEED: Final = 4
-FREE: Final = 8
-REMOVE: Final = 9
-POPULATE_READ: Final = 22
+POPULATE_READ: Final = 22  # advice that is done by faults
 POPULATE_WRITE: Final = 23
-LAST_ADVICE: Final = 25
-WRITE_FAULT: Final = FAULT_USER | FAULT_WRITE
+ASYNC: Final = 1  # flags of msync
+INVALIDATE: Final = 2
+SYNC: Final = 4
 
 
+# ------------------------------------------------------------------ madvise
 @apart
 @kernel
 def madvise(k: Kernel, start: word, nbytes: word, advice: word) -> word:
-    wanted = half(advice)
-    if wanted > LAST_ADVICE or 5 <= wanted <= 7 or wanted == REMOVE:
+    wanted = int_of(advice)
+    if not vm.is_advice(wanted) and wanted != POPULATE_READ and wanted != POPULATE_WRITE:
         return -EINVAL
-    if start % PAGE_BYTES != 0 or nbytes < 0 or nbytes > MOST_WORD - PAGE_BYTES:
+    if start % PAGE_BYTES != 0:
         return -EINVAL
-    if nbytes == 0:
+    end = span_end(start, nbytes)
+    if end == WRAPS or (end == start and nbytes != 0):
+        return -EINVAL
+    if end == start:
         return 0
-    if not vm.is_user(start, nbytes):
+    if not 0 <= start < vm.USER_END:
         return -ENOMEM
-    end = vm.page_up(start + nbytes)
     if wanted == POPULATE_READ or wanted == POPULATE_WRITE:
-        return bring_pages(user_of(k), start, end, WRITE_FAULT if wanted == POPULATE_WRITE else FAULT_USER)
-    if wanted == DONT_NEED or wanted == FREE:
-        drop_pages(k, start, end)
-    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
-
-
-@kernel
-def bring_pages(user: UserSpace, start: word, end: word, error: word) -> word:
-    """Touch all pages: 0; -ENOMEM without a frame or in a hole, -EINVAL without the right, -EFAULT behind a file."""
-    if not is_covered(user, start, end):
-        return -ENOMEM
-    at = start
-    while at < end:
-        code = vm.fault(user, VirtAddr(at), error)
-        if code != 0:
-            return bring_error(code)
-        at += PAGE_BYTES
-    return 0
+        error = FAULT_USER | FAULT_WRITE if wanted == POPULATE_WRITE else FAULT_USER
+        return -bring_error(vm.bring_covered(user_of(k), VirtAddr(start), VirtAddr(end), error))
+    code = vm.advise(user_of(k), VirtAddr(start), VirtAddr(end), wanted)
+    return -EAGAIN if code == NO_ROOM or code == NO_FRAME else result_of(code)
 
 
 @kernel
 def bring_error(code: word) -> word:
-    """Linux's error, negative, for a page that vm did not bring."""
-    if code == NO_FRAME:
-        return -ENOMEM
-    return -EINVAL if code == FAULT_NO_RIGHT else -EFAULT
+    """Linux's error for a page that vm did not bring; 0 for OK."""
+    if code == OK or code == NO_FRAME or code == NOT_COVERED:
+        return 0 if code == OK else ENOMEM
+    return EINVAL if code == FAULT_NO_RIGHT else EFAULT
 
 
-@kernel
-def drop_pages(k: Kernel, start: word, end: word) -> None:
-    """Let the pages be as they were when they were mapped: zeros, or the file's."""
-    user = user_of(k)
-    at = vm.find_range_behind(user, VirtAddr(start))
-    while at != 0 and Range(k.m, at).start < end:
-        found = Range(k.m, at)
-        clear(user, VirtAddr(max(found.start, start)), VirtAddr(min(found.end, end)))
-        at = vm.next_range(user, at)
-
-
-@kernel
-def is_covered(user: UserSpace, start: word, end: word) -> bool:
-    """Is all of [start, end) in ranges?"""
-    done = start
-    at = vm.find_range(user, VirtAddr(start))
-    while at != 0 and done < end and Range(user.m, at).start <= done:
-        done = Range(user.m, at).end
-        at = vm.next_range(user, at)
-    return done >= end
-
-
+# ------------------------------------------------------------------ msync
 @apart
 @kernel
 def msync(k: Kernel, start: word, nbytes: word, flags: word) -> word:
-    if start % PAGE_BYTES != 0 or half(flags) & ~7 != 0 or half(flags) & 5 == 5:
+    wanted = half(flags)
+    if wanted & ~(ASYNC | INVALIDATE | SYNC) != 0 or start % PAGE_BYTES != 0 or wanted & (ASYNC | SYNC) == ASYNC | SYNC:
         return -EINVAL
-    if not vm.is_user(start, nbytes):
+    end = span_end(start, nbytes)
+    if end == start:
+        return 0
+    if end == WRAPS or not 0 <= start < vm.USER_END:
         return -ENOMEM
-    end = vm.page_up(start + nbytes)
-    return 0 if is_covered(user_of(k), start, end) else -ENOMEM
+    code = 0
+    done = start
+    at = vm.find_range_behind(user_of(k), VirtAddr(start))
+    while at != 0 and done < end and Range(k.m, at).start < end:
+        node = Range(k.m, at)
+        if node.start > done:
+            code = -ENOMEM
+            if wanted == ASYNC:
+                return code
+        if wanted & INVALIDATE != 0 and node.flags & IS_LOCKED != 0:
+            return -EBUSY
+        done = node.end
+        at = vm.next_range(user_of(k), at)
+    return code if done >= end else -ENOMEM
 
 
+# ------------------------------------------------------------------ mincore
 @apart
 @kernel
 def mincore(k: Kernel, start: word, nbytes: word, to: word) -> word:
     if start % PAGE_BYTES != 0:
         return -EINVAL
-    if not vm.is_user(start, nbytes) or not is_covered(user_of(k), start, start + nbytes):
+    if not vm.is_user(start, nbytes):
         return -ENOMEM
-    nr_pages = vm.page_up(nbytes) // PAGE_BYTES
+    nr_pages = vm.page_up(nbytes) >> PAGE_SHIFT
     if not vm.is_user(to, nr_pages):
         return -EFAULT
     done = 0
     while done < nr_pages:
-        part = min(PIECE_BYTES, nr_pages - done)
-        note_pages(k, VirtAddr(start + done * PAGE_BYTES), part)
+        page = VirtAddr(start + (done << PAGE_SHIFT))
+        at = vm.find_range(user_of(k), page)
+        if at == 0:
+            return -ENOMEM
+        part = min(min(PIECE_BYTES, nr_pages - done), (Range(k.m, at).end - page) >> PAGE_SHIFT)
+        note_pages(k, page, part)
+        if Range(k.m, at).content != 0:
+            note_objects_pages(k, Range(k.m, at), page, part)
         if vm.copy_out(user_of(k), to + done, k.files.piece, part) != 0:
             return -EFAULT
         done += part
     return 0
+
+
+@kernel
+def note_objects_pages(k: Kernel, node: Range, start: VirtAddr, nr_pages: word) -> None:
+    """Add those that a content has: of anonymous memory what was touched, of a file all."""
+    content = Content(k.m, node.content)
+    for index in range(nr_pages):
+        offset = node.offset + (start - node.start) + (index << PAGE_SHIFT)
+        is_files = content.is_anonymous == 0 and offset < content.nbytes
+        if is_files or frame_at(content, offset >> PAGE_SHIFT) != 0:
+            store8(k.m, VirtAddr(k.files.piece + index), 1)
 
 
 @kernel

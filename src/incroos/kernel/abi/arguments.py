@@ -6,13 +6,15 @@ from incroos.kernel import files, vm
 from incroos.kernel.abi.errno import EBADF, ENOENT, ENOTDIR, result_of
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.paths import PATH_MAX, SLASH
-from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace
+from incroos.kernel.layout import PAGE_BYTES
+from incroos.kernel.state import FOLDER_KIND, File, Kernel, Node, Task, UserSpace, whereabouts_of
 from incroos.lang import VirtAddr, kernel, load8, word
 
 MOST_BYTES: Final = 0x7FFF_F000  # of one read or write
 HERE: Final = -100  # AT_FDCWD: the working directory
 MOST_WORD: Final = (1 << 63) - 1
 LEAST_INT: Final = -1 << 31
+WRAPS: Final = -1
 
 
 @kernel
@@ -40,6 +42,22 @@ def int_of(value: word) -> word:
 
 
 @kernel
+def span_end(start: word, nbytes: word) -> word:
+    """Where the pages of [start, start + nbytes), two unsigned numbers, end. PRE start is the start of a page.
+
+    start itself if the length, rounded up, is 0; WRAPS if the end is beyond all numbers. What ends beyond a user's
+    addresses ends behind them.
+    """
+    if -PAGE_BYTES < nbytes <= 0:
+        return start
+    if start >= 0 and nbytes > 0:
+        return vm.end_of(min(start, vm.USER_END), nbytes)
+    if start < 0 and nbytes < 0:
+        return WRAPS
+    return WRAPS if start + nbytes > -PAGE_BYTES else vm.USER_END + PAGE_BYTES
+
+
+@kernel
 def file_of(k: Kernel, descriptor: word) -> VirtAddr:
     """The File of a descriptor; 0 if it is not open."""
     return files.file_at(task_of(k), half(descriptor))
@@ -62,7 +80,7 @@ def get_path(k: Kernel, at: word) -> word:
 def folder_at(k: Kernel, descriptor: word) -> tuple[word, VirtAddr]:
     """0, and the node where a path begins that begins at a descriptor; or -EBADF, -ENOTDIR."""
     if int_of(descriptor) == HERE:
-        return 0, task_of(k).folder
+        return 0, whereabouts_of(task_of(k)).folder
     at = file_of(k, descriptor)
     if at == 0:
         return -EBADF, at
@@ -80,7 +98,7 @@ def begin_path(k: Kernel, descriptor: word, path: word) -> tuple[word, VirtAddr]
     if nbytes <= 0:
         return nbytes if nbytes < 0 else -ENOENT, VirtAddr(0)
     if load8(k.m, files.text_of(k)) == SLASH:
-        return nbytes, task_of(k).folder
+        return nbytes, whereabouts_of(task_of(k)).folder
     code, start = folder_at(k, descriptor)
     return nbytes if code == 0 else code, start
 

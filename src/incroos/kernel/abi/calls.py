@@ -14,6 +14,7 @@ from incroos.kernel.abi import (
     descriptor_calls,
     exec_calls,
     file_calls,
+    futex_calls,
     group_calls,
     kill_calls,
     limit_calls,
@@ -128,10 +129,10 @@ CALLS: Final[Mapping[int, Function]] = {
     27: advice_calls.mincore,
     28: advice_calls.madvise,
     149: lock_calls.mlock,
-    150: lock_calls.mlock,  # munlock
-    151: system_calls.nothing,  # mlockall
-    152: system_calls.nothing,  # munlockall
-    325: lock_calls.mlock,  # mlock2
+    150: lock_calls.munlock,
+    151: lock_calls.mlockall,
+    152: lock_calls.munlockall,
+    325: lock_calls.mlock2,
     # signals
     13: signal_calls.rt_sigaction,
     14: signal_calls.rt_sigprocmask,
@@ -151,7 +152,7 @@ CALLS: Final[Mapping[int, Function]] = {
     56: child_calls.clone,
     57: child_calls.fork_task,
     58: child_calls.vfork,
-    60: process_calls.exit_group,
+    60: process_calls.exit_thread,
     97: limit_calls.getrlimit,
     105: user_calls.setuid,
     106: user_calls.setgid,
@@ -178,10 +179,11 @@ CALLS: Final[Mapping[int, Function]] = {
     170: process_calls.refuse,  # sethostname
     171: process_calls.refuse,  # setdomainname
     227: process_calls.refuse,  # clock_settime
-    186: process_calls.getpid,  # gettid
+    186: process_calls.gettid,
     218: process_calls.set_tid_address,
     231: process_calls.exit_group,
-    273: process_calls.set_robust_list,
+    273: futex_calls.set_robust_list,
+    274: futex_calls.get_robust_list,
     302: limit_calls.prlimit64,
     # time
     35: time_calls.nanosleep,
@@ -202,7 +204,7 @@ CALLS: Final[Mapping[int, Function]] = {
     322: exec_calls.execveat,
     61: child_calls.wait4,
     247: child_calls.waitid,
-    202: wait_calls.futex,
+    202: futex_calls.futex,
     270: select_calls.pselect6,
     271: wait_calls.ppoll,
     # sockets
@@ -231,6 +233,7 @@ CALLS: Final[Mapping[int, Function]] = {
     204: system_calls.sched_getaffinity,
     309: system_calls.getcpu,
     318: system_calls.getrandom,
+    324: futex_calls.membarrier,
     24: group_calls.sched_yield,
     102: user_calls.getuid,
     104: user_calls.getgid,

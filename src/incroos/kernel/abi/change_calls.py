@@ -27,7 +27,7 @@ from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_
 from incroos.kernel.files import nodes, rights, times
 from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
-from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node
+from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, OTHER_KIND, PIPE_KIND, File, Kernel, Node, whereabouts_of
 from incroos.lang import VirtAddr, apart, copy, kernel, load64, word
 
 FOLLOW_LINK: Final = 0x400  # AT_SYMLINK_FOLLOW
@@ -61,7 +61,7 @@ def result_after_walk(code: word) -> word:
 @kernel
 def masked(k: Kernel, mode: word) -> word:
     """The mode that a new file gets."""
-    return mode & MODE_BITS & ~task_of(k).umask
+    return mode & MODE_BITS & ~whereabouts_of(task_of(k)).umask
 
 
 # ------------------------------------------------------------------ making

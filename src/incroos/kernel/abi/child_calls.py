@@ -1,14 +1,13 @@
 """Calls that make tasks and ask for their ends: fork, vfork, clone, wait4.
 
-Of clone: a copy of the space, or the same one (CLONE_VM), with or without a held parent. Threads, and descriptors or
-actions that are shared, are refused: ENOSYS.
+Of clone: a process or a thread, and what it shares. clone3 is ENOSYS, so that C libraries use clone.
 """
 
 from typing import Final
 
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import LEAST_INT, half, int_of, task_of, user_of
-from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, result_of
+from incroos.kernel.abi.errno import ECHILD, EFAULT, EINVAL, ENOMEM, EPERM, ESRCH, result_of
 from incroos.kernel.abi.time_calls import put_usage
 from incroos.kernel.state import NR_SIGNALS, WAITING, WRITE, Kernel, Range, Task, UserSpace
 from incroos.kernel.task import fork, news, wait
@@ -17,21 +16,18 @@ from incroos.kernel.vm import USER_END
 from incroos.lang import VirtAddr, apart, fill, kernel, store32, word
 
 # Flags of clone, beside those of task/fork.py
-SAME_FOLDER: Final = 0x200  # CLONE_FS
-SAME_DESCRIPTORS: Final = 0x400  # CLONE_FILES
-SAME_ACTIONS: Final = 0x800  # CLONE_SIGHAND
-THREAD: Final = 0x1_0000
 SET_TLS: Final = 0x8_0000
 TELL_PARENT: Final = 0x10_0000  # CLONE_PARENT_SETTID
 CLEAR_IN_THE_END: Final = 0x20_0000  # CLONE_CHILD_CLEARTID
 TELL_CHILD: Final = 0x100_0000  # CLONE_CHILD_SETTID
-WITHOUT_MEANING: Final = 0x40_0000 | 0x80_0000 | 0x4_0000  # CLONE_DETACHED, CLONE_UNTRACED, CLONE_SYSVSEM
-OF_THREADS: Final = THREAD | SAME_FOLDER | SAME_DESCRIPTORS | SAME_ACTIONS
+WITHOUT_MEANING: Final = 0x8084_2000 | 0x40_0000  # CLONE_IO, UNTRACED, SYSVSEM, PTRACE; CLONE_DETACHED
+SHARED: Final = fork.SAME_SPACE | fork.SAME_FOLDER | fork.SAME_DESCRIPTORS | fork.SAME_ACTIONS
 KNOWN: Final = (
     fork.EXIT_SIGNAL
-    | fork.SAME_SPACE
+    | SHARED
     | fork.HOLD_PARENT
     | fork.SAME_PARENT
+    | fork.THREAD
     | SET_TLS
     | TELL_PARENT
     | CLEAR_IN_THE_END
@@ -64,12 +60,11 @@ def vfork(k: Kernel) -> word:
 @apart
 @kernel
 def clone(k: Kernel, flags: word, stack: word, parent_word: word, child_word: word, tls: word) -> word:
-    if flags & SAME_ACTIONS != 0 and flags & fork.SAME_SPACE == 0:
+    flags = half(flags)
+    if flags & fork.SAME_ACTIONS != 0 and flags & fork.SAME_SPACE == 0:
         return -EINVAL
-    if flags & THREAD != 0 and flags & SAME_ACTIONS == 0:
+    if flags & fork.THREAD != 0 and flags & fork.SAME_ACTIONS == 0:
         return -EINVAL
-    if flags & OF_THREADS != 0:
-        return -ENOSYS
     if flags & ~KNOWN != 0 or flags & fork.EXIT_SIGNAL > NR_SIGNALS:
         return -EINVAL
     if flags & SET_TLS != 0 and not 0 <= tls < USER_END:
@@ -94,7 +89,7 @@ def make(k: Kernel, flags: word, stack: word, parent_word: word, child_word: wor
     if flags & TELL_PARENT != 0 and not tell(k, user_of(k), parent_word, child.number):
         fork.drop_child(k, child)
         return -ENOMEM
-    fork.add_child(k, child)
+    fork.add_child(k, child, flags)
     return child.number
 
 
@@ -167,7 +162,7 @@ def find(k: Kernel, kind: word, number: word, options: word) -> tuple[word, Virt
     if code != 0:
         return -ECHILD, at
     if at == 0 and options & NO_HANG == 0:
-        task.wait_on(k, own.addr)
+        task.wait_on(k, own.leader)
     return 0, at
 
 

@@ -22,6 +22,7 @@ from incroos.kernel.files import contents, nodes, rights
 from incroos.kernel.files.flags import CLOSE_AT_EXEC, READ_WRITE
 from incroos.kernel.files.paths import FOLLOW
 from incroos.kernel.files.reading import has_no_position
+from incroos.kernel.files.seals import SEALED
 from incroos.kernel.files.writing import is_writable
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, File, Kernel, Node
 from incroos.lang import apart, kernel, word
@@ -30,6 +31,7 @@ KEEP_SIZE: Final = 1  # fallocate
 PUNCH_HOLE: Final = 2
 ZERO_RANGE: Final = 0x10
 CLOSING: Final = 1  # memfd_create
+SEALING: Final = 2
 MOST_NAME_BYTES: Final = 250  # with the zero byte behind it
 
 
@@ -98,11 +100,12 @@ def allocate(k: Kernel, node: Node, mode: word, start: word, end: word) -> word:
 @apart
 @kernel
 def memfd_create(k: Kernel, name: word, flags: word) -> word:
-    if half(flags) & ~CLOSING != 0:
+    if half(flags) & ~(CLOSING | SEALING) != 0:
         return -EINVAL
     at = k.files.piece
     nbytes = vm.copy_text(user_of(k), at, name, MOST_NAME_BYTES)
     if nbytes < 0:
         return -EFAULT if nbytes == BAD_POINTER else -EINVAL
     closing = CLOSE_AT_EXEC if half(flags) & CLOSING != 0 else 0
-    return result_of(files.open_unnamed(k, task_of(k), READ_WRITE | closing, at, nbytes))
+    seals = 0 if half(flags) & SEALING != 0 else SEALED
+    return result_of(files.open_unnamed(k, task_of(k), READ_WRITE | closing, at, nbytes, seals))

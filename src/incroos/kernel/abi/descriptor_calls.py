@@ -5,10 +5,12 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import file_of, half, task_of, user_of
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, EMFILE, EPERM, result_of
+from incroos.kernel.files import seals
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC, closing_of
 from incroos.kernel.files.flags import APPEND, CLOSE_AT_EXEC, NONBLOCK, PATH_ONLY
 from incroos.kernel.files.pipes import MOST_ROOM
-from incroos.kernel.state import MAX_FILES, PIPE_KIND, File, Kernel
+from incroos.kernel.files.writing import is_writable
+from incroos.kernel.state import CONTENT_KIND, MAX_FILES, PIPE_KIND, File, Kernel, Node, table_of
 from incroos.lang import VirtAddr, apart, kernel, store16, store32, word
 
 UNSHARE: Final = 2  # flags of close_range
@@ -30,6 +32,8 @@ GET_FILE_LOCK: Final = 36
 SET_FILE_LOCK_WAITING: Final = 38
 DUPLICATE_CLOSING: Final = 1030
 SET_PIPE_BYTES: Final = 1031
+ADD_SEALS: Final = 1033
+GET_SEALS: Final = 1034
 GET_PIPE_BYTES: Final = 1032
 LARGE_FILE: Final = 0o100000
 LOCK_BYTES: Final = 32  # struct flock
@@ -52,7 +56,7 @@ def close_range(k: Kernel, first: word, last: word, flags: word) -> word:
         if file_of(k, descriptor) == 0:
             continue
         if flags & CLOSE_LATER != 0:
-            task_of(k).descriptors[descriptor].flags = CLOSE_ON_EXEC
+            table_of(task_of(k)).descriptors[descriptor].flags = CLOSE_ON_EXEC
         else:
             files.close(k, task_of(k), descriptor)
     return 0
@@ -88,7 +92,7 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
     if at == 0:
         return -EBADF
     file = File(k.m, at)
-    place = task_of(k).descriptors[half(descriptor)]
+    place = table_of(task_of(k)).descriptors[half(descriptor)]
     wanted = half(command)
     if wanted == DUPLICATE:
         return duplicate_from(k, descriptor, argument, 0)
@@ -112,7 +116,17 @@ def fcntl(k: Kernel, descriptor: word, command: word, argument: word) -> word:
         return 0
     if file.kind == PIPE_KIND and (wanted == GET_PIPE_BYTES or wanted == SET_PIPE_BYTES):
         return MOST_ROOM if wanted == GET_PIPE_BYTES or half(argument) <= MOST_ROOM else -EPERM
+    if (wanted == ADD_SEALS or wanted == GET_SEALS) and file.kind == CONTENT_KIND:
+        return seal(file, Node(k.m, file.node), wanted, half(argument))
     return -EINVAL
+
+
+@kernel
+def seal(file: File, node: Node, command: word, wanted: word) -> word:
+    """Add seals to a file that never had a name, or tell them."""
+    if command == GET_SEALS:
+        return node.seals if node.label != 0 else -EINVAL
+    return result_of(seals.add(node, wanted)) if is_writable(file) else -EPERM
 
 
 @kernel

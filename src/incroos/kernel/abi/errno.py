@@ -38,6 +38,7 @@ ENOSYS: Final = 38
 ENOTEMPTY: Final = 39
 ELOOP: Final = 40
 ENOTSOCK: Final = 88
+EOVERFLOW: Final = 75
 EOPNOTSUPP: Final = 95
 EAFNOSUPPORT: Final = 97
 ETIMEDOUT: Final = 110

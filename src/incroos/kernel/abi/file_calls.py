@@ -32,6 +32,7 @@ from incroos.kernel.state import (
     File,
     Kernel,
     Pipe,
+    table_of,
 )
 from incroos.lang import VirtAddr, apart, fill, kernel, load32, store8, store16, store32, word
 
@@ -223,7 +224,7 @@ def ioctl(k: Kernel, descriptor: word, request: word, argument: word) -> word:
     file = File(k.m, at)
     wanted = half(request)
     if wanted == SET_CLOSE or wanted == CLEAR_CLOSE:
-        task_of(k).descriptors[half(descriptor)].flags = CLOSE_ON_EXEC if wanted == SET_CLOSE else 0
+        table_of(task_of(k)).descriptors[half(descriptor)].flags = CLOSE_ON_EXEC if wanted == SET_CLOSE else 0
         return 0
     if wanted == SET_NONBLOCK:
         return set_nonblock(k, file, argument)

@@ -4,8 +4,9 @@ from typing import Final
 
 from incroos.kernel.abi.arguments import half, int_of, task_of
 from incroos.kernel.abi.errno import EACCES, EINVAL, EPERM, ESRCH
-from incroos.kernel.state import ENDED, SLICE_IS_OVER, Kernel, Task
+from incroos.kernel.state import ENDED, MAX_TASKS, SLICE_IS_OVER, Kernel, Task, leader_of
 from incroos.kernel.task import ring
+from incroos.kernel.task.threads import is_leader
 from incroos.lang import VirtAddr, apart, kernel, word
 
 # Whom getpriority and setpriority mean
@@ -36,20 +37,37 @@ def setpgid(k: Kernel, number: word, group: word) -> word:
     if at == 0:
         return -ESRCH
     task = Task(k.m, at)
-    if task.parent == own.addr:
+    if int_of(number) == 0:
+        task = leader_of(own)
+    elif not is_leader(task):
+        return -EINVAL
+    if task.parent == own.leader:
         if task.session != own.session:
             return -EPERM
         if task.has_executed != 0:
             return -EACCES
-    elif task.addr != own.addr:
+    elif task.addr != own.leader:
         return -ESRCH
     wanted = int_of(group) if int_of(group) != 0 else task.number
     if task.number == task.session:
         return -EPERM
     if wanted != task.number and not has_group(k, task.session, wanted):
         return -EPERM
-    task.group = wanted
+    set_group(task, task.session, wanted)
     return 0
+
+
+@kernel
+def set_group(leader: Task, session: word, group: word) -> None:
+    """Put all threads of a process into a session and a group."""
+    at = leader.addr
+    for _index in range(MAX_TASKS):
+        each = Task(leader.m, at)
+        each.session = session
+        each.group = group
+        at = each.next_thread
+        if at == leader.addr:
+            return
 
 
 @kernel
@@ -86,14 +104,13 @@ def getsid(k: Kernel, number: word) -> word:
 @apart
 @kernel
 def setsid(k: Kernel) -> word:
-    own = task_of(k)
+    own = leader_of(task_of(k))
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         if Task(k.m, at).group == own.number:
             return -EPERM
         at = Task(k.m, at).next
-    own.session = own.number
-    own.group = own.number
+    set_group(own, own.number, own.number)
     return own.number
 
 

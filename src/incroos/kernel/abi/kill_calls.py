@@ -6,13 +6,16 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import LEAST_INT, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, EPERM, ESRCH
 from incroos.kernel.codes import OK
-from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task
+from incroos.kernel.state import INIT_NUMBER, NR_SIGNALS, Kernel, Task, leader_of
 from incroos.kernel.task.actions import SIGCONT
 from incroos.kernel.task.ring import find
 from incroos.kernel.task.sending import BY_CALL, BY_THREAD_CALL
+from incroos.kernel.task.threads import is_leader
 from incroos.lang import VirtAddr, apart, kernel, load64, word
 
 ALL: Final = -1
+OF_PROCESS: Final = 0
+OF_THREAD: Final = 1
 INFO_BYTES: Final = 32  # of siginfo_t, that are passed on
 
 
@@ -35,14 +38,18 @@ def may_signal(k: Kernel, whom: Task, signal: word) -> bool:
 
 @kernel
 def send_to(k: Kernel, whom: Task, signal: word, code: word) -> word:
-    """Send a signal with the number of the sender; 0 is none."""
+    """Send a task's process, or by tkill the thread, a signal with the number of the sender; 0 is none."""
     if not is_signal(signal):
         return -EINVAL
     if not may_signal(k, whom, int_of(signal)):
         return -EPERM
     if int_of(signal) == 0:
         return 0
-    sent = task.send_with(k, whom, int_of(signal), code, task_of(k).number, 0)
+    number = leader_of(task_of(k)).number
+    if code == BY_THREAD_CALL:
+        sent = task.send_to_thread(k, whom, int_of(signal), code, number, 0)
+    else:
+        sent = task.send_with(k, whom, int_of(signal), code, number, 0)
     return 0 if sent == OK else -EAGAIN
 
 
@@ -60,7 +67,7 @@ def kill(k: Kernel, number: word, signal: word) -> word:
 
 @kernel
 def kill_one(k: Kernel, number: word, signal: word, code: word) -> word:
-    """Send a task a signal."""
+    """Send a signal to the task of a number, or its process."""
     if number == INIT_NUMBER:
         return signal_init(k, signal)
     at = find(k, number)
@@ -83,12 +90,12 @@ def signal_init(k: Kernel, signal: word) -> word:
 
 @kernel
 def kill_group(k: Kernel, group: word, signal: word) -> word:
-    """Send all tasks of a group a signal."""
+    """Send all processes of a group a signal."""
     result = -ESRCH
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
-        if each.group == group:
+        if each.group == group and is_leader(each):
             result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
@@ -96,12 +103,12 @@ def kill_group(k: Kernel, group: word, signal: word) -> word:
 
 @kernel
 def kill_all(k: Kernel, signal: word) -> word:
-    """Send all tasks but the one that calls a signal."""
+    """Send all processes but the one that calls a signal."""
     result = -ESRCH
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         each = Task(k.m, at)
-        if at != k.tasks.current:
+        if is_leader(each) and at != task_of(k).leader:
             result = better(result, send_to(k, each, signal, BY_CALL))
         at = each.next
     return result
@@ -118,25 +125,40 @@ def tkill(k: Kernel, number: word, signal: word) -> word:
 @apart
 @kernel
 def tgkill(k: Kernel, group: word, number: word, signal: word) -> word:
-    """A task is the only one of its group of threads."""
-    if int_of(group) <= 0:
+    """To a thread of a process."""
+    if int_of(group) <= 0 or int_of(number) <= 0:
         return -EINVAL
-    return tkill(k, number, signal) if int_of(number) <= 0 or int_of(group) == int_of(number) else -ESRCH
+    return tkill(k, number, signal) if is_thread_of(k, int_of(number), int_of(group)) else -ESRCH
+
+
+@kernel
+def is_thread_of(k: Kernel, number: word, process: word) -> bool:
+    """Whether a number is that of a thread of a process; init is one of its own."""
+    if number == INIT_NUMBER:
+        return process == INIT_NUMBER
+    at = find(k, number)
+    return at != 0 and leader_of(Task(k.m, at)).number == process
 
 
 @apart
 @kernel
 def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word:
     """With a siginfo_t of the sender's making; one that looks as if the kernel had made it goes to itself alone."""
+    return queue_info(k, int_of(number), signal, source, OF_PROCESS)
+
+
+@kernel
+def queue_info(k: Kernel, number: word, signal: word, source: word, whose: word) -> word:
+    """The same, to the process of a number, or to the thread alone."""
     info = k.files.piece
     if vm.copy_in(user_of(k), info, source, INFO_BYTES) != 0:
         return -EFAULT
     code = load64(k.m, VirtAddr(info + 8))
-    if (int_of(code) >= 0 or int_of(code) == int_of(BY_THREAD_CALL)) and int_of(number) != task_of(k).number:
+    if (int_of(code) >= 0 or int_of(code) == int_of(BY_THREAD_CALL)) and number != task_of(k).number:
         return -EPERM
-    if int_of(number) == INIT_NUMBER:
+    if number == INIT_NUMBER:
         return signal_init(k, signal)
-    at = find(k, int_of(number))
+    at = find(k, number)
     if at == 0:
         return -ESRCH
     if not is_signal(signal):
@@ -149,7 +171,10 @@ def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word
     whole = errno | code & 0xFFFF_FFFF
     first = load64(k.m, VirtAddr(info + 16))
     second = load64(k.m, VirtAddr(info + 24))
-    code = task.send_with(k, Task(k.m, at), int_of(signal), whole, first, second)
+    if whose == OF_THREAD:
+        code = task.send_to_thread(k, Task(k.m, at), int_of(signal), whole, first, second)
+    else:
+        code = task.send_with(k, Task(k.m, at), int_of(signal), whole, first, second)
     return 0 if code == OK else -EAGAIN
 
 
@@ -158,4 +183,6 @@ def rt_sigqueueinfo(k: Kernel, number: word, signal: word, source: word) -> word
 def rt_tgsigqueueinfo(k: Kernel, group: word, number: word, signal: word, source: word) -> word:
     if int_of(group) <= 0 or int_of(number) <= 0:
         return -EINVAL
-    return rt_sigqueueinfo(k, number, signal, source) if int_of(group) == int_of(number) else -ESRCH
+    if not is_thread_of(k, int_of(number), int_of(group)):
+        return -ESRCH
+    return queue_info(k, int_of(number), signal, source, OF_THREAD)

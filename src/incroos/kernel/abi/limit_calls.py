@@ -13,10 +13,10 @@ from incroos.kernel import vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, ESRCH, result_of
 from incroos.kernel.files.rights import is_root
-from incroos.kernel.state import MAX_FILES, NR_LIMITS, Kernel
+from incroos.kernel.state import MAX_FILES, NR_LIMITS, Kernel, Task
 from incroos.kernel.task import ring
 from incroos.kernel.task.limits import ADDRESS_SPACE, DATA, NR_FILES, NR_TASKS, STACK
-from incroos.lang import VirtAddr, apart, kernel, load64, store64, word
+from incroos.lang import VirtAddr, apart, copy, kernel, load64, store64, word
 
 PAIR_BYTES: Final = 16
 
@@ -71,7 +71,20 @@ def set_limit(k: Kernel, resource: word, limit: word, most: word) -> word:
     elif resource == NR_FILES:
         own.limit_files = limit
         own.limits[2 * resource + 1] = most if 0 <= most < MAX_FILES else MAX_FILES
+    share_limits(own)
     return 0
+
+
+@kernel
+def share_limits(own: Task) -> None:
+    """Let all threads of a process have the limits of one."""
+    at = own.next_thread
+    while at != own.addr:
+        other = Task(own.m, at)
+        copy(own.m, VirtAddr(other.limits.addr), VirtAddr(own.limits.addr), 2 * 8 * NR_LIMITS)
+        other.limit_tasks = own.limit_tasks
+        other.limit_files = own.limit_files
+        at = other.next_thread
 
 
 @apart
@@ -97,7 +110,11 @@ def prlimit64(k: Kernel, number: word, resource: word, source: word, to: word) -
     if half(resource) >= NR_LIMITS:
         return -EINVAL
     if half(number) != 0 and half(number) != task_of(k).number:
-        return -EPERM if ring.find(k, int_of(number)) != 0 else -ESRCH
+        at = ring.find(k, int_of(number))
+        if at == 0:
+            return -ESRCH
+        if Task(k.m, at).leader != task_of(k).leader:
+            return -EPERM
     code = 0
     limit = 0
     most = 0

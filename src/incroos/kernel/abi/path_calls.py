@@ -35,6 +35,7 @@ from incroos.kernel.state import (
     File,
     Kernel,
     Node,
+    whereabouts_of,
 )
 from incroos.lang import VirtAddr, apart, kernel, word
 
@@ -71,7 +72,9 @@ def openat(k: Kernel, folder: word, path: word, flags: word, mode: word) -> word
     if nbytes < 0:
         return nbytes
     own = task_of(k)
-    return finish(k, files.open_path(k, own, Node(k.m, start), nbytes, half(flags), mode & MODE_BITS & ~own.umask))
+    return finish(
+        k, files.open_path(k, own, Node(k.m, start), nbytes, half(flags), mode & MODE_BITS & ~whereabouts_of(own).umask)
+    )
 
 
 @apart
@@ -118,7 +121,7 @@ def find_known(k: Kernel, folder: word, path: word, flags: word) -> word:
     if flags & EMPTY_PATH == 0 or get_path(k, path) != 0:
         return find_node(k, folder, path, STAY if flags & NO_FOLLOW != 0 else FOLLOW)
     if int_of(folder) == HERE:
-        return ~task_of(k).folder
+        return ~whereabouts_of(task_of(k)).folder
     found = file_node(k, folder)
     return found if found != 0 else -EACCES
 
@@ -203,7 +206,7 @@ def readlinkat(k: Kernel, folder: word, path: word, to: word, nbytes: word) -> w
 @apart
 @kernel
 def getcwd(k: Kernel, to: word, nbytes: word) -> word:
-    source, length = files.put_path(k, Node(k.m, task_of(k).folder))
+    source, length = files.put_path(k, Node(k.m, whereabouts_of(task_of(k)).folder))
     if length < 0:
         return result_of(length)
     if 0 <= nbytes < length:
@@ -239,8 +242,8 @@ def fchdir(k: Kernel, descriptor: word) -> word:
 @kernel
 def enter(k: Kernel, folder: VirtAddr) -> word:
     """Make a folder the working directory; the one that it was ends if it was removed meanwhile."""
-    before = Node(k.m, task_of(k).folder)
-    task_of(k).folder = folder
+    before = Node(k.m, whereabouts_of(task_of(k)).folder)
+    whereabouts_of(task_of(k)).folder = folder
     let_go(k, before)
     return 0
 

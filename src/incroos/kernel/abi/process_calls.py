@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPERM, result_of
 from incroos.kernel.arch.x86 import MSR_FS_BASE, MSR_KERNEL_GS_BASE
 from incroos.kernel.codes import BAD_POINTER
-from incroos.kernel.state import INIT_NUMBER, NAME_BYTES, Kernel, Task
+from incroos.kernel.state import INIT_NUMBER, NAME_BYTES, Kernel, Task, leader_of
 from incroos.lang import VirtAddr, apart, copy, fill, kernel, read_msr, word, write_msr
 
 SET_GS: Final = 0x1001  # arch_prctl
@@ -28,14 +28,27 @@ def exit_group(k: Kernel, status: word) -> word:
     return 0
 
 
+@apart
+@kernel
+def exit_thread(k: Kernel, status: word) -> word:
+    """exit: of the thread that calls."""
+    task.end_thread(k, status & 0xFF)
+    return 0
+
+
 @kernel
 def getpid(k: Kernel) -> word:
+    return leader_of(task_of(k)).number
+
+
+@kernel
+def gettid(k: Kernel) -> word:
     return task_of(k).number
 
 
 @kernel
 def getppid(k: Kernel) -> word:
-    parent = task_of(k).parent
+    parent = leader_of(task_of(k)).parent
     return Task(k.m, parent).number if parent != 0 else INIT_NUMBER
 
 
@@ -44,12 +57,6 @@ def getppid(k: Kernel) -> word:
 def set_tid_address(k: Kernel, at: word) -> word:
     task_of(k).clear_on_exit = VirtAddr(at)
     return task_of(k).number
-
-
-@apart
-@kernel
-def set_robust_list(k: Kernel, head: word, nbytes: word) -> word:
-    return 0 if nbytes == 24 else -EINVAL
 
 
 @apart

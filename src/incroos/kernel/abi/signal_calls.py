@@ -8,7 +8,17 @@ from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, resu
 from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.abi.waiting import NO_TIME, SET_BYTES, block_given, wait_for
 from incroos.kernel.arch.x86 import GENERAL_PROTECTION
-from incroos.kernel.state import HAS_NEW_REGISTERS, NOBODY, NR_SIGNALS, WAITING, Kernel, SignalAction, user_registers
+from incroos.kernel.state import (
+    HAS_NEW_REGISTERS,
+    NOBODY,
+    NR_SIGNALS,
+    WAITING,
+    Kernel,
+    SignalAction,
+    Task,
+    leader_of,
+    user_registers,
+)
 from incroos.kernel.task import frames
 from incroos.kernel.task.actions import SIGKILL, SIGSEGV, SIGSTOP, UNBLOCKABLE, bit_of, is_ignored, open_action
 from incroos.kernel.task.sending import first_of, take, take_back
@@ -39,7 +49,7 @@ def rt_sigaction(k: Kernel, signal: word, source: word, to: word, set_bytes: wor
         copy(k.m, VirtAddr(action.addr), fresh, SignalAction.SIZE)
         action.mask = action.mask & ~UNBLOCKABLE
         if is_ignored(task_of(k), number):
-            take_back(k, task_of(k), bit_of(number))
+            take_back(k, leader_of(task_of(k)), bit_of(number))
     return 0
 
 
@@ -65,7 +75,14 @@ def rt_sigprocmask(k: Kernel, how: word, source: word, to: word, set_bytes: word
     if to != 0 and vm.store64(user_of(k), to, before) != 0:
         return -EFAULT
     task.notice(k, own)
+    task.notice_others(k, own)
     return 0
+
+
+@kernel
+def waiting_of(own: Task) -> word:
+    """The signals that wait for a thread or its process."""
+    return own.pending.signals | leader_of(own).shared.signals
 
 
 @apart
@@ -74,7 +91,7 @@ def rt_sigpending(k: Kernel, to: word, set_bytes: word) -> word:
     if not 0 <= set_bytes <= SET_BYTES:
         return -EINVAL
     at = k.files.piece
-    store64(k.m, at, task_of(k).pending & task_of(k).blocked)
+    store64(k.m, at, waiting_of(task_of(k)) & task_of(k).blocked)
     return result_of(vm.copy_out(user_of(k), to, at, set_bytes))
 
 
@@ -151,12 +168,13 @@ def rt_sigtimedwait(k: Kernel, source: word, to: word, timeout: word, set_bytes:
     if timeout != 0 and span < 0:
         return span
     wanted = given & ~UNBLOCKABLE
-    ready = own.pending & wanted
+    ready = waiting_of(own) & wanted
     if ready == 0:
         result = wait_for(k, span, NOBODY, -EAGAIN)
         own.awaited = wanted if own.state == WAITING else 0
         return result
-    signal = first_of(ready)
+    own_ready = own.pending.signals & wanted
+    signal = first_of(own_ready if own_ready != 0 else ready)
     first_code, first, second = take(k, own, signal)
     if to != 0 and put_info(k, to, signal, first_code, first, second) != 0:
         return -EFAULT

@@ -9,7 +9,7 @@ from incroos.kernel.files.proc.machine import BUILD, HOST, RELEASE
 from incroos.kernel.files.reading import read_random
 from incroos.kernel.files.text import put_text
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, whereabouts_of
 from incroos.kernel.task import ring
 from incroos.kernel.task.clock import SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, store16, store32, store64, word
@@ -82,7 +82,7 @@ def getcpu(k: Kernel, processor: word, node: word) -> word:
 @apart
 @kernel
 def umask(k: Kernel, mask: word) -> word:
-    own = task_of(k)
+    own = whereabouts_of(task_of(k))
     before = own.umask
     own.umask = mask & 0o777
     return before

@@ -14,7 +14,7 @@ from incroos.kernel.abi.job_control import check_foreground
 from incroos.kernel.files import line_discipline, terminal_modes
 from incroos.kernel.files.terminal import SIGWINCH, hand_on, is_controlled_by, set_window, terminal_of
 from incroos.kernel.files.terminal_modes import TERMIOS_BYTES
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, leader_of
 from incroos.kernel.state.terminal import Terminal
 from incroos.lang import VirtAddr, apart, kernel, load16, load32, store16, word
 
@@ -152,7 +152,7 @@ def get_window(k: Kernel, terminal: Terminal, source: word) -> word:
 def change_control(k: Kernel, terminal: Terminal, request: word) -> word:
     """TIOCSCTTY, TIOCNOTTY."""
     own = task_of(k)
-    is_leader = own.number == own.session
+    is_leader = leader_of(own).number == own.session
     if request == requests.GIVE_UP_CONTROL:
         if not is_controlled_by(terminal, own):
             return -ENOTTY

@@ -6,7 +6,7 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
 from incroos.kernel.abi.waiting import wait_for
-from incroos.kernel.state import NOBODY, WAITING, Kernel
+from incroos.kernel.state import NOBODY, WAITING, Kernel, leader_of
 from incroos.kernel.task.clock import MOST, SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
 
@@ -18,6 +18,7 @@ TAI: Final = 11
 ABSOLUTE: Final = 1  # TIMER_ABSTIME
 TICK: Final = 10_000_000  # nanoseconds, of times
 USAGE_BYTES: Final = 144
+OF_THREAD: Final = 1  # RUSAGE_THREAD
 OF_CHILDREN: Final = 0xFFFF_FFFF  # RUSAGE_CHILDREN
 MOST_SECONDS: Final = MOST // SECOND
 
@@ -139,8 +140,8 @@ def sleep(k: Kernel, span: word, rest: word) -> word:
 
 @kernel
 def own_time(k: Kernel) -> word:
-    """Nanoseconds that the task that calls has run."""
-    return task_of(k).user_time + task.now(k) - k.tasks.slice_start
+    """Nanoseconds that the process that calls has run."""
+    return leader_of(task_of(k)).user_time + task.now(k) - k.tasks.slice_start
 
 
 @apart
@@ -150,7 +151,7 @@ def times(k: Kernel, to: word) -> word:
     at = k.files.piece
     fill(k.m, at, 0, 32)
     store64(k.m, at, own_time(k) // TICK)
-    store64(k.m, VirtAddr(at + 16), task_of(k).children_time // TICK)
+    store64(k.m, VirtAddr(at + 16), leader_of(task_of(k)).children_time // TICK)
     if to != 0 and vm.copy_out(user_of(k), to, at, 32) != 0:
         return -EFAULT
     return ticks
@@ -160,12 +161,17 @@ def times(k: Kernel, to: word) -> word:
 @kernel
 def getrusage(k: Kernel, who: word, to: word) -> word:
     whose = half(who)
-    if whose != 0 and whose != 1 and whose != OF_CHILDREN:
+    if whose != 0 and whose != OF_THREAD and whose != OF_CHILDREN:
         return -EINVAL
     task.look(k)
     if whose == OF_CHILDREN:
-        return put_usage(k, to, task_of(k).children_time, 0, 0)
-    return put_usage(k, to, own_time(k), user_of(k).nr_resident, user_of(k).nr_faults)
+        return put_usage(k, to, leader_of(task_of(k)).children_time, 0, 0)
+    user = user_of(k)
+    most_resident = max(user.most_resident, user.nr_resident)
+    if whose == OF_THREAD:
+        spent = task_of(k).thread_time + task.now(k) - k.tasks.slice_start
+        return put_usage(k, to, spent, most_resident, 0)
+    return put_usage(k, to, own_time(k), most_resident, user.nr_faults)
 
 
 @kernel

@@ -6,7 +6,7 @@ from incroos.kernel import vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
 from incroos.kernel.abi.time_calls import MOST_SECONDS
-from incroos.kernel.state import NR_TIMERS, Kernel
+from incroos.kernel.state import NR_TIMERS, Kernel, leader_of
 from incroos.kernel.task.clock import SECOND
 from incroos.kernel.task.timers import REAL, left, set_timer
 from incroos.lang import VirtAddr, apart, kernel, load64, store64, word
@@ -19,7 +19,7 @@ VALUE_BYTES: Final = 32  # struct itimerval: every, left
 @kernel
 def alarm(k: Kernel, seconds: word) -> word:
     """What is left of the one before is told in whole seconds, at least 1."""
-    own = task_of(k)
+    own = leader_of(task_of(k))
     before = left(k, own, REAL)
     set_timer(k, own, REAL, half(seconds) * SECOND, 0)
     return max((before + SECOND // 2) // SECOND, 1) if before != 0 else 0
@@ -37,7 +37,7 @@ def getitimer(k: Kernel, which: word, to: word) -> word:
 def put_value(k: Kernel, which: word, to: word) -> word:
     """Give the program a struct itimerval: 0 or -EFAULT."""
     at = k.files.piece
-    own = task_of(k)
+    own = leader_of(task_of(k))
     put_time(k, at, own.timers[which].every)
     put_time(k, VirtAddr(at + 16), left(k, own, which))
     return result_of(vm.copy_out(user_of(k), to, at, VALUE_BYTES))
@@ -77,5 +77,5 @@ def setitimer(k: Kernel, which: word, source: word, to: word) -> word:
         return -EINVAL
     code = put_value(k, half(which), to) if to != 0 else 0
     if code == 0:
-        set_timer(k, task_of(k), half(which), span, every)
+        set_timer(k, leader_of(task_of(k)), half(which), span, every)
     return code

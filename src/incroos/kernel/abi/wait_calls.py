@@ -1,54 +1,17 @@
-"""Calls that wait for files, or for a word of memory."""
+"""Calls that wait for files."""
 
 from typing import Final
 
-from incroos.kernel import files, task, vm
+from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
-from incroos.kernel.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
-from incroos.kernel.abi.time_calls import get_span, span_until
+from incroos.kernel.abi.errno import EFAULT, EINVAL
+from incroos.kernel.abi.time_calls import get_span
 from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.files.ready import NOT_OPEN, UNASKED
-from incroos.kernel.state import ANYTHING, FUTEX, MAX_FILES, File, Kernel
-from incroos.kernel.task.futexes import take_name, wake_futex
+from incroos.kernel.state import ANYTHING, MAX_FILES, File, Kernel
 from incroos.lang import VirtAddr, apart, kernel, load64, store16, word
 
-WAIT: Final = 0  # operations of futex
-WAKE: Final = 1
-WAIT_SET: Final = 9  # its timeout is a time of the clock
-WAKE_SET: Final = 10
-OPERATION: Final = 0x7F
-BY_REAL_TIME: Final = 0x100  # a bit beside the operation
-
 POLL_BYTES: Final = 8  # struct pollfd
-
-
-@apart
-@kernel
-def futex(k: Kernel, at: word, operation: word, value: word, timeout: word) -> word:
-    wanted = half(operation) & OPERATION
-    if at % 4 != 0:
-        return -EINVAL
-    if wanted == WAKE or wanted == WAKE_SET:
-        return wake_futex(k, user_of(k), at, max(int_of(value), 1)) if vm.is_user(at, 4) else -EFAULT
-    if wanted != WAIT and wanted != WAIT_SET:
-        return -ENOSYS
-    if take_name(k, at):
-        return 0
-    span = 0
-    if timeout != 0:
-        span = get_span(k, timeout)
-        if span < 0:
-            return span
-        if wanted == WAIT_SET:
-            span = span_until(k, span, half(operation) & BY_REAL_TIME != 0)
-    if vm.copy_in(user_of(k), k.files.piece, at, 4) != 0:
-        return -EFAULT
-    if load64(k.m, k.files.piece) & 0xFFFF_FFFF != half(value):
-        return -EAGAIN
-    if timeout != 0:
-        return wait_for(k, span, FUTEX, -ETIMEDOUT)
-    task.wait_on(k, FUTEX)
-    return 0
 
 
 @kernel

@@ -7,7 +7,7 @@ from incroos.kernel.abi.arguments import task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPIPE, result_of
 from incroos.kernel.abi.job_control import stop_background
 from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT
-from incroos.kernel.state import Kernel
+from incroos.kernel.state import Kernel, leader_of
 from incroos.kernel.task.actions import SIGPIPE, UNBLOCKABLE
 from incroos.kernel.task.sending import BY_CALL
 from incroos.lang import kernel, word
@@ -28,7 +28,7 @@ def finish(k: Kernel, code: word) -> word:
     if code == IN_BACKGROUND:
         return stop_background(k, k.files.signal)
     if code == BROKEN_PIPE:
-        task.send_with(k, task_of(k), SIGPIPE, BY_CALL, task_of(k).number, 0)
+        task.send_to_thread(k, task_of(k), SIGPIPE, BY_CALL, leader_of(task_of(k)).number, 0)
         return k.files.progress if k.files.progress > 0 else -EPIPE
     return result_of(code)
 

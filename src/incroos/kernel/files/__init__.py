@@ -11,14 +11,15 @@ from .changes import add_name, create, make_folder, make_link, may_add, remove_f
 from .check import check
 from .descriptors import (
     close,
-    close_all,
     close_on_exec,
+    copy_table,
+    drop_table,
     duplicate,
     duplicate_to,
     file_at,
     lowest_free,
+    new_table,
     put,
-    share_all,
 )
 from .entries import name_of
 from .folders import read_entries
@@ -33,6 +34,7 @@ from .reading import await_input, has_input, is_input_asked, read, read_at, seek
 from .ready import ready_events
 from .start import deinit, init
 from .terminal import close_terminal
+from .whereabouts import drop_whereabouts, new_whereabouts
 from .writing import write, write_at
 
 __all__ = [
@@ -41,11 +43,13 @@ __all__ = [
     'await_room',
     'check',
     'close',
-    'close_all',
     'close_on_exec',
     'close_terminal',
+    'copy_table',
     'create',
     'deinit',
+    'drop_table',
+    'drop_whereabouts',
     'duplicate',
     'duplicate_to',
     'file_at',
@@ -59,6 +63,8 @@ __all__ = [
     'make_link',
     'may_add',
     'name_of',
+    'new_table',
+    'new_whereabouts',
     'open_counter',
     'open_path',
     'open_pipe',
@@ -75,7 +81,6 @@ __all__ = [
     'rename',
     'root_of',
     'seek',
-    'share_all',
     'text_of',
     'text_of_link',
     'walk',

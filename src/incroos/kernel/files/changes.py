@@ -21,12 +21,13 @@ from incroos.kernel.codes import (
     NOT_FOLDER,
     OK,
 )
-from incroos.kernel.files import entries, nodes, paths, rights, times
+from incroos.kernel.files import entries, nodes, paths, rights, text, times
 from incroos.kernel.state import FOLDER_KIND, LINK_KIND, Entry, Kernel, Node
 from incroos.lang import VirtAddr, copy, kernel, word
 
 KEEP: Final = 1  # RENAME_NOREPLACE
 MOST_LINKS: Final = 1 << 16
+DELETED: Final = b' (deleted)'
 
 
 # ------------------------------------------------------------------ making
@@ -146,8 +147,24 @@ def remove_file(k: Kernel, code: word) -> word:
         return code
     times.touch(k, Node(k.m, entry.folder))
     node.changed = times.now(k)
+    keep_name(k, node)
     entries.remove(k, entry)
     return OK
+
+
+@kernel
+def keep_name(k: Kernel, node: Node) -> None:
+    """A file that loses its only name and is still in use is told of by it: as a label, if there is memory."""
+    is_used = node.nr_files != 0 or node.content.nr_users != 0 or nodes.is_running(k, node)
+    if node.nr_links != 1 or nodes.is_folder(node) or node.label != 0 or not is_used:
+        return
+    path, nbytes = paths.put_path(k, node)
+    label = heap.kmalloc(k, nbytes + len(DELETED)) if nbytes > 0 else VirtAddr(0)
+    if label != 0:
+        end = text.put_bytes(k.m, label, path, nbytes - 1)
+        node.label = label
+        node.label_bytes = text.put_text(k.m, end, DELETED) - label
+        k.files.is_changed = 1
 
 
 @kernel
@@ -273,6 +290,7 @@ def replace(k: Kernel, entry: Entry, target: Entry) -> word:
     folder = Node(k.m, target.folder)
     times.touch(k, Node(k.m, entry.folder))
     times.touch(k, folder)
+    keep_name(k, old)
     forget(k, entry)
     entries.uncount_link(k, target, folder, old)
     target.node = node.addr

@@ -4,7 +4,8 @@ from typing import Final
 
 from incroos.kernel.codes import OK
 from incroos.kernel.files import entries, nodes, pipes
-from incroos.kernel.state import FOLDER_KIND, PIPE_KIND, Entry, File, Kernel, Node, Pipe, Task
+from incroos.kernel.files.descriptors import nr_places
+from incroos.kernel.state import FOLDER_KIND, PIPE_KIND, Entry, File, Kernel, Node, Pipe, Task, table_of
 from incroos.lang import VirtAddr, kernel, word
 
 # Beside the numbers of NODES
@@ -117,8 +118,8 @@ def check_files(k: Kernel, nr_pipe_bytes: word) -> word:
     for index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         at = task.next
-        for descriptor in range(task.end_descriptors):
-            place = task.descriptors[descriptor].file
+        for descriptor in range(nr_places(k, index, task)):
+            place = table_of(task).descriptors[descriptor].file
             if place == 0 or nr_named(k, place, index, descriptor) != 0:
                 continue
             file = File(k.m, place)
@@ -140,8 +141,8 @@ def nr_named(k: Kernel, file: VirtAddr, nr_tasks: word, nr_descriptors: word) ->
     at = k.tasks.ring
     for index in range(min(nr_tasks + 1, k.tasks.nr_tasks)):
         task = Task(k.m, at)
-        for descriptor in range(task.end_descriptors if index < nr_tasks else nr_descriptors):
-            found += 1 if task.descriptors[descriptor].file == file else 0
+        for descriptor in range(nr_places(k, index, task) if index < nr_tasks else nr_descriptors):
+            found += 1 if table_of(task).descriptors[descriptor].file == file else 0
         at = task.next
     return found
 
@@ -156,8 +157,8 @@ def check_file(k: Kernel, file: File) -> word:
     for index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
         at = task.next
-        for descriptor in range(task.end_descriptors):
-            place = task.descriptors[descriptor].file
+        for descriptor in range(nr_places(k, index, task)):
+            place = table_of(task).descriptors[descriptor].file
             if place == 0 or nr_named(k, place, index, descriptor) != 0:
                 continue
             other = File(k.m, place)
@@ -181,8 +182,8 @@ def is_first_end(k: Kernel, file: File, nr_tasks: word, nr_descriptors: word) ->
     at = k.tasks.ring
     for index in range(nr_tasks + 1):
         task = Task(k.m, at)
-        for descriptor in range(task.end_descriptors if index < nr_tasks else nr_descriptors):
-            place = task.descriptors[descriptor].file
+        for descriptor in range(nr_places(k, index, task) if index < nr_tasks else nr_descriptors):
+            place = table_of(task).descriptors[descriptor].file
             if place != 0 and File(k.m, place).kind == PIPE_KIND and File(k.m, place).pipe == file.pipe:
                 return False
         at = task.next

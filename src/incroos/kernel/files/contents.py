@@ -11,8 +11,8 @@ on. What a program writes through a mapping counts, but is not refused here.
 from typing import Final
 
 from incroos.kernel import pmm, vm
-from incroos.kernel.codes import BAD_POINTER, FILE_TOO_LARGE, NO_SPACE, OK
-from incroos.kernel.files import nodes, times
+from incroos.kernel.codes import BAD_POINTER, FILE_TOO_LARGE, NO_SPACE, NOT_ALLOWED, OK
+from incroos.kernel.files import nodes, seals, times
 from incroos.kernel.files.bytes import take_some
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Content, Kernel, Node, UserSpace
@@ -58,7 +58,7 @@ def page_to_write(k: Kernel, content: Content, index: word) -> VirtAddr:
 # ------------------------------------------------------------------ changes
 @kernel
 def write(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, position: word) -> word:
-    """Write a caller's bytes at a position: how many. FILE_TOO_LARGE, NO_SPACE, BAD_POINTER, if none could be."""
+    """Write a caller's bytes at a position: how many. If none could be, FILE_TOO_LARGE or a code of write_in_page."""
     if nbytes == 0:
         return 0
     wanted = min(nbytes, MOST_BYTES - position)
@@ -82,7 +82,9 @@ def write(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, po
 
 @kernel
 def write_in_page(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, position: word) -> word:
-    """Write bytes that lie in one page: how many, fewer before a bad pointer. NO_SPACE, BAD_POINTER."""
+    """Write bytes that lie in one page: how many, fewer before a bad pointer. NO_SPACE, BAD_POINTER, NOT_ALLOWED."""
+    if not seals.may_write(node, position + nbytes):
+        return NOT_ALLOWED
     at = page_to_write(k, node.content, position >> PAGE_SHIFT)
     if at == 0:
         return NO_SPACE
@@ -98,9 +100,11 @@ def write_in_page(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: 
 
 @kernel
 def resize(k: Kernel, node: Node, nbytes: word) -> word:
-    """Cut a file off, or let it end with zeros: OK; FILE_TOO_LARGE, and nothing has changed."""
+    """Cut a file off, or let it end with zeros: OK; FILE_TOO_LARGE, NOT_ALLOWED, and nothing has changed."""
     if nbytes > MOST_BYTES:
         return FILE_TOO_LARGE
+    if not seals.may_resize(node, nbytes):
+        return NOT_ALLOWED
     k.files.is_changed = 1
     vm.resize_content(k, node.content, nbytes)
     times.touch(k, node)
@@ -109,9 +113,11 @@ def resize(k: Kernel, node: Node, nbytes: word) -> word:
 
 @kernel
 def reserve(k: Kernel, node: Node, start: word, end: word) -> word:
-    """Let all pages of [start, end) have frames: OK; FILE_TOO_LARGE; NO_SPACE, and no byte has changed."""
+    """Let all pages of [start, end) have frames: OK; FILE_TOO_LARGE, NOT_ALLOWED; NO_SPACE, and no byte has changed."""
     if end > MOST_BYTES:
         return FILE_TOO_LARGE
+    if not seals.may_resize(node, max(end, node.content.nbytes)):
+        return NOT_ALLOWED
     first = start >> PAGE_SHIFT
     last = vm.page_up(end) >> PAGE_SHIFT
     if not has_space(k, (last - first - node.content.nr_changed) * PAGE_BYTES):
@@ -125,7 +131,9 @@ def reserve(k: Kernel, node: Node, start: word, end: word) -> word:
 
 @kernel
 def clear(k: Kernel, node: Node, start: word, end: word) -> word:
-    """Let [start, end) read as zeros, and have no memory where it can: OK or NO_SPACE."""
+    """Let [start, end) read as zeros, and have no memory where it can: OK, NO_SPACE, NOT_ALLOWED."""
+    if node.seals & seals.NO_WRITE != 0:
+        return NOT_ALLOWED
     k.files.is_changed = 1
     if vm.punch_content(k, node.content, start, end) != OK:
         return NO_SPACE

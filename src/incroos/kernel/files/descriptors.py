@@ -1,15 +1,16 @@
-"""Descriptors: a task's table of open files. dup makes two descriptors of one file, which share its position.
+"""Descriptors: a table of open files, which tasks may share. dup makes two descriptors of one file, with one position.
 
 Unit: the descriptor, a number from 0 on; the lowest free one is given. Knows nothing of what a file is.
 """
 
 from typing import Final
 
+from incroos.kernel import heap
 from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
 from incroos.kernel.files import open_files
 from incroos.kernel.files.flags import CLOSE_AT_EXEC
-from incroos.kernel.state import File, Kernel, Task
-from incroos.lang import VirtAddr, kernel, word
+from incroos.kernel.state import Descriptor, DescriptorTable, File, Kernel, Task, table_of
+from incroos.lang import VirtAddr, copy, kernel, offset_of, word
 
 CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
 
@@ -23,17 +24,19 @@ def closing_of(flags: word) -> word:
 @kernel
 def file_at(task: Task, descriptor: word) -> VirtAddr:
     """The File of a descriptor; 0 if it is not open."""
-    if not 0 <= descriptor < task.end_descriptors:
+    table = table_of(task)
+    if not 0 <= descriptor < table.end_descriptors:
         return VirtAddr(0)
-    return task.descriptors[descriptor].file
+    return table.descriptors[descriptor].file
 
 
 @kernel
 def lowest_free(task: Task, least: word) -> word:
     """The lowest free descriptor from `least` on, or NO_DESCRIPTOR."""
-    end = min(task.end_descriptors, task.limit_files)
+    table = table_of(task)
+    end = min(table.end_descriptors, task.limit_files)
     for descriptor in range(least, end):
-        if task.descriptors[descriptor].file == 0:
+        if table.descriptors[descriptor].file == 0:
             return descriptor
     found = max(least, end)
     return found if found < task.limit_files else NO_DESCRIPTOR
@@ -42,12 +45,13 @@ def lowest_free(task: Task, least: word) -> word:
 @kernel
 def put(task: Task, descriptor: word, file: File, flags: word) -> None:
     """Let a free descriptor name a file."""
-    while task.end_descriptors <= descriptor:
-        task.descriptors[task.end_descriptors].file = VirtAddr(0)
-        task.descriptors[task.end_descriptors].flags = 0
-        task.end_descriptors += 1
-    task.descriptors[descriptor].file = file.addr
-    task.descriptors[descriptor].flags = flags
+    table = table_of(task)
+    while table.end_descriptors <= descriptor:
+        table.descriptors[table.end_descriptors].file = VirtAddr(0)
+        table.descriptors[table.end_descriptors].flags = 0
+        table.end_descriptors += 1
+    table.descriptors[descriptor].file = file.addr
+    table.descriptors[descriptor].flags = flags
     file.nr_users += 1
 
 
@@ -57,25 +61,18 @@ def close(k: Kernel, task: Task, descriptor: word) -> word:
     at = file_at(task, descriptor)
     if at == 0:
         return BAD_DESCRIPTOR
-    task.descriptors[descriptor].file = VirtAddr(0)
-    task.descriptors[descriptor].flags = 0
+    place = table_of(task).descriptors[descriptor]
+    place.file = VirtAddr(0)
+    place.flags = 0
     open_files.drop(k, File(k.m, at))
     return OK
 
 
 @kernel
-def close_all(k: Kernel, task: Task) -> None:
-    """Free all descriptors."""
-    for descriptor in range(task.end_descriptors):
-        if task.descriptors[descriptor].file != 0:
-            close(k, task, descriptor)
-
-
-@kernel
 def close_on_exec(k: Kernel, task: Task) -> None:
     """Free the descriptors that are marked so: exec."""
-    for descriptor in range(task.end_descriptors):
-        if task.descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
+    for descriptor in range(table_of(task).end_descriptors):
+        if table_of(task).descriptors[descriptor].flags & CLOSE_ON_EXEC != 0:
             close(k, task, descriptor)
 
 
@@ -100,14 +97,66 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
     if file_at(task, wanted) != at:
         close(k, task, wanted)
         put(task, wanted, File(k.m, at), flags)
-    task.descriptors[wanted].flags = flags
+    table_of(task).descriptors[wanted].flags = flags
     return wanted
 
 
+# ------------------------------------------------------------------ tables
 @kernel
-def share_all(task: Task) -> None:
-    """The task has been copied from another one with all descriptors: their files have one more user each."""
-    for descriptor in range(task.end_descriptors):
-        at = task.descriptors[descriptor].file
-        if at != 0:
-            File(task.m, at).nr_users += 1
+def new_table(k: Kernel) -> VirtAddr:
+    """A table in which nothing is open, with one user; 0 without memory."""
+    at = heap.kmalloc(k, DescriptorTable.SIZE)
+    if at != 0:
+        table = DescriptorTable(k.m, at)
+        table.nr_users = 1
+        table.end_descriptors = 0
+    return at
+
+
+@kernel
+def copy_table(k: Kernel, table: DescriptorTable) -> VirtAddr:
+    """Another table that names the same files, with one user; 0 without memory."""
+    at = heap.kmalloc(k, DescriptorTable.SIZE)
+    if at == 0:
+        return at
+    copy(
+        k.m,
+        at,
+        VirtAddr(table.addr),
+        offset_of(DescriptorTable, 'descriptors') + table.end_descriptors * Descriptor.SIZE,
+    )
+    made = DescriptorTable(k.m, at)
+    made.nr_users = 1
+    for descriptor in range(made.end_descriptors):
+        file = made.descriptors[descriptor].file
+        if file != 0:
+            File(k.m, file).nr_users += 1
+    return at
+
+
+@kernel
+def drop_table(k: Kernel, at: VirtAddr) -> None:
+    """One task less has a table; with the last one all that it names is closed. 0: nothing happens."""
+    if at == 0:
+        return
+    table = DescriptorTable(k.m, at)
+    table.nr_users -= 1
+    if table.nr_users != 0:
+        return
+    for descriptor in range(table.end_descriptors):
+        file = table.descriptors[descriptor].file
+        if file != 0:
+            table.descriptors[descriptor].file = VirtAddr(0)
+            open_files.drop(k, File(k.m, file))
+    heap.kfree(k, at)
+
+
+@kernel
+def nr_places(k: Kernel, index: word, task: Task) -> word:
+    """How many places a checker looks at of the task with this place in the ring: none of a table that it has seen."""
+    at = k.tasks.ring
+    for _index in range(index):
+        if Task(k.m, at).table == task.table:
+            return 0
+        at = Task(k.m, at).next
+    return table_of(task).end_descriptors if task.table != 0 else 0

@@ -12,7 +12,7 @@ from typing import Final
 
 from incroos.kernel import heap, vm
 from incroos.kernel.files import times
-from incroos.kernel.state import FOLDER_KIND, Kernel, Node, Pipe, Task
+from incroos.kernel.state import FOLDER_KIND, Kernel, Node, Pipe, Task, whereabouts_of
 from incroos.lang import VirtAddr, fill, kernel, word
 
 # NODES-1  the first of the array is the root, its own parent
@@ -157,7 +157,9 @@ def is_used(k: Kernel, node: Node) -> bool:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if task.folder == node.addr or task.program == node.addr:
+        if task.whereabouts != 0 and whereabouts_of(task).folder == node.addr:
+            return True
+        if task.program == node.addr:
             return True
         at = task.next
     return False

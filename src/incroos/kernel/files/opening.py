@@ -69,7 +69,6 @@ from incroos.kernel.state import (
 from incroos.lang import VirtAddr, kernel, word
 
 LABEL: Final = b'/memfd:'
-DELETED: Final = b' (deleted)'
 
 ANY_WRITE: Final = 0o222  # of a mode
 
@@ -168,7 +167,7 @@ def create_and_open(k: Kernel, task: Task, flags: word, mode: word, descriptor: 
 
 
 @kernel
-def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word) -> word:
+def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: word, seals: word) -> word:
     """Make a file that no folder names, with a label that has the name in it, and open it: the descriptor.
 
     NO_DESCRIPTOR, NO_KERNEL_MEMORY.
@@ -178,7 +177,7 @@ def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: wor
         return NO_DESCRIPTOR
     file = File(k.m, open_files.new_file(k, CONTENT_KIND, flags & KEPT))
     node = Node(k.m, nodes.new_node(k, CONTENT_KIND, nodes.REGULAR | 0o777) if file.addr != 0 else VirtAddr(0))
-    label = heap.kmalloc(k, len(LABEL) + nbytes + len(DELETED)) if node.addr != 0 else VirtAddr(0)
+    label = heap.kmalloc(k, len(LABEL) + nbytes + len(changes.DELETED)) if node.addr != 0 else VirtAddr(0)
     if label == 0:
         if node.addr != 0:
             nodes.free_node(k, node)
@@ -186,7 +185,8 @@ def open_unnamed(k: Kernel, task: Task, flags: word, name: VirtAddr, nbytes: wor
         return NO_KERNEL_MEMORY
     end = text.put_bytes(k.m, text.put_text(k.m, label, LABEL), name, nbytes)
     node.label = label
-    node.label_bytes = text.put_text(k.m, end, DELETED) - label
+    node.label_bytes = text.put_text(k.m, end, changes.DELETED) - label
+    node.seals = seals
     k.files.is_changed = 1
     name_node(file, node)
     nodes.let_go(k, node)  # it is lost from the start

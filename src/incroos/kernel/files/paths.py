@@ -193,7 +193,7 @@ def put_target(k: Kernel, task: Task, link: Node, at: VirtAddr) -> VirtAddr:
 def put_path(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
     """Write the path of a node from the root on, with a zero byte behind it: where it begins, and its bytes with that.
 
-    Of a file that never had a name it is its label. It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT
+    Of a file without a name it is its label. It lies in the path buffer. In the place of the bytes: BAD_ARGUMENT
     when there is no room, NO_ENTRY for what has no name.
     """
     end = VirtAddr(k.files.path + PATH_ROOM)

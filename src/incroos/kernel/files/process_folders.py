@@ -18,7 +18,7 @@ from incroos.kernel.files import entries, nodes, text
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
 from incroos.kernel.files.descriptors import file_at
-from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task
+from incroos.kernel.state import DESCRIPTOR_KIND, Entry, Kernel, Node, Task, table_of
 from incroos.lang import VirtAddr, kernel, word
 
 NOTHING: Final = -1
@@ -55,11 +55,17 @@ def row_of_number(k: Kernel, folder: Node, number: word) -> word:
         case rows.PROC:
             return rows.TASK if tasks.find(k, number) != 0 else 0
         case rows.THREADS:
-            return rows.TASK if number == folder.subject else 0
+            return rows.TASK if tasks.are_of_one_process(k, number, folder.subject) else 0
         case rows.DESCRIPTORS:
-            return rows.DESCRIPTOR if file_at(Task(k.m, tasks.find(k, folder.subject)), number) != 0 else 0
+            return rows.DESCRIPTOR if is_open(Task(k.m, tasks.find(k, folder.subject)), number) else 0
         case _:
             return 0
+
+
+@kernel
+def is_open(task: Task, descriptor: word) -> bool:
+    """Whether a task has a descriptor open; one that has ended has none."""
+    return task.table != 0 and file_at(task, descriptor) != 0
 
 
 @kernel
@@ -112,9 +118,10 @@ def next_position(k: Kernel, folder: Node, least: word) -> word:
         return row
     if folder.row != rows.PROC and folder.row != rows.THREADS:
         return NOTHING
-    number = tasks.next_number(k, max(least - rows.END_ROW, 0))
     if folder.row == rows.THREADS:
-        number = folder.subject if folder.subject >= least - rows.END_ROW else NOTHING
+        number = tasks.next_thread(k, folder.subject, max(least - rows.END_ROW, 0))
+    else:
+        number = tasks.next_number(k, max(least - rows.END_ROW, 0))
     return rows.END_ROW + number if number >= 0 else NOTHING
 
 
@@ -125,8 +132,8 @@ def next_open(k: Kernel, folder: Node, least: word) -> word:
     if at == 0:
         return NOTHING
     task = Task(k.m, at)
-    for descriptor in range(least, task.end_descriptors):
-        if task.descriptors[descriptor].file != 0:
+    for descriptor in range(least, table_of(task).end_descriptors if task.table != 0 else 0):
+        if table_of(task).descriptors[descriptor].file != 0:
             return descriptor
     return NOTHING
 

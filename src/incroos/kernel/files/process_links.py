@@ -10,7 +10,7 @@ from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import process_tasks as tasks
 from incroos.kernel.files.descriptors import file_at
 from incroos.kernel.files.text import put_decimal, put_text
-from incroos.kernel.state import DESCRIPTOR_KIND, File, Kernel, Node, Task
+from incroos.kernel.state import DESCRIPTOR_KIND, File, Kernel, Node, Task, whereabouts_of
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -39,12 +39,12 @@ def target_of(k: Kernel, link: Node) -> VirtAddr:
         return at
     task = Task(k.m, at)
     if link.kind == DESCRIPTOR_KIND:
-        return target_of_descriptor(k, file_at(task, link.descriptor))
+        return target_of_descriptor(k, file_at(task, link.descriptor) if task.table != 0 else VirtAddr(0))
     if link.row == rows.ROOT:
         return k.files.nodes
     if task.space == 0:
         return VirtAddr(0)
-    return task.program if link.row == rows.PROGRAM else task.folder
+    return task.program if link.row == rows.PROGRAM else whereabouts_of(task).folder
 
 
 @kernel

@@ -24,12 +24,34 @@ def find(k: Kernel, number: word) -> VirtAddr:
 
 @kernel
 def next_number(k: Kernel, least: word) -> word:
-    """The lowest number of a task from `least` on; -1: there is none."""
+    """The lowest number of a process from `least` on; -1: there is none."""
     found = -1
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         number = Task(k.m, at).number
-        if number >= least and (found < 0 or number < found):
+        is_process = Task(k.m, at).leader == at
+        if is_process and number >= least and (found < 0 or number < found):
+            found = number
+        at = Task(k.m, at).next
+    return found
+
+
+@kernel
+def are_of_one_process(k: Kernel, number: word, other: word) -> bool:
+    """Whether two numbers are those of threads of one process."""
+    first = find(k, number)
+    second = find(k, other)
+    return first != 0 and second != 0 and Task(k.m, first).leader == Task(k.m, second).leader
+
+
+@kernel
+def next_thread(k: Kernel, of: word, least: word) -> word:
+    """The lowest number of a thread of a task's process from `least` on; -1: there is none."""
+    found = -1
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        number = Task(k.m, at).number
+        if number >= least and (found < 0 or number < found) and are_of_one_process(k, number, of):
             found = number
         at = Task(k.m, at).next
     return found

@@ -32,7 +32,7 @@ from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.files.terminal_modes import LEAST, LINES, PROCESS, STOP_BACKGROUND, TIME
 from incroos.kernel.files.terminal_output import put_processed
 from incroos.kernel.files.waits import wait_unless_nonblocking
-from incroos.kernel.state import ON_PC, File, Kernel, Node, RunInfo, Task, UserSpace
+from incroos.kernel.state import ON_PC, ActionTable, File, Kernel, Node, RunInfo, Task, UserSpace, leader_of
 from incroos.kernel.state.terminal import PENDING_BYTES, QUEUE_BYTES, Terminal
 from incroos.lang import VirtAddr, fill, kernel, load8, shl_wrap, word
 
@@ -113,7 +113,8 @@ def ignores(task: Task, signal: word) -> bool:
     bit = shl_wrap(1, signal - 1)
     if task.blocked & bit != 0:
         return True
-    return task.with_action & bit != 0 and task.actions[signal - 1].handler == IGNORE_HANDLER
+    actions = ActionTable(task.m, task.actions)
+    return actions.with_action & bit != 0 and actions.actions[signal - 1].handler == IGNORE_HANDLER
 
 
 @kernel
@@ -124,7 +125,7 @@ def open_by(k: Kernel, task: Task, node: Node, wants_control: bool) -> word:
     terminal = terminal_of(k)
     if node.rdev == OWN_DEVICE:
         return OK if is_controlled_by(terminal, task) else NO_DEVICE
-    if wants_control and task.number == task.session and terminal.session == 0:
+    if wants_control and leader_of(task).number == task.session and terminal.session == 0:
         terminal.session = task.session
         terminal.foreground = task.group
     return OK

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from incroos.kernel.state.records import RECORD_TEXT_BYTES, Record
 from incroos.kernel.state.user_space import Content
-from incroos.lang import Array, Struct, VirtAddr, i64, u64
+from incroos.lang import Array, Struct, VirtAddr, i64, kernel, u64
 
 NR_SIGNALS: Final = 64
 NR_STANDARD_SIGNALS: Final = 31  # the others are real-time signals, which are queued
@@ -68,6 +68,30 @@ class QueuedSignal(Struct):
     info: SignalInfo
 
 
+class Pending(Struct):
+    """Signals that wait for a thread, or for a process. Owner: task.sending."""
+
+    signals: u64  # bit n - 1 for signal n
+    queued: VirtAddr  # QueuedSignal, the first one sent
+    infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that wait
+
+
+class ActionTable(Struct):
+    """What is done with each signal: what CLONE_SIGHAND shares. From the heap. Owner: task.actions."""
+
+    nr_users: u64  # tasks
+    with_action: u64  # signals that may have another action than the default one: the others' mean nothing
+    actions: Annotated[Array[SignalAction], NR_SIGNALS]
+
+
+class Whereabouts(Struct):
+    """What CLONE_FS shares. From the heap. Owner: files.whereabouts."""
+
+    nr_users: u64  # tasks
+    folder: VirtAddr  # Node: the working directory
+    umask: u64
+
+
 class Timer(Struct):
     """An interval timer: nanoseconds. Owner: task.timers."""
 
@@ -96,8 +120,9 @@ class Node(Struct):
     """A file, folder, symlink or device, whatever its names. Owner: files.nodes."""
 
     content: Content
-    label: VirtAddr  # of a file that never had a name: a text that tells of it, in the heap; 0: none
+    label: VirtAddr  # of a file that has no name any more, or never had one: a text, in the heap; 0: none
     label_bytes: u64
+    seals: u64  # of such a file, as files.seals says
     room: u64  # of a symlink that was made: bytes of the heap that its text has
     kind: u64
     entry: VirtAddr  # Entry: the name that it got last; 0: it has none, or is the root
@@ -157,10 +182,18 @@ class File(Struct):
 
 
 class Descriptor(Struct):
-    """A place in a task's table."""
+    """A place in a table."""
 
     file: VirtAddr  # 0: free
     flags: u64  # FD_CLOEXEC
+
+
+class DescriptorTable(Struct):
+    """What descriptors name: what CLONE_FILES shares. From the heap. Owner: files.descriptors."""
+
+    nr_users: u64  # tasks
+    end_descriptors: u64  # none from here on is open, and what is there means nothing
+    descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must
 
 
 # Task.state
@@ -168,6 +201,7 @@ READY: Final = 1  # it runs, or can
 WAITING: Final = 2  # its call is made anew when it runs again
 HELD: Final = 3  # its call is done, and it goes on behind it when it is woken
 ENDED: Final = 4  # a zombie: its parent has not asked for the status
+GONE: Final = 5  # the leader of a process has ended, and another thread of it has not
 
 # TaskState.attention: why the way back to ring 3 is not the short one
 SLICE_IS_OVER: Final = 1 << 0
@@ -224,6 +258,8 @@ class Task(Struct):
     comes_to: u64  # of one that opens a FIFO: see files.fifos
     futex: VirtAddr  # of a wait on FUTEX: the word's address,
     futex_owner: VirtAddr  # and in what: see task.futexes
+    futex_set: u64  # of WAIT_BITSET: bits of which one must be named
+    turn: u64  # who waits on a word since when: smaller numbers came first; 0: no futex
     has_waited: u64  # its call waits, or did and is made anew: one of the numbers above
     rest: VirtAddr  # of such a call: where the rest of its time goes if a handler ends it; 0
     rest_unit: u64  # see task.interruption
@@ -241,38 +277,60 @@ class Task(Struct):
     number: u64  # pid
     space: VirtAddr  # UserSpace
     name: Annotated[Array[u64], NAME_BYTES // 8]
-    pending: u64  # signals, bit n - 1 for signal n
     blocked: u64
     saved_blocked: u64  # what is blocked when the call ends that blocks others, if has_saved_blocked
     has_saved_blocked: u64
     awaited: u64  # signals that the call that waits takes itself: rt_sigtimedwait
-    queued: VirtAddr  # QueuedSignal, the first one sent
     fault_vector: u64  # of the last exception that became a signal, for its frame
     fault_error: u64
     fault_address: VirtAddr  # of the last one that was a page fault
-    user_time: u64  # nanoseconds that it ran, until the slice began
+    user_time: u64  # nanoseconds that its process ran, until the slice began
+    thread_time: u64  # the same of the thread alone
     children_time: u64  # of its children that it has waited for, and of theirs
     timers: Annotated[Array[Timer], NR_TIMERS]
     clear_on_exit: VirtAddr  # set_tid_address
-    umask: u64
+    robust: VirtAddr  # set_robust_list
     limit_files: u64  # descriptors: RLIMIT_NOFILE
     limit_tasks: u64  # tasks that there may be for it to make another: RLIMIT_NPROC
     limits: Annotated[Array[u64], 2 * NR_LIMITS]  # of each resource what was set, and how far it may be raised
     credentials: Credentials
     alternate_stack: Annotated[Array[u64], 3]  # stack_t of sigaltstack
     program: VirtAddr  # Node: /proc/self/exe
-    folder: VirtAddr  # Node: the working directory
     arguments: VirtAddr  # [arguments, arguments + arguments_bytes) in the program's memory
     arguments_bytes: u64
     environment_bytes: u64  # behind them
     stack_start: VirtAddr  # where the stack was when its program began
     started: u64  # nanoseconds since the start
     oom_adjust: i64  # oom_score_adj: nothing follows from it
-    with_action: u64  # signals that may have another action than the default one: the others' mean nothing
-    infos: Annotated[Array[SignalInfo], NR_STANDARD_SIGNALS]  # of those that are pending
-    actions: Annotated[Array[SignalAction], NR_SIGNALS]
-    end_descriptors: u64  # none from here on is open, and what is there means nothing
-    descriptors: Annotated[Array[Descriptor], MAX_FILES]  # the last field: fork copies no more than it must
+    table: VirtAddr  # DescriptorTable; it and the next two: 0 in one that has ended
+    actions: VirtAddr  # ActionTable
+    whereabouts: VirtAddr  # Whereabouts
+    leader: VirtAddr  # Task: the first one of its process; itself if it is that
+    next_thread: VirtAddr  # Tasks of the process, a ring; of the leader's alone the rest has a meaning:
+    previous_thread: VirtAddr
+    nr_threads: u64  # of the process that have not ended
+    has_barriers: u64  # membarrier was told that it will be used
+    is_thread: u64  # it was never its process's leader
+    shared: Pending  # what waits for the process
+    pending: Pending  # what waits for this thread
+
+
+@kernel
+def table_of(task: Task) -> DescriptorTable:
+    """What a task's descriptors name. PRE it has not ended."""
+    return DescriptorTable(task.m, task.table)
+
+
+@kernel
+def whereabouts_of(task: Task) -> Whereabouts:
+    """Where a task is. PRE as of table_of."""
+    return Whereabouts(task.m, task.whereabouts)
+
+
+@kernel
+def leader_of(task: Task) -> Task:
+    """The leader of a task's process: what a process has one of is there."""
+    return Task(task.m, task.leader)
 
 
 class TaskState(Struct):
@@ -295,6 +353,7 @@ class TaskState(Struct):
     counter_start: u64  # what it was at the start
     random: u64  # the generator's state
     nr_queued: u64  # QueuedSignals of all tasks
+    last_turn: u64  # Task.turn that was given last
     nr_timers: u64  # of all tasks, that are on
     free_frames: u64  # before the first program
     record_bytes: u64  # of the heap, then

@@ -15,6 +15,15 @@ GROWS_DOWN: Final = 1 << 0  # the stack
 IS_HEAP: Final = 1 << 1  # of brk
 IS_SHARED: Final = 1 << 2  # what is written there is seen by all that have the content
 NEVER_WRITABLE: Final = 1 << 3  # shows a file that was opened for reading: mprotect must not give WRITE
+IS_LOCKED: Final = 1 << 4  # its pages are to be there
+LOCKS_LATE: Final = 1 << 5  # and IS_LOCKED: those that somebody touched
+NOT_IN_CHILD: Final = 1 << 6  # fork leaves it out
+EMPTY_IN_CHILD: Final = 1 << 7  # a child has zeros there
+WANTS_LARGE: Final = 1 << 8  # pages of 2 MiB, where they fit
+REFUSES_LARGE: Final = 1 << 9
+NOT_IN_DUMP: Final = 1 << 10
+IS_RANDOM: Final = 1 << 11  # how a program will use it
+IS_SEQUENTIAL: Final = 1 << 12
 
 MAX_FAMILIES: Final = 4096  # numbers fit below a page's address; the first is nobody's
 PAGE_SLOTS: Final = 64  # of a PageNode
@@ -86,7 +95,12 @@ class UserSpace(Struct):
     previous_in_family: VirtAddr
     nr_pages: u64  # in ranges
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
+    nr_locked_pages: u64  # of them in ranges that are locked
+    new_flags: u64  # that each new range gets: what mlockall asked for
+    seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
+    most_pages: u64  # before nr_pages last fell, and
+    most_resident: u64  # before nr_resident did: what is higher now does not count yet
     brk_start: VirtAddr
     brk: VirtAddr
     data_bytes: u64  # of the program's own data, which the limit of brk counts too
@@ -103,6 +117,8 @@ class VmState(Struct):
     is_ready: u64
     zero_page: PhysAddr  # the frame of zeros
     ranges: VirtAddr  # the heap's cache of Ranges
+    nr_nodes: u64  # Ranges of all spaces, and those that are about to be
+    most_nodes: u64
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none

@@ -7,12 +7,12 @@ keep the registers of those that do not run. report tells the host; clock and ti
 """
 
 from .clock import after, look, now
-from .ending import end, end_unstarted
+from .ending import end, end_thread, end_unstarted
 from .family import is_orphaned, send_to_group
 from .report import new_record, put
 from .ring import current
 from .schedule import go_on, tick
-from .sending import notice, send_with
+from .sending import notice, notice_others, send_to_thread, send_with
 from .signals import force, on_exception, on_fault
 from .start import create_first, init
 from .terminal import leave_terminal, session_of_group
@@ -24,6 +24,7 @@ __all__ = [
     'create_first',
     'current',
     'end',
+    'end_thread',
     'end_unstarted',
     'end_wait',
     'force',
@@ -34,11 +35,13 @@ __all__ = [
     'look',
     'new_record',
     'notice',
+    'notice_others',
     'now',
     'on_exception',
     'on_fault',
     'put',
     'send_to_group',
+    'send_to_thread',
     'send_with',
     'session_of_group',
     'tick',

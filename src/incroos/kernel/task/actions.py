@@ -5,7 +5,8 @@ Unit: the signal, 1 to 64; bit n - 1 of a set is signal n. Numbers and actions: 
 
 from typing import Final
 
-from incroos.kernel.state import Kernel, SignalAction, Task
+from incroos.kernel import heap
+from incroos.kernel.state import ActionTable, Kernel, SignalAction, Task
 from incroos.lang import VirtAddr, cold, copy, count_trailing_zeros, fill, kernel, shl_wrap, word
 
 SIGHUP: Final = 1
@@ -61,43 +62,85 @@ def bit_of(signal: word) -> word:
 
 
 @kernel
+def actions_of(task: Task) -> ActionTable:
+    """The actions of a task. PRE it has not ended."""
+    return ActionTable(task.m, task.actions)
+
+
+@kernel
 def action_of(task: Task, signal: word) -> SignalAction:
     """What a task does with a signal. PRE it is in with_action."""
-    return task.actions[signal - 1]
+    return actions_of(task).actions[signal - 1]
 
 
 @kernel
 def open_action(k: Kernel, task: Task, signal: word) -> SignalAction:
     """The same of any signal, from now on in with_action: its fields are 0 if it was not."""
+    table = actions_of(task)
     action = action_of(task, signal)
-    if task.with_action & bit_of(signal) == 0:
+    if table.with_action & bit_of(signal) == 0:
         fill(k.m, VirtAddr(action.addr), 0, SignalAction.SIZE)
-        task.with_action |= bit_of(signal)
+        table.with_action |= bit_of(signal)
     return action
+
+
+@kernel
+def has_action(task: Task, signal: word) -> bool:
+    """Whether a signal may have another action than the default one; of a task that has ended none has."""
+    return task.actions != 0 and actions_of(task).with_action & bit_of(signal) != 0
 
 
 @kernel
 def handler_of(task: Task, signal: word) -> word:
     """The function that is called, DEFAULT_HANDLER or IGNORE_HANDLER."""
-    return action_of(task, signal).handler if task.with_action & bit_of(signal) != 0 else DEFAULT_HANDLER
+    return action_of(task, signal).handler if has_action(task, signal) else DEFAULT_HANDLER
 
 
 @kernel
 def flags_of(task: Task, signal: word) -> word:
     """The flags of what a task does with a signal."""
-    return action_of(task, signal).flags if task.with_action & bit_of(signal) != 0 else 0
+    return action_of(task, signal).flags if has_action(task, signal) else 0
+
+
+# ------------------------------------------------------------------ tables
+@kernel
+def new_table(k: Kernel) -> VirtAddr:
+    """A table of default actions, with one user; 0 without memory."""
+    at = heap.kmalloc(k, ActionTable.SIZE)
+    if at != 0:
+        table = ActionTable(k.m, at)
+        table.nr_users = 1
+        table.with_action = 0
+    return at
 
 
 @kernel
-def copy_actions(k: Kernel, task: Task, child: Task) -> None:
-    """Let a child, which has with_action already, do the same with each signal."""
-    rest = task.with_action
+def copy_table(k: Kernel, table: ActionTable) -> VirtAddr:
+    """Another table with the same actions, with one user; 0 without memory."""
+    at = new_table(k)
+    if at == 0:
+        return at
+    made = ActionTable(k.m, at)
+    made.with_action = table.with_action
+    rest = table.with_action
     while rest != 0:
-        signal = count_trailing_zeros(rest) + 1
-        rest &= ~bit_of(signal)
-        copy(k.m, VirtAddr(action_of(child, signal).addr), VirtAddr(action_of(task, signal).addr), SignalAction.SIZE)
+        place = count_trailing_zeros(rest)
+        rest &= ~bit_of(place + 1)
+        copy(k.m, VirtAddr(made.actions[place].addr), VirtAddr(table.actions[place].addr), SignalAction.SIZE)
+    return at
 
 
+@kernel
+def drop_table(k: Kernel, at: VirtAddr) -> None:
+    """One task less has a table. 0: nothing happens."""
+    if at != 0:
+        table = ActionTable(k.m, at)
+        table.nr_users -= 1
+        if table.nr_users == 0:
+            heap.kfree(k, at)
+
+
+# ------------------------------------------------------------------ questions
 @kernel
 def is_ignored(task: Task, signal: word) -> bool:
     """Does nothing happen when the signal is delivered?"""
@@ -116,7 +159,7 @@ def has_handler(task: Task, signal: word) -> bool:
 @kernel
 def forget_handlers(k: Kernel, task: Task) -> None:
     """exec: the functions are gone. What is ignored stays ignored; the stack for handlers is gone, too."""
-    rest = task.with_action
+    rest = actions_of(task).with_action
     while rest != 0:
         signal = count_trailing_zeros(rest) + 1
         rest &= ~bit_of(signal)

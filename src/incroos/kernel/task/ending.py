@@ -1,7 +1,7 @@
-"""The end of a task: the host is told, and what it had is given back.
+"""The end of a process, or of one of its threads: the host is told, and what it had is given back.
 
-What is left of it is its number and its status, until its parent asks for them. That parent hears of it (family) before
-another task runs.
+What is left of a process is its leader, with its number and its status, until its parent asks for them. That parent
+hears of it (family) before another task runs.
 
 Unit: the task.
 """
@@ -17,6 +17,7 @@ from incroos.kernel.state import (
     ENDED,
     EXITED,
     FIRST_NUMBER,
+    GONE,
     NOT_STARTED,
     PUT_CALLS,
     RECORD_END,
@@ -26,10 +27,12 @@ from incroos.kernel.state import (
     Registers,
     Task,
     UserSpace,
+    leader_of,
 )
-from incroos.kernel.task import contexts, news, report, sending, timers
-from incroos.kernel.task.futexes import wake_futex
+from incroos.kernel.task import actions, contexts, news, report, robust, sending, threads, timers
+from incroos.kernel.task.futexes import EVERY_BIT, SHARED, wake_futex
 from incroos.kernel.task.ring import current
+from incroos.kernel.task.waiting import end_wait
 from incroos.lang import VirtAddr, cold, kernel, store32, word
 
 RIGHTS_BYTES: Final = 4
@@ -39,8 +42,25 @@ RIGHTS_BYTES: Final = 4
 @cold
 @kernel
 def end(k: Kernel, status: word) -> None:
-    """The task that runs has ended itself with this status, 0 to 255."""
+    """The process that runs has ended itself with this status, 0 to 255: all of its threads."""
     end_task(k, current(k), EXITED, status)
+
+
+@cold
+@kernel
+def end_thread(k: Kernel, status: word) -> None:
+    """The thread that runs has ended itself; with the last one the process ends, with the status of its leader."""
+    own = current(k)
+    leader = leader_of(own)
+    if own.addr == leader.addr:
+        leader.status = status
+    if leader.nr_threads == 1:
+        end_task(k, own, EXITED, leader.status)
+    else:
+        timers.charge(k)
+        leave_process(k, own)
+        if own.addr == leader.addr:
+            sending.notice_all(k, leader)
 
 
 @cold
@@ -56,17 +76,17 @@ def end_unstarted(k: Kernel, errno: word) -> None:
 @cold
 @kernel
 def end_by_signal(k: Kernel, task: Task, signal: word) -> None:
-    """A signal has ended a task, whichever."""
+    """A signal has ended a task's process, whichever."""
     end_task(k, task, BY_SIGNAL, signal)
 
 
 @cold
 @kernel
 def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None:
-    """An exception at an address has ended the task that runs."""
+    """An exception at an address has ended the process that runs."""
     task = current(k)
-    if is_told(k, task):
-        record = end_record(k, task, BY_SIGNAL, signal)
+    if is_told(k, leader_of(task)):
+        record = end_record(k, leader_of(task), BY_SIGNAL, signal)
         record.b = va
         record.c = regs.vector
         record.d = regs.error
@@ -85,9 +105,9 @@ def end_by_fault(k: Kernel, signal: word, regs: Registers, va: VirtAddr) -> None
 @cold
 @kernel
 def end_task(k: Kernel, task: Task, how: word, value: word) -> None:
-    """A task has ended: one word says it all."""
-    if is_told(k, task):
-        report.put(k, end_record(k, task, how, value))
+    """A task's process has ended: one word says it all."""
+    if is_told(k, leader_of(task)):
+        report.put(k, end_record(k, leader_of(task), how, value))
     close(k, task, how, value)
 
 
@@ -112,21 +132,76 @@ def end_record(k: Kernel, task: Task, how: word, value: word) -> Record:
 @cold
 @kernel
 def close(k: Kernel, task: Task, how: word, value: word) -> None:
-    """Give back what a task has; its parent will hear of it, and may ask how it ended."""
-    if task.number == FIRST_NUMBER:
+    """Give back what a task's process has; its parent will hear of it, and may ask how it ended."""
+    leader = leader_of(task)
+    timers.charge(k)
+    if leader.number == FIRST_NUMBER:
         report.note_end(k, task)
-    clear_word(k, task)
-    files.close_all(k, task)
-    leave_space(k, task)
-    sending.forget_all(k, task)
-    timers.forget_all(k, task)
-    task.state = ENDED
-    task.how_ended = how
-    task.status = value
+    end_others(k, leader)
+    if leader.state != GONE:
+        leave_process(k, leader)
+    sending.take_back(k, leader, -1)
+    timers.forget_all(k, leader)
+    actions.drop_table(k, leader.actions)
+    leader.actions = VirtAddr(0)
+    leader.state = ENDED
+    leader.how_ended = how
+    leader.status = value
     k.tasks.nr_live -= 1
-    news.put(k, task)
+    news.put(k, leader)
+
+
+@cold
+@kernel
+def end_others(k: Kernel, own: Task) -> None:
+    """End all threads of a process but one; a leader who has ended already stays."""
+    at = own.next_thread
+    while at != own.addr:
+        task = Task(k.m, at)
+        at = task.next_thread
+        if task.state != GONE:
+            leave_process(k, task)
+
+
+@cold
+@kernel
+def leave_process(k: Kernel, task: Task) -> None:
+    """A thread has ended: give back what it has. A leader is GONE then, another one is nobody any more."""
+    leader_of(task).nr_threads -= 1
+    clear_words(k, task)
+    files.drop_table(k, task.table)
+    task.table = VirtAddr(0)
+    files.drop_whereabouts(k, task.whereabouts)
+    task.whereabouts = VirtAddr(0)
+    leave_space(k, task)
+    sending.forget(k, task.pending, -1)
+    end_wait(task)
+    task.state = GONE
+    if task.leader != task.addr:
+        bury_thread(k, task)
     if task.addr == k.tasks.current:
         k.tasks.attention |= CANNOT_RUN
+
+
+@cold
+@kernel
+def bury_thread(k: Kernel, task: Task) -> None:
+    """A thread that is no leader, and has nothing but its actions, is nobody any more."""
+    actions.drop_table(k, task.actions)
+    task.actions = VirtAddr(0)
+    threads.leave(task)
+    task.state = ENDED
+    k.tasks.nr_live -= 1
+    news.put(k, task)
+
+
+@cold
+@kernel
+def clear_words(k: Kernel, task: Task) -> None:
+    """Tell those who share a space with a task that has ended, or got another one, by words of that space."""
+    if task.robust != 0 and task.space != 0:
+        robust.give_up_all(k, task)
+    clear_word(k, task)
 
 
 @cold
@@ -136,7 +211,7 @@ def clear_word(k: Kernel, task: Task) -> None:
     if task.clear_on_exit != 0 and task.space != 0:
         user = UserSpace(k.m, task.space)
         if user.nr_tasks > 1 and vm.store32(user, task.clear_on_exit, 0) == OK:
-            wake_futex(k, user, task.clear_on_exit, 1)
+            wake_futex(k, user, task.clear_on_exit, SHARED, 1, EVERY_BIT)
 
 
 @cold

@@ -20,15 +20,8 @@ from incroos.kernel.codes import (
 )
 from incroos.kernel.files import rights
 from incroos.kernel.files.paths import FOLLOW, SLASH
-from incroos.kernel.state import (
-    CONTENT_KIND,
-    HAS_NEW_REGISTERS,
-    Kernel,
-    Node,
-    Task,
-    UserSpace,
-)
-from incroos.kernel.task import ending, family, program
+from incroos.kernel.state import CONTENT_KIND, HAS_NEW_REGISTERS, Kernel, Node, Task, UserSpace, whereabouts_of
+from incroos.kernel.task import alone, ending, family, program
 from incroos.kernel.task.actions import SIGCHLD, forget_handlers
 from incroos.kernel.task.ring import current
 from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, push
@@ -54,11 +47,17 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
         return code
     user = UserSpace(k.m, task.space)
     found = Node(k.m, at)
+    code, table, actions = alone.take_parts(k, task)
+    if code != OK:
+        return code
     code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
     if (code == NO_FRAME or code == NO_ROOM or code == NO_KERNEL_MEMORY) and vm.give_up_pages(k) > 0:
         code, space = program.load(k, found, texts, user.limit_address_space, user.limit_data, user.limit_stack)
     if code != OK:
+        alone.drop_parts(k, table, actions)
         return code
+    task = alone.become_alone(k, task)
+    alone.use_parts(k, task, table, actions)
     leave_old(k, task)
     task.space = VirtAddr(0)
     program.take_over(k, task, found, UserSpace(k.m, space), texts)
@@ -121,7 +120,7 @@ def enter_script(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
     push(texts, start, name_end + 1 - start)
     nbytes = name_end - start
     copy(k.m, files.text_of(k), start, nbytes + 1)
-    return files.walk(k, task, Node(k.m, task.folder), nbytes, FOLLOW)
+    return files.walk(k, task, Node(k.m, whereabouts_of(task).folder), nbytes, FOLLOW)
 
 
 @kernel
@@ -176,8 +175,9 @@ def skip_name(k: Kernel, at: VirtAddr, end: VirtAddr) -> VirtAddr:
 @kernel
 def leave_old(k: Kernel, task: Task) -> None:
     """What ends with the old program. Signals that are ignored stay so, and so do the mask and what is pending."""
-    ending.clear_word(k, task)
+    ending.clear_words(k, task)
     task.clear_on_exit = VirtAddr(0)
+    task.robust = VirtAddr(0)
     files.close_on_exec(k, task)
     forget_handlers(k, task)
     task.exit_signal = SIGCHLD

@@ -16,6 +16,7 @@ from incroos.kernel.task import sending
 from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP, flags_of, handler_of
 from incroos.kernel.task.news import put, told_of
 from incroos.kernel.task.ring import remove
+from incroos.kernel.task.threads import is_leader
 from incroos.kernel.task.waiting import make_ready, wake
 from incroos.lang import VirtAddr, cold, kernel, word
 
@@ -53,7 +54,10 @@ def on_stop(k: Kernel, task: Task, parent: Task) -> None:
 def on_end(k: Kernel, task: Task) -> None:
     """A task has ended: its children, its parent, and itself if nobody will ask for it."""
     release(k, task)
-    leave_children(k, task)
+    if task.is_thread != 0:
+        leave_held(k, task)
+    else:
+        leave_children(k, task)
     if task.parent != 0:
         parent = Task(k.m, task.parent)
         if is_let_go(task, parent):
@@ -77,12 +81,11 @@ def is_let_go(task: Task, parent: Task) -> bool:
 @kernel
 def leave_children(k: Kernel, task: Task) -> None:
     """Let init be the parent of all children of a task that has ended; those that have ended are gone."""
+    leave_held(k, task)
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         child = Task(k.m, at)
         at = child.next
-        if child.holder == task.addr:
-            child.holder = VirtAddr(0)
         if child.parent == task.addr:
             child.parent = VirtAddr(0)
             if child.state == ENDED:
@@ -93,6 +96,18 @@ def leave_children(k: Kernel, task: Task) -> None:
         parent = Task(k.m, task.parent)
         if parent.group != task.group and parent.session == task.session:
             wake_orphans(k, task.group)
+
+
+@cold
+@kernel
+def leave_held(k: Kernel, task: Task) -> None:
+    """A task has ended: nobody holds it any more."""
+    at = k.tasks.ring
+    for _index in range(k.tasks.nr_tasks):
+        child = Task(k.m, at)
+        if child.holder == task.addr:
+            child.holder = VirtAddr(0)
+        at = child.next
 
 
 # ------------------------------------------------------------------ orphaned groups
@@ -150,7 +165,7 @@ def send_to_group(k: Kernel, group: word, signal: word) -> None:
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if task.group == group:
+        if task.group == group and is_leader(task):
             sending.send(k, task, signal)
         at = task.next
 

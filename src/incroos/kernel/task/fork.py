@@ -1,7 +1,9 @@
 """fork, vfork and clone: a task like the one that runs. What fails leaves nothing behind.
 
-    copied          registers and vector state, actions, mask, folder, umask, program, name, group, session, descriptors
-    shared          open files; with SAME_SPACE the space, else it is a copy of its own
+    copied          registers and vector state, mask, program, name, group, session, limits
+    copied, or      space, descriptors, whereabouts, actions, as the flags say
+      shared
+    shared          open files; with THREAD it is another thread of the process, else the first one of a new one
     not the child's signals that are pending, whoever is held by it, what its parent waits for
 
 Unit: the task.
@@ -11,18 +13,35 @@ from typing import Final
 
 from incroos.kernel import files, heap, vm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
-from incroos.kernel.state import MAX_TASKS, READY, Descriptor, Kernel, Registers, Task, UserSpace
-from incroos.kernel.task import clock, contexts, ring, sending, timers
-from incroos.kernel.task.actions import copy_actions
-from incroos.kernel.task.start import TASK_ALIGNMENT
+from incroos.kernel.state import (
+    MAX_TASKS,
+    READY,
+    ActionTable,
+    DescriptorTable,
+    Kernel,
+    Registers,
+    Task,
+    UserSpace,
+    Whereabouts,
+    leader_of,
+    table_of,
+    whereabouts_of,
+)
+from incroos.kernel.task import actions, clock, contexts, ring, sending, threads, timers
 from incroos.kernel.task.waiting import hold_on
 from incroos.lang import VirtAddr, copy, fill, kernel, offset_of, word
 
 # What the child shares, as clone names it
 SAME_SPACE: Final = 0x100  # CLONE_VM
+SAME_FOLDER: Final = 0x200  # CLONE_FS
+SAME_DESCRIPTORS: Final = 0x400  # CLONE_FILES
+SAME_ACTIONS: Final = 0x800  # CLONE_SIGHAND
+THREAD: Final = 0x1_0000
 HOLD_PARENT: Final = 0x4000  # CLONE_VFORK
 SAME_PARENT: Final = 0x8000  # CLONE_PARENT
 EXIT_SIGNAL: Final = 0xFF
+
+TASK_ALIGNMENT: Final = 16  # of its vector state
 
 
 @kernel
@@ -37,45 +56,97 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
     at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
     if at == 0:
         return NO_KERNEL_MEMORY, at
-    user = UserSpace(k.m, own.space)
-    space = own.space if flags & SAME_SPACE != 0 else vm.fork(k, user)
-    if space == 0:
-        heap.kfree(k, at)
-        return NO_KERNEL_MEMORY, VirtAddr(0)
-    vm.hold(UserSpace(k.m, space))
     child = Task(k.m, at)
     copy_task(k, own, child)
-    child.space = space
+    if not give_parts(k, own, child, flags):
+        drop_parts(k, child)
+        heap.kfree(k, at)
+        return NO_KERNEL_MEMORY, VirtAddr(0)
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
-    if space != own.space and stack == 0:
-        part_pages(k, user, child)
-    files.share_all(child)
+    if child.space != own.space and stack == 0:
+        part_pages(k, UserSpace(k.m, own.space), child)
     return 0, at
 
 
 @kernel
 def copy_task(k: Kernel, own: Task, child: Task) -> None:
-    """Copy all that means something, but for the registers."""
+    """Copy all that means something, but for the registers and the signals that wait."""
     start = offset_of(Task, 'fs_base')
-    copy(k.m, VirtAddr(child.addr + start), VirtAddr(own.addr + start), offset_of(Task, 'infos') - start)
-    copy_actions(k, own, child)
-    child.end_descriptors = own.end_descriptors
-    copy(
-        k.m,
-        VirtAddr(child.descriptors.addr),
-        VirtAddr(own.descriptors.addr),
-        own.end_descriptors * Descriptor.SIZE,
-    )
+    copy(k.m, VirtAddr(child.addr + start), VirtAddr(own.addr + start), offset_of(Task, 'shared') - start)
+
+
+@kernel
+def give_parts(k: Kernel, own: Task, child: Task, flags: word) -> bool:
+    """Let a child share what the flags say, and have a copy of the rest; False: there is no memory for it."""
+    child.space = VirtAddr(0)
+    child.table = VirtAddr(0)
+    child.actions = VirtAddr(0)
+    child.whereabouts = whereabouts_for(k, whereabouts_of(own), flags)
+    if child.whereabouts == 0:
+        return False
+    child.table = table_for(k, table_of(own), flags)
+    if child.table == 0:
+        return False
+    child.actions = actions_for(k, actions.actions_of(own), flags)
+    if child.actions == 0:
+        return False
+    space = own.space if flags & SAME_SPACE != 0 else vm.fork(k, UserSpace(k.m, own.space))
+    if space != 0:
+        vm.hold(UserSpace(k.m, space))
+    child.space = space
+    return space != 0
+
+
+@kernel
+def whereabouts_for(k: Kernel, own: Whereabouts, flags: word) -> VirtAddr:
+    """Those of a child; 0 without memory."""
+    if flags & SAME_FOLDER == 0:
+        return files.new_whereabouts(k, own.folder, own.umask)
+    own.nr_users += 1
+    return VirtAddr(own.addr)
+
+
+@kernel
+def table_for(k: Kernel, own: DescriptorTable, flags: word) -> VirtAddr:
+    """That of a child; 0 without memory."""
+    if flags & SAME_DESCRIPTORS == 0:
+        return files.copy_table(k, own)
+    own.nr_users += 1
+    return VirtAddr(own.addr)
+
+
+@kernel
+def actions_for(k: Kernel, own: ActionTable, flags: word) -> VirtAddr:
+    """Those of a child; 0 without memory."""
+    if flags & SAME_ACTIONS == 0:
+        return actions.copy_table(k, own)
+    own.nr_users += 1
+    return VirtAddr(own.addr)
+
+
+@kernel
+def drop_parts(k: Kernel, child: Task) -> None:
+    """Undo give_parts, or as much of it as was done."""
+    files.drop_whereabouts(k, child.whereabouts)
+    files.drop_table(k, child.table)
+    actions.drop_table(k, child.actions)
+    if child.space != 0:
+        vm.drop(k, UserSpace(k.m, child.space))
 
 
 @kernel
 def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     """What a child does not have from its parent."""
+    leader = leader_of(own)
     child.state = READY
-    child.parent = own.parent if flags & SAME_PARENT != 0 else own.addr
+    threads.begin_alone(child)
+    child.parent = leader.parent if flags & SAME_PARENT != 0 else leader.addr
+    child.exit_signal = leader.exit_signal if flags & SAME_PARENT != 0 else flags & EXIT_SIGNAL
+    if flags & THREAD != 0:
+        child.parent = VirtAddr(0)
+        child.exit_signal = 0
     child.holder = own.addr if flags & HOLD_PARENT != 0 else VirtAddr(0)
-    child.exit_signal = own.exit_signal if flags & SAME_PARENT != 0 else flags & EXIT_SIGNAL
     child.number = ring.new_number(k)
     child.started = clock.now(k)
     child.is_stopped = 0
@@ -83,6 +154,8 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     child.deadline = 0
     child.progress = 0
     child.has_waited = 0
+    child.awaited = 0
+    child.turn = 0
     child.has_executed = 0
     child.children_time = 0
     child.news = 0
@@ -91,6 +164,7 @@ def begin(k: Kernel, child: Task, own: Task, flags: word) -> None:
     sending.begin_child(child)
     timers.begin_child(k, child)
     child.clear_on_exit = VirtAddr(0)
+    child.robust = VirtAddr(0)
     if flags & (SAME_SPACE | HOLD_PARENT) == SAME_SPACE:
         fill(k.m, child.alternate_stack.addr, 0, 3 * 8)
 
@@ -117,9 +191,11 @@ def part_pages(k: Kernel, user: UserSpace, child: Task) -> None:
 
 
 @kernel
-def add_child(k: Kernel, child: Task) -> None:
+def add_child(k: Kernel, child: Task, flags: word) -> None:
     """Let a child run, when its turn comes."""
     ring.add(k, child)
+    if flags & THREAD != 0:
+        threads.join(child, leader_of(ring.current(k)))
     if child.holder != 0:
         hold_on(k, child.addr)
 
@@ -127,7 +203,6 @@ def add_child(k: Kernel, child: Task) -> None:
 @kernel
 def drop_child(k: Kernel, child: Task) -> None:
     """Undo make_child."""
-    files.close_all(k, child)
-    vm.drop(k, UserSpace(k.m, child.space))
+    drop_parts(k, child)
     k.tasks.next_number = child.number
     heap.kfree(k, child.addr)

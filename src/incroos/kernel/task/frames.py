@@ -22,7 +22,7 @@ from incroos.kernel.state import (
     UserSpace,
     user_registers,
 )
-from incroos.kernel.task.actions import HAS_INFO, HAS_RESTORER, NO_DEFER, ON_STACK, UNBLOCKABLE, bit_of
+from incroos.kernel.task.actions import HAS_INFO, HAS_RESTORER, NO_DEFER, ON_STACK, UNBLOCKABLE, action_of, bit_of
 from incroos.kernel.task.contexts import SSE_CONTROL, clear_vectors
 from incroos.lang import (
     Array,
@@ -182,7 +182,7 @@ def push(k: Kernel, task: Task, signal: word, mask: word, code: word, first: wor
     `mask` is blocked when the handler has returned. False: it could not be written, and nothing else has changed.
     """
     regs = user_registers(k)
-    action = task.actions[signal - 1]
+    action = action_of(task, signal)
     at, vectors = place_of(task, regs.rsp, action.flags)
     if at < 0 or action.flags & HAS_RESTORER == 0:
         return False
@@ -258,7 +258,7 @@ def put_registers(context: Context, regs: Registers) -> None:
 @kernel
 def begin(k: Kernel, task: Task, regs: Registers, signal: word, at: word) -> None:
     """The registers and the mask with which a handler begins, whose frame is at an address."""
-    action = task.actions[signal - 1]
+    action = action_of(task, signal)
     regs.rdi = signal
     regs.rsi = at + offset_of(Frame, 'signal')
     regs.rdx = at + offset_of(Frame, 'context')

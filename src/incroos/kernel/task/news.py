@@ -6,7 +6,7 @@ Unit: the task. Anybody may put a task into the list at any time; nothing else h
 from typing import Final
 
 from incroos.kernel.devices import timer
-from incroos.kernel.state import BY_SIGNAL, ENDED, HAS_NEWS, Kernel, Task
+from incroos.kernel.state import BY_SIGNAL, ENDED, HAS_NEWS, MAX_TASKS, Kernel, Task, leader_of
 from incroos.kernel.task.actions import SIGCONT
 from incroos.lang import cold, kernel, word
 
@@ -33,20 +33,40 @@ def put(k: Kernel, task: Task) -> None:
 @cold
 @kernel
 def stop(k: Kernel, task: Task, signal: word) -> None:
-    """A signal has stopped a task."""
-    task.is_stopped = 1
-    task.news = signal << 8 | STOPPED
-    put(k, task)
+    """A signal has stopped a task's process, all threads of it."""
+    leader = leader_of(task)
+    set_stopped(leader, 1)
+    leader.news = signal << 8 | STOPPED
+    put(k, leader)
 
 
 @cold
 @kernel
-def end_stop(k: Kernel, task: Task) -> None:
-    """Let a task that is stopped go on."""
-    task.is_stopped = 0
+def end_stop(k: Kernel, leader: Task) -> None:
+    """Let a process that is stopped go on, and its parent hear of it."""
+    let_go_on(k, leader)
+    leader.news = CONTINUED
+    put(k, leader)
+
+
+@cold
+@kernel
+def let_go_on(k: Kernel, leader: Task) -> None:
+    """Let a process that is stopped go on."""
+    set_stopped(leader, 0)
     timer.start(k)
-    task.news = CONTINUED
-    put(k, task)
+
+
+@cold
+@kernel
+def set_stopped(leader: Task, is_stopped: word) -> None:
+    """Have all threads of a process stopped, or none."""
+    at = leader.addr
+    for _index in range(MAX_TASKS):
+        Task(leader.m, at).is_stopped = is_stopped
+        at = Task(leader.m, at).next_thread
+        if at == leader.addr:
+            return
 
 
 @kernel

@@ -39,7 +39,7 @@ def can_run(task: Task) -> bool:
 def attention_of(task: Task) -> word:
     """What is to be looked at before the task goes on, as it stands."""
     attention = 0 if can_run(task) else CANNOT_RUN
-    if sending.deliverable(task) != 0:
+    if task.state != ENDED and sending.deliverable(task) != 0:
         attention |= HAS_SIGNAL
     if task.has_waited != 0:
         attention |= HAS_WAITED

@@ -56,13 +56,15 @@ def deliver_pending(k: Kernel, task: Task) -> None:
     """Do what the actions of the signals say that are pending and not blocked. PRE the task runs, and can."""
     ready = sending.deliverable(task)
     while ready != 0 and task.state != ENDED and task.is_stopped == 0:
-        signal = sending.first_of(ready)
+        signal = sending.next_of(task, ready)
         code, first, second = sending.take(k, task, signal)
         if has_handler(task, signal):
             call_handler(k, task, signal, code, first, second)
         elif not is_ignored(task, signal):
             act_by_default(k, task, signal)
-        ready = sending.deliverable(task)
+        ready = sending.deliverable(task) if task.state != ENDED else 0
+    if task.state != ENDED:
+        sending.notice_others(k, task)
 
 
 @cold
@@ -112,7 +114,7 @@ def force(k: Kernel, signal: word) -> None:
     if is_fatal(task, signal):
         ending.end_by_signal(k, task, signal)
     else:
-        sending.send(k, task, signal)
+        sending.send_to_thread(k, task, signal, sending.BY_KERNEL, 0, 0)
 
 
 @cold
@@ -152,7 +154,7 @@ def on_exception(k: Kernel, signal: word, regs: Registers, code: word, va: VirtA
     if is_fatal(task, signal):
         ending.end_by_fault(k, signal, regs, va if regs.vector == PAGE_FAULT else VirtAddr(0))
     else:
-        sending.send_with(k, task, signal, code, va, 0)
+        sending.send_to_thread(k, task, signal, code, va, 0)
 
 
 # ------------------------------------------------------------------ the end of all

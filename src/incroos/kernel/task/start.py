@@ -5,10 +5,10 @@ from typing import Final
 from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
-from incroos.kernel.task import clock, ending, limits, program, ring
+from incroos.kernel.task import actions, clock, ending, fork, limits, program, ring, threads
+from incroos.kernel.task.fork import TASK_ALIGNMENT
 from incroos.lang import VirtAddr, fill, kernel, word
 
-TASK_ALIGNMENT: Final = 16  # of its vector state
 DEFAULT_UMASK: Final = 0o022
 
 
@@ -44,9 +44,7 @@ def create_first(k: Kernel, info: RunInfo) -> word:
     task.session = task.number
     task.exit_signal = 0
     task.started = clock.now(k)
-    task.umask = DEFAULT_UMASK
     limits.begin(task, info)
-    task.folder = files.root_of(k).addr
     ring.add(k, task)
     state.current = at
     state.slice_start = clock.now(k)
@@ -61,9 +59,9 @@ def create_first(k: Kernel, info: RunInfo) -> word:
 @kernel
 def drop_first(k: Kernel, task: Task) -> None:
     """Undo create_first, or as much of it as was done: there is no task."""
-    files.close_all(k, task)
-    files.close_terminal(k)
     ending.leave_space(k, task)
+    fork.drop_parts(k, task)
+    files.close_terminal(k)
     ring.remove(k, task)
     k.tasks.nr_live -= 1
     k.tasks.current = VirtAddr(0)
@@ -74,9 +72,19 @@ def drop_first(k: Kernel, task: Task) -> None:
 
 @kernel
 def new_task(k: Kernel) -> VirtAddr:
-    """A task that is READY, and in no ring; its other fields are 0. 0 without memory."""
+    """A task that is READY, alone, and in no ring; it has no space, and other fields are 0. 0 without memory."""
     at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
-    if at != 0:
-        fill(k.m, at, 0, Task.SIZE)
-        Task(k.m, at).state = READY
+    if at == 0:
+        return at
+    fill(k.m, at, 0, Task.SIZE)
+    task = Task(k.m, at)
+    task.state = READY
+    threads.begin_alone(task)
+    task.table = files.new_table(k)
+    task.actions = actions.new_table(k)
+    task.whereabouts = files.new_whereabouts(k, files.root_of(k).addr, DEFAULT_UMASK)
+    if task.table == 0 or task.actions == 0 or task.whereabouts == 0:
+        fork.drop_parts(k, task)
+        heap.kfree(k, at)
+        return VirtAddr(0)
     return at

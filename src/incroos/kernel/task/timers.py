@@ -9,7 +9,7 @@ Unit: the nanosecond.
 
 from typing import Final
 
-from incroos.kernel.state import ENDED, NEEDS_TIMER, NR_TIMERS, Kernel, Task, Timer
+from incroos.kernel.state import ENDED, NEEDS_TIMER, NR_TIMERS, Kernel, Task, Timer, leader_of
 from incroos.kernel.task import clock, sending
 from incroos.kernel.task.actions import SIGALRM, SIGPROF, SIGVTALRM
 from incroos.kernel.task.clock import MOST
@@ -73,6 +73,7 @@ def begin_child(k: Kernel, task: Task) -> None:
     """A task has been copied from another one: the timers are the other one's."""
     fill(k.m, task.timers.addr, 0, NR_TIMERS * Timer.SIZE)
     task.user_time = 0
+    task.thread_time = 0
 
 
 @kernel
@@ -121,11 +122,16 @@ def least(k: Kernel) -> word:
 
 @kernel
 def charge(k: Kernel) -> None:
-    """Let the task that runs have had the time since the slice began, or since it was charged last."""
-    task = current(k)
+    """Let the task that runs, and its process, have had the time since the slice began, or it was charged last."""
     now = clock.now(k)
-    task.user_time = min(task.user_time + now - k.tasks.slice_start, MOST)
+    span = now - k.tasks.slice_start
     k.tasks.slice_start = now
+    if current(k).state == ENDED:
+        return
+    own = current(k)
+    own.thread_time = min(own.thread_time + span, MOST)
+    task = leader_of(own)
+    task.user_time = min(task.user_time + span, MOST)
     if k.tasks.nr_timers != 0:
         check_timer(k, task, VIRTUAL, task.user_time, SIGVTALRM)
         check_timer(k, task, PROFILE, task.user_time, SIGPROF)

@@ -36,7 +36,7 @@ def find_child(k: Kernel, own: Task, kind: word, number: word, options: word) ->
     at = k.tasks.ring
     for _index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        if task.parent == own.addr and is_meant(task, kind, number, options):
+        if task.parent == own.leader and is_meant(task, kind, number, options):
             has_child = True
             if found == 0 and has_news(task, options):
                 found = at

@@ -38,6 +38,15 @@ def is_user(start: word, nbytes: word) -> bool:
 
 
 @kernel
+def end_of(start: word, nbytes: word) -> VirtAddr:
+    """Where the pages of [start, start + nbytes) end; behind USER_END, where no range is, for all that goes beyond it.
+
+    PRE start is a user's address. A negative nbytes is an unsigned number beyond all addresses.
+    """
+    return VirtAddr(start + page_up(nbytes) if 0 <= nbytes <= USER_END - start else USER_END + PAGE_BYTES)
+
+
+@kernel
 def end_of_search(user: UserSpace) -> VirtAddr:
     """Below which mmap looks for a gap first."""
     if user.limit_stack < 0 or user.limit_stack > MOST_STACK_ROOM - STACK_GAP:

@@ -2,7 +2,8 @@
 
 Unit: the space. What fails gives back all that it took, and the parent is as before; but pages that it would have
 shared may be borrowed by it alone then, so that its next write to each is a fault (copy on write, last owner). Shared
-memory stays shared: the child has the range, and faults its pages in as others do.
+memory stays shared: the child has the range, and faults its pages in as others do. Locks are the parent's own; what
+madvise says of children is obeyed.
 """
 
 from typing import Final
@@ -11,8 +12,9 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import IS_SHARED, WRITE, Kernel, Range, UserSpace
+from incroos.kernel.state import IS_LOCKED, LOCKS_LATE, NOT_IN_CHILD, WRITE, Kernel, Range, UserSpace
 from incroos.kernel.vm import families, objects, pages, ranges, spaces, tree
+from incroos.kernel.vm.addresses import LOWEST, USER_END
 from incroos.kernel.vmm.tlb import flush_all
 from incroos.lang import PhysAddr, VirtAddr, copy, kernel, word
 
@@ -41,6 +43,8 @@ def try_fork(k: Kernel, user: UserSpace) -> VirtAddr:
     if not is_whole:
         spaces.destroy(child)
         return VirtAddr(0)
+    if user.seen_flags & (IS_LOCKED | NOT_IN_CHILD) != 0:
+        settle_ranges(child)
     return at
 
 
@@ -56,6 +60,7 @@ def copy_numbers(user: UserSpace, child: UserSpace) -> None:
     child.limit_address_space = user.limit_address_space
     child.limit_data = user.limit_data
     child.limit_stack = user.limit_stack
+    child.seen_flags = user.seen_flags
 
 
 # ------------------------------------------------------------------ ranges
@@ -99,21 +104,34 @@ def copy_node(user: UserSpace, child: UserSpace, at: VirtAddr, parent: VirtAddr)
         twin.left = VirtAddr(0)
         twin.right = VirtAddr(0)
         twin.parent = parent
+        twin.flags &= ~(IS_LOCKED | LOCKS_LATE)
         ranges.show_content(child, twin)
     return made
+
+
+@kernel
+def settle_ranges(child: UserSpace) -> None:
+    """Take out what no child has, and merge what differed from its neighbour by a lock alone."""
+    at = tree.lowest_under(child, child.root)
+    while at != 0:
+        node = Range(child.m, at)
+        at = tree.following(child, at)
+        if node.flags & NOT_IN_CHILD != 0:
+            ranges.drop(child, node)
+    ranges.merge(child, LOWEST, USER_END)
 
 
 # ------------------------------------------------------------------ pages
 @kernel
 def share_pages(user: UserSpace, child: UserSpace) -> word:
-    """Let both spaces borrow all pages of private ranges: OK or NO_FRAME."""
+    """Let both spaces borrow all pages of private ranges, but those that advice excludes: OK or NO_FRAME."""
     code = OK
     lost = 0
     at = tree.lowest_under(user, user.root)
     while at != 0 and code == OK:
         node = Range(user.m, at)
         end, at = tree.span_from(user, node)
-        if node.flags & IS_SHARED == 0:
+        if node.flags & tree.NOT_BORROWED == 0:
             code, nr_counted, bits = vmm.share_in(user.space, child.space, node.start, end)
             child.nr_resident += nr_counted
             lost |= bits

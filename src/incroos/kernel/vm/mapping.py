@@ -1,13 +1,13 @@
-"""Mapping calls: mmap, munmap, mprotect and brk, by Linux's rules.
+"""Mapping calls: mmap, munmap and brk, by Linux's rules.
 
 Unit: the range of pages; lengths are rounded up. Content is a Content's address, or 0 for zeros. A call that fails has
-changed nothing: nodes are had first, then nothing can fail. In two things that is not Linux: mprotect over a hole
-changes nothing before the hole either, and a mapping that replaces another leaves that one when it fails.
+changed nothing: nodes are had first, then nothing can fail. In one thing that is not Linux: a mapping that replaces
+another leaves that one when it fails.
 """
 
 from typing import Final
 
-from incroos.kernel.codes import BAD_RANGE, EXISTS, NO_ACCESS, NO_ROOM, NOT_COVERED, OK, TOO_LOW
+from incroos.kernel.codes import BAD_RANGE, EXISTS, NO_ROOM, OK, TOO_LOW
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import IS_HEAP, READ, WRITE, Range, UserSpace
 from incroos.kernel.vm import pages, ranges, tree
@@ -15,9 +15,7 @@ from incroos.kernel.vm.addresses import (
     LOWEST,
     USER_END,
     end_of_search,
-    is_data,
     is_user,
-    is_within,
     may_grow,
     page_up,
 )
@@ -89,10 +87,10 @@ def check_request(nbytes: word, rights: word, offset: word) -> word:
 @kernel
 def check_place(start: word, nbytes: word) -> word:
     """OK if [start, start + nbytes) may be mapped."""
-    if start % PAGE_BYTES != 0:
-        return BAD_RANGE
     if not is_user(start, page_up(nbytes)):
         return NO_ROOM
+    if start % PAGE_BYTES != 0:
+        return BAD_RANGE
     return TOO_LOW if start < LOWEST else OK
 
 
@@ -125,7 +123,7 @@ def put_range(
         return NO_ROOM
     first = tree.find_behind(user, start)
     nr_nodes = 1 + ranges.has_middle(user, first, start, end)
-    code, at, spare = ranges.new_nodes(user, nr_nodes, ranges.MOST_RANGES + 1)
+    code, at, spare = ranges.new_nodes(user, nr_nodes)
     if code != OK:
         return code
     pages.clear(user, start, end)
@@ -139,7 +137,7 @@ def put_free_range(
     user: UserSpace, start: VirtAddr, nbytes: word, rights: word, flags: word, content: VirtAddr, offset: word
 ) -> word:
     """The same where nothing is: no page is there either, and nothing is looked for."""
-    if user.nr_ranges > ranges.MOST_RANGES or not may_grow(user, nbytes >> PAGE_SHIFT, rights, flags):
+    if not may_grow(user, nbytes >> PAGE_SHIFT, rights, flags):
         return NO_ROOM
     at = ranges.new_node(user)
     if at == 0:
@@ -178,80 +176,11 @@ def unmap(user: UserSpace, start: word, nbytes: word) -> word:
     if first == 0 or Range(user.m, first).start >= end:
         return OK
     nr_nodes = 0 + ranges.has_middle(user, first, VirtAddr(start), end)
-    code, spare, _none = ranges.new_nodes(user, nr_nodes, ranges.MOST_RANGES)
+    code, spare, _none = ranges.new_nodes(user, nr_nodes)
     if code == OK:
         pages.clear(user, VirtAddr(start), end)
         ranges.cut(user, first, VirtAddr(start), end, spare)
     return code
-
-
-# ------------------------------------------------------------------ mprotect
-@kernel
-def protect(user: UserSpace, start: word, nbytes: word, rights: word) -> word:
-    """Give [start, start + nbytes) these rights: OK, also for 0 bytes of whatever rights.
-
-    BAD_RANGE; NOT_COVERED where a part is in no range; NO_ACCESS; NO_ROOM: the limit of data, no memory for ranges.
-    """
-    if start % PAGE_BYTES != 0:
-        return BAD_RANGE
-    if nbytes == 0:
-        return OK
-    if rights & ~ranges.ALL_RIGHTS != 0:
-        return BAD_RANGE
-    if not is_user(start, nbytes):
-        return NOT_COVERED
-    end = VirtAddr(start + page_up(nbytes))
-    code = check_rights(user, VirtAddr(start), end, rights)
-    if code != OK:
-        return code
-    is_low_inside = ranges.is_inside(user, VirtAddr(start))
-    is_high_inside = ranges.is_inside(user, end)
-    code, first, second = ranges.new_nodes(user, is_low_inside + is_high_inside, ranges.MOST_RANGES)
-    if code != OK:
-        return code
-    if is_high_inside:
-        ranges.split(user, end, second if is_low_inside else first)
-    if is_low_inside:
-        ranges.split(user, VirtAddr(start), first)
-    change_rights(user, VirtAddr(start), end, rights)
-    return OK
-
-
-@kernel
-def check_rights(user: UserSpace, start: VirtAddr, end: VirtAddr, rights: word) -> word:
-    """OK if all of [start, end) is in ranges that may have the rights, and the limits allow it."""
-    nr_new_data = 0
-    done = start
-    at = tree.find(user, start)
-    while at != 0 and done < end:
-        node = Range(user.m, at)
-        if node.start > done:
-            return NOT_COVERED
-        if rights & ~node.most_rights != 0:
-            return NO_ACCESS
-        if is_data(rights, node.flags) and not is_data(node.rights, node.flags):
-            nr_new_data += (min(node.end, end) - done) >> PAGE_SHIFT
-        done = node.end
-        at = tree.following(user, at)
-    if done < end:
-        return NOT_COVERED
-    if nr_new_data > 0 and not is_within(user.nr_data_pages + nr_new_data, user.limit_data):
-        return NO_ROOM
-    return OK
-
-
-@kernel
-def change_rights(user: UserSpace, start: VirtAddr, end: VirtAddr, rights: word) -> None:
-    """Give whole ranges other rights, pages and all."""
-    at = tree.find(user, start)
-    while at != 0 and Range(user.m, at).start < end:
-        node = Range(user.m, at)
-        ranges.count(user, node, -ranges.nr_pages_of(node))
-        node.rights = rights
-        ranges.count(user, node, ranges.nr_pages_of(node))
-        at = tree.following(user, at)
-    pages.protect(user, start, end, rights)
-    ranges.merge(user, start, end)
 
 
 # ------------------------------------------------------------------ brk
@@ -266,6 +195,9 @@ def set_break(user: UserSpace, wanted: word) -> word:
     new_end = VirtAddr(page_up(wanted))
     code = OK
     if new_end < old_end:
+        at = tree.find_behind(user, new_end)
+        if at == 0 or Range(user.m, at).start >= old_end:
+            return user.brk  # somebody has unmapped all of it: Linux refuses, too
         code = unmap(user, new_end, old_end - new_end)
     elif new_end > old_end:
         code = grow_heap(user, old_end, new_end)
@@ -279,5 +211,5 @@ def grow_heap(user: UserSpace, start: VirtAddr, end: VirtAddr) -> word:
     """Map [start, end) behind the heap, if a page is left up to what comes next: OK or NO_ROOM."""
     if not is_user(start, end - start) or not is_free(user, start, VirtAddr(end + PAGE_BYTES)):
         return NO_ROOM
-    code = put_free_range(user, start, end - start, READ | WRITE, IS_HEAP, VirtAddr(0), 0)
+    code = put_free_range(user, start, end - start, READ | WRITE, IS_HEAP | user.new_flags, VirtAddr(0), 0)
     return OK if code >= 0 else code

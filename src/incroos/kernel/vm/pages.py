@@ -91,6 +91,7 @@ def reuse(user: UserSpace, page: VirtAddr, rights: word) -> None:
 def clear(user: UserSpace, start: VirtAddr, end: VirtAddr) -> None:
     """Unmap the pages of [start, end) that are there, and free their frames."""
     frames, nr_pages = vmm.clear_in(user.space, start, end)
+    user.most_resident = max(user.most_resident, user.nr_resident)
     user.nr_resident -= nr_pages
     free_frames(kernel_of(user.space), frames)
 

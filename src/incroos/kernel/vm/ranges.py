@@ -7,11 +7,12 @@ changes (new_node), so that nothing fails half-way.
 
 from typing import Final
 
-from incroos.kernel import heap
+from incroos.kernel import heap, pmm
 from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
     EXECUTE,
+    IS_LOCKED,
     NEVER_WRITABLE,
     READ,
     WRITE,
@@ -28,11 +29,11 @@ from incroos.lang import VirtAddr, kernel, word
 
 # RANGES-1  starts and ends are multiples of a page, within the user's addresses
 # RANGES-2  no two neighbours can be merged
-# RANGES-3  nr_ranges, nr_pages and nr_data_pages are sums over the ranges
+# RANGES-3  nr_ranges, nr_pages, nr_data_pages and nr_locked_pages are sums over the ranges
 
 RANGE_ALIGNMENT: Final = 8
 ALL_RIGHTS: Final = READ | WRITE | EXECUTE
-MOST_RANGES: Final = 65530  # when a call that splits ranges begins to be refused; Linux's max_map_count
+MEMORY_SHARE: Final = 4  # one part of so many of all memory may be ranges: a program cannot fill the kernel's heap
 
 
 # ------------------------------------------------------------------ nodes
@@ -41,6 +42,8 @@ def init(k: Kernel) -> bool:
     """Make the cache of ranges, unless there is no memory."""
     cache = heap.cache_create(k, b'ranges', Range.SIZE, RANGE_ALIGNMENT, VirtAddr(0), VirtAddr(0))
     k.vm.ranges = cache.addr
+    k.vm.nr_nodes = 0
+    k.vm.most_nodes = pmm.nr_total_frames(k) * PAGE_BYTES // MEMORY_SHARE // Range.SIZE
     return cache.addr != 0
 
 
@@ -59,18 +62,18 @@ def cache_of(user: UserSpace) -> ObjectCache:
 
 @kernel
 def new_node(user: UserSpace) -> VirtAddr:
-    """A node that is in no tree; 0 without memory."""
-    return heap.cache_alloc(kernel_of(user.space), cache_of(user))
+    """A node that is in no tree; 0 without memory, or when ranges have their share of it."""
+    k = kernel_of(user.space)
+    if k.vm.nr_nodes >= k.vm.most_nodes:
+        return VirtAddr(0)
+    at = heap.cache_alloc(k, cache_of(user))
+    k.vm.nr_nodes += at != 0
+    return at
 
 
 @kernel
-def new_nodes(user: UserSpace, nr_nodes: word, most: word) -> tuple[word, VirtAddr, VirtAddr]:
-    """OK and up to two nodes, those that are not wanted 0; or NO_ROOM, and nothing changed.
-
-    No more than `most` ranges with them: a program cannot fill the kernel's heap.
-    """
-    if nr_nodes > 0 and user.nr_ranges + nr_nodes > most:
-        return NO_ROOM, VirtAddr(0), VirtAddr(0)
+def new_nodes(user: UserSpace, nr_nodes: word) -> tuple[word, VirtAddr, VirtAddr]:
+    """OK and up to two nodes, those that are not wanted 0; or NO_ROOM, and nothing changed."""
     first = new_node(user) if nr_nodes > 0 else VirtAddr(0)
     second = new_node(user) if nr_nodes > 1 else VirtAddr(0)
     if (nr_nodes > 0 and first == 0) or (nr_nodes > 1 and second == 0):
@@ -83,7 +86,9 @@ def new_nodes(user: UserSpace, nr_nodes: word, most: word) -> tuple[word, VirtAd
 @kernel
 def free_node(user: UserSpace, at: VirtAddr) -> None:
     """Take back a node that is in no tree; 0 is none."""
-    heap.cache_free(kernel_of(user.space), cache_of(user), at)
+    k = kernel_of(user.space)
+    k.vm.nr_nodes -= at != 0
+    heap.cache_free(k, cache_of(user), at)
 
 
 @kernel
@@ -108,9 +113,13 @@ def nr_pages_of(node: Range) -> word:
 @kernel
 def count(user: UserSpace, node: Range, nr_pages: word) -> None:
     """So many more pages are in ranges like this one."""
+    if nr_pages < 0:
+        user.most_pages = max(user.most_pages, user.nr_pages)
     user.nr_pages += nr_pages
     if is_data(node.rights, node.flags):
         user.nr_data_pages += nr_pages
+    if node.flags & IS_LOCKED != 0:
+        user.nr_locked_pages += nr_pages
 
 
 @kernel
@@ -212,6 +221,40 @@ def split(user: UserSpace, va: VirtAddr, spare: VirtAddr) -> None:
     add(user, upper)
 
 
+@kernel
+def isolate(user: UserSpace, start: VirtAddr, end: VirtAddr) -> word:
+    """Let no range lie on both sides of start or of end: OK; NO_ROOM, and nothing has changed."""
+    is_low_inside = is_inside(user, start)
+    is_high_inside = is_inside(user, end)
+    code, first, second = new_nodes(user, is_low_inside + is_high_inside)
+    if code != OK:
+        return code
+    if is_high_inside:
+        split(user, end, second if is_low_inside else first)
+    if is_low_inside:
+        split(user, start, first)
+    return OK
+
+
+@kernel
+def change_flags(user: UserSpace, start: VirtAddr, end: VirtAddr, removed: word, added: word) -> word:
+    """Give [start, end), a part of one range, other flags: OK or NO_ROOM."""
+    node = Range(user.m, tree.find(user, start))
+    flags = node.flags & ~removed | added
+    if flags == node.flags:
+        return OK
+    code = isolate(user, start, end)
+    if code != OK:
+        return code
+    node = Range(user.m, tree.find(user, start))
+    count(user, node, -nr_pages_of(node))
+    node.flags = flags
+    count(user, node, nr_pages_of(node))
+    user.seen_flags |= added
+    merge(user, start, end)
+    return OK
+
+
 # ------------------------------------------------------------------ merging
 @kernel
 def can_merge(lower: Range, upper: Range) -> bool:
@@ -262,6 +305,7 @@ def check(user: UserSpace) -> word:
     nr_ranges = 0
     nr_pages = 0
     nr_data_pages = 0
+    nr_locked_pages = 0
     at = tree.lowest_under(user, user.root)
     while at != 0:
         node = Range(user.m, at)
@@ -273,7 +317,8 @@ def check(user: UserSpace) -> word:
         nr_ranges += 1
         nr_pages += nr_pages_of(node)
         nr_data_pages += nr_pages_of(node) if is_data(node.rights, node.flags) else 0
+        nr_locked_pages += nr_pages_of(node) if node.flags & IS_LOCKED != 0 else 0
         at = behind
     if nr_ranges != user.nr_ranges or nr_pages != user.nr_pages or nr_data_pages != user.nr_data_pages:
         return 3
-    return 0
+    return 3 if nr_locked_pages != user.nr_locked_pages else 0

@@ -14,11 +14,12 @@ Owns links, heights and gaps; start and end change through set_bounds alone. Kno
 from typing import Final
 
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import GROWS_DOWN, IS_SHARED, Range, UserSpace
+from incroos.kernel.state import EMPTY_IN_CHILD, GROWS_DOWN, IS_SHARED, NOT_IN_CHILD, Range, UserSpace
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP
 from incroos.lang import VirtAddr, kernel, word
 
 NO_RANGE: Final = VirtAddr(0)
+NOT_BORROWED: Final = IS_SHARED | NOT_IN_CHILD | EMPTY_IN_CHILD  # a child gets no page of such a range at fork
 NEAR_BYTES: Final = 64 * PAGE_BYTES  # ranges so close to each other are gone through as one
 
 
@@ -181,12 +182,12 @@ def with_gap_before(user: UserSpace, behind: VirtAddr, nbytes: word) -> VirtAddr
 
 @kernel
 def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
-    """Where ranges that lie near each other and are as private as the first one end, and the range behind them."""
+    """Where ranges that lie near each other and are as the first one at fork end, and the range behind them."""
     end = first.end
     at = following(user, VirtAddr(first.addr))
     while at != 0:
         node = Range(user.m, at)
-        if (node.flags ^ first.flags) & IS_SHARED != 0 or node.start - end > NEAR_BYTES:
+        if (node.flags ^ first.flags) & NOT_BORROWED != 0 or node.start - end > NEAR_BYTES:
             return end, at
         end = node.end
         at = following(user, at)

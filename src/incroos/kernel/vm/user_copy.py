@@ -197,6 +197,13 @@ def load64(user: UserSpace, va: word) -> tuple[word, word]:
 
 
 @kernel
+def load32(user: UserSpace, va: word) -> tuple[word, word]:
+    """OK and four of a user's bytes, without a sign; or BAD_POINTER, 0. PRE va is a multiple of 4."""
+    at = reach(user, va, READS)
+    return OK if at != 0 else BAD_POINTER, lang.load32(user.m, at) if at != 0 else 0
+
+
+@kernel
 def store64(user: UserSpace, va: word, value: word) -> word:
     """Write a user's word: OK; or BAD_POINTER, and nothing is written."""
     if va & (PAGE_BYTES - 1) > PAGE_BYTES - 8:

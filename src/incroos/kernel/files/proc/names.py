@@ -43,7 +43,9 @@ def text_of_node(k: Kernel, node: Node) -> tuple[VirtAddr, word]:
 def text_of_descriptor(k: Kernel, link: Node) -> tuple[VirtAddr, word]:
     """The name of an open file, and its bytes: its path, or what it is and a number."""
     task = tasks.find(k, link.subject)
-    at = file_at(Task(k.m, task), link.descriptor) if task != 0 else task
+    at = VirtAddr(0)
+    if task != 0 and Task(k.m, task).table != 0:
+        at = file_at(Task(k.m, task), link.descriptor)
     if at == 0:
         return at, NO_ENTRY
     file = File(k.m, at)

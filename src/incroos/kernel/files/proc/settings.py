@@ -12,8 +12,9 @@ from incroos.kernel import pmm, vm
 from incroos.kernel.codes import BAD_ARGUMENT, OK
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import text
+from incroos.kernel.files.descriptors import nr_places
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import MAX_FILES, MAX_TASKS, Kernel, Task
+from incroos.kernel.state import MAX_FILES, MAX_TASKS, Kernel, Task, table_of
 from incroos.lang import VirtAddr, kernel, load8, word
 
 MOST: Final = (1 << 31) - 1
@@ -122,13 +123,13 @@ def is_blank(char: word) -> bool:
 # ------------------------------------------------------------------ reading
 @kernel
 def nr_open(k: Kernel) -> word:
-    """How many descriptors of all tasks are open."""
+    """How many descriptors of all tables are open."""
     found = 0
     at = k.tasks.ring
-    for _index in range(k.tasks.nr_tasks):
+    for index in range(k.tasks.nr_tasks):
         task = Task(k.m, at)
-        for descriptor in range(task.end_descriptors):
-            found += 1 if task.descriptors[descriptor].file != 0 else 0
+        for descriptor in range(nr_places(k, index, task)):
+            found += 1 if table_of(task).descriptors[descriptor].file != 0 else 0
         at = task.next
     return found
 

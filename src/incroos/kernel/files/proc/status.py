@@ -19,11 +19,15 @@ from incroos.kernel.state import (
     NAME_BYTES,
     NR_SIGNALS,
     READY,
+    ActionTable,
     Credentials,
     Ids,
     Kernel,
     Task,
     UserSpace,
+    leader_of,
+    table_of,
+    whereabouts_of,
 )
 from incroos.lang import VirtAddr, kernel, load8, shl_wrap, word
 
@@ -55,7 +59,7 @@ def put_name(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
 @kernel
 def state_of(task: Task) -> word:
     """The letter of a task's state."""
-    if task.state == ENDED:
+    if task.state >= ENDED:
         return 90  # Z
     if task.is_stopped != 0:
         return 84  # T
@@ -85,7 +89,8 @@ def put_state(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
 @kernel
 def parent_of(k: Kernel, task: Task) -> word:
     """The number of a task's parent."""
-    return Task(k.m, task.parent).number if task.parent != 0 else INIT_NUMBER
+    parent = leader_of(task).parent
+    return Task(k.m, parent).number if parent != 0 else INIT_NUMBER
 
 
 @kernel
@@ -93,11 +98,12 @@ def actions_of(task: Task) -> tuple[word, word]:
     """The signals that a task ignores, and those for which it has handlers."""
     ignored = 0
     caught = 0
-    for index in range(NR_SIGNALS):
+    table = ActionTable(task.m, task.actions)
+    for index in range(NR_SIGNALS if task.actions != 0 else 0):
         bit = shl_wrap(1, index)
-        if task.with_action & bit != 0:
-            ignored |= bit if task.actions[index].handler == IGNORED else 0
-            caught |= bit if task.actions[index].handler & ~IGNORED != 0 else 0
+        if table.with_action & bit != 0:
+            ignored |= bit if table.actions[index].handler == IGNORED else 0
+            caught |= bit if table.actions[index].handler & ~IGNORED != 0 else 0
     return ignored, caught
 
 
@@ -144,9 +150,10 @@ def put_groups(k: Kernel, at: VirtAddr, by: Credentials) -> VirtAddr:
 def put_status(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     """Put the text of status: the address behind it."""
     at = put_name(k, task, text.put_text(k.m, at, b'Name:\t'))
-    at = text.put_octal(k.m, text.put_text(k.m, at, b'\nUmask:\t'), task.umask, 4)
+    if task.whereabouts != 0:
+        at = text.put_octal(k.m, text.put_text(k.m, at, b'\nUmask:\t'), whereabouts_of(task).umask, 4)
     at = put_state(k, task, text.put_text(k.m, at, b'\nState:\t'))
-    at = put_number(k, at, b'\nTgid:\t', task.number)
+    at = put_number(k, at, b'\nTgid:\t', leader_of(task).number)
     at = put_number(k, at, b'Ngid:\t', 0)
     at = put_number(k, at, b'Pid:\t', task.number)
     at = put_number(k, at, b'PPid:\t', parent_of(k, task))
@@ -154,11 +161,11 @@ def put_status(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     at = put_ids(k, at, b'Uid:\t', task.credentials.user)
     at = put_ids(k, at, b'Gid:\t', task.credentials.group)
     nr_places = LEAST_DESCRIPTORS
-    while nr_places < task.end_descriptors:
+    while task.table != 0 and nr_places < table_of(task).end_descriptors:
         nr_places *= 2
     at = put_number(k, at, b'FDSize:\t', nr_places)
     at = put_groups(k, at, task.credentials)
-    at = put_number(k, at, b'NStgid:\t', task.number)
+    at = put_number(k, at, b'NStgid:\t', leader_of(task).number)
     at = put_number(k, at, b'NSpid:\t', task.number)
     at = put_number(k, at, b'NSpgid:\t', task.group)
     at = put_number(k, at, b'NSsid:\t', task.session)
@@ -174,11 +181,11 @@ def put_memory(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr
     counted = Tally(k.m, k.files.piece)
     found = Sizes(k.m, VirtAddr(k.files.piece + Tally.SIZE))
     sizes.find(k, task, user, found, counted)
-    at = put_size(k, at, b'VmPeak:\t', KILOBYTES * user.nr_pages)
+    at = put_size(k, at, b'VmPeak:\t', KILOBYTES * max(user.most_pages, user.nr_pages))
     at = put_size(k, at, b'VmSize:\t', KILOBYTES * user.nr_pages)
     at = put_size(k, at, b'VmLck:\t', 0)
     at = put_size(k, at, b'VmPin:\t', 0)
-    at = put_size(k, at, b'VmHWM:\t', KILOBYTES * counted.nr_resident)
+    at = put_size(k, at, b'VmHWM:\t', KILOBYTES * max(user.most_resident, counted.nr_resident))
     at = put_size(k, at, b'VmRSS:\t', KILOBYTES * counted.nr_resident)
     at = put_size(k, at, b'RssAnon:\t', KILOBYTES * counted.nr_anonymous)
     at = put_size(k, at, b'RssFile:\t', KILOBYTES * counted.nr_of_files)
@@ -197,12 +204,12 @@ def put_memory(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr
 @kernel
 def put_signals(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     """Put the lines about threads and signals."""
-    at = put_number(k, at, b'Threads:\t', 1)
+    at = put_number(k, at, b'Threads:\t', max(leader_of(task).nr_threads, 1))
     at = text.put_decimal(k.m, text.put_text(k.m, at, b'SigQ:\t'), k.tasks.nr_queued)
     at = put_number(k, at, b'/', MAX_QUEUED)
     ignored, caught = actions_of(task)
-    at = put_set(k, at, b'SigPnd:\t', 0)
-    at = put_set(k, at, b'ShdPnd:\t', task.pending)
+    at = put_set(k, at, b'SigPnd:\t', task.pending.signals)
+    at = put_set(k, at, b'ShdPnd:\t', leader_of(task).shared.signals)
     at = put_set(k, at, b'SigBlk:\t', task.blocked)
     at = put_set(k, at, b'SigIgn:\t', ignored)
     return put_set(k, at, b'SigCgt:\t', caught)
@@ -275,11 +282,11 @@ def put_stat(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     at = put_word(k, put_word(k, at, task.children_time // TICK), 0)
     at = put_word(k, at, USUAL_PRIORITY + task.nice)
     at = put_word(k, at, task.nice)
-    at = put_word(k, put_word(k, at, 1), 0)  # threads
+    at = put_word(k, put_word(k, at, max(leader_of(task).nr_threads, 1)), 0)
     at = put_word(k, at, task.started // TICK)
     at = put_space(k, task, user, at) if task.space != 0 else put_no_space(k, at)
     ignored, caught = actions_of(task)
-    at = put_word(k, at, task.pending & LOW_SET)
+    at = put_word(k, at, task.pending.signals & LOW_SET)
     at = put_word(k, at, task.blocked & LOW_SET)
     at = put_word(k, at, ignored & LOW_SET)
     at = put_word(k, at, caught & LOW_SET)
