@@ -7,14 +7,14 @@ Unit: the segment. A program that this kernel does not run is BAD_PROGRAM; what 
 vm. Format: "System V Application Binary Interface", chapters 4 and 5, and its supplement for AMD64.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 from incroos.kernel import vm
 from incroos.kernel.codes import BAD_PROGRAM, NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import EXECUTE, READ, WRITE, Content, Kernel, UserSpace, kernel_of
 from incroos.kernel.vm import LOWEST, USER_END, page_up
-from incroos.lang import Struct, VirtAddr, kernel, u16, u32, u64, word
+from incroos.lang import Array, Struct, VirtAddr, kernel, u16, u32, u64, word
 
 MAGIC: Final = 0x464C_457F
 CLASS_64: Final = 2
@@ -32,6 +32,7 @@ WRITE_FLAG: Final = 2
 READ_FLAG: Final = 4
 
 MOST_HEADERS_BYTES: Final = PAGE_BYTES * 16
+ROW_SEGMENTS: Final = 16  # that are read at once
 BASE: Final = 0x5555_5555_4000  # of a program that can lie anywhere
 
 
@@ -80,7 +81,9 @@ class Program(Struct):
     is_stack_executable: u64
     data_bytes: u64  # of its writable segments
     header: FileHeader
-    segment: Segment  # the one that was looked at last
+    first: u64  # of the program headers that were read last, nr_read in a row
+    nr_read: u64
+    row: Annotated[Array[Segment], ROW_SEGMENTS]  # them
 
 
 @kernel
@@ -92,10 +95,13 @@ def read_header(k: Kernel, content: Content, program: Program) -> FileHeader:
 
 @kernel
 def segment_at(k: Kernel, content: Content, program: Program, index: word) -> Segment:
-    """A program header, in the place of the one before. PRE check has looked at the file's."""
-    position = program.header.headers + index * Segment.SIZE
-    vm.read_content(k, content, program.segment.addr, position, Segment.SIZE)
-    return program.segment
+    """A program header, perhaps in the place of others. PRE check has looked at the file's, nr_read is 0 at first."""
+    if not program.first <= index < program.first + program.nr_read:
+        program.first = index
+        program.nr_read = min(program.header.nr_headers - index, ROW_SEGMENTS)
+        position = program.header.headers + index * Segment.SIZE
+        vm.read_content(k, content, program.row.addr, position, program.nr_read * Segment.SIZE)
+    return program.row[index - program.first]
 
 
 # ------------------------------------------------------------------ what headers say
@@ -152,6 +158,7 @@ def alignment_of(segment: Segment) -> word:
 def load(user: UserSpace, content: Content, program: Program) -> word:
     """Map a program into a new space and say what is known of it: OK, BAD_PROGRAM, codes of vm."""
     k = kernel_of(user.space)
+    program.nr_read = 0
     code = check(k, content, program)
     if code != OK:
         return code

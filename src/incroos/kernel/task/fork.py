@@ -65,8 +65,7 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
     if child.space != own.space and stack == 0:
-        rsp = VirtAddr(Registers(k.m, VirtAddr(child.registers.addr)).rsp)
-        vm.part(k, UserSpace(k.m, own.space), UserSpace(k.m, child.space), rsp)
+        part_pages(k, UserSpace(k.m, own.space), child)
     return 0, at
 
 
@@ -178,6 +177,17 @@ def copy_registers(k: Kernel, child: Task, stack: word) -> None:
     regs.rax = 0
     if stack != 0:
         regs.rsp = stack
+
+
+@kernel
+def part_pages(k: Kernel, user: UserSpace, child: Task) -> None:
+    """Have copied at once what both write at once, or the child: the stack's page, and that of the thread's own data.
+
+    In the latter libraries note the number of the task.
+    """
+    space = UserSpace(k.m, child.space)
+    vm.part(k, user, space, VirtAddr(Registers(k.m, VirtAddr(child.registers.addr)).rsp))
+    vm.part(k, user, space, VirtAddr(child.fs_base))
 
 
 @kernel

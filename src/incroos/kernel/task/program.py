@@ -68,7 +68,6 @@ def load(
     user.limit_data = limit_data
     user.limit_stack = limit_stack
     program = Program(k.m, k.files.piece)
-    fill(k.m, program.addr, 0, Program.SIZE)
     code = elf.load(user, node.content, program)
     if code == OK:
         user.brk_start = VirtAddr(vm.page_up(program.brk))
@@ -77,10 +76,10 @@ def load(
         code, rsp = stack.build(k, user, texts, program)
         texts.rsp = rsp
         texts.rip = VirtAddr(program.entry)
-        vm.fault(user, texts.rip, FAULT_FETCH)  # the first that would come; whatever is wrong it says again
     if code != OK:
         vm.destroy(user)
         return code, VirtAddr(0)
+    vm.fault(user, texts.rip, FAULT_FETCH)  # the first that would come; whatever is wrong it says again
     return OK, at
 
 
