@@ -70,6 +70,7 @@ struct page {
 
 struct output {
     uint32_t used;
+    uint32_t has_shared_files; /* of the program that runs: from then on files have whole pages */
     char text[OUTPUT_BYTES];
 };
 
@@ -215,7 +216,19 @@ static void say_mapped(unsigned at, uint64_t result) {
         say("%u %s\n", at, index_of(result) >= 0 ? place(text, result) : "elsewhere");
 }
 
+/* What a shared mapping writes behind the end of a file is not said to be zeros later in all versions of Linux. So files
+ * of programs with such mappings have no bytes behind their ends. */
+static void make_whole(int64_t slot) {
+    struct stat told;
+    if (output->has_shared_files && fstat(descriptor(slot), &told) == 0 && told.st_size % PAGE != 0)
+        (void)!ftruncate(descriptor(slot), page_up(told.st_size));
+}
+
 static void do_mmap(unsigned at, const int64_t *a) {
+    if ((a[3] & MAP_SHARED) && !(a[3] & MAP_ANONYMOUS)) {
+        output->has_shared_files = 1;
+        make_whole(a[4]);
+    }
     uint64_t result = syscall(SYS_mmap, address(a[0]), a[1], a[2], a[3], descriptor(a[4]), a[5]);
     if (result == -1ul)
         result = -errno;
@@ -271,7 +284,7 @@ static void do_madvise(unsigned at, const int64_t *a) {
         note_unknown(address(a[0]), a[1], 1);
     else if (a[2] == MADV_DONTNEED && result == 0)
         note_unknown(address(a[0]), a[1], 0);
-    else if (result == 0)
+    else
         note_change(address(a[0]), a[1]);
 }
 
@@ -498,6 +511,7 @@ static void do_write(unsigned at, const int64_t *a) {
     for (size_t index = 0; index < nbytes; index++)
         buffer[index] = a[2] + index * 7;
     say("%u %ld\n", at, result_of(write(descriptor(a[0]), buffer, nbytes)));
+    make_whole(a[0]);
 }
 
 static void do_pread(unsigned at, const int64_t *a) {
@@ -527,6 +541,7 @@ static void do_pwrite(unsigned at, const int64_t *a) {
         say("%u gap\n", at);
     else
         say("%u %ld\n", at, result_of(syscall(SYS_pwrite64, descriptor(a[0]), from, a[2], a[3])));
+    make_whole(a[0]);
 }
 
 static void do_size(unsigned at, const int64_t *a) {
@@ -721,6 +736,8 @@ static void do_plain(unsigned at, int code, const int64_t *a) {
     case ALLOCATE: result = result_of(syscall(SYS_fallocate, descriptor(a[0]), a[1], a[2], a[3])); break;
     default: return;
     }
+    if (code == TRUNCATE || code == ALLOCATE)
+        make_whole(a[0]);
     say("%u %ld\n", at, result);
 }
 
@@ -808,7 +825,7 @@ static void put(const char *text, size_t nbytes) {
 
 static void run_program(const struct program *program, int is_digest) {
     int status = 0;
-    output->used = 0;
+    output->used = output->has_shared_files = 0;
     pid_t child = fork();
     must(child >= 0, "fork");
     if (child == 0)

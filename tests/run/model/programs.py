@@ -32,7 +32,8 @@ NR_FILE_PAGES: Final = 12
 # Lengths and addresses that are refused, or reach behind all that a program has
 HUGE: Final = (1 << 47, (1 << 63) - PAGE, -PAGE, -1)
 OVERFLOWING: Final = (-PAGE, -1, -2 * PAGE)
-SAFE_TO_LOCK: Final = (1 << 47, (1 << 63) - PAGE)  # of others it depends on what is locked already
+SAFE_TO_LOCK: Final = (1 << 47,)  # of others it depends on what is locked already
+NOWHERE: Final = (0, 0x7FFF_FFFF_F000, -PAGE)
 WILD: Final = (0, 1, PAGE - 1, 0x7FFF_FFFF_F000, 1 << 47, -PAGE, -1, -(1 << 47))
 
 # What may be used; what our kernel does not have yet is left out of it
@@ -42,10 +43,6 @@ FEATURES: Final = frozenset(
         'brk',
         'fork',
         'files',
-    }
-)
-ALL_FEATURES: Final = FEATURES | frozenset(
-    {
         'shared files',
         'memfd',
         'holes in files',
@@ -55,9 +52,6 @@ ALL_FEATURES: Final = FEATURES | frozenset(
         'remove',
         'fork advice',
         'large pages',
-        'threads',
-        'maps',
-        'locked',
         'mprotect',
         'mapped files',
         'odd kinds',
@@ -65,6 +59,7 @@ ALL_FEATURES: Final = FEATURES | frozenset(
         'wild advice',
     }
 )
+ALL_FEATURES: Final = FEATURES | {'threads', 'maps', 'locked'}
 
 
 class Random:
@@ -171,7 +166,7 @@ class Generator:
             return at, 0
         if which == 2:
             return at, self.random.pick(lengths)
-        return self.random.pick(WILD) & -PAGE, self.random.pick((0, 1, PAGE))
+        return self.random.pick(NOWHERE), self.random.pick((0, 1, PAGE))
 
     def byte_place(self) -> tuple[int, int]:
         """Address and length for a look or a change: anywhere in a page, into the next now and then."""
@@ -244,7 +239,7 @@ def make_mmap_file(g: Generator) -> None:
     flags = kind | g.random.pick((FIXED,) * 8 + (FIXED_FREE, 0)) | g.random.pick((0,) * 6 + (POPULATE,))
     offset = g.offset()
     if g.random.is_so(g.error_percent):
-        offset = g.random.pick((1, PAGE - 1, -PAGE, 1 << 62))
+        offset = g.random.pick((1, PAGE - 1, -PAGE))
     if g.random.is_so(g.error_percent) and 'shared files' in g.features:
         flags |= g.random.pick((SHARED_VALIDATE, SHARED_VALIDATE | SYNC, LOW))
     g.put('mmap', at, nbytes, g.rights(), flags, g.slot(), offset)
@@ -308,13 +303,14 @@ def make_madvise(g: Generator) -> None:
 def make_mlock(g: Generator) -> None:
     which = g.random.below(20)
     if which == 0:
-        g.put('mlockall', g.random.pick((1, 2, 3, 4, 5, 7, 0, 8)))
+        g.put('mlockall', g.random.pick((1, 4, 5, 0, 8)))
     elif which == 1:
         g.put('munlockall')
     elif which < 12:
         g.put('mlock', *g.place(SAFE_TO_LOCK), g.random.pick((-1, -1, 0, 1, 1, 2)))
     else:
-        g.put('munlock', *g.place(SAFE_TO_LOCK))
+        at, nbytes = g.place(SAFE_TO_LOCK)
+        g.put('munlock', at if at < 1 << 47 else 0, nbytes)
 
 
 def make_mincore(g: Generator) -> None:
@@ -402,7 +398,7 @@ def make_file_change(g: Generator) -> None:
 def make_allocate(g: Generator, slot: int) -> None:
     mode = g.random.pick((0, 1, 3, 3, 3)) if 'holes in files' in g.features else 0
     if 'holes in files' in g.features and g.random.is_so(g.error_percent):
-        mode = g.random.pick((2, 8, 0x10, 0x20, 0x40, 0x80, 9))
+        mode = g.random.pick((2, 8, 0x20, 0x40, 0x80, 9))
     offset = g.offset() + g.random.pick((0, 0, 0, 1, 100))
     nbytes = g.random.pick((PAGE, 2 * PAGE, 100, PAGE + 1, 4 * PAGE))
     if g.random.is_so(g.error_percent // 2):

@@ -99,6 +99,8 @@ def remap_to(user: UserSpace, start: VirtAddr, nbytes: word, wanted: word, flags
         code = NO_ROOM
     if code == OK and flags & TO_PLACE != 0:
         code = unmap(user, place, wanted) if place >= LOWEST else TOO_LOW
+        if code == OK and tree.find(user, start) == 0:
+            return BAD_POINTER  # what was to be seen a second time, at the place where it is
     if code == OK and wanted < nbytes:
         code = unmap(user, start + wanted, nbytes - wanted)
     if code != OK:
