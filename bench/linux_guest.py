@@ -39,6 +39,8 @@ MACHINE: Final = (
 KERNEL_OPTIONS: Final = (
     'console=ttyS0 quiet mitigations=off cgroup_disable=memory transparent_hugepage=never panic=-1 printk.devkmsg=off'
 )
+RANGES: Final = re.compile(r'(?m)^ranges (\d+)\r?$')
+MANY_RANGES: Final = 100_000
 LINE: Final = re.compile(r'(?m)^figure (\S+) (-?\d+)\r?$')
 
 
@@ -123,6 +125,9 @@ def figures_in(text: str) -> dict[str, float]:
     found = {name: int(hundredths) / 100 for name, hundredths in LINE.findall(text)}
     if not 0.99 <= found.get('nop', 0) <= 1.01:
         raise CannotBench(f'an instruction did not come to a nanosecond: {text[-300:]!r}')
+    for nr_ranges in map(int, RANGES.findall(text)):
+        if nr_ranges != MANY_RANGES:
+            raise CannotBench(f'there were {nr_ranges} ranges in the place of {MANY_RANGES}')
     return found
 
 

@@ -2,7 +2,7 @@
 
 Those of `make bench` go into the README, those of `make bench ARGS=blocks` into docs/frames.md, those of `make bench
 ARGS=objects` into docs/heap-figures.md, those of `make bench ARGS=heap` into docs/heap.md, those of `make bench
-ARGS=ring3` into docs/ring3-figures.md.
+ARGS=ring3` into docs/ring3-figures.md, and some of them into the README.
 """
 
 import json
@@ -16,6 +16,7 @@ RESULT: Final = Path('build/bench.json')
 README: Final = Path('README.md')
 START: Final = '<!-- figures of the last make bench: python -m bench.readme -->\n'
 END: Final = '<!-- end of the figures -->\n'
+SHORT_START: Final = '<!-- figures of the last make bench ARGS=ring3: python -m bench.readme -->\n'
 
 
 def section(bench: dict[str, Any]) -> str:
@@ -39,11 +40,11 @@ def section(bench: dict[str, Any]) -> str:
     return '\n'.join([*lines, *measured]) + '\n'
 
 
-def put(document: Path, content: str) -> None:
+def put(document: Path, content: str, start: str = START) -> None:
     """Replace what stands between the markers."""
-    before, _, rest = document.read_text().partition(START)
+    before, _, rest = document.read_text().partition(start)
     _, _, behind = rest.partition(END)
-    write_whole(document, (before + START + content + END + behind).encode())
+    write_whole(document, (before + start + content + END + behind).encode())
 
 
 def main() -> None:
@@ -55,7 +56,9 @@ def main() -> None:
         if result.exists():
             put(Path(page.PAGE), page.section(json.loads(result.read_text())))
     if Path(ring3_page.RESULT).exists():
-        ring3_page.keep(json.loads(Path(ring3_page.RESULT).read_text()))
+        bench = json.loads(Path(ring3_page.RESULT).read_text())
+        put(README, ring3_page.short_section(bench), SHORT_START)
+        ring3_page.keep(bench)
 
 
 if __name__ == '__main__':

@@ -7,6 +7,18 @@ from bench.ring3 import OPERATIONS
 
 RESULT: Final = 'build/bench-ring3.json'
 PAGE: Final = 'docs/ring3-figures.md'
+SHORT: Final = (  # rows of the README
+    'first-write',
+    'mprotect-page',
+    'munmap-page',
+    'dontneed-page',
+    'populate-page',
+    'map-unmap',
+    'fault-of-10',
+    'fault-of-100000',
+    'copy-on-write',
+    'fork-exec-exit-wait',
+)
 
 
 def limit(value: float | None, unit: str) -> str:
@@ -38,6 +50,17 @@ def section(bench: dict[str, Any]) -> str:
         f'load of {machine["load"]}.',
     ]
     return '\n'.join([*lines, *words]) + '\n'
+
+
+def short_section(bench: dict[str, Any]) -> str:
+    """What the calls of memory cost, and a program that starts another, beside Linux's: for the README."""
+    rows = {row['name']: row for row in bench['rows']}
+    lines = ['| instructions | Linux | ours | required |', '|---|---|---|---|']
+    for each in OPERATIONS:
+        if each.name in SHORT:
+            row = rows[each.name]
+            lines.append(f'| {each.pattern} | {row["twin"]:,.0f} | {row["ours"]:,.0f} | {limit(row["at_most"], "")} |')
+    return '\n'.join(lines) + '\n'
 
 
 def keep(bench: dict[str, Any]) -> None:

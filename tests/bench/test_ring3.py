@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import linux_guest, ring3, ring3_page
+from bench import linux_guest, readme, ring3, ring3_page
 from bench.executable import C, CannotBench
 from bench.figures import Figure, as_json
 
 from ..budget import SECONDS
+from ..docs.documents import ROOT
 
 NAMES = [each.name for each in ring3.OPERATIONS]
 
@@ -73,3 +74,13 @@ def test_figures_of_a_new_table_are_stored_for_others(tmp_path: Path, monkeypatc
     assert (stored.kernel, stored.qemu, stored.figures) == ('6', 'QEMU 7', figures)
     ring3_page.keep({'linux': {'kernel': '7', 'qemu': 'QEMU 7', 'date': stored.date, 'figures': figures}})
     assert linux_guest.stored() == stored
+
+
+def test_the_readme_has_the_rows_and_limits_of_the_page() -> None:
+    page = (ROOT / ring3_page.PAGE).read_text()
+    table = (ROOT / 'README.md').read_text().partition(readme.SHORT_START)[2].partition(readme.END)[0]
+    patterns = [each.pattern for each in ring3.OPERATIONS if each.name in ring3_page.SHORT]
+    rows = [line.strip('| ').split(' | ') for line in table.splitlines()[2:]]
+    assert [row[0] for row in rows] == patterns
+    for row in rows:
+        assert f'| {" | ".join(row)}' in page
