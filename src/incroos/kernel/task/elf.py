@@ -158,6 +158,7 @@ def alignment_of(segment: Segment) -> word:
 def load(user: UserSpace, content: Content, program: Program) -> word:
     """Map a program into a new space and say what is known of it: OK, BAD_PROGRAM, codes of vm."""
     k = kernel_of(user.space)
+    program.first = 0
     program.nr_read = 0
     code = check(k, content, program)
     if code != OK:
