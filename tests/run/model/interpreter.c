@@ -4,7 +4,8 @@
  *
  * FILE has programs, as programs.py writes them; FOLDER is where their files are made. Each program runs in a task of
  * its own and begins with an empty arena. `digest` prints a line a program: number, status as of wait4, digest of what
- * it said; `text` prints what it said. `strict` ends with 98 where root could not be given up.
+ * it said; `text` prints what it said. `strict` ends with 98 where root could not be given up; 96 is for a limit of locked
+ * memory that is too low.
  *
  * What a program says depends on nothing but its operations: addresses are said relative to the arena or to the heap,
  * and what the kernel chose is "elsewhere". It is written to memory that all tasks share, so that one that is killed
@@ -41,6 +42,7 @@
 #define OUTPUT_BYTES (256u << 10)
 #define BUFFER_BYTES (16u << 10)
 #define CHILD_STATUS 3
+#define LOCKED_BYTES (8u << 20) /* that may be locked: Linux's own limit, more than the arena has */
 #define SECONDS 30 /* no program takes so long */
 
 enum operation {
@@ -797,9 +799,10 @@ static void begin(unsigned nr_steps) {
 }
 
 static void give_up_root(int is_strict) {
-    struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit locked = {LOCKED_BYTES, LOCKED_BYTES};
+    if (setrlimit(RLIMIT_MEMLOCK, &locked) != 0)
+        _exit(96);
     if (geteuid() == 0) {
-        setrlimit(RLIMIT_MEMLOCK, &unlimited);
         int code = setgroups(0, NULL) | setresgid(65534, 65534, 65534) | setresuid(65534, 65534, 65534);
         if (is_strict && (code != 0 || geteuid() == 0))
             _exit(98);

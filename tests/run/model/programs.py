@@ -57,9 +57,11 @@ FEATURES: Final = frozenset(
         'odd kinds',
         'populate',
         'wild advice',
+        'threads',
+        'maps',
     }
 )
-ALL_FEATURES: Final = FEATURES | {'threads', 'maps', 'locked'}
+ALL_FEATURES: Final = FEATURES | {'locked'}
 
 
 class Random:
@@ -260,7 +262,7 @@ def make_mprotect(g: Generator) -> None:
 
 
 def make_mremap(g: Generator) -> None:
-    at, nbytes = g.place()
+    at, nbytes = g.place((1 << 47, (1 << 63) - PAGE, -1))
     first, nr_pages = g.range_of(40)
     wanted = g.random.pick((nbytes, nr_pages * PAGE, nbytes + PAGE, max(nbytes - PAGE, 1)))
     flags = g.random.pick((0, MAY_MOVE, MAY_MOVE, MAY_MOVE | MOVE_TO, MAY_MOVE | MOVE_TO, MAY_MOVE | KEEP_OLD))
