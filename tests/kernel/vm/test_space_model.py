@@ -208,8 +208,9 @@ class Spaces(RuleBasedStateMachine):
     def teardown(self) -> None:
         vmm.switch_to(this_cpu(self.k), self.k.space)
         assert vm.destroy(self.user) == OK
-        heap.shrink(self.k)
         assert self.content.nr_users == 0
+        vm.free_content_pages(self.k, self.content, 0)
+        heap.shrink(self.k)
         assert pmm.nr_free_frames(self.k) == self.nr_free
         self.machine.check()
 
