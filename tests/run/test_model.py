@@ -16,7 +16,7 @@ from .model.shrink import shrink
 from .model.steps import Step
 
 NR_PROGRAMS: Final = 100
-NR_ALL: Final = 1_000
+NR_ALL: Final = 10_000
 SHORT: Final = 25  # steps of a program that the interpreted kernel runs in the usual suite
 KERNEL, DIGEST, ANSWERS = judge.expected()
 

@@ -314,6 +314,8 @@ static void do_brk(unsigned at, const int64_t *a) {
     say("%u %s\n", at, place(text, found));
     if (found > heap_end)
         note(page_up(heap_end), page_up(found) - page_up(heap_end), 1, 1);
+    else
+        note(page_up(found), page_up(heap_end) - page_up(found), 0, 0);
     heap_end = found;
 }
 

@@ -305,7 +305,7 @@ def make_madvise(g: Generator) -> None:
 def make_mlock(g: Generator) -> None:
     which = g.random.below(20)
     if which == 0:
-        g.put('mlockall', g.random.pick((1, 4, 5, 0, 8)))
+        g.put('mlockall', g.random.pick((1, 2, 3, 4, 5, 7, 0, 8)))
     elif which == 1:
         g.put('munlockall')
     elif which < 12:
@@ -400,7 +400,7 @@ def make_file_change(g: Generator) -> None:
 def make_allocate(g: Generator, slot: int) -> None:
     mode = g.random.pick((0, 1, 3, 3, 3)) if 'holes in files' in g.features else 0
     if 'holes in files' in g.features and g.random.is_so(g.error_percent):
-        mode = g.random.pick((2, 8, 0x20, 0x40, 0x80, 9))
+        mode = g.random.pick((2, 8, 0x20, 0x40, 9))
     offset = g.offset() + g.random.pick((0, 0, 0, 1, 100))
     nbytes = g.random.pick((PAGE, 2 * PAGE, 100, PAGE + 1, 4 * PAGE))
     if g.random.is_so(g.error_percent // 2):

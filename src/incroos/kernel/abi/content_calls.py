@@ -29,7 +29,10 @@ from incroos.lang import apart, kernel, word
 
 KEEP_SIZE: Final = 1  # fallocate
 PUNCH_HOLE: Final = 2
+COLLAPSE_RANGE: Final = 8
 ZERO_RANGE: Final = 0x10
+INSERT_RANGE: Final = 0x20
+UNSHARE_RANGE: Final = 0x40
 CLOSING: Final = 1  # memfd_create
 SEALING: Final = 2
 MOST_NAME_BYTES: Final = 250  # with the zero byte behind it
@@ -76,16 +79,25 @@ def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: wor
         return -EBADF
     if offset < 0 or nbytes <= 0:
         return -EINVAL
-    if wanted & ~KEEP_SIZE != 0 and wanted != PUNCH_HOLE | KEEP_SIZE and wanted & ~KEEP_SIZE != ZERO_RANGE:
+    is_known = wanted & ~KEEP_SIZE == 0 or wanted == PUNCH_HOLE | KEEP_SIZE or wanted & ~KEEP_SIZE == ZERO_RANGE
+    if not is_known and not is_for_other_files(wanted):
         return -EOPNOTSUPP
     file = File(k.m, at)
     if not is_writable(file):
         return -EBADF
     if file.kind != CONTENT_KIND:
         return -ESPIPE if has_no_position(file) else -ENODEV
+    if not is_known:
+        return -EOPNOTSUPP
     if offset > contents.MOST_BYTES - nbytes:
         return -EFBIG
     return allocate(k, Node(k.m, file.node), wanted, offset, offset + nbytes)
+
+
+@kernel
+def is_for_other_files(mode: word) -> bool:
+    """Whether some file system of Linux has that mode of fallocate: then a file's own errors come first."""
+    return mode == COLLAPSE_RANGE or mode == INSERT_RANGE or mode & ~KEEP_SIZE == UNSHARE_RANGE
 
 
 @kernel

@@ -97,6 +97,8 @@ def pwrite64(k: Kernel, descriptor: word, source: word, nbytes: word, position: 
         return -EBADF
     if has_no_position(File(k.m, at)):
         return -ESPIPE
+    if File(k.m, at).flags & ACCESS_MODE == 0:
+        return -EBADF
     if not vm.is_user(source, nbytes):
         return -EFAULT
     done = files.write_at(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES), position)

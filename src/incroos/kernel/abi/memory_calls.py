@@ -244,7 +244,7 @@ def mremap(k: Kernel, start: word, nbytes: word, wanted: word, flags: word, plac
     if flags & KEEPS_RANGE != 0 and (flags & MAY_MOVE == 0 or old != new):
         return -EINVAL
     if not 0 <= start < vm.USER_END:
-        return -EFAULT
+        return -EINVAL if flags & (TO_PLACE | KEEPS_RANGE) != 0 and place % PAGE_BYTES != 0 else -EFAULT
     if not may_lock_more(k, nr_more_locked(user_of(k), start, old, new)):
         return -EAGAIN
     return result_of(vm.remap(user_of(k), VirtAddr(start), old, new, flags, place))

@@ -5,9 +5,10 @@ Unit: the range of pages; lengths are rounded up.
 
 from incroos.kernel.codes import BAD_RANGE, NO_ACCESS, NO_ROOM, NOT_COVERED, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import Range, UserSpace
+from incroos.kernel.state import IS_LOCKED, IS_SHARED, LOCKS_LATE, WRITE, Range, UserSpace
 from incroos.kernel.vm import pages, ranges, tree
 from incroos.kernel.vm.addresses import USER_END, end_of, is_data, is_within
+from incroos.kernel.vm.populating import populate
 from incroos.lang import VirtAddr, kernel, word
 
 
@@ -60,14 +61,24 @@ def find_stop(user: UserSpace, start: VirtAddr, end: VirtAddr, rights: word) -> 
 
 
 @kernel
+def is_locked_and_read(node: Range) -> bool:
+    """Whether a range is locked, and its pages are the program's own as soon as they may be written."""
+    return node.flags & (IS_LOCKED | LOCKS_LATE | IS_SHARED) == IS_LOCKED and node.rights & WRITE == 0
+
+
+@kernel
 def change_rights(user: UserSpace, start: VirtAddr, end: VirtAddr, rights: word) -> None:
-    """Give whole ranges other rights, pages and all."""
+    """Give whole ranges other rights, pages and all. Locked pages that may be written now are brought, as on Linux."""
     at = tree.find(user, start)
     while at != 0 and Range(user.m, at).start < end:
         node = Range(user.m, at)
+        is_brought = rights & WRITE != 0 and is_locked_and_read(node)
         ranges.count(user, node, -ranges.nr_pages_of(node))
         node.rights = rights
         ranges.count(user, node, ranges.nr_pages_of(node))
+        if is_brought:
+            pages.protect(user, node.start, node.end, rights)
+            populate(user, node.start, node.end)
         at = tree.following(user, at)
     pages.protect(user, start, end, rights)
     ranges.merge(user, start, end)
