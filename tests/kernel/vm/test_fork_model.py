@@ -213,6 +213,6 @@ class Families(RuleBasedStateMachine):
 
 
 Families.TestCase.settings = settings(
-    max_examples=150 if FULL else 12, stateful_step_count=60 if FULL else 30, deadline=None
+    max_examples=150 if FULL else 8, stateful_step_count=60 if FULL else 30, deadline=None
 )
 TestFamilies = Families.TestCase

@@ -216,6 +216,6 @@ class Spaces(RuleBasedStateMachine):
 
 
 Spaces.TestCase.settings = settings(
-    max_examples=200 if FULL else 20, stateful_step_count=60 if FULL else 30, deadline=None
+    max_examples=200 if FULL else 10, stateful_step_count=60 if FULL else 30, deadline=None
 )
 TestSpaces = Spaces.TestCase
