@@ -239,6 +239,8 @@ class Model:
             return self.brk
         old, new = up(self.brk), up(wanted)
         if new < old:
+            if not self.is_any(new, old):
+                return self.brk
             self.unmap(new, old - new)
         elif new > old:
             if not any(low <= old and new + PAGE <= high for low, high in self.gaps()):
@@ -317,6 +319,8 @@ class Model:
             if place < LOWEST:
                 return TOO_LOW
             self.unmap(place, wanted)
+            if start not in self.pages:  # what was to be seen a second time, at the place where it is
+                return BAD_POINTER
             if wanted < nbytes:
                 self.unmap(start + wanted, nbytes - wanted)
         else:
