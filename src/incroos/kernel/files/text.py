@@ -5,6 +5,7 @@ from typing import Final
 from incroos.kernel.io.digits import LOWER_DIGITS, ZERO
 from incroos.lang import Machine, VirtAddr, copy, kernel, store8, word
 
+NEWLINE: Final = 10
 BLANK: Final = 32
 MINUS: Final = 45
 FIELD_COLUMN: Final = 16

@@ -96,7 +96,7 @@ def put_of_task(k: Kernel, task: Task, row: word, at: VirtAddr) -> VirtAddr:
         case rows.STATM:
             return status.put_statm(k, task, at)
         case rows.NAME:
-            return text.put_char(k.m, status.put_name(k, task, at), status.NEWLINE)
+            return text.put_char(k.m, status.put_name(k, task, at), text.NEWLINE)
         case rows.LIMITS:
             return limits.put(k, task, at)
         case rows.MOUNTS:
@@ -105,7 +105,7 @@ def put_of_task(k: Kernel, task: Task, row: word, at: VirtAddr) -> VirtAddr:
             return machine.put_mount_info(k, at)
         case rows.OOM_SCORE | rows.OOM_ADJUST:
             value = task.oom_adjust if row == rows.OOM_ADJUST else max(task.oom_adjust, 0)
-            return text.put_char(k.m, text.put_signed(k.m, at, value), status.NEWLINE)
+            return text.put_char(k.m, text.put_signed(k.m, at, value), text.NEWLINE)
         case _:
             return put_of_space(k, task, UserSpace(k.m, task.space), row, at) if task.space != 0 else at
 
@@ -152,13 +152,13 @@ def put_of_machine(k: Kernel, row: word, at: VirtAddr) -> VirtAddr:
         case rows.SWAPS:
             return text.put_text(k.m, at, b'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n')
         case rows.RELEASE:
-            return text.put_char(k.m, text.put_text(k.m, at, machine.RELEASE), status.NEWLINE)
+            return text.put_char(k.m, text.put_text(k.m, at, machine.RELEASE), text.NEWLINE)
         case rows.SYSTEM:
             return text.put_text(k.m, at, b'Linux\n')
         case rows.HOST:
-            return text.put_char(k.m, text.put_text(k.m, at, machine.HOST), status.NEWLINE)
+            return text.put_char(k.m, text.put_text(k.m, at, machine.HOST), text.NEWLINE)
         case rows.BUILD:
-            return text.put_char(k.m, text.put_text(k.m, at, machine.BUILD), status.NEWLINE)
+            return text.put_char(k.m, text.put_text(k.m, at, machine.BUILD), text.NEWLINE)
         case rows.DOMAIN:
             return text.put_text(k.m, at, b'(none)\n')
         case rows.CORE_PATTERN:

@@ -12,7 +12,6 @@ from incroos.lang import VirtAddr, kernel, word
 NAME_COLUMNS: Final = 26
 LIMIT_COLUMNS: Final = 21
 UNIT_COLUMNS: Final = 10
-NEWLINE: Final = 10
 ROWS: Final = (
     (b'Max cpu time', b'seconds'),
     (b'Max file size', b'bytes'),
@@ -46,7 +45,7 @@ def put(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
         at = put_limit(k, at, task.limits[2 * resource + 1])
         for column in range(UNIT_COLUMNS):
             at = text.put_char(k.m, at, UNITS[UNIT_COLUMNS * resource + column])
-        at = text.put_char(k.m, at, NEWLINE)
+        at = text.put_char(k.m, at, text.NEWLINE)
     return at
 
 

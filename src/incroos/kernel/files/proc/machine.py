@@ -216,7 +216,7 @@ def put_load(k: Kernel, at: VirtAddr) -> VirtAddr:
     at = text.put_decimal(k.m, text.put_text(k.m, at, b'0.00 0.00 0.00 '), nr_ready(k))
     at = text.put_decimal(k.m, text.put_char(k.m, at, 47), k.tasks.nr_tasks)
     at = text.put_decimal(k.m, text.put_char(k.m, at, text.BLANK), k.tasks.next_number - 1)
-    return text.put_char(k.m, at, 10)
+    return text.put_char(k.m, at, text.NEWLINE)
 
 
 # ------------------------------------------------------------------ what there is
@@ -225,7 +225,7 @@ def put_version(k: Kernel, at: VirtAddr) -> VirtAddr:
     """Put the text of version: the address behind it."""
     at = text.put_text(k.m, text.put_text(k.m, at, b'Linux version '), RELEASE)
     at = text.put_text(k.m, text.put_text(k.m, at, b' (incroos) '), BUILD)
-    return text.put_char(k.m, at, 10)
+    return text.put_char(k.m, at, text.NEWLINE)
 
 
 @kernel

@@ -26,7 +26,6 @@ from incroos.lang import VirtAddr, kernel, word
 
 LINE_BYTES: Final = 128  # of a line without the file's path
 NAME_COLUMN: Final = 73
-NEWLINE: Final = 10
 DASH: Final = 45
 
 
@@ -70,7 +69,7 @@ def put_line(k: Kernel, task: Task, range_: Range, at: VirtAddr) -> VirtAddr:
         at = text.put_text(k.m, text.put_until(k.m, at, column), b'[heap]')
     elif range_.start <= task.arguments < range_.end:
         at = text.put_text(k.m, text.put_until(k.m, at, column), b'[stack]')
-    return text.put_char(k.m, at, NEWLINE)
+    return text.put_char(k.m, at, text.NEWLINE)
 
 
 @kernel

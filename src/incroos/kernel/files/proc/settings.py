@@ -145,4 +145,4 @@ def put(k: Kernel, row: word, at: VirtAddr) -> VirtAddr:
             at = text.put_decimal(k.m, at, MAX_FILES * MAX_TASKS)
         case _:
             at = text.put_decimal(k.m, at, value_of(k, row))
-    return text.put_char(k.m, at, 10)
+    return text.put_char(k.m, at, text.NEWLINE)

@@ -125,7 +125,7 @@ def put_flags(k: Kernel, at: VirtAddr, found: Range) -> VirtAddr:
     at = put_flag(k, at, found, EMPTY_IN_CHILD, b'wf ')
     at = put_flag(k, at, found, NOT_IN_DUMP, b'dd ')
     at = put_flag(k, at, found, WANTS_LARGE, b'hg ')
-    return text.put_char(k.m, put_flag(k, at, found, REFUSES_LARGE, b'nh '), maps.NEWLINE)
+    return text.put_char(k.m, put_flag(k, at, found, REFUSES_LARGE, b'nh '), text.NEWLINE)
 
 
 @kernel

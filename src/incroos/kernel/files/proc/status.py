@@ -38,8 +38,6 @@ IGNORED: Final = 1  # SIG_IGN
 ALL_CAPABILITIES: Final = (1 << 41) - 1
 LEAST_DESCRIPTORS: Final = 64
 TAB: Final = 9
-NEWLINE: Final = 10
-BLANK: Final = 32
 LOW_SET: Final = 0x7FFF_FFFF  # of a set of signals: the standard ones
 NO_LIMIT_TEXT: Final = b'18446744073709551615 '
 
@@ -110,7 +108,7 @@ def actions_of(task: Task) -> tuple[word, word]:
 @kernel
 def put_number(k: Kernel, at: VirtAddr, name: bytes, value: word) -> VirtAddr:
     """Put a line of status with a number."""
-    return text.put_char(k.m, text.put_decimal(k.m, text.put_text(k.m, at, name), value), NEWLINE)
+    return text.put_char(k.m, text.put_decimal(k.m, text.put_text(k.m, at, name), value), text.NEWLINE)
 
 
 @kernel
@@ -123,7 +121,7 @@ def put_size(k: Kernel, at: VirtAddr, name: bytes, value: word) -> VirtAddr:
 @kernel
 def put_set(k: Kernel, at: VirtAddr, name: bytes, bits: word) -> VirtAddr:
     """Put a line of status with a set of 64 bits."""
-    return text.put_char(k.m, text.put_bits(k.m, text.put_text(k.m, at, name), bits), NEWLINE)
+    return text.put_char(k.m, text.put_bits(k.m, text.put_text(k.m, at, name), bits), text.NEWLINE)
 
 
 @kernel
@@ -133,7 +131,7 @@ def put_ids(k: Kernel, at: VirtAddr, name: bytes, ids: Ids) -> VirtAddr:
     at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.effective)
     at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.saved)
     at = text.put_decimal(k.m, text.put_char(k.m, at, TAB), ids.effective)
-    return text.put_char(k.m, at, NEWLINE)
+    return text.put_char(k.m, at, text.NEWLINE)
 
 
 @kernel
@@ -141,7 +139,7 @@ def put_groups(k: Kernel, at: VirtAddr, by: Credentials) -> VirtAddr:
     """Put the line of status with further groups."""
     at = text.put_text(k.m, at, b'Groups:\t')
     for index in range(by.nr_groups):
-        at = text.put_char(k.m, text.put_decimal(k.m, at, by.groups[index]), BLANK)
+        at = text.put_char(k.m, text.put_decimal(k.m, at, by.groups[index]), text.BLANK)
     return text.put_text(k.m, at, b' \n' if by.nr_groups == 0 else b'\n')
 
 
@@ -252,7 +250,7 @@ def put_statm(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
 @kernel
 def put_word(k: Kernel, at: VirtAddr, value: word) -> VirtAddr:
     """Put a number, and a blank behind it."""
-    return text.put_char(k.m, text.put_signed(k.m, at, value), BLANK)
+    return text.put_char(k.m, text.put_signed(k.m, at, value), text.BLANK)
 
 
 @kernel
@@ -269,7 +267,7 @@ def put_stat(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     """Put the text of stat, 52 fields: the address behind it."""
     at = text.put_text(k.m, put_word(k, at, task.number), b'(')
     at = text.put_text(k.m, put_name(k, task, at), b') ')
-    at = text.put_char(k.m, text.put_char(k.m, at, state_of(task)), BLANK)
+    at = text.put_char(k.m, text.put_char(k.m, at, state_of(task)), text.BLANK)
     at = put_word(k, at, parent_of(k, task))
     at = put_word(k, at, task.group)
     at = put_word(k, at, task.session)
@@ -295,7 +293,7 @@ def put_stat(k: Kernel, task: Task, at: VirtAddr) -> VirtAddr:
     at = put_words(k, at, 0, 6)  # processor, policy, delays
     at = put_places(k, task, user, at) if task.space != 0 else put_words(k, at, 0, 7)
     status = task.status if task.how_ended == BY_SIGNAL else task.status << 8
-    return text.put_char(k.m, text.put_decimal(k.m, at, status if task.state == ENDED else 0), NEWLINE)
+    return text.put_char(k.m, text.put_decimal(k.m, at, status if task.state == ENDED else 0), text.NEWLINE)
 
 
 @kernel
