@@ -14,11 +14,13 @@ from typing import Final
 import pytest
 
 from incroos.kernel.configs import MODERN
+from incroos.lang import VirtAddr
 from incroos.machine import cpuid
 from incroos.machine.computer import Computer
 from incroos.run import jit, sim, simulated
 from incroos.run.channels import Channels
 from incroos.run.handover import module_start
+from incroos.run.interpreted_processor import InterpretedProcessor
 from incroos.run.outcome import Outcome, Status, Unusable
 from incroos.run.user_processor import UserProcessor
 
@@ -219,3 +221,16 @@ def test_what_is_raised_in_a_callback_comes_out(monkeypatch: pytest.MonkeyPatch)
     ran = run('sim', END)
     assert ran.outcome.status is Status.PANIC
     assert 'LookupError: in a fill' in ran.outcome.remark
+
+
+def test_a_stop_while_the_engine_asks_for_a_page_does_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter looks for signals then, too. The page is read first, and gets its frame when it is written."""
+    tell = InterpretedProcessor._tell
+
+    def tick_and_tell(processor: InterpretedProcessor, cpu: object, va: VirtAddr, kind: int) -> int:
+        processor.tick()
+        return tell(processor, cpu, va, kind)
+
+    monkeypatch.setattr(InterpretedProcessor, '_tell', tick_and_tell)
+    ran = run('sim', f'xor eax, eax; mov ebx, 1; mov rdi, {page(4)}; lock cmpxchg [rdi], rbx; mov rbx, rax; ' + END, first={4: DATA})
+    assert (ran.outcome, ran.end.rbx) == (PASSED, 0)

@@ -13,6 +13,7 @@ from incroos.lang.words import signed, unsigned
 from incroos.machine import architecture as arch
 from incroos.machine import ring3, unicorn
 from incroos.machine.cpu import Cpu
+from incroos.machine.interrupts import FAR
 
 from .processor_code import cached_counter
 from .simulated import EntryPoints
@@ -35,6 +36,8 @@ class InterpretedProcessor:
         self.thunks = Thunks(self.cpu)
         self.thunks.tell = self._tell
         self.processor.hook(self.thunks.callbacks())
+        self._counter = CodeInMemory(cached_counter(lambda _: None))
+        self.processor.hook_blocks(self._counter.address('on_block'))
         self._start = self._function('uc_emu_start', ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_size_t)
         self._control = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)(
             self.processor.address_of('uc_ctl')
@@ -44,7 +47,7 @@ class InterpretedProcessor:
         memory, user, state = sim.computer.memory, self.cpu.user, self.processor.state
         state.call_start, state.call_control = memory.register(self._call_start), memory.register(self._call_control)
         state.call_address = memory.register(lambda *_: ctypes.c_int64.from_address(state.invalid_address).value)
-        state.call_count = memory.register(self._call_count)
+        state.call_count = memory.register(lambda *_: 0)  # blocks are counted from the beginning
         user.call_run = memory.register(self._call_run)
         user.call_save_vectors = memory.register(lambda *_: unicorn.save_vectors(self.cpu) or 0)
         user.call_load_vectors = memory.register(lambda *_: unicorn.load_vectors(self.cpu) or 0)
@@ -77,6 +80,8 @@ class InterpretedProcessor:
         return 0
 
     def _call_start(self, _state: int, rip: int, *_: int) -> int:
+        if self.cpu.user.is_timed == 0:
+            self.cpu.user.code_left = FAR
         self._is_running = True
         try:
             error = int(self._start(self.processor.handle, unsigned(rip), 0, 0, 0))
@@ -89,22 +94,18 @@ class InterpretedProcessor:
     def _call_control(self, _state: int, control: int, address: int, count: int) -> int:
         return int(self._control(self.processor.handle, control, address, count))
 
-    def _call_count(self, *_: int) -> int:
-        self._counter = CodeInMemory(cached_counter(lambda _: None))
-        self.processor.hook_blocks(self._counter.address('on_block'))
-        return 0
-
     def _tell(self, cpu: object, va: VirtAddr, kind: int) -> int:
         return self.sim.machine.tell_user_page(va, kind)
 
     def tick(self) -> None:
         """Have the engine return soon, so that Python can look for signals; it goes on then.
 
-        Not while it returns after each slice in any case: the block at which it is stopped would count twice.
+        Its next block finds that there is no time left. To stop the engine from here would not do: where blocks are
+        linked, it has the RIP of the first one until the last one ends, and would execute all of them again.
         """
         with self._ticking:
             if self._is_running and self.cpu.user.is_timed == 0:
-                self.processor.library.uc_emu_stop(self.processor.handle)
+                self.cpu.user.code_left = 0
 
 
 class Thunks:
