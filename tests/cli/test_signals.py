@@ -195,3 +195,27 @@ def test_a_signal_in_a_destructor_is_not_lost() -> None:
         [sys.executable, '-c', LOSES_AN_EXCEPTION], cwd=ROOT, capture_output=True, timeout=SECONDS, check=False
     )
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b'incroos: ended by SIGTERM\n')
+
+
+STARTS_A_PROCESS: Final = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from incroos import cli
+from incroos.build.tool import output_of
+from incroos.cli import commands
+
+class Slow(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Slow
+commands.run = lambda: output_of(['sleep', '10000'], {}, 'none', 10_000, 'sleep', lambda *_: '')
+cli.main()
+"""
+
+
+def test_a_signal_while_a_process_starts_ends_that_too() -> None:
+    with Running('-c', STARTS_A_PROCESS, prefix=[sys.executable]) as running:
+        check_end(running.end(), signal.SIGTERM, 'ended by SIGTERM')
+        assert running.is_gone(10)

@@ -232,5 +232,9 @@ def test_a_stop_while_the_engine_asks_for_a_page_does_nothing_twice(monkeypatch:
         return tell(processor, cpu, va, kind)
 
     monkeypatch.setattr(InterpretedProcessor, '_tell', tick_and_tell)
-    ran = run('sim', f'xor eax, eax; mov ebx, 1; mov rdi, {page(4)}; lock cmpxchg [rdi], rbx; mov rbx, rax; ' + END, first={4: DATA})
+    ran = run(
+        'sim',
+        f'xor eax, eax; mov ebx, 1; mov rdi, {page(4)}; lock cmpxchg [rdi], rbx; mov rbx, rax; ' + END,
+        first={4: DATA},
+    )
     assert (ran.outcome, ran.end.rbx) == (PASSED, 0)

@@ -6,9 +6,12 @@ which program to use nor its messages: `failure` explains a failure.
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from .errors import BuildError
+from .held_signals import held_signals
 from .own_folder import own_folder
 
 NO_FILE: Final = 0  # the status of a program that thinks that it did what it should
@@ -32,23 +35,34 @@ def output_of(
         for file, content in files.items():
             (folder / file).write_bytes(content)
         try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors='replace',
-                timeout=seconds,
-                check=False,
-            )
+            status, remarks = run(command, folder, seconds)
         except OSError as error:
             raise BuildError(f'{program} cannot be started ({error.strerror}): install a working {kind}') from error
         except subprocess.TimeoutExpired:
             raise BuildError(f'{program} had not ended after {seconds} s: install a working {kind}') from None
-        if done.returncode == 0:
+        if status == 0:
             try:
                 return (folder / output).read_bytes()
             except FileNotFoundError:
                 pass
-        raise BuildError(f'{program} {failure(done.returncode, done.stderr)}')
+        raise BuildError(f'{program} {failure(status, remarks)}')
+
+
+def run(command: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
+    """Run a command in a folder; its status, and what it said on standard error. It ends with this function."""
+    with ExitStack() as closing:
+        with held_signals():
+            process = closing.enter_context(
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors='replace',
+                )
+            )
+            closing.callback(process.kill)
+        _, remarks = process.communicate(timeout=seconds)
+        return process.returncode, remarks

@@ -10,6 +10,8 @@ import sys
 from types import FrameType
 from typing import Final
 
+from incroos.build.held_signals import hold_back
+
 BY_SIGNAL: Final = 128  # the status of a command that a signal ended: this and the signal's number
 ENDING_SIGNALS: Final = (
     signal.SIGINT,
@@ -95,8 +97,9 @@ def catch_signals() -> None:
 
 def raise_ended(number: int, frame: FrameType | None) -> None:
     """End, once: a second Ctrl-C must not disturb the tidying up."""
-    ignore_signals()
-    raise Ended(number)
+    if not hold_back(lambda: raise_ended(number, None)):
+        ignore_signals()
+        raise Ended(number)
 
 
 def raise_again(lost: 'sys.UnraisableHookArgs') -> None:

@@ -12,11 +12,12 @@ import statistics
 import subprocess
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from incroos.build.held_signals import held_signals
 from incroos.build.own_folder import own_folder
 from incroos.run.free_memory import free_bytes, within
 from incroos.run.outcome import Unusable
@@ -115,14 +116,17 @@ class Driver:
     def _run(self, command: list[str], environment: dict[str, str]) -> tuple[str, str, int | None, bool]:
         """Output, remarks, and status of the program, None if it took too long; and whether it took too much memory."""
         pipes: dict[str, Any] = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
-        with subprocess.Popen(command, env=environment, text=True, errors='replace', **pipes) as process:
+        with ExitStack() as closing:
+            with held_signals():
+                process = closing.enter_context(
+                    subprocess.Popen(command, env=environment, text=True, errors='replace', **pipes)
+                )
+                closing.callback(process.kill)
             try:
                 with watched(process, self._memory_bytes) as watch:
                     output, remarks = process.communicate(timeout=SECONDS)
             except subprocess.TimeoutExpired:
                 return '', '', None, False
-            finally:
-                process.kill()
         return output, remarks, process.returncode, watch.has_ended_it
 
     def refuse_too_much(self, nr_threads: int) -> None:

@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Final, Self
 
+from incroos.build.held_signals import held_signals
 from incroos.build.own_folder import own_folder
 from incroos.kernel.codes import EXIT_PORT
 
@@ -139,18 +140,19 @@ class Qemu:
             channels = channel_options(its_serial.fileno(), its_monitor.fileno())
             inherited = [channel.fileno() for channel in (its_serial, its_monitor, self._ram) if channel is not None]
             try:
-                self.process = subprocess.Popen(
-                    [*dying_with_parent(), program, *machine, *channels, *self._extra],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._errors,
-                    pass_fds=[*inherited, *self._inherited],
-                    env={**os.environ, 'TMPDIR': str(folder)},
-                    start_new_session=True,
-                )
+                with held_signals():
+                    self.process = subprocess.Popen(
+                        [*dying_with_parent(), program, *machine, *channels, *self._extra],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=self._errors,
+                        pass_fds=[*inherited, *self._inherited],
+                        env={**os.environ, 'TMPDIR': str(folder)},
+                        start_new_session=True,
+                    )
+                    closing.callback(self.end)
             except OSError as error:
                 raise Unusable(f'{program} cannot be started ({error.strerror}): {ADVICE}') from error
-        closing.callback(self.end)
 
 
 def refuse_lists_for(memory_bytes: int) -> None:
