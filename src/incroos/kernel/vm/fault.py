@@ -7,6 +7,7 @@
     remembered          the page, with right    the old translation is forgotten                OK
     zero page           nothing; it is read     the frame of zeros, read-only                   OK, NO_FRAME
     fresh page          nothing; written        a frame full of zeros                           OK, NO_FRAME
+      large             nothing in the 2 MiB    512 frames in a row, if the range wants them    or as above
     zero page written   the frame of zeros      a frame full of zeros in its place              OK, NO_FRAME
     copy on write:
       last owner        borrowed by this alone  the page can be written                         OK
@@ -38,6 +39,7 @@ from incroos.kernel.state import (
     EXECUTE,
     GROWS_DOWN,
     IS_SHARED,
+    WANTS_LARGE,
     WRITE,
     Content,
     PageNode,
@@ -86,6 +88,8 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
         return bring_content(user, node, page, error)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
+    if node.flags & WANTS_LARGE != 0 and bring_large(user, node, page):
+        return OK
     frame = pmm.alloc_page(kernel_of(user.space))
     return put_frame(user, node, page, frame) if frame >= 0 else NO_FRAME
 
@@ -97,6 +101,24 @@ def put_frame(user: UserSpace, node: Range, page: VirtAddr, frame: PhysAddr) -> 
     if code == OK:
         user.nr_faults += 1
     return code
+
+
+@cold
+@kernel
+def bring_large(user: UserSpace, node: Range, page: VirtAddr) -> bool:
+    """Map 2 MiB full of zeros in one page, if they fit the range, nothing is there yet, and so many are free."""
+    k = kernel_of(user.space)
+    start = VirtAddr(page & -HUGE_BYTES)
+    if start < node.start or node.end - start < HUGE_BYTES or not vmm.can_be_large_in(user.space, start):
+        return False
+    frames = pmm.take_huge(k)
+    if frames < 0:
+        return False
+    fill(k.m, pmm.address_of(k, frames), 0, HUGE_BYTES)
+    if pages.put_large(user, start, frames, node.rights) != OK:
+        return False
+    user.nr_faults += 1
+    return True
 
 
 @kernel
