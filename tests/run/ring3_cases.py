@@ -95,6 +95,7 @@ PROGRAMS: Final = (
     Case('advices', 'advices', files=ROOT, in_sim=True),
     Case('remaps', 'remaps', files=ROOT, in_sim=True),
     Case('remaps-large', 'remaps', ('large',), files=ROOT),
+    Case('large-pages', 'large_pages'),
     Case('vectors', 'vectors', in_sim=True),
     Case('instructions', 'instructions', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),

@@ -47,7 +47,7 @@ from incroos.kernel.state import (
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import objects, page_tree, pages, ranges, tree
+from incroos.kernel.vm import large_pages, objects, page_tree, pages, ranges, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
@@ -88,7 +88,7 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
         return bring_content(user, node, page, error)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
-    if node.flags & WANTS_LARGE != 0 and bring_large(user, node, page):
+    if node.flags & WANTS_LARGE != 0 and large_pages.bring(user, node, page):
         return OK
     frame = pmm.alloc_page(kernel_of(user.space))
     return put_frame(user, node, page, frame) if frame >= 0 else NO_FRAME
@@ -101,24 +101,6 @@ def put_frame(user: UserSpace, node: Range, page: VirtAddr, frame: PhysAddr) -> 
     if code == OK:
         user.nr_faults += 1
     return code
-
-
-@cold
-@kernel
-def bring_large(user: UserSpace, node: Range, page: VirtAddr) -> bool:
-    """Map 2 MiB full of zeros in one page, if they fit the range, nothing is there yet, and so many are free."""
-    k = kernel_of(user.space)
-    start = VirtAddr(page & -HUGE_BYTES)
-    if start < node.start or node.end - start < HUGE_BYTES or not vmm.can_be_large_in(user.space, start):
-        return False
-    frames = pmm.take_huge(k)
-    if frames < 0:
-        return False
-    fill(k.m, pmm.address_of(k, frames), 0, HUGE_BYTES)
-    if pages.put_large(user, start, frames, node.rights) != OK:
-        return False
-    user.nr_faults += 1
-    return True
 
 
 @kernel

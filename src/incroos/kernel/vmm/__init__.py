@@ -43,6 +43,7 @@ from incroos.kernel.vmm.front import (
 )
 from incroos.kernel.vmm.init.classic import init
 from incroos.kernel.vmm.large import (
+    behind_page_in,
     can_be_large_in,
     check_large_in,
     find_large,
@@ -111,6 +112,7 @@ __all__ = [
     'WRITE_BACK',
     'WRITE_COMBINING',
     'WRITE_THROUGH',
+    'behind_page_in',
     'can_be_large_in',
     'check',
     'check_in',

@@ -103,6 +103,14 @@ def is_large_in(space: Space, va: VirtAddr) -> bool:
 
 @cold
 @kernel
+def behind_page_in(space: Space, va: VirtAddr) -> VirtAddr:
+    """Where the page that is there at va ends, of whatever size."""
+    nbytes = HUGE_BYTES if is_large_in(space, va) else PAGE_BYTES
+    return VirtAddr((va & -nbytes) + nbytes)
+
+
+@cold
+@kernel
 def nr_large_in(space: Space, start: VirtAddr, end: VirtAddr) -> word:
     """How many large pages [start, end) has a part of."""
     nr_large = 0
