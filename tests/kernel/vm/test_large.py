@@ -2,20 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Final
 
 import pytest
 
 from incroos.kernel import pmm, vm, vmm
-from incroos.kernel.codes import NO_FRAME, NO_ROOM, OK
+from incroos.kernel.codes import BAD_POINTER, NO_FRAME, NO_ROOM, OK
 from incroos.kernel.config import KernelConfig
-from incroos.kernel.configs import MODERN_CHECKED, MODERN_FIXMAP, MODERN_LA57_CHECKED, MODERN_RECURSIVE
+from incroos.kernel.configs import MODERN_CHECKED, MODERN_LA57_CHECKED, MODERN_RECURSIVE
 from incroos.kernel.pmm.all import buddy
 from incroos.kernel.state import IS_LOCKED, READ, WRITE, UserSpace
 from incroos.kernel.vm import advice_kinds
 from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.lang import VirtAddr
 
+from ...budget import FULL
 from .families import fork, frame_of, nr_free, read, write, zeros
 from .space_model import MIB, PAGE, WRITE_ERROR, Machine
 
@@ -53,8 +55,8 @@ def with_large(machine: Machine, nr_large: int = 1) -> UserSpace:
 
 
 def end(machine: Machine, *users: UserSpace) -> None:
+    assert vm.check(machine.k) == OK
     for user in users:
-        machine.check()
         assert vm.destroy(user) == OK
     machine.check()
 
@@ -135,10 +137,9 @@ def test_populating_brings_large_pages_and_stops_at_none(machine: Machine) -> No
         MODERN_CHECKED,
         replace(MODERN_CHECKED, frames=buddy),
         MODERN_RECURSIVE,
-        MODERN_FIXMAP,
         MODERN_LA57_CHECKED,
     ],
-    ids=['tree', 'buddy', 'recursive', 'fixmap', 'five levels'],
+    ids=['tree', 'buddy', 'recursive', 'five levels'],
 )
 def test_all_comes_back_whole_or_in_parts(config: KernelConfig) -> None:
     machine = Machine(16 * MIB, config)
@@ -290,12 +291,9 @@ def test_accessed_and_dirty_are_those_of_the_large_page(machine: Machine) -> Non
 
 # ------------------------------------------------------------------ frames that are refused
 CALLS: Final[dict[str, Callable[[Machine, UserSpace], object]]] = {
-    'fault': lambda machine, user: touch(user, BASE + LARGE + PAGE),
     'fault far away': lambda machine, user: touch(user, ELSEWHERE),
     'populate': lambda machine, user: vm.populate(user, VirtAddr(BASE), VirtAddr(BASE + 2 * LARGE)),
-    'unmap': lambda machine, user: vm.unmap(user, BASE + PAGE, PAGE),
     'protect': lambda machine, user: vm.protect(user, BASE + PAGE, PAGE, READ),
-    'drop': lambda machine, user: drop(user),
     'advise': lambda machine, user: vm.advise(
         user, VirtAddr(BASE + PAGE), VirtAddr(BASE + 2 * PAGE), advice_kinds.DONT_FORK
     ),
@@ -338,3 +336,82 @@ def summary(machine: Machine, user: UserSpace) -> tuple[object, ...]:
 def others_of(user: UserSpace) -> list[UserSpace]:
     other = UserSpace(user.m, user.next_in_family)
     return [other] if other.addr != user.addr else []
+
+
+# ------------------------------------------------------------------ at random
+class Area:
+    """Two large pages and some pages, with a dict that says which page begins with which word."""
+
+    def __init__(self, machine: Machine, seed: int) -> None:
+        self.machine, self.random = machine, Random(seed)
+        self.user = machine.new_space()
+        self.words: dict[int, int] = {}
+        self.renew()
+
+    def renew(self) -> None:
+        zeros(self.user, BASE, 2 * PAGES + 8)
+        wants(self.user, BASE, 2 * LARGE + 8 * PAGE)
+        self.words = dict.fromkeys(range(BASE, BASE + 2 * LARGE + 8 * PAGE, PAGE), 0)
+
+    def piece(self) -> tuple[int, int]:
+        """Start and length of some pages, or of a large one, or nearly."""
+        nr_pages = self.random.choice([1, 2, 7, PAGES - 1, PAGES, PAGES])
+        first = self.random.choice([0, 0, 1, PAGES, PAGES, self.random.randrange(2 * PAGES)])
+        return BASE + first * PAGE, min(nr_pages, 2 * PAGES + 8 - first) * PAGE
+
+    def write(self) -> None:
+        for _ in range(6):
+            page = BASE + self.random.randrange(2 * PAGES + 8) * PAGE
+            value = self.random.randrange(1 << 40)
+            if (vm.store64(self.user, page, value) == OK) == (page in self.words) and page in self.words:
+                self.words[page] = value
+
+    def step(self) -> None:
+        start, nbytes = self.piece()
+        pages = range(start, start + nbytes, PAGE)
+        match self.random.randrange(8):
+            case 0:
+                assert vm.unmap(self.user, start, nbytes) == OK
+                for page in pages:
+                    self.words.pop(page, None)
+            case 1:
+                rights = self.random.choice([READ, 0])
+                vm.protect(self.user, start, nbytes, rights)
+                self.machine.check()
+                vm.protect(self.user, start, nbytes, READ | WRITE)
+            case 2:
+                vm.advise(self.user, VirtAddr(start), VirtAddr(start + nbytes), advice_kinds.DONT_NEED)
+                self.words.update({page: 0 for page in pages if page in self.words})
+            case 3:
+                child = fork(self.machine, self.user)
+                self.write()
+                assert vm.destroy(child) == OK
+            case 4:
+                if all(page in self.words for page in pages):
+                    for at, to in ((start, ELSEWHERE), (ELSEWHERE, start)):
+                        moved = vm.remap(self.user, VirtAddr(at), nbytes, nbytes, MAY_MOVE | TO_PLACE, to)
+                        assert moved in (to, BAD_POINTER)
+                        if moved != to:
+                            break
+            case 5:
+                self.renew()
+                self.write()
+            case _:
+                self.write()
+
+
+@pytest.mark.parametrize('seed', range(40 if FULL else 1))
+def test_at_random_nothing_is_seen_of_them(machine: Machine, seed: int) -> None:
+    area = Area(machine, seed)
+    nr_seen = 0
+    for _ in range(30):
+        area.step()
+        assert vm.check(machine.k) == OK
+        nr_seen += area.user.space.nr_large
+        written = {page: value for page, value in area.words.items() if value != 0}  # a read first makes pages small
+        assert all(read(area.user, page) == value for page, value in written.items())
+    assert nr_seen > 10
+    assert sum(read_if_there(area.user, page) for page in range(BASE, BASE + 2 * LARGE, PAGE)) == sum(
+        value for page, value in area.words.items() if page < BASE + 2 * LARGE
+    )
+    end(machine, area.user)
