@@ -37,7 +37,7 @@ MACHINE: Final = (
 )
 # Left out: the cost of mitigations, of control groups, and of huge pages where nobody asks for them. Its panic, when init ends, ends QEMU.
 KERNEL_OPTIONS: Final = (
-    'console=ttyS0 quiet mitigations=off cgroup_disable=memory transparent_hugepage=madvise panic=-1 printk.devkmsg=off'
+    'console=ttyS0 quiet mitigations=off cgroup_disable=memory transparent_hugepage=never panic=-1 printk.devkmsg=off'
 )
 RANGES: Final = re.compile(r'(?m)^ranges (\d+)\r?$')
 MANY_RANGES: Final = 100_000
