@@ -83,6 +83,7 @@ PROGRAMS: Final = (
     *(Case(f'ranges-model-{seed}', 'ranges_model', (str(seed), '1500')) for seed in range(3)),
     Case('breaks', 'breaks', in_sim=True),
     Case('self-modifying', 'self_modifying'),
+    Case('straddling', 'straddling', in_sim=True),
     Case('statics', 'statics'),
     Case('random-bytes', 'random_bytes', in_sim=True),
     Case('clocks', 'clocks'),
