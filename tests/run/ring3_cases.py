@@ -96,6 +96,8 @@ PROGRAMS: Final = (
     Case('advices', 'advices', files=ROOT, in_sim=True),
     Case('remaps', 'remaps', files=ROOT, in_sim=True),
     Case('remaps-large', 'remaps', ('large',), files=ROOT),
+    Case('large-pages', 'large_pages'),
+    *(Case(f'large-model-{seed}', 'large_model', (str(seed), '300')) for seed in range(2)),
     Case('vectors', 'vectors', in_sim=True),
     Case('instructions', 'instructions', in_sim=True),
     Case('pointers', 'pointers', files=ROOT, in_sim=True),

@@ -97,6 +97,7 @@ class UserSpace(Struct):
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
     nr_locked_pages: u64  # of them in ranges that are locked
     new_flags: u64  # that each new range gets: what mlockall asked for
+    has_no_large: u64  # the program wants no large pages, whatever its ranges want
     seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
     most_pages: u64  # before nr_pages last fell, and
