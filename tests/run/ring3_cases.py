@@ -92,6 +92,7 @@ PROGRAMS: Final = (
     Case('many-ranges', 'many_ranges'),
     Case('rare-files', 'rare_files', files=ROOT, in_sim=True),
     Case('rare-mappings', 'rare_mappings', files=ROOT, in_sim=True),
+    Case('sizes', 'sizes', in_sim=True),
     Case('memory-errors', 'memory_errors', files=ROOT, in_sim=True),
     Case('advices', 'advices', files=ROOT, in_sim=True),
     Case('remaps', 'remaps', files=ROOT, in_sim=True),
