@@ -66,6 +66,7 @@ class Content(Struct):
     root: VirtAddr  # PageNode; 0: no page has a frame
     nr_frames: u64
     nr_changed: u64  # of them: those that may differ from what they would be without a frame
+    written: u64  # when a program last got a page of a file to write to, since 1970; 0: its node knows
     nr_pins: u64  # somebody copies from its pages: none is given up
     next: VirtAddr  # of the list of all that have frames
     previous: VirtAddr

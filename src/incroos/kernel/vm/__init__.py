@@ -29,7 +29,15 @@ from incroos.kernel.vm.mapping import (
     set_break,
     unmap,
 )
-from incroos.kernel.vm.objects import bytes_at, give_up_pages, is_page_changed, page_to_write
+from incroos.kernel.vm.objects import (
+    bytes_at,
+    give_up_pages,
+    is_page_changed,
+    next_data,
+    next_hole,
+    nr_data_pages,
+    page_to_write,
+)
 from incroos.kernel.vm.objects import create as create_shared
 from incroos.kernel.vm.objects import destroy as destroy_shared
 from incroos.kernel.vm.objects import free_pages as free_content_pages
@@ -101,7 +109,10 @@ __all__ = [
     'map_anywhere',
     'map_at',
     'map_at_free',
+    'next_data',
+    'next_hole',
     'next_range',
+    'nr_data_pages',
     'nr_large',
     'page_to_write',
     'page_up',

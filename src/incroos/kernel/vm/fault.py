@@ -33,6 +33,7 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS, HUGE_BYTES
 from incroos.kernel.arch.x86 import FAULT_FETCH, FAULT_WRITE
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT, NO_FRAME, OK
+from incroos.kernel.devices import program_clock
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
@@ -180,7 +181,9 @@ def bring_content(user: UserSpace, node: Range, page: VirtAddr, error: word) -> 
     code = bring_held(user, node, page, content, offset >> PAGE_SHIFT)
     if code == OK:
         user.nr_faults += 1
-        if error & FAULT_WRITE == 0 and content.is_anonymous == 0:
+        if error & FAULT_WRITE != 0 and content.is_anonymous == 0:
+            content.written = program_clock.now(kernel_of(user.space))
+        elif content.is_anonymous == 0:
             map_around(user, node, page, content, offset >> PAGE_SHIFT)
     return code
 

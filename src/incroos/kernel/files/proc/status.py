@@ -5,7 +5,8 @@ Unit: the kilobyte in status, the page in statm, the byte and the tick of 10 ms 
 
 from typing import Final
 
-from incroos.kernel.files import text, times
+from incroos.kernel.devices import program_clock
+from incroos.kernel.files import text
 from incroos.kernel.files.proc import sizes
 from incroos.kernel.files.proc.sizes import Sizes
 from incroos.kernel.files.proc.tally import Tally
@@ -32,7 +33,7 @@ from incroos.kernel.state import (
 from incroos.lang import VirtAddr, kernel, load8, shl_wrap, word
 
 KILOBYTES: Final = PAGE_BYTES >> 10
-TICK: Final = times.SECOND // 100
+TICK: Final = program_clock.SECOND // 100
 USUAL_PRIORITY: Final = 20
 IGNORED: Final = 1  # SIG_IGN
 ALL_CAPABILITIES: Final = (1 << 41) - 1
