@@ -67,6 +67,8 @@ LARGE_PAGES: Final = {
     'parent in the end': 0,
     'through a pipe': 3,
     'locked': 2,
+    'forbidden': 0,
+    'allowed again': 1,
 }
 ALL: Final = [(case, build) for case in PROGRAMS + ENDS for build in builds(case)]
 

@@ -3,6 +3,7 @@
 #include "check.h"
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -161,6 +162,20 @@ static void calls(void) {
     show("locked");
 }
 
+static void forbidden(void) {
+    int status;
+    CHECK(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
+    begin();
+    show("forbidden");
+    fflush(stdout);
+    if (fork() == 0) _exit(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0));
+    CHECK(wait(&status) > 0 && WEXITSTATUS(status) == 1);
+    CHECK(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0);
+    CHECK(madvise(AT(0, 0), LARGE, MADV_DONTNEED) == 0);
+    *AT(0, 1) = 1;
+    show("allowed again");
+}
+
 int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = on_fault};
     counts = argc > 1 && strcmp(argv[1], "counts") == 0;
@@ -171,5 +186,6 @@ int main(int argc, char **argv) {
     moves();
     forks();
     calls();
+    forbidden();
     return 0;
 }
