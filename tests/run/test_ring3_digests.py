@@ -17,6 +17,7 @@ from incroos.machine.strict import MAX_RAM
 from incroos.run.outcome import Status
 from incroos.run.records import Told, statistics_in
 
+from ..budget import FULL
 from .ring3 import SOURCES, Case, Seen, built, in_place, make_root
 from .ring3_cases import ROOT
 from .tasks_lab import ENVIRONMENT, TASKS, make_shell_root
@@ -91,7 +92,10 @@ SEVERAL: Final = (
 )
 
 
-@pytest.mark.parametrize(('source', 'way'), SEVERAL)
+USUAL: Final = ('with_vfork_and_exec', 'shared', 'infos', 'requeues', 'specific')
+
+
+@pytest.mark.parametrize(('source', 'way'), [(source, way) for source, way in SEVERAL if FULL or way in USUAL])
 def test_what_several_tasks_leave_is_the_same_in_sim_and_jit(tmp_path: Path, source: str, way: str) -> None:
     """In QEMU the timer interrupts by the host's time: there what is written must be equal, and the free frames."""
     program = built(TASKS / f'{source}.c', 'musl')
