@@ -3,13 +3,18 @@
 A build without `modern`'s space has none of it, and answers UNKNOWN.
 """
 
+from typing import Final
+
 from incroos.guest.services import UNKNOWN
 from incroos.kernel import vm, vmm
-from incroos.kernel.codes import NO_ROOM
+from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.cpu import this_cpu
+from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Content, Kernel, UserSpace
 from incroos.lang import VirtAddr, kernel, word
+
+MASK: Final = 0xFFFF
 
 
 @kernel
@@ -101,6 +106,37 @@ def unmap(k: Kernel, user: UserSpace, start: word, nbytes: word) -> word:
 def protect(k: Kernel, user: UserSpace, start: word, nbytes: word, rights: word) -> word:
     """vm.protect."""
     return vm.protect(user, start, nbytes, rights) if k.config.space == MODERN_SPACE else UNKNOWN
+
+
+@kernel
+def advise(k: Kernel, user: UserSpace, start: word, end: word, advice: word) -> word:
+    """vm.advise."""
+    return vm.advise(user, VirtAddr(start), VirtAddr(end), advice) if k.config.space == MODERN_SPACE else UNKNOWN
+
+
+@kernel
+def lock(k: Kernel, user: UserSpace, start: word, end: word, flags: word) -> word:
+    """vm.lock; with flags 0 the locks go."""
+    return vm.lock(user, VirtAddr(start), VirtAddr(end), flags) if k.config.space == MODERN_SPACE else UNKNOWN
+
+
+@kernel
+def remap(k: Kernel, user: UserSpace, start: word, lengths: word, place: word) -> word:
+    """vm.remap: in `lengths` 16 bits each are the pages that there are, those that are wanted, and the flags."""
+    if k.config.space != MODERN_SPACE:
+        return UNKNOWN
+    nbytes = (lengths & MASK) * PAGE_BYTES
+    wanted = (lengths >> 16 & MASK) * PAGE_BYTES
+    return vm.remap(user, VirtAddr(start), nbytes, wanted, lengths >> 32, place)
+
+
+@kernel
+def populate(k: Kernel, user: UserSpace, start: word, end: word) -> word:
+    """vm.populate, as far as there are frames."""
+    if k.config.space != MODERN_SPACE:
+        return UNKNOWN
+    vm.populate(user, VirtAddr(start), VirtAddr(end))
+    return OK
 
 
 @kernel

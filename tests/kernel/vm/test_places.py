@@ -9,34 +9,43 @@ from typing import Final
 import pytest
 
 from incroos.kernel.codes import BAD_POINTER, OK
-from incroos.kernel.state import EXECUTE, GROWS_DOWN, READ, WRITE
+from incroos.kernel.state import EXECUTE, GROWS_DOWN, IS_LOCKED, LOCKS_LATE, READ, WRITE
+from incroos.kernel.vm.remapping import KEEPS_RANGE, MAY_MOVE, TO_PLACE
 from incroos.run.harness import Driver
 
+from ...budget import FULL
 from ..drivers import MODERN_BUILD, MODERN_PLAIN, Build, open_driver
 from ..models import Step, play
 from .space_model import END, LOWEST, MIB, PAGE, WRITE_ERROR, Model, Page
 
 LOW: Final = 0x40_0000
 RIGHTS: Final = (READ | WRITE, READ | WRITE, READ, 0, WRITE, READ | EXECUTE)
-NR_STEPS: Final = {'sim': 800, 'jit': 6000, 'qemu': 2000}
+NR_STEPS: Final = {'sim': 400, 'jit': 1_000_000 if FULL else 6000, 'qemu': 2000}  # of each of two spaces
+PIECE: Final = 200
+ADVICE: Final = (4, 4, 8, 24, *range(4), *range(10, 14), *range(16, 22))
+LOCKS: Final = (IS_LOCKED, IS_LOCKED | LOCKS_LATE, 0, 0)
+MOVES: Final = (0, MAY_MOVE, TO_PLACE | MAY_MOVE, TO_PLACE | MAY_MOVE, KEEPS_RANGE | MAY_MOVE)
 ODD: Final = (0, 1, -1, -PAGE, END, END - PAGE, LOWEST - PAGE, 1 << 62, (1 << 63) - 1, -1 << 63)
 
 
 class Caller:
     """Draws calls, with what the model answers."""
 
-    def __init__(self, seed: int, user: int) -> None:
+    def __init__(self, seed: int, user: int, checks_each: bool) -> None:
         self.rng, self.user = random.Random(seed), user
         self.model = Model({})
         self.model.brk_start = self.model.brk = LOW
         self.is_loaded = False
+        self.checks_each = checks_each  # after each call ranges tile, equal neighbours are one, and so on
 
     def steps(self) -> Iterator[Step]:
         yield 'vm_begin_heap', (self.user, LOW), 0
         draws = [self.map, self.map, self.map_stack, self.unmap, self.protect, self.set_break, self.use]
-        draws += [self.fault, self.store, self.store, self.load]
+        draws += [self.fault, self.store, self.store, self.load, self.advise, self.lock, self.remap, self.populate]
         while True:
             yield from self.rng.choice(draws)()
+            if self.checks_each:
+                yield 'vm_check', (), OK
 
     def start(self) -> int:
         base = self.rng.choice((LOW, LOW, LOW + 2 * MIB - 4 * PAGE, END - 4 * MIB))
@@ -68,6 +77,32 @@ class Caller:
     def protect(self) -> Iterator[Step]:
         start, nbytes, rights = self.start(), self.nbytes(), self.rng.choice(RIGHTS)
         yield 'vm_protect', (self.user, start, nbytes, rights), self.model.protect(start, nbytes, rights)
+
+    def pages(self) -> tuple[int, int]:
+        """Start and end of a few pages."""
+        start = self.rng.choice((LOW, LOW, LOW + 2 * MIB - 4 * PAGE, END - 4 * MIB)) + self.rng.randrange(24) * PAGE
+        return start, start + self.rng.randrange(1, 9) * PAGE
+
+    def advise(self) -> Iterator[Step]:
+        start, end = self.pages()
+        advice = self.rng.choice(ADVICE)
+        yield 'vm_advise', (self.user, start, end, advice), self.model.advise(start, end, advice)
+
+    def lock(self) -> Iterator[Step]:
+        start, end = self.pages()
+        flags = self.rng.choice(LOCKS)
+        yield 'vm_lock', (self.user, start, end, flags), self.model.lock(start, end, flags)
+
+    def remap(self) -> Iterator[Step]:
+        start, place, flags = self.pages()[0], self.start(), self.rng.choice(MOVES)
+        nr_old, nr_new = self.rng.choice((0, 1, 1, 2, 3, 4, 9)), self.rng.randrange(1, 10)
+        if flags & KEEPS_RANGE:
+            nr_new = max(nr_old, 1)
+        wanted = self.model.remap(start, nr_old * PAGE, nr_new * PAGE, flags, place)
+        yield 'vm_remap', (self.user, start, nr_old | nr_new << 16 | flags << 32, place), wanted
+
+    def populate(self) -> Iterator[Step]:
+        yield 'vm_populate', (self.user, *self.pages()), OK
 
     def set_break(self) -> Iterator[Step]:
         wanted = LOW + self.rng.randrange(-PAGE, 30 * PAGE)
@@ -109,18 +144,18 @@ def test_the_same_calls(place: str, build: Build) -> None:
         assert driver.call('vm_init') == OK
         before = -1
         for seed in range(2):
-            run(driver, seed, NR_STEPS[place])
+            run(driver, seed, NR_STEPS[place], build.is_checked)
             driver.call('shrink')
             assert before in (-1, driver.call('nr_free_frames'))  # the first one warms up the heap
             before = driver.call('nr_free_frames')
 
 
-def run(driver: Driver, seed: int, nr_steps: int) -> None:
+def run(driver: Driver, seed: int, nr_steps: int, checks_each: bool) -> None:
     """One space, from its beginning to its end."""
-    caller = Caller(seed, driver.call('vm_create'))
+    caller = Caller(seed, driver.call('vm_create'), checks_each)
     steps = caller.steps()
-    for _ in range(4):
-        play(driver, list(islice(steps, nr_steps // 4)))
+    for _ in range(nr_steps // PIECE):
+        play(driver, list(islice(steps, PIECE)))
         for name in ('vm_check', 'check_vmm', 'check_pmm', 'check_heap'):
             assert driver.call(name) == OK
     driver.call('vm_use', 0)

@@ -219,3 +219,19 @@ Spaces.TestCase.settings = settings(
     max_examples=200 if FULL else 10, stateful_step_count=60 if FULL else 30, deadline=None
 )
 TestSpaces = Spaces.TestCase
+
+
+def test_a_locked_range_that_stays_without_its_pages_is_merged() -> None:
+    """mremap with MREMAP_DONTUNMAP of a part takes the lock of the whole range, which is then like its neighbours."""
+    machine = Machine(6 * MIB)
+    user = machine.new_space()
+    assert vm.map_at(user, LOW, 9 * PAGE, READ | WRITE, 0, VirtAddr(0), 0) == LOW
+    assert vm.lock(user, VirtAddr(LOW + 3 * PAGE), VirtAddr(LOW + 6 * PAGE), IS_LOCKED) == OK
+    place = LOW + 100 * PAGE
+    moved = vm.remap(user, VirtAddr(LOW + 4 * PAGE), PAGE, PAGE, KEEPS_RANGE | TO_PLACE | MAY_MOVE, place)
+    assert moved == place
+    assert [(start, end) for start, end, *_rest in machine.ranges(user)] == [
+        (LOW, LOW + 9 * PAGE),
+        (place, place + PAGE),
+    ]
+    assert vm.check(machine.k) == OK

@@ -131,6 +131,7 @@ def move_range(user: UserSpace, start: VirtAddr, nbytes: word, wanted: word, pla
         ranges.cut(user, VirtAddr(node.addr), start, end, spare)
     else:
         unlock(user, node, nbytes)
+        ranges.merge(user, node.start, node.end)  # all of it lost its lock
     ranges.merge(user, start, VirtAddr(start + nbytes))
     ranges.merge(user, place, VirtAddr(place + wanted))
     bring_new(user, VirtAddr(place + nbytes), VirtAddr(place + wanted))
