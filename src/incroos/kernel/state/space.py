@@ -27,6 +27,7 @@ class Space(Struct):
     root_level: u64  # 4 or 5
     nr_tables: u64  # tables taken from pmm and not given back
     nr_shared: u64  # of the kernel's own: entries that its root has in the upper half, once they were counted
+    keeps_tables: u64  # tables stay when they are empty: the space ends, and the next one begins with them
     tag: u64  # by which the TLB knows it, or 0; vmm.pcid has them
     known: Annotated[Array[KnownTable], NR_KNOWN]
 

@@ -122,6 +122,8 @@ class VmState(Struct):
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none
+    spares: VirtAddr  # UserSpaces that ended, with tables and nothing else: a list through next_in_family
+    nr_spares: u64
     free_family: u64  # no lower number is free
     end_family: u64  # no number from here on was ever given
     contents: VirtAddr  # the first Content that has frames

@@ -157,6 +157,8 @@ def find_run(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, Ph
     """The first addresses from start on that have a table of level 1: from, the slot for it, to; from is end: none."""
     at = start
     while at < end:
+        if is_known(space, at, 1, 0):
+            return at, known_slot(space, at), VirtAddr(min(end, (at & -page_bytes(2)) + page_bytes(2)))
         _code, level, slot, _entry = walk_and_know(space, at)
         if level == 1:
             return at, slot, VirtAddr(min(end, (at & -page_bytes(2)) + page_bytes(2)))
@@ -239,9 +241,9 @@ def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAdd
 
 @kernel
 def count_cleared(space: Space, va: VirtAddr, slot: PhysAddr, nr_cleared: word, parked: PhysAddr) -> PhysAddr:
-    """A table has so many entries less; if it is empty it is cut off and parked."""
+    """A table has so many entries less; if it is empty it is cut off and parked, unless the space keeps its tables."""
     record = record_of(space, slot)
-    if record.nr_entries == nr_cleared:
+    if record.nr_entries == nr_cleared and space.keeps_tables == 0:
         return cut_table(space, va, slot, parked)
     record.nr_entries -= nr_cleared
     return parked
