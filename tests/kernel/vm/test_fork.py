@@ -177,6 +177,8 @@ def test_spare_spaces(machine: Machine) -> None:
         vm.drop(machine.k, child)
     machine.check()
     assert machine.k.vm.nr_spares == 3
+    nr_nodes = machine.k.vm.nr_nodes
+    assert nr_nodes == 4 * 3
     there = {child.space.root for child in children}
     child, other = fork(machine, user), machine.new_space()
     assert {child.space.root, other.space.root} < there
@@ -187,6 +189,7 @@ def test_spare_spaces(machine: Machine) -> None:
     assert other.nr_ranges == 0
     zeros(other, BASE, 1)
     assert words(other, 1, BASE) == [0]
+    assert machine.k.vm.nr_nodes == nr_nodes  # the nodes were there
     machine.check()
     machine.k.vm.nr_spares += 1
     assert vm.check(machine.k) == 10

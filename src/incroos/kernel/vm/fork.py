@@ -156,6 +156,4 @@ def part(k: Kernel, user: UserSpace, child: UserSpace, va: VirtAddr) -> None:
         return
     borrowed = PhysAddr(entry & ADDRESS)
     copy(k.m, pmm.address_of(k, frame), pmm.address_of(k, borrowed), PAGE_BYTES)
-    pages.exchange(child, page, frame, Range(user.m, at).rights)
-    if pmm.nr_mappings(k, borrowed) == 1:
-        pages.reuse(user, page, Range(user.m, at).rights)
+    pages.part(user, child, page, frame, Range(user.m, at).rights)

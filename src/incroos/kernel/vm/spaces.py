@@ -3,9 +3,9 @@
 Unit: the UserSpace, in the kernel's heap. Each is of a family, by whose number the reverse map names it. Knows nothing
 of tasks but how many have it.
 
-A space that its last task leaves becomes a spare one, if it has few tables: all in it goes but the tables, and the next
-space begins with them. Programs lie alike, so it need not make tables nor zero them. Who needs frames takes spare ones
-apart (give_up_pages).
+A space that its last task leaves becomes a spare one, if it has few tables: all in it goes but those, and the nodes of
+its ranges if they are few, and the next space begins with them. Programs lie alike, so it need not make tables nor zero
+them. Who needs frames takes spare ones apart (give_up_pages).
 """
 
 from typing import Final
@@ -16,11 +16,12 @@ from incroos.kernel.io.panic import panic
 from incroos.kernel.state import NO_LIMIT, Kernel, Range, UserSpace, kernel_of
 from incroos.kernel.vm import families, objects, pages, ranges, reverse_map, tree
 from incroos.kernel.vm.addresses import DEFAULT_STACK_LIMIT
-from incroos.kernel.vmm.tlb import flush_all
+from incroos.kernel.vmm.pcid import flush_space
 from incroos.lang import VirtAddr, fill, kernel, offset_of, word
 
 MOST_SPARES: Final = 8
 SPARE_TABLES: Final = 16  # of a space with more most would be of no use to the next one
+SPARE_NODES: Final = 16  # and if it has more ranges none of their nodes
 
 
 @kernel
@@ -67,7 +68,7 @@ def create(k: Kernel) -> VirtAddr:
 
 @kernel
 def new_space(k: Kernel) -> VirtAddr:
-    """A space of zeros but for its tables, which is of no family yet; 0 without memory."""
+    """A space of zeros but for its tables and nodes, which is of no family yet; 0 without memory."""
     if k.vm.spares != 0:
         return take_spare(k)
     user = UserSpace(k.m, heap.kzalloc(k, UserSpace.SIZE))
@@ -96,12 +97,13 @@ def destroy(user: UserSpace) -> word:
 @kernel
 def empty(user: UserSpace) -> None:
     """Unmap all pages, where ranges are and not everywhere, then take out all ranges; it is of no family any more."""
-    at = tree.lowest_under(user, user.root)
+    first = tree.make_row(user)
+    at = first
     while at != 0:
         start = Range(user.m, at).start
-        end, at = tree.span_from(user, Range(user.m, at))
+        end, at = tree.row_from(user, Range(user.m, at))
         pages.clear(user, start, end)
-    free_ranges(user)
+    free_row(user, first)
     if user.nr_resident != 0:
         panic(
             kernel_of(user.space), b'vm: a space ends with pages left: pages, family', user.nr_resident, user.family, 0
@@ -111,8 +113,10 @@ def empty(user: UserSpace) -> None:
 
 @kernel
 def take_apart(user: UserSpace) -> None:
-    """Give back the tables and the UserSpace of a space that is empty."""
+    """Give back the tables, the nodes and the UserSpace of a space that is empty."""
     k = kernel_of(user.space)
+    while user.nodes != 0:
+        ranges.free_node(user, ranges.take_node(user))
     code = vmm.deinit_space(user.space)
     if code != OK:
         panic(k, b'vm: a space that is loaded is taken apart: code', code, 0, 0)
@@ -138,21 +142,19 @@ def drop(k: Kernel, user: UserSpace) -> None:
 
 
 @kernel
-def free_ranges(user: UserSpace) -> None:
-    """Take all ranges out: the tree is no tree meanwhile, leaves go first."""
-    at = user.root
+def free_row(user: UserSpace, first: VirtAddr) -> None:
+    """End the ranges of a row, in which they are no more of any tree; a spare space keeps the nodes of a short one."""
+    keeps = user.space.keeps_tables != 0 and user.nr_ranges <= SPARE_NODES
+    at = first
     while at != 0:
         node = Range(user.m, at)
-        if node.left != 0:
-            at = node.left
-        elif node.right != 0:
-            at = node.right
-        else:
-            at = node.parent
-            tree.put_in_place(user, node, VirtAddr(0))
-            ranges.hide_content(user, node)
-            ranges.free_node(user, node.addr)
-    user.last_found = VirtAddr(0)
+        at = node.right
+        ranges.hide_content(user, node)
+        if not keeps:
+            ranges.free_node(user, VirtAddr(node.addr))
+        elif at == 0:
+            node.right = user.nodes
+            user.nodes = first
 
 
 # ------------------------------------------------------------------ spare ones
@@ -165,9 +167,9 @@ def may_be_spare(k: Kernel, user: UserSpace) -> bool:
 
 @kernel
 def put_spare(k: Kernel, user: UserSpace) -> None:
-    """Take out all that a space has but its tables, and keep it for the next one."""
+    """Take out all that a space has but its tables and nodes, and keep it for the next one."""
     user.space.keeps_tables = 1
-    flush_all(user.space, 0)
+    flush_space(user.space)
     empty(user)
     user.space.keeps_tables = 0
     user.next_in_family = k.vm.spares
@@ -177,7 +179,7 @@ def put_spare(k: Kernel, user: UserSpace) -> None:
 
 @kernel
 def take_spare(k: Kernel) -> VirtAddr:
-    """The space that was kept last, with zeros in all that is no table's. PRE there is one."""
+    """The space that was kept last, with zeros in all but its tables and nodes. PRE there is one."""
     user = UserSpace(k.m, k.vm.spares)
     k.vm.spares = user.next_in_family
     k.vm.nr_spares -= 1
