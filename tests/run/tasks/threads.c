@@ -294,12 +294,13 @@ static void *fault(void *argument) { sleep_ms(2); *(volatile int *)8 = 1; return
 static void *abort_it(void *argument) { sleep_ms(2); abort(); return argument; }
 static void *exec_it(void *argument) {
     static char script[80];
-    snprintf(script, sizeof script, "[ $$ = %d ] && echo the same process", getpid());
+    snprintf(script, sizeof script, "[ $$ = %d ] && echo the same process; /bin/busybox id -g", getpid());
     char *const in_shell[] = {"busybox", "sh", "-c", script, NULL};
     sleep_ms(2);
     execv("/bin/busybox", in_shell);
     return argument;
 }
+static void *exec_it_in_a_group(void *argument) { CHECK(syscall(SYS_setresgid, 7, 7, 7) == 0); return exec_it(argument); }
 static void *fork_it(void *argument) {
     pid_t child = fork();
     if (child == 0) { CHECK(syscall(SYS_gettid) == getpid()); say("child, own %ld\n", own); _exit(own == 9 ? 4 : 5); }
@@ -331,6 +332,7 @@ static int thread_ends_all(void) { make(exit_later, 9); return wait_in_pause(NUL
 static int thread_faults(void) { for (int i = 0; i < 3; i++) make(wait_in_pause, 0); make(fault, 0); return wait_in_pause(NULL) != NULL; }
 static int thread_aborts(void) { make(abort_it, 0); return wait_in_pause(NULL) != NULL; }
 static int thread_execs(void) { for (int i = 0; i < 3; i++) make(wait_in_pause, 0); make(exec_it, 0); return wait_in_pause(NULL) != NULL; }
+static int thread_of_group_execs(void) { make(exec_it_in_a_group, 0); return wait_in_pause(NULL) != NULL; }
 static int main_execs(void) { for (int i = 0; i < 3; i++) make(wait_in_pause, 0); exec_it(NULL); return 1; }
 static int thread_forks(void) { JOIN(make(own_then_fork, 0)); return 0; }
 static int killed(void) { for (int i = 0; i < 3; i++) make(wait_in_pause, 0); kill(getpid(), SIGTERM); return wait_in_pause(NULL) != NULL; }
@@ -343,6 +345,7 @@ static void ends(void) {
     say_end("a thread faults", start(thread_faults));
     say_end("a thread aborts", start(thread_aborts));
     say_end("a thread execs", start(thread_execs));
+    say_end("a thread of another group execs", start(thread_of_group_execs));
     say_end("main execs", start(main_execs));
     say_end("exec when main is gone", start(gone_and_exec));
     say_end("a thread forks", start(thread_forks));

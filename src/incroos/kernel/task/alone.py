@@ -8,7 +8,7 @@ Unit: the process.
 
 from incroos.kernel import files
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
-from incroos.kernel.state import READY, Kernel, Pending, Task, leader_of, table_of
+from incroos.kernel.state import READY, Credentials, Kernel, Pending, Task, leader_of, table_of
 from incroos.kernel.task import actions, ending
 from incroos.kernel.task.actions import actions_of
 from incroos.lang import VirtAddr, copy, kernel, word
@@ -70,6 +70,7 @@ def take_place(k: Kernel, task: Task, leader: Task) -> None:
     leader.clear_on_exit = task.clear_on_exit
     leader.robust = task.robust
     leader.thread_time = task.thread_time
+    copy(k.m, VirtAddr(leader.credentials.addr), VirtAddr(task.credentials.addr), Credentials.SIZE)
     copy(k.m, VirtAddr(leader.pending.addr), VirtAddr(task.pending.addr), Pending.SIZE)
     leader.state = READY
     leader.waits_on = VirtAddr(0)
