@@ -30,6 +30,7 @@ CASES: Final = (
     (Case('allocate-in-5-gib', 'allocate', ('300',), memory_bytes=5 << 30), 'musl'),  # RAM in two parts, large pages
     (Case('files', 'files', files=ROOT), 'musl'),
     (Case('mapped-file', 'mapped_file', files=ROOT), 'glibc'),
+    (Case('large-model', 'large_model', ('1', '30', 'alone'), memory_bytes=32 * MIB), 'musl'),
     (Case('no-memory', 'all_memory', memory_bytes=8 * MIB), 'musl'),
     (Case('read-null', 'ends', ('read-null',)), 'musl'),
     (Case('abort', 'ends', ('abort',)), 'glibc'),

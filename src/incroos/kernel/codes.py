@@ -78,6 +78,7 @@ FILE_TOO_LARGE: Final = -89
 TOO_MANY_TASKS: Final = -81  # a limit
 NO_CHILD: Final = -82
 NO_TASK: Final = -92  # of which a file of /proc tells: it is gone
+OVER_LIMIT: Final = -93  # of the caller's, for the size of files
 IN_BACKGROUND: Final = -91  # of its terminal: FilesState.signal is for the task's group
 
 # User spaces

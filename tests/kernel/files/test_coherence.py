@@ -27,7 +27,7 @@ CHECK_EVERY: Final = 50
 SEED: Final = 14
 DATA: Final = bytes(index * 13 % 251 + 1 for index in range(5 * PAGE + 123))
 NAMES: Final = (b'etc/data', b'etc/empty')
-KEEP_SIZE, PUNCH, ZERO_RANGE = 1, 2, 16
+KEEP_SIZE, PUNCH = 1, 2
 
 
 @dataclass
@@ -128,10 +128,10 @@ class Random:
             mapping.cut()
 
     def allocate(self, which: int) -> None:
-        """Holes, zeros, and memory for nothing."""
+        """Holes, and memory for nothing."""
         content, start = self.contents[which], self.position()
         nbytes = min(self.random.choice((1, 100, PAGE, 3 * PAGE - 7)), NR_PAGES * PAGE - start)
-        mode = self.random.choice((0, KEEP_SIZE, KEEP_SIZE | PUNCH, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE))
+        mode = self.random.choice((0, KEEP_SIZE, KEEP_SIZE | PUNCH))
         if nbytes <= 0:
             return
         assert self.made.call(FALLOCATE, self.files[which], mode, start, nbytes) == 0

@@ -192,7 +192,7 @@ def test_spare_spaces(machine: Machine) -> None:
     assert machine.k.vm.nr_nodes == nr_nodes  # the nodes were there
     machine.check()
     machine.k.vm.nr_spares += 1
-    assert vm.check(machine.k) == 10
+    assert vm.check(machine.k) == 14
     machine.k.vm.nr_spares -= 1
     assert vm.give_up_pages(machine.k) == tables
     many = machine.new_space()

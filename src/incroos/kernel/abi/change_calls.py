@@ -24,6 +24,7 @@ from incroos.kernel.abi.errno import (
     result_of,
 )
 from incroos.kernel.abi.path_calls import EMPTY_PATH, FOLDER_TOO, MODE_BITS, NO_FOLLOW, file_node, find_known
+from incroos.kernel.devices import program_clock
 from incroos.kernel.files import nodes, rights, times
 from incroos.kernel.files.archive import kind_of_device
 from incroos.kernel.files.paths import FOLLOW, STAY
@@ -213,7 +214,7 @@ def set_mode(k: Kernel, node: Node, mode: word) -> word:
     if not rights.owns(rights.caller(k), node):
         return -EPERM
     node.mode = node.mode & nodes.FORMAT_BITS | mode & MODE_BITS
-    node.changed = times.now(k)
+    node.changed = program_clock.now(k)
     return 0
 
 
@@ -253,7 +254,7 @@ def set_owner(k: Kernel, node: Node, user: word, group: word) -> word:
         return -EPERM
     node.user = half(user) if half(user) != SAME else node.user
     node.group = half(group) if half(group) != SAME else node.group
-    node.changed = times.now(k)
+    node.changed = program_clock.now(k)
     return 0
 
 
@@ -326,9 +327,10 @@ def utime(k: Kernel, path: word, given: word) -> word:
         return set_times(k, node, 0, 1)
     if vm.copy_in(user_of(k), k.files.piece, given, 16) != 0:
         return -EFAULT
+    times.settle(node)
     node.accessed = kept_time(load64(k.m, k.files.piece), 0)
     node.modified = kept_time(load64(k.m, VirtAddr(k.files.piece + 8)), 0)
-    node.changed = times.now(k)
+    node.changed = program_clock.now(k)
     return 0
 
 
@@ -339,7 +341,8 @@ def set_times(k: Kernel, node: Node, given: word, unit: word) -> word:
     by = rights.caller(k)
     if not rights.owns(by, node) and (given != 0 or not rights.has(by, node, rights.WRITING)):
         return -EPERM if given != 0 else -EACCES
-    now = times.now(k)
+    times.settle(node)
+    now = program_clock.now(k)
     accessed = now
     modified = now
     if given != 0:
@@ -360,10 +363,10 @@ def new_time(k: Kernel, at: VirtAddr, unit: word, before: word) -> word:
     """What a pair says; below 0: it cannot be."""
     part = load64(k.m, VirtAddr(at + 8))
     if unit == 1 and part == NOW:
-        return times.now(k)
+        return program_clock.now(k)
     if unit == 1 and part == OMIT:
         return before
-    if not 0 <= part < times.SECOND // unit:
+    if not 0 <= part < program_clock.SECOND // unit:
         return -1
     return kept_time(load64(k.m, at), part * unit)
 
@@ -371,4 +374,4 @@ def new_time(k: Kernel, at: VirtAddr, unit: word, before: word) -> word:
 @kernel
 def kept_time(seconds: word, nanoseconds: word) -> word:
     """Nanoseconds since 1970: not before that, nor after what can be told."""
-    return min(max(seconds, 0), MOST_SECONDS) * times.SECOND + nanoseconds
+    return min(max(seconds, 0), MOST_SECONDS) * program_clock.SECOND + nanoseconds

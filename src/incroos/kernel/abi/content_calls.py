@@ -17,6 +17,7 @@ from incroos.kernel.abi.errno import (
     ETXTBSY,
     result_of,
 )
+from incroos.kernel.abi.waiting import end_of_change
 from incroos.kernel.codes import BAD_POINTER
 from incroos.kernel.files import contents, nodes, rights
 from incroos.kernel.files.flags import CLOSE_AT_EXEC, READ_WRITE
@@ -53,7 +54,7 @@ def truncate(k: Kernel, path: word, nbytes: word) -> word:
         return -EINVAL
     if not rights.has(rights.caller(k), node, rights.WRITING):
         return -EACCES
-    return -ETXTBSY if nodes.is_running(k, node) else result_of(contents.resize(k, node, nbytes))
+    return -ETXTBSY if nodes.is_running(k, node) else end_of_change(k, contents.resize(k, node, nbytes))
 
 
 @apart
@@ -67,7 +68,7 @@ def ftruncate(k: Kernel, descriptor: word, nbytes: word) -> word:
     file = File(k.m, at)
     if file.kind != CONTENT_KIND or not is_writable(file):
         return -EINVAL
-    return result_of(contents.resize(k, Node(k.m, file.node), nbytes))
+    return end_of_change(k, contents.resize(k, Node(k.m, file.node), nbytes))
 
 
 @apart
@@ -79,7 +80,7 @@ def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: wor
         return -EBADF
     if offset < 0 or nbytes <= 0:
         return -EINVAL
-    is_known = wanted & ~KEEP_SIZE == 0 or wanted == PUNCH_HOLE | KEEP_SIZE or wanted & ~KEEP_SIZE == ZERO_RANGE
+    is_known = wanted & ~KEEP_SIZE == 0 or wanted == PUNCH_HOLE | KEEP_SIZE
     if not is_known and not is_for_other_files(wanted):
         return -EOPNOTSUPP
     file = File(k.m, at)
@@ -97,16 +98,17 @@ def fallocate(k: Kernel, descriptor: word, mode: word, offset: word, nbytes: wor
 @kernel
 def is_for_other_files(mode: word) -> bool:
     """Whether some file system of Linux has that mode of fallocate: then a file's own errors come first."""
-    return mode == COLLAPSE_RANGE or mode == INSERT_RANGE or mode & ~KEEP_SIZE == UNSHARE_RANGE
+    kind = mode & ~KEEP_SIZE
+    return mode == COLLAPSE_RANGE or mode == INSERT_RANGE or kind == UNSHARE_RANGE or kind == ZERO_RANGE
 
 
 @kernel
 def allocate(k: Kernel, node: Node, mode: word, start: word, end: word) -> word:
-    """fallocate of a file: 0; -EFBIG, -ENOSPC."""
+    """fallocate of a file: 0; -EFBIG, -EPERM, -ENOSPC."""
     code = contents.clear(k, node, start, end) if mode & ~KEEP_SIZE != 0 else contents.reserve(k, node, start, end)
     if code == 0 and mode & KEEP_SIZE == 0 and end > node.content.nbytes:
         code = contents.resize(k, node, end)
-    return result_of(code)
+    return end_of_change(k, code)
 
 
 @apart

@@ -91,7 +91,7 @@ def number_of(code: word) -> word:
             return EPERM
         case codes.NOT_SUPPORTED:
             return EOPNOTSUPP
-        case codes.FILE_TOO_LARGE:
+        case codes.FILE_TOO_LARGE | codes.OVER_LIMIT:
             return EFBIG
         case codes.BAD_DESCRIPTOR:
             return EBADF

@@ -14,7 +14,7 @@ from incroos.kernel.abi.arguments import (
 )
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, ESPIPE, result_of
 from incroos.kernel.abi.terminal_calls import WINDOW_BYTES, on_terminal
-from incroos.kernel.abi.waiting import finish
+from incroos.kernel.abi.waiting import end_of_change, finish
 from incroos.kernel.codes import BAD_POINTER, BROKEN_PIPE, MUST_WAIT, WOULD_WAIT
 from incroos.kernel.files.bytes import no_user
 from incroos.kernel.files.descriptors import CLOSE_ON_EXEC
@@ -102,7 +102,7 @@ def pwrite64(k: Kernel, descriptor: word, source: word, nbytes: word, position: 
     if not vm.is_user(source, nbytes):
         return -EFAULT
     done = files.write_at(k, user_of(k), File(k.m, at), VirtAddr(source), min(nbytes, MOST_BYTES), position)
-    return result_of(done)
+    return end_of_change(k, done)
 
 
 # ------------------------------------------------------------------ in parts

@@ -2,6 +2,7 @@
 
     DATA, STACK, ADDRESS_SPACE   the space
     NR_FILES, NR_TASKS           the task; of files there are at most MAX_FILES
+    LOCKED, and size of files    who looks at them: lock_calls, files.contents
     all others                   bind nobody here
 
 The words are a limit and how far it may be raised, in the unit of the resource; NO_LIMIT is negative.

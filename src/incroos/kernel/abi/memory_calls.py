@@ -20,7 +20,7 @@ from incroos.kernel.abi.errno import (
 )
 from incroos.kernel.abi.lock_calls import may_lock, may_lock_more
 from incroos.kernel.codes import OK
-from incroos.kernel.files import seals
+from incroos.kernel.files import seals, times
 from incroos.kernel.files.flags import PATH_ONLY
 from incroos.kernel.files.reading import is_readable
 from incroos.kernel.files.writing import is_writable
@@ -142,6 +142,7 @@ def map_file(k: Kernel, start: VirtAddr, nbytes: word, rights: word, flags: word
         if sealed != 0 and rights & WRITE != 0:
             return -EPERM
         shown = IS_SHARED if sealed == 0 else IS_SHARED | NEVER_WRITABLE
+    times.note_read(k, Node(k.m, file.node))
     return map_content(k, start, nbytes, rights, flags, shown, file.content, offset)
 
 

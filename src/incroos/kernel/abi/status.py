@@ -5,9 +5,10 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import user_of
 from incroos.kernel.abi.errno import result_of
+from incroos.kernel.devices.program_clock import SECOND
+from incroos.kernel.files import times
 from incroos.kernel.files.contents import free_content_bytes, most_content_bytes
 from incroos.kernel.files.nodes import NAME_MAX
-from incroos.kernel.files.times import SECOND
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import CONTENT_KIND, FOLDER_KIND, LINK_KIND, PIPE_KIND, File, Kernel, Node, Pipe
 from incroos.lang import Struct, VirtAddr, fill, kernel, store64, u16, u32, u64, word
@@ -94,7 +95,9 @@ def bytes_of(node: Node) -> word:
 
 @kernel
 def blocks_of(node: Node, nbytes: word) -> word:
-    """st_blocks: whole pages; a symlink lies in its inode."""
+    """st_blocks: whole pages, of a file those that are no holes; a symlink lies in its inode."""
+    if node.kind == CONTENT_KIND:
+        return vm.nr_data_pages(node.content) * (PAGE_BYTES // BLOCK_BYTES)
     return 0 if node.kind == LINK_KIND else vm.page_up(nbytes) // BLOCK_BYTES
 
 
@@ -103,6 +106,7 @@ def of_node(k: Kernel, node: Node) -> Status:
     """struct stat of a node, in the kernel's buffer."""
     made = Status(k.m, k.files.piece)
     fill(k.m, made.addr, 0, Status.SIZE)
+    times.settle(node)
     made.device = ARCHIVE_DEVICE if node.row == 0 else PROC_DEVICE
     made.inode = node.inode
     made.nr_links = node.nr_links

@@ -6,9 +6,9 @@ from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, EPIPE, result_of
 from incroos.kernel.abi.job_control import stop_background
-from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT
+from incroos.kernel.codes import BROKEN_PIPE, IN_BACKGROUND, MUST_WAIT, OVER_LIMIT
 from incroos.kernel.state import Kernel, leader_of
-from incroos.kernel.task.actions import SIGPIPE, UNBLOCKABLE
+from incroos.kernel.task.actions import SIGPIPE, SIGXFSZ, UNBLOCKABLE
 from incroos.kernel.task.sending import BY_CALL
 from incroos.lang import kernel, word
 
@@ -18,7 +18,7 @@ SET_BYTES: Final = 8  # of signals
 
 @kernel
 def finish(k: Kernel, code: word) -> word:
-    """What a call answers that files did: its result; or it waits, or its task gets SIGPIPE."""
+    """What a call answers that files did: its result; or it waits, or its task gets SIGPIPE or SIGXFSZ."""
     if k.files.changed != 0:
         task.wake_changed(k)
     if code == MUST_WAIT:
@@ -30,6 +30,14 @@ def finish(k: Kernel, code: word) -> word:
     if code == BROKEN_PIPE:
         task.send_to_thread(k, task_of(k), SIGPIPE, BY_CALL, leader_of(task_of(k)).number, 0)
         return k.files.progress if k.files.progress > 0 else -EPIPE
+    return end_of_change(k, code)
+
+
+@kernel
+def end_of_change(k: Kernel, code: word) -> word:
+    """What a call answers that changed the size of a file: its result; its task may get SIGXFSZ."""
+    if code == OVER_LIMIT:
+        task.send_to_thread(k, task_of(k), SIGXFSZ, BY_CALL, leader_of(task_of(k)).number, 0)
     return result_of(code)
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from incroos.kernel import heap, vm
 from incroos.kernel.codes import BAD_ARCHIVE, NO_KERNEL_MEMORY, OK
-from incroos.kernel.files import entries, nodes, times
+from incroos.kernel.devices import program_clock
+from incroos.kernel.files import entries, nodes
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files.nodes import CHARACTER_DEVICE, FOLDER, FORMAT_BITS, LINK, NAME_MAX, REGULAR
 from incroos.kernel.files.paths import DOT, NAME, PATH_MAX, SLASH, kind_of_name
@@ -307,7 +308,7 @@ def describe(k: Kernel, node: Node, header: VirtAddr, content: word) -> word:
     if mode < 0 or seconds < 0 or major < 0 or minor < 0:
         return BAD_ARCHIVE
     node.mode = mode & 0xFFFF
-    node.modified = seconds * times.SECOND
+    node.modified = seconds * program_clock.SECOND
     node.accessed = node.modified
     node.changed = node.modified
     node.content.data = VirtAddr(k.files.archive + content)

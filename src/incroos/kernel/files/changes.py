@@ -21,6 +21,7 @@ from incroos.kernel.codes import (
     NOT_FOLDER,
     OK,
 )
+from incroos.kernel.devices import program_clock
 from incroos.kernel.files import entries, nodes, paths, rights, text, times
 from incroos.kernel.state import FOLDER_KIND, LINK_KIND, Entry, Kernel, Node
 from incroos.lang import VirtAddr, copy, kernel, word
@@ -146,7 +147,7 @@ def remove_file(k: Kernel, code: word) -> word:
     if code != OK:
         return code
     times.touch(k, Node(k.m, entry.folder))
-    node.changed = times.now(k)
+    node.changed = program_clock.now(k)
     keep_name(k, node)
     entries.remove(k, entry)
     return OK

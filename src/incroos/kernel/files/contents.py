@@ -11,16 +11,18 @@ on. What a program writes through a mapping counts, but is not refused here.
 from typing import Final
 
 from incroos.kernel import pmm, vm
-from incroos.kernel.codes import BAD_POINTER, FILE_TOO_LARGE, NO_SPACE, NOT_ALLOWED, OK
+from incroos.kernel.codes import BAD_POINTER, FILE_TOO_LARGE, NO_SPACE, NOT_ALLOWED, OK, OVER_LIMIT
 from incroos.kernel.files import nodes, seals, times
 from incroos.kernel.files.bytes import take_some
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
-from incroos.kernel.state import Content, Kernel, Node, UserSpace
+from incroos.kernel.state import NO_LIMIT, Content, Kernel, Node, Task, UserSpace
 from incroos.lang import VirtAddr, kernel, word
 
 SHARE: Final = 2  # of the RAM, at most, is in contents
 RESERVE: Final = 16  # of it is left for others
 MOST_BYTES: Final = 1 << 40
+MOST_WORD: Final = (1 << 63) - 1
+SIZE_LIMIT: Final = 2  # index in Task.limits
 
 
 @kernel
@@ -55,15 +57,31 @@ def page_to_write(k: Kernel, content: Content, index: word) -> VirtAddr:
     return vm.page_to_write(k, content, index)
 
 
+@kernel
+def size_limit(k: Kernel) -> word:
+    """How many bytes a file may get by the task that runs."""
+    limit = Task(k.m, k.tasks.current).limits[SIZE_LIMIT] if k.tasks.current != 0 else NO_LIMIT
+    return limit if limit >= 0 else MOST_WORD
+
+
+@kernel
+def may_grow(k: Kernel, node: Node, nbytes: word) -> word:
+    """Whether a file may get so many bytes: OK; OVER_LIMIT, FILE_TOO_LARGE."""
+    if nbytes > node.content.nbytes and nbytes > size_limit(k):
+        return OVER_LIMIT
+    return OK if nbytes <= MOST_BYTES else FILE_TOO_LARGE
+
+
 # ------------------------------------------------------------------ changes
 @kernel
 def write(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: word, position: word) -> word:
-    """Write a caller's bytes at a position: how many. If none could be, FILE_TOO_LARGE or a code of write_in_page."""
+    """Write a caller's bytes at a position: how many. If none: OVER_LIMIT, FILE_TOO_LARGE, or as write_in_page."""
     if nbytes == 0:
         return 0
-    wanted = min(nbytes, MOST_BYTES - position)
-    if wanted <= 0:
-        return FILE_TOO_LARGE
+    limit = size_limit(k)
+    if position >= min(limit, MOST_BYTES):
+        return OVER_LIMIT if position >= limit else FILE_TOO_LARGE
+    wanted = min(nbytes, min(limit, MOST_BYTES) - position)
     if position > node.content.nbytes:
         vm.clear_behind_end(k, node.content)
     done = 0
@@ -100,9 +118,10 @@ def write_in_page(k: Kernel, user: UserSpace, node: Node, source: word, nbytes: 
 
 @kernel
 def resize(k: Kernel, node: Node, nbytes: word) -> word:
-    """Cut a file off, or let it end with zeros: OK; FILE_TOO_LARGE, NOT_ALLOWED, and nothing has changed."""
-    if nbytes > MOST_BYTES:
-        return FILE_TOO_LARGE
+    """Cut a file off, or let it end with zeros: OK; as may_grow, NOT_ALLOWED, and nothing has changed."""
+    code = may_grow(k, node, nbytes)
+    if code != OK:
+        return code
     if not seals.may_resize(node, nbytes):
         return NOT_ALLOWED
     k.files.is_changed = 1
@@ -113,9 +132,10 @@ def resize(k: Kernel, node: Node, nbytes: word) -> word:
 
 @kernel
 def reserve(k: Kernel, node: Node, start: word, end: word) -> word:
-    """Let all pages of [start, end) have frames: OK; FILE_TOO_LARGE, NOT_ALLOWED; NO_SPACE, and no byte has changed."""
-    if end > MOST_BYTES:
-        return FILE_TOO_LARGE
+    """Let all pages of [start, end) have frames: OK; as may_grow, NOT_ALLOWED; NO_SPACE, and no byte has changed."""
+    code = may_grow(k, node, end)
+    if code != OK:
+        return code
     if not seals.may_resize(node, max(end, node.content.nbytes)):
         return NOT_ALLOWED
     first = start >> PAGE_SHIFT

@@ -7,9 +7,9 @@ buffer until it is copied, so that a bad pointer loses nothing.
 from typing import Final
 
 from incroos.kernel import state, vm
-from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_POSITION
+from incroos.kernel.codes import BAD_ARGUMENT, BAD_DESCRIPTOR, BAD_POINTER, IS_FOLDER, NO_DEVICE, NO_POSITION
 from incroos.kernel.devices import channels, idle, timer
-from incroos.kernel.files import events, nodes, pipes, proc, terminal, waits
+from incroos.kernel.files import events, nodes, pipes, proc, terminal, times, waits
 from incroos.kernel.files.flags import ACCESS_MODE, PATH_ONLY, WRITE_ONLY
 from incroos.kernel.files.random import next_word
 from incroos.kernel.state import (
@@ -17,6 +17,7 @@ from incroos.kernel.state import (
     EVENT_KIND,
     FULL_KIND,
     INPUT_KIND,
+    INTEREST_KIND,
     NULL_KIND,
     OUTPUT_KIND,
     PAGEMAP_KIND,
@@ -28,6 +29,7 @@ from incroos.kernel.state import (
     Content,
     File,
     Kernel,
+    Node,
     Pipe,
     UserSpace,
 )
@@ -39,6 +41,8 @@ PIECE_BYTES: Final = 0x4000  # of the buffer through which bytes go
 FROM_START: Final = 0
 FROM_HERE: Final = 1
 FROM_END: Final = 2
+TO_DATA: Final = 3
+TO_HOLE: Final = 4
 MOST_POSITION: Final = (1 << 63) - 1
 
 
@@ -74,10 +78,14 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
         case state.PIPE_KIND:
             return pipes.read(k, user, file, to, nbytes)
         case state.TERMINAL_KIND:
+            k.files.nr_input_reads += 1
             return terminal.read(k, user, file, to, nbytes)
         case state.EVENT_KIND:
             return events.read(k, user, file, to, nbytes)
+        case state.INTEREST_KIND:
+            return BAD_ARGUMENT
         case _:
+            k.files.nr_input_reads += 1
             return read_input(k, user, file, to, nbytes)
 
 
@@ -98,7 +106,7 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
 @kernel
 def has_no_position(file: File) -> bool:
     """Can nobody seek in it?"""
-    return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND
+    return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND or file.kind == INTEREST_KIND
 
 
 @kernel
@@ -123,6 +131,7 @@ def is_standard(file: File) -> bool:
 def read_content(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, position: word) -> word:
     """Copy bytes of a content: how many, or BAD_POINTER if none could be."""
     content = Content(file.m, file.content)
+    times.note_read(k, Node(k.m, file.node))
     wanted = min(nbytes, content.nbytes - position)
     if wanted <= 0:
         return 0
@@ -251,11 +260,15 @@ def would_wait(k: Kernel, file: File) -> bool:
 
 @kernel
 def seek(file: File, offset: word, whence: word) -> word:
-    """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR."""
+    """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR, NO_DEVICE."""
     if file.flags & PATH_ONLY != 0:
         return BAD_DESCRIPTOR
+    if file.kind == EVENT_KIND or file.kind == INTEREST_KIND:
+        return 0  # as on Linux; they have no position all the same
     if has_no_position(file):
         return NO_POSITION
+    if (whence == TO_DATA or whence == TO_HOLE) and file.kind == CONTENT_KIND:
+        return seek_in_content(file, offset, whence)
     start = 0
     if whence == FROM_HERE:
         start = file.position
@@ -269,3 +282,16 @@ def seek(file: File, offset: word, whence: word) -> word:
         return 0
     file.position = start + offset
     return file.position
+
+
+@kernel
+def seek_in_content(file: File, offset: word, whence: word) -> word:
+    """Move to the next data or hole: where it is; NO_DEVICE where there is none, as behind the end."""
+    content = Content(file.m, file.content)
+    if not 0 <= offset < content.nbytes:
+        return NO_DEVICE
+    found = vm.next_data(content, offset) if whence == TO_DATA else vm.next_hole(content, offset)
+    if whence == TO_DATA and found >= content.nbytes:
+        return NO_DEVICE
+    file.position = found
+    return found

@@ -25,8 +25,8 @@ from incroos.kernel.codes import (
     OK,
     WOULD_WAIT,
 )
-from incroos.kernel.devices import channels
-from incroos.kernel.files import line_discipline, terminal_modes, times
+from incroos.kernel.devices import channels, program_clock
+from incroos.kernel.files import line_discipline, terminal_modes
 from incroos.kernel.files.flags import NONBLOCK
 from incroos.kernel.files.line_discipline import NO_SIGNAL
 from incroos.kernel.files.terminal_modes import LEAST, LINES, PROCESS, STOP_BACKGROUND, TIME
@@ -312,7 +312,7 @@ def wait_for_least(k: Kernel, terminal: Terminal, own: Task, file: File, nr_read
         return OK
     if file.flags & NONBLOCK != 0:
         return OK if nr_readable > 0 else WOULD_WAIT
-    now = times.since_start(k)
+    now = program_clock.since_start(k)
     if span == 0 or (least != 0 and nr_readable == 0):
         own.deadline = 0
     elif own.deadline == 0 or terminal.nr_seen != nr_readable:

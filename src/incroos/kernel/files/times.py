@@ -1,25 +1,15 @@
-"""The time that files keep: nanoseconds since 1970, by the clock of programs."""
+"""The times that files keep: nanoseconds since 1970, by the clock of programs.
+
+A read is noted as Linux does by default (relatime): the first one after a change, and one a day.
+"""
 
 from typing import Final
 
-from incroos.kernel.devices import tsc
-from incroos.kernel.state import CLOCK_IS_TSC, Kernel, Node
-from incroos.lang import kernel, word
+from incroos.kernel.devices.program_clock import SECOND, now
+from incroos.kernel.state import Kernel, Node
+from incroos.lang import kernel
 
-SECOND: Final = 1_000_000_000
-MOST_SECONDS: Final = 1 << 32
-
-
-@kernel
-def since_start(k: Kernel) -> word:
-    """Nanoseconds since the first program began; looking at it lets no time pass."""
-    return tsc.nanoseconds(k) if k.tasks.flags & CLOCK_IS_TSC != 0 else k.tasks.clock
-
-
-@kernel
-def now(k: Kernel) -> word:
-    """Nanoseconds since 1970; looking at it lets no time pass."""
-    return min(max(k.tasks.start_seconds, 0), MOST_SECONDS) * SECOND + since_start(k)
+DAY: Final = 86_400 * SECOND
 
 
 @kernel
@@ -27,3 +17,23 @@ def touch(k: Kernel, node: Node) -> None:
     """What the node holds has changed."""
     node.modified = now(k)
     node.changed = node.modified
+
+
+@kernel
+def note_read(k: Kernel, node: Node) -> None:
+    """Somebody has read what the node holds, or mapped it."""
+    settle(node)
+    time = now(k)
+    if node.accessed <= max(node.modified, node.changed) or time - node.accessed >= DAY:
+        node.accessed = time
+
+
+@kernel
+def settle(node: Node) -> None:
+    """Let what was written through mappings be among the changes."""
+    written = node.content.written
+    if written > node.modified:
+        node.modified = written
+    if written > node.changed:
+        node.changed = written
+    node.content.written = 0

@@ -66,6 +66,7 @@ class Content(Struct):
     root: VirtAddr  # PageNode; 0: no page has a frame
     nr_frames: u64
     nr_changed: u64  # of them: those that may differ from what they would be without a frame
+    written: u64  # when a program last got a page of a file to write to, since 1970; 0: its node knows
     nr_pins: u64  # somebody copies from its pages: none is given up
     next: VirtAddr  # of the list of all that have frames
     previous: VirtAddr
@@ -98,6 +99,7 @@ class UserSpace(Struct):
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
     nr_locked_pages: u64  # of them in ranges that are locked
     new_flags: u64  # that each new range gets: what mlockall asked for
+    has_no_large: u64  # the program wants no large pages, whatever its ranges want
     seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
     most_pages: u64  # before nr_pages last fell, and

@@ -24,6 +24,7 @@ SIGSTOP: Final = 19
 SIGTSTP: Final = 20
 SIGTTIN: Final = 21
 SIGTTOU: Final = 22
+SIGXFSZ: Final = 25
 SIGVTALRM: Final = 26
 SIGPROF: Final = 27
 SIGSYS: Final = 31

@@ -10,9 +10,8 @@ ticks.
 
 from typing import Final
 
-from incroos.kernel.devices import calendar, idle, tsc
+from incroos.kernel.devices import calendar, idle, program_clock, tsc
 from incroos.kernel.devices.timer import TICK
-from incroos.kernel.files import times
 from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel, RunInfo
 from incroos.lang import kernel, read_tsc, word
 
@@ -48,7 +47,7 @@ def look(k: Kernel) -> word:
 @kernel
 def now(k: Kernel) -> word:
     """The same without time that passes by looking."""
-    return times.since_start(k)
+    return program_clock.since_start(k)
 
 
 @kernel

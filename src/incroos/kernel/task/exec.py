@@ -58,6 +58,7 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
         return code
     task = alone.become_alone(k, task)
     alone.use_parts(k, task, table, actions)
+    UserSpace(k.m, space).has_no_large = user.has_no_large
     leave_old(k, task)
     task.space = VirtAddr(0)
     program.take_over(k, task, found, UserSpace(k.m, space), texts)

@@ -7,6 +7,7 @@
     remembered          the page, with right    the old translation is forgotten                OK
     zero page           nothing; it is read     the frame of zeros, read-only                   OK, NO_FRAME
     fresh page          nothing; written        a frame full of zeros                           OK, NO_FRAME
+      large             nothing in the 2 MiB    512 frames in a row, if the range wants them    or as above
     zero page written   the frame of zeros      a frame full of zeros in its place              OK, NO_FRAME
     copy on write:
       last owner        borrowed by this alone  the page can be written                         OK
@@ -32,12 +33,14 @@ from incroos.kernel import pmm, vmm
 from incroos.kernel.arch.pte import ADDRESS, HUGE_BYTES
 from incroos.kernel.arch.x86 import FAULT_FETCH, FAULT_WRITE
 from incroos.kernel.codes import FAULT_BEYOND_CONTENT, FAULT_NO_RANGE, FAULT_NO_RIGHT, NO_FRAME, OK
+from incroos.kernel.devices import program_clock
 from incroos.kernel.io.panic import panic
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
     EXECUTE,
     GROWS_DOWN,
     IS_SHARED,
+    WANTS_LARGE,
     WRITE,
     Content,
     PageNode,
@@ -45,7 +48,7 @@ from incroos.kernel.state import (
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import objects, page_tree, pages, ranges, spaces, tree
+from incroos.kernel.vm import large_pages, objects, page_tree, pages, ranges, spaces, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
@@ -86,6 +89,8 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
         return bring_content(user, node, page, error)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
+    if node.flags & WANTS_LARGE != 0 and large_pages.bring(user, node, page):
+        return OK
     frame = pmm.alloc_page(kernel_of(user.space))
     return put_frame(user, node, page, frame) if frame >= 0 else NO_FRAME
 
@@ -176,7 +181,9 @@ def bring_content(user: UserSpace, node: Range, page: VirtAddr, error: word) -> 
     code = bring_held(user, node, page, content, offset >> PAGE_SHIFT)
     if code == OK:
         user.nr_faults += 1
-        if error & FAULT_WRITE == 0 and content.is_anonymous == 0:
+        if error & FAULT_WRITE != 0 and content.is_anonymous == 0:
+            content.written = program_clock.now(kernel_of(user.space))
+        elif content.is_anonymous == 0:
             map_around(user, node, page, content, offset >> PAGE_SHIFT)
     return code
 

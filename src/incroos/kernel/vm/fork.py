@@ -61,6 +61,7 @@ def copy_numbers(user: UserSpace, child: UserSpace) -> None:
     child.limit_data = user.limit_data
     child.limit_stack = user.limit_stack
     child.seen_flags = user.seen_flags
+    child.has_no_large = user.has_no_large
 
 
 # ------------------------------------------------------------------ ranges

@@ -189,3 +189,31 @@ def give_up_pages_of(k: Kernel, content: Content) -> word:
             nr_pages += 1
         index = page_tree.next_page(content, index + 1, END_OF_PAGES)
     return nr_pages
+
+
+# ------------------------------------------------------------------ data and holes
+@kernel
+def next_data(content: Content, offset: word) -> word:
+    """The first byte from this one on that has a frame, or lies in the archive; the end where none has."""
+    if offset < content.data_bytes:
+        return offset
+    last = (content.nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
+    found = page_tree.next_page(content, offset >> PAGE_SHIFT, last) << PAGE_SHIFT
+    return min(max(found, offset), content.nbytes)
+
+
+@kernel
+def next_hole(content: Content, offset: word) -> word:
+    """The first byte from this one on that has neither; the end, behind which a hole lies always."""
+    at = max(offset, content.data_bytes)
+    while at < content.nbytes and page_tree.frame_at(content, at >> PAGE_SHIFT) != 0:
+        at = (at & -PAGE_BYTES) + PAGE_BYTES
+    return min(at, content.nbytes)
+
+
+@kernel
+def nr_data_pages(content: Content) -> word:
+    """How many pages of its size have a frame, or lie in the archive."""
+    last = (content.nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
+    in_row = min((content.data_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, last)
+    return max(content.nr_frames, in_row) if in_row != 0 else content.nr_frames

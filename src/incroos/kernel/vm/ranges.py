@@ -1,13 +1,13 @@
 """Ranges: what of a user space may be used, and how. They tile without overlap; neighbours that are equal are one.
 
 Unit: the range, a node of the tree (tree.py) from the heap's cache of ranges. Counts pages for the limits, and tells
-contents which ranges show them. Knows nothing of page tables. What needs a node gets it before anything
-changes (new_node), so that nothing fails half-way.
+contents which ranges show them. Knows nothing of page tables but that no large page lies in two ranges. What needs a
+node gets it before anything changes (new_node), so that nothing fails half-way.
 """
 
 from typing import Final
 
-from incroos.kernel import heap, pmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
@@ -221,7 +221,12 @@ def cut(user: UserSpace, first: VirtAddr, start: VirtAddr, end: VirtAddr, spare:
 
 @kernel
 def split(user: UserSpace, va: VirtAddr, spare: VirtAddr) -> None:
-    """Let a range end and another begin at an address that one range is on both sides of. PRE spare is a node."""
+    """Let a range end and another begin at an address that one range is on both sides of. PRE spare is a node.
+
+    A large page that both would have a part of is large no more.
+    """
+    if user.space.nr_large != 0:
+        vmm.split_large_at(user.space, va)
     node = Range(user.m, tree.find(user, va))
     upper = Range(user.m, spare)
     describe(upper, va, node.end, node.rights, node.flags)

@@ -5,9 +5,10 @@ Unit: the kilobyte in meminfo, the second in uptime, the tick of 10 ms in stat. 
 
 from typing import Final
 
-from incroos.kernel import pmm
+from incroos.kernel import pmm, vm
+from incroos.kernel.devices import program_clock
 from incroos.kernel.files import process_rows as rows
-from incroos.kernel.files import text, times
+from incroos.kernel.files import text
 from incroos.kernel.files.proc import settings
 from incroos.kernel.files.text import put_kilobytes
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
@@ -18,7 +19,7 @@ RELEASE: Final = b'6.1.0'
 BUILD: Final = b'#1'
 HOST: Final = b'incroos'
 KILOBYTES: Final = PAGE_BYTES >> 10
-TICK: Final = times.SECOND // 100
+TICK: Final = program_clock.SECOND // 100
 VMALLOC_KILOBYTES: Final = (1 << 35) - 1
 HUGE_KILOBYTES: Final = 2048
 FLAGS: Final = (
@@ -111,7 +112,7 @@ def put_memory(k: Kernel, at: VirtAddr) -> VirtAddr:
     at = put_kilobytes(m, at, b'Committed_AS:', KILOBYTES * nr_data + shared)
     at = put_kilobytes(m, at, b'VmallocTotal:', VMALLOC_KILOBYTES)
     at = put_kilobytes(m, at, b'VmallocUsed:', KILOBYTES * k.vmalloc.nr_pages)
-    return put_huge(m, at)
+    return put_huge(m, at, vm.nr_large(k))
 
 
 @kernel
@@ -137,11 +138,11 @@ def put_none(m: Machine, at: VirtAddr) -> VirtAddr:
 
 
 @kernel
-def put_huge(m: Machine, at: VirtAddr) -> VirtAddr:
-    """Put the last lines of meminfo: there are no huge pages."""
+def put_huge(m: Machine, at: VirtAddr, nr_large: word) -> VirtAddr:
+    """Put the last lines of meminfo: there are no huge pages of files."""
     at = put_kilobytes(m, at, b'VmallocChunk:', 0)
     at = put_kilobytes(m, at, b'Percpu:', 0)
-    at = put_kilobytes(m, at, b'AnonHugePages:', 0)
+    at = put_kilobytes(m, at, b'AnonHugePages:', HUGE_KILOBYTES * nr_large)
     at = put_kilobytes(m, at, b'ShmemHugePages:', 0)
     at = put_kilobytes(m, at, b'ShmemPmdMapped:', 0)
     at = put_kilobytes(m, at, b'FileHugePages:', 0)
@@ -156,7 +157,7 @@ def put_huge(m: Machine, at: VirtAddr) -> VirtAddr:
 @kernel
 def put_hundredths(k: Kernel, at: VirtAddr, nanoseconds: word) -> VirtAddr:
     """Put seconds with two digits behind the point."""
-    at = text.put_char(k.m, text.put_decimal(k.m, at, nanoseconds // times.SECOND), 46)
+    at = text.put_char(k.m, text.put_decimal(k.m, at, nanoseconds // program_clock.SECOND), 46)
     hundredths = nanoseconds // TICK % 100
     return text.put_decimal(k.m, text.put_decimal(k.m, at, hundredths // 10), hundredths % 10)
 
@@ -164,7 +165,7 @@ def put_hundredths(k: Kernel, at: VirtAddr, nanoseconds: word) -> VirtAddr:
 @kernel
 def put_uptime(k: Kernel, at: VirtAddr) -> VirtAddr:
     """Put the text of uptime: the address behind it."""
-    at = text.put_char(k.m, put_hundredths(k, at, times.since_start(k)), text.BLANK)
+    at = text.put_char(k.m, put_hundredths(k, at, program_clock.since_start(k)), text.BLANK)
     return text.put_text(k.m, put_hundredths(k, at, idle_time(k)), b'\n')
 
 
@@ -176,7 +177,7 @@ def idle_time(k: Kernel) -> word:
     for _index in range(k.tasks.nr_tasks):
         busy += Task(k.m, at).user_time + Task(k.m, at).children_time
         at = Task(k.m, at).next
-    return max(times.since_start(k) - busy, 0)
+    return max(program_clock.since_start(k) - busy, 0)
 
 
 @kernel
@@ -194,7 +195,7 @@ def nr_ready(k: Kernel) -> word:
 def put_stat(k: Kernel, at: VirtAddr) -> VirtAddr:
     """Put the text of stat: the address behind it."""
     idle = idle_time(k) // TICK
-    busy = max(times.since_start(k) // TICK - idle, 0)
+    busy = max(program_clock.since_start(k) // TICK - idle, 0)
     at = put_times(k, text.put_text(k.m, at, b'cpu  '), busy, idle)
     at = put_times(k, text.put_text(k.m, at, b'cpu0 '), busy, idle)
     at = text.put_decimal(k.m, text.put_text(k.m, at, b'intr 0\nctxt 0\nbtime '), k.tasks.start_seconds)

@@ -5,7 +5,8 @@ Unit: the kilobyte in status, the page in statm, the byte and the tick of 10 ms 
 
 from typing import Final
 
-from incroos.kernel.files import text, times
+from incroos.kernel.devices import program_clock
+from incroos.kernel.files import text
 from incroos.kernel.files.proc import sizes
 from incroos.kernel.files.proc.sizes import Sizes
 from incroos.kernel.files.proc.tally import Tally
@@ -32,7 +33,7 @@ from incroos.kernel.state import (
 from incroos.lang import VirtAddr, kernel, load8, shl_wrap, word
 
 KILOBYTES: Final = PAGE_BYTES >> 10
-TICK: Final = times.SECOND // 100
+TICK: Final = program_clock.SECOND // 100
 USUAL_PRIORITY: Final = 20
 IGNORED: Final = 1  # SIG_IGN
 ALL_CAPABILITIES: Final = (1 << 41) - 1
@@ -196,7 +197,8 @@ def put_memory(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr
     at = put_size(k, at, b'VmPTE:\t', KILOBYTES * user.space.nr_tables)
     at = put_size(k, at, b'VmSwap:\t', 0)
     at = put_size(k, at, b'HugetlbPages:\t', 0)
-    return text.put_text(k.m, at, b'CoreDumping:\t0\nTHP_enabled:\t0\n')
+    at = text.put_text(k.m, at, b'CoreDumping:\t0\n')
+    return text.put_text(k.m, at, b'THP_enabled:\t1\n' if user.has_no_large == 0 else b'THP_enabled:\t0\n')
 
 
 @kernel
