@@ -106,6 +106,21 @@ def test_a_page_that_is_there_forbids_a_large_one(machine: Machine) -> None:
     end(machine, user)
 
 
+def test_a_table_of_a_space_before_forbids_none(machine: Machine) -> None:
+    """A spare space has tables without entries, in the place of one of which a large page may come."""
+    before = machine.new_space()
+    for start in (BASE, BASE + LARGE):
+        zeros(before, start, 1)
+        write(before, start, 1)
+    vm.hold(before)
+    vm.drop(machine.k, before)
+    user = with_large(machine)
+    assert user.space.root == before.space.root
+    write(user, BASE + LARGE + PAGE, 2)
+    assert user.space.nr_large == 2
+    end(machine, user)
+
+
 def test_where_no_block_is_free_a_page_comes() -> None:
     machine = Machine(8 * MIB)
     blocks = []

@@ -78,7 +78,7 @@ class Pending(Struct):
 
 
 class ActionTable(Struct):
-    """What is done with each signal: what CLONE_SIGHAND shares. From the heap. Owner: task.actions."""
+    """What is done with each signal: what CLONE_SIGHAND shares. Owner: task.actions."""
 
     nr_users: u64  # tasks
     with_action: u64  # signals that may have another action than the default one: the others' mean nothing
@@ -191,7 +191,7 @@ class Descriptor(Struct):
 
 
 class DescriptorTable(Struct):
-    """What descriptors name: what CLONE_FILES shares. From the heap. Owner: files.descriptors."""
+    """What descriptors name: what CLONE_FILES shares. Owner: files.descriptors."""
 
     nr_users: u64  # tasks
     end_descriptors: u64  # none from here on is open, and what is there means nothing
@@ -348,6 +348,8 @@ class TaskState(Struct):
     slice_start: u64  # when the task that runs began to, or was last charged
     has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64
+    cache: VirtAddr  # the heap's cache of Tasks
+    action_tables: VirtAddr  # and that of ActionTables
     flags: u64  # RunInfo.flags
     clock: u64  # virtual nanoseconds since the start
     start_seconds: u64
@@ -368,6 +370,7 @@ class TaskState(Struct):
 class FilesState(Struct):
     """Owner: files."""
 
+    tables: VirtAddr  # the heap's cache of DescriptorTables
     archive: VirtAddr  # first byte of the cpio
     archive_bytes: u64
     program: VirtAddr  # Node of the first file

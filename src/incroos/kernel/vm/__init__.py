@@ -31,7 +31,6 @@ from incroos.kernel.vm.mapping import (
 )
 from incroos.kernel.vm.objects import (
     bytes_at,
-    give_up_pages,
     is_page_changed,
     next_data,
     next_hole,
@@ -45,7 +44,7 @@ from incroos.kernel.vm.objects import read as read_content
 from incroos.kernel.vm.populating import bring_covered, populate, populate_all
 from incroos.kernel.vm.protection import protect
 from incroos.kernel.vm.remapping import remap
-from incroos.kernel.vm.spaces import create, destroy, drop, hold, init, use
+from incroos.kernel.vm.spaces import create, destroy, drop, give_up_pages, hold, init, use
 from incroos.kernel.vm.tree import find as find_range
 from incroos.kernel.vm.tree import find_behind as find_range_behind
 from incroos.kernel.vm.tree import find_gap

@@ -27,6 +27,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 # VM-9  contents with frames are on the list of all, and PAGES holds; the ranges that show a content are on its list,
 #       as many as it has users; nr_changed is a sum over contents of files
 # VM-10 a large page lies in one private range without a content, and has a table in reserve; nr_large counts them
+# VM-11 spare spaces are as many as are counted, have tables that are in order, and map nothing              14
 
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 TREE: Final = 10
@@ -39,6 +40,7 @@ WRONG_TOTAL: Final = 7
 WRONG_FAMILY: Final = 8
 WRONG_CONTENT: Final = 9
 WRONG_LARGE: Final = 10
+WRONG_SPARE: Final = 14
 
 
 @kernel
@@ -60,7 +62,9 @@ def check(k: Kernel) -> word:
         if at == families.member_of(k, family):
             family, at = first_from(k, family + 1)
     code = check_frames(k, nr_resident)
-    return code if code != OK else check_contents(k)
+    if code == OK:
+        code = check_contents(k)
+    return code if code != OK else check_spares(k)
 
 
 @kernel
@@ -229,3 +233,19 @@ def check_contents(k: Kernel) -> word:
         before = at
         at = content.next
     return OK if nr_contents == k.vm.nr_contents and nr_changed == k.vm.nr_changed else WRONG_CONTENT
+
+
+# ------------------------------------------------------------------ spare spaces
+@kernel
+def check_spares(k: Kernel) -> word:
+    """VM-10."""
+    nr_spares = 0
+    at = k.vm.spares
+    while at != 0:
+        user = UserSpace(k.m, at)
+        page, _entry = vmm.next_leaf_in(user.space, VirtAddr(0), USER_END)
+        if page < USER_END or vmm.check_in(user.space) != OK:
+            return WRONG_SPARE
+        nr_spares += 1
+        at = user.next_in_family
+    return OK if nr_spares == k.vm.nr_spares else WRONG_SPARE

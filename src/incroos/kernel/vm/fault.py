@@ -48,7 +48,7 @@ from incroos.kernel.state import (
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import large_pages, objects, page_tree, pages, ranges, tree
+from incroos.kernel.vm import large_pages, objects, page_tree, pages, ranges, spaces, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
@@ -74,7 +74,7 @@ def fault(user: UserSpace, va: VirtAddr, error: word) -> word:
 @kernel
 def bring_at_last(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
     """No frame was free: once more, if any page can be given up."""
-    return bring(user, node, page, error) if objects.give_up_pages(kernel_of(user.space)) > 0 else NO_FRAME
+    return bring(user, node, page, error) if spaces.give_up_pages(kernel_of(user.space)) > 0 else NO_FRAME
 
 
 @kernel

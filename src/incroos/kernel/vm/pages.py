@@ -96,6 +96,13 @@ def exchange(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> 
 
 
 @kernel
+def part(user: UserSpace, child: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
+    """Map a frame with the same bytes at a page that a space and its child, which never ran, would only borrow."""
+    vmm.part_in(user.space, child.space, page, frame | flags_of(rights))
+    reverse_map.note(child, frame, page)
+
+
+@kernel
 def reuse(user: UserSpace, page: VirtAddr, rights: word) -> None:
     """Let a page that was borrowed keep the frame, which nobody else has any more."""
     vmm.reuse_in(user.space, page, flags_of(rights))

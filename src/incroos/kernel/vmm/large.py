@@ -132,9 +132,28 @@ def reserve_of(space: Space, entry: word) -> PhysAddr:
 @cold
 @kernel
 def can_be_large_in(space: Space, va: VirtAddr) -> bool:
-    """Whether no page is there from va on, a multiple of 2 MiB, where a large one would be, and no table for them."""
-    code, level, _slot, _entry = walk(space, va)
-    return code != OK and level >= HUGE_LEVEL
+    """Whether no page is there where a large one would be, from va on, a multiple of 2 MiB, nor a table with any."""
+    code, level, slot, _entry = walk(space, va)
+    if level < HUGE_LEVEL:
+        return record_of(space, slot).nr_entries == 0
+    return code != OK
+
+
+@cold
+@kernel
+def drop_empty_table(space: Space, va: VirtAddr) -> None:
+    """Give back the table of level 1 on the way to va, if there is one, and those above that this empties.
+
+    PRE it is empty, as a space that was another one before may have them.
+    """
+    _code, level, slot, _entry = walk(space, va)
+    if level == 1:
+        record_of(space, slot).nr_entries = 1  # as a branch to one leaf, with which it goes
+        cut_level, cut_slot = find_cut(space, va, 1)
+        branch = unlink(space, cut_slot, va, cut_level)
+        parked = park_branch(space, va, branch, 1, cut_level, PhysAddr(0))
+        flush_shared(space, va)
+        free_emptied(space, parked)
 
 
 @cold
@@ -149,6 +168,7 @@ def put_large_in(space: Space, va: VirtAddr, frames: PhysAddr, flags: word) -> w
     if reserve < 0:
         return NO_FRAME
     space.nr_tables += 1
+    drop_empty_table(space, va)
     _code, level, slot, _entry = walk(space, va)
     branch = build_branch(space, va, make_leaf(frames, flags, HUGE_LEVEL), HUGE_LEVEL, level)
     if branch == 0:

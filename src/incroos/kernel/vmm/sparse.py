@@ -80,6 +80,12 @@ def leaf_in(space: Space, va: VirtAddr) -> word:
     return find_leaf(space, va)
 
 
+@kernel
+def known_leaf_in(space: Space, va: VirtAddr) -> word:
+    """The same if the table is known; 0 also if it is not."""
+    return load_linked(space, known_slot(space, va), va, 1) if is_known(space, va, 1, 0) else 0
+
+
 @cold
 @kernel
 def find_leaf(space: Space, va: VirtAddr) -> word:
@@ -148,6 +154,21 @@ def reuse_in(space: Space, va: VirtAddr, flags: word) -> None:
 
 
 @kernel
+def part_in(space: Space, other: Space, va: VirtAddr, leaf: word) -> None:
+    """Write the other space a leaf with a frame of its own for the page at va, which both borrow.
+
+    If nobody else has the frame that both had, it is not borrowed any more. PRE the other space was not loaded since it
+    borrowed the page: nothing of it is to be flushed.
+    """
+    slot = slot_of_leaf(other, va)
+    before = load_linked(other, slot, va, 1)
+    store_linked(other, slot, va, 1, leaf)
+    pmm.add_mapping(kernel_of(space), PhysAddr(leaf & ADDRESS))
+    if pmm.drop_mapping(kernel_of(space), PhysAddr(before & ADDRESS)) == 1:
+        reuse_in(space, va, leaf & RIGHTS)
+
+
+@kernel
 def mark_in(space: Space, va: VirtAddr, seen: word) -> None:
     """Set accessed, and perhaps dirty, in the leaf of a page that is there, and accessed above, as processors do."""
     slot = slot_in(space.root, va, root_level(space))
@@ -162,9 +183,19 @@ def mark_in(space: Space, va: VirtAddr, seen: word) -> None:
 
 
 # ------------------------------------------------------------------ runs
+@inlined
 @kernel
 def find_run(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, PhysAddr, VirtAddr]:
     """The first addresses from start on that have a table of level 1: from, the slot for it, to; from is end: none."""
+    if start < end and is_known(space, start, 1, 0):
+        return start, known_slot(space, start), VirtAddr(min(end, (start & -page_bytes(2)) + page_bytes(2)))
+    return find_run_by_walks(space, start, end)
+
+
+@apart
+@kernel
+def find_run_by_walks(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, PhysAddr, VirtAddr]:
+    """The same when the first table is not known."""
     at = start
     while at < end:
         _code, level, slot, _entry = walk_and_know(space, at)
@@ -266,9 +297,9 @@ def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAdd
 
 @kernel
 def count_cleared(space: Space, va: VirtAddr, slot: PhysAddr, nr_cleared: word, parked: PhysAddr) -> PhysAddr:
-    """A table has so many entries less; if it is empty it is cut off and parked."""
+    """A table has so many entries less; if it is empty it is cut off and parked, unless the space keeps its tables."""
     record = record_of(space, slot)
-    if record.nr_entries == nr_cleared:
+    if record.nr_entries == nr_cleared and space.keeps_tables == 0:
         return cut_table(space, va, slot, parked)
     record.nr_entries -= nr_cleared
     return parked
