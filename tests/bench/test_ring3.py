@@ -63,7 +63,7 @@ def test_the_page_has_both_kernels_and_what_is_required() -> None:
     page = ring3_page.section({**as_json(figures, machine, []), 'linux': linux})
     assert f'| {ring3.OPERATIONS[0].pattern} | 2,001 | 10 | 1,100 |  | {ring3.OPERATIONS[0].more} |' in page
     assert '| sim: a page fault | 0.12 ms | 0.5 ms |' in page
-    assert 'Linux 6, QEMU 7, without\nmitigations' in page
+    assert 'Linux 6, QEMU 7, without mitigations' in page
 
 
 def test_figures_of_a_new_table_are_stored_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
