@@ -35,7 +35,8 @@ MACHINE: Final = (
     *('-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'pc', '-accel', 'tcg'),
     *('-m', f'{MEMORY_BYTES >> 20}M', '-cpu', PROCESSOR, *COUNTING),
 )
-# Left out: the cost of mitigations, of control groups and of huge pages. Its panic, when init ends, ends QEMU.
+# Left out: the cost of mitigations, of control groups, and of huge pages where nobody asks for them. Its panic, when
+# init ends, ends QEMU.
 KERNEL_OPTIONS: Final = (
     'console=ttyS0 quiet mitigations=off cgroup_disable=memory transparent_hugepage=never panic=-1 printk.devkmsg=off'
 )

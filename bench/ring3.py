@@ -62,6 +62,13 @@ OPERATIONS: Final = (
         900,
         'per-VMA locks, memory policy, accounting by process, lists for reclaim',
     ),
+    Operation(
+        'large-write',
+        'the same where the program asks for large pages, a page of 4 KiB',
+        None,
+        None,
+        'as above',
+    ),
     Operation('first-read', 'first read of a page', 500, 350, 'per-VMA locks, statistics of processes'),
     Operation('mprotect-page', 'mprotect of 1,024 pages, a page', 15, 6, 'batches that other processors may interrupt'),
     Operation(

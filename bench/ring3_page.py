@@ -45,9 +45,9 @@ def section(bench: dict[str, Any]) -> str:
     words = [
         '',
         f'Instructions by `-icount shift=0,sleep=off` and `-cpu max,-erms,-fsrm`; {of_linux.words()}, without',
-        'mitigations, control groups of memory and huge pages. Linux also serves many processors, and most of what it',
-        f'does more it does for that. Times on {machine["processor"]} with {machine["processors"]} processors and a',
-        f'load of {machine["load"]}.',
+        'mitigations, control groups of memory, and huge pages that nobody asks for. Linux also serves many',
+        f'processors, and most of what it does more it does for that. Times on {machine["processor"]} with',
+        f'{machine["processors"]} processors and a load of {machine["load"]}.',
     ]
     return '\n'.join([*lines, *words]) + '\n'
 

@@ -7,8 +7,16 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-# Hypothesis would fail an example that takes 200 ms, and a test whose examples take a second to make.
-hypothesis.settings.register_profile('untimed', deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+from .budget import FULL
+
+# Hypothesis would fail an example that takes 200 ms, and a test whose examples take a second to make. The number of
+# examples is for tests that name none.
+hypothesis.settings.register_profile(
+    'untimed',
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=200 if FULL else 50,
+)
 hypothesis.settings.load_profile('untimed')
 
 

@@ -5,9 +5,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-enum { FEW = 10, MANY = 100000 };
+enum { FEW = 10, MANY = 100000, LARGE = 2 << 20 };
 
 static char *ranges; /* those that can be written have others between them that cannot */
+static char *around; /* the area and what is mapped beside it */
 static long first;   /* range that a round touches */
 
 static long bare_call(long number) {
@@ -36,6 +37,23 @@ static void populates(void) {
     area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (area == MAP_FAILED) fail("mmap");
 }
+static void allow_large(void) { /* Linux has none in a machine as small as its guest, unless it is told to */
+    if (getpid() != 1 || access("/sys/kernel", F_OK) == 0) return;
+    mkdir("/sys", 0755);
+    if (mount("sysfs", "/sys", "sysfs", 0, NULL)) fail("mount of /sys");
+    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_WRONLY);
+    if (file < 0 || write(file, "madvise", 7) != 7) fail("large pages");
+    close(file);
+}
+static void map_large(void) { /* an area that large pages fit, if they are to be had */
+    allow_large();
+    char *at = mmap(NULL, PAGES * PAGE + LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) fail("mmap");
+    area = at + (-(unsigned long)at & (LARGE - 1));
+    if (madvise(area, PAGES * PAGE, MADV_HUGEPAGE)) fail("madvise");
+    around = at;
+}
+static void unmap_large(void) { if (munmap(around, PAGES * PAGE + LARGE)) fail("munmap"); }
 static void drops(void) {
     if (madvise(area, PAGES * PAGE, MADV_DONTNEED)) fail("madvise");
 }
@@ -78,6 +96,7 @@ static const struct operation operations[] = {
     NOPS,
     {"system-call", nothing, calls, nothing, REPEATS, 1},
     {"first-write", map_area, touch, unmap_area, PAGES, 1},
+    {"large-write", map_large, touch, unmap_large, PAGES, 1},
     {"first-read", map_area, reads, unmap_area, PAGES, 1},
     {"mprotect-page", map_touched, protects, unmap_area, PAGES, 0},
     {"munmap-page", map_touched, unmaps, nothing, PAGES, 0},

@@ -225,27 +225,22 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def damage(path: Path, how: str) -> None:
     """Spoil a file."""
     content = path.read_bytes()
-    if how == 'truncated':
-        path.write_bytes(content[: len(content) // 2])
-    elif how == 'flipped':
+    if how == 'flipped':
         path.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
     else:
         path.unlink()
-        if how == 'fifo':
-            os.mkfifo(path)
+        os.mkfifo(path)
 
 
 @pytest.mark.parametrize(
     ('place', 'file', 'how'),
     [
-        ('qemu', 'kernel.elf', 'truncated'),
-        ('qemu', 'facts.json', 'missing'),
         ('qemu', 'checksums', 'fifo'),
         ('jit', 'kernel.o', 'flipped'),
     ],
 )
 def test_damaged_cache(warm: dict[str, str], tmp_path: Path, place: str, file: str, how: str) -> None:
-    """Said once, and mended."""
+    """Said once, and mended; tests/build/test_cache.py has each damage to each file."""
     shutil.copytree(warm['XDG_CACHE_HOME'], tmp_path / 'cache')
     for path in (tmp_path / 'cache').rglob(file):
         damage(path, how)

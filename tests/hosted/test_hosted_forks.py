@@ -20,7 +20,7 @@ from ..budget import FULL
 from .test_hosted_model import NOBODY, SITE, HeapsOfAProcess, ProcessMemory, interpreted
 
 CHILDREN: Final = ((True, 1), (False, 1), (True, 0))  # has fork handlers, and how much its number differs
-STEP: Final = 11 if FULL else 97
+STEP: Final = 11 if FULL else 197
 
 
 class LeftBehind(Exception):

@@ -93,7 +93,7 @@ def compiled() -> tuple[Calls, CodeInMemory]:
     roots = {f'{"pool" if f in OF_POOLS else "heap"}_{f.__name__}': f for f in (*OF_POOLS, *OF_HEAPS)}
     with small_bounds():
         unit = compile_unit(roots, RAW, HOSTED, checked=True)
-    code = CodeInMemory(compile_host(unit.ir), ctypes.cast(TRAP, VOID).value or 0)
+    code = CodeInMemory(compile_host(unit.ir, is_quick=True), ctypes.cast(TRAP, VOID).value or 0)
     return {f: code.function(name, NR_WORDS.get(f.__name__, 1)) for name, f in roots.items()}, code
 
 

@@ -32,10 +32,15 @@ MAILBOX_ENTRIES: Final = EntryPoints(mailbox.mailbox_main, faults.on_page_fault,
 
 
 class Build(NamedTuple):
-    """A configuration, and whether compiled code is checked."""
+    """A configuration, and whether compiled code is checked.
+
+    What is not checked is optimised, as users get it, or built as quickly as a checked one: for what does not depend on
+    it, in a configuration that no other test optimises.
+    """
 
     config: KernelConfig
     is_checked: bool
+    is_quick: bool = False
 
 
 CHECKED: Final = Build(CLASSIC_CHECKED, is_checked=True)  # with poison and fault injection
@@ -85,10 +90,12 @@ def make_guest(
 @cache
 def compiled(build: Build) -> jit.KernelCode:
     """The code of a build for `jit`: once for all tests, also where no cache folder can be written."""
-    return jit.cached_kernel(print, MAILBOX_ENTRIES, build.config, build.is_checked)
+    return jit.cached_kernel(print, MAILBOX_ENTRIES, build.config, build.is_checked, is_quick=build.is_quick)
 
 
 @cache
 def booted(build: Build) -> images.KernelImage:
     """The image of a build for `qemu`, once for all tests."""
-    return images.kernel_image(print, entry=images.MAILBOX, config=build.config, checked=build.is_checked)
+    return images.kernel_image(
+        print, entry=images.MAILBOX, config=build.config, checked=build.is_checked, is_quick=build.is_quick
+    )

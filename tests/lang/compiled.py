@@ -69,10 +69,10 @@ class Trap:
 class Compiled:
     """A unit, loaded into this process."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, is_quick: bool) -> None:
         self.unit = unit
         driver = rows_code()
-        self._code = CodeInMemory(compile_host(unit.ir), driver.address('trap_row'))
+        self._code = CodeInMemory(compile_host(unit.ir, is_quick=is_quick), driver.address('trap_row'))
         self._call_rows = driver.function('call_rows', 4)
 
     def rows(self, name: str, rows: Sequence[Sequence[int]]) -> list[int | Trap]:
@@ -98,10 +98,12 @@ def compiled(
     checked: bool = False,
     target: Target = RAW,
     config: object = None,
+    *,
+    is_quick: bool = False,
 ) -> Compiled:
-    """Kernel functions, compiled for this process and loaded."""
+    """Kernel functions, compiled for this process and loaded; optimised, also where they are checked, or quickly."""
     roots = functions if isinstance(functions, Mapping) else {function.__name__: function for function in functions}
-    return Compiled(compile_unit(roots, target, config, checked))
+    return Compiled(compile_unit(roots, target, config, checked), is_quick)
 
 
 class Memory:

@@ -135,7 +135,9 @@ def test_five_levels_by_each_firmware(firmware: str) -> None:
     def look(ram: RamMachine) -> None:
         levels.append(Kernel(ram, VirtAddr(KERNEL_STATE)).space.root_level)
 
-    wanted = Boot(GIB, SECONDS, lambda _: None, config=MODERN_LA57, accel='tcg', firmware=firmware, look=look)
+    wanted = Boot(
+        GIB, SECONDS, lambda _: None, config=MODERN_LA57, accel='tcg', firmware=firmware, look=look, is_checked=True
+    )
     end = places.boot('qemu', wanted)
     assert (end.status, levels) == (Status.PASSED, [5])
 

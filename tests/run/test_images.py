@@ -40,7 +40,7 @@ def test_what_was_built_is_not_built_again(builds: list[object]) -> None:
     assert first == again
     assert first.path.read_bytes() == b'an image'
     assert first.place_of_site(0) == 'a.py:1'
-    assert builds == [('kmain', CLASSIC, False, False)]
+    assert builds == [('kmain', CLASSIC, False, False, False)]
     assert said == ['building the kernel']
 
 
@@ -49,6 +49,7 @@ def test_each_kind_of_image_is_an_entry_of_its_own(builds: list[object]) -> None
         {},
         {'checked': True},
         {'debug': True},
+        {'is_quick': True},
         {'entry': images.MAILBOX},
         {'config': CLASSIC_CHECKED},
         {'config': named_kernel('modern')},

@@ -17,6 +17,7 @@ from incroos.machine.strict import MAX_RAM
 from incroos.run.outcome import Status
 from incroos.run.records import Told, statistics_in
 
+from ..budget import FULL
 from .ring3 import SOURCES, Case, Seen, built, in_place, make_root
 from .ring3_cases import ROOT
 from .tasks_lab import ENVIRONMENT, TASKS, make_shell_root
@@ -30,6 +31,7 @@ CASES: Final = (
     (Case('allocate-in-5-gib', 'allocate', ('300',), memory_bytes=5 << 30), 'musl'),  # RAM in two parts, large pages
     (Case('files', 'files', files=ROOT), 'musl'),
     (Case('mapped-file', 'mapped_file', files=ROOT), 'glibc'),
+    (Case('large-model', 'large_model', ('1', '30', 'alone'), memory_bytes=32 * MIB), 'musl'),
     (Case('no-memory', 'all_memory', memory_bytes=8 * MIB), 'musl'),
     (Case('read-null', 'ends', ('read-null',)), 'musl'),
     (Case('abort', 'ends', ('abort',)), 'glibc'),
@@ -90,7 +92,10 @@ SEVERAL: Final = (
 )
 
 
-@pytest.mark.parametrize(('source', 'way'), SEVERAL)
+USUAL: Final = ('with_vfork_and_exec', 'shared', 'infos', 'requeues', 'specific')
+
+
+@pytest.mark.parametrize(('source', 'way'), [(source, way) for source, way in SEVERAL if FULL or way in USUAL])
 def test_what_several_tasks_leave_is_the_same_in_sim_and_jit(tmp_path: Path, source: str, way: str) -> None:
     """In QEMU the timer interrupts by the host's time: there what is written must be equal, and the free frames."""
     program = built(TASKS / f'{source}.c', 'musl')

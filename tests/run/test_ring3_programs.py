@@ -1,5 +1,6 @@
 """C programs of all kinds: what they write and how they end is what Linux makes of the same binary, in each place."""
 
+import re
 from pathlib import Path
 from signal import SIGILL
 from typing import Final
@@ -40,6 +41,35 @@ def is_run(place: str, index: int, case: Case, build: str) -> bool:
     return index % 4 == 0
 
 
+LARGE_PAGES: Final = {
+    'one write': 1,
+    'three writes': 1,
+    'brought': 1,
+    'all': 3,
+    'rights of a part': 2,
+    'no rights at an edge': 1,
+    'all rights again': 1,
+    'a whole one is gone': 2,
+    'two edges are gone': 0,
+    'another one in the middle': 0,
+    'zeros': 1,
+    'written anew': 1,
+    'wanted no more': 1,
+    'moved': 2,
+    'moved a part': 1,
+    'shorter': 0,
+    'longer': 1,
+    'child': 0,
+    'child writes again': 0,
+    'parent': 0,
+    'parent writes': 0,
+    'child with less': 0,
+    'parent in the end': 0,
+    'through a pipe': 3,
+    'locked': 2,
+    'forbidden': 0,
+    'allowed again': 1,
+}
 ALL: Final = [(case, build) for case in PROGRAMS + ENDS for build in builds(case)]
 
 
@@ -98,6 +128,17 @@ def test_instructions_that_unicorn_gets_wrong(tmp_path: Path, place: str) -> Non
 )
 def test_a_program_does_what_it_does_on_linux(tmp_path: Path, place: str, case: Case, build: str) -> None:
     compare(place, built(SOURCES / f'{case.source}.c', build), case, tmp_path / 'root')
+
+
+def test_large_pages_are_told_of(tmp_path: Path) -> None:
+    """How many kilobytes smaps and meminfo count, step by step. Linux keeps some large that are not here (ADR 531)."""
+    program = built(SOURCES / 'large_pages.c', 'musl')
+    case = Case('large-pages', 'large_pages', ('counts',))
+    make_root(tmp_path / 'root', program, case.files)
+    seen, _ran = in_place('jit', program, case, tmp_path / 'root')
+    counts = re.findall(rb'(.*): [0-9a-f]+, (\d+) and (\d+) kB\n', seen.stdout)
+    assert {what.decode(): int(kilobytes) // 2048 for what, kilobytes, _all in counts} == LARGE_PAGES
+    assert all(kilobytes == of_all for _what, kilobytes, of_all in counts)
 
 
 @pytest.mark.parametrize('place', ['jit', 'sim', 'qemu'])

@@ -51,7 +51,7 @@ from ..kernel.drivers import CHECKED, FULL_BUILDS, MEMORY, MODERN_BUILD, MODERN_
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 BUDDY_BUILD: Final = Build(replace(MODERN_CHECKED, frames=buddy), is_checked=True)
-BUDDY_PLAIN: Final = Build(replace(MODERN, frames=buddy), is_checked=False)
+BUDDY_PLAIN: Final = Build(replace(MODERN, frames=buddy), is_checked=False, is_quick=True)
 NR_OPERATIONS: Final = 10_000_000 if FULL else 200_000
 BATCH: Final = 100_000  # a driver waits half a minute for it
 NR_SHORT: Final = 1500  # also interpreted

@@ -15,7 +15,21 @@ EVERY: Final = 'all'
 IN_SIM: Final = (
     *('orphan', 'with_vfork', 'clone_with_stack', 'last_owner', 'copy_out', 'protect_fork_protect', 'full', 'broken'),
     *('specific', 'errors', 'requeues', 'robust', 'mended', 'fatal', 'between_processes'),
-    *('nested', 'infos', 'wait_is_interrupted', 'stops', 'kill_group', 'scripts', 'links', 'sleepers_in_order'),
+    *(
+        'edges',
+        'edges_of_room',
+        'once',
+        'counters',
+        'closing',
+        'nested',
+        'infos',
+        'wait_is_interrupted',
+        'stops',
+        'kill_group',
+        'scripts',
+        'links',
+        'sleepers_in_order',
+    ),
 )  # ways that need few instructions
 
 

@@ -53,7 +53,9 @@ def test_it_boots(place: str, design: Path) -> None:
 
     config = replace(MODERN, objects=chunks_alone, frames=load_design(design))
     console = bytearray()
-    end = places.boot(place, Boot(64 << 20, SECONDS, console.extend, config=config, accel='tcg', look=look))
+    end = places.boot(
+        place, Boot(64 << 20, SECONDS, console.extend, config=config, accel='tcg', look=look, is_checked=True)
+    )
     assert end.status is Status.PASSED, console
     assert seen == [config]
 

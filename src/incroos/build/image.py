@@ -47,13 +47,13 @@ class Image:
     facts: ImageFacts
 
 
-def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool) -> Image:
+def build_image(ir_text: str, sites: list[str], layout: BootLayout, debug: bool, is_quick: bool = False) -> Image:
     """Build the unit whose exported functions are ROOTS, or RING3_ROOTS. Raises BuildError if that is impossible.
 
-    A unit with sites is a checked one.
+    A unit with sites is a checked one, and always built quickly.
     """
     model = HIGH_CODE if layout.window else LOW_CODE
-    code = compile_bare(ir_text, assembly(layout), debug, model, is_quick=bool(sites))
+    code = compile_bare(ir_text, assembly(layout), debug, model, is_quick=is_quick or bool(sites))
     frames = analyse(code.assembly)
     stack = check_stack(frames, layout)
     elf = link(code.object_bytes, layout)

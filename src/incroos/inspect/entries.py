@@ -38,7 +38,9 @@ def page_of_tasks(k: Kernel, va: int) -> Iterator[str]:
         task = Task(k.m, at)
         at = task.next
         if task.space:
-            leaf = vmm.leaf_in(UserSpace(k.m, task.space).space, page) if vm.is_user(page, PAGE_BYTES) else 0
+            space = UserSpace(k.m, task.space).space
+            leaf = vmm.leaf_in(space, page) if vm.is_user(page, PAGE_BYTES) else 0
+            size = ', in a page of 2 MiB' if leaf and vmm.is_large_in(space, page) else ''
             counted = leaf & vmm.PRESENT and not leaf & vmm.UNCOUNTED
             times = f', mapped {pmm.nr_mappings(k, PhysAddr(leaf & ADDRESS))} times' if counted else ''
-            yield f'task {task.number}: {in_words(leaf)}{times}'.replace('mapped 1 times', 'mapped once')
+            yield f'task {task.number}: {in_words(leaf)}{size}{times}'.replace('mapped 1 times', 'mapped once')

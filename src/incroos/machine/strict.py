@@ -6,6 +6,7 @@ preconditions that do not hold, and stale translations (translations.py, which a
 look-up in a dict).
 """
 
+import mmap
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -37,7 +38,7 @@ from .atomics import Atomics
 from .code_marks import note_write
 from .computer import Computer
 from .errors import DoesNotFit, MachineStopped, Misuse, StaleTranslation, UnwrittenLoad
-from .host import BYTE, HALF, QUARTER, WORD, unpack_word
+from .host import BYTE, HALF, MAP_NORESERVE, QUARTER, WORD, unpack_word
 from .translations import ENTRY_BYTES, Translations
 from .user_fills import UserFills
 from .walk import probe
@@ -58,7 +59,8 @@ class SimulatedMachine(Atomics):
         self.computer, self.cpu, self.config = computer, computer.cpu, config
         self.ram = computer.memory.buffer  # physical address 0 is its first byte
         nr_bytes = computer.memory.nbytes if computer.device else computer.ram_bytes
-        self._written = bytearray(nr_bytes)  # 1 for each byte of memory that was written
+        # 1 for each byte of memory that was written: a mapping, of which only what is touched takes memory and time
+        self._written = mmap.mmap(-1, nr_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
         self._translations = Translations(computer, self._check_entry)
         self._readable, self._writable = self._translations.readable, self._translations.writable
         self._tables = self._translations.tables
@@ -157,7 +159,7 @@ class SimulatedMachine(Atomics):
         if fresh & -PAGE_BYTES != frame:
             raise StaleTranslation(f'stale upper entry: a walk for ring 3 finds {va:#x} at {frame:#x}, not {fresh:#x}')
         if self._written[frame : frame + PAGE_BYTES] != ONES:
-            first = self._written.index(0, frame, frame + PAGE_BYTES)
+            first = self._written.find(b'\0', frame, frame + PAGE_BYTES)
             raise UnwrittenLoad(f'ring 3 has {va:#x} at physical {frame:#x}: the byte at {first:#x} was never written')
         entries = list(self._translations.walk(va))
         for entry in entries:
@@ -215,7 +217,7 @@ class SimulatedMachine(Atomics):
         return value
 
     def _refuse_unwritten(self, pa: int, nbytes: int, addr: int) -> None:
-        first = self._written.index(0, pa, pa + nbytes)
+        first = self._written.find(b'\0', pa, pa + nbytes)
         raise UnwrittenLoad(f'load of {nbytes} bytes at {addr:#x}: the byte at physical {first:#x} was never written')
 
     def _check_entry(self, pa: int) -> None:

@@ -55,7 +55,7 @@ from .cpu import Cpu
 from .cpuid import user_cpuid
 from .registers import cpu_read_tsc
 from .ring3 import frame_of
-from .user import NOTHING, SYSTEM_CALL, Frame
+from .user import EXCEPTION, NOTHING, SYSTEM_CALL, Frame
 from .user_pages import note_exception, peek, tell_page
 
 # unicorn.h
@@ -140,6 +140,8 @@ class Unicorn(Struct):
     fs_base: i64
     gs_base: i64
     cause: u64
+    has_address: u64  # 1: fault_address is that of the event
+    fault_address: i64
     port_rip: i64  # where IN or OUT is, of which the engine has executed more than it should
     scratch: i64
 
@@ -164,6 +166,7 @@ def run(cpu: Cpu) -> None:
     cpu.user.event = NOTHING
     cpu.user.nr_runs += 1
     unicorn.cause = OF_NOTHING
+    unicorn.has_address = 0
     error = call4(cpu.m, unicorn.call_start, unicorn.addr, frame.rip, 0, 0)
     cpu.user.has_vectors = 1
     take_registers(cpu, unicorn, frame)
@@ -285,7 +288,16 @@ def judge(cpu: Cpu, unicorn: Unicorn, frame: Frame, error: word) -> None:
         unicorn.careful = frame.rip >> PAGE_SHIFT
         user.event = NOTHING
     elif unicorn.cause == OF_PAGE and user.vector == PAGE_FAULT:
-        user.address = call4(cpu.m, unicorn.call_address, unicorn.addr, 0, 0, 0)
+        note_address(cpu, unicorn)
+        user.address = unicorn.fault_address
+
+
+@kernel
+def note_address(cpu: Cpu, unicorn: Unicorn) -> None:
+    """Keep the address of the access that failed first. The engine has that of the last one that it tried."""
+    if unicorn.has_address == 0:
+        unicorn.has_address = 1
+        unicorn.fault_address = call4(cpu.m, unicorn.call_address, unicorn.addr, 0, 0, 0)
 
 
 @kernel
@@ -374,6 +386,8 @@ def fill(cpu: Cpu, va: VirtAddr, kind: word) -> word:
     elif kind == MEM_FETCH:
         access = FETCH
     event = cpu.user.event
+    if event == EXCEPTION and unicorn_of(cpu).cause == OF_PAGE:
+        note_address(cpu, unicorn_of(cpu))  # it looks for code behind the fault
     told = tell_page(cpu, va, access)
     if event != cpu.user.event:
         unicorn_of(cpu).cause = OF_PAGE

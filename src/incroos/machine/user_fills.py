@@ -2,17 +2,18 @@
 
 A real TLB keeps what it was told until it is flushed. So each answer is kept with the entries that its walk read; when
 one of these was written, the answer is compared with a fresh walk before ring 3 goes on. It must give the same frame,
-and no right more: a right that was added needs no flush, since the processor asks again. Kept for each PCID.
+and no right more: a right that was added needs no flush, since the processor asks again. Kept for each PCID. What was
+told of a large page is forgotten together, when any page in it is flushed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from incroos.lang import PhysAddr, VirtAddr
 
-from .architecture import ENTRY_WRITABLE, PAGE_SHIFT, USER
+from .architecture import ENTRY_WRITABLE, LEVEL_BITS, PAGE_SHIFT, USER
 from .cpu import Cpu
 from .errors import StaleTranslation
 from .user_pages import MAY, MAY_EXECUTE, MAY_WRITE
@@ -34,18 +35,21 @@ class UserFills:
 
     def __init__(self, cpu: Cpu) -> None:
         self.cpu = cpu
+        self._large: defaultdict[int, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._told: defaultdict[int, dict[int, Told]] = defaultdict(dict)
         self._readers: dict[int, set[tuple[int, int]]] = {}  # address of an entry / 8 -> PCID and page
         self._suspects: set[tuple[int, int]] = set()
 
-    def learn(self, va: VirtAddr, answer: int, entries: Iterable[int]) -> None:
-        """The processor was told this answer, whose walk read these entries."""
+    def learn(self, va: VirtAddr, answer: int, entries: Sequence[int]) -> None:
+        """The processor was told this answer, whose walk read these entries; one less than levels: a large page."""
         page = va >> PAGE_SHIFT
         before = self._told[self.cpu.pcid].get(page)
         frame, may = answer & ~MAY, answer & MAY
         if before is not None and before.frame == frame:
             may |= before.may
         self._told[self.cpu.pcid][page] = Told(frame, may)
+        if len(entries) < self.cpu.root_level:
+            self._large[self.cpu.pcid][page >> LEVEL_BITS].add(page)
         for entry in entries:
             self._readers.setdefault(entry // ENTRY_BYTES, set()).add((self.cpu.pcid, page))
 
@@ -82,18 +86,22 @@ class UserFills:
 
     def forget_page(self, va: VirtAddr) -> None:
         """A page was flushed."""
-        self._told[self.cpu.pcid].pop(va >> PAGE_SHIFT, None)
+        self.forget_address(self.cpu.pcid, va)
 
     def forget_address(self, pcid: int, va: VirtAddr) -> None:
         """A page of a PCID was flushed."""
-        self._told[pcid].pop(va >> PAGE_SHIFT, None)
+        page = va >> PAGE_SHIFT
+        for forgotten in (page, *self._large[pcid].pop(page >> LEVEL_BITS, ())):
+            self._told[pcid].pop(forgotten, None)
 
     def forget_space(self, pcid: int) -> None:
         """A PCID was flushed."""
         self._told[pcid].clear()
+        self._large[pcid].clear()
 
     def forget_all(self) -> None:
         """Everything was flushed."""
         self._told.clear()
+        self._large.clear()
         self._readers.clear()
         self._suspects.clear()

@@ -52,10 +52,14 @@ def kernel_image(
     config: 'KernelConfig | NamedConfig' = CLASSIC,
     checked: bool = False,
     debug: bool = False,
+    is_quick: bool = False,
 ) -> KernelImage:
-    """The image of the kernel. Raises Unusable where it has to be built and cannot be, Refused for bad kernel text."""
+    """The image of the kernel; a checked one is always built quickly.
+
+    Raises Unusable where it has to be built and cannot be, Refused for bad kernel text.
+    """
     paths = str(PACKAGE) if checked or debug else ''  # such an image names files of this checkout
-    switches = (f'checked={checked}', f'debug={debug}')
+    switches = (f'checked={checked}', f'debug={debug}', f'quick={is_quick}')
     key = key_of(SOURCES, (entry, config.identity(), *switches, paths, linker_identity()))
     cache = Cache(say)
     folder = cache.fetch(key)
@@ -63,19 +67,21 @@ def kernel_image(
         if folder is None:
             find_linker()  # before much time is spent for nothing
             say('building the kernel')
-            folder = cache.store(key, build_files(entry, made(config), checked, debug))
+            folder = cache.store(key, build_files(entry, made(config), checked, debug, is_quick))
         return KernelImage(folder / ELF, json.loads((folder / FACTS).read_bytes()))
     except BuildError as error:
         raise Unusable(str(error)) from error
 
 
-def build_files(entry: str, config: 'KernelConfig', checked: bool, debug: bool) -> dict[str, bytes]:
+def build_files(
+    entry: str, config: 'KernelConfig', checked: bool, debug: bool, is_quick: bool = False
+) -> dict[str, bytes]:
     """Compile and link; the files of the cache's entry."""
     from incroos.build.image import build_image
     from incroos.lang.frontend import BARE, compile_unit
 
     unit = compile_unit(entry_functions(entry), target=BARE, config=config, checked=checked, debug=debug)
-    image = build_image(unit.ir, unit.sites, boot_layout(config, has_ring3=entry == RUN), debug)
+    image = build_image(unit.ir, unit.sites, boot_layout(config, has_ring3=entry == RUN), debug, is_quick)
     return {ELF: image.elf, FACTS: json.dumps(asdict(image.facts)).encode()}
 
 

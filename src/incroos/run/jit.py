@@ -86,8 +86,10 @@ class KernelCode:
     runs_programs: bool = False
 
 
-def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False) -> KernelCode:
-    """Compile a kernel together with the computer that it runs on."""
+def compile_kernel(
+    entries: EntryPoints, config: KernelConfig = CLASSIC, checked: bool = False, *, is_quick: bool = False
+) -> KernelCode:
+    """Compile a kernel together with the computer that it runs on; a checked one is always built quickly."""
     from incroos.lang.frontend import compile_unit, simulated  # a warm start compiles nothing
 
     roots = {'main': entries.main, 'on_page_fault': entries.page_fault, 'on_exception': entries.exception}
@@ -96,7 +98,8 @@ def compile_kernel(entries: EntryPoints, config: KernelConfig = CLASSIC, checked
         roots |= {'on_trap': entries.trap, 'on_system_call': entries.syscall}
         adapters += USER_ADAPTERS
     unit = compile_unit(roots, simulated(LOWERINGS), config, checked)
-    return KernelCode(compile_host(unit.ir + adapters, is_quick=checked), unit.sites, config, entries.runs_programs)
+    code = compile_host(unit.ir + adapters, is_quick=checked or is_quick)
+    return KernelCode(code, unit.sites, config, entries.runs_programs)
 
 
 def cached_kernel(
@@ -104,17 +107,21 @@ def cached_kernel(
     entries: Entries = CLASSIC_ENTRIES,
     config: KernelConfig = CLASSIC,
     checked: bool = False,
+    *,
+    is_quick: bool = False,
 ) -> KernelCode:
     """The same, from the cache where it is there. For entry points that lie in this package."""
     cache = Cache(say)
     paths = str(PACKAGE) if checked else ''  # the sites name files of this checkout
-    key = key_of(SOURCES, ['jit', host_identity(), config.identity(), str(checked), paths, *entries.names])
+    key = key_of(
+        SOURCES, ['jit', host_identity(), config.identity(), str(checked), str(is_quick), paths, *entries.names]
+    )
     folder = cache.fetch(key)
     if folder is not None:
         sites = json.loads((folder / SITES_FILE).read_text())
         return KernelCode((folder / OBJECT_FILE).read_bytes(), sites, config, entries.runs_programs)
     say('building the kernel')
-    code = compile_kernel(entries.loaded(), config, checked)
+    code = compile_kernel(entries.loaded(), config, checked, is_quick=is_quick)
     cache.store(key, {OBJECT_FILE: code.object_bytes, SITES_FILE: json.dumps(code.sites).encode()})
     return code
 

@@ -128,8 +128,9 @@ def prepare(
     """
     cpu = computer.cpu
     has_five = config.levels > FOUR_LEVELS and cpu.features & HAS_LA57 != 0
-    for at, entry in boot_tables(config, has_five).items():
-        poke(at, entry.to_bytes(8, 'little'))
+    entries = boot_tables(config, has_five)
+    for table in range(min(entries), max(entries), layout.PAGE_BYTES):
+        poke(table, struct.pack('<512Q', *(entries[at] for at in range(table, table + layout.PAGE_BYTES, 8))))
     modules = []
     if module:
         start = module_start(computer.ram_bytes, len(module))

@@ -57,7 +57,7 @@ class Machine:
         self.info = RunInfo(self.k.m, VirtAddr(DIRECT_MAP_START + at))
         assert vm.init(self.k) == OK
         interrupts.init(self.k)
-        task.init(self.k)
+        assert task.init(self.k) == OK
         self.free_frames = 0
 
     def records(self) -> list[Told]:

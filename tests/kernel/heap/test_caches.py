@@ -255,7 +255,7 @@ def test_a_c_function_constructs_each_object_once() -> None:
         'take': take_object,
         'give': give_object,
     }
-    code = CodeInMemory(compile_host(compile_unit(roots, RAW, HOSTED, checked=True).ir), trap)
+    code = CodeInMemory(compile_host(compile_unit(roots, RAW, HOSTED, checked=True).ir, is_quick=True), trap)
     k = memory.base
     called: list[tuple[int, int]] = []
 

@@ -30,9 +30,9 @@ from .panics import text_of_panic
 
 LEVELS: Final = {
     'classic, cheap': Build(CLASSIC, is_checked=False),
-    'classic, full': Build(CLASSIC_FULL, is_checked=False),
+    'classic, full': Build(CLASSIC_FULL, is_checked=False, is_quick=True),
     'modern, cheap': Build(MODERN, is_checked=False),
-    'modern, full': Build(MODERN_FULL, is_checked=False),
+    'modern, full': Build(MODERN_FULL, is_checked=False, is_quick=True),
 }
 
 

@@ -18,8 +18,8 @@ from ..drivers import PLACES, Build, open_driver
 
 LEVELS = {'_OFF': NO_HARDENING, '': CHEAP, '_FULL': FULL}
 OFF_BUILDS = {
-    'classic': Build(CLASSIC_OFF, is_checked=False),
-    'modern': Build(MODERN_OFF, is_checked=False),
+    'classic': Build(CLASSIC_OFF, is_checked=False, is_quick=True),
+    'modern': Build(MODERN_OFF, is_checked=False, is_quick=True),
 }
 
 

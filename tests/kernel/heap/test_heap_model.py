@@ -9,6 +9,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 from incroos.kernel.codes import BAD_FREE
 from incroos.kernel.layout import HEAP, HEAP_MAX_BYTES
 
+from ...budget import FULL
 from ..drivers import open_driver
 from .heap_help import assert_in_order, committed_bytes, free_all, is_payload_kept, nr_used_frames, write_payload
 
@@ -91,4 +92,4 @@ class HeapAgainstIntervals(RuleBasedStateMachine):
 
 
 TestHeapAgainstIntervals = HeapAgainstIntervals.TestCase
-TestHeapAgainstIntervals.settings = settings(max_examples=40, stateful_step_count=40)
+TestHeapAgainstIntervals.settings = settings(max_examples=200 if FULL else 15, stateful_step_count=40)

@@ -184,19 +184,19 @@ def machine(design: str, place: str, nr_examples: int, nr_steps: int) -> Any:
     kind: Any = type(name, (HeapAgainstIntervals,), {'design': design, 'place': place})
     found = kind.TestCase
     found.settings = settings(
-        max_examples=nr_examples * (10 if FULL else 1),
+        max_examples=nr_examples * (20 if FULL else 1),
         stateful_step_count=nr_steps,
     )
     return found
 
 
-TestKmallocInSim = machine('kmalloc', 'sim', 4, 30)
-TestKmallocInJit = machine('kmalloc', 'jit', 8, 50)
-TestKmallocInQemu = machine('kmalloc', 'qemu', 3, 50)
-TestFirstFitInJit = machine('first-fit', 'jit', 8, 50)
-TestFirstFitInQemu = machine('first-fit', 'qemu', 3, 50)
-TestChunksInSim = machine('chunks', 'sim', 3, 30)
-TestChunksInJit = machine('chunks', 'jit', 8, 50)
-TestSlabsInJit = machine('slabs', 'jit', 8, 50)
-TestFullInSim = machine('kmalloc, full', 'sim', 3, 30)
-TestFullInJit = machine('kmalloc, full', 'jit', 8, 50)
+TestKmallocInSim = machine('kmalloc', 'sim', 2, 30)
+TestKmallocInJit = machine('kmalloc', 'jit', 4, 50)
+TestKmallocInQemu = machine('kmalloc', 'qemu', 2, 50)
+TestFirstFitInJit = machine('first-fit', 'jit', 4, 50)
+TestFirstFitInQemu = machine('first-fit', 'qemu', 2, 50)
+TestChunksInSim = machine('chunks', 'sim', 2, 30)
+TestChunksInJit = machine('chunks', 'jit', 4, 50)
+TestSlabsInJit = machine('slabs', 'jit', 4, 50)
+TestFullInSim = machine('kmalloc, full', 'sim', 2, 30)
+TestFullInJit = machine('kmalloc, full', 'jit', 4, 50)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incroos.guest import mailbox
@@ -17,6 +17,8 @@ from incroos.kernel.heap.slab import magazine, slab
 from incroos.kernel.state import NR_ROUNDS, Cache, Heap, Kernel, ObjectCache, SlabRecord, SlabState
 from incroos.lang import VirtAddr, offset_of
 from incroos.run.sim import Sim
+
+from ...budget import FULL
 
 NBYTES = 500  # eight objects to a slab
 
@@ -118,6 +120,7 @@ def test_some_configurations_have_none(config: KernelConfig) -> None:
     assert heap.check(k) == OK
 
 
+@settings(max_examples=200 if FULL else 25)
 @given(st.lists(st.integers(0, 63), min_size=1, max_size=90))
 def test_usage_counts_what_is_in_the_magazine(numbers: list[int]) -> None:
     """Against a count by object, whatever is free and in what order it became so."""

@@ -186,7 +186,7 @@ def machine(design: str, level: str, place: str, nr_examples: int) -> Any:
     kind: Any = type(f'{design}{level}_{place}', (Chains,), {'build': build, 'place': place})
     found = kind.TestCase
     found.settings = settings(
-        max_examples=nr_examples * (10 if FULL else 1),
+        max_examples=nr_examples * (20 if FULL else 1),
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -194,16 +194,16 @@ def machine(design: str, level: str, place: str, nr_examples: int) -> Any:
     return found
 
 
-TestFirstFitOffInSim = machine('FirstFit', 'Off', 'sim', 2)
-TestFirstFitCheapInJit = machine('FirstFit', 'Cheap', 'jit', 8)
+TestFirstFitOffInSim = machine('FirstFit', 'Off', 'sim', 1)
+TestFirstFitCheapInJit = machine('FirstFit', 'Cheap', 'jit', 4)
 TestFirstFitFullInSim = machine('FirstFit', 'Full', 'sim', 1)
-TestKmallocOffInSim = machine('Kmalloc', 'Off', 'sim', 2)
-TestKmallocCheapInJit = machine('Kmalloc', 'Cheap', 'jit', 10)
-TestKmallocCheapInQemu = machine('Kmalloc', 'Cheap', 'qemu', 2)
+TestKmallocOffInSim = machine('Kmalloc', 'Off', 'sim', 1)
+TestKmallocCheapInJit = machine('Kmalloc', 'Cheap', 'jit', 5)
+TestKmallocCheapInQemu = machine('Kmalloc', 'Cheap', 'qemu', 1)
 TestKmallocFullInSim = machine('Kmalloc', 'Full', 'sim', 1)
-TestChunksOffInSim = machine('Chunks', 'Off', 'sim', 2)
-TestChunksCheapInJit = machine('Chunks', 'Cheap', 'jit', 10)
+TestChunksOffInSim = machine('Chunks', 'Off', 'sim', 1)
+TestChunksCheapInJit = machine('Chunks', 'Cheap', 'jit', 5)
 TestChunksFullInSim = machine('Chunks', 'Full', 'sim', 1)
-TestSlabsOffInSim = machine('Slabs', 'Off', 'sim', 2)
-TestSlabsCheapInJit = machine('Slabs', 'Cheap', 'jit', 10)
+TestSlabsOffInSim = machine('Slabs', 'Off', 'sim', 1)
+TestSlabsCheapInJit = machine('Slabs', 'Cheap', 'jit', 5)
 TestSlabsFullInSim = machine('Slabs', 'Full', 'sim', 1)

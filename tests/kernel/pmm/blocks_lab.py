@@ -213,7 +213,7 @@ def interpreted(pieces: Pieces, allocator: str) -> Lab:
 @cache
 def code_of(allocator: str) -> Compiled:
     """The checked build of all functions."""
-    return compiled(FUNCTIONS, checked=True, config=config_of(allocator))
+    return compiled(FUNCTIONS, checked=True, config=config_of(allocator), is_quick=True)
 
 
 def in_process(pieces: Pieces, allocator: str) -> Lab:

@@ -14,6 +14,7 @@ from incroos.kernel.layout import KERNEL_STATE, KERNEL_STATE_END, POOL_START, ZO
 from incroos.kernel.pmm.frames import POISON
 from incroos.machine.errors import MachineStopped
 
+from ...budget import FULL
 from ..guest import Guest
 
 POOL_OF_A_PC = range(0x1_0000, 0x9_F000, 0x1000)
@@ -272,7 +273,7 @@ def test_check_names_the_broken_invariant(guest: Guest) -> None:
 
 
 # ------------------------------------------------------------------ random use against a set
-@settings(max_examples=25, stateful_step_count=40)
+@settings(max_examples=100 if FULL else 8, stateful_step_count=40)
 class FramesAgainstASet(RuleBasedStateMachine):
     """Frames held, as a set for pages and a set for tables; which frame comes next is the lowest free one."""
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from incroos.kernel import files, heap, pmm, vm, vmm
-from incroos.kernel.state import Kernel, Task
+from incroos.kernel.codes import OK
+from incroos.kernel.state import Kernel, ObjectCache, Task
 from incroos.kernel.task import check as tasks
+from incroos.lang import VirtAddr
 from incroos.run.archive import Entry
 from incroos.run.strace import signed_int
 
@@ -55,6 +57,18 @@ def free(made: Machine) -> int:
     vm.give_up_pages(made.k)
     heap.shrink(made.k)
     return pmm.nr_free_frames(made.k)
+
+
+def fill_slabs(made: Machine) -> None:
+    """Take what is free in the slabs of tasks and their tables: the next one of each needs frames."""
+    k = made.k
+    for at in (k.tasks.cache, k.tasks.action_tables, k.files.tables):
+        cache = ObjectCache(k.m, at)
+        nr_slabs = cache.slabs.nr_slabs
+        last = VirtAddr(0)
+        while cache.slabs.nr_slabs == nr_slabs:
+            last = heap.cache_alloc(k, cache)
+        assert heap.cache_free(k, cache, last) == OK
 
 
 def refusals(made: Machine) -> Iterator[int]:

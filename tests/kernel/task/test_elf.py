@@ -19,7 +19,7 @@ from ...budget import FULL
 from ..abi.programs import CODE, CONTENT, DATA_BYTES, REGULAR, SEGMENTS, SMALL, Machine, elf, machine, segment
 
 SEED: Final = 12
-NR_MUTATIONS: Final = 20_000 if FULL else 1_000
+NR_MUTATIONS: Final = 20_000 if FULL else 250
 HEADER_BYTES: Final = 64 + 56 * len(SEGMENTS)
 STACK: Final = segment(0x6474_E551, 6, 0, 0, 0, 0)
 TEXT: Final = segment(1, 5, 0x1000, 0x40_1000, 100, 100)

@@ -21,6 +21,7 @@ from .tasks import (
     WAIT4,
     YIELD,
     check,
+    fill_slabs,
     free,
     number,
     refusals,
@@ -241,6 +242,7 @@ def test_what_wait4_is_asked_for() -> None:
 def test_fork_without_memory_changes_nothing(call: tuple[int, ...]) -> None:
     made = started()
     made.put(0x40_2000, b'touched')
+    fill_slabs(made)
     before = free(made)
     for refused in refusals(made):
         result = made.call(*call)

@@ -35,8 +35,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'on_kernel_trap': on_kernel_trap,
     }
     unit = compile_unit(roots, target=BARE, config=MODERN)
+    layout = images.boot_layout(MODERN, has_ring3=True)
     path = tmp_path_factory.mktemp('touching') / 'kernel.elf'
-    path.write_bytes(build_image(unit.ir, unit.sites, images.boot_layout(MODERN, has_ring3=True), debug=False).elf)
+    path.write_bytes(build_image(unit.ir, unit.sites, layout, debug=False, is_quick=True).elf)
     return path
 
 

@@ -161,6 +161,48 @@ def test_tasks_hold_a_space(machine: Machine) -> None:
     zeros(child, BASE, 1)
     vm.drop(machine.k, child)
     vm.drop(machine.k, user)
+    vm.give_up_pages(machine.k)
+
+
+def test_spare_spaces(machine: Machine) -> None:
+    """What the last task leaves is the next space: its tables, and nothing else of it."""
+    user = machine.new_space()
+    for start in (BASE, BASE + 4 * MIB, END - PAGE):
+        zeros(user, start, 1)
+        write(user, start, start)
+    children = [fork(machine, user) for _ in range(3)]
+    tables = user.space.nr_tables
+    for child in children:
+        vm.hold(child)
+        vm.drop(machine.k, child)
+    machine.check()
+    assert machine.k.vm.nr_spares == 3
+    nr_nodes = machine.k.vm.nr_nodes
+    assert nr_nodes == 4 * 3
+    there = {child.space.root for child in children}
+    child, other = fork(machine, user), machine.new_space()
+    assert {child.space.root, other.space.root} < there
+    assert machine.k.vm.nr_spares == 1
+    assert child.space.nr_tables == other.space.nr_tables == tables
+    assert words(child, 1, BASE) == [BASE]
+    assert machine.leaves(other) == {}
+    assert other.nr_ranges == 0
+    zeros(other, BASE, 1)
+    assert words(other, 1, BASE) == [0]
+    assert machine.k.vm.nr_nodes == nr_nodes  # the nodes were there
+    machine.check()
+    machine.k.vm.nr_spares += 1
+    assert vm.check(machine.k) == 14
+    machine.k.vm.nr_spares -= 1
+    assert vm.give_up_pages(machine.k) == tables
+    many = machine.new_space()
+    for index in range(20):
+        zeros(many, BASE + 2 * MIB * index, 1)
+        write(many, BASE + 2 * MIB * index, 1)
+    vm.hold(many)
+    vm.drop(machine.k, many)
+    assert machine.k.vm.nr_spares == 0
+    end(machine, [user, child, other])
 
 
 # ------------------------------------------------------------------ rights

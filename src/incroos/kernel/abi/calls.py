@@ -16,6 +16,7 @@ from incroos.kernel.abi import (
     file_calls,
     futex_calls,
     group_calls,
+    interest_calls,
     kill_calls,
     limit_calls,
     lock_calls,
@@ -207,6 +208,12 @@ CALLS: Final[Mapping[int, Function]] = {
     202: futex_calls.futex,
     270: select_calls.pselect6,
     271: wait_calls.ppoll,
+    213: interest_calls.epoll_create,
+    291: interest_calls.epoll_create1,
+    233: interest_calls.epoll_ctl,
+    232: interest_calls.epoll_wait,
+    281: interest_calls.epoll_pwait,
+    441: interest_calls.epoll_pwait2,
     # sockets
     41: socket_calls.make,
     42: socket_calls.refuse,  # connect

@@ -16,6 +16,8 @@ GET_FS: Final = 0x1003
 GET_GS: Final = 0x1004
 
 SET_NAME: Final = 15  # prctl
+SET_NO_LARGE: Final = 41  # Linux's THP_DISABLE
+GET_NO_LARGE: Final = 42
 GET_NAME: Final = 16
 GET_DUMPABLE: Final = 3
 SET_DUMPABLE: Final = 4
@@ -96,6 +98,11 @@ def prctl(k: Kernel, option: word, value: word) -> word:
             return -EFAULT
         copy(k.m, VirtAddr(name), at, NAME_BYTES)
         return 0
+    if wanted == SET_NO_LARGE:
+        user_of(k).has_no_large = 1 if value != 0 else 0
+        return 0
+    if wanted == GET_NO_LARGE:
+        return user_of(k).has_no_large
     if wanted == GET_DUMPABLE:
         return 1
     return 0 if wanted == SET_DUMPABLE and (value == 0 or value == 1) else -EINVAL

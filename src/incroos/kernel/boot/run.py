@@ -42,11 +42,12 @@ def run_main(k: Kernel, start_info: PhysAddr) -> None:
 @kernel
 def begin(k: Kernel, info: RunInfo) -> word:
     """Start what programs need, and make the first one; or the code of what was refused."""
-    task.init(k)
+    code = task.init(k)
     k.tasks.flags = info.flags  # what goes wrong from here on is told where they say
     if info.flags & ON_PC != 0:
         serial_input.init(k)
-    code = vm.init(k)
+    if code == OK:
+        code = vm.init(k)
     if code == OK:
         code = files.init(k, VirtAddr(info.addr + info.archive), info.archive_bytes)
     return task.create_first(k, info) if code == OK else code

@@ -26,7 +26,7 @@ from .folders import read_entries
 from .nodes import root_of
 from .opening import open_path, open_standard, open_unnamed
 from .paths import put_path, text_of, walk
-from .pipe_opening import open_counter, open_pipe
+from .pipe_opening import open_counter, open_interests, open_pipe
 from .pipes import await_room
 from .proc import text_of_link
 from .process_folders import forget_task
@@ -66,6 +66,7 @@ __all__ = [
     'new_table',
     'new_whereabouts',
     'open_counter',
+    'open_interests',
     'open_path',
     'open_pipe',
     'open_standard',

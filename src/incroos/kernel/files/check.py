@@ -3,9 +3,21 @@
 from typing import Final
 
 from incroos.kernel.codes import OK
-from incroos.kernel.files import entries, nodes, pipes
+from incroos.kernel.files import entries, interests, nodes, pipes
 from incroos.kernel.files.descriptors import nr_places
-from incroos.kernel.state import FOLDER_KIND, PIPE_KIND, Entry, File, Kernel, Node, Pipe, Task, table_of
+from incroos.kernel.state import (
+    FOLDER_KIND,
+    INTEREST_KIND,
+    PIPE_KIND,
+    Entry,
+    File,
+    InterestList,
+    Kernel,
+    Node,
+    Pipe,
+    Task,
+    table_of,
+)
 from incroos.lang import VirtAddr, kernel, word
 
 # Beside the numbers of NODES
@@ -168,6 +180,8 @@ def check_file(k: Kernel, file: File) -> word:
                 nr_writers += pipes.writes(other)
     if file.node != 0 and Node(k.m, file.node).nr_files != nr_files:
         return 3
+    if file.kind == INTEREST_KIND:
+        return interests.check(k, InterestList(k.m, file.pipe))
     if file.kind != PIPE_KIND or file.pipe == 0:
         return OK
     pipe = Pipe(k.m, file.pipe)

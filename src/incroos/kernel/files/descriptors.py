@@ -9,10 +9,11 @@ from incroos.kernel import heap
 from incroos.kernel.codes import BAD_DESCRIPTOR, NO_DESCRIPTOR, OK
 from incroos.kernel.files import open_files
 from incroos.kernel.files.flags import CLOSE_AT_EXEC
-from incroos.kernel.state import Descriptor, DescriptorTable, File, Kernel, Task, table_of
+from incroos.kernel.state import Descriptor, DescriptorTable, File, Kernel, ObjectCache, Task, table_of
 from incroos.lang import VirtAddr, copy, kernel, offset_of, word
 
 CLOSE_ON_EXEC: Final = 1  # FD_CLOEXEC
+TABLE_ALIGNMENT: Final = 8
 
 
 @kernel
@@ -103,9 +104,23 @@ def duplicate_to(k: Kernel, task: Task, descriptor: word, wanted: word, flags: w
 
 # ------------------------------------------------------------------ tables
 @kernel
+def init(k: Kernel) -> None:
+    """Make the cache of tables, unless there is no memory."""
+    k.files.tables = heap.cache_create(
+        k, b'descriptors', DescriptorTable.SIZE, TABLE_ALIGNMENT, VirtAddr(0), VirtAddr(0)
+    ).addr
+
+
+@kernel
+def deinit(k: Kernel) -> None:
+    """End the cache, of which nobody has a table."""
+    heap.cache_destroy(k, ObjectCache(k.m, k.files.tables))
+
+
+@kernel
 def new_table(k: Kernel) -> VirtAddr:
     """A table in which nothing is open, with one user; 0 without memory."""
-    at = heap.kmalloc(k, DescriptorTable.SIZE)
+    at = heap.cache_alloc(k, ObjectCache(k.m, k.files.tables))
     if at != 0:
         table = DescriptorTable(k.m, at)
         table.nr_users = 1
@@ -116,7 +131,7 @@ def new_table(k: Kernel) -> VirtAddr:
 @kernel
 def copy_table(k: Kernel, table: DescriptorTable) -> VirtAddr:
     """Another table that names the same files, with one user; 0 without memory."""
-    at = heap.kmalloc(k, DescriptorTable.SIZE)
+    at = heap.cache_alloc(k, ObjectCache(k.m, k.files.tables))
     if at == 0:
         return at
     copy(
@@ -148,7 +163,7 @@ def drop_table(k: Kernel, at: VirtAddr) -> None:
         if file != 0:
             table.descriptors[descriptor].file = VirtAddr(0)
             open_files.drop(k, File(k.m, file))
-    heap.kfree(k, at)
+    heap.cache_free(k, ObjectCache(k.m, k.files.tables), at)
 
 
 @kernel

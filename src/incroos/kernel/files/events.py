@@ -39,6 +39,7 @@ def read(k: Kernel, user: UserSpace, file: File, to: word, nbytes: word) -> word
     if vm.store64(user, to, taken) != OK:
         return BAD_POINTER
     counter.count = sub_wrap(counter.count, taken)
+    counter.nr_departures += 1
     note_change(k, counter.addr)
     return WORD_BYTES
 
@@ -57,5 +58,6 @@ def write(k: Kernel, user: UserSpace, file: File, source: word, nbytes: word) ->
     if unsigned_less(sub_wrap(MOST, counter.count), more):
         return wait_unless_nonblocking(k, file, counter.addr, 0)
     counter.count = add_wrap(counter.count, more)
+    counter.nr_arrivals += 1
     note_change(k, counter.addr)
     return WORD_BYTES

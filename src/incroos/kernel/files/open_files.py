@@ -4,8 +4,8 @@ Unit: the open file.
 """
 
 from incroos.kernel import heap
-from incroos.kernel.files import nodes, pipes
-from incroos.kernel.state import EVENT_KIND, PIPE_KIND, File, Kernel, Node
+from incroos.kernel.files import interests, nodes, pipes
+from incroos.kernel.state import EVENT_KIND, INTEREST_KIND, PIPE_KIND, File, InterestList, Kernel, Node
 from incroos.lang import VirtAddr, kernel, word
 
 # FILES-1  file.nr_users == how many descriptors of all tasks name the file, between calls
@@ -33,10 +33,13 @@ def drop(k: Kernel, file: File) -> None:
 @kernel
 def end(k: Kernel, file: File) -> None:
     """End a file that nobody names."""
+    interests.forget_file(k, file)
     if file.kind == PIPE_KIND and file.pipe != 0:
         pipes.detach(k, file)
     elif file.kind == EVENT_KIND:
         heap.kfree(k, file.pipe)
+    elif file.kind == INTEREST_KIND:
+        interests.destroy(k, InterestList(k.m, file.pipe))
     if file.node != 0:
         node = Node(k.m, file.node)
         node.nr_files -= 1

@@ -97,6 +97,8 @@ def detach(k: Kernel, file: File) -> None:
     pipe = Pipe(k.m, file.pipe)
     pipe.nr_readers -= reads(file)
     pipe.nr_writers -= writes(file)
+    pipe.nr_arrivals += 1
+    pipe.nr_departures += 1
     note_change(k, pipe.addr)
     if not has_readers(k, pipe) and not has_writers(k, pipe):
         free_ring(k, pipe)
@@ -134,6 +136,7 @@ def write(k: Kernel, user: UserSpace, file: File, source: word, nbytes: word, do
         nr_put = put_some(user, pipe, source + done, part)
         done += nr_put
         if nr_put > 0:
+            pipe.nr_arrivals += 1
             note_change(k, pipe.addr)
         if nr_put < part:
             return done if done > 0 else BAD_POINTER
@@ -201,6 +204,8 @@ def read(k: Kernel, user: UserSpace, file: File, to: word, nbytes: word) -> word
         return 0
     if pipe.nbytes == 0:
         return wait_unless_nonblocking(k, file, pipe.addr, 0) if has_writers(k, pipe) else 0
+    if pipe.room - pipe.nbytes < ATOMIC_BYTES:
+        pipe.nr_departures += 1
     done = 0
     while done < nbytes and pipe.nbytes > 0:
         part = min(min(nbytes - done, pipe.nbytes), pipe.room - pipe.start)

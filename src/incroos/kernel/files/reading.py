@@ -17,6 +17,7 @@ from incroos.kernel.state import (
     EVENT_KIND,
     FULL_KIND,
     INPUT_KIND,
+    INTEREST_KIND,
     NULL_KIND,
     OUTPUT_KIND,
     PAGEMAP_KIND,
@@ -77,10 +78,14 @@ def read(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word) -> 
         case state.PIPE_KIND:
             return pipes.read(k, user, file, to, nbytes)
         case state.TERMINAL_KIND:
+            k.files.nr_input_reads += 1
             return terminal.read(k, user, file, to, nbytes)
         case state.EVENT_KIND:
             return events.read(k, user, file, to, nbytes)
+        case state.INTEREST_KIND:
+            return BAD_ARGUMENT
         case _:
+            k.files.nr_input_reads += 1
             return read_input(k, user, file, to, nbytes)
 
 
@@ -101,7 +106,7 @@ def read_at(k: Kernel, user: UserSpace, file: File, to: VirtAddr, nbytes: word, 
 @kernel
 def has_no_position(file: File) -> bool:
     """Can nobody seek in it?"""
-    return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND
+    return is_standard(file) or file.kind == PIPE_KIND or file.kind == EVENT_KIND or file.kind == INTEREST_KIND
 
 
 @kernel
@@ -258,6 +263,8 @@ def seek(file: File, offset: word, whence: word) -> word:
     """Move the position of a file: where it is now. NO_POSITION, BAD_ARGUMENT, BAD_DESCRIPTOR, NO_DEVICE."""
     if file.flags & PATH_ONLY != 0:
         return BAD_DESCRIPTOR
+    if file.kind == EVENT_KIND or file.kind == INTEREST_KIND:
+        return 0  # as on Linux; they have no position all the same
     if has_no_position(file):
         return NO_POSITION
     if (whence == TO_DATA or whence == TO_HOLE) and file.kind == CONTENT_KIND:

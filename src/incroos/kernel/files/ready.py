@@ -6,9 +6,9 @@ Unit: the event, a bit of POLLIN and its kin. Files that never wait are always r
 from typing import Final
 
 from incroos.kernel import state
-from incroos.kernel.files import events, pipes, reading, terminal
+from incroos.kernel.files import events, interests, pipes, reading, terminal
 from incroos.kernel.files.flags import PATH_ONLY
-from incroos.kernel.state import EventCounter, File, Kernel, Pipe
+from incroos.kernel.state import EventCounter, File, Interest, InterestList, Kernel, Pipe
 from incroos.lang import kernel, word
 
 CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
@@ -22,6 +22,26 @@ UNASKED: Final = BROKEN | HUNG_UP | NOT_OPEN  # told though nobody asks for them
 @kernel
 def ready_events(k: Kernel, file: File) -> word:
     """What can be done at once."""
+    if file.kind == state.INTEREST_KIND:
+        return CAN_READ if has_something(k, InterestList(k.m, file.pipe)) else 0
+    return ready_alone(k, file)
+
+
+@kernel
+def has_something(k: Kernel, own: InterestList) -> bool:
+    """Whether there is something to tell."""
+    at = own.first
+    while at != 0:
+        interest = Interest(k.m, at)
+        if interests.to_tell(k, interest, ready_alone(k, File(k.m, interest.file))) != 0:
+            return True
+        at = interest.next
+    return False
+
+
+@kernel
+def ready_alone(k: Kernel, file: File) -> word:
+    """The same of what is no interest list."""
     if file.flags & PATH_ONLY != 0:
         return NOT_OPEN
     match file.kind:

@@ -43,6 +43,8 @@ def write(k: Kernel, user: UserSpace, file: File, source: VirtAddr, nbytes: word
             return terminal.write(k, user, file, source, nbytes)
         case state.EVENT_KIND:
             return events.write(k, user, file, source, nbytes)
+        case state.INTEREST_KIND:
+            return BAD_ARGUMENT
         case _:
             return nbytes  # a device that takes everything
 

@@ -13,6 +13,7 @@ from incroos.kernel.pmm.all.modern import (
     drop_mapping_to,
     nr_mappings,
     owner_word,
+    part_huge,
     set_owner_word,
 )
 from incroos.kernel.pmm.all.unmapped import free_unmapped, settle_unmapped
@@ -76,6 +77,7 @@ __all__ = [
     'nr_total_pool_frames',
     'open_zone',
     'owner_word',
+    'part_huge',
     'record_of',
     'set_owner_word',
     'settle_unmapped',

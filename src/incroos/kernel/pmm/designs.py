@@ -8,7 +8,8 @@ may take from the defaults:
     from incroos.kernel.pmm.all.defaults import add, check, end_of_taken, metadata_bytes, nr_free_blocks, ...
 
 Unit: the block of 2**order frames, named by the PFN of its first frame. A block lies within the zone and at a multiple
-of its size. Callers give back only what they were given, so a design does not look for misuse: blocks.py does.
+of its size. Callers give back only what they were given, in parts if they said so, so a design does not look for
+misuse: blocks.py does.
 """
 
 from typing import Protocol
@@ -56,6 +57,9 @@ class FrameAllocator(Protocol):
 
     def take_back(self, zone: Zone, database: FrameDatabase, hot: HotList, nr_blocks: word) -> None:
         """Take so many of the oldest blocks off a hot list. Default: `put` of each."""
+
+    def part(self, zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> None:
+        """A block that was handed out will come back frame by frame. Default: nothing to do."""
 
     def nr_free_blocks(self, zone: Zone, order: word) -> word:
         """Free blocks of an order that are part of no larger one. Default: unknown, 0."""

@@ -27,6 +27,7 @@ from incroos.kernel.state.frame_database import (
 from incroos.kernel.state.frames import BITMAP_WORDS, SUMMARY_WORDS, FrameBitmap, FrameState, TableRecord
 from incroos.kernel.state.heap import NR_SIZES, HardeningState, Heap, HeapFigures, QuarantineState, Tag, design_state
 from incroos.kernel.state.host import HOST_TEXT_BYTES, NR_KEPT_LISTS, Host, HostedHeap, host_of
+from incroos.kernel.state.interests import Interest, InterestList
 from incroos.kernel.state.kernel import NR_PROCESSORS, Kernel, kernel_of, kernel_of_heap
 from incroos.kernel.state.memory_map import MAX_REGIONS, NR_KINDS, MemoryMap, Region
 from incroos.kernel.state.pipe import EventCounter, Pipe
@@ -99,6 +100,7 @@ from incroos.kernel.state.task import (
     INIT_NUMBER,
     INPUT,
     INPUT_KIND,
+    INTEREST_KIND,
     IS_INTERRUPTED,
     LINK_KIND,
     MAGIC_LINK_KIND,
@@ -222,6 +224,7 @@ __all__ = [
     'INPUT',
     'INPUT_KIND',
     'INTERACTIVE',
+    'INTEREST_KIND',
     'IS_HEAP',
     'IS_INTERRUPTED',
     'IS_LOCKED',
@@ -334,6 +337,8 @@ __all__ = [
     'HostedHeap',
     'HotList',
     'Ids',
+    'Interest',
+    'InterestList',
     'Kernel',
     'KnownBytes',
     'KnownTable',

@@ -15,6 +15,8 @@ class Pipe(Struct):
     nr_opened_to_write: u64  # how often it ever was
     node: VirtAddr  # the FIFO's; 0: of pipe()
     inode: u64
+    nr_arrivals: u64  # how often something has come to be read, or nobody was left to write it
+    nr_departures: u64  # the same of room to write, and those who read
 
 
 class EventCounter(Struct):
@@ -22,3 +24,5 @@ class EventCounter(Struct):
 
     count: u64  # without a sign
     takes_one: u64  # EFD_SEMAPHORE
+    nr_arrivals: u64  # how often something was added
+    nr_departures: u64  # how often something was taken

@@ -26,7 +26,9 @@ class Space(Struct):
     root: PhysAddr  # the table of the highest level, CR3 without its flags
     root_level: u64  # 4 or 5
     nr_tables: u64  # tables taken from pmm and not given back
+    nr_large: u64  # pages of 2 MiB in the lower half that have a table in reserve, see vmm.large
     nr_shared: u64  # of the kernel's own: entries that its root has in the upper half, once they were counted
+    keeps_tables: u64  # tables stay when they are empty: the space ends, and the next one begins with them
     tag: u64  # by which the TLB knows it, or 0; vmm.pcid has them
     known: Annotated[Array[KnownTable], NR_KNOWN]
 

@@ -38,6 +38,7 @@ FULL_KIND: Final = 22  # /dev/full
 RANDOM_KIND: Final = 23  # /dev/random
 DESCRIPTOR_KIND: Final = 25  # of nodes of /proc: /proc/self/fd/N, a symlink to an open file
 TERMINAL_KIND: Final = 24  # of nodes, too
+INTEREST_KIND: Final = 26  # epoll
 
 NR_SETTINGS: Final = 8  # of /proc/sys that can be written
 CALL_TEXT_BYTES: Final = 3 * (RECORD_TEXT_BYTES + 4)  # of a record about a call
@@ -77,7 +78,7 @@ class Pending(Struct):
 
 
 class ActionTable(Struct):
-    """What is done with each signal: what CLONE_SIGHAND shares. From the heap. Owner: task.actions."""
+    """What is done with each signal: what CLONE_SIGHAND shares. Owner: task.actions."""
 
     nr_users: u64  # tasks
     with_action: u64  # signals that may have another action than the default one: the others' mean nothing
@@ -175,7 +176,8 @@ class File(Struct):
     text: VirtAddr  # of TEXT_KIND: bytes from the heap, freed when it is closed; 0: none were asked for
     text_bytes: u64
     channel: u64  # of OUTPUT_KIND: 1 or 2
-    pipe: VirtAddr  # of PIPE_KIND: Pipe; of EVENT_KIND: EventCounter
+    pipe: VirtAddr  # of PIPE_KIND: Pipe; of EVENT_KIND: EventCounter; of INTEREST_KIND: InterestList
+    first_interest: VirtAddr  # Interest: of those that ask for this file, in whatever list
     mode: u64  # of standard files: st_mode
     is_terminal: u64
     rdev: u64
@@ -189,7 +191,7 @@ class Descriptor(Struct):
 
 
 class DescriptorTable(Struct):
-    """What descriptors name: what CLONE_FILES shares. From the heap. Owner: files.descriptors."""
+    """What descriptors name: what CLONE_FILES shares. Owner: files.descriptors."""
 
     nr_users: u64  # tasks
     end_descriptors: u64  # none from here on is open, and what is there means nothing
@@ -346,6 +348,8 @@ class TaskState(Struct):
     slice_start: u64  # when the task that runs began to, or was last charged
     has_begun_again: u64  # numbers have come to their end once
     nr_calls: u64
+    cache: VirtAddr  # the heap's cache of Tasks
+    action_tables: VirtAddr  # and that of ActionTables
     flags: u64  # RunInfo.flags
     clock: u64  # virtual nanoseconds since the start
     start_seconds: u64
@@ -366,6 +370,7 @@ class TaskState(Struct):
 class FilesState(Struct):
     """Owner: files."""
 
+    tables: VirtAddr  # the heap's cache of DescriptorTables
     archive: VirtAddr  # first byte of the cpio
     archive_bytes: u64
     program: VirtAddr  # Node of the first file
@@ -404,4 +409,5 @@ class FilesState(Struct):
     changed: VirtAddr  # an object that whoever waits on it must look at again; EVERYTHING: several; 0: none
     settings: Annotated[Array[u64], NR_SETTINGS]  # of /proc/sys, see files.process_rows
     nr_pipe_bytes: u64  # of the rings of all pipes
+    nr_input_reads: u64  # from the input or the terminal
     next_inode: u64  # of what has no node, and of nodes

@@ -87,6 +87,7 @@ class UserSpace(Struct):
     """An address space of programs. Owner: vm.spaces. Lock: space."""
 
     space: Space
+    nodes: VirtAddr  # Ranges that were a spare space's: a list through `right`
     root: VirtAddr  # of the tree of ranges
     last_found: VirtAddr  # the range that a fault was in last; 0: none
     nr_ranges: u64
@@ -98,6 +99,7 @@ class UserSpace(Struct):
     nr_data_pages: u64  # of them private, writable, not the stack: what RLIMIT_DATA bounds
     nr_locked_pages: u64  # of them in ranges that are locked
     new_flags: u64  # that each new range gets: what mlockall asked for
+    has_no_large: u64  # the program wants no large pages, whatever its ranges want
     seen_flags: u64  # that any range ever had by advice or a lock
     nr_resident: u64  # pages that are present, the zero page left out
     most_pages: u64  # before nr_pages last fell, and
@@ -123,6 +125,8 @@ class VmState(Struct):
     reverse_map: VirtAddr  # a word for each frame, see vm.reverse_map
     nr_frames: u64  # that have one
     families: VirtAddr  # a word for each number: a UserSpace of the family; 0: none
+    spares: VirtAddr  # UserSpaces that ended, with tables and nodes and nothing else: a list through next_in_family
+    nr_spares: u64
     free_family: u64  # no lower number is free
     end_family: u64  # no number from here on was ever given
     contents: VirtAddr  # the first Content that has frames

@@ -6,7 +6,7 @@ Unit: the signal, 1 to 64; bit n - 1 of a set is signal n. Numbers and actions: 
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.state import ActionTable, Kernel, SignalAction, Task
+from incroos.kernel.state import ActionTable, Kernel, ObjectCache, SignalAction, Task
 from incroos.lang import VirtAddr, cold, copy, count_trailing_zeros, fill, kernel, shl_wrap, word
 
 SIGHUP: Final = 1
@@ -29,6 +29,7 @@ SIGVTALRM: Final = 26
 SIGPROF: Final = 27
 SIGSYS: Final = 31
 
+TABLE_ALIGNMENT: Final = 8
 DEFAULT_HANDLER: Final = 0
 IGNORE_HANDLER: Final = 1
 
@@ -105,9 +106,17 @@ def flags_of(task: Task, signal: word) -> word:
 
 # ------------------------------------------------------------------ tables
 @kernel
+def init(k: Kernel) -> None:
+    """Make the cache of tables, unless there is no memory."""
+    k.tasks.action_tables = heap.cache_create(
+        k, b'actions', ActionTable.SIZE, TABLE_ALIGNMENT, VirtAddr(0), VirtAddr(0)
+    ).addr
+
+
+@kernel
 def new_table(k: Kernel) -> VirtAddr:
     """A table of default actions, with one user; 0 without memory."""
-    at = heap.kmalloc(k, ActionTable.SIZE)
+    at = heap.cache_alloc(k, ObjectCache(k.m, k.tasks.action_tables))
     if at != 0:
         table = ActionTable(k.m, at)
         table.nr_users = 1
@@ -138,7 +147,7 @@ def drop_table(k: Kernel, at: VirtAddr) -> None:
         table = ActionTable(k.m, at)
         table.nr_users -= 1
         if table.nr_users == 0:
-            heap.kfree(k, at)
+            heap.cache_free(k, ObjectCache(k.m, k.tasks.action_tables), at)
 
 
 # ------------------------------------------------------------------ questions

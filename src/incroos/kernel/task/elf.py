@@ -107,7 +107,7 @@ def segment_at(k: Kernel, content: Content, program: Program, index: word) -> Se
 # ------------------------------------------------------------------ what headers say
 @kernel
 def check(k: Kernel, content: Content, program: Program) -> word:
-    """OK, or BAD_PROGRAM if a header says what cannot be."""
+    """OK, or BAD_PROGRAM if the file's header says what cannot be."""
     if content.nbytes < FileHeader.SIZE:
         return BAD_PROGRAM
     header = read_header(k, content, program)
@@ -120,16 +120,7 @@ def check(k: Kernel, content: Content, program: Program) -> word:
         return BAD_PROGRAM
     if not 0 <= header.headers <= content.nbytes - nbytes:
         return BAD_PROGRAM
-    nr_loaded = 0
-    for index in range(header.nr_headers):
-        segment = segment_at(k, content, program, index)
-        if segment.kind == INTERPRETER:
-            return BAD_PROGRAM
-        if segment.kind == LOAD:
-            nr_loaded += 1
-            if not is_good(content, segment):
-                return BAD_PROGRAM
-    return OK if nr_loaded > 0 else BAD_PROGRAM
+    return OK
 
 
 @kernel
@@ -172,14 +163,20 @@ def load(user: UserSpace, content: Content, program: Program) -> word:
     program.base = base_of(k, content, program)
     if program.base < 0:
         return BAD_PROGRAM
+    nr_loaded = 0
     for index in range(header.nr_headers):
         segment = segment_at(k, content, program, index)
+        if segment.kind == INTERPRETER:
+            return BAD_PROGRAM
         if segment.kind == GNU_STACK:
             program.is_stack_executable = segment.flags & EXECUTE_FLAG
-        if segment.kind == LOAD and segment.memory_bytes > 0:
+        if segment.kind == LOAD:
+            nr_loaded += 1
             code = load_segment(user, content, program, segment)
             if code != OK:
                 return code
+    if nr_loaded == 0:
+        return BAD_PROGRAM
     if not 0 <= header.entry < USER_END - program.base:
         return BAD_PROGRAM
     program.entry = header.entry + program.base
@@ -200,6 +197,8 @@ def base_of(k: Kernel, content: Content, program: Program) -> word:
     alignment = PAGE_BYTES
     for index in range(header.nr_headers):
         segment = segment_at(k, content, program, index)
+        if segment.kind == LOAD and not is_good(content, segment):
+            return BAD_PROGRAM
         if segment.kind == LOAD and segment.memory_bytes > 0:
             first = segment.start & -PAGE_BYTES if first < 0 else first
             end = max(end, segment.start + segment.memory_bytes)
@@ -211,7 +210,11 @@ def base_of(k: Kernel, content: Content, program: Program) -> word:
 
 @kernel
 def load_segment(user: UserSpace, content: Content, program: Program, segment: Segment) -> word:
-    """Map a segment: OK, or a code of vm; BAD_PROGRAM where another one lies."""
+    """Map a segment: OK, or a code of vm; BAD_PROGRAM if that cannot be, or where another one lies."""
+    if not is_good(content, segment):
+        return BAD_PROGRAM
+    if segment.memory_bytes == 0:
+        return OK
     rights = rights_of(segment.flags)
     va = segment.start + program.base
     start = va & -PAGE_BYTES

@@ -24,7 +24,7 @@ from incroos.kernel.state import CONTENT_KIND, HAS_NEW_REGISTERS, Kernel, Node, 
 from incroos.kernel.task import alone, ending, family, program
 from incroos.kernel.task.actions import SIGCHLD, forget_handlers
 from incroos.kernel.task.ring import current
-from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, push
+from incroos.kernel.task.texts import HEAD_BYTES, MOST_SCRIPTS, Texts, drop_first, make_room, push
 from incroos.lang import VirtAddr, copy, fill, kernel, load8, store8, word
 
 ANY_EXECUTE: Final = 0o111
@@ -58,6 +58,7 @@ def execute(k: Kernel, node: Node, texts: Texts) -> word:
         return code
     task = alone.become_alone(k, task)
     alone.use_parts(k, task, table, actions)
+    UserSpace(k.m, space).has_no_large = user.has_no_large
     leave_old(k, task)
     task.space = VirtAddr(0)
     program.take_over(k, task, found, UserSpace(k.m, space), texts)
@@ -84,6 +85,8 @@ def find_program(k: Kernel, task: Task, node: Node, texts: Texts) -> tuple[word,
         code = may_execute(task, here)
         if code != OK or not is_script(k, here):
             return code, here.addr
+        if depth == 0 and not make_room(k, texts):
+            return NO_KERNEL_MEMORY, VirtAddr(0)
         if depth == 0:
             drop_first(texts)
             push(texts, texts.name, texts.name_bytes)

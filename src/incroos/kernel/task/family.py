@@ -10,12 +10,12 @@ Unit: the task.
 
 from typing import Final
 
-from incroos.kernel import files, heap
+from incroos.kernel import files
 from incroos.kernel.state import ENDED, HELD, Kernel, Task
 from incroos.kernel.task import sending
 from incroos.kernel.task.actions import IGNORE_HANDLER, NO_CHILD_STOP, SIGCHLD, SIGCONT, SIGHUP, flags_of, handler_of
 from incroos.kernel.task.news import put, told_of
-from incroos.kernel.task.ring import remove
+from incroos.kernel.task.ring import free, remove
 from incroos.kernel.task.threads import is_leader
 from incroos.kernel.task.waiting import make_ready, wake
 from incroos.lang import VirtAddr, cold, kernel, word
@@ -188,4 +188,4 @@ def bury(k: Kernel, task: Task) -> None:
     if task.state == ENDED and task.parent == 0 and task.is_news == 0:
         remove(k, task)
         files.forget_task(k, task.number)
-        heap.kfree(k, task.addr)
+        free(k, task)

@@ -11,7 +11,7 @@ Unit: the task.
 
 from typing import Final
 
-from incroos.kernel import files, heap, vm
+from incroos.kernel import files, vm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, TOO_MANY_TASKS
 from incroos.kernel.state import (
     MAX_TASKS,
@@ -41,8 +41,6 @@ HOLD_PARENT: Final = 0x4000  # CLONE_VFORK
 SAME_PARENT: Final = 0x8000  # CLONE_PARENT
 EXIT_SIGNAL: Final = 0xFF
 
-TASK_ALIGNMENT: Final = 16  # of its vector state
-
 
 @kernel
 def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
@@ -53,14 +51,14 @@ def make_child(k: Kernel, flags: word, stack: word) -> tuple[word, VirtAddr]:
     own = ring.current(k)
     if k.tasks.nr_tasks >= MAX_TASKS or 0 <= own.limit_tasks <= k.tasks.nr_tasks:
         return TOO_MANY_TASKS, VirtAddr(0)
-    at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
+    at = ring.alloc(k)
     if at == 0:
         return NO_KERNEL_MEMORY, at
     child = Task(k.m, at)
     copy_task(k, own, child)
     if not give_parts(k, own, child, flags):
         drop_parts(k, child)
-        heap.kfree(k, at)
+        ring.free(k, child)
         return NO_KERNEL_MEMORY, VirtAddr(0)
     begin(k, child, own, flags)
     copy_registers(k, child, stack)
@@ -205,4 +203,4 @@ def drop_child(k: Kernel, child: Task) -> None:
     """Undo make_child."""
     drop_parts(k, child)
     k.tasks.next_number = child.number
-    heap.kfree(k, child.addr)
+    ring.free(k, child)

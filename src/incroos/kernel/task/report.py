@@ -27,7 +27,7 @@ from incroos.kernel.state import (
 )
 from incroos.kernel.task import contexts
 from incroos.kernel.task.check import check
-from incroos.kernel.task.ring import remove
+from incroos.kernel.task.ring import free, remove
 from incroos.lang import VirtAddr, cold, fill, kernel, store64, word
 
 # Statistics, by their places; run/records.py names them
@@ -123,7 +123,7 @@ def finish(k: Kernel) -> None:
         task = Task(k.m, k.tasks.ring)
         remove(k, task)
         fill(k.m, task.addr, 0, Task.SIZE)  # so that what a run leaves does not depend on how its last task ended
-        heap.kfree(k, task.addr)
+        free(k, task)
     files.close_terminal(k)
     found_in_files = files.check(k) if k.tasks.flags & CHECK_IN_THE_END != 0 else 0
     files.forget_changes(k)

@@ -1,17 +1,38 @@
-"""The ring of all tasks, those that have ended and nobody asked for included; their numbers.
+"""The ring of all tasks, those that have ended and nobody asked for included; their numbers
+and their memory.
 
 Unit: the task. Round robin goes along the ring: what comes behind the task that ran is looked at first.
 """
 
 from typing import Final
 
+from incroos.kernel import heap
 from incroos.kernel.devices import timer
-from incroos.kernel.state import FIRST_NUMBER, INTERACTIVE, ON_PC, Kernel, Task
+from incroos.kernel.state import FIRST_NUMBER, INTERACTIVE, ON_PC, Kernel, ObjectCache, Task
 from incroos.lang import VirtAddr, kernel, word
 
 # RING-1  next and previous of each task belong together; nr_tasks are in the ring, nr_live of them have not ended
 
 MOST_NUMBER: Final = 1 << 22  # numbers begin again below it, as Linux's do
+TASK_ALIGNMENT: Final = 16  # of its vector state
+
+
+@kernel
+def init(k: Kernel) -> None:
+    """Make the cache of tasks, unless there is no memory."""
+    k.tasks.cache = heap.cache_create(k, b'tasks', Task.SIZE, TASK_ALIGNMENT, VirtAddr(0), VirtAddr(0)).addr
+
+
+@kernel
+def alloc(k: Kernel) -> VirtAddr:
+    """A Task that is in no ring, with anything in it; 0 without memory."""
+    return heap.cache_alloc(k, ObjectCache(k.m, k.tasks.cache))
+
+
+@kernel
+def free(k: Kernel, task: Task) -> None:
+    """Take back a task that is in no ring."""
+    heap.cache_free(k, ObjectCache(k.m, k.tasks.cache), VirtAddr(task.addr))
 
 
 @kernel

@@ -122,6 +122,8 @@ def notice(k: Kernel, task: Task) -> None:
 
     SIGKILL wakes also a task whose call is done, and that is held.
     """
+    if not has_pending(task):
+        return
     ready = deliverable(task)
     if task.addr == k.tasks.current and ready != 0:
         k.tasks.attention |= HAS_SIGNAL
@@ -161,7 +163,15 @@ def own_ready(task: Task) -> word:
 @kernel
 def deliverable(task: Task) -> word:
     """The same, and those of the process that this thread is to take."""
+    if not has_pending(task):
+        return 0
     return own_ready(task) | (shared_for(task) & ~task.awaited)
+
+
+@kernel
+def has_pending(task: Task) -> bool:
+    """Whether any signal waits for a thread or its process. Most often none does."""
+    return task.pending.signals | leader_of(task).shared.signals != 0
 
 
 @kernel

@@ -72,11 +72,12 @@ def build(k: Kernel, user: UserSpace, texts: Texts, program: Program) -> tuple[w
     rsp = (random - image_bytes) & -16
     code = map_stack(user, rsp, limit, program)
     if code == OK:
-        code = put_texts(k, user, texts, start, low, random)
+        code = vm.copy_out(user, start, texts.strings, texts.nbytes + texts.name_bytes)
     if code == OK:
         make_addresses(texts, start)
         make_auxiliary(k, texts, program, low, random, start + texts.nbytes)
-        code = vm.copy_out(user, rsp, texts.image, image_bytes)
+        make_end(k, VirtAddr(texts.image + (random - rsp)))
+        code = vm.copy_out(user, rsp, texts.image, low + PLATFORM_BYTES - rsp)
     return code, VirtAddr(rsp)
 
 
@@ -90,19 +91,6 @@ def map_stack(user: UserSpace, rsp: word, limit: word, program: Program) -> word
     if found == EXISTS:
         return BAD_PROGRAM
     return found if found < 0 else OK
-
-
-@kernel
-def put_texts(k: Kernel, user: UserSpace, texts: Texts, start: word, low: word, random: word) -> word:
-    """Put the texts, the program's name behind them, the platform and the random bytes: OK, or a code of vm."""
-    code = vm.copy_out(user, start, texts.strings, texts.nbytes)
-    if code == OK:
-        code = vm.copy_out(user, start + texts.nbytes, texts.name, texts.name_bytes)
-    if code == OK:
-        code = vm.store64(user, low, PLATFORM)
-    if code == OK:
-        code = vm.store64(user, random, next_word(k))
-    return vm.store64(user, random + WORD_BYTES, next_word(k)) if code == OK else code
 
 
 @kernel
@@ -151,3 +139,13 @@ def make_auxiliary(k: Kernel, texts: Texts, program: Program, low: word, random:
     at = put_pair(k, at, AT_EXECFN, name)
     at = put_pair(k, at, AT_PLATFORM, low)
     put_pair(k, at, AT_NULL, 0)
+
+
+@kernel
+def make_end(k: Kernel, at: VirtAddr) -> None:
+    """Let random bytes and the platform's name lie behind the auxiliary vector, and zeros in the gaps round them."""
+    store64(k.m, VirtAddr(at - WORD_BYTES), 0)  # a gap, or the last word of the vector
+    store64(k.m, at, next_word(k))
+    store64(k.m, VirtAddr(at + WORD_BYTES), next_word(k))
+    store64(k.m, VirtAddr(at + RANDOM_BYTES), 0)
+    store64(k.m, VirtAddr(at + RANDOM_BYTES + WORD_BYTES), PLATFORM)

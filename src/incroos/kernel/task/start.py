@@ -6,17 +6,19 @@ from incroos.kernel import files, heap, pmm
 from incroos.kernel.codes import NO_KERNEL_MEMORY, OK
 from incroos.kernel.state import FIRST_NUMBER, READY, Kernel, Node, RunInfo, Task, TaskState
 from incroos.kernel.task import actions, clock, ending, fork, limits, program, ring, threads
-from incroos.kernel.task.fork import TASK_ALIGNMENT
 from incroos.lang import VirtAddr, fill, kernel, word
 
 DEFAULT_UMASK: Final = 0o022
 
 
 @kernel
-def init(k: Kernel) -> None:
-    """Begin without tasks."""
+def init(k: Kernel) -> word:
+    """Begin without tasks: OK or NO_KERNEL_MEMORY."""
     fill(k.m, k.tasks.addr, 0, TaskState.SIZE)
     k.tasks.next_number = FIRST_NUMBER
+    ring.init(k)
+    actions.init(k)
+    return OK if k.tasks.cache != 0 and k.tasks.action_tables != 0 else NO_KERNEL_MEMORY
 
 
 @kernel
@@ -66,14 +68,14 @@ def drop_first(k: Kernel, task: Task) -> None:
     k.tasks.nr_live -= 1
     k.tasks.current = VirtAddr(0)
     k.tasks.next_number = FIRST_NUMBER
-    heap.kfree(k, task.addr)
+    ring.free(k, task)
     heap.shrink(k)
 
 
 @kernel
 def new_task(k: Kernel) -> VirtAddr:
     """A task that is READY, alone, and in no ring; it has no space, and other fields are 0. 0 without memory."""
-    at = heap.kmemalign(k, TASK_ALIGNMENT, Task.SIZE)
+    at = ring.alloc(k)
     if at == 0:
         return at
     fill(k.m, at, 0, Task.SIZE)
@@ -85,6 +87,6 @@ def new_task(k: Kernel) -> VirtAddr:
     task.whereabouts = files.new_whereabouts(k, files.root_of(k).addr, DEFAULT_UMASK)
     if task.table == 0 or task.actions == 0 or task.whereabouts == 0:
         fork.drop_parts(k, task)
-        heap.kfree(k, at)
+        ring.free(k, task)
         return VirtAddr(0)
     return at

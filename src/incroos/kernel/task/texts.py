@@ -1,10 +1,12 @@
 """Arguments and environment of a program that will begin, gathered in the kernel's memory.
 
     image     what the first stack begins with: the number of arguments, a word for each, 0, a word for each of the
-              environment, 0, and room for the auxiliary vector. Words are lengths until stack.py makes them addresses
+              environment, 0, and room for the auxiliary vector and what lies between it and the texts. Words are
+              lengths until stack.py makes them addresses
     strings   the texts in the same order, each with a zero byte behind it
 
-Both have room in front, for what scripts add to the arguments. Unit: the byte, zero bytes among them.
+The name lies behind them. The image has room in front for what scripts add to the arguments, the strings get it when
+there is a script (make_room). Unit: the byte, zero bytes among them.
 """
 
 from typing import Final
@@ -19,6 +21,7 @@ LEAST_TEXT: Final = 128 << 10  # bytes that texts may always have
 MOST_TEXT: Final = 6 << 20
 MOST_OF_ONE: Final = 128 << 10  # bytes of a text
 NR_AUXILIARY: Final = 19  # pairs
+NR_BEHIND: Final = 5  # words behind them
 MOST_SCRIPTS: Final = 5  # that name each other as their interpreters
 HEAD_BYTES: Final = 256  # of a script, in which its first line must end
 SPARE_WORDS: Final = 1 + 2 * MOST_SCRIPTS
@@ -35,7 +38,7 @@ class Texts(Struct):
     nbytes: u64  # of all strings
     name: VirtAddr  # by which the program was named
     name_bytes: u64
-    room: VirtAddr  # what the heap gave for strings and name; 0: they are the host's
+    room: VirtAddr  # what the heap gave for strings and name
     arguments: VirtAddr  # when they are on the stack: where, and their bytes
     arguments_bytes: u64
     rsp: VirtAddr  # and where the program begins
@@ -46,7 +49,7 @@ class Texts(Struct):
 @kernel
 def create(k: Kernel, nr_arguments: word, nr_environment: word) -> VirtAddr:
     """Texts without strings yet; 0 without memory."""
-    nr_words = SPARE_WORDS + 1 + nr_arguments + 1 + nr_environment + 1 + 2 * NR_AUXILIARY
+    nr_words = SPARE_WORDS + 1 + nr_arguments + 1 + nr_environment + 1 + 2 * NR_AUXILIARY + NR_BEHIND
     at = heap.kmalloc(k, Texts.SIZE + WORD_BYTES * nr_words)
     if at != 0:
         texts = Texts(k.m, at)
@@ -162,14 +165,22 @@ def measure(user: UserSpace, texts: Texts, array: word, nr: word, first: word) -
 
 
 @kernel
+def begin_strings(k: Kernel, texts: Texts, name: VirtAddr) -> bool:
+    """Have room for the strings, whose length is known, and a copy of the name behind it: False without memory."""
+    texts.room = heap.kmalloc(k, texts.nbytes + texts.name_bytes)
+    if texts.room == 0:
+        return False
+    texts.strings = texts.room
+    texts.name = VirtAddr(texts.strings + texts.nbytes)
+    copy(k.m, texts.name, name, texts.name_bytes)
+    return True
+
+
+@kernel
 def fetch(k: Kernel, user: UserSpace, texts: Texts, arguments: word, environment: word, name: VirtAddr) -> word:
     """Copy the texts whose lengths are known: OK, BAD_POINTER, NO_KERNEL_MEMORY."""
-    texts.room = heap.kmalloc(k, 2 * texts.name_bytes + SPARE_BYTES + texts.nbytes)
-    if texts.room == 0:
+    if not begin_strings(k, texts, name):
         return NO_KERNEL_MEMORY
-    texts.name = texts.room
-    copy(k.m, texts.name, name, texts.name_bytes)
-    texts.strings = VirtAddr(texts.room + 2 * texts.name_bytes + SPARE_BYTES)
     store8(k.m, texts.strings, 0)
     to = texts.strings
     for index in range(nr_texts(texts)):
@@ -196,14 +207,17 @@ def take_given(k: Kernel, info: RunInfo) -> tuple[word, VirtAddr]:
     if at == 0:
         return NO_KERNEL_MEMORY, at
     texts = Texts(k.m, at)
-    texts.strings = VirtAddr(info.addr + info.strings)
+    given = VirtAddr(info.addr + info.strings)
+    texts.strings = given
     texts.nbytes = info.strings_bytes
-    texts.name = texts.strings
     code = measure_given(k, texts)
+    texts.name_bytes = load64(k.m, word_at(texts, 0))
+    if code == OK and not begin_strings(k, texts, given):
+        code = NO_KERNEL_MEMORY
     if code != OK:
         destroy(k, texts)
         return code, VirtAddr(0)
-    texts.name_bytes = load64(k.m, word_at(texts, 0))
+    copy(k.m, texts.strings, given, texts.nbytes)
     return OK, at
 
 
@@ -226,6 +240,21 @@ def measure_given(k: Kernel, texts: Texts) -> word:
 
 
 # ------------------------------------------------------------------ scripts
+@kernel
+def make_room(k: Kernel, texts: Texts) -> bool:
+    """Have room in front of the strings for what scripts add to them: False without memory. PRE fetch was called."""
+    spare = texts.name_bytes + SPARE_BYTES
+    room = heap.kmalloc(k, spare + texts.nbytes + texts.name_bytes)
+    if room == 0:
+        return False
+    copy(k.m, VirtAddr(room + spare), texts.strings, texts.nbytes + texts.name_bytes)
+    heap.kfree(k, texts.room)
+    texts.room = room
+    texts.strings = VirtAddr(room + spare)
+    texts.name = VirtAddr(texts.strings + texts.nbytes)
+    return True
+
+
 @kernel
 def drop_first(texts: Texts) -> None:
     """Take the first argument away. PRE there is one."""

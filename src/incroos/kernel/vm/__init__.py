@@ -2,10 +2,10 @@
 
 spaces makes and ends them, fork makes one like another; mapping has mmap, munmap and brk, protection mprotect,
 remapping mremap with moving, advice madvise, locking mlock; fault is the one fault function, in which copy-on-write
-happens, populating calls it early; user_copy is the only way to a program's bytes. Below: ranges (what may be used, and
-how) in a tree, objects (contents that ranges show) with cutting and the page_tree, pages (which frame lies where) with
-the reverse map, families (who may have a frame, too), addresses (limits). check looks over all. Each call acts on a
-UserSpace, loaded or not.
+happens, large_pages brings 2 MiB for it, populating calls it early; user_copy is the only way to a program's bytes.
+Below: ranges (what may be used, and how) in a tree, objects (contents that ranges show) with cutting and the page_tree,
+pages (which frame lies where) with the reverse map, families (who may have a frame, too), addresses (limits). check
+looks over all. Each call acts on a UserSpace, loaded or not.
 """
 
 from incroos.kernel.vm.addresses import LOWEST, USER_END, end_of, is_user, page_up
@@ -14,8 +14,10 @@ from incroos.kernel.vm.check import check
 from incroos.kernel.vm.cutting import clear_behind_end
 from incroos.kernel.vm.cutting import punch as punch_content
 from incroos.kernel.vm.cutting import resize as resize_content
+from incroos.kernel.vm.families import nr_large
 from incroos.kernel.vm.fault import bring_up_to, fault
 from incroos.kernel.vm.fork import fork, part
+from incroos.kernel.vm.large_pages import can_have_large
 from incroos.kernel.vm.locking import lock, lock_all
 from incroos.kernel.vm.mapping import (
     check_place,
@@ -29,7 +31,6 @@ from incroos.kernel.vm.mapping import (
 )
 from incroos.kernel.vm.objects import (
     bytes_at,
-    give_up_pages,
     is_page_changed,
     next_data,
     next_hole,
@@ -43,7 +44,7 @@ from incroos.kernel.vm.objects import read as read_content
 from incroos.kernel.vm.populating import bring_covered, populate, populate_all
 from incroos.kernel.vm.protection import protect
 from incroos.kernel.vm.remapping import remap
-from incroos.kernel.vm.spaces import create, destroy, drop, hold, init, use
+from incroos.kernel.vm.spaces import create, destroy, drop, give_up_pages, hold, init, use
 from incroos.kernel.vm.tree import find as find_range
 from incroos.kernel.vm.tree import find_behind as find_range_behind
 from incroos.kernel.vm.tree import find_gap
@@ -70,6 +71,7 @@ __all__ = [
     'bring_covered',
     'bring_up_to',
     'bytes_at',
+    'can_have_large',
     'check',
     'check_place',
     'clear_behind_end',
@@ -110,6 +112,7 @@ __all__ = [
     'next_hole',
     'next_range',
     'nr_data_pages',
+    'nr_large',
     'page_to_write',
     'page_up',
     'part',

@@ -6,7 +6,7 @@ Unit: the space, then the frame. Looks at each page of each space and at the who
 from typing import Final
 
 from incroos.kernel import pmm, vmm
-from incroos.kernel.arch.pte import ADDRESS
+from incroos.kernel.arch.pte import ADDRESS, HUGE_BYTES
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import IS_SHARED, Content, Kernel, Range, UserSpace
@@ -26,6 +26,8 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 # VM-8  families are in order
 # VM-9  contents with frames are on the list of all, and PAGES holds; the ranges that show a content are on its list,
 #       as many as it has users; nr_changed is a sum over contents of files
+# VM-10 a large page lies in one private range without a content, and has a table in reserve; nr_large counts them
+# VM-11 spare spaces are as many as are counted, have tables that are in order, and map nothing              14
 
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 TREE: Final = 10
@@ -37,6 +39,8 @@ WRONG_RESIDENT: Final = 6
 WRONG_TOTAL: Final = 7
 WRONG_FAMILY: Final = 8
 WRONG_CONTENT: Final = 9
+WRONG_LARGE: Final = 10
+WRONG_SPARE: Final = 14
 
 
 @kernel
@@ -58,7 +62,9 @@ def check(k: Kernel) -> word:
         if at == families.member_of(k, family):
             family, at = first_from(k, family + 1)
     code = check_frames(k, nr_resident)
-    return code if code != OK else check_contents(k)
+    if code == OK:
+        code = check_contents(k)
+    return code if code != OK else check_spares(k)
 
 
 @kernel
@@ -83,6 +89,8 @@ def check_space(k: Kernel, user: UserSpace) -> word:
     if code != OK:
         return TABLES + code
     code = check_pages(k, user)
+    if code == OK and user.space.nr_large != 0:
+        code = check_large(user)
     return code if code != OK else check_shown(user)
 
 
@@ -139,6 +147,20 @@ def is_frame_right(k: Kernel, node: Range, page: VirtAddr, entry: word) -> bool:
         index = (node.offset + (page - node.start)) >> PAGE_SHIFT
         return node.content != 0 and page_tree.frame_at(Content(k.m, node.content), index) == frame
     return entry & vmm.BORROWED != 0 or pmm.nr_mappings(k, frame) == 1
+
+
+@kernel
+def check_large(user: UserSpace) -> word:
+    """VM-10 of a space."""
+    if vmm.check_large_in(user.space) != OK:
+        return WRONG_LARGE
+    start, slot, _entry = vmm.find_large(user.space, VirtAddr(0), USER_END)
+    while slot != 0:
+        at = tree.find(user, start)
+        if at == 0 or Range(user.m, at).end < start + HUGE_BYTES or Range(user.m, at).content != 0:
+            return WRONG_LARGE
+        start, slot, _entry = vmm.find_large(user.space, VirtAddr(start + HUGE_BYTES), USER_END)
+    return OK
 
 
 # ------------------------------------------------------------------ frames
@@ -211,3 +233,19 @@ def check_contents(k: Kernel) -> word:
         before = at
         at = content.next
     return OK if nr_contents == k.vm.nr_contents and nr_changed == k.vm.nr_changed else WRONG_CONTENT
+
+
+# ------------------------------------------------------------------ spare spaces
+@kernel
+def check_spares(k: Kernel) -> word:
+    """VM-10."""
+    nr_spares = 0
+    at = k.vm.spares
+    while at != 0:
+        user = UserSpace(k.m, at)
+        page, _entry = vmm.next_leaf_in(user.space, VirtAddr(0), USER_END)
+        if page < USER_END or vmm.check_in(user.space) != OK:
+            return WRONG_SPARE
+        nr_spares += 1
+        at = user.next_in_family
+    return OK if nr_spares == k.vm.nr_spares else WRONG_SPARE

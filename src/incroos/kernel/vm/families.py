@@ -82,6 +82,20 @@ def leave(k: Kernel, user: UserSpace) -> None:
 
 
 @kernel
+def nr_large(k: Kernel) -> word:
+    """How many large pages all spaces have. Looks at each space."""
+    nr_pages = 0
+    for number in range(1, k.vm.end_family):
+        first = member_of(k, number)
+        at = first
+        while at != 0:
+            user = UserSpace(k.m, at)
+            nr_pages += user.space.nr_large
+            at = user.next_in_family if user.next_in_family != first else VirtAddr(0)
+    return nr_pages
+
+
+@kernel
 def check(k: Kernel) -> word:
     """0, or the number of the first FAMILY invariant that does not hold."""
     for number in range(1, MAX_FAMILIES):

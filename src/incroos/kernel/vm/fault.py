@@ -7,6 +7,7 @@
     remembered          the page, with right    the old translation is forgotten                OK
     zero page           nothing; it is read     the frame of zeros, read-only                   OK, NO_FRAME
     fresh page          nothing; written        a frame full of zeros                           OK, NO_FRAME
+      large             nothing in the 2 MiB    512 frames in a row, if the range wants them    or as above
     zero page written   the frame of zeros      a frame full of zeros in its place              OK, NO_FRAME
     copy on write:
       last owner        borrowed by this alone  the page can be written                         OK
@@ -39,6 +40,7 @@ from incroos.kernel.state import (
     EXECUTE,
     GROWS_DOWN,
     IS_SHARED,
+    WANTS_LARGE,
     WRITE,
     Content,
     PageNode,
@@ -46,7 +48,7 @@ from incroos.kernel.state import (
     UserSpace,
     kernel_of,
 )
-from incroos.kernel.vm import objects, page_tree, pages, ranges, tree
+from incroos.kernel.vm import large_pages, objects, page_tree, pages, ranges, spaces, tree
 from incroos.kernel.vm.addresses import LOWEST, STACK_GAP, may_grow
 from incroos.kernel.vmm.tlb import flush_page
 from incroos.lang import PhysAddr, VirtAddr, apart, cold, copy, fill, kernel, word
@@ -72,7 +74,7 @@ def fault(user: UserSpace, va: VirtAddr, error: word) -> word:
 @kernel
 def bring_at_last(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
     """No frame was free: once more, if any page can be given up."""
-    return bring(user, node, page, error) if objects.give_up_pages(kernel_of(user.space)) > 0 else NO_FRAME
+    return bring(user, node, page, error) if spaces.give_up_pages(kernel_of(user.space)) > 0 else NO_FRAME
 
 
 @kernel
@@ -87,6 +89,8 @@ def bring(user: UserSpace, node: Range, page: VirtAddr, error: word) -> word:
         return bring_content(user, node, page, error)
     if error & FAULT_WRITE == 0:
         return bring_zero_page(user, node, page)
+    if node.flags & WANTS_LARGE != 0 and large_pages.bring(user, node, page):
+        return OK
     frame = pmm.alloc_page(kernel_of(user.space))
     return put_frame(user, node, page, frame) if frame >= 0 else NO_FRAME
 

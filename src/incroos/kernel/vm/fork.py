@@ -13,7 +13,7 @@ from incroos.kernel.arch.pte import ADDRESS
 from incroos.kernel.codes import OK
 from incroos.kernel.layout import PAGE_BYTES
 from incroos.kernel.state import IS_LOCKED, LOCKS_LATE, NOT_IN_CHILD, WRITE, Kernel, Range, UserSpace
-from incroos.kernel.vm import families, objects, pages, ranges, spaces, tree
+from incroos.kernel.vm import families, pages, ranges, spaces, tree
 from incroos.kernel.vm.addresses import LOWEST, USER_END
 from incroos.kernel.vmm.tlb import flush_all
 from incroos.lang import PhysAddr, VirtAddr, copy, kernel, word
@@ -25,7 +25,7 @@ PARTED: Final = vmm.BORROWED | vmm.UNCOUNTED | vmm.HELD
 def fork(k: Kernel, user: UserSpace) -> VirtAddr:
     """A space with the same ranges, limits and bytes: a UserSpace's address; 0 when there is no memory for it."""
     at = try_fork(k, user)
-    return at if at != 0 or objects.give_up_pages(k) == 0 else try_fork(k, user)
+    return at if at != 0 or spaces.give_up_pages(k) == 0 else try_fork(k, user)
 
 
 @kernel
@@ -61,6 +61,7 @@ def copy_numbers(user: UserSpace, child: UserSpace) -> None:
     child.limit_data = user.limit_data
     child.limit_stack = user.limit_stack
     child.seen_flags = user.seen_flags
+    child.has_no_large = user.has_no_large
 
 
 # ------------------------------------------------------------------ ranges
@@ -156,6 +157,4 @@ def part(k: Kernel, user: UserSpace, child: UserSpace, va: VirtAddr) -> None:
         return
     borrowed = PhysAddr(entry & ADDRESS)
     copy(k.m, pmm.address_of(k, frame), pmm.address_of(k, borrowed), PAGE_BYTES)
-    pages.exchange(child, page, frame, Range(user.m, at).rights)
-    if pmm.nr_mappings(k, borrowed) == 1:
-        pages.reuse(user, page, Range(user.m, at).rights)
+    pages.part(user, child, page, frame, Range(user.m, at).rights)

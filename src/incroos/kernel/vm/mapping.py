@@ -161,8 +161,8 @@ def put_node(
     ranges.describe(node, start, end, rights, flags)
     node.content = content
     node.offset = offset if content != 0 else 0
-    ranges.add(user, node)
-    ranges.merge_one(user, node)
+    before, behind = ranges.add(user, node)
+    ranges.merge_one(user, node, before, behind)
 
 
 # ------------------------------------------------------------------ munmap

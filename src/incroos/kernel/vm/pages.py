@@ -4,11 +4,13 @@ Unit: the page. Rights are a range's, the bits of its entries follow from them. 
 the kernel alone, so that its content is kept and user mode faults. The frame of zeros may be at any number of pages,
 is never writable and never counted. A page whose frame others may have, too, is borrowed: it is not writable either,
 until it has a frame of its own. Frames of contents are held: they stay when their last page goes. A shared range maps
-them with all its bits, a private one borrows them.
+them with all its bits, a private one borrows them. A large page is 512 pages of a space's own (vmm.large).
 """
 
 from incroos.kernel import pmm, vmm
+from incroos.kernel.arch.pte import HUGE_BYTES
 from incroos.kernel.codes import NO_FRAME, OK
+from incroos.kernel.layout import PAGE_SHIFT
 from incroos.kernel.state import EXECUTE, WRITE, Kernel, UserSpace, kernel_of
 from incroos.kernel.vm import reverse_map
 from incroos.lang import PhysAddr, VirtAddr, kernel, word
@@ -47,6 +49,18 @@ def put_frame(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) ->
 
 
 @kernel
+def put_large(user: UserSpace, page: VirtAddr, frames: PhysAddr, rights: word) -> word:
+    """Map 512 frames in a row, of pmm.take_huge, as a large page from a page on: OK; NO_FRAME, and they are free."""
+    code = vmm.put_large_in(user.space, page, frames, flags_of(rights))
+    if code != OK:
+        pmm.free_block(kernel_of(user.space), frames)
+        return NO_FRAME
+    reverse_map.note_row(user, frames, page, HUGE_BYTES)
+    user.nr_resident += HUGE_BYTES >> PAGE_SHIFT
+    return OK
+
+
+@kernel
 def put_held(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> word:
     """Map a content's frame at a page, which is not there, of a shared range: OK or NO_FRAME."""
     return put_of_content(user, page, frame | flags_of(rights) | vmm.HELD)
@@ -79,6 +93,13 @@ def exchange(user: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> 
     """Map a frame at a page where another one is, which others have, too."""
     vmm.exchange_in(user.space, page, frame | flags_of(rights))
     reverse_map.note(user, frame, page)
+
+
+@kernel
+def part(user: UserSpace, child: UserSpace, page: VirtAddr, frame: PhysAddr, rights: word) -> None:
+    """Map a frame with the same bytes at a page that a space and its child, which never ran, would only borrow."""
+    vmm.part_in(user.space, child.space, page, frame | flags_of(rights))
+    reverse_map.note(child, frame, page)
 
 
 @kernel

@@ -49,12 +49,15 @@ def error_of(node: Range) -> word:
 @kernel
 def bring(user: UserSpace, start: VirtAddr, end: VirtAddr, error: word) -> word:
     """Let the access be possible to all pages of [start, end): OK, or the code of fault for the first that fails."""
-    for page in range(start, end, PAGE_BYTES):
-        entry = vmm.leaf_in(user.space, VirtAddr(page))
+    page = start
+    while page < end:
+        entry = vmm.leaf_in(user.space, page)
         if entry & vmm.USER == 0 or (error & FAULT_WRITE != 0 and entry & vmm.WRITABLE == 0):
-            code = fault(user, VirtAddr(page), error)
+            code = fault(user, page, error)
             if code != OK:
                 return code
+        has_large = user.space.nr_large != 0
+        page = vmm.behind_page_in(user.space, page) if has_large else VirtAddr(page + PAGE_BYTES)
     return OK
 
 

@@ -1,13 +1,13 @@
 """Ranges: what of a user space may be used, and how. They tile without overlap; neighbours that are equal are one.
 
 Unit: the range, a node of the tree (tree.py) from the heap's cache of ranges. Counts pages for the limits, and tells
-contents which ranges show them. Knows nothing of page tables. What needs a node gets it before anything
-changes (new_node), so that nothing fails half-way.
+contents which ranges show them. Knows nothing of page tables but that no large page lies in two ranges. What needs a
+node gets it before anything changes (new_node), so that nothing fails half-way.
 """
 
 from typing import Final
 
-from incroos.kernel import heap, pmm
+from incroos.kernel import heap, pmm, vmm
 from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import (
@@ -63,11 +63,21 @@ def cache_of(user: UserSpace) -> ObjectCache:
 @kernel
 def new_node(user: UserSpace) -> VirtAddr:
     """A node that is in no tree; 0 without memory, or when ranges have their share of it."""
+    if user.nodes != 0:
+        return take_node(user)
     k = kernel_of(user.space)
     if k.vm.nr_nodes >= k.vm.most_nodes:
         return VirtAddr(0)
     at = heap.cache_alloc(k, cache_of(user))
     k.vm.nr_nodes += at != 0
+    return at
+
+
+@kernel
+def take_node(user: UserSpace) -> VirtAddr:
+    """One of those that were a spare space's. PRE there is one."""
+    at = user.nodes
+    user.nodes = Range(user.m, at).right
     return at
 
 
@@ -137,12 +147,13 @@ def hide_content(user: UserSpace, node: Range) -> None:
 
 
 @kernel
-def add(user: UserSpace, node: Range) -> None:
-    """Put in a range that overlaps none."""
-    tree.insert(user, node)
+def add(user: UserSpace, node: Range) -> tuple[VirtAddr, VirtAddr]:
+    """Put in a range that overlaps none: those right before it and behind it."""
+    before, behind = tree.insert(user, node)
     user.nr_ranges += 1
     count(user, node, nr_pages_of(node))
     show_content(user, node)
+    return before, behind
 
 
 @kernel
@@ -210,7 +221,12 @@ def cut(user: UserSpace, first: VirtAddr, start: VirtAddr, end: VirtAddr, spare:
 
 @kernel
 def split(user: UserSpace, va: VirtAddr, spare: VirtAddr) -> None:
-    """Let a range end and another begin at an address that one range is on both sides of. PRE spare is a node."""
+    """Let a range end and another begin at an address that one range is on both sides of. PRE spare is a node.
+
+    A large page that both would have a part of is large no more.
+    """
+    if user.space.nr_large != 0:
+        vmm.split_large_at(user.space, va)
     node = Range(user.m, tree.find(user, va))
     upper = Range(user.m, spare)
     describe(upper, va, node.end, node.rights, node.flags)
@@ -267,13 +283,11 @@ def can_merge(lower: Range, upper: Range) -> bool:
 
 
 @kernel
-def merge_one(user: UserSpace, node: Range) -> None:
+def merge_one(user: UserSpace, node: Range, before: VirtAddr, behind: VirtAddr) -> None:
     """Merge a range with its neighbours, where they are one."""
-    before = tree.preceding(user, node.addr)
     if before != 0 and can_merge(Range(user.m, before), node):
         merge_two(user, Range(user.m, before), node)
         node = Range(user.m, before)
-    behind = tree.following(user, node.addr)
     if behind != 0 and can_merge(node, Range(user.m, behind)):
         merge_two(user, node, Range(user.m, behind))
 

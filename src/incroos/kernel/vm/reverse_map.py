@@ -48,6 +48,15 @@ def note(user: UserSpace, frame: PhysAddr, page: VirtAddr) -> None:
 
 
 @kernel
+def note_row(user: UserSpace, frames: PhysAddr, page: VirtAddr, nbytes: word) -> None:
+    """The same for frames and pages in a row."""
+    place = place_of(kernel_of(user.space), frames)
+    name = page | user.family
+    for offset in range(0, nbytes, PAGE_BYTES):
+        store64(user.m, VirtAddr(place + (offset >> PAGE_SHIFT << 3)), name + offset)
+
+
+@kernel
 def forget(k: Kernel, frame: PhysAddr) -> bool:
     """The frame is mapped nowhere any more: whether that makes it free, and it is no content's."""
     place = place_of(k, frame)

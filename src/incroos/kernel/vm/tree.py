@@ -194,10 +194,51 @@ def span_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
     return end, at
 
 
+# ------------------------------------------------------------------ rows
+@kernel
+def make_row(user: UserSpace) -> VirtAddr:
+    """Take all ranges out, as a row in the order of addresses, each right of the one before: the first one.
+
+    Nodes that have a left child are rotated until none has (Q. F. Stout and B. L. Warren, "Tree Rebalancing in Optimal
+    Time and Space", 1986).
+    """
+    first = NO_RANGE
+    last = NO_RANGE
+    at = user.root
+    while at != 0:
+        node = Range(user.m, at)
+        if node.left != 0:
+            left = Range(user.m, node.left)
+            node.left = left.right
+            left.right = at
+            at = left.addr
+        else:
+            if last != 0:
+                Range(user.m, last).right = at
+            else:
+                first = at
+            last = at
+            at = node.right
+    user.root = NO_RANGE
+    user.last_found = NO_RANGE
+    return first
+
+
+@kernel
+def row_from(user: UserSpace, first: Range) -> tuple[VirtAddr, VirtAddr]:
+    """Where ranges of a row that lie near each other end, and the range behind them."""
+    end = first.end
+    at = first.right
+    while at != 0 and Range(user.m, at).start - end <= NEAR_BYTES:
+        end = Range(user.m, at).end
+        at = Range(user.m, at).right
+    return end, at
+
+
 # ------------------------------------------------------------------ changing
 @kernel
-def insert(user: UserSpace, node: Range) -> None:
-    """Put in a range that overlaps none."""
+def insert(user: UserSpace, node: Range) -> tuple[VirtAddr, VirtAddr]:
+    """Put in a range that overlaps none: those right before it and behind it."""
     before = NO_RANGE
     behind = NO_RANGE
     parent = NO_RANGE
@@ -227,6 +268,7 @@ def insert(user: UserSpace, node: Range) -> None:
     settle(user, parent)
     if behind != parent:
         settle(user, behind)
+    return before, behind
 
 
 @kernel

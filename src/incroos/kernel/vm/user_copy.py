@@ -21,8 +21,10 @@ from incroos.kernel.vm.fault import fault
 from incroos.lang import (
     PhysAddr,
     VirtAddr,
+    apart,
     cold,
     copy,
+    count_trailing_zeros,
     fill,
     kernel,
     load8,
@@ -146,12 +148,12 @@ def copy_text(user: UserSpace, to: VirtAddr, source: word, most: word) -> word:
         at = reach(user, source + done, READS)
         if at == 0:
             return BAD_POINTER
-        for index in range(rest_of_page(source + done, most - done)):
-            byte = load8(user.m, VirtAddr(at + index))
-            store8(user.m, VirtAddr(to + done), byte)
-            if byte == 0:
-                return done
-            done += 1
+        part = rest_of_page(source + done, most - done)
+        length = length_in(user, at, part)
+        copy(user.m, VirtAddr(to + done), at, min(length + 1, part))
+        done += length
+        if length < part:
+            return done
     return TOO_LONG
 
 
@@ -164,36 +166,68 @@ def text_length(user: UserSpace, source: word, most: word) -> word:
         if at == 0:
             return BAD_POINTER
         part = rest_of_page(source + done, most - done)
-        index = 0
-        while index + 8 <= part and not has_zero_byte(lang.load64(user.m, VirtAddr(at + index))):
-            index += 8
-        while index < part and load8(user.m, VirtAddr(at + index)) != 0:
-            index += 1
-        done += index
-        if index < part:
+        length = length_in(user, at, part)
+        done += length
+        if length < part:
             return done
     return TOO_LONG
 
 
 @kernel
-def has_zero_byte(value: word) -> bool:
-    """Is one of a word's bytes zero? Method: "Hacker's Delight", 6-1."""
-    return sub_wrap(value, LOWEST_BITS) & ~value & HIGHEST_BITS != 0
+def length_in(user: UserSpace, at: VirtAddr, nbytes: word) -> word:
+    """How many bytes of the kernel's memory lie before the first that is zero; all if none is."""
+    index = 0
+    while index + 8 <= nbytes:
+        zeros = zero_bytes(lang.load64(user.m, VirtAddr(at + index)))
+        if zeros != 0:
+            return index + (count_trailing_zeros(zeros) >> 3)
+        index += 8
+    while index < nbytes and load8(user.m, VirtAddr(at + index)) != 0:
+        index += 1
+    return index
+
+
+@kernel
+def zero_bytes(value: word) -> word:
+    """A word whose lowest bit that is set lies in the first byte of another that is zero. "Hacker's Delight", 6-1."""
+    return sub_wrap(value, LOWEST_BITS) & ~value & HIGHEST_BITS
 
 
 # ------------------------------------------------------------------ words
 @kernel
+def find_seen(user: UserSpace, va: word, nbytes: word, needed: word) -> VirtAddr:
+    """Where the kernel sees so many of a user's bytes if they lie in one page, and access needs neither walk nor fault.
+
+    0: it needs that, or the user may not.
+    """
+    if not 0 <= va < USER_END or va & (PAGE_BYTES - 1) > PAGE_BYTES - nbytes:
+        return VirtAddr(0)
+    entry = vmm.known_leaf_in(user.space, VirtAddr(va))
+    if entry & needed != needed:
+        return VirtAddr(0)
+    return pmm.address_of(kernel_of(user.space), PhysAddr(entry & ADDRESS | va & (PAGE_BYTES - 1)))
+
+
+@kernel
 def load64(user: UserSpace, va: word) -> tuple[word, word]:
     """OK and a user's word; or BAD_POINTER, 0."""
+    at = find_seen(user, va, 8, READS)
+    if at == 0:
+        return load_bytes(user, va)
+    return OK, lang.load64(user.m, at)
+
+
+@apart
+@kernel
+def load_bytes(user: UserSpace, va: word) -> tuple[word, word]:
+    """The same, byte by byte: they may be in two pages, and not be there."""
     value = 0
-    at = reach(user, va, READS)
-    if at != 0 and va & (PAGE_BYTES - 1) <= PAGE_BYTES - 8:
-        return OK, lang.load64(user.m, at)
     for index in range(7, -1, -1):
-        at = reach(user, va + index, READS) if at != 0 else at
-        if at != 0:
-            value = shl_wrap(value, 8) | load8(user.m, at)
-    return OK if at != 0 else BAD_POINTER, value if at != 0 else 0
+        at = reach(user, va + index, READS)
+        if at == 0:
+            return BAD_POINTER, 0
+        value = shl_wrap(value, 8) | load8(user.m, at)
+    return OK, value
 
 
 @kernel
@@ -206,11 +240,9 @@ def load32(user: UserSpace, va: word) -> tuple[word, word]:
 @kernel
 def store64(user: UserSpace, va: word, value: word) -> word:
     """Write a user's word: OK; or BAD_POINTER, and nothing is written."""
-    if va & (PAGE_BYTES - 1) > PAGE_BYTES - 8:
-        return store_bytes(user, va, value, 8)
-    at = reach(user, va, WRITES)
+    at = find_seen(user, va, 8, WRITES)
     if at == 0:
-        return BAD_POINTER
+        return store_bytes(user, va, value, 8)
     lang.store64(user.m, at, value)
     return OK
 
@@ -218,15 +250,14 @@ def store64(user: UserSpace, va: word, value: word) -> word:
 @kernel
 def store32(user: UserSpace, va: word, value: word) -> word:
     """Write the low half of a word to a user's memory: OK; or BAD_POINTER, and nothing is written."""
-    if va & (PAGE_BYTES - 1) > PAGE_BYTES - 4:
-        return store_bytes(user, va, value, 4)
-    at = reach(user, va, WRITES)
+    at = find_seen(user, va, 4, WRITES)
     if at == 0:
-        return BAD_POINTER
+        return store_bytes(user, va, value, 4)
     lang.store32(user.m, at, value & 0xFFFF_FFFF)
     return OK
 
 
+@apart
 @kernel
 def store_bytes(user: UserSpace, va: word, value: word, nbytes: word) -> word:
     """Write the lowest bytes of a word, up to 8, one by one, in two pages perhaps."""

@@ -2,7 +2,8 @@
 
 Unit: the table of level 1. Leaves are copied table by table, each pair of tables open once. What could be written
 cannot be any more; the flush is the caller's, one for all (share_in says whether it needs one). A leaf that is borrowed
-already is only read. A table of the other space that is new is not cleared first: all of it is written.
+already is only read. A table of the other space that is new is not cleared first: all of it is written. Large pages
+are split first: so a write copies 4 KiB later.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from incroos.kernel.arch.pte import ADDRESS, NR_ENTRIES, PRESENT, TABLE_FLAGS, W
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
+from incroos.kernel.vmm.large import split_all_in
 from incroos.kernel.vmm.runs import BYTES, ROUND, trim_run
 from incroos.kernel.vmm.sparse import BORROWED, UNCOUNTED, find_run, page_offset
 from incroos.kernel.vmm.tables import (
@@ -39,6 +41,8 @@ def share_in(space: Space, other: Space, start: VirtAddr, end: VirtAddr) -> tupl
     """
     nr_counted = 0
     lost = 0
+    if space.nr_large != 0:
+        split_all_in(space, start, end)
     at, slot, behind = find_run(space, start, end)
     while at < end:
         entries = open_table(space, slot, at, 1)

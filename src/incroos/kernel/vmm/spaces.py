@@ -41,6 +41,7 @@ def begin(k: Kernel) -> None:
     """Begin with the kernel's own space, whose root is not known yet, on this processor."""
     k.space.kernel = VirtAddr(k.addr)
     k.space.tag = 0
+    k.space.nr_large = 0
     k.space.nr_shared = 0
     levels.init(k.space)
     cpu.init(k)
@@ -56,6 +57,7 @@ def init_space(k: Kernel, space: Space) -> word:
     space.root_level = k.space.root_level
     space.tag = 0
     space.root = PhysAddr(0)
+    space.nr_large = 0
     is_kept = pmm.has_kept(k)
     root = pmm.take_kept_table(k, root_level(space)) if is_kept else pmm.take_table(k, root_level(space))
     if root < 0:

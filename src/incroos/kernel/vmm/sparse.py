@@ -16,6 +16,8 @@ Of all frames but the one of zeros the mappings are counted here, as long as the
     protect     other flags for all pages of a range
     share       all pages of a range in another space, too: share.py
 
+Where a leaf of level 2 is in the place of 512 (large.py), all this is as if these were there.
+
 Tables are walked once, run by run; what has no table is skipped in steps as large as the table that is missing would
 reach. A call flushes once: page by page if all that it changed lies within config.flush_threshold pages, else all.
 """
@@ -26,6 +28,7 @@ from incroos.kernel import pmm
 from incroos.kernel.arch.pte import (
     ACCESSED,
     ADDRESS,
+    HUGE,
     NX,
     PRESENT,
     USER,
@@ -36,6 +39,7 @@ from incroos.kernel.arch.pte import (
 from incroos.kernel.codes import NO_FRAME, OK
 from incroos.kernel.layout import PAGE_BYTES, PAGE_SHIFT
 from incroos.kernel.state import Space, kernel_of
+from incroos.kernel.vmm import large
 from incroos.kernel.vmm.levels import root_level
 from incroos.kernel.vmm.pages import SEEN
 from incroos.kernel.vmm.runs import BYTES, ROUND, trim_run
@@ -50,6 +54,7 @@ from incroos.kernel.vmm.tables import (
     record_of,
     slot_in,
     unlink,
+    walk,
     walk_and_know,
 )
 from incroos.kernel.vmm.tlb import flush_shared, flush_span
@@ -75,11 +80,19 @@ def leaf_in(space: Space, va: VirtAddr) -> word:
     return find_leaf(space, va)
 
 
+@kernel
+def known_leaf_in(space: Space, va: VirtAddr) -> word:
+    """The same if the table is known; 0 also if it is not."""
+    return load_linked(space, known_slot(space, va), va, 1) if is_known(space, va, 1, 0) else 0
+
+
 @cold
 @kernel
 def find_leaf(space: Space, va: VirtAddr) -> word:
     """The same when the table is not known."""
-    _code, level, _slot, entry = walk_and_know(space, va)
+    code, level, _slot, entry = walk_and_know(space, va)
+    if level == 2 and code == OK:
+        return large.small_leaf(entry, va)
     return entry if level == 1 else 0
 
 
@@ -141,20 +154,48 @@ def reuse_in(space: Space, va: VirtAddr, flags: word) -> None:
 
 
 @kernel
+def part_in(space: Space, other: Space, va: VirtAddr, leaf: word) -> None:
+    """Write the other space a leaf with a frame of its own for the page at va, which both borrow.
+
+    If nobody else has the frame that both had, it is not borrowed any more. PRE the other space was not loaded since it
+    borrowed the page: nothing of it is to be flushed.
+    """
+    slot = slot_of_leaf(other, va)
+    before = load_linked(other, slot, va, 1)
+    store_linked(other, slot, va, 1, leaf)
+    pmm.add_mapping(kernel_of(space), PhysAddr(leaf & ADDRESS))
+    if pmm.drop_mapping(kernel_of(space), PhysAddr(before & ADDRESS)) == 1:
+        reuse_in(space, va, leaf & RIGHTS)
+
+
+@kernel
 def mark_in(space: Space, va: VirtAddr, seen: word) -> None:
     """Set accessed, and perhaps dirty, in the leaf of a page that is there, and accessed above, as processors do."""
     slot = slot_in(space.root, va, root_level(space))
     for level in range(root_level(space), 1, -1):
         entry = load_linked(space, slot, va, level)
+        if entry & HUGE != 0:
+            store_linked(space, slot, va, level, entry | seen)
+            return
         store_linked(space, slot, va, level, entry | ACCESSED)
         slot = slot_in(table_of(entry), va, level - 1)
     store_linked(space, slot, va, 1, load_linked(space, slot, va, 1) | seen)
 
 
 # ------------------------------------------------------------------ runs
+@inlined
 @kernel
 def find_run(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, PhysAddr, VirtAddr]:
     """The first addresses from start on that have a table of level 1: from, the slot for it, to; from is end: none."""
+    if start < end and is_known(space, start, 1, 0):
+        return start, known_slot(space, start), VirtAddr(min(end, (start & -page_bytes(2)) + page_bytes(2)))
+    return find_run_by_walks(space, start, end)
+
+
+@apart
+@kernel
+def find_run_by_walks(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, PhysAddr, VirtAddr]:
+    """The same when the first table is not known."""
     at = start
     while at < end:
         _code, level, slot, _entry = walk_and_know(space, at)
@@ -167,6 +208,8 @@ def find_run(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, Ph
 @kernel
 def next_leaf_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, word]:
     """The first page of [start, end) that is there, and its entry; end, 0 where none is."""
+    if space.nr_large != 0:
+        return next_leaf_by_walks(space, start, end)
     at = start
     while at < end:
         at, slot, behind = find_run(space, at, end)
@@ -179,6 +222,19 @@ def next_leaf_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr
     return end, 0
 
 
+@cold
+@kernel
+def next_leaf_by_walks(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[VirtAddr, word]:
+    """The same where some pages may be large."""
+    at = start
+    while at < end:
+        code, level, _slot, _entry = walk(space, at)
+        if code == OK:
+            return at, leaf_in(space, at)
+        at = VirtAddr(min(end, (at & -page_bytes(level)) + page_bytes(level)))
+    return end, 0
+
+
 @kernel
 def clear_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[PhysAddr, word]:
     """Clear all pages of [start, end), flush, and free the tables that are empty then.
@@ -187,6 +243,8 @@ def clear_in(space: Space, start: VirtAddr, end: VirtAddr) -> tuple[PhysAddr, wo
     """
     frames = NO_FRAMES
     nr_counted = 0
+    if space.nr_large != 0:
+        frames, nr_counted = large.clear_large_in(space, start, end)
     parked = NO_FRAMES
     first = end
     last = start
@@ -239,9 +297,9 @@ def clear_run(space: Space, start: VirtAddr, end: VirtAddr, list_before: PhysAdd
 
 @kernel
 def count_cleared(space: Space, va: VirtAddr, slot: PhysAddr, nr_cleared: word, parked: PhysAddr) -> PhysAddr:
-    """A table has so many entries less; if it is empty it is cut off and parked."""
+    """A table has so many entries less; if it is empty it is cut off and parked, unless the space keeps its tables."""
     record = record_of(space, slot)
-    if record.nr_entries == nr_cleared:
+    if record.nr_entries == nr_cleared and space.keeps_tables == 0:
         return cut_table(space, va, slot, parked)
     record.nr_entries -= nr_cleared
     return parked
@@ -267,6 +325,8 @@ def next_of(space: Space, frame: PhysAddr) -> PhysAddr:
 @kernel
 def protect_sparse_in(space: Space, start: VirtAddr, end: VirtAddr, flags: word) -> None:
     """Give all pages of [start, end) that are there these flags, and accessed and dirty. Flushes if a right is lost."""
+    if space.nr_large != 0:
+        large.protect_large_in(space, start, end, flags)
     first = end
     last = start
     lost = 0

@@ -84,6 +84,7 @@ def plant(space: Space, root: PhysAddr, nr_tables: word) -> None:
     """Begin with a root table, and so many tables under it that are not the boot code's. No table is known."""
     space.root = root
     space.nr_tables = nr_tables
+    space.keeps_tables = 0
     for index in range(NR_KNOWN):
         known = space.known[index]
         known.start = NOWHERE

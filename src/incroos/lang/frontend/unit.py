@@ -2,7 +2,8 @@
 
 import ast
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -41,7 +42,8 @@ class Unit:
     @property
     def ir(self) -> str:
         """The module as LLVM IR text, without a target triple."""
-        return str(self.module)
+        with without_collector():
+            return str(self.module)
 
     @property
     def nr_functions(self) -> int:
@@ -104,10 +106,17 @@ def compile_unit(
     A `checked` unit stops at overflow, shifts beyond the word, indices outside arrays and numbers that do not fit
     their field. Raises Refused for what is not kernel Python.
     """
-    has_collector = gc.isenabled()
-    gc.disable()  # all that is made here stays until the end, and each look at it again doubles the time
-    try:
+    with without_collector():
         return Unit(roots, target, config, checked, debug)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """No collection of garbage: all that is made meanwhile stays, and each look at it again doubles the time."""
+    has_collector = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if has_collector:
             gc.enable()

@@ -10,6 +10,7 @@ from incroos.kernel.pmm.all.defaults import (
     nr_free_blocks,
     nr_merges,
     nr_splits,
+    part,
     refill,
     take_back,
 )

@@ -5,7 +5,7 @@ Unit: the kilobyte in meminfo, the second in uptime, the tick of 10 ms in stat. 
 
 from typing import Final
 
-from incroos.kernel import pmm
+from incroos.kernel import pmm, vm
 from incroos.kernel.devices import program_clock
 from incroos.kernel.files import process_rows as rows
 from incroos.kernel.files import text
@@ -112,7 +112,7 @@ def put_memory(k: Kernel, at: VirtAddr) -> VirtAddr:
     at = put_kilobytes(m, at, b'Committed_AS:', KILOBYTES * nr_data + shared)
     at = put_kilobytes(m, at, b'VmallocTotal:', VMALLOC_KILOBYTES)
     at = put_kilobytes(m, at, b'VmallocUsed:', KILOBYTES * k.vmalloc.nr_pages)
-    return put_huge(m, at)
+    return put_huge(m, at, vm.nr_large(k))
 
 
 @kernel
@@ -138,11 +138,11 @@ def put_none(m: Machine, at: VirtAddr) -> VirtAddr:
 
 
 @kernel
-def put_huge(m: Machine, at: VirtAddr) -> VirtAddr:
-    """Put the last lines of meminfo: there are no huge pages."""
+def put_huge(m: Machine, at: VirtAddr, nr_large: word) -> VirtAddr:
+    """Put the last lines of meminfo: there are no huge pages of files."""
     at = put_kilobytes(m, at, b'VmallocChunk:', 0)
     at = put_kilobytes(m, at, b'Percpu:', 0)
-    at = put_kilobytes(m, at, b'AnonHugePages:', 0)
+    at = put_kilobytes(m, at, b'AnonHugePages:', HUGE_KILOBYTES * nr_large)
     at = put_kilobytes(m, at, b'ShmemHugePages:', 0)
     at = put_kilobytes(m, at, b'ShmemPmdMapped:', 0)
     at = put_kilobytes(m, at, b'FileHugePages:', 0)

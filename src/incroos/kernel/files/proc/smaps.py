@@ -1,11 +1,12 @@
 """/proc/N/smaps: of each range its line of maps, and how many of its pages are what. smaps_rollup: the sums.
 
-Unit: the kilobyte. Format: proc(5). What cannot be here (huge pages, swap) is told as 0.
+Unit: the kilobyte. Format: proc(5). What cannot be here (swap, huge pages of files) is told as 0.
 """
 
 from typing import Final
 
 from incroos.kernel import vm
+from incroos.kernel.arch.pte import HUGE_BYTES
 from incroos.kernel.files import text
 from incroos.kernel.files.proc import maps, tally
 from incroos.kernel.files.proc.tally import SHARE_BITS, Tally
@@ -35,6 +36,7 @@ from incroos.lang import VirtAddr, kernel, word
 
 RANGE_BYTES: Final = 1024  # of the text of a range, without the file's path
 KILOBYTES: Final = PAGE_BYTES >> 10  # of a page
+HUGE_KILOBYTES: Final = HUGE_BYTES >> 10
 SHARE_TO_KILOBYTES: Final = SHARE_BITS - 2
 
 
@@ -55,7 +57,8 @@ def put(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr:
         at = put_kilobytes(k.m, at, b'Pss:', counted.proportional >> SHARE_TO_KILOBYTES)
         at = put_kilobytes(k.m, at, b'Pss_Dirty:', counted.proportional_dirty >> SHARE_TO_KILOBYTES)
         at = put_pages(k, at, counted)
-        at = text.put_text(k.m, at, b'THPeligible:    0\n')
+        is_eligible = vm.can_have_large(user, found)
+        at = text.put_text(k.m, at, b'THPeligible:    1\n' if is_eligible else b'THPeligible:    0\n')
         at = put_flags(k, at, found)
         here = vm.next_range(user, here)
     return at
@@ -96,7 +99,7 @@ def put_pages(k: Kernel, at: VirtAddr, counted: Tally) -> VirtAddr:
     at = put_kilobytes(k.m, at, b'Referenced:', KILOBYTES * counted.nr_referenced)
     at = put_kilobytes(k.m, at, b'Anonymous:', KILOBYTES * counted.nr_anonymous)
     at = put_kilobytes(k.m, at, b'LazyFree:', 0)
-    at = put_kilobytes(k.m, at, b'AnonHugePages:', 0)
+    at = put_kilobytes(k.m, at, b'AnonHugePages:', HUGE_KILOBYTES * counted.nr_large)
     at = put_kilobytes(k.m, at, b'ShmemPmdMapped:', 0)
     at = put_kilobytes(k.m, at, b'FilePmdMapped:', 0)
     at = put_kilobytes(k.m, at, b'Shared_Hugetlb:', 0)

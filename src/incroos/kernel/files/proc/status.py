@@ -197,7 +197,8 @@ def put_memory(k: Kernel, task: Task, user: UserSpace, at: VirtAddr) -> VirtAddr
     at = put_size(k, at, b'VmPTE:\t', KILOBYTES * user.space.nr_tables)
     at = put_size(k, at, b'VmSwap:\t', 0)
     at = put_size(k, at, b'HugetlbPages:\t', 0)
-    return text.put_text(k.m, at, b'CoreDumping:\t0\nTHP_enabled:\t0\n')
+    at = text.put_text(k.m, at, b'CoreDumping:\t0\n')
+    return text.put_text(k.m, at, b'THP_enabled:\t1\n' if user.has_no_large == 0 else b'THP_enabled:\t0\n')
 
 
 @kernel

@@ -37,6 +37,7 @@ class Tally(Struct):
     nr_anonymous: u64
     nr_of_files: u64
     nr_of_memory: u64  # shared, of no file
+    nr_large: u64  # pages of 2 MiB
 
 
 @kernel
@@ -49,6 +50,7 @@ def clear(tally: Tally) -> None:
 def count(k: Kernel, user: UserSpace, found: Range, tally: Tally) -> None:
     """Count the pages of a range."""
     is_of_file = node_of(k, found) != 0
+    tally.nr_large += vmm.nr_large_in(user.space, found.start, found.end)
     before = tally.proportional
     page, entry = vmm.next_leaf_in(user.space, found.start, found.end)
     while page < found.end:

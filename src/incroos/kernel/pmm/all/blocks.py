@@ -176,6 +176,14 @@ def is_free(frames: Frames, pfn: Pfn, order: word) -> bool:
     return zones.drain(zone, frames.database) != 0 and zone.config.frames.is_free(zone, frames.database, pfn, order)
 
 
+@kernel
+def part_huge(frames: Frames, pfn: Pfn, owner: word) -> None:
+    """Let a used block of HUGE_ORDER be single frames, each with one mapping: they come back one by one."""
+    zone = zone_of(frames, pfn)
+    zone.config.frames.part(zone, frames.database, pfn, HUGE_ORDER)
+    frame_database.part_huge(frames.database, pfn, owner)
+
+
 # ------------------------------------------------------------------ free
 @kernel
 def free_frame(frames: Frames, pfn: Pfn) -> word:

@@ -23,6 +23,7 @@ from incroos.kernel.pmm import hot_list
 from incroos.kernel.pmm.all import frame_database
 from incroos.kernel.pmm.all.defaults import BATCH
 from incroos.kernel.pmm.all.defaults import add as add
+from incroos.kernel.pmm.all.defaults import part as part
 from incroos.kernel.pmm.all.defaults import take_back as take_back
 from incroos.kernel.pmm.all.frame_database import HUGE_FRAMES, INSIDE, NO_LINK, NONE, ON_LIST
 from incroos.kernel.state import MAX_ORDER, NR_ORDERS, FrameDatabase, HotList, ListRecord, Zone

@@ -19,6 +19,7 @@ __all__ = [
     'nr_free_blocks',
     'nr_merges',
     'nr_splits',
+    'part',
     'refill',
     'take_back',
 ]
@@ -65,6 +66,11 @@ def take_back(zone: Zone, database: FrameDatabase, hot: HotList, nr_blocks: word
     """Put the blocks one by one."""
     for _block in range(nr_blocks):
         zone.config.frames.put(zone, database, hot_list.pop_oldest(hot), hot.order)
+
+
+@kernel
+def part(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> None:
+    """Nothing to do."""
 
 
 @kernel

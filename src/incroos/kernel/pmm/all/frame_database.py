@@ -58,6 +58,10 @@ ONE_REFERENCE: Final = 1 << 32
 MAX_REFERENCES: Final = (1 << 32) - 1
 USED_ONCE: Final = USED | ONE_REFERENCE  # of order 0, once its owner is masked
 
+# The other eight.
+SECOND_WORD: Final = 8
+ONE_MAPPING: Final = 1 << 32
+
 
 @kernel
 def known_bytes(nr_frames: word) -> word:
@@ -138,6 +142,17 @@ def note(database: FrameDatabase, pfn: word, order: word, mark: word) -> None:
     """A block is free no more: it has this state, these references and this owner."""
     record = open_record(database, pfn, order)
     store64(database.m, record.addr, mark | order << ORDER_SHIFT)
+
+
+@kernel
+def part_huge(database: FrameDatabase, first: word, owner: word) -> None:
+    """Let each frame of a used huge block be a used block of its own, with one reference and one mapping more."""
+    KnownBytes(database.m, database.known).items[first >> HUGE_ORDER] = ALL
+    at = record_of(database, first).addr
+    for _ in range(HUGE_FRAMES):
+        store64(database.m, at, USED_ONCE + ONE_REFERENCE | owner << OWNER_SHIFT)
+        store64(database.m, VirtAddr(at + SECOND_WORD), ONE_MAPPING)
+        at = VirtAddr(at + FrameRecord.SIZE)
 
 
 @kernel

@@ -129,6 +129,12 @@ def take_huge(k: Kernel) -> PhysAddr:
 
 
 @kernel
+def part_huge(k: Kernel, pa: PhysAddr) -> None:
+    """Let what take_huge gave be 512 frames of take_frame, each mapped once: they are freed one by one."""
+    blocks.part_huge(k.blocks, Pfn(pa >> PAGE_SHIFT), PAGE_OWNER)
+
+
+@kernel
 def has_zeroed(k: Kernel) -> bool:
     """Whether a frame was zeroed ahead."""
     return k.frames.are_frames_open != 0 and zeroing.nr_zeroed(k.blocks) != 0

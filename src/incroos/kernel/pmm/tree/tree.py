@@ -9,7 +9,7 @@ from incroos.kernel.pmm.all.frame_database import open_all, open_record
 from incroos.kernel.pmm.hot_list import SLOT_MASK, oldest
 from incroos.kernel.pmm.tree import frame_tree, tree_batches
 from incroos.kernel.pmm.tree.frame_tree import FrameTree
-from incroos.kernel.pmm.tree.tree_levels import TOP_ORDER
+from incroos.kernel.pmm.tree.tree_levels import DIGIT_BITS, TOP_ORDER
 from incroos.kernel.state import FrameDatabase, HotList, Zone
 from incroos.lang import Pfn, VirtAddr, kernel, word
 
@@ -98,6 +98,15 @@ def open_records(database: FrameDatabase, hot: HotList) -> None:
 def take_back(zone: Zone, database: FrameDatabase, hot: HotList, nr_blocks: word) -> None:
     """A word of the tree at a time."""
     tree_batches.take_back(tree_of(zone), hot, nr_blocks)
+
+
+@kernel
+def part(zone: Zone, database: FrameDatabase, pfn: Pfn, order: word) -> None:
+    """Let the words count that have a bit for each frame of the block."""
+    tree = tree_of(zone)
+    first = pfn - tree.start
+    for at in range(first, first + (1 << order), 1 << DIGIT_BITS):
+        frame_tree.open_word(tree, 0, at >> DIGIT_BITS)
 
 
 @kernel

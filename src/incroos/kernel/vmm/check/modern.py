@@ -54,7 +54,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, read_cr3, word
 # VMM-2  nr_entries of each table == its entries that are not 0, + 1 for a table that was made before the metadata
 # VMM-3  no present entry sets a reserved bit; an upper entry grants everything and does not set NX
 # VMM-4  the tables are a tree: each upper entry names a table of the next level, each table but the root has one name
-# VMM-5  nr_tables == tables in the tree
+# VMM-5  nr_tables == tables in the tree, and those in reserve
 # VMM-6  the recursive slot names the root; of the fixmap's windows only that on its own table is open
 # VMM-7  a walk comes to each known table, by entries that grant the rights in what is known
 # VMM-8  a space that is not the kernel's own has the root entries of its upper half
@@ -129,7 +129,7 @@ def find_broken(space: Space, scope: word) -> tuple[word, VirtAddr]:
         return NOT_SHARED, VirtAddr(0)
     code, va, nr_tables = look_through(space, scope, 1)
     look_through(space, scope, 0)
-    if code == OK and nr_tables != space.nr_tables:
+    if code == OK and nr_tables + space.nr_large != space.nr_tables:
         code = WRONG_TOTAL
     if code == OK and not are_known_right(space):
         code = WRONGLY_KNOWN
