@@ -266,7 +266,7 @@ class Model:
             first, done = max(first, start), min(behind, end)
             page = self.pages[first]
             is_locked, is_drop = page.flags & IS_LOCKED, advice in (4, 8, 24)
-            if (is_locked and advice in (4, 8)) or (page.content and advice in (8, 18)):
+            if (is_locked and advice in (4, 8, 20, 21)) or (page.content and advice in (8, 18)):
                 return BAD_RANGE
             if is_drop:
                 for va in range(first, done, PAGE):

@@ -50,8 +50,10 @@ def span_end(start: word, nbytes: word) -> word:
     """
     if -PAGE_BYTES < nbytes <= 0:
         return start
+    if start > vm.USER_END and nbytes > 0:
+        return start + 1  # as good as any other: nothing is there
     if start >= 0 and nbytes > 0:
-        return vm.end_of(min(start, vm.USER_END), nbytes)
+        return vm.end_of(start, nbytes)
     if start < 0 and nbytes < 0:
         return WRAPS
     return WRAPS if start + nbytes > -PAGE_BYTES else vm.USER_END + PAGE_BYTES
