@@ -46,8 +46,8 @@ def section(bench: dict[str, Any]) -> str:
         '',
         'Instructions by `-icount shift=0,sleep=off` and `-cpu max,-erms,-fsrm`.',
         f'{of_linux.words()}, without mitigations, control groups of',
-        'memory, and huge pages that nobody asks for. Linux also serves many processors, and most of what it does more it',
-        f'does for that. Times on {machine["processor"]} with {machine["processors"]} processors and a load of',
+        'memory, and huge pages that nobody asks for. Linux also serves many processors, and most of what it does more',
+        f'it does for that. Times on {machine["processor"]} with {machine["processors"]} processors and a load of',
         f'{machine["load"]}.',
     ]
     return '\n'.join([*lines, *words]) + '\n'
