@@ -11,16 +11,19 @@ from incroos.kernel.codes import NO_ROOM, OK
 from incroos.kernel.config import MODERN_SPACE
 from incroos.kernel.cpu import this_cpu
 from incroos.kernel.layout import PAGE_BYTES
-from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Content, Kernel, UserSpace
-from incroos.lang import VirtAddr, kernel, word
+from incroos.kernel.state import GROWS_DOWN, IS_SHARED, READ, WRITE, Content, Kernel, TaskState, UserSpace
+from incroos.lang import VirtAddr, fill, kernel, word
 
 MASK: Final = 0xFFFF
 
 
 @kernel
 def init(k: Kernel) -> word:
-    """vm.init."""
-    return vm.init(k) if k.config.space == MODERN_SPACE else UNKNOWN
+    """vm.init, without tasks: their clock, which pages of files ask for, stands."""
+    if k.config.space != MODERN_SPACE:
+        return UNKNOWN
+    fill(k.m, VirtAddr(k.tasks.addr), 0, TaskState.SIZE)
+    return vm.init(k)
 
 
 @kernel

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from incroos.guest import mailbox
+from incroos.guest import mailbox, user_spaces
 from incroos.kernel import heap, pmm, vm, vmm
 from incroos.kernel.codes import (
     BAD_POINTER,
@@ -407,7 +407,7 @@ class Machine:
         self.sim = Sim(memory_bytes, config)
         self.sim.start(mailbox.start)
         self.k: Kernel = self.sim.kernel
-        assert vm.init(self.k) == OK
+        assert user_spaces.init(self.k) == OK
         self.contents: dict[int, bytes] = {}
         self.buffer = VirtAddr(heap.kzalloc(self.k, 4 * PAGE))
 
