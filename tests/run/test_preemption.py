@@ -10,10 +10,11 @@ from incroos.inspect.ram import RamMachine
 from incroos.kernel.layout import KERNEL_STATE
 from incroos.kernel.state import Kernel
 from incroos.lang import VirtAddr
+from incroos.machine import unicorn
+from incroos.machine.cpu import Cpu
 from incroos.run.outcome import Status
 from incroos.run.program import Program
 from incroos.run.program_places import run_program
-from incroos.run.user_processor import UserProcessor
 
 from ..budget import SECONDS
 from .ring3 import built
@@ -96,10 +97,16 @@ def test_who_runs_alone_is_never_interrupted_in_qemu(tmp_path: Path) -> None:
 
 
 def test_who_runs_alone_does_not_count_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hook that would make it slower."""
-    hooked = []
-    monkeypatch.setattr(UserProcessor, 'hook_blocks', lambda *_: hooked.append(1))
+    """In jit that would make it slower; the same text decides in sim."""
+    begun: list[int] = []
+    begin = unicorn.begin_to_count
+
+    def note_and_begin(cpu: Cpu, state: unicorn.Unicorn) -> None:
+        begun.append(1)
+        begin(cpu, state)
+
+    monkeypatch.setattr(unicorn, 'begin_to_count', note_and_begin)
     Run('sim', 'sums', '1000', 'alone')
-    assert hooked == []
+    assert begun == []
     Run('sim', 'sums', '10')
-    assert hooked == [1]
+    assert begun == [1]

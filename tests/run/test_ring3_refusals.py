@@ -19,7 +19,7 @@ CHECKED: Final[Mapping[str, Any]] = {
     'is_checked': True,
 }
 CASE: Final = Case('asks', 'asks')
-NR_FRAMES: Final = 60  # more than it asks for
+NR_FRAMES: Final = 90  # more than it asks for
 STEP: Final = 1 if FULL else 5
 
 
