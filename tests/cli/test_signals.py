@@ -198,8 +198,7 @@ def test_a_signal_in_a_destructor_is_not_lost() -> None:
 
 
 STARTS_A_PROCESS: Final = """
-import os, signal, subprocess, sys
-from pathlib import Path
+import os, signal, subprocess
 from incroos import cli
 from incroos.build.tool import output_of
 from incroos.cli import commands

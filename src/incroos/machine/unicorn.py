@@ -7,7 +7,10 @@ instructions with the number of arguments that C wants. What it does otherwise t
 - SYSCALL sets neither RCX nor R11 (ring3.py does), `int n` is not checked, RDTSC reads the host's clock: CR4.TSD makes
   it an exception, which is answered from this computer's counter.
 - It takes an exception that was delivered to nobody for one in flight, so that the second is a double fault.
-- It asks for pages and not for addresses: the address of a fault is in a field of its own (run/user_processor.py).
+- It asks for pages and not for addresses: the address of a fault is in a field of its own (run/user_processor.py),
+  until it looks for code behind the fault: it is kept at the first such look.
+- If it is stopped while it asks for a page, it executes the instruction that asked once more: only a hook of blocks
+  stops it where nothing was noted.
 - It knows no interrupts: a hook of each block counts, and stops it right before one (docs/adr/0512).
 - It knows no PCID and no flush of one page: any flush of the lower half flushes all.
 - It translates a block to its end before it executes any of it, across the end of a page. A fetch that misses in

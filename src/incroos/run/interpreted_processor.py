@@ -100,8 +100,8 @@ class InterpretedProcessor:
     def tick(self) -> None:
         """Have the engine return soon, so that Python can look for signals; it goes on then.
 
-        Its next block finds that there is no time left. To stop the engine from here would not do: where blocks are
-        linked, it has the RIP of the first one until the last one ends, and would execute all of them again.
+        Its next block finds that there is no time left. To stop the engine from here would not do: if it is asking for
+        a page, it executes the instruction that asked once more.
         """
         with self._ticking:
             if self._is_running and self.cpu.user.is_timed == 0:

@@ -1,5 +1,4 @@
-"""The ring of all tasks, those that have ended and nobody asked for included; their numbers
-and their memory.
+"""The ring of all tasks, those that have ended and nobody asked for included; their numbers and memory.
 
 Unit: the task. Round robin goes along the ring: what comes behind the task that ran is looked at first.
 """

@@ -27,7 +27,7 @@ from incroos.lang import PhysAddr, VirtAddr, kernel, load64, word
 # VM-9  contents with frames are on the list of all, and PAGES holds; the ranges that show a content are on its list,
 #       as many as it has users; nr_changed is a sum over contents of files
 # VM-10 a large page lies in one private range without a content, and has a table in reserve; nr_large counts them
-# VM-11 spare spaces are as many as are counted, have tables that are in order, and map nothing              14
+# VM-11 spare spaces are as many as are counted, have tables that are in order, and map nothing (14)
 
 SEEN: Final = vmm.ACCESSED | vmm.DIRTY
 TREE: Final = 10
@@ -238,7 +238,7 @@ def check_contents(k: Kernel) -> word:
 # ------------------------------------------------------------------ spare spaces
 @kernel
 def check_spares(k: Kernel) -> word:
-    """VM-10."""
+    """VM-11."""
     nr_spares = 0
     at = k.vm.spares
     while at != 0:
