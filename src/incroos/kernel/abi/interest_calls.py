@@ -5,11 +5,12 @@ from typing import Final
 from incroos.kernel import files, state, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, task_of, used_file_of, user_of
 from incroos.kernel.abi.errno import EBADF, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM, result_of
-from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.abi.time_calls import get_most
 from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
 from incroos.kernel.files import interests, reading, ready
 from incroos.kernel.files.descriptors import closing_of
 from incroos.kernel.files.flags import CLOSE_AT_EXEC
+from incroos.kernel.files.poll_events import BROKEN, HUNG_UP, IN, OUT
 from incroos.kernel.files.waits import note_change
 from incroos.kernel.state import ANYTHING, INTEREST_KIND, File, Interest, InterestList, Kernel
 from incroos.lang import VirtAddr, apart, kernel, load32, load64, store32, store64, word
@@ -21,8 +22,7 @@ DELETE: Final = 2
 MODIFY: Final = 3
 ALONE: Final = 1 << 28  # EPOLLEXCLUSIVE: whoever waits looks by itself here
 KEPT_AWAKE: Final = 1 << 29  # EPOLLWAKEUP
-NO_EVENTS: Final = interests.EDGE | interests.ONCE | ALONE | KEPT_AWAKE
-WITH_ALONE: Final = 0x1 | 0x4 | 0x8 | 0x10 | interests.EDGE | ALONE | KEPT_AWAKE
+WITH_ALONE: Final = IN | OUT | BROKEN | HUNG_UP | interests.EDGE | ALONE | KEPT_AWAKE
 MILLISECOND: Final = 1_000_000
 
 
@@ -91,7 +91,7 @@ def change(k: Kernel, own: InterestList, operation: word, file: File, descriptor
         found = interests.add(k, own, file, descriptor)
         if found == 0:
             return -ENOMEM
-    wanted = events | ready.UNASKED & ~ready.NOT_OPEN
+    wanted = events | BROKEN | HUNG_UP
     interests.ask(Interest(k.m, found), wanted, load64(k.m, VirtAddr(k.files.piece + 4)))
     note_change(k, own.addr)
     return 0
@@ -114,11 +114,9 @@ def epoll_pwait(k: Kernel, own: word, to: word, most: word, timeout: word, mask:
 @apart
 @kernel
 def epoll_pwait2(k: Kernel, own: word, to: word, most: word, timeout: word, mask: word, mask_bytes: word) -> word:
-    span = NO_TIME
-    if timeout != 0:
-        span = get_span(k, timeout)
-        if span < 0:
-            return span
+    span = get_most(k, timeout)
+    if span < NO_TIME:
+        return span
     code = block_given(k, mask, mask_bytes)
     return wait(k, own, to, int_of(most), span) if code == 0 else code
 

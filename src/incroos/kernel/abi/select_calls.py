@@ -8,10 +8,10 @@ from typing import Final
 from incroos.kernel import vm
 from incroos.kernel.abi.arguments import half, int_of, task_of, user_of
 from incroos.kernel.abi.errno import EBADF, EFAULT, EINVAL
-from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.abi.time_calls import get_most
 from incroos.kernel.abi.wait_calls import ready_events
 from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
-from incroos.kernel.files.ready import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN
+from incroos.kernel.files.poll_events import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN
 from incroos.kernel.state import ANYTHING, MAX_FILES, WAITING, Kernel
 from incroos.kernel.task import interruption
 from incroos.kernel.task.clock import SECOND
@@ -40,11 +40,9 @@ def select(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout
 @apart
 @kernel
 def pselect6(k: Kernel, nr: word, reads: word, writes: word, others: word, timeout: word, mask: word) -> word:
-    span = NO_TIME
-    if timeout != 0:
-        span = get_span(k, timeout)
-        if span < 0:
-            return span
+    span = get_most(k, timeout)
+    if span < NO_TIME:
+        return span
     code = 0
     if mask != 0:
         if vm.copy_in(user_of(k), k.files.piece, mask, 16) != 0:

@@ -5,7 +5,7 @@ from typing import Final
 from incroos.kernel import task, vm
 from incroos.kernel.abi.arguments import half, task_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL, result_of
-from incroos.kernel.abi.waiting import wait_for
+from incroos.kernel.abi.waiting import NO_TIME, wait_for
 from incroos.kernel.state import NOBODY, WAITING, Kernel, leader_of
 from incroos.kernel.task.clock import MOST, SECOND
 from incroos.lang import VirtAddr, apart, fill, kernel, load64, store64, word
@@ -99,6 +99,12 @@ def get_span(k: Kernel, source: word) -> word:
     if seconds < 0 or not 0 <= nanoseconds < SECOND:
         return -EINVAL
     return min(seconds, MOST_SECONDS - 1) * SECOND + nanoseconds
+
+
+@kernel
+def get_most(k: Kernel, source: word) -> word:
+    """How long a call may wait: the nanoseconds of a struct timespec, NO_TIME if there is none; -EFAULT, -EINVAL."""
+    return get_span(k, source) if source != 0 else NO_TIME
 
 
 @kernel

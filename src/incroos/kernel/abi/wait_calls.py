@@ -5,9 +5,9 @@ from typing import Final
 from incroos.kernel import files, vm
 from incroos.kernel.abi.arguments import file_of, half, int_of, user_of
 from incroos.kernel.abi.errno import EFAULT, EINVAL
-from incroos.kernel.abi.time_calls import get_span
+from incroos.kernel.abi.time_calls import get_most
 from incroos.kernel.abi.waiting import NO_TIME, block_given, wait_for
-from incroos.kernel.files.ready import NOT_OPEN, UNASKED
+from incroos.kernel.files.poll_events import NOT_OPEN, UNASKED
 from incroos.kernel.state import ANYTHING, MAX_FILES, File, Kernel
 from incroos.lang import VirtAddr, apart, kernel, load64, store16, word
 
@@ -30,11 +30,9 @@ def poll(k: Kernel, places: word, nr_places: word, timeout: word) -> word:
 @apart
 @kernel
 def ppoll(k: Kernel, places: word, nr_places: word, timeout: word, mask: word, mask_bytes: word) -> word:
-    span = NO_TIME
-    if timeout != 0:
-        span = get_span(k, timeout)
-        if span < 0:
-            return span
+    span = get_most(k, timeout)
+    if span < NO_TIME:
+        return span
     code = block_given(k, mask, mask_bytes)
     return poll_for(k, places, half(nr_places), span) if code == 0 else code
 

@@ -26,7 +26,7 @@ from .folders import read_entries
 from .nodes import root_of
 from .opening import open_path, open_standard, open_unnamed
 from .paths import put_path, text_of, walk
-from .pipe_opening import open_counter, open_interests, open_pipe
+from .pipe_opening import open_pipe
 from .pipes import await_room
 from .proc import text_of_link
 from .process_folders import forget_task
@@ -34,6 +34,7 @@ from .reading import await_input, has_input, is_input_asked, read, read_at, seek
 from .ready import ready_events
 from .start import deinit, init
 from .terminal import close_terminal
+from .unnamed import open_counter, open_interests
 from .whereabouts import drop_whereabouts, new_whereabouts
 from .writing import write, write_at
 

@@ -15,14 +15,13 @@ from typing import Final
 
 from incroos.kernel import heap, state
 from incroos.kernel.codes import OK
+from incroos.kernel.files.poll_events import CAN_READ, CAN_WRITE
 from incroos.kernel.state import EventCounter, File, Interest, InterestList, Kernel, Pipe
 from incroos.lang import VirtAddr, kernel, word
 
 # Events, as poll's, and beside them
 EDGE: Final = 1 << 31  # EPOLLET
 ONCE: Final = 1 << 30  # EPOLLONESHOT
-TO_READ: Final = 0x41
-TO_WRITE: Final = 0x104
 WRONG_INTEREST: Final = 41
 
 # INTERESTS-1  each interest of a list is in that of its file's, which is open
@@ -163,8 +162,8 @@ def changes_of(k: Kernel, file: File, events: word) -> word:
     elif file.kind == state.EVENT_KIND:
         nr_arrivals = EventCounter(k.m, file.pipe).nr_arrivals
         nr_departures = EventCounter(k.m, file.pipe).nr_departures
-    changes = nr_arrivals if events & TO_READ != 0 else 0
-    return changes + (nr_departures if events & TO_WRITE != 0 else 0)
+    changes = nr_arrivals if events & CAN_READ != 0 else 0
+    return changes + (nr_departures if events & CAN_WRITE != 0 else 0)
 
 
 @kernel

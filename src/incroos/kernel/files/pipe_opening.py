@@ -1,4 +1,4 @@
-"""Opening pipes: the two ends of a new one, and a FIFO of the file system; event counters, and interest lists.
+"""Opening pipes: the two ends of a new one, and a FIFO of the file system.
 
 Unit: the open file.
 """
@@ -6,15 +6,14 @@ Unit: the open file.
 from typing import Final
 
 from incroos.kernel import heap
-from incroos.kernel.codes import NO_DESCRIPTOR, NO_DEVICE, NO_KERNEL_MEMORY, OK, TOO_MANY_FILES
-from incroos.kernel.files import descriptors, events, fifos, interests, open_files, pipes
+from incroos.kernel.codes import NO_DEVICE, OK, TOO_MANY_FILES
+from incroos.kernel.files import fifos, open_files, pipes
 from incroos.kernel.files.flags import ACCESS_MODE, NONBLOCK, READ_WRITE, WRITE_ONLY
 from incroos.kernel.files.waits import note_change, wait_on
-from incroos.kernel.state import EVENT_KIND, INTEREST_KIND, PIPE_KIND, File, Kernel, Pipe, Task
+from incroos.kernel.state import PIPE_KIND, File, Kernel, Pipe
 from incroos.lang import VirtAddr, kernel, word
 
 FIFO_MODE: Final = 0o010600
-COUNTER_MODE: Final = 0o600
 
 
 @kernel
@@ -36,34 +35,6 @@ def open_pipe(k: Kernel, flags: word) -> tuple[word, VirtAddr, VirtAddr]:
     pipes.attach(k, File(k.m, first), Pipe(k.m, at))
     pipes.attach(k, File(k.m, second), Pipe(k.m, at))
     return OK, first, second
-
-
-@kernel
-def open_counter(k: Kernel, task: Task, count: word, takes_one: word, flags: word, closing: word) -> word:
-    """An event counter: its descriptor. NO_DESCRIPTOR, NO_KERNEL_MEMORY."""
-    return put_unnamed(k, task, EVENT_KIND, events.create(k, count, takes_one), flags & NONBLOCK | READ_WRITE, closing)
-
-
-@kernel
-def open_interests(k: Kernel, task: Task, closing: word) -> word:
-    """An interest list: its descriptor. NO_DESCRIPTOR, NO_KERNEL_MEMORY."""
-    return put_unnamed(k, task, INTEREST_KIND, interests.create(k), READ_WRITE, closing)
-
-
-@kernel
-def put_unnamed(k: Kernel, task: Task, kind: word, thing: VirtAddr, flags: word, closing: word) -> word:
-    """An open file for a thing of the heap, 0 if that could not be had: its descriptor, or the same codes."""
-    free = descriptors.lowest_free(task, 0)
-    at = open_files.new_file(k, kind, flags)
-    if free < 0 or at == 0 or thing == 0:
-        heap.kfree(k, at)
-        heap.kfree(k, thing)
-        return NO_DESCRIPTOR if free < 0 else NO_KERNEL_MEMORY
-    file = File(k.m, at)
-    file.pipe = thing
-    file.mode = COUNTER_MODE
-    descriptors.put(task, free, file, closing)
-    return free
 
 
 # ------------------------------------------------------------------ FIFOs

@@ -3,20 +3,12 @@
 Unit: the event, a bit of POLLIN and its kin. Files that never wait are always ready.
 """
 
-from typing import Final
-
 from incroos.kernel import state
 from incroos.kernel.files import events, interests, pipes, reading, terminal
 from incroos.kernel.files.flags import PATH_ONLY
+from incroos.kernel.files.poll_events import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP, NOT_OPEN
 from incroos.kernel.state import EventCounter, File, Interest, InterestList, Kernel, Pipe
 from incroos.lang import kernel, word
-
-CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
-CAN_WRITE: Final = 0x104  # POLLOUT, POLLWRNORM
-BROKEN: Final = 0x8  # POLLERR
-HUNG_UP: Final = 0x10  # POLLHUP
-NOT_OPEN: Final = 0x20  # POLLNVAL
-UNASKED: Final = BROKEN | HUNG_UP | NOT_OPEN  # told though nobody asks for them
 
 
 @kernel

@@ -29,6 +29,7 @@ from incroos.kernel.devices import channels, program_clock
 from incroos.kernel.files import line_discipline, terminal_modes
 from incroos.kernel.files.flags import NONBLOCK
 from incroos.kernel.files.line_discipline import NO_SIGNAL
+from incroos.kernel.files.poll_events import BROKEN, CAN_READ, CAN_WRITE, HUNG_UP
 from incroos.kernel.files.terminal_modes import LEAST, LINES, PROCESS, STOP_BACKGROUND, TIME
 from incroos.kernel.files.terminal_output import put_processed
 from incroos.kernel.files.waits import wait_unless_nonblocking
@@ -54,10 +55,6 @@ SIGTTIN: Final = 21
 SIGTTOU: Final = 22
 SIGWINCH: Final = 28
 IGNORE_HANDLER: Final = 1
-
-CAN_READ: Final = 0x41  # POLLIN, POLLRDNORM
-CAN_WRITE: Final = 0x104  # POLLOUT, POLLWRNORM
-HUNG_UP: Final = 0x18  # POLLERR, POLLHUP
 
 
 # ------------------------------------------------------------------ start and end
@@ -350,7 +347,7 @@ def ready_events(k: Kernel) -> word:
     """What can be done with it at once, as poll says."""
     terminal = terminal_of(k)
     if terminal.is_gone != 0:
-        return CAN_READ | CAN_WRITE | HUNG_UP
+        return CAN_READ | CAN_WRITE | BROKEN | HUNG_UP
     least = 1
     if terminal.local_modes & LINES == 0 and terminal.keys[TIME] == 0:
         least = max(terminal.keys[LEAST], 1)
