@@ -203,3 +203,18 @@ def test_pages_come_and_go() -> None:
             assert not there or page_tree.check(k, content) == 0
     vm.free_content_pages(k, content, 0)
     assert (content.root, content.nr_frames, heap.used_bytes(k)) == (0, 0, used)
+
+
+def test_pages_of_data_are_those_with_a_frame_or_in_the_archive() -> None:
+    machine = Machine(8 * MIB)
+    content = machine.new_content(b'x' * (2 * PAGE + 5))
+    assert vm.nr_data_pages(content) == 3
+    content.nbytes = 40 * PAGE
+    for index, expected in ((1, 3), (2, 3), (3, 4), (30, 5), (30, 5), (39, 6)):
+        assert vm.page_to_write(machine.k, content, index) != 0
+        assert vm.nr_data_pages(content) == expected
+    alone = machine.new_content(b'')
+    alone.nbytes = 3 * PAGE
+    assert vm.nr_data_pages(alone) == 0
+    assert vm.page_to_write(machine.k, alone, 2) != 0
+    assert vm.nr_data_pages(alone) == 1

@@ -214,6 +214,12 @@ def next_hole(content: Content, offset: word) -> word:
 @kernel
 def nr_data_pages(content: Content) -> word:
     """How many pages of its size have a frame, or lie in the archive."""
+    if content.data_bytes == 0:
+        return content.nr_frames
     last = (content.nbytes + PAGE_BYTES - 1) >> PAGE_SHIFT
-    in_row = min((content.data_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, last)
-    return max(content.nr_frames, in_row) if in_row != 0 else content.nr_frames
+    nr_pages = min((content.data_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, last)
+    index = page_tree.next_page(content, nr_pages, last)
+    while index < last:
+        nr_pages += 1
+        index = page_tree.next_page(content, index + 1, last)
+    return nr_pages
