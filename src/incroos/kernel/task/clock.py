@@ -11,12 +11,12 @@ ticks.
 from typing import Final
 
 from incroos.kernel.devices import calendar, idle, program_clock, tsc
+from incroos.kernel.devices.program_clock import SECOND as SECOND
 from incroos.kernel.devices.timer import TICK
 from incroos.kernel.state import CLOCK_IS_TSC, INTERACTIVE, ON_PC, Kernel, RunInfo
 from incroos.lang import kernel, read_tsc, word
 
 LOOK: Final = 1000
-SECOND: Final = 1_000_000_000
 MOST: Final = 1 << 62
 
 
