@@ -190,13 +190,13 @@ def machine(design: str, place: str, nr_examples: int, nr_steps: int) -> Any:
     return found
 
 
-TestKmallocInSim = machine('kmalloc', 'sim', 2, 30)
+TestKmallocInSim = machine('kmalloc', 'sim', 4, 30)
 TestKmallocInJit = machine('kmalloc', 'jit', 4, 50)
-TestKmallocInQemu = machine('kmalloc', 'qemu', 2, 50)
+TestKmallocInQemu = machine('kmalloc', 'qemu', 3, 50)
 TestFirstFitInJit = machine('first-fit', 'jit', 4, 50)
-TestFirstFitInQemu = machine('first-fit', 'qemu', 2, 50)
-TestChunksInSim = machine('chunks', 'sim', 2, 30)
+TestFirstFitInQemu = machine('first-fit', 'qemu', 3, 50)
+TestChunksInSim = machine('chunks', 'sim', 3, 30)
 TestChunksInJit = machine('chunks', 'jit', 4, 50)
 TestSlabsInJit = machine('slabs', 'jit', 4, 50)
-TestFullInSim = machine('kmalloc, full', 'sim', 2, 30)
+TestFullInSim = machine('kmalloc, full', 'sim', 3, 30)
 TestFullInJit = machine('kmalloc, full', 'jit', 4, 50)
